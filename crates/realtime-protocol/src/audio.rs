@@ -1,0 +1,291 @@
+//! Audio: the formats of the protocol, bytes against time, and the payload of audio events.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+
+use crate::field::Field;
+use crate::time::MediaTime;
+use crate::wire::{wire_enum, wire_struct};
+
+/// What the bytes of an audio stream are. All are mono.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AudioFormat {
+    /// 16-bit signed little-endian samples at `rate` Hz. OpenAI knows 24,000 Hz alone; others differ.
+    Pcm16 {
+        /// Samples per second (Hz).
+        rate: u32,
+    },
+    /// G.711 mu-law: 8-bit samples at 8,000 Hz.
+    Pcmu,
+    /// G.711 A-law: 8-bit samples at 8,000 Hz.
+    Pcma,
+}
+
+impl AudioFormat {
+    /// The protocol's default: 16-bit samples at 24,000 Hz.
+    pub const PCM16_24K: Self = Self::Pcm16 { rate: 24_000 };
+
+    /// Samples per second (Hz).
+    pub const fn sample_rate(self) -> u32 {
+        match self {
+            Self::Pcm16 { rate } => rate,
+            Self::Pcmu | Self::Pcma => 8_000,
+        }
+    }
+
+    /// Bytes of one sample.
+    pub const fn sample_bytes(self) -> u32 {
+        match self {
+            Self::Pcm16 { .. } => 2,
+            Self::Pcmu | Self::Pcma => 1,
+        }
+    }
+
+    /// Bytes of one second.
+    pub const fn bytes_per_second(self) -> u32 {
+        self.sample_rate() * self.sample_bytes()
+    }
+
+    /// How long `bytes` bytes sound, rounded down to a microsecond. Zero for a rate of 0 Hz.
+    pub const fn duration(self, bytes: u64) -> MediaTime {
+        match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second() as u64) {
+            Some(micros) => MediaTime::from_micros(micros),
+            None => MediaTime::ZERO,
+        }
+    }
+
+    /// The bytes of `time`, to the nearest whole sample, so that `bytes(duration(n))` is `n`.
+    pub const fn bytes(self, time: MediaTime) -> u64 {
+        let samples =
+            time.as_micros().saturating_mul(self.sample_rate() as u64).saturating_add(500_000) / 1_000_000;
+        samples * self.sample_bytes() as u64
+    }
+}
+
+impl Default for AudioFormat {
+    fn default() -> Self {
+        Self::PCM16_24K
+    }
+}
+
+wire_struct! {
+    /// 16-bit signed little-endian mono.
+    pub (tagged) struct PcmFormat {
+        /// Samples per second (Hz); OpenAI takes 24,000 only.
+        rate: Field<u32>,
+    }
+
+    /// G.711 mu-law at 8,000 Hz.
+    pub (tagged) struct PcmuFormat {}
+
+    /// G.711 A-law at 8,000 Hz.
+    pub (tagged) struct PcmaFormat {}
+}
+
+wire_enum! {
+    /// An audio format as the session's configuration writes it.
+    pub enum WireFormat {
+        /// 16-bit PCM.
+        Pcm(PcmFormat) = "audio/pcm",
+        /// G.711 mu-law.
+        Pcmu(PcmuFormat) = "audio/pcmu",
+        /// G.711 A-law.
+        Pcma(PcmaFormat) = "audio/pcma",
+    }
+}
+
+impl WireFormat {
+    /// What the bytes are; `None` for a format this version does not know.
+    pub fn format(&self) -> Option<AudioFormat> {
+        match self {
+            Self::Pcm(pcm) => Some(AudioFormat::Pcm16 { rate: pcm.rate.unwrap_or(24_000) }),
+            Self::Pcmu(_) => Some(AudioFormat::Pcmu),
+            Self::Pcma(_) => Some(AudioFormat::Pcma),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl From<AudioFormat> for WireFormat {
+    fn from(format: AudioFormat) -> Self {
+        match format {
+            AudioFormat::Pcm16 { rate } => PcmFormat::default().rate(rate).into(),
+            AudioFormat::Pcmu => PcmuFormat::default().into(),
+            AudioFormat::Pcma => PcmaFormat::default().into(),
+        }
+    }
+}
+
+impl From<AudioFormat> for Field<WireFormat> {
+    fn from(format: AudioFormat) -> Self {
+        Self::Value(format.into())
+    }
+}
+
+/// The audio of an event: the bytes, or the text as it came where that is not canonical base64.
+///
+/// Either way it is written again as it was read. `Debug` and errors show its size and not its content.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Audio(Repr);
+
+#[derive(Clone, Eq, PartialEq)]
+enum Repr {
+    Bytes(Bytes),
+    Text(Box<str>),
+}
+
+/// Audio text that is not base64, or not the base64 that its bytes would be written as.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected canonical base64 audio, got {len} characters that are not: the text is kept as it came")]
+pub struct NotBase64 {
+    /// Characters of the text.
+    pub len: usize,
+}
+
+impl Audio {
+    /// The audio's bytes, in the session's format.
+    ///
+    /// # Errors
+    /// [`NotBase64`] when the text that came cannot be read; there is nothing to play, and the text is in
+    /// [`Audio::text`].
+    pub fn bytes(&self) -> Result<&Bytes, NotBase64> {
+        match &self.0 {
+            Repr::Bytes(bytes) => Ok(bytes),
+            Repr::Text(text) => Err(NotBase64 { len: text.len() }),
+        }
+    }
+
+    /// The text as it came, if it was not canonical base64.
+    pub fn text(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Bytes(_) => None,
+            Repr::Text(text) => Some(text),
+        }
+    }
+
+    /// Reads base64 text; anything else is kept as text.
+    pub fn from_base64(text: &str) -> Self {
+        Self(
+            engine().decode(text).map_or_else(|_| Repr::Text(text.into()), |bytes| Repr::Bytes(bytes.into())),
+        )
+    }
+
+    /// Appends the base64 text to `out`.
+    pub fn encode_into(&self, out: &mut String) {
+        match &self.0 {
+            Repr::Bytes(bytes) => engine().encode_string(bytes, out),
+            Repr::Text(text) => out.push_str(text),
+        }
+    }
+}
+
+impl Default for Audio {
+    fn default() -> Self {
+        Self(Repr::Bytes(Bytes::new()))
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Audio {
+    fn from(bytes: T) -> Self {
+        Self(Repr::Bytes(bytes.into()))
+    }
+}
+
+impl fmt::Debug for Audio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Bytes(bytes) => write!(f, "Audio({} bytes)", bytes.len()),
+            Repr::Text(text) => write!(f, "Audio({} characters, not base64)", text.len()),
+        }
+    }
+}
+
+impl Serialize for Audio {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::new();
+        self.encode_into(&mut text);
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Audio {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Audio;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64 audio")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Audio, E> {
+                Ok(Audio::from_base64(text))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl crate::wire::Wire for Audio {}
+
+/// Padding required, no stray bits: then decoding and encoding again gives the same text.
+const CANONICAL: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(false)
+    .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+
+/// The engine's tables are built once; they are constants, found out at run time by what the machine can do.
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn engine() -> &'static impl Engine {
+    static SIMD: std::sync::LazyLock<base64::engine::Simd> =
+        std::sync::LazyLock::new(|| base64::engine::Simd::standard(CANONICAL));
+    &*SIMD
+}
+
+#[cfg(not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn engine() -> &'static impl Engine {
+    use base64::engine::GeneralPurpose;
+    const SCALAR: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, CANONICAL);
+    &SCALAR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_second_is_one_second_in_every_format() {
+        for (format, bytes) in [
+            (AudioFormat::PCM16_24K, 48_000),
+            (AudioFormat::Pcm16 { rate: 16_000 }, 32_000),
+            (AudioFormat::Pcmu, 8_000),
+            (AudioFormat::Pcma, 8_000),
+        ] {
+            assert_eq!(format.duration(bytes), MediaTime::from_millis(1000), "{format:?}");
+            assert_eq!(format.bytes(MediaTime::from_millis(1000)), bytes, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_canonical_base64_is_kept_verbatim() {
+        for text in ["AAA", "AAB=", "Base64EncodedAudio...", "AA==\n", "AA=", "A", "AB=="] {
+            let audio = Audio::from_base64(text);
+            let mut again = String::new();
+            audio.encode_into(&mut again);
+            assert_eq!(again, text);
+            assert!(audio.bytes().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn canonical_base64_becomes_bytes() {
+        let audio = Audio::from_base64("AAEC");
+        assert_eq!(audio.bytes().unwrap().as_ref(), [0, 1, 2]);
+        assert_eq!(alloc::format!("{audio:?}"), "Audio(3 bytes)");
+    }
+}

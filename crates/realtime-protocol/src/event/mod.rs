@@ -1,0 +1,176 @@
+//! The events of the wire: [`ClientEvent`] and [`ServerEvent`], and their reading and writing.
+//!
+//! Reading is total: whatever the text is, an event comes out. A `type` that this version does not know is
+//! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
+
+mod client;
+pub(crate) mod scan;
+mod server;
+
+use alloc::string::String;
+
+use crate::field::RawJson;
+
+pub use client::*;
+pub use server::*;
+
+/// A spelling of the protocol on the wire.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The dialect of general availability: OpenAI, Azure v1, and most others.
+    #[default]
+    Ga,
+}
+
+/// An event of a `type` that this version does not know, kept whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownEvent {
+    /// The `type`.
+    pub kind: String,
+    /// The event as it came.
+    pub raw: RawJson,
+}
+
+/// Wire text that is no event to act on: not JSON, no `type`, or without a member that says what it is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Malformed {
+    /// The `type`, if there was one.
+    pub kind: Option<String>,
+    /// The member at fault, empty for the whole text.
+    pub path: String,
+    /// What was expected and what came.
+    pub reason: String,
+    /// The text as it came.
+    pub raw: String,
+}
+
+impl core::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("malformed ")?;
+        f.write_str(self.kind.as_deref().unwrap_or("event"))?;
+        if !self.path.is_empty() {
+            write!(f, " at {}", self.path)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// Declares an enum of events: a struct each, told apart by `type`.
+macro_rules! events {
+    ($(#[$meta:meta])* pub enum $name:ident {
+        $($(#[$variant_meta:meta])* $variant:ident = $kind:literal),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_meta])* #[doc = concat!("\n\nWire: `", $kind, "`.")] $variant($variant),)*
+            /// A `type` that this version does not know.
+            Unknown($crate::event::UnknownEvent),
+            /// Text that is no event to act on.
+            Malformed($crate::event::Malformed),
+        }
+
+        impl $name {
+            /// Every `type` that has a variant, in the reference's order.
+            pub const KINDS: &[&str] = &[$($kind),*];
+
+            /// The `type` on the wire; empty for text that has none.
+            pub fn kind(&self) -> &str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                    Self::Unknown(unknown) => &unknown.kind,
+                    Self::Malformed(malformed) => malformed.kind.as_deref().unwrap_or_default(),
+                }
+            }
+
+            /// Reads one wire text. Never fails: see [`Unknown`](Self::Unknown) and
+            /// [`Malformed`](Self::Malformed).
+            pub fn decode(text: &str, _dialect: $crate::event::Dialect) -> Self {
+                let kind = match $crate::event::scan::event_kind(text) {
+                    Ok(kind) => kind,
+                    Err(malformed) => return Self::Malformed(malformed),
+                };
+                match kind.as_ref() {
+                    $($kind => match $crate::event::scan::read::<$variant>(text) {
+                        Ok(event) => Self::$variant(event),
+                        Err(mismatch) => Self::Malformed($crate::event::Malformed {
+                            kind: Some($kind.into()),
+                            path: mismatch.path,
+                            reason: mismatch.reason,
+                            raw: text.into(),
+                        }),
+                    })*
+                    _ => match $crate::field::RawJson::new(text) {
+                        Ok(raw) => Self::Unknown($crate::event::UnknownEvent { kind: kind.into(), raw }),
+                        Err(error) => Self::Malformed($crate::event::scan::not_json(text, &error)),
+                    },
+                }
+            }
+
+            /// Writes the event as wire text. `Unknown` and `Malformed` come out as they came in.
+            pub fn encode(&self, dialect: $crate::event::Dialect) -> alloc::string::String {
+                let mut text = alloc::string::String::new();
+                self.encode_into(dialect, &mut text);
+                text
+            }
+
+            /// Appends the event's wire text to `out`, so that one buffer serves many events.
+            pub fn encode_into(&self, _dialect: $crate::event::Dialect, out: &mut alloc::string::String) {
+                match self {
+                    Self::Unknown(unknown) => out.push_str(unknown.raw.get()),
+                    Self::Malformed(malformed) => out.push_str(&malformed.raw),
+                    event => $crate::event::scan::write(event, out),
+                }
+            }
+
+            /// Members that are there but not of the expected shape: kept as they came, and read as absent.
+            pub fn mismatches(&self) -> alloc::vec::Vec<$crate::wire::Mismatch> {
+                let mut found = alloc::vec::Vec::new();
+                match self {
+                    $(Self::$variant(event) => $crate::wire::Wire::mismatches(event, &$crate::wire::Path::ROOT, &mut found),)*
+                    Self::Unknown(_) | Self::Malformed(_) => {}
+                }
+                found
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                match self {
+                    $(Self::$variant(event) => {
+                        let mut map = serializer.serialize_map(None)?;
+                        map.serialize_entry("type", $kind)?;
+                        event.write_members(&mut map)?;
+                        map.end()
+                    })*
+                    Self::Unknown(unknown) => unknown.raw.serialize(serializer),
+                    Self::Malformed(malformed) => malformed.raw.serialize(serializer),
+                }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            /// Reads the GA dialect. A string is text that was `Malformed`.
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let raw = $crate::field::RawJson::deserialize(deserializer)?;
+                let malformed = serde_json::from_str::<alloc::string::String>(raw.get());
+                let text = malformed.as_deref().unwrap_or(raw.get());
+                Ok(Self::decode(text, $crate::event::Dialect::Ga))
+            }
+        }
+
+        $(impl From<$variant> for $name {
+            fn from(event: $variant) -> Self {
+                Self::$variant(event)
+            }
+        })*
+    };
+}
+use events;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The OpenAI Realtime protocol as pure code: every event as a typed value, and a state machine that decides what
+//! to send and what to tell.
+//!
+//! Nothing here does I/O. There is no runtime, socket, thread or clock: the driver says what came and when, and is
+//! told what to do. So it runs under tokio, smol or io_uring, in wasm, behind an FFI, and in a test that takes an
+//! hour of conversation in a millisecond. `realtime-client` is such a driver.
+//!
+//! ```
+//! use realtime_protocol::session::{Command, CommandId, Output, Session, SessionEvent, SessionOptions};
+//! use realtime_protocol::session_config::SessionConfig;
+//! use realtime_protocol::time::{Timestamp, UnixTime};
+//!
+//! let options = SessionOptions {
+//!     config: SessionConfig::realtime().instructions("Be brief."),
+//!     ..SessionOptions::default()
+//! };
+//! let mut session = Session::new(options);
+//!
+//! // A driver's loop in small: hand in what happened, then do all that comes out, then wait for the next thing
+//! // or for `poll_timeout`.
+//! let drive = |session: &mut Session| {
+//!     while let Some(output) = session.poll_output() {
+//!         match output {
+//!             Output::Send(event) => println!("to the server: {}", event.encode(Default::default())),
+//!             Output::Event(SessionEvent::Audio(chunk)) => println!("play {}", chunk.duration()),
+//!             Output::Event(event) => println!("to the application: {event:?}"),
+//!             Output::Close => println!("close the socket"),
+//!         }
+//!     }
+//! };
+//!
+//! session.handle_connected(Timestamp::from_millis(0), UnixTime::from_secs(1_790_000_000));
+//! session.handle_text(Timestamp::from_millis(40), r#"{"type": "session.created", "session": {}}"#);
+//! drive(&mut session); // to the server: {"type":"session.update", …}
+//!
+//! // Asked before the configuration is acknowledged, it goes out after.
+//! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None })?;
+//! session.handle_text(Timestamp::from_millis(80), r#"{"type": "session.updated", "session": {}}"#);
+//! drive(&mut session); // to the application: Ready, to the server: {"type":"response.create", …}
+//! # Ok::<(), realtime_protocol::session::CommandError>(())
+//! ```
+//!
+//! # What it does not do
+//! It opens no connection and keeps no key, holds no conversation beyond what is in flight or audible
+//! (`realtime-context` does), mixes or resamples no audio (`realtime-pipeline` does), and never reads a clock: every
+//! time is an argument. See [`time`] for the three clocks.
+//!
+//! # Modules
+//! Events: [`event`], with [`item`], [`content`], [`response`], [`session_config`], [`tool`], [`usage`],
+//! [`error`], [`audio`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
+//! words survive, and a member of a wrong shape costs that member alone.
+//!
+//! Machines: [`session`] for one connection, [`supervisor`] for one call. [`log`] records and replays them.
+//!
+//! # Features
+//! `std` (default): the fast base64 path. Without it the crate is `no_std` and needs `alloc`.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod audio;
+pub mod content;
+pub mod error;
+pub mod event;
+pub mod field;
+pub mod id;
+pub mod item;
+pub mod log;
+pub mod response;
+pub mod session;
+pub mod session_config;
+pub mod supervisor;
+pub mod time;
+pub mod tool;
+pub mod usage;
+mod wire;
+
+pub use wire::Mismatch;

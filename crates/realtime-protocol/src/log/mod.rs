@@ -1,0 +1,74 @@
+//! The session log: everything that went into a call and came out of it, as JSON lines.
+//!
+//! The first line is the [`Header`]. Each line after it is one input or output, in order:
+//!
+//! ```text
+//! {"at_us":0,"conn":0,"from":"server","connected":{"wall_us":1790000000000000}}
+//! {"at_us":40000,"conn":0,"from":"server","event":{"type":"session.created", …}}
+//! {"at_us":40000,"conn":0,"from":"client","event":{"type":"session.update", …}}
+//! {"at_us":90000,"from":"app","id":1,"command":{"create_response":{}}}
+//! {"at_us":95000,"from":"timer"}
+//! {"at_us":95000,"from":"session","event":{"stop_playback":null}}
+//! ```
+//!
+//! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
+//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
+//! tokens of MCP tools are replaced by `[redacted]`. [`Replay`] feeds the inputs to fresh machines and compares
+//! every output.
+
+mod read;
+mod replay;
+mod write;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Dialect;
+use crate::session::SessionOptions;
+use crate::time::UnixTime;
+
+pub use read::{Entry, Input, LogError, read_header};
+pub use replay::{Difference, Replay};
+pub use write::LogWriter;
+
+/// The name by which a log is recognised.
+pub const FORMAT: &str = "realtime-session-log";
+
+/// The version that this crate writes.
+pub const VERSION: u32 = 1;
+
+/// A log's first line: what is needed to replay it, and where it comes from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Header {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// The format's version.
+    pub version: u32,
+    /// The spelling on the wire.
+    pub dialect: Dialect,
+    /// The model that was asked for.
+    pub model: String,
+    /// When the log begins.
+    pub started_us: UnixTime,
+    /// The options, the configuration and the seed among them.
+    pub options: SessionOptions,
+    /// What was taken out, in words.
+    pub redacted: Vec<String>,
+}
+
+impl Header {
+    /// The header of a log that begins now.
+    pub fn new(options: SessionOptions, model: impl Into<String>, started: UnixTime) -> Self {
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            dialect: options.dialect,
+            model: model.into(),
+            started_us: started,
+            options,
+            redacted: alloc::vec!["keys".into()],
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Reading a session log, a line at a time.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::log::{FORMAT, Header, VERSION};
+use crate::session::{Command, CommandId, DisconnectReason};
+use crate::supervisor::ConnectionId;
+use crate::time::{Timestamp, UnixTime};
+
+/// A line that is not of a session log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct LogError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What was expected and what came.
+    pub reason: String,
+}
+
+/// One line behind the header.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what went in, and what came out")]
+pub enum Entry {
+    /// Something that went into the machines.
+    Input {
+        /// When.
+        at: Timestamp,
+        /// What.
+        input: Input,
+    },
+    /// Something that came out: the line itself is what a replay compares.
+    Output,
+}
+
+/// Something that went into the machines.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Input {
+    /// A connection is open.
+    Connected(ConnectionId, UnixTime),
+    /// The server sent a wire text.
+    Text(ConnectionId, String),
+    /// A connection has ended.
+    Disconnected(ConnectionId, DisconnectReason),
+    /// The application asks for something.
+    Command(CommandId, Box<Command>),
+    /// Time has passed.
+    Timer,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    at_us: u64,
+    conn: Option<ConnectionId>,
+    from: &'a str,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    text: Option<String>,
+    connected: Option<Connected>,
+    disconnected: Option<DisconnectReason>,
+    id: Option<CommandId>,
+    command: Option<Box<Command>>,
+}
+
+#[derive(Deserialize)]
+struct Connected {
+    wall_us: UnixTime,
+}
+
+/// Reads the first line.
+///
+/// # Errors
+/// [`LogError`] when the line is no header, or of a version that this crate does not read.
+pub fn read_header(line: &str) -> Result<Header, LogError> {
+    let wrong = |reason: String| LogError { line: 1, reason };
+    #[derive(Deserialize)]
+    struct Kind {
+        format: String,
+        version: u32,
+    }
+    let kind: Kind = serde_json::from_str(line)
+        .map_err(|error| wrong(format!("expected the header of a session log: {error}")))?;
+    if kind.format != FORMAT {
+        return Err(wrong(format!("expected a log of format {FORMAT}, got {}", kind.format)));
+    }
+    if kind.version != VERSION {
+        return Err(wrong(format!(
+            "expected version {VERSION}, got {}: written by another release",
+            kind.version
+        )));
+    }
+    serde_json::from_str(line)
+        .map_err(|error| wrong(format!("expected the header of a session log: {error}")))
+}
+
+impl Entry {
+    /// Reads a line behind the header; `number` counts from 1.
+    ///
+    /// # Errors
+    /// [`LogError`] when the line is damaged.
+    pub fn read(number: usize, text: &str) -> Result<Self, LogError> {
+        let wrong = |reason: String| LogError { line: number, reason };
+        let line: Line<'_> =
+            serde_json::from_str(text).map_err(|error| wrong(format!("expected an entry: {error}")))?;
+        let connection = line.conn.unwrap_or_default();
+        let input = match line.from {
+            "client" | "session" => return Ok(Self::Output),
+            "timer" => Input::Timer,
+            "app" => match (line.id, line.command) {
+                (Some(id), Some(command)) => Input::Command(id, command),
+                _ => return Err(wrong("expected `id` and `command` in an entry from the app".into())),
+            },
+            "server" => {
+                if let Some(event) = line.event {
+                    Input::Text(connection, event.get().to_string())
+                } else if let Some(text) = line.text {
+                    Input::Text(connection, text)
+                } else if let Some(connected) = line.connected {
+                    Input::Connected(connection, connected.wall_us)
+                } else if let Some(reason) = line.disconnected {
+                    Input::Disconnected(connection, reason)
+                } else {
+                    let expected = "`event`, `text`, `connected` or `disconnected`";
+                    return Err(wrong(format!("expected {expected} in an entry from the server")));
+                }
+            }
+            other => {
+                let expected = "`server`, `app`, `timer`, `client` or `session`";
+                return Err(wrong(format!("expected `from` to be {expected}, got `{other}`")));
+            }
+        };
+        Ok(Self::Input { at: Timestamp::from_micros(line.at_us), input })
+    }
+}

@@ -1,0 +1,167 @@
+//! Replaying a session log through fresh machines.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde_json::Value;
+
+use crate::log::{Entry, Header, Input, LogError, LogWriter};
+use crate::supervisor::{Supervisor, SupervisorOutput};
+use crate::time::Timestamp;
+
+/// A replay: fresh machines, fed with a log's inputs, whose outputs are compared with the log's.
+///
+/// ```
+/// # use realtime_protocol::log::{Header, LogWriter, Replay};
+/// # use realtime_protocol::session::SessionOptions;
+/// # use realtime_protocol::supervisor::{ConnectionId, Supervisor};
+/// # use realtime_protocol::time::{Timestamp, UnixTime};
+/// // Record …
+/// let header = Header::new(SessionOptions::default(), "gpt-realtime", UnixTime::from_secs(1_790_000_000));
+/// let writer = LogWriter::new(&header);
+/// let mut call = Supervisor::new(header.options.clone());
+/// let (now, mut log) = (Timestamp::ZERO, String::new());
+/// while let Some(output) = call.poll_output() {
+///     writer.output(&mut log, now, &output);
+/// }
+/// writer.connected(&mut log, now, ConnectionId(0), header.started_us);
+/// call.handle_connected(now, ConnectionId(0), header.started_us);
+///
+/// // … and replay.
+/// let mut replay = Replay::new(&header);
+/// for (index, line) in log.lines().enumerate() {
+///     replay.line(index + 2, line)?;
+/// }
+/// assert_eq!(replay.finish(), None);
+/// # Ok::<(), realtime_protocol::log::LogError>(())
+/// ```
+#[derive(Debug)]
+pub struct Replay {
+    machines: Supervisor,
+    writer: LogWriter,
+    /// Outputs of the machines that the log has not confirmed yet.
+    due: VecDeque<String>,
+    difference: Option<Difference>,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// The first place where a log and its replay differ.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The log's line, counted from 1; one behind the last where the log ends too early.
+    pub line: usize,
+    /// What the log has there, if it is an output.
+    pub logged: Option<String>,
+    /// What came out now.
+    pub replayed: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "first difference at line {}:", self.line)?;
+        writeln!(f, "  logged:   {}", self.logged.as_deref().unwrap_or("nothing"))?;
+        write!(f, "  replayed: {}", self.replayed.as_deref().unwrap_or("nothing"))
+    }
+}
+
+impl Replay {
+    /// Machines as the header describes them.
+    pub fn new(header: &Header) -> Self {
+        let mut replay = Self {
+            machines: Supervisor::new(header.options.clone()),
+            writer: LogWriter::new(header),
+            due: VecDeque::new(),
+            difference: None,
+            inputs: 0,
+            outputs: 0,
+        };
+        replay.drain(Timestamp::ZERO);
+        replay
+    }
+
+    /// Takes in a line behind the header, and gives back what came out of the machines with it. Behind a
+    /// difference the inputs still count, so that the rest of the conversation can be seen.
+    ///
+    /// # Errors
+    /// [`LogError`] when the line is damaged.
+    pub fn line(&mut self, number: usize, text: &str) -> Result<Vec<SupervisorOutput>, LogError> {
+        match Entry::read(number, text)? {
+            Entry::Output => {
+                self.outputs += 1;
+                let replayed = self.due.pop_front();
+                if !replayed.as_deref().is_some_and(|line| same(line, text)) {
+                    self.differ(number, Some(text.into()), replayed);
+                }
+                Ok(Vec::new())
+            }
+            Entry::Input { at, input } => {
+                self.inputs += 1;
+                if let Some(missing) = self.due.pop_front() {
+                    self.differ(number, None, Some(missing));
+                    self.due.clear();
+                }
+                self.feed(at, input);
+                Ok(self.drain(at))
+            }
+        }
+    }
+
+    /// Ends the replay: the first difference, if there was one.
+    pub fn finish(mut self) -> Option<Difference> {
+        if let Some(missing) = self.due.pop_front() {
+            let behind = self.inputs + self.outputs + 2;
+            self.differ(behind, None, Some(missing));
+        }
+        self.difference
+    }
+
+    /// Inputs so far.
+    pub const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Outputs compared so far.
+    pub const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn feed(&mut self, at: Timestamp, input: Input) {
+        match input {
+            Input::Connected(connection, wall) => self.machines.handle_connected(at, connection, wall),
+            Input::Text(connection, text) => self.machines.handle_text(at, connection, &text),
+            Input::Disconnected(connection, reason) => {
+                self.machines.handle_disconnected(at, connection, reason)
+            }
+            Input::Command(id, command) => {
+                // One that was refused then is refused now, and leaves no trace either way.
+                let _refused = self.machines.handle_command(at, id, *command);
+            }
+            Input::Timer => self.machines.handle_timeout(at),
+        }
+    }
+
+    fn drain(&mut self, at: Timestamp) -> Vec<SupervisorOutput> {
+        let mut outputs = Vec::new();
+        while let Some(output) = self.machines.poll_output() {
+            let mut line = String::new();
+            self.writer.output(&mut line, at, &output);
+            line.truncate(line.trim_end().len());
+            self.due.push_back(line);
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    fn differ(&mut self, line: usize, logged: Option<String>, replayed: Option<String>) {
+        self.difference.get_or_insert(Difference { line, logged, replayed });
+    }
+}
+
+/// Whether two lines say the same: to the letter, or as JSON.
+fn same(replayed: &str, logged: &str) -> bool {
+    let value = |line| serde_json::from_str::<Value>(line).ok();
+    replayed == logged.trim_end() || value(replayed).is_some_and(|replayed| Some(replayed) == value(logged))
+}

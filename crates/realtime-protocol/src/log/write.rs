@@ -1,0 +1,164 @@
+//! Writing a session log, a line at a time into a buffer that the caller gives.
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::event::Dialect;
+use crate::log::Header;
+use crate::session::{Command, CommandId, DisconnectReason};
+use crate::supervisor::{ConnectionId, SupervisorOutput};
+use crate::time::{Timestamp, UnixTime};
+
+/// Writes the lines of a session log. Each method appends one whole line, line feed included, to `out`.
+///
+/// Inputs must be written in the order in which they were handed to the
+/// [`Supervisor`](crate::supervisor::Supervisor), and all outputs that one leads to behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct LogWriter {
+    dialect: Dialect,
+}
+
+impl LogWriter {
+    /// A writer for a log of that header.
+    pub const fn new(header: &Header) -> Self {
+        Self { dialect: header.dialect }
+    }
+
+    /// The first line.
+    pub fn header(&self, out: &mut String, header: &Header) {
+        push_json(out, header);
+        out.push('\n');
+    }
+
+    /// Input: a connection is open.
+    pub fn connected(&self, out: &mut String, at: Timestamp, connection: ConnectionId, wall: UnixTime) {
+        start(out, at, Some(connection), "server");
+        let _ = writeln!(out, r#","connected":{{"wall_us":{}}}}}"#, wall.as_micros());
+    }
+
+    /// Input: the server sent a wire text.
+    pub fn text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
+        start(out, at, Some(connection), "server");
+        let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
+        if is_line {
+            out.push_str(r#","event":"#);
+            push_redacted(out, text);
+        } else {
+            out.push_str(r#","text":"#);
+            push_json(out, text);
+        }
+        out.push_str("}\n");
+    }
+
+    /// Input: a connection has ended.
+    pub fn disconnected(
+        &self,
+        out: &mut String,
+        at: Timestamp,
+        connection: ConnectionId,
+        reason: &DisconnectReason,
+    ) {
+        start(out, at, Some(connection), "server");
+        out.push_str(r#","disconnected":"#);
+        push_json(out, reason);
+        out.push_str("}\n");
+    }
+
+    /// Input: the application asks for something.
+    pub fn command(&self, out: &mut String, at: Timestamp, id: CommandId, command: &Command) {
+        start(out, at, None, "app");
+        let _ = write!(out, r#","id":{},"command":"#, id.0);
+        push_json(out, command);
+        out.push_str("}\n");
+    }
+
+    /// Input: time has passed.
+    pub fn timer(&self, out: &mut String, at: Timestamp) {
+        start(out, at, None, "timer");
+        out.push_str("}\n");
+    }
+
+    /// An output of the machines.
+    pub fn output(&self, out: &mut String, at: Timestamp, output: &SupervisorOutput) {
+        match output {
+            SupervisorOutput::Connect(connection) => {
+                start(out, at, Some(*connection), "client");
+                out.push_str(r#","connect":true"#);
+            }
+            SupervisorOutput::Close(connection) => {
+                start(out, at, Some(*connection), "client");
+                out.push_str(r#","close":true"#);
+            }
+            SupervisorOutput::Send(connection, event) => {
+                start(out, at, Some(*connection), "client");
+                out.push_str(r#","event":"#);
+                let from = out.len();
+                event.encode_into(self.dialect, out);
+                redact_from(out, from);
+            }
+            SupervisorOutput::Event(event) => {
+                start(out, at, None, "session");
+                out.push_str(r#","event":"#);
+                push_json(out, event);
+            }
+        }
+        out.push_str("}\n");
+    }
+}
+
+fn start(out: &mut String, at: Timestamp, connection: Option<ConnectionId>, from: &str) {
+    let _ = write!(out, r#"{{"at_us":{}"#, at.as_micros());
+    if let Some(connection) = connection {
+        let _ = write!(out, r#","conn":{}"#, connection.0);
+    }
+    let _ = write!(out, r#","from":"{from}""#);
+}
+
+fn push_json<T: Serialize + ?Sized>(out: &mut String, value: &T) {
+    let from = out.len();
+    crate::event::scan::write(value, out);
+    redact_from(out, from);
+}
+
+fn push_redacted(out: &mut String, json: &str) {
+    let from = out.len();
+    out.push_str(json);
+    redact_from(out, from);
+}
+
+/// Takes the tokens of MCP tools out of the JSON that `out` ends with.
+fn redact_from(out: &mut String, from: usize) {
+    let json = &out[from..];
+    if !json.contains("\"authorization\"") && !json.contains("\"mcp\"") {
+        return;
+    }
+    let Ok(mut value) = serde_json::from_str::<Value>(json) else { return };
+    redact(&mut value);
+    out.truncate(from);
+    crate::event::scan::write(&value, out);
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let is_mcp = members.get("type").is_some_and(|kind| kind == "mcp");
+            for (name, member) in members.iter_mut() {
+                if is_mcp && matches!(name.as_str(), "authorization" | "headers") && !member.is_null() {
+                    *member = match member {
+                        // Headers keep their shape, so that they still read as headers.
+                        Value::Object(_) => Value::Object(serde_json::Map::new()),
+                        _ => "[redacted]".into(),
+                    };
+                } else {
+                    redact(member);
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(redact),
+        _ => {}
+    }
+}

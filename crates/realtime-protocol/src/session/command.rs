@@ -1,0 +1,250 @@
+//! What an application asks of a session: one serialisable enum, so that callers, the log, replays and a
+//! driver's channel share one form.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::audio::Audio;
+use crate::event::ClientEvent;
+use crate::id::{CallId, ItemId, ResponseId};
+use crate::item::Item;
+use crate::response::ResponseParams;
+use crate::session_config::SessionConfig;
+use crate::time::MediaTime;
+
+/// Names a command, so that its answer finds its caller. Issued above sessions: unique over a whole call.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct CommandId(pub u64);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "command {}", self.0)
+    }
+}
+
+/// Something an application asks of a session.
+///
+/// A command that can't be right is refused at once with a [`CommandError`]. Any other for which
+/// [`expects_answer`](Self::expects_answer) is true ends in exactly one
+/// [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// Adds audio in the session's input format to the input buffer. Held, bounded and in order, until the
+    /// session is ready. Not answered.
+    AppendAudio {
+        /// The bytes.
+        audio: Audio,
+    },
+    /// Makes a user item of the input buffer; only for sessions without turn detection.
+    CommitAudio {
+        /// Whether the model should answer it.
+        respond: bool,
+    },
+    /// Empties the input buffer.
+    ClearAudio,
+    /// Adds an item to the conversation. It gets an id where it has none.
+    CreateItem {
+        /// The item.
+        item: Box<Item>,
+        /// The item to stand behind; the last where it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<ItemId>,
+        /// Whether the model should answer it.
+        respond: bool,
+    },
+    /// Removes an item from the conversation.
+    DeleteItem {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// Asks for an item as the server has it, audio included.
+    RetrieveItem {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// Asks for a response. Without parameters, it merges with others that wait.
+    CreateResponse {
+        /// What differs from the session's configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        params: Option<Box<ResponseParams>>,
+    },
+    /// Cancels a response and leaves what it has said; see [`Interrupt`](Self::Interrupt) for a barge-in.
+    CancelResponse {
+        /// Which; the one in the conversation where it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        response_id: Option<ResponseId>,
+    },
+    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
+    Interrupt,
+    /// Changes the configuration: members that are set replace, others stay.
+    UpdateConfig {
+        /// The members to change.
+        config: Box<SessionConfig>,
+    },
+    /// Answers a function call.
+    CompleteCall {
+        /// The call.
+        call_id: CallId,
+        /// How it ended.
+        output: CallOutput,
+        /// Whether the model should answer. It does once all calls of a response are answered, if any asks for it.
+        respond: bool,
+    },
+    /// Tells what was played. Not answered.
+    ReportPlayback {
+        /// The report.
+        report: PlaybackReport,
+    },
+    /// Sends an event as it is, past all bookkeeping. Not answered.
+    SendEvent {
+        /// The event.
+        event: Box<ClientEvent>,
+    },
+    /// Ends the session.
+    Close,
+}
+
+impl Command {
+    /// Whether the command ends in a [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
+    pub const fn expects_answer(&self) -> bool {
+        !matches!(self, Self::AppendAudio { .. } | Self::ReportPlayback { .. } | Self::SendEvent { .. })
+    }
+
+    /// The command's name in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AppendAudio { .. } => "append_audio",
+            Self::CommitAudio { .. } => "commit_audio",
+            Self::ClearAudio => "clear_audio",
+            Self::CreateItem { .. } => "create_item",
+            Self::DeleteItem { .. } => "delete_item",
+            Self::RetrieveItem { .. } => "retrieve_item",
+            Self::CreateResponse { .. } => "create_response",
+            Self::CancelResponse { .. } => "cancel_response",
+            Self::Interrupt => "interrupt",
+            Self::UpdateConfig { .. } => "update_config",
+            Self::CompleteCall { .. } => "complete_call",
+            Self::ReportPlayback { .. } => "report_playback",
+            Self::SendEvent { .. } => "send_event",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// How a function call ended. Every JSON value is a valid result, `null` and empty ones too.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallOutput {
+    /// The function returned this.
+    Result(Value),
+    /// The function failed; the model reads the text.
+    Error(String),
+    /// The call was given up, by an interruption or by the application.
+    Cancelled,
+    /// The function took too long.
+    TimedOut,
+    /// There is no such function.
+    UnknownTool,
+}
+
+impl CallOutput {
+    /// What the model reads: the result's JSON, or an object with `error` or `status`.
+    pub fn to_wire(&self) -> String {
+        match self {
+            Self::Result(value) => serde_json::to_string(value),
+            Self::Error(message) => serde_json::to_string(&serde_json::json!({ "error": message })),
+            Self::Cancelled => Ok(r#"{"status":"cancelled"}"#.into()),
+            Self::TimedOut => Ok(r#"{"error":"the function took too long"}"#.into()),
+            Self::UnknownTool => Ok(r#"{"error":"there is no such function"}"#.into()),
+        }
+        .unwrap_or_else(|_| r#"{"error":"the result is no JSON"}"#.into())
+    }
+}
+
+/// What an application played of the audio it was given.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PlaybackReport {
+    /// So much of a part has been played.
+    Played(PlaybackPosition),
+    /// The answer to [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback): playback stands
+    /// still and its queue is empty.
+    Stopped {
+        /// Where it stood; `None` where nothing was playing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<PlaybackPosition>,
+    },
+}
+
+/// A place in the audio of an item.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PlaybackPosition {
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// How much of the part has been played since its beginning.
+    pub played: MediaTime,
+}
+
+/// A command that was refused at once. Nothing happened; the command is handed back.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("cannot {}: {reason}", self.command.name())]
+pub struct CommandError {
+    /// The command as it was given.
+    pub command: Box<Command>,
+    /// Why it can't be right.
+    #[source]
+    pub reason: Refusal,
+}
+
+/// Why a command can't be right.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
+    /// The server makes no item of less.
+    #[error("expected at least 100 ms of audio in the input buffer, got {buffered}")]
+    TooShort {
+        /// What has been appended since the last commit or clear.
+        buffered: MediaTime,
+    },
+    /// No call of that id waits for an output.
+    #[error("no call {call_id} waits for an output: it was never made, or is already answered")]
+    UnknownCall {
+        /// The call.
+        call_id: CallId,
+    },
+    /// The audio cannot be read as base64.
+    #[error(transparent)]
+    NotBase64(#[from] crate::audio::NotBase64),
+    /// More than a limit of the wire.
+    #[error("expected at most {limit} {unit} in {what}, got {got}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+        /// What was given.
+        got: usize,
+        /// The unit of both.
+        unit: &'static str,
+    },
+    /// Too many commands wait for the session to be ready.
+    #[error("{waiting} commands wait already for the session to be ready")]
+    TooManyWaiting {
+        /// How many wait.
+        waiting: usize,
+    },
+}

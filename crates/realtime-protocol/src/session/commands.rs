@@ -1,0 +1,275 @@
+//! Carrying out commands: what is refused at once, what is held until the session is ready, what is sent.
+
+use alloc::boxed::Box;
+use alloc::format;
+
+use bytes::Bytes;
+
+use crate::audio::Audio;
+use crate::event::{
+    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
+    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel, SessionUpdate,
+};
+use crate::field::Field;
+use crate::id::{CallId, ItemId, ResponseId};
+use crate::item::Item;
+use crate::session::answers::Await;
+use crate::session::command::{CallOutput, Command, CommandError, CommandId, PlaybackReport, Refusal};
+use crate::session::function_calls::Settled;
+use crate::session::input_audio::{LARGEST_APPEND, SHORTEST_COMMIT};
+use crate::session::options::PlaybackSource;
+use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
+use crate::session::retrievals::Retrievals;
+use crate::session::{MOST_HELD_COMMANDS, Session};
+use crate::session_config::SessionConfig;
+use crate::time::MediaTime;
+
+/// The longest item id that a client may choose (characters).
+const LONGEST_ITEM_ID: usize = 32;
+
+impl Session {
+    pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        if let Err(reason) = self.check(&command) {
+            return Err(CommandError { command: Box::new(command), reason });
+        }
+        let waits = match &command {
+            Command::AppendAudio { .. }
+            | Command::ReportPlayback { .. }
+            | Command::Close
+            | Command::Interrupt => false,
+            // The sequencer holds requests by itself; a configuration joins the one that is sent first.
+            Command::CreateResponse { .. } => false,
+            Command::UpdateConfig { .. } => !self.is_unconfigured(),
+            _ => true,
+        };
+        if waits && !self.state.is_ready() {
+            self.held.push_back((id, command));
+            return Ok(());
+        }
+        self.carry_out(id, command);
+        Ok(())
+    }
+
+    /// Whether a command can be right.
+    fn check(&self, command: &Command) -> Result<(), Refusal> {
+        if self.state.is_ended() {
+            return Err(Refusal::Ended);
+        }
+        if self.held.len() >= MOST_HELD_COMMANDS && command.expects_answer() {
+            return Err(Refusal::TooManyWaiting { waiting: self.held.len() });
+        }
+        match command {
+            Command::AppendAudio { audio } => {
+                let bytes = audio.bytes()?.len();
+                let text = bytes.div_ceil(3) * 4;
+                at_most("one append", LARGEST_APPEND, text, "bytes of base64")
+            }
+            Command::CommitAudio { .. }
+                if self.state.is_ready() && self.config.turn_detection().is_null() =>
+            {
+                let buffered = self.input.buffered(self.config.input_format());
+                if buffered < SHORTEST_COMMIT { Err(Refusal::TooShort { buffered }) } else { Ok(()) }
+            }
+            Command::CreateItem { item, .. } => at_most(
+                "an item id",
+                LONGEST_ITEM_ID,
+                item.id().map_or(0, |id| id.as_str().len()),
+                "characters",
+            ),
+            Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
+                Err(Refusal::UnknownCall { call_id: call_id.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn carry_out(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::AppendAudio { audio } => self.take_audio(audio),
+            Command::CommitAudio { respond } => {
+                let event_id = self.next_event_id();
+                self.expect(Some(id), event_id.clone(), Await::Committed);
+                self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
+                self.input.emptied();
+                if respond {
+                    self.responses.request(None, None);
+                }
+            }
+            Command::ClearAudio => {
+                let event_id = self.next_event_id();
+                self.expect(Some(id), event_id.clone(), Await::Cleared);
+                self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
+                self.input.emptied();
+            }
+            Command::CreateItem { item, after, respond } => {
+                self.create_item(Some(id), item, after);
+                if respond {
+                    self.responses.request(None, None);
+                }
+            }
+            Command::DeleteItem { item_id } => self.delete_item(Some(id), item_id),
+            Command::RetrieveItem { item_id } => {
+                let deadline = self.now + self.options.answer_deadline;
+                if self.retrievals.add(&item_id, id, deadline) {
+                    let event_id = Retrievals::event_id(&item_id).into();
+                    self.send(ConversationItemRetrieve { event_id, item_id, ..Default::default() });
+                }
+            }
+            Command::CreateResponse { params } => self.responses.request(params, Some(id)),
+            Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
+            Command::Interrupt => self.interrupt(Some(id), true),
+            Command::UpdateConfig { config } => self.update_config(id, *config),
+            Command::CompleteCall { call_id, output, respond } => {
+                if let Some(settled) = self.calls.complete(&call_id, respond) {
+                    self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
+                    self.go_on_after_calls(settled);
+                } else {
+                    // It ended while the command was held.
+                    self.settle(id, Outcome::Done);
+                }
+            }
+            Command::ReportPlayback { report } => self.on_playback(&report),
+            Command::SendEvent { event } => self.send(*event),
+            Command::Close => {
+                self.close_waiters.push(id);
+                self.close(CloseReason::Requested);
+            }
+        }
+    }
+
+    fn take_audio(&mut self, audio: Audio) {
+        let Ok(audio) = audio.bytes().cloned() else { return }; // checked before
+        if self.state.is_ready() {
+            self.append(audio);
+        } else {
+            let lost = self.input.hold(audio, self.config.input_format(), self.options.held_audio);
+            if lost > MediaTime::ZERO {
+                self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost }));
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, audio: Bytes) {
+        self.input.appended(audio.len());
+        self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
+    }
+
+    /// Sends an item, and gives it an id where it has none, so that its acknowledgement is recognised.
+    fn create_item(&mut self, id: Option<CommandId>, mut item: Box<Item>, after: Option<ItemId>) {
+        let event_id = self.next_event_id();
+        if item.id().is_none() {
+            item.set_id(format!("item_{:x}_{}", self.options.seed, self.sent).into());
+        }
+        if let Some(item_id) = item.id() {
+            self.expect(id, event_id.clone(), Await::Added(item_id.clone()));
+        } else if let Some(id) = id {
+            self.settle(id, Outcome::Done); // an item of an unknown type cannot be recognised
+        }
+        self.send(ConversationItemCreate {
+            event_id: event_id.into(),
+            previous_item_id: after.map_or(Field::Absent, Field::Value),
+            item,
+            ..Default::default()
+        });
+    }
+
+    pub(super) fn delete_item(&mut self, id: Option<CommandId>, item_id: ItemId) {
+        let event_id = self.next_event_id();
+        self.expect(id, event_id.clone(), Await::Deleted(item_id.clone()));
+        self.send(ConversationItemDelete { event_id: event_id.into(), item_id, ..Default::default() });
+    }
+
+    /// Cancels a response, if one runs.
+    pub(super) fn cancel(&mut self, id: Option<CommandId>, response_id: Option<ResponseId>) {
+        let runs = match &response_id {
+            Some(response_id) => self.responses.get_mut(response_id).is_some(),
+            None => self.responses.running().is_some(),
+        };
+        if !runs {
+            if let Some(id) = id {
+                self.settle(id, Outcome::Done);
+            }
+            return;
+        }
+        let event_id = self.next_event_id();
+        if id.is_some() {
+            self.expect(id, event_id.clone(), Await::Cancelled);
+        }
+        let response_id = response_id.or_else(|| self.responses.running().cloned());
+        self.send(ResponseCancel {
+            event_id: event_id.into(),
+            response_id: response_id.map_or(Field::Absent, Field::Value),
+            ..Default::default()
+        });
+    }
+
+    /// Whether the first `session.update` has not been sent.
+    const fn is_unconfigured(&self) -> bool {
+        use crate::session::state::State;
+        matches!(self.state, State::Connecting | State::Opening { .. })
+    }
+
+    fn update_config(&mut self, id: CommandId, config: SessionConfig) {
+        if self.is_unconfigured() {
+            self.options.config.merge(config);
+            self.config = self.options.config.clone();
+            self.settle(id, Outcome::Done);
+            return;
+        }
+        let event_id = self.next_event_id();
+        self.expect(Some(id), event_id.clone(), Await::Updated);
+        // GA refuses an update that does not say what kind of session it is for.
+        let session = SessionConfig { kind: self.options.config.kind.clone(), ..config };
+        self.send(SessionUpdate { event_id: event_id.into(), session: session.into(), ..Default::default() });
+    }
+
+    /// Sends the one output of a call.
+    pub(super) fn answer_call(
+        &mut self,
+        id: Option<CommandId>,
+        call_id: CallId,
+        output: &CallOutput,
+        end: CallEnd,
+    ) {
+        let item = Item::function_call_output(call_id.clone(), output.to_wire());
+        self.create_item(id, Box::new(item), None);
+        self.tell(SessionEvent::CallEnded { call_id, end });
+    }
+
+    /// Asks the model to go on, once all calls of a response are answered.
+    pub(super) fn go_on_after_calls(&mut self, settled: Settled) {
+        if settled == (Settled::All { respond: true }) {
+            self.responses.request(None, None);
+        }
+    }
+
+    fn on_playback(&mut self, report: &PlaybackReport) {
+        match report {
+            PlaybackReport::Played(at) => self.note_played(at),
+            PlaybackReport::Stopped { at } => {
+                if let Some(at) = at {
+                    self.note_played(at);
+                }
+                if self.stopping.is_some() {
+                    self.finish_interruption(PlaybackSource::Reported);
+                }
+            }
+        }
+        self.playback.forget_played(self.now, self.options.playback);
+    }
+
+    fn note_played(&mut self, at: &crate::session::command::PlaybackPosition) {
+        if at.played == MediaTime::ZERO {
+            return;
+        }
+        let Some(part) = self.playback.report(&at.item_id, at.content_index, at.played) else { return };
+        let response_id = part.id.response_id.clone();
+        if let Some(response) = self.responses.get_mut(&response_id) {
+            response.timeline.first_played.get_or_insert(self.now);
+        }
+    }
+}
+
+fn at_most(what: &'static str, limit: usize, got: usize, unit: &'static str) -> Result<(), Refusal> {
+    if got > limit { Err(Refusal::TooLarge { what, limit, got, unit }) } else { Ok(()) }
+}

@@ -1,0 +1,369 @@
+//! The state machine of one connection: [`Session`].
+//!
+//! Sans-IO: it is told what happened and when, and says what to send and what to tell. Names from elsewhere that
+//! live here: session readiness ([`SessionEvent::Ready`]), pending response (the sequencer behind
+//! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`SessionEvent::Interrupted`]),
+//! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
+
+mod answers;
+mod command;
+mod commands;
+mod errors;
+mod events;
+mod function_calls;
+mod input_audio;
+mod interruption;
+mod items;
+mod options;
+mod output;
+mod playback;
+mod responses;
+mod retrievals;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{ClientEvent, ServerEvent, SessionUpdate};
+use crate::field::Field;
+use crate::id::EventId;
+use crate::session::answers::{Answers, Await, Awaited};
+use crate::session::function_calls::FunctionCalls;
+use crate::session::input_audio::InputAudio;
+use crate::session::interruption::Stopping;
+use crate::session::items::Items;
+use crate::session::playback::Playback;
+use crate::session::responses::Responses;
+use crate::session::retrievals::Retrievals;
+use crate::session::state::{State, Step};
+use crate::session_config::SessionConfig;
+use crate::time::{Timestamp, UnixTime};
+
+pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
+pub use errors::ErrorClass;
+pub use options::{PlaybackSource, SessionOptions, Unheard};
+pub use output::{
+    AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
+    ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+};
+
+/// How a connection ended, or why it could not be made.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The far side closed it.
+    Closed {
+        /// The close code, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The reason given.
+        reason: String,
+    },
+    /// It broke, or could not be made.
+    Lost {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Commands that may wait for the session to be ready.
+const MOST_HELD_COMMANDS: usize = 1024;
+
+/// The state machine of one connection.
+///
+/// Made for a connection, fed until it ends, and never used again, so that no id outlives its connection.
+///
+/// # Contract
+/// After any `handle_*`, call [`poll_output`](Self::poll_output) until it gives `None`, do what it says in that
+/// order, then read [`poll_timeout`](Self::poll_timeout) and call [`handle_timeout`](Self::handle_timeout) at
+/// that time. Draining late changes nothing, an early or needless `handle_timeout` does nothing, and a `now`
+/// older than one before counts as that one. No `handle_*` panics, whatever the far side sends. The same inputs
+/// give the same outputs, byte for byte.
+#[derive(Debug)]
+pub struct Session {
+    options: SessionOptions,
+    now: Timestamp,
+    outputs: VecDeque<Output>,
+    /// Events sent so far: the second half of every event id.
+    sent: u64,
+    state: State,
+    /// The configuration as the server has it, as far as this side knows.
+    config: SessionConfig,
+    held: VecDeque<(CommandId, Command)>,
+    input: InputAudio,
+    responses: Responses,
+    playback: Playback,
+    /// Audio beside the conversation: counted, but never interrupted or truncated.
+    beside: Playback,
+    stopping: Option<Stopping>,
+    calls: FunctionCalls,
+    retrievals: Retrievals,
+    answers: Answers,
+    close_waiters: Vec<CommandId>,
+    items: Items,
+}
+
+impl Session {
+    /// A session that is not connected yet.
+    pub fn new(options: SessionOptions) -> Self {
+        Self {
+            config: options.config.clone(),
+            options,
+            now: Timestamp::ZERO,
+            outputs: VecDeque::new(),
+            sent: 0,
+            state: State::default(),
+            held: VecDeque::new(),
+            input: InputAudio::default(),
+            responses: Responses::default(),
+            playback: Playback::default(),
+            beside: Playback::default(),
+            stopping: None,
+            calls: FunctionCalls::default(),
+            retrievals: Retrievals::default(),
+            answers: Answers::default(),
+            close_waiters: Vec::new(),
+            items: Items::default(),
+        }
+    }
+
+    /// The connection is open. `wall` is the time of day, to read `expires_at`.
+    pub fn handle_connected(&mut self, now: Timestamp, wall: UnixTime) {
+        self.advance(now);
+        let _ = wall;
+        self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
+    }
+
+    /// The server sent a wire text.
+    pub fn handle_text(&mut self, now: Timestamp, text: &str) {
+        self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
+    }
+
+    /// The server sent an event: [`handle_text`](Self::handle_text) for a driver that decodes by itself.
+    pub fn handle_event(&mut self, now: Timestamp, event: ServerEvent) {
+        self.advance(now);
+        if self.state.is_ended() {
+            return;
+        }
+        for mismatch in event.mismatches() {
+            self.tell(SessionEvent::Warning(Warning::Mismatch { kind: event.kind().into(), mismatch }));
+        }
+        self.on_event(event);
+        self.flush();
+    }
+
+    /// The application asks for something.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed back.
+    pub fn handle_command(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        command: Command,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        self.on_command(id, command)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// The connection has ended, or could not be made.
+    pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
+        self.advance(now);
+        let before = core::mem::take(&mut self.state);
+        let reason = match (&before, reason) {
+            (State::Closing { reason }, _) => reason.clone(),
+            (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
+            (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
+        };
+        self.state = before;
+        if self.state.step(Step::Disconnected) {
+            self.end(&reason);
+            self.tell(SessionEvent::Closed { reason });
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.advance(now);
+        if self.state.is_ended() {
+            return;
+        }
+        if self.state.deadline().is_some_and(|deadline| deadline <= self.now) {
+            match self.state {
+                State::Configuring { .. } => {
+                    self.tell(SessionEvent::Warning(Warning::ConfigUnacknowledged));
+                    self.ready();
+                }
+                _ => self.close(CloseReason::NotCreated),
+            }
+        }
+        if self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= self.now) {
+            self.finish_interruption(PlaybackSource::Estimated);
+        }
+        let mut overdue = self.retrievals.expire(self.now);
+        overdue.extend(self.responses.expire(self.now));
+        overdue.extend(self.answers.expire(self.now).into_iter().filter_map(|awaited| awaited.id));
+        for id in overdue {
+            self.settle(id, Outcome::TimedOut);
+        }
+        self.flush();
+    }
+
+    /// What to do or tell next, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.state.is_ended() {
+            return None;
+        }
+        let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
+        [
+            self.state.deadline(),
+            stopping,
+            self.retrievals.deadline(),
+            self.responses.deadline(),
+            self.answers.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether the session is over and tells nothing more once its outputs are drained.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// The configuration as the server has it, as far as this side knows.
+    pub const fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// Time never goes back.
+    fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
+    fn tell(&mut self, event: SessionEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn send(&mut self, event: impl Into<ClientEvent>) {
+        self.outputs.push_back(Output::Send(event.into()));
+    }
+
+    fn settle(&mut self, id: CommandId, outcome: Outcome) {
+        self.tell(SessionEvent::Settled { id, outcome });
+    }
+
+    fn settle_all(&mut self, ids: Vec<CommandId>, outcome: &Outcome) {
+        for id in ids {
+            self.settle(id, outcome.clone());
+        }
+    }
+
+    /// The id of the next event: the same in every run with the same seed and inputs.
+    fn next_event_id(&mut self) -> EventId {
+        self.sent += 1;
+        format!("evt_{:x}_{}", self.options.seed, self.sent).into()
+    }
+
+    /// Notes that an acknowledgement is due for an event.
+    fn expect(&mut self, id: Option<CommandId>, event_id: EventId, what: Await) {
+        let deadline = self.now + self.options.answer_deadline;
+        self.answers.expect(Awaited { id, event_id, what, deadline });
+    }
+
+    /// Sends the configuration, once the server is there.
+    fn configure(&mut self) {
+        let ready_due = self.now + self.options.ready_deadline;
+        if self.state.step(Step::Created { ready_due }) {
+            let event_id = self.next_event_id();
+            self.expect(None, event_id.clone(), Await::Updated);
+            let session = self.options.config.clone().into();
+            self.send(SessionUpdate { event_id: event_id.into(), session, ..SessionUpdate::default() });
+        }
+    }
+
+    /// The configuration holds: what was held goes out.
+    fn ready(&mut self) {
+        if !self.state.step(Step::Acknowledged) {
+            return;
+        }
+        self.answers.take(&Await::Updated);
+        self.tell(SessionEvent::Ready { config: self.config.clone().into() });
+        for audio in self.input.release() {
+            self.append(audio);
+        }
+        for (id, command) in core::mem::take(&mut self.held) {
+            if let Err(error) = self.on_command(id, command) {
+                // It was taken, so it must be answered.
+                let error = crate::error::ApiError::default().code("refused").message(format!("{error}"));
+                self.settle(id, Outcome::Refused { error: error.into() });
+            }
+        }
+    }
+
+    /// Begins to close the connection.
+    fn close(&mut self, reason: CloseReason) {
+        if self.state.step(Step::Close { reason }) {
+            self.outputs.push_back(Output::Close);
+        }
+    }
+
+    /// Sends the next request for a response, if one may go.
+    fn flush(&mut self) {
+        if !self.state.is_ready() || self.stopping.is_some() {
+            return;
+        }
+        while let Some(request) = self.responses.next() {
+            let event_id = self.next_event_id();
+            self.send(crate::event::ResponseCreate {
+                event_id: event_id.clone().into(),
+                response: request.params.clone().map_or(Field::Absent, Field::Value),
+                ..Default::default()
+            });
+            let deadline = self.now + self.options.answer_deadline;
+            self.responses.sent(event_id, request, self.now, deadline);
+        }
+    }
+
+    /// Resolves everything that waits: nothing is left open behind the end.
+    fn end(&mut self, reason: &CloseReason) {
+        let (waiters, responses) = self.responses.end();
+        for response in responses {
+            self.finish_response(response, ResponseEnd::Lost, None);
+        }
+        if let Some(stopping) = self.stopping.take() {
+            self.settle_all(stopping.waiters, &Outcome::Closed { reason: reason.clone() });
+        }
+        for call_id in self.calls.end() {
+            self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
+        }
+        let held = core::mem::take(&mut self.held);
+        let waiters = waiters
+            .into_iter()
+            .chain(self.retrievals.end())
+            .chain(self.answers.end().into_iter().filter_map(|awaited| awaited.id))
+            .chain(held.into_iter().filter(|(_, command)| command.expects_answer()).map(|(id, _)| id))
+            .collect();
+        self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
+        let closed = core::mem::take(&mut self.close_waiters);
+        self.settle_all(closed, &Outcome::Done);
+        self.playback.take();
+        self.beside.take();
+        self.items = Items::default();
+    }
+}

@@ -1,0 +1,81 @@
+//! A session's own settings: what this side decides. The wire's are in
+//! [`SessionConfig`](crate::session_config::SessionConfig).
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Dialect;
+use crate::session_config::SessionConfig;
+
+/// What this side decides about a session.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct SessionOptions {
+    /// The spelling on the wire.
+    pub dialect: Dialect,
+    /// What the session is to be configured as. `session.update` carries just the members that are set.
+    pub config: SessionConfig,
+    /// Where the times of playback come from. Default: reports.
+    pub playback: PlaybackSource,
+    /// What becomes of items of which nothing was heard. Default: cut at 0 ms.
+    pub unheard: Unheard,
+    /// How long an answer to `StopPlayback` may take before the last report counts. Default: 200 ms.
+    pub stop_deadline: Duration,
+    /// How long the server may take to open the session. Default: 10 s.
+    pub created_deadline: Duration,
+    /// How long the server may take to acknowledge the configuration. Default: 5 s.
+    pub ready_deadline: Duration,
+    /// How long the server may take to acknowledge anything else. Default: 10 s.
+    pub answer_deadline: Duration,
+    /// How long a request waits, after the user's turn, for the response that the server makes by itself.
+    /// Default: 3 s.
+    pub turn_response_deadline: Duration,
+    /// The most input audio that is held until the session is ready: the newest. Default: 2 s.
+    pub held_audio: Duration,
+    /// What event ids are made of. The same seed and inputs give the same outputs.
+    pub seed: u64,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::default(),
+            config: SessionConfig::realtime(),
+            playback: PlaybackSource::default(),
+            unheard: Unheard::default(),
+            stop_deadline: Duration::from_millis(200),
+            created_deadline: Duration::from_secs(10),
+            ready_deadline: Duration::from_secs(5),
+            answer_deadline: Duration::from_secs(10),
+            turn_response_deadline: Duration::from_secs(3),
+            held_audio: Duration::from_secs(2),
+            seed: 0,
+        }
+    }
+}
+
+/// Where the times of playback come from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PlaybackSource {
+    /// The application reports what it played and answers `StopPlayback`: exact.
+    #[default]
+    Reported,
+    /// Nobody reports: audio counts as played at normal speed from the moment it came. Interruptions then say
+    /// that they are estimates.
+    Estimated,
+}
+
+/// What becomes of items of which nothing was heard when the user speaks over them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unheard {
+    /// They are truncated at 0 ms, and stay as empty items.
+    #[default]
+    Truncate,
+    /// They are deleted.
+    Delete,
+}

@@ -1,0 +1,554 @@
+//! What a session wants done, and what it tells: one queue of [`Output`]s, oldest first.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+
+use crate::audio::AudioFormat;
+use crate::error::ApiError;
+use crate::event::{ClientEvent, Malformed, UnknownEvent};
+use crate::id::{CallId, ItemId, ResponseId, SessionId};
+use crate::item::Item;
+use crate::response::StatusReason;
+use crate::session::command::CommandId;
+use crate::session::errors::ErrorClass;
+use crate::session_config::SessionConfig;
+use crate::time::{MediaTime, Timestamp};
+use crate::usage::{RateLimit, Usage};
+use crate::wire::Mismatch;
+
+/// One thing that a session wants done or tells.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
+pub enum Output {
+    /// Send this to the server.
+    Send(ClientEvent),
+    /// Tell this to the application.
+    Event(SessionEvent),
+    /// Close the connection, and call `handle_disconnected` when it is closed.
+    Close,
+}
+
+/// What a session tells the application.
+///
+/// As JSON (in logs and snapshots) audio is written as its size and a digest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The server has opened the session; it is not configured yet.
+    Created {
+        /// The server's id for it.
+        session_id: Option<SessionId>,
+    },
+    /// The configuration is acknowledged: audio and items flow from here on.
+    Ready {
+        /// The whole effective configuration, as the server reports it.
+        config: Box<SessionConfig>,
+    },
+    /// The configuration changed.
+    ConfigUpdated {
+        /// The whole effective configuration, as the server reports it.
+        config: Box<SessionConfig>,
+    },
+    /// A command is answered: exactly once for each that expects an answer.
+    Settled {
+        /// The command.
+        id: CommandId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The user began to speak.
+    SpeechStarted {
+        /// The item that will hold the speech.
+        item_id: Option<ItemId>,
+        /// Where in the session's input audio.
+        at: MediaTime,
+    },
+    /// The user stopped speaking.
+    SpeechStopped {
+        /// The item that will hold the speech.
+        item_id: Option<ItemId>,
+        /// Where in the session's input audio.
+        at: MediaTime,
+    },
+    /// The user's speech will become this item.
+    Committed {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// An item has its place in the conversation; the model's are still empty then.
+    ItemPlaced {
+        /// The item.
+        item: Box<Item>,
+        /// The item before it; `None`: none, or not told.
+        after: Option<ItemId>,
+        /// Who made it.
+        origin: Origin,
+    },
+    /// An item is final.
+    ItemDone {
+        /// The item.
+        item: Box<Item>,
+    },
+    /// An item has left the conversation.
+    ItemRemoved {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// A piece of what the user said. May come long after the item.
+    UserTranscriptDelta {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The new words.
+        delta: String,
+    },
+    /// What the user said. May come long after the item.
+    UserTranscript {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// All words.
+        transcript: String,
+    },
+    /// What the user said could not be transcribed.
+    UserTranscriptFailed {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Why.
+        error: Box<ApiError>,
+    },
+    /// A response runs. Exactly one `ResponseFinished` follows.
+    ResponseStarted {
+        /// The response.
+        response_id: ResponseId,
+        /// Who asked for it.
+        origin: Origin,
+        /// Whether it runs beside the conversation.
+        out_of_band: bool,
+        /// What the request gave along.
+        metadata: BTreeMap<String, String>,
+    },
+    /// New words of the model's: spoken (a transcript, ahead of its audio) or written.
+    Text {
+        /// The response.
+        response_id: ResponseId,
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The new words.
+        delta: String,
+        /// Whether they come with audio.
+        spoken: bool,
+    },
+    /// New audio of the model's, to be played after all that came before it.
+    Audio(AudioChunk),
+    /// A part's audio is whole.
+    AudioDone {
+        /// The response.
+        response_id: ResponseId,
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The length of all of it.
+        total: MediaTime,
+    },
+    /// The model calls functions: all calls of one response. Answer each with
+    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall).
+    FunctionCalls {
+        /// The response.
+        response_id: ResponseId,
+        /// The calls, in the model's order.
+        calls: Vec<FunctionCall>,
+    },
+    /// A call's output has been sent, or never will be: whoever still works on it should stop.
+    CallEnded {
+        /// The call.
+        call_id: CallId,
+        /// How.
+        end: CallEnd,
+    },
+    /// A response ended.
+    ResponseFinished(Box<ResponseReport>),
+    /// Stop playing now, empty the queue, and answer with
+    /// [`PlaybackReport::Stopped`](crate::session::PlaybackReport::Stopped). Within the options'
+    /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
+    StopPlayback,
+    /// An interruption is settled: what was heard, and what was cut.
+    Interrupted(Interruption),
+    /// The server's rate limits.
+    RateLimits {
+        /// The limits.
+        limits: Vec<RateLimit>,
+    },
+    /// The server reports an error. Most leave the session open.
+    ServerError {
+        /// The error.
+        error: Box<ApiError>,
+        /// What it ends.
+        class: ErrorClass,
+    },
+    /// Something is odd, and the session lives on.
+    Warning(Warning),
+    /// The session has ended. Nothing follows.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Who began something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// This side, by a command.
+    Client,
+    /// The far side: the user's speech, or the model.
+    Server,
+}
+
+/// New audio of the model's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AudioChunk {
+    /// The response.
+    pub response_id: ResponseId,
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// Whether it runs beside the conversation: not to be played unless that was the point.
+    pub out_of_band: bool,
+    /// Where in the part it begins.
+    pub start: MediaTime,
+    /// What the bytes are.
+    #[serde(serialize_with = "format_text")]
+    pub format: AudioFormat,
+    /// The bytes: whole samples.
+    #[serde(serialize_with = "digest")]
+    pub audio: Bytes,
+}
+
+impl AudioChunk {
+    /// How long it sounds.
+    pub fn duration(&self) -> MediaTime {
+        self.format.duration(self.audio.len() as u64)
+    }
+}
+
+/// A call that the model asks for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FunctionCall {
+    /// The call's id, which its output must repeat.
+    pub call_id: CallId,
+    /// The item that holds it.
+    pub item_id: Option<ItemId>,
+    /// The function.
+    pub name: String,
+    /// The arguments: a JSON object as text, checked.
+    pub arguments: String,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallEnd {
+    /// The application's output was sent.
+    Answered,
+    /// Its arguments are no JSON object; the model was told.
+    BadArguments,
+    /// Its response did not complete; the model was told.
+    ResponseNotCompleted,
+    /// The session ended first.
+    Closed,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The server acknowledged it, or nothing had to be done.
+    Done,
+    /// The input buffer became this item.
+    Committed {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The item is in the conversation.
+    Added {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The item as the server has it.
+    Retrieved {
+        /// The item.
+        item: Box<Item>,
+    },
+    /// The response that served the request ended.
+    Responded {
+        /// The response.
+        response_id: ResponseId,
+        /// How it ended.
+        end: ResponseEnd,
+    },
+    /// The server refused it.
+    Refused {
+        /// Why.
+        error: Box<ApiError>,
+    },
+    /// The server did not answer in time.
+    TimedOut,
+    /// The session ended first.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl Outcome {
+    /// Whether the command did what it was for. A response counts if it ran, however it ended.
+    pub const fn is_ok(&self) -> bool {
+        !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
+    }
+}
+
+/// How a response ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResponseEnd {
+    /// Whole.
+    Completed,
+    /// Cancelled, by the user's speech or by this side.
+    Cancelled {
+        /// By whom, if told.
+        reason: Option<StatusReason>,
+    },
+    /// Cut off.
+    Incomplete {
+        /// By what, if told.
+        reason: Option<StatusReason>,
+    },
+    /// Failed.
+    Failed {
+        /// Why.
+        error: Box<ApiError>,
+    },
+    /// The session ended first.
+    Lost,
+}
+
+/// A response's end, with what it cost and when it did what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResponseReport {
+    /// The response.
+    pub response_id: ResponseId,
+    /// How it ended.
+    pub end: ResponseEnd,
+    /// What it cost; `None` where the server did not say.
+    pub usage: Option<Usage>,
+    /// When it did what.
+    pub timeline: Timeline,
+    /// Audio bytes that came after an interruption and were dropped.
+    pub dropped_bytes: u64,
+}
+
+/// When a response did what, on the driver's clock.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Timeline {
+    /// When `response.create` was sent.
+    pub requested: Option<Timestamp>,
+    /// When the server said that the user's speech had ended, for a response to it.
+    pub speech_stopped: Option<Timestamp>,
+    /// When the server said that it runs.
+    pub created: Option<Timestamp>,
+    /// When the first words came.
+    pub first_text: Option<Timestamp>,
+    /// When the first audio came.
+    pub first_audio: Option<Timestamp>,
+    /// When its first playback was reported.
+    pub first_played: Option<Timestamp>,
+    /// When it ended.
+    pub done: Option<Timestamp>,
+}
+
+/// An interruption: what was heard of what was audible, and what was cut.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Interruption {
+    /// The response that was cut off, if one ran.
+    pub response_id: Option<ResponseId>,
+    /// Each part that had not been played whole, in order.
+    pub parts: Vec<HeardPart>,
+}
+
+impl Interruption {
+    /// What was heard of all parts together.
+    pub fn heard(&self) -> MediaTime {
+        self.parts.iter().fold(MediaTime::ZERO, |sum, part| sum + part.heard)
+    }
+}
+
+/// How much of a part was heard.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeardPart {
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// What was played.
+    pub heard: MediaTime,
+    /// What had come from the server.
+    pub received: MediaTime,
+    /// The words heard: a prefix of those generated, found by the position of text among audio.
+    pub heard_text: String,
+    /// Whether `heard` is an estimate, for want of a report.
+    pub estimated: bool,
+    /// What the server was told.
+    pub cut: Cut,
+}
+
+/// What the server was told of a part that was not played whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cut {
+    /// `conversation.item.truncate` at so many milliseconds.
+    Truncated {
+        /// The length left.
+        audio_end_ms: u64,
+    },
+    /// `conversation.item.delete`: nothing of the item was heard.
+    Deleted,
+}
+
+/// Something odd that the session lives on with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// A member of an event has a wrong shape; the event counts without it.
+    Mismatch {
+        /// The event's `type`.
+        kind: String,
+        /// The member and what is wrong.
+        #[serde(serialize_with = "text")]
+        mismatch: Mismatch,
+    },
+    /// An event of a `type` that this version does not know.
+    Unknown {
+        /// The event.
+        #[serde(serialize_with = "unknown")]
+        event: UnknownEvent,
+    },
+    /// Text that is no event to act on.
+    Malformed {
+        /// The text and why.
+        #[serde(serialize_with = "text")]
+        event: Malformed,
+    },
+    /// Audio text that is not base64: nothing to play.
+    AudioUnreadable {
+        /// The item.
+        item_id: ItemId,
+        /// Characters of the text.
+        characters: usize,
+    },
+    /// The server did not acknowledge the configuration in time; the session counts as ready.
+    ConfigUnacknowledged,
+    /// Input audio waited too long for the session to be ready: the oldest was dropped.
+    InputAudioDropped {
+        /// What was lost.
+        lost: MediaTime,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application asked for it.
+    Requested,
+    /// The far side closed the connection.
+    ClosedByServer {
+        /// The close code, where there was one.
+        code: Option<u16>,
+        /// The reason given.
+        reason: String,
+    },
+    /// The connection broke, or could not be made.
+    ConnectionLost {
+        /// What happened.
+        reason: String,
+    },
+    /// The server never opened the session.
+    NotCreated,
+    /// The server refused the configuration.
+    ConfigRefused {
+        /// The error's text.
+        message: String,
+    },
+    /// An error of the server's that ends the session, or the account's use.
+    Fatal {
+        /// The error's code.
+        code: String,
+        /// The error's text.
+        message: String,
+    },
+}
+
+impl core::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Requested => f.write_str("closed by the application"),
+            Self::ClosedByServer { code, reason } => {
+                f.write_str("closed by the server")?;
+                if let Some(code) = code {
+                    write!(f, " with code {code}")?;
+                }
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
+            Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
+            Self::NotCreated => f.write_str("the server sent no session.created in time"),
+            Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
+            Self::Fatal { code, message } => write!(f, "{code}: {message}"),
+        }
+    }
+}
+
+/// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
+fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    let hash = audio.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    serializer.collect_str(&format_args!("{} bytes {hash:016x}", audio.len()))
+}
+
+fn format_text<S: Serializer>(format: &AudioFormat, serializer: S) -> Result<S::Ok, S::Error> {
+    match format {
+        AudioFormat::Pcm16 { rate } => serializer.collect_str(&format_args!("pcm16 {rate} Hz")),
+        AudioFormat::Pcmu => serializer.serialize_str("pcmu 8000 Hz"),
+        AudioFormat::Pcma => serializer.serialize_str("pcma 8000 Hz"),
+    }
+}
+
+fn text<T: core::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn unknown<S: Serializer>(event: &UnknownEvent, serializer: S) -> Result<S::Ok, S::Error> {
+    event.raw.serialize(serializer)
+}

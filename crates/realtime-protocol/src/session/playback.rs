@@ -1,0 +1,351 @@
+//! The ledger of output audio: for each content part what came, what was played, and where its words stand.
+//!
+//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::audio::AudioFormat;
+use crate::id::{ItemId, ResponseId};
+use crate::session::options::PlaybackSource;
+use crate::time::{MediaTime, Timestamp};
+
+/// The audio of the session that may still be heard, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Playback {
+    parts: VecDeque<Part>,
+}
+
+/// Names a content part.
+#[derive(Clone, Debug)]
+pub(super) struct PartId {
+    pub(super) response_id: ResponseId,
+    pub(super) item_id: ItemId,
+    pub(super) content_index: u32,
+}
+
+/// One content part's audio.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) id: PartId,
+    format: AudioFormat,
+    received_bytes: u64,
+    /// The first byte of a sample whose second one has not come.
+    carry: Option<u8>,
+    whole: bool,
+    reported: MediaTime,
+    /// When it began to play, if nobody reports.
+    begins: Timestamp,
+    words: Words,
+}
+
+/// The words of a part against its audio: at `(audio, characters)` so much of each had come.
+#[derive(Debug, Default)]
+struct Words {
+    text: String,
+    marks: Vec<(MediaTime, usize)>,
+}
+
+/// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
+const MOST_MARKS: usize = 256;
+
+impl Part {
+    pub(super) const fn received(&self) -> MediaTime {
+        self.format.duration(self.received_bytes)
+    }
+
+    /// What has been played by `now`: as reported, or as it would be at normal speed. Never more than came.
+    pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> MediaTime {
+        let played = match source {
+            PlaybackSource::Reported => self.reported,
+            PlaybackSource::Estimated => now.saturating_since(self.begins).into(),
+        };
+        played.min(self.received())
+    }
+
+    fn is_over(&self, now: Timestamp, source: PlaybackSource) -> bool {
+        self.whole && self.played(now, source) >= self.received()
+    }
+
+    fn is(&self, item_id: &ItemId, content_index: u32) -> bool {
+        self.id.content_index == content_index && self.id.item_id == *item_id
+    }
+}
+
+impl Words {
+    fn push(&mut self, delta: &str, at: MediaTime) {
+        // Words come ahead of their audio, so a mark says where the words that follow begin at the earliest.
+        if self.marks.last().is_none_or(|(mark, _)| *mark < at) {
+            if self.marks.len() == MOST_MARKS {
+                let mut odd = false;
+                self.marks.retain(|_| {
+                    odd = !odd;
+                    odd
+                });
+            }
+            self.marks.push((at, self.text.len()));
+        }
+        self.text.push_str(delta);
+    }
+
+    /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
+    fn heard(&self, heard: MediaTime, received: MediaTime, whole: bool) -> &str {
+        if heard >= received && whole {
+            return &self.text;
+        }
+        let after = self.marks.iter().position(|(at, _)| *at > heard).unwrap_or(self.marks.len());
+        let (from, from_len) = after.checked_sub(1).map_or((MediaTime::ZERO, 0), |before| self.marks[before]);
+        let (to, to_len) = self.marks.get(after).copied().unwrap_or((received, self.text.len()));
+        let span = (to - from).as_micros();
+        let into = (heard - from).as_micros().min(span);
+        let extra = (to_len - from_len) as u64 * into / span.max(1);
+        let end = from_len + usize::try_from(extra).unwrap_or(usize::MAX);
+        // Only whole words were heard.
+        let end = if end >= self.text.len() {
+            self.text.len()
+        } else {
+            self.text
+                .char_indices()
+                .map(|(index, _)| index)
+                .filter(|index| *index <= end)
+                .rfind(|index| self.text[*index..].starts_with(char::is_whitespace))
+                .unwrap_or(0)
+        };
+        &self.text[..end]
+    }
+}
+
+impl Playback {
+    /// Enters audio and gives back its whole samples with the position of the first.
+    pub(super) fn receive(
+        &mut self,
+        now: Timestamp,
+        id: &PartId,
+        format: AudioFormat,
+        audio: &Bytes,
+        source: PlaybackSource,
+    ) -> (MediaTime, Bytes) {
+        self.forget_played(now, source);
+        let begins = self.end(now);
+        let part = self.part(id, format, begins);
+        let start = part.received();
+        let audio = part.whole_samples(audio);
+        if part.begins + start.as_duration() < now {
+            // The audio ran dry: what comes now plays from now on.
+            part.begins = now - start.as_duration();
+        }
+        part.received_bytes += audio.len() as u64;
+        (start, audio)
+    }
+
+    /// Enters spoken words.
+    pub(super) fn words(&mut self, now: Timestamp, id: &PartId, format: AudioFormat, delta: &str) {
+        let begins = self.end(now);
+        let part = self.part(id, format, begins);
+        let at = part.received();
+        part.words.push(delta, at);
+    }
+
+    /// Says that a part is whole, and gives back its length.
+    pub(super) fn whole(&mut self, item_id: &ItemId, content_index: u32) -> Option<MediaTime> {
+        let part = self.parts.iter_mut().find(|part| part.is(item_id, content_index))?;
+        part.whole = true;
+        Some(part.received())
+    }
+
+    /// Says that nothing more comes for a response.
+    pub(super) fn response_done(&mut self, now: Timestamp, response_id: &ResponseId, source: PlaybackSource) {
+        for part in self.parts.iter_mut().filter(|part| part.id.response_id == *response_id) {
+            part.whole = true;
+        }
+        self.forget_played(now, source);
+    }
+
+    /// Drops all parts of a response.
+    pub(super) fn forget_response(&mut self, response_id: &ResponseId) {
+        self.parts.retain(|part| part.id.response_id != *response_id);
+    }
+
+    /// Enters a report: so much of a part has been played. Reports never go back.
+    pub(super) fn report(
+        &mut self,
+        item_id: &ItemId,
+        content_index: u32,
+        played: MediaTime,
+    ) -> Option<&Part> {
+        let index = self.parts.iter().position(|part| part.is(item_id, content_index))?;
+        let part = &mut self.parts[index];
+        part.reported = part.reported.max(played);
+        // Parts play in order: what stands before the one that plays has been played.
+        for before in self.parts.iter_mut().take(index) {
+            before.reported = before.received();
+        }
+        self.parts.get(index)
+    }
+
+    /// Drops parts that are over.
+    pub(super) fn forget_played(&mut self, now: Timestamp, source: PlaybackSource) {
+        self.parts.retain(|part| !part.is_over(now, source));
+    }
+
+    /// Whether anything that came has not been played.
+    pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
+        self.parts.iter().any(|part| part.played(now, source) < part.received())
+    }
+
+    /// Takes out all parts: an interruption ends them.
+    pub(super) fn take(&mut self) -> VecDeque<Part> {
+        core::mem::take(&mut self.parts)
+    }
+
+    /// When all that came will have been played, if nobody reports.
+    fn end(&self, now: Timestamp) -> Timestamp {
+        self.parts.back().map_or(now, |last| (last.begins + last.received().as_duration()).max(now))
+    }
+
+    fn part(&mut self, id: &PartId, format: AudioFormat, begins: Timestamp) -> &mut Part {
+        let index =
+            self.parts.iter().position(|part| part.is(&id.item_id, id.content_index)).unwrap_or_else(|| {
+                self.parts.push_back(Part {
+                    id: id.clone(),
+                    format,
+                    received_bytes: 0,
+                    carry: None,
+                    whole: false,
+                    reported: MediaTime::ZERO,
+                    begins,
+                    words: Words::default(),
+                });
+                self.parts.len() - 1
+            });
+        &mut self.parts[index]
+    }
+}
+
+impl Part {
+    /// The words that were heard when `heard` of the audio was.
+    pub(super) fn heard_text(&self, heard: MediaTime) -> &str {
+        self.words.heard(heard, self.received(), self.whole)
+    }
+
+    /// Whether any audio has come.
+    pub(super) const fn has_audio(&self) -> bool {
+        self.received_bytes > 0
+    }
+
+    /// Whether all of it has come and been played.
+    pub(super) fn heard_whole(&self, played: MediaTime) -> bool {
+        self.whole && played >= self.received()
+    }
+
+    /// Deltas may split a sample: the first half waits for the second.
+    fn whole_samples(&mut self, audio: &Bytes) -> Bytes {
+        if self.format.sample_bytes() == 1 {
+            return audio.clone();
+        }
+        match (self.carry.take(), audio.len() % 2) {
+            (None, 0) => audio.clone(),
+            (None, _) => {
+                self.carry = audio.last().copied();
+                audio.slice(..audio.len() - 1)
+            }
+            (Some(first), odd) => {
+                let mut joined = BytesMut::with_capacity(audio.len() + 1);
+                joined.extend_from_slice(&[first]);
+                joined.extend_from_slice(audio);
+                if odd == 0 {
+                    self.carry = audio.last().copied();
+                    joined.truncate(joined.len() - 1);
+                }
+                joined.freeze()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMAT: AudioFormat = AudioFormat::PCM16_24K;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn ms(ms: u64) -> MediaTime {
+        MediaTime::from_millis(ms)
+    }
+
+    fn part(item: &str) -> PartId {
+        PartId { response_id: "resp".into(), item_id: item.into(), content_index: 0 }
+    }
+
+    fn receive(ledger: &mut Playback, now: u64, item: &str, millis: u64, source: PlaybackSource) {
+        let audio = Bytes::from(alloc::vec![0; FORMAT.bytes(ms(millis)) as usize]);
+        ledger.receive(at(now), &part(item), FORMAT, &audio, source);
+    }
+
+    #[test]
+    fn deltas_that_split_a_sample_give_the_same_samples() {
+        for cuts in [[1, 2, 3], [3, 3, 5], [2, 4, 6], [1, 1, 1]] {
+            let mut ledger = Playback::default();
+            let all = Bytes::from_static(&[0, 1, 2, 3, 4, 5, 6, 7]);
+            let mut got = Vec::new();
+            let mut rest = all.clone();
+            for cut in cuts.into_iter().chain([usize::MAX]) {
+                let piece = rest.split_to(cut.min(rest.len()));
+                let (start, audio) =
+                    ledger.receive(at(0), &part("item"), FORMAT, &piece, PlaybackSource::Reported);
+                assert_eq!(FORMAT.bytes(start) as usize, got.len());
+                assert_eq!(audio.len() % 2, 0);
+                got.extend_from_slice(&audio);
+            }
+            assert_eq!(got, all, "{cuts:?}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_plays_items_one_after_the_other_at_normal_speed() {
+        let mut ledger = Playback::default();
+        let source = PlaybackSource::Estimated;
+        receive(&mut ledger, 0, "a", 1000, source);
+        receive(&mut ledger, 10, "b", 1000, source);
+        let played = |ledger: &Playback, now| -> Vec<u64> {
+            ledger.parts.iter().map(|part| part.played(at(now), source).as_millis()).collect()
+        };
+        assert_eq!(played(&ledger, 400), [400, 0]);
+        assert_eq!(played(&ledger, 1400), [1000, 400]);
+        // It ran dry at 2,000 ms: audio that comes at 3,000 ms plays from there.
+        receive(&mut ledger, 3000, "b", 500, source);
+        assert_eq!(played(&ledger, 3100).last(), Some(&1100));
+    }
+
+    #[test]
+    fn heard_words_are_a_prefix_in_proportion() {
+        let mut ledger = Playback::default();
+        let words = "one two three four five six seven eight nine ten";
+        for word in words.split_inclusive(' ') {
+            ledger.words(at(0), &part("item"), FORMAT, word);
+        }
+        receive(&mut ledger, 0, "item", 4800, PlaybackSource::Reported);
+        let part = &ledger.parts[0];
+        assert_eq!(part.heard_text(MediaTime::ZERO), "");
+        assert_eq!(part.heard_text(ms(1400)), "one two three");
+        ledger.whole(&"item".into(), 0);
+        assert_eq!(ledger.parts[0].heard_text(ms(4800)), words);
+    }
+
+    #[test]
+    fn words_that_came_after_the_heard_audio_were_not_heard() {
+        let mut ledger = Playback::default();
+        ledger.words(at(0), &part("item"), FORMAT, "early ");
+        receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
+        ledger.words(at(0), &part("item"), FORMAT, "late words of many more characters");
+        receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
+        assert_eq!(ledger.parts[0].heard_text(ms(500)), "early");
+    }
+}

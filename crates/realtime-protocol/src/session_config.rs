@@ -1,0 +1,370 @@
+//! The wire's `session` object: what a session is configured to do.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+
+use crate::audio::{AudioFormat, WireFormat};
+use crate::field::{Field, RawJson};
+use crate::id::SessionId;
+use crate::tool::{Tool, ToolChoice};
+use crate::wire::{open_enum, wire_enum, wire_struct};
+
+wire_struct! {
+    /// A session's configuration. In an update, members left out stay as they are, and `null` switches off.
+    pub struct SessionConfig {
+        /// `realtime` or `transcription`. GA refuses an update without it.
+        kind as "type": Field<SessionKind>,
+        /// Written by the server.
+        id: Field<SessionId>,
+        /// Written by the server.
+        object: Field<String>,
+        /// When the session ends: seconds since 1970. Written by the server.
+        expires_at: Field<u64>,
+        /// The model; never changeable.
+        model: Field<String>,
+        /// `audio` (with a transcript) or `text`; not both in GA.
+        output_modalities: Field<Vec<Modality>>,
+        /// What the model is told to be.
+        instructions: Field<String>,
+        /// Input and output audio.
+        audio: Field<AudioConfig>,
+        /// Tools that the model may call.
+        tools: Field<Vec<Tool>>,
+        /// Which of them.
+        tool_choice: Field<ToolChoice>,
+        /// Whether several calls may be made at once.
+        parallel_tool_calls: Field<bool>,
+        /// How hard to think; refused by models that do not.
+        reasoning: Field<Reasoning>,
+        /// The most tokens of one response: 1 to 4,096, or no limit.
+        max_output_tokens: Field<MaxOutputTokens>,
+        /// What happens when the conversation outgrows the model's context.
+        truncation: Field<RawJson>,
+        /// A stored prompt.
+        prompt: Field<RawJson>,
+        /// Tracing on OpenAI's side; fixed once set.
+        tracing: Field<RawJson>,
+        /// What the server should add to its events.
+        include: Field<Vec<String>>,
+        /// Beta only: 0.6 to 1.2.
+        temperature: Field<f64>,
+    }
+
+    /// A session's audio.
+    pub struct AudioConfig {
+        /// From the user.
+        input: Field<AudioInput>,
+        /// To the user.
+        output: Field<AudioOutput>,
+    }
+
+    /// Audio from the user.
+    pub struct AudioInput {
+        /// What the bytes are.
+        format: Field<WireFormat>,
+        /// The transcription of what the user says; `null`: none.
+        transcription: Field<Transcription>,
+        /// Noise reduction before all else; `null`: none.
+        noise_reduction: Field<NoiseReduction>,
+        /// Where turns end; `null`: the client commits and creates responses itself.
+        turn_detection: Field<TurnDetection>,
+    }
+
+    /// How the user's speech is transcribed.
+    pub struct Transcription {
+        /// The model.
+        model: Field<String>,
+        /// The language, ISO 639-1.
+        language: Field<String>,
+        /// Several languages.
+        languages: Field<Vec<String>>,
+        /// Words to expect.
+        keywords: Field<Vec<String>>,
+        /// Text that guides the style.
+        prompt: Field<String>,
+        /// How long it may wait for more: `minimal` to `xhigh`.
+        delay: Field<String>,
+    }
+
+    /// Noise reduction.
+    pub struct NoiseReduction {
+        /// Where the microphone is.
+        kind as "type": Field<NoiseReductionKind>,
+    }
+
+    /// Turns end by silence.
+    pub (tagged) struct ServerVad {
+        /// How loud speech is, 0 to 1; default 0.5.
+        threshold: Field<f64>,
+        /// Audio kept from before the onset, ms; default 300.
+        prefix_padding_ms: Field<u32>,
+        /// Silence that ends a turn, ms; default 500.
+        silence_duration_ms: Field<u32>,
+        /// Whether the end of a turn creates a response; default true.
+        create_response: Field<bool>,
+        /// Whether the user's speech cancels a response; default true.
+        interrupt_response: Field<bool>,
+        /// Silence after a response that starts another, ms: 5,000 to 30,000.
+        idle_timeout_ms: Field<u32>,
+    }
+
+    /// Turns end by meaning.
+    pub (tagged) struct SemanticVad {
+        /// How soon: `low`, `medium`, `high`, `auto`.
+        eagerness: Field<Eagerness>,
+        /// Whether the end of a turn creates a response; default true.
+        create_response: Field<bool>,
+        /// Whether the user's speech cancels a response; default true.
+        interrupt_response: Field<bool>,
+    }
+
+    /// Audio to the user.
+    pub struct AudioOutput {
+        /// What the bytes are.
+        format: Field<WireFormat>,
+        /// The voice; fixed after the first audio.
+        voice: Field<Voice>,
+        /// 0.25 to 1.5, default 1.
+        speed: Field<f64>,
+    }
+
+    /// How hard a reasoning model thinks.
+    pub struct Reasoning {
+        /// The effort.
+        effort: Field<ReasoningEffort>,
+    }
+
+    /// A voice of one's own.
+    pub struct CustomVoice {
+        /// The voice's id.
+        id: Field<String>,
+    }
+}
+
+wire_enum! {
+    /// Where the server ends a turn.
+    pub enum TurnDetection {
+        /// By silence.
+        ServerVad(ServerVad) = "server_vad",
+        /// By meaning.
+        SemanticVad(SemanticVad) = "semantic_vad",
+    }
+}
+
+impl TurnDetection {
+    /// Whether the end of a turn creates a response. True where it is not said.
+    pub fn creates_response(&self) -> bool {
+        match self {
+            Self::ServerVad(vad) => vad.create_response,
+            Self::SemanticVad(vad) => vad.create_response,
+            Self::Unknown(_) => Field::Absent,
+        }
+        .unwrap_or(true)
+    }
+
+    /// Whether the user's speech cancels the response that runs. True where it is not said.
+    pub fn interrupts_response(&self) -> bool {
+        match self {
+            Self::ServerVad(vad) => vad.interrupt_response,
+            Self::SemanticVad(vad) => vad.interrupt_response,
+            Self::Unknown(_) => Field::Absent,
+        }
+        .unwrap_or(true)
+    }
+}
+
+impl SessionConfig {
+    /// A realtime session with nothing else set: the server's defaults.
+    pub fn realtime() -> Self {
+        Self::default().kind(SessionKind::Realtime)
+    }
+
+    /// Lays an update over this configuration, as the server does: what the update sets replaces, `null`
+    /// included, and what it leaves out stays. Only `audio` is gone into.
+    pub fn merge(&mut self, update: Self) {
+        macro_rules! replace {
+            ($target:expr, $update:expr; $($member:ident),*) => {
+                $(if !$update.$member.is_absent() { $target.$member = $update.$member; })*
+            };
+        }
+        replace!(self, update; kind, id, object, expires_at, model, output_modalities, instructions, tools,
+            tool_choice, parallel_tool_calls, reasoning, max_output_tokens, truncation, prompt, tracing, include,
+            temperature);
+        for (name, value) in update.extra.iter() {
+            self.extra.insert(name, value.clone());
+        }
+        match update.audio {
+            Field::Value(audio) => {
+                match audio.input {
+                    Field::Value(input) => {
+                        let target = self.input_mut();
+                        replace!(target, input; format, transcription, noise_reduction, turn_detection);
+                    }
+                    Field::Null => self.audio.get_or_insert_default().input = Field::Null,
+                    Field::Absent => {}
+                }
+                match audio.output {
+                    Field::Value(output) => {
+                        let target = self.output_mut();
+                        replace!(target, output; format, voice, speed);
+                    }
+                    Field::Null => self.audio.get_or_insert_default().output = Field::Null,
+                    Field::Absent => {}
+                }
+            }
+            Field::Null => self.audio = Field::Null,
+            Field::Absent => {}
+        }
+    }
+
+    /// The input half of `audio`.
+    pub fn input(&self) -> Option<&AudioInput> {
+        self.audio.value()?.input.value()
+    }
+
+    /// The output half of `audio`.
+    pub fn output(&self) -> Option<&AudioOutput> {
+        self.audio.value()?.output.value()
+    }
+
+    /// The input half of `audio`, made where it is missing.
+    pub fn input_mut(&mut self) -> &mut AudioInput {
+        self.audio.get_or_insert_default().input.get_or_insert_default()
+    }
+
+    /// The output half of `audio`, made where it is missing.
+    pub fn output_mut(&mut self) -> &mut AudioOutput {
+        self.audio.get_or_insert_default().output.get_or_insert_default()
+    }
+
+    /// Turn detection: absent means the server's default, `null` none.
+    pub fn turn_detection(&self) -> &Field<TurnDetection> {
+        const ABSENT: &Field<TurnDetection> = &Field::Absent;
+        self.input().map_or(ABSENT, |input| &input.turn_detection)
+    }
+
+    /// What output bytes are; 24 kHz PCM where it is not said.
+    pub fn output_format(&self) -> AudioFormat {
+        self.output().and_then(|o| o.format.value()?.format()).unwrap_or_default()
+    }
+
+    /// What input bytes are; 24 kHz PCM where it is not said.
+    pub fn input_format(&self) -> AudioFormat {
+        self.input().and_then(|i| i.format.value()?.format()).unwrap_or_default()
+    }
+}
+
+open_enum! {
+    /// The family of a session.
+    pub enum SessionKind {
+        /// Speech to speech.
+        Realtime = "realtime",
+        /// Speech to text.
+        Transcription = "transcription",
+    }
+
+    /// What a response is made of.
+    pub enum Modality {
+        /// Audio, with its transcript.
+        Audio = "audio",
+        /// Text.
+        Text = "text",
+    }
+
+    /// Where the microphone is.
+    pub enum NoiseReductionKind {
+        /// Headphones.
+        NearField = "near_field",
+        /// A laptop or a room.
+        FarField = "far_field",
+    }
+
+    /// How soon a turn ends by meaning.
+    pub enum Eagerness {
+        /// As medium.
+        Auto = "auto",
+        /// Waits up to 8 s.
+        Low = "low",
+        /// Waits up to 4 s.
+        Medium = "medium",
+        /// Waits up to 2 s.
+        High = "high",
+    }
+
+    /// How hard a reasoning model thinks.
+    pub enum ReasoningEffort {
+        /// The default.
+        Low = "low",
+        /// Least.
+        Minimal = "minimal",
+        /// More.
+        Medium = "medium",
+        /// Much.
+        High = "high",
+        /// Most.
+        XHigh = "xhigh",
+    }
+}
+
+/// A voice: a name (`marin`, `cedar`, `alloy`, …), or one of your own by its id.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a name or an object; the object keeps what it does not know")]
+pub enum Voice {
+    /// A voice of the service's.
+    Named(String),
+    /// A voice of your own.
+    Custom(CustomVoice),
+}
+
+crate::wire::text_or!(Voice, Named(String), Custom(CustomVoice));
+
+impl From<&str> for Field<Voice> {
+    fn from(name: &str) -> Self {
+        Self::Value(Voice::Named(name.into()))
+    }
+}
+
+/// The most tokens of one response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a number or `inf`")]
+pub enum MaxOutputTokens {
+    /// 1 to 4,096.
+    Limit(u32),
+    /// Wire: `"inf"`.
+    Infinite,
+}
+
+impl Serialize for MaxOutputTokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Limit(limit) => serializer.serialize_u32(*limit),
+            Self::Infinite => serializer.serialize_str("inf"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MaxOutputTokens {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrInf;
+        impl serde::de::Visitor<'_> for NumberOrInf {
+            type Value = MaxOutputTokens;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a number or \"inf\"")
+            }
+            fn visit_u64<E: serde::de::Error>(self, limit: u64) -> Result<MaxOutputTokens, E> {
+                u32::try_from(limit)
+                    .map(MaxOutputTokens::Limit)
+                    .map_err(|_| E::custom("expected a smaller number"))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<MaxOutputTokens, E> {
+                if text == "inf" { Ok(MaxOutputTokens::Infinite) } else { Err(E::custom("expected \"inf\"")) }
+            }
+        }
+        deserializer.deserialize_any(NumberOrInf)
+    }
+}
+
+impl crate::wire::Wire for MaxOutputTokens {}
