@@ -1,0 +1,159 @@
+//! Golden sessions: hand-written or recorded inputs, and how their outputs are rendered for a snapshot.
+//!
+//! A golden session is a file of JSON lines. The first says what it shows and under which options; each other
+//! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for so many
+//! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so timers
+//! need no lines of their own.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use realtime_protocol::audio::{Audio, AudioFormat};
+use realtime_protocol::event::ServerEvent;
+use realtime_protocol::log::{Entry, Input};
+use realtime_protocol::session::{CommandError, Output, Session, SessionOptions};
+use realtime_protocol::time::{MediaTime, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A golden session's first line.
+#[derive(Debug, Deserialize)]
+pub struct Header {
+    /// What it shows.
+    pub about: String,
+    /// Where the behaviour is described, or when and with which model it was recorded.
+    pub reference: String,
+    /// The options that differ from the defaults.
+    #[serde(default)]
+    pub options: SessionOptions,
+}
+
+/// A golden session: what went in, and when.
+#[derive(Debug)]
+pub struct Golden {
+    /// The first line.
+    pub header: Header,
+    /// The inputs, in order.
+    pub inputs: Vec<(Timestamp, Input)>,
+}
+
+impl Golden {
+    /// Reads a file.
+    ///
+    /// # Panics
+    /// When the file is not a golden session: this is test material.
+    pub fn read(path: &Path) -> Self {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut lines = text.lines().enumerate();
+        let (_, first) = lines.next().unwrap_or_else(|| panic!("{name} is empty"));
+        let header = serde_json::from_str(first).unwrap_or_else(|error| panic!("{name}:1: {error}"));
+        let inputs = lines
+            .map(|(index, line)| {
+                let mut value: Value = serde_json::from_str(line)
+                    .unwrap_or_else(|error| panic!("{name}:{}: {error}", index + 1));
+                expand_audio(&mut value);
+                match Entry::read(index + 1, &value.to_string()) {
+                    Ok(Entry::Input { at, input }) => (at, input),
+                    Ok(Entry::Output) => panic!("{name}:{}: expected an input", index + 1),
+                    Err(error) => panic!("{name}: {error}"),
+                }
+            })
+            .collect();
+        Self { header, inputs }
+    }
+
+    /// Feeds the inputs to a fresh session; `step` gets each input, or `None` for a deadline, with the refusal or
+    /// the outputs that it led to.
+    pub fn replay(
+        &self,
+        mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, CommandError>),
+    ) -> Session {
+        let mut session = Session::new(self.header.options.clone());
+        for (at, input) in &self.inputs {
+            while let Some(deadline) = session.poll_timeout().filter(|deadline| deadline <= at) {
+                session.handle_timeout(deadline);
+                step(deadline, None, Ok(drain(&mut session)));
+            }
+            let taken = feed(&mut session, *at, input);
+            step(*at, Some(input), taken.map(|()| drain(&mut session)));
+        }
+        session
+    }
+
+    /// The whole session in words, for a snapshot: inputs as `<` (server) and `*` (application), outputs as `>`
+    /// (client events) and `!` (session events).
+    pub fn render(&self) -> String {
+        let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
+        self.replay(|at, input, outputs| {
+            let _ = writeln!(text, "\n{at}  {}", input.map_or_else(|| "(deadline)".into(), describe));
+            let outputs = outputs.unwrap_or_else(|refused| {
+                let _ = writeln!(text, "  ! {refused}");
+                Vec::new()
+            });
+            for output in outputs {
+                let _ = match output {
+                    Output::Send(event) => writeln!(text, "  > {}", short(&event)),
+                    Output::Event(event) => writeln!(text, "  ! {}", short(&event)),
+                    Output::Close => writeln!(text, "  > (close)"),
+                };
+            }
+        });
+        text
+    }
+}
+
+/// Everything that a session has to say now.
+pub fn drain(session: &mut Session) -> Vec<Output> {
+    std::iter::from_fn(|| session.poll_output()).collect()
+}
+
+/// Hands an input to a session.
+///
+/// # Errors
+/// [`CommandError`] when the input is a command that is refused.
+pub fn feed(session: &mut Session, at: Timestamp, input: &Input) -> Result<(), CommandError> {
+    match input {
+        Input::Connected(_, wall) => session.handle_connected(at, *wall),
+        Input::Text(_, text) => session.handle_text(at, text),
+        Input::Disconnected(_, reason) => session.handle_disconnected(at, reason.clone()),
+        Input::Command(id, command) => session.handle_command(at, *id, (**command).clone())?,
+        _ => session.handle_timeout(at),
+    }
+    Ok(())
+}
+
+fn describe(input: &Input) -> String {
+    match input {
+        Input::Connected(..) => "< (connected)".into(),
+        Input::Text(_, text) => format!("< {}", short(&ServerEvent::decode(text, Default::default()))),
+        Input::Disconnected(_, reason) => format!("< (disconnected) {}", short(reason)),
+        Input::Command(id, command) => format!("* {} {}", id.0, short(command)),
+        _ => "(timer)".into(),
+    }
+}
+
+/// JSON with base64 audio replaced by its length.
+fn short(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_string(value).expect("wire types are JSON");
+    let strings = json.split('"').map(|piece| match Audio::from_base64(piece).bytes() {
+        Ok(bytes) if piece.len() > 64 => format!("{} bytes", bytes.len()),
+        _ => piece.into(),
+    });
+    strings.collect::<Vec<String>>().join("\"")
+}
+
+fn expand_audio(value: &mut Value) {
+    if let Some(ms) = value.get("$audio").and_then(Value::as_u64) {
+        let bytes = AudioFormat::PCM16_24K.bytes(MediaTime::from_millis(ms));
+        let mut text = String::new();
+        Audio::from(vec![0; usize::try_from(bytes).expect("a short sound")]).encode_into(&mut text);
+        *value = text.into();
+        return;
+    }
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(expand_audio),
+        Value::Object(members) => members.values_mut().for_each(expand_audio),
+        _ => {}
+    }
+}

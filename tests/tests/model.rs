@@ -1,0 +1,296 @@
+//! Random sessions: whatever the server sends and the application asks, in whatever order, the invariants hold.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::item::Item;
+use realtime_protocol::session::{
+    CallOutput, Command, CommandId, DisconnectReason, Output, PlaybackPosition, PlaybackReport,
+    PlaybackSource, Session, SessionOptions, Unheard,
+};
+use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_tests::golden::drain;
+use realtime_tests::invariants::Invariants;
+use serde_json::{Value, json};
+
+/// One thing that happens to a session.
+#[derive(Clone, Debug)]
+enum Transition {
+    Server(Value),
+    /// An error that names the latest client event.
+    ErrorForLatest(&'static str),
+    App(Command),
+    Wait(u64),
+}
+
+const RESPONSES: [&str; 6] = ["r1", "r2", "r3", "r4", "r5", "r6"];
+const ITEMS: [&str; 3] = ["i1", "i2", "i3"];
+
+fn response() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(RESPONSES.to_vec())
+}
+
+fn item() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(ITEMS.to_vec())
+}
+
+fn server() -> impl Strategy<Value = Value> {
+    let status = prop::sample::select(vec!["completed", "cancelled", "incomplete", "failed", "odd"]);
+    let silence = |bytes: usize| {
+        let mut text = String::new();
+        realtime_protocol::audio::Audio::from(vec![0; bytes]).encode_into(&mut text);
+        text
+    };
+    prop_oneof![
+        2 => Just(json!({"type": "session.updated", "session": {}})),
+        3 => Just(json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 10, "item_id": "u1"})),
+        3 => Just(json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 20, "item_id": "u1"})),
+        1 => Just(json!({"type": "input_audio_buffer.committed", "item_id": "u1"})),
+        1 => Just(json!({"type": "input_audio_buffer.cleared"})),
+        1 => Just(json!({"type": "a.new.event", "x": [1, {"y": null}]})),
+        1 => Just(json!({"type": "response.done"})),
+        6 => (response(), any::<bool>()).prop_map(|(id, beside)| {
+            let conversation = if beside { Value::Null } else { "conv".into() };
+            json!({"type": "response.created", "response": {"id": id, "conversation_id": conversation}})
+        }),
+        6 => (response(), status, 0_usize..4, any::<bool>()).prop_map(|(id, status, calls, broken)| {
+            let arguments = if broken { "{\"a\":" } else { "{}" };
+            let calls: Vec<Value> = (0..calls)
+                .map(|n| json!({"type": "function_call", "call_id": format!("{id}_c{n}"), "name": "f",
+                    "arguments": arguments, "status": "completed"}))
+                .collect();
+            json!({"type": "response.done", "response": {"id": id, "status": status, "output": calls}})
+        }),
+        8 => (response(), item(), 0_usize..4801).prop_map(move |(response, item, bytes)| {
+            json!({"type": "response.output_audio.delta", "response_id": response, "item_id": item,
+                "delta": silence(bytes)})
+        }),
+        3 => (response(), item()).prop_map(|(response, item)| {
+            json!({"type": "response.output_audio.done", "response_id": response, "item_id": item})
+        }),
+        4 => (response(), item()).prop_map(|(response, item)| {
+            json!({"type": "response.output_audio_transcript.delta", "response_id": response, "item_id": item,
+                "delta": "wörds "})
+        }),
+        3 => item().prop_map(|id| json!({"type": "conversation.item.added",
+            "item": {"type": "message", "id": id, "role": "assistant", "content": []}})),
+        2 => item().prop_map(|id| json!({"type": "conversation.item.done",
+            "item": {"type": "message", "id": id, "role": "assistant", "content": []}})),
+        2 => item().prop_map(|id| json!({"type": "conversation.item.retrieved",
+            "item": {"type": "message", "id": id, "role": "assistant", "content": []}})),
+        1 => item().prop_map(|id| json!({"type": "conversation.item.deleted", "item_id": id})),
+    ]
+}
+
+fn app() -> impl Strategy<Value = Command> {
+    let position = || {
+        (item(), 0_u64..300).prop_map(|(item, ms)| PlaybackPosition {
+            item_id: item.into(),
+            content_index: 0,
+            played: MediaTime::from_millis(ms),
+        })
+    };
+    prop_oneof![
+        6 => Just(Command::CreateResponse { params: None }),
+        1 => any::<bool>().prop_map(|beside| {
+            let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
+            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
+        }),
+        2 => Just(Command::Interrupt),
+        1 => Just(Command::CancelResponse { response_id: None }),
+        2 => item().prop_map(|id| Command::RetrieveItem { item_id: id.into() }),
+        1 => item().prop_map(|id| Command::DeleteItem { item_id: id.into() }),
+        2 => any::<bool>().prop_map(|respond| {
+            Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond }
+        }),
+        1 => any::<bool>().prop_map(|respond| Command::CommitAudio { respond }),
+        1 => Just(Command::ClearAudio),
+        1 => Just(Command::UpdateConfig { config: Box::default() }),
+        1 => Just(Command::AppendAudio { audio: vec![0; 960].into() }),
+        4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::CompleteCall {
+            call_id: format!("{response}_c{n}").into(), output: CallOutput::Result(Value::Null), respond,
+        }),
+        4 => position().prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Played(at) }),
+        3 => prop::option::of(position())
+            .prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Stopped { at } }),
+    ]
+}
+
+fn transition() -> impl Strategy<Value = Transition> {
+    prop_oneof![
+        10 => server().prop_map(Transition::Server),
+        1 => prop::sample::select(vec!["conversation_already_has_active_response", "invalid_value", ""])
+            .prop_map(Transition::ErrorForLatest),
+        6 => app().prop_map(Transition::App),
+        3 => (1_u64..4000).prop_map(Transition::Wait),
+    ]
+}
+
+fn options() -> impl Strategy<Value = SessionOptions> {
+    (any::<bool>(), any::<bool>()).prop_map(|(estimated, delete)| SessionOptions {
+        playback: if estimated { PlaybackSource::Estimated } else { PlaybackSource::Reported },
+        unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
+        ..SessionOptions::default()
+    })
+}
+
+/// How a run deviates from the plain one; none of it may change the outputs.
+#[derive(Clone, Copy, Default)]
+struct Variation {
+    /// Timeouts that nobody asked for.
+    spurious_timeouts: bool,
+    /// Unknown members in every event.
+    unknown_members: bool,
+    /// Outputs are drained once, at the end.
+    late_drain: bool,
+}
+
+/// Runs a session from connect to disconnect under all invariants, and gives back its outputs.
+fn run(options: &SessionOptions, transitions: &[Transition], variation: Variation) -> Vec<Output> {
+    let mut session = Session::new(options.clone());
+    let mut invariants = Invariants::default();
+    let mut outputs = Vec::new();
+    let mut latest = None;
+    let mut now = 0;
+    let mut seen = |session: &mut Session, invariants: &mut Invariants, latest: &mut Option<_>| {
+        if variation.late_drain && !session.is_closed() {
+            return;
+        }
+        for output in drain(session) {
+            if !variation.late_drain {
+                invariants.output(&output);
+            }
+            if let Output::Send(event) = &output
+                && let Some(id) = event.event_id()
+            {
+                *latest = Some(id.clone());
+            }
+            outputs.push(output);
+        }
+    };
+    session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
+    session.handle_text(Timestamp::ZERO, r#"{"type":"session.created","session":{"id":"s"}}"#);
+    for (index, transition) in transitions.iter().enumerate() {
+        seen(&mut session, &mut invariants, &mut latest);
+        now += 1;
+        let at = Timestamp::from_millis(now);
+        if variation.spurious_timeouts {
+            session.handle_timeout(Timestamp::from_millis(now - 1));
+            seen(&mut session, &mut invariants, &mut latest);
+        }
+        while let Some(due) = session.poll_timeout().filter(|due| *due <= at) {
+            session.handle_timeout(due);
+            seen(&mut session, &mut invariants, &mut latest);
+        }
+        match transition {
+            Transition::Server(event) => {
+                let mut event = event.clone();
+                if variation.unknown_members {
+                    event["brand_new"] = json!({"type": "response.done", "item_id": [1]});
+                }
+                let text = event.to_string();
+                if matches!(ServerEvent::decode(&text, Dialect::Ga), ServerEvent::ResponseCreated(_)) {
+                    invariants.response_created();
+                }
+                // A response heard of for the first time by another of its events answers a request too.
+                if event["response_id"].is_string() || event["type"] == "response.done" {
+                    invariants.response_created();
+                }
+                session.handle_text(at, &text);
+            }
+            Transition::ErrorForLatest(code) => {
+                if let Some(id) = latest.take() {
+                    invariants.refused(&id);
+                    let error = json!({"type": "error", "error": {"code": code, "event_id": id}});
+                    session.handle_text(at, &error.to_string());
+                }
+            }
+            Transition::App(command) => {
+                let id = CommandId(index as u64);
+                if session.handle_command(at, id, command.clone()).is_ok() {
+                    invariants.command(id, command);
+                }
+            }
+            Transition::Wait(ms) => {
+                let until = now + ms;
+                while let Some(due) =
+                    session.poll_timeout().filter(|due| *due <= Timestamp::from_millis(until))
+                {
+                    session.handle_timeout(due);
+                    if options.answer_deadline.as_millis() <= u128::from(*ms) {
+                        invariants.request_expired();
+                    }
+                    seen(&mut session, &mut invariants, &mut latest);
+                }
+                now = until;
+            }
+        }
+        seen(&mut session, &mut invariants, &mut latest);
+    }
+    session.handle_disconnected(Timestamp::from_millis(now), DisconnectReason::Lost { reason: "cut".into() });
+    seen(&mut session, &mut invariants, &mut latest);
+    if !variation.late_drain {
+        invariants.end();
+    }
+    assert_eq!(session.poll_timeout(), None);
+    outputs
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_invariants_hold_in_any_order(options in options(), transitions in vec(transition(), 0..80)) {
+        let options = SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options };
+        run(&options, &transitions, Variation::default());
+    }
+
+    #[test]
+    fn spurious_timeouts_change_nothing(options in options(), transitions in vec(transition(), 0..60)) {
+        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+        let varied = Variation { spurious_timeouts: true, ..Variation::default() };
+        let varied = run(&options_without_expiry(&options), &transitions, varied);
+        for (plain, varied) in plain.iter().zip(&varied) {
+            prop_assert_eq!(plain, varied);
+        }
+        prop_assert_eq!(plain.len(), varied.len());
+    }
+
+    #[test]
+    fn draining_late_changes_nothing(options in options(), mut transitions in vec(transition(), 0..60)) {
+        // An error that names the latest event can only be made by someone who has seen that event.
+        transitions.retain(|transition| !matches!(transition, Transition::ErrorForLatest(_)));
+        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+        let varied = Variation { late_drain: true, ..Variation::default() };
+        prop_assert_eq!(plain, run(&options_without_expiry(&options), &transitions, varied));
+    }
+
+    #[test]
+    fn unknown_members_change_nothing(options in options(), transitions in vec(transition(), 0..60)) {
+        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+        let varied = Variation { unknown_members: true, ..Variation::default() };
+        let varied = run(&options_without_expiry(&options), &transitions, varied);
+        prop_assert_eq!(plain.len(), varied.len());
+        for (plain, varied) in plain.iter().zip(&varied) {
+            // Events that carry a wire object carry its unknown members too.
+            prop_assert_eq!(kind(plain), kind(varied));
+        }
+    }
+}
+
+/// Requests that are given up after a deadline may be sent while the server still works on them: the model of
+/// the server knows nothing of that.
+fn options_without_expiry(options: &SessionOptions) -> SessionOptions {
+    SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options.clone() }
+}
+
+fn kind(output: &Output) -> String {
+    match output {
+        Output::Send(event) => event.kind().into(),
+        Output::Event(event) => {
+            let event = serde_json::to_value(event).expect("session events are JSON");
+            event.as_object().and_then(|event| event.keys().next().cloned()).unwrap_or_default()
+        }
+        Output::Close => "close".into(),
+    }
+}
