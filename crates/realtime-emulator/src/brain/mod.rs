@@ -1,0 +1,241 @@
+//! Brains: what decides what the emulator hears and says.
+//!
+//! A [`Brain`] is pure: it is asked, and it answers at once. When and how its answer goes over the wire is the
+//! connection's business.
+
+mod parrot;
+mod script;
+
+use std::time::Duration;
+
+use realtime_protocol::id::{CallId, ItemId};
+use realtime_protocol::response::{ResponseParams, StatusReason};
+use realtime_protocol::session_config::{Modality, SessionConfig};
+use realtime_protocol::time::MediaTime;
+use realtime_protocol::tool::{SpecificTool, Tool, ToolChoice, ToolMode};
+
+pub use parrot::Parrot;
+pub use script::{Script, ScriptError};
+
+/// What stands in for the model, one for each connection.
+pub trait Brain: Send {
+    /// The answer to a turn: called once for each response, when it starts.
+    fn reply(&mut self, turn: &Turn<'_>) -> Reply;
+
+    /// What the user said: called once for each piece of speech, before [`reply`](Self::reply) is asked to answer
+    /// it. `None` says only how long it was: `speech, 1840 ms`.
+    fn transcript(&mut self, speech: &Speech<'_>) -> Option<String> {
+        let _ = speech;
+        None
+    }
+}
+
+/// A response that is asked for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Turn<'a> {
+    /// What it answers.
+    pub trigger: Trigger<'a>,
+    /// The session as it is configured now.
+    pub session: &'a SessionConfig,
+    /// What `response.create` gave, empty where the server created the response itself.
+    pub params: &'a ResponseParams,
+}
+
+/// What a response answers: the newest input since the last response.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Trigger<'a> {
+    /// The user spoke.
+    Speech {
+        /// The sound.
+        speech: Speech<'a>,
+        /// What [`Brain::transcript`] said of it, or its length in words.
+        transcript: &'a str,
+    },
+    /// The user wrote.
+    Text(&'a str),
+    /// Function calls returned, in the order in which their outputs came.
+    ToolOutputs(&'a [ToolOutput]),
+    /// Nothing new: a bare `response.create`.
+    Request,
+}
+
+/// A piece of the user's speech.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Speech<'a> {
+    /// The item that holds it.
+    pub item_id: &'a ItemId,
+    /// Mono samples at 24,000 Hz, whatever the session's input format is; padding and closing silence included.
+    pub samples: &'a [i16],
+}
+
+/// What a function call returned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ToolOutput {
+    /// The call.
+    pub call_id: CallId,
+    /// The function's name; empty where the conversation does not have the call.
+    pub name: String,
+    /// The result: JSON by custom.
+    pub output: String,
+}
+
+/// What a brain answers: things to do in order, and how the response ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// What the response does; each `Say`, `Text` and `Call` is an item of its own.
+    pub steps: Vec<Step>,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// One step of a [`Reply`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Speaks. Where the response's modality is text, the transcript is written instead.
+    Say {
+        /// The words.
+        transcript: String,
+        /// The sound.
+        audio: AudioSource,
+    },
+    /// Writes.
+    Text(String),
+    /// Calls a function.
+    Call {
+        /// The function's name.
+        name: String,
+        /// The arguments: a JSON object as text, if the client is to accept it.
+        arguments: String,
+    },
+    /// Does nothing for that long.
+    Wait(Duration),
+}
+
+/// Where the sound of a [`Step::Say`] comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum AudioSource {
+    /// Tones made from the transcript: see [`voice`](crate::voice).
+    #[default]
+    Tones,
+    /// Mono samples at 24,000 Hz; the transcript's words are spread over them.
+    Pcm(Vec<i16>),
+}
+
+/// How a response ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Whole.
+    #[default]
+    Completed,
+    /// Cut off in its last item.
+    Incomplete(StatusReason),
+    /// Failed, in its last item if it has one.
+    Failed {
+        /// The code, such as `inference_rate_limit_exceeded`.
+        code: String,
+        /// The text.
+        message: String,
+    },
+}
+
+impl Reply {
+    /// Says `text` in tones.
+    pub fn say(text: impl Into<String>) -> Self {
+        Self::default().then(Step::Say { transcript: text.into(), audio: AudioSource::Tones })
+    }
+
+    /// Calls a function.
+    pub fn call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self::default().then(Step::Call { name: name.into(), arguments: arguments.into() })
+    }
+
+    /// Does one more thing.
+    #[must_use]
+    pub fn then(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Ends in that way.
+    #[must_use]
+    pub fn ending(mut self, ending: Ending) -> Self {
+        self.ending = ending;
+        self
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// A turn to try a brain with.
+    pub const fn new(trigger: Trigger<'a>, session: &'a SessionConfig, params: &'a ResponseParams) -> Self {
+        Self { trigger, session, params }
+    }
+
+    /// The instructions in force, empty where there are none.
+    pub fn instructions(&self) -> &'a str {
+        let own = self.params.instructions.value();
+        own.or_else(|| self.session.instructions.value()).map_or("", String::as_str)
+    }
+
+    /// The tools in force.
+    pub fn tools(&self) -> &'a [Tool] {
+        let own = self.params.tools.value();
+        own.or_else(|| self.session.tools.value()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the functions in force.
+    pub fn function_names(&self) -> impl Iterator<Item = &'a str> {
+        self.tools().iter().filter_map(Tool::function_name)
+    }
+
+    /// Which function must be called: the one that was chosen, or the first where any is required.
+    pub fn required_function(&self) -> Option<&'a str> {
+        match self.tool_choice()? {
+            ToolChoice::Mode(ToolMode::Required) => self.function_names().next(),
+            ToolChoice::Tool(SpecificTool::Function(function)) => function.name.value().map(String::as_str),
+            ToolChoice::Mode(_) | ToolChoice::Tool(_) => None,
+        }
+    }
+
+    /// Whether a function may be called.
+    pub fn may_call(&self) -> bool {
+        !matches!(self.tool_choice(), Some(ToolChoice::Mode(ToolMode::None)))
+    }
+
+    /// Whether the answer is to be written, not spoken.
+    pub fn is_text_only(&self) -> bool {
+        let own = self.params.output_modalities.value();
+        let modalities = own.or_else(|| self.session.output_modalities.value());
+        modalities.is_some_and(|m| m.as_slice() == [Modality::Text])
+    }
+
+    fn tool_choice(&self) -> Option<&'a ToolChoice> {
+        self.params.tool_choice.value().or_else(|| self.session.tool_choice.value())
+    }
+}
+
+impl<'a> Speech<'a> {
+    /// A piece of speech to try a brain with.
+    pub const fn new(item_id: &'a ItemId, samples: &'a [i16]) -> Self {
+        Self { item_id, samples }
+    }
+
+    /// How long it is.
+    pub const fn duration(&self) -> MediaTime {
+        MediaTime::from_micros(self.samples.len() as u64 * 1_000_000 / 24_000)
+    }
+}
+
+impl ToolOutput {
+    /// The result of a call.
+    pub fn new(call_id: CallId, name: impl Into<String>, output: impl Into<String>) -> Self {
+        Self { call_id, name: name.into(), output: output.into() }
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading what a client sends, strictly: text to a client event, or to the fault that refuses it.
+
+use realtime_protocol::event::{ClientEvent, Dialect, Malformed};
+use realtime_protocol::field::Field;
+use realtime_protocol::id::EventId;
+use serde_json::Value;
+
+use crate::connection::fault::{Fault, no_unknown};
+
+/// Reads one wire text. A refusal comes with the client's id of the event, where that could be read.
+pub(crate) fn read(text: &str) -> Result<ClientEvent, (Fault, Option<EventId>)> {
+    let event = ClientEvent::decode(text, Dialect::Ga);
+    let event_id = match &event {
+        ClientEvent::Unknown(unknown) => event_id_of(unknown.raw.get()),
+        ClientEvent::Malformed(malformed) => event_id_of(&malformed.raw),
+        event => event.event_id().cloned(),
+    };
+    match check(&event, event_id.as_ref(), text.len()) {
+        Ok(()) => Ok(event),
+        Err(fault) => Err((fault, event_id)),
+    }
+}
+
+fn check(event: &ClientEvent, event_id: Option<&EventId>, bytes: usize) -> Result<(), Fault> {
+    if let Some(length) =
+        event_id.map(|id| id.as_str().chars().count()).filter(|length| *length > MOST_EVENT_ID)
+    {
+        return Err(Fault::too_long("event_id", MOST_EVENT_ID, length));
+    }
+    let extra = match event {
+        ClientEvent::SessionUpdate(event) => &event.extra,
+        ClientEvent::InputAudioBufferAppend(event) => {
+            if bytes > MOST_APPEND {
+                return Err(Fault::too_long("audio", MOST_APPEND, bytes));
+            }
+            &event.extra
+        }
+        ClientEvent::InputAudioBufferCommit(event) => &event.extra,
+        ClientEvent::InputAudioBufferClear(event) => &event.extra,
+        ClientEvent::OutputAudioBufferClear(event) => &event.extra,
+        ClientEvent::ConversationItemCreate(event) => &event.extra,
+        ClientEvent::ConversationItemRetrieve(event) => &event.extra,
+        ClientEvent::ConversationItemTruncate(event) => &event.extra,
+        ClientEvent::ConversationItemDelete(event) => &event.extra,
+        ClientEvent::ResponseCreate(event) => &event.extra,
+        ClientEvent::ResponseCancel(event) => &event.extra,
+        ClientEvent::Unknown(unknown) => {
+            return Err(Fault::unsupported("type", &unknown.kind, ClientEvent::KINDS));
+        }
+        ClientEvent::Malformed(malformed) => return Err(malformed_fault(malformed)),
+        _ => return Err(Fault::unsupported("type", event.kind(), ClientEvent::KINDS)),
+    };
+    if let Some(mismatch) = event.mismatches().into_iter().next() {
+        let message = format!("Invalid type for '{}': {} instead.", mismatch.path, mismatch.reason);
+        return Err(Fault::new("invalid_type", message).param(mismatch.path));
+    }
+    no_unknown(extra, "")
+}
+
+fn malformed_fault(malformed: &Malformed) -> Fault {
+    match (malformed.path.as_str(), malformed.reason.as_str()) {
+        ("", reason) => {
+            Fault::new("invalid_json", format!("Invalid event: failed to parse JSON value. {reason}"))
+        }
+        ("type", _) if malformed.kind.is_none() => {
+            Fault::new("invalid_event", "The 'type' field is missing.")
+        }
+        (path, "missing") => Fault::missing(path),
+        (path, reason) => {
+            Fault::new("invalid_type", format!("Invalid type for '{path}': {reason} instead.")).param(path)
+        }
+    }
+}
+
+/// The `event_id` of text that was not read as an event.
+fn event_id_of(text: &str) -> Option<EventId> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    value.get("event_id")?.as_str().map(EventId::from)
+}
+
+/// The value of a member that the client has to give.
+pub(crate) fn required<'a, T>(field: &'a Field<T>, param: &str) -> Result<&'a T, Fault> {
+    field.value().ok_or_else(|| Fault::missing(param))
+}
+
+/// Characters, as documented.
+const MOST_EVENT_ID: usize = 512;
+/// Bytes of one append's text: 15 MiB, as documented.
+const MOST_APPEND: usize = 15 << 20;

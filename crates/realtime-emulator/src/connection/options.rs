@@ -1,0 +1,70 @@
+//! What can be set for one connection's core: times, sizes, bounds.
+
+use std::time::Duration;
+
+/// Settings of one [`Connection`](crate::Connection). Plain data: change what you need of the default.
+#[derive(Clone, Debug)]
+pub struct ConnectionOptions {
+    /// The model that the session names; default `gpt-realtime`. The socket part sets it from the URL.
+    pub model: String,
+    /// What all ids are made from; default 0. The same seed and inputs give the same events.
+    pub seed: u64,
+    /// From a response's start to its first item; default 200 ms.
+    pub latency: Duration,
+    /// From the commit of the user's audio to its transcript; default 150 ms. Zero puts it before the response.
+    pub transcription_delay: Duration,
+    /// Sound in one `response.output_audio.delta`; default 100 ms.
+    pub audio_delta: Duration,
+    /// How many times faster than it plays audio is sent; default 10. Zero or infinite: all at once.
+    pub pace: f64,
+    /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
+    pub silence_duration_ms: u32,
+    /// How long a session lives; default 60 minutes, as at OpenAI.
+    pub session_length: Duration,
+    /// What bounds its memory.
+    pub limits: Limits,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            model: "gpt-realtime".into(),
+            seed: 0,
+            latency: Duration::from_millis(200),
+            transcription_delay: Duration::from_millis(150),
+            audio_delta: Duration::from_millis(100),
+            pace: 10.0,
+            silence_duration_ms: 500,
+            session_length: Duration::from_secs(60 * 60),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what one connection keeps.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of uncommitted input audio; default 15 MiB (five minutes). More is refused without turn detection,
+    /// and ends the turn with it.
+    pub input_buffer_bytes: usize,
+    /// Items in the conversation; default 4,096. The oldest leave without an event, as in the service's truncation.
+    pub items: usize,
+    /// Bytes of audio kept for one item; default 15 MiB. What comes after is counted and not kept.
+    pub item_audio_bytes: usize,
+    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first.
+    pub conversation_audio_bytes: usize,
+    /// Responses beside the conversation at once; default 16. More are refused.
+    pub side_responses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            input_buffer_bytes: 15 << 20,
+            items: 4096,
+            item_audio_bytes: 15 << 20,
+            conversation_audio_bytes: 64 << 20,
+            side_responses: 16,
+        }
+    }
+}

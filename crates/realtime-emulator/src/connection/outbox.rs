@@ -1,0 +1,64 @@
+//! What is to go out: one queue, oldest first.
+
+use std::collections::VecDeque;
+
+use realtime_protocol::event::{ErrorEvent, ServerEvent};
+use realtime_protocol::id::EventId;
+
+use crate::connection::fault::Fault;
+use crate::connection::ids::Ids;
+
+/// What a [`Connection`](crate::Connection) wants done.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send this event.
+    Send(Box<ServerEvent>),
+    /// Close the WebSocket. Nothing follows.
+    Close {
+        /// The close code.
+        code: u16,
+        /// The close reason.
+        reason: String,
+    },
+}
+
+/// The queue, and the ids of what goes into it.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pub(crate) ids: Ids,
+    queue: VecDeque<Output>,
+}
+
+impl Outbox {
+    pub(crate) const fn new(ids: Ids) -> Self {
+        Self { ids, queue: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, event: impl Into<ServerEvent>) {
+        self.queue.push_back(Output::Send(Box::new(event.into())));
+    }
+
+    pub(crate) fn close(&mut self, code: u16, reason: &str) {
+        self.queue.push_back(Output::Close { code, reason: reason.into() });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+
+    /// Refuses a client event.
+    pub(crate) fn refuse(&mut self, fault: Fault, event_id: Option<EventId>) {
+        send!(self, ErrorEvent { error: fault.into_error(event_id) });
+    }
+}
+
+/// Sends an event with an id of its own; other members are converted into their fields, `null` is `Field::Null`.
+macro_rules! send {
+    ($out:expr, $event:ident { $($field:ident: $value:expr),* $(,)? }) => {{
+        let out = &mut *$out;
+        let event = $event { event_id: out.ids.event().into(), $($field: $value.into(),)* ..$event::default() };
+        out.push(event);
+    }};
+}
+pub(crate) use send;

@@ -1,0 +1,346 @@
+//! One running response: its schedule played out as events, item by item.
+//!
+//! Whatever ends it, and when: every bracket that was opened is closed in the usual order before `response.done`.
+
+use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::content::{AudioPart, ContentPart, OutputAudio, OutputText, TextPart};
+use realtime_protocol::event::*;
+use realtime_protocol::field::Field;
+use realtime_protocol::id::{CallId, ItemId, ResponseId};
+use realtime_protocol::item::{FunctionCallItem, Item, ItemStatus, MessageItem, Role};
+use realtime_protocol::response::{Response, ResponseError, ResponseStatus, StatusDetails, StatusReason};
+use realtime_protocol::session_config::MaxOutputTokens;
+use realtime_protocol::time::Timestamp;
+
+use crate::brain::Ending;
+use crate::connection::conversation::{Conversation, Entry};
+use crate::connection::outbox::{Outbox, send};
+use crate::connection::plan::{Beat, Kind, Schedule};
+use crate::connection::usage::{Tokens, spoken_tokens, text_tokens, usage};
+
+/// A response that is not done.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) id: ResponseId,
+    /// Whether it writes to the conversation; otherwise it runs beside it.
+    pub(crate) in_conversation: bool,
+    /// The response as `response.created` shows it.
+    pub(crate) shown: Response,
+    pub(crate) schedule: Schedule,
+    pub(crate) format: AudioFormat,
+    /// What it read.
+    pub(crate) input: Tokens,
+    pub(crate) output: Vec<Item>,
+    pub(crate) made: Made,
+    pub(crate) open: Option<OpenItem>,
+}
+
+/// What a response made so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Made {
+    text_tokens: u64,
+    audio_bytes: u64,
+}
+
+/// The item that is being made.
+#[derive(Debug)]
+pub(crate) struct OpenItem {
+    id: ItemId,
+    kind: Kind,
+    call_id: CallId,
+    /// Transcript, text or arguments so far.
+    words: String,
+}
+
+impl Running {
+    /// When its next piece is due.
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        self.schedule.front().map(|(at, _)| *at)
+    }
+
+    /// Sends the next piece. Returns whether the response is done by it.
+    pub(crate) fn step(&mut self, out: &mut Outbox, conversation: &mut Conversation) -> bool {
+        match self.schedule.pop_front() {
+            Some((_, Beat::End(ending))) => {
+                self.end(ending, out, conversation);
+                return true;
+            }
+            None => {
+                self.end(Ending::Completed, out, conversation);
+                return true;
+            }
+            Some(_) if self.is_over_limit() => {
+                self.end(Ending::Incomplete(StatusReason::MaxOutputTokens), out, conversation);
+                return true;
+            }
+            Some((_, Beat::Open(kind))) => self.open(kind, out, conversation),
+            Some((_, Beat::Words(words))) => self.words(words, out),
+            Some((_, Beat::Sound(bytes))) => {
+                let Some((id, output_index)) = self.place() else { return false };
+                self.made.audio_bytes += bytes.len() as u64;
+                if self.in_conversation {
+                    conversation.add_audio(&id, &bytes);
+                }
+                send!(
+                    out,
+                    ResponseOutputAudioDelta {
+                        response_id: self.id.clone(),
+                        item_id: id,
+                        output_index: output_index,
+                        content_index: 0_u32,
+                        delta: bytes,
+                    }
+                );
+            }
+            Some((_, Beat::Arguments(delta))) => {
+                let Some((id, output_index)) = self.place() else { return false };
+                let Some(open) = &mut self.open else { return false };
+                open.words.push_str(&delta);
+                self.made.text_tokens += text_tokens(&delta);
+                send!(
+                    out,
+                    ResponseFunctionCallArgumentsDelta {
+                        response_id: self.id.clone(),
+                        item_id: id,
+                        output_index: output_index,
+                        call_id: open.call_id.clone(),
+                        delta: delta,
+                    }
+                );
+            }
+            Some((_, Beat::Close)) => self.close(ItemStatus::Completed, out, conversation),
+        }
+        false
+    }
+
+    /// Ends it before its time.
+    pub(crate) fn cancel(mut self, reason: StatusReason, out: &mut Outbox, conversation: &mut Conversation) {
+        self.close(ItemStatus::Incomplete, out, conversation);
+        let details = StatusDetails::default().kind(ResponseStatus::Cancelled).reason(reason);
+        self.done(ResponseStatus::Cancelled, Field::Value(details), out);
+    }
+
+    fn open(&mut self, kind: Kind, out: &mut Outbox, conversation: &mut Conversation) {
+        let open = OpenItem { id: out.ids.item(), call_id: out.ids.call(), kind, words: String::new() };
+        let item = open.item(ItemStatus::InProgress, false);
+        let (id, part) = (open.id.clone(), open.part());
+        let index = self.output.len() as u32;
+        send!(
+            out,
+            ResponseOutputItemAdded { response_id: self.id.clone(), output_index: index, item: item.clone() }
+        );
+        if self.in_conversation {
+            send!(out, ConversationItemAdded { previous_item_id: conversation.last(), item: item });
+            // The entry has its part from the start, so that it can be truncated while it is made.
+            let mut entry = Entry::new(id.clone(), open.item(ItemStatus::InProgress, true));
+            if open.kind == Kind::Audio {
+                entry = entry.with_audio(self.format, Vec::new());
+            }
+            entry.is_new = false;
+            conversation.push(entry);
+        }
+        if let Some(part) = part {
+            send!(
+                out,
+                ResponseContentPartAdded {
+                    response_id: self.id.clone(),
+                    item_id: id,
+                    output_index: index,
+                    content_index: 0_u32,
+                    part: part,
+                }
+            );
+        }
+        self.open = Some(open);
+    }
+
+    fn words(&mut self, words: String, out: &mut Outbox) {
+        let Some((id, output_index)) = self.place() else { return };
+        let Some(open) = &mut self.open else { return };
+        open.words.push_str(&words);
+        self.made.text_tokens += text_tokens(&words);
+        let response_id = self.id.clone();
+        if open.kind == Kind::Audio {
+            send!(
+                out,
+                ResponseOutputAudioTranscriptDelta {
+                    response_id: response_id,
+                    item_id: id,
+                    output_index: output_index,
+                    content_index: 0_u32,
+                    delta: words,
+                }
+            );
+        } else {
+            send!(
+                out,
+                ResponseOutputTextDelta {
+                    response_id: response_id,
+                    item_id: id,
+                    output_index: output_index,
+                    content_index: 0_u32,
+                    delta: words,
+                }
+            );
+        }
+    }
+
+    /// Closes the item that is being made, if there is one.
+    fn close(&mut self, status: ItemStatus, out: &mut Outbox, conversation: &mut Conversation) {
+        let Some((id, output_index)) = self.place() else { return };
+        let Some(open) = self.open.take() else { return };
+        let response_id = self.id.clone();
+        match &open.kind {
+            Kind::Audio => {
+                send!(
+                    out,
+                    ResponseOutputAudioDone {
+                        response_id: response_id.clone(),
+                        item_id: id.clone(),
+                        output_index: output_index,
+                        content_index: 0_u32,
+                    }
+                );
+                send!(
+                    out,
+                    ResponseOutputAudioTranscriptDone {
+                        response_id: response_id.clone(),
+                        item_id: id.clone(),
+                        output_index: output_index,
+                        content_index: 0_u32,
+                        transcript: open.words.clone(),
+                    }
+                );
+            }
+            Kind::Text => send!(
+                out,
+                ResponseOutputTextDone {
+                    response_id: response_id.clone(),
+                    item_id: id.clone(),
+                    output_index: output_index,
+                    content_index: 0_u32,
+                    text: open.words.clone(),
+                }
+            ),
+            Kind::Call { name } => send!(
+                out,
+                ResponseFunctionCallArgumentsDone {
+                    response_id: response_id.clone(),
+                    item_id: id.clone(),
+                    output_index: output_index,
+                    call_id: open.call_id.clone(),
+                    name: name.clone(),
+                    arguments: open.words.clone(),
+                }
+            ),
+        }
+        if let Some(part) = open.part() {
+            send!(
+                out,
+                ResponseContentPartDone {
+                    response_id: response_id.clone(),
+                    item_id: id.clone(),
+                    output_index: output_index,
+                    content_index: 0_u32,
+                    part: part,
+                }
+            );
+        }
+        let item = open.item(status, true);
+        send!(
+            out,
+            ResponseOutputItemDone {
+                response_id: response_id,
+                output_index: output_index,
+                item: item.clone(),
+            }
+        );
+        if self.in_conversation {
+            send!(
+                out,
+                ConversationItemDone { previous_item_id: conversation.before(&id), item: item.clone() }
+            );
+            conversation.finish(&id, item.clone());
+        }
+        self.output.push(item);
+    }
+
+    fn end(&mut self, ending: Ending, out: &mut Outbox, conversation: &mut Conversation) {
+        let (status, item_status) = match &ending {
+            Ending::Completed => (ResponseStatus::Completed, ItemStatus::Completed),
+            Ending::Incomplete(_) => (ResponseStatus::Incomplete, ItemStatus::Incomplete),
+            Ending::Failed { .. } => (ResponseStatus::Failed, ItemStatus::Incomplete),
+        };
+        self.close(item_status, out, conversation);
+        let details = StatusDetails::default().kind(status.clone());
+        let details = match ending {
+            Ending::Completed => Field::Null,
+            Ending::Incomplete(reason) => Field::Value(details.reason(reason)),
+            Ending::Failed { code, message } => {
+                let error =
+                    ResponseError::default().kind("invalid_request_error").code(code).message(message);
+                Field::Value(details.error(error))
+            }
+        };
+        self.done(status, details, out);
+    }
+
+    fn done(&mut self, status: ResponseStatus, details: Field<StatusDetails>, out: &mut Outbox) {
+        let mut response = std::mem::take(&mut self.shown);
+        response.status = status.into();
+        response.status_details = details;
+        response.output = std::mem::take(&mut self.output).into();
+        response.usage = Field::Value(Box::new(usage(self.input, self.made(self.format))));
+        send!(out, ResponseDone { response: response });
+    }
+
+    /// The item that is being made, and its place in the response.
+    fn place(&self) -> Option<(ItemId, u32)> {
+        self.open.as_ref().map(|open| (open.id.clone(), self.output.len() as u32))
+    }
+
+    fn made(&self, format: AudioFormat) -> Tokens {
+        Tokens { text: self.made.text_tokens, audio: spoken_tokens(format.duration(self.made.audio_bytes)) }
+    }
+
+    fn is_over_limit(&self) -> bool {
+        match self.shown.max_output_tokens.value() {
+            Some(MaxOutputTokens::Limit(limit)) => self.made(self.format).total() >= u64::from(*limit),
+            _ => false,
+        }
+    }
+}
+
+impl OpenItem {
+    /// The item as it is now. Its part is left out while it is empty in events.
+    fn item(&self, status: ItemStatus, with_part: bool) -> Item {
+        let part: ContentPart = match &self.kind {
+            Kind::Audio => OutputAudio::default().transcript(self.words.clone()).into(),
+            Kind::Text => OutputText::default().text(self.words.clone()).into(),
+            Kind::Call { name } => {
+                return FunctionCallItem::default()
+                    .id(self.id.clone())
+                    .status(status)
+                    .call_id(self.call_id.clone())
+                    .name(name.clone())
+                    .arguments(self.words.clone())
+                    .into();
+            }
+        };
+        MessageItem::default()
+            .id(self.id.clone())
+            .status(status)
+            .role(Role::Assistant)
+            .content(if with_part { vec![part] } else { Vec::new() })
+            .into()
+    }
+
+    /// The part as events about parts show it. They say `audio` and `text`, where items say `output_*`.
+    fn part(&self) -> Option<ContentPart> {
+        match &self.kind {
+            Kind::Audio => Some(AudioPart::default().transcript(self.words.clone()).into()),
+            Kind::Text => Some(TextPart::default().text(self.words.clone()).into()),
+            Kind::Call { .. } => None,
+        }
+    }
+}

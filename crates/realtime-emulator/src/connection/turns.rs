@@ -1,0 +1,321 @@
+//! Turns: from what the user said or wrote to the response that answers it.
+
+use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::content::{ContentPart, InputAudio as InputAudioPart};
+use realtime_protocol::event::*;
+use realtime_protocol::field::Field;
+use realtime_protocol::id::{ItemId, ResponseId};
+use realtime_protocol::item::{Item, ItemStatus, MessageItem, Role};
+use realtime_protocol::response::{
+    Response, ResponseAudio, ResponseAudioOutput, ResponseConversation, ResponseParams, ResponseStatus,
+    StatusReason,
+};
+use realtime_protocol::session_config::{MaxOutputTokens, TurnDetection};
+
+use crate::brain::{Speech, ToolOutput, Trigger, Turn};
+use crate::codec;
+use crate::connection::conversation::{Conversation, Entry};
+use crate::connection::fault::Fault;
+use crate::connection::input_audio::Heard;
+use crate::connection::outbox::send;
+use crate::connection::response::{Made, Running};
+use crate::connection::vad::VadSettings;
+use crate::connection::{Connection, Transcription, plan, session_check, usage};
+
+impl Connection {
+    /// Takes audio of the user's, and does what turn detection makes of it.
+    pub(super) fn hear(&mut self, audio: &[u8]) -> Result<(), Fault> {
+        let detection = self.session.config().turn_detection().value().cloned();
+        let settings = detection.as_ref().and_then(VadSettings::of);
+        self.input.append(audio, settings.is_some())?;
+        let (Some(detection), Some(settings)) = (detection, settings) else { return Ok(()) };
+        while let Some(heard) = self.input.listen(&settings, || self.out.ids.item()) {
+            match heard {
+                Heard::Started { at } => {
+                    let item_id = self.input.turn_item().cloned().unwrap_or_default();
+                    send!(
+                        &mut self.out,
+                        InputAudioBufferSpeechStarted { audio_start_ms: at.as_millis(), item_id: item_id }
+                    );
+                    if detection.interrupts_response() {
+                        self.interrupt();
+                    }
+                }
+                Heard::Stopped { at, item_id, audio } => {
+                    send!(
+                        &mut self.out,
+                        InputAudioBufferSpeechStopped {
+                            audio_end_ms: at.as_millis(),
+                            item_id: item_id.clone(),
+                        }
+                    );
+                    self.add_speech(item_id, audio);
+                    self.answer_turn(&detection);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an item of the buffer because the client says so. Creates no response.
+    pub(super) fn commit(&mut self) -> Result<(), Fault> {
+        let (item_id, audio) = self.input.commit()?;
+        let item_id = item_id.unwrap_or_else(|| self.out.ids.item());
+        self.add_speech(item_id, audio);
+        Ok(())
+    }
+
+    /// Starts a response that the client asks for.
+    pub(super) fn create_response(&mut self, params: ResponseParams) -> Result<(), Fault> {
+        session_check::check_response(&params, self.session.config(), self.session.spoken)?;
+        let beside = params.conversation.value() == Some(&ResponseConversation::None);
+        if beside {
+            let count = self.running.iter().filter(|running| !running.in_conversation).count();
+            if count >= self.options.limits.side_responses {
+                let message = format!("At most {count} responses can run beside the conversation.");
+                return Err(Fault::new("too_many_active_responses", message));
+            }
+        } else if let Some(running) = self.running.iter().find(|running| running.in_conversation) {
+            let message = format!(
+                "Conversation already has an active response in progress: {}. Wait until the response is finished \
+                 before creating a new one.",
+                running.id
+            );
+            return Err(Fault::new("conversation_already_has_active_response", message));
+        }
+        let input = self.input_of(&params)?;
+        self.start(params, beside, &input);
+        Ok(())
+    }
+
+    /// Cancels the response of that id, or the one in the conversation.
+    pub(super) fn cancel_response(&mut self, id: Option<&ResponseId>) -> Result<(), Fault> {
+        let index = self.running.iter().position(|running| match id {
+            Some(id) => running.id == *id,
+            None => running.in_conversation,
+        });
+        let Some(index) = index else {
+            let message = "Cancellation failed: no active response found";
+            return Err(Fault::new("response_cancel_not_active", message));
+        };
+        let running = self.running.remove(index);
+        running.cancel(StatusReason::ClientCancelled, &mut self.out, &mut self.conversation);
+        Ok(())
+    }
+
+    /// The user speaks: the response in the conversation ends. Those beside it go on.
+    fn interrupt(&mut self) {
+        if let Some(index) = self.running.iter().position(|running| running.in_conversation) {
+            let running = self.running.remove(index);
+            running.cancel(StatusReason::TurnDetected, &mut self.out, &mut self.conversation);
+        }
+    }
+
+    /// The user has spoken: a response answers, unless one still runs.
+    fn answer_turn(&mut self, detection: &TurnDetection) {
+        if !detection.creates_response() {
+            return;
+        }
+        if let Err(fault) = self.create_response(ResponseParams::default()) {
+            self.out.refuse(fault, None);
+        }
+    }
+
+    /// Adds the user's audio to the conversation.
+    fn add_speech(&mut self, item_id: ItemId, audio: Vec<u8>) {
+        let config = self.session.config();
+        let format = config.input_format();
+        let transcribes = config.input().is_some_and(|input| input.transcription.value().is_some());
+        let part: ContentPart =
+            InputAudioPart { transcript: Field::Null, ..InputAudioPart::default() }.into();
+        let item: Item = MessageItem::default()
+            .id(item_id.clone())
+            .status(ItemStatus::Completed)
+            .role(Role::User)
+            .content(vec![part])
+            .into();
+        let samples = codec::decode(&audio, format);
+        let speech = Speech::new(&item_id, &samples);
+        let text = self.brain.transcript(&speech).unwrap_or_else(|| length_in_words(&speech));
+        let length = format.duration(audio.len() as u64);
+        let mut entry = Entry::new(item_id.clone(), item.clone()).with_audio(format, audio);
+        entry.heard = Some(text.clone());
+
+        let previous = self.conversation.last();
+        self.conversation.push(entry);
+        send!(
+            &mut self.out,
+            InputAudioBufferCommitted { previous_item_id: previous.clone(), item_id: item_id.clone() }
+        );
+        send!(
+            &mut self.out,
+            ConversationItemAdded { previous_item_id: previous.clone(), item: item.clone() }
+        );
+        send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
+        if transcribes {
+            let at = self.now + self.options.transcription_delay;
+            self.transcriptions.push_back(Transcription { at, item_id, text, length });
+            self.advance(self.now); // it may be due at once
+        }
+    }
+
+    /// What the response is to answer: its own `input`, or what is new in the conversation.
+    fn input_of(&mut self, params: &ResponseParams) -> Result<Input, Fault> {
+        let Some(items) = params.input.value() else {
+            return Ok(Input::of(self.conversation.iter().filter(|entry| entry.is_new), &self.conversation));
+        };
+        // A conversation of its own, made of the items that were given and those that they name.
+        let mut own = Conversation::new(self.options.limits.clone());
+        for (index, item) in items.iter().enumerate() {
+            let entry = match item {
+                Item::Reference(reference) => {
+                    let path = format!("response.input[{index}].id");
+                    let id = reference.id.value().ok_or_else(|| Fault::missing(path.as_str()))?;
+                    let found = self.conversation.find(id).ok_or_else(|| {
+                        let message =
+                            format!("Error adding item: the referenced item with id '{id}' does not exist.");
+                        Fault::invalid_value(path, message)
+                    })?;
+                    let mut entry = Entry::new(found.id.clone(), found.item.clone());
+                    entry.heard = found.heard.clone();
+                    match &found.audio {
+                        Some(audio) => entry.with_audio(audio.format, audio.bytes.clone()),
+                        None => entry,
+                    }
+                }
+                other => Entry::new(self.out.ids.item(), other.clone()),
+            };
+            own.push(entry);
+        }
+        Ok(Input::of(own.iter(), &self.conversation))
+    }
+
+    /// Asks the brain, and starts its answer.
+    fn start(&mut self, params: ResponseParams, beside: bool, input: &Input) {
+        let (samples, heard);
+        let trigger = match input {
+            Input::Speech { item_id, audio, format, transcript } => {
+                samples = codec::decode(audio, *format);
+                let speech = Speech::new(item_id, &samples);
+                heard = transcript.clone().unwrap_or_else(|| length_in_words(&speech));
+                Trigger::Speech { speech, transcript: &heard }
+            }
+            Input::Text(text) => Trigger::Text(text),
+            Input::Outputs(outputs) => Trigger::ToolOutputs(outputs),
+            Input::Nothing => Trigger::Request,
+        };
+        let config = self.session.config();
+        let turn = Turn::new(trigger, config, &params);
+        let read = usage::read_tokens(turn.instructions(), turn.tools(), &self.conversation);
+        let text_only = turn.is_text_only();
+        let reply = self.brain.reply(&turn);
+
+        let asked = params.audio.value().and_then(|audio| audio.output.value());
+        let format = asked
+            .and_then(|output| output.format.value()?.format())
+            .unwrap_or_else(|| config.output_format());
+        let session_output = config.output();
+        let voice =
+            asked.and_then(|output| output.voice.value()).or_else(|| session_output?.voice.value()).cloned();
+        let most = params.max_output_tokens.value().or_else(|| config.max_output_tokens.value());
+        let most = most.copied().unwrap_or(MaxOutputTokens::Infinite);
+        let modalities =
+            params.output_modalities.value().or_else(|| config.output_modalities.value()).cloned();
+        let schedule = plan::plan(reply, self.now, &self.options, format, text_only);
+
+        let id = self.out.ids.response();
+        let conversation_id = if beside { Field::Null } else { self.conversation_id.clone().into() };
+        let shown = Response {
+            id: id.clone().into(),
+            object: "realtime.response".into(),
+            status: ResponseStatus::InProgress.into(),
+            status_details: Field::Null,
+            output: Vec::new().into(),
+            conversation_id,
+            output_modalities: modalities.unwrap_or_default().into(),
+            max_output_tokens: most.into(),
+            audio: ResponseAudio::default()
+                .output(ResponseAudioOutput {
+                    format: format.into(),
+                    voice: voice.map_or(Field::Absent, Field::Value),
+                    ..ResponseAudioOutput::default()
+                })
+                .into(),
+            usage: Field::Null,
+            metadata: params.metadata.into_value().map_or(Field::Null, Field::Value),
+            ..Response::default()
+        };
+        send!(&mut self.out, ResponseCreated { response: shown.clone() });
+        let reserved = match most {
+            MaxOutputTokens::Limit(limit) => u64::from(limit),
+            MaxOutputTokens::Infinite => 4096,
+        };
+        send!(&mut self.out, RateLimitsUpdated { rate_limits: usage::rate_limits(read.total() + reserved) });
+        let running = Running {
+            id,
+            in_conversation: !beside,
+            shown,
+            schedule,
+            format,
+            input: read,
+            output: Vec::new(),
+            made: Made::default(),
+            open: None,
+        };
+        if beside {
+            self.running.push(running);
+        } else {
+            self.conversation.answered();
+            self.running.insert(0, running);
+        }
+    }
+}
+
+/// What a response answers, with its data.
+#[derive(Debug)]
+enum Input {
+    Speech { item_id: ItemId, audio: Vec<u8>, format: AudioFormat, transcript: Option<String> },
+    Text(String),
+    Outputs(Vec<ToolOutput>),
+    Nothing,
+}
+
+impl Input {
+    /// The newest user message among `entries`, or the tool outputs that came after it.
+    fn of<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>, conversation: &Conversation) -> Self {
+        let mut outputs = Vec::new();
+        for entry in entries.rev() {
+            match &entry.item {
+                Item::FunctionCallOutput(item) => {
+                    let call = item.call_id.value().cloned().unwrap_or_default();
+                    let name = conversation.called(&call).unwrap_or_default();
+                    let output = item.output.value().map_or("", String::as_str);
+                    outputs.insert(0, ToolOutput::new(call.clone(), name, output));
+                }
+                Item::Message(message) if outputs.is_empty() && message.role.value() == Some(&Role::User) => {
+                    return Self::of_message(entry, message);
+                }
+                _ => {}
+            }
+        }
+        if outputs.is_empty() { Self::Nothing } else { Self::Outputs(outputs) }
+    }
+
+    fn of_message(entry: &Entry, message: &MessageItem) -> Self {
+        if let Some(audio) = &entry.audio {
+            return Self::Speech {
+                item_id: entry.id.clone(),
+                audio: audio.bytes.clone(),
+                format: audio.format,
+                transcript: entry.heard.clone(),
+            };
+        }
+        let texts: Vec<_> = message.parts().iter().filter_map(ContentPart::words).collect();
+        Self::Text(texts.join(" "))
+    }
+}
+
+/// What is said of speech that no brain understood.
+fn length_in_words(speech: &Speech<'_>) -> String {
+    format!("speech, {}", speech.duration())
+}

@@ -1,0 +1,113 @@
+//! Token counts, estimated: text by its characters, audio by its length.
+
+use realtime_protocol::content::ContentPart;
+use realtime_protocol::item::Item;
+use realtime_protocol::time::MediaTime;
+use realtime_protocol::tool::Tool;
+use realtime_protocol::usage::{
+    CachedTokenDetails, InputTokenDetails, OutputTokenDetails, RateLimit, TokenUsage, TranscriptionUsage,
+    Usage,
+};
+
+use crate::connection::conversation::Conversation;
+
+/// Tokens by kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tokens {
+    pub(crate) text: u64,
+    pub(crate) audio: u64,
+}
+
+impl Tokens {
+    pub(crate) const fn total(self) -> u64 {
+        self.text + self.audio
+    }
+}
+
+/// What a response reads: instructions, tools and the whole conversation.
+pub(crate) fn read_tokens(instructions: &str, tools: &[Tool], conversation: &Conversation) -> Tokens {
+    let mut tokens = Tokens { text: text_tokens(instructions), audio: 0 };
+    for tool in tools {
+        tokens.text += match tool {
+            Tool::Function(tool) => {
+                tool.name.value().map_or(0, |name| text_tokens(name))
+                    + tool.description.value().map_or(0, |text| text_tokens(text))
+                    + tool.parameters.value().map_or(0, |schema| text_tokens(schema.get()))
+            }
+            _ => 0,
+        };
+    }
+    for entry in conversation.iter() {
+        tokens.audio += heard_tokens(entry.audio_length());
+        tokens.text += match &entry.item {
+            Item::Message(message) => message.parts().iter().map(part_tokens).sum(),
+            Item::FunctionCall(call) => call.arguments.value().map_or(0, |text| text_tokens(text)),
+            Item::FunctionCallOutput(output) => output.output.value().map_or(0, |text| text_tokens(text)),
+            _ => 0,
+        };
+    }
+    tokens
+}
+
+/// The words of a part. The transcript of the user's audio is not read: the model hears the audio.
+fn part_tokens(part: &ContentPart) -> u64 {
+    match part {
+        ContentPart::InputAudio(_) => 0,
+        part => part.words().map_or(0, text_tokens),
+    }
+}
+
+/// A token for each four characters begun.
+pub(crate) fn text_tokens(text: &str) -> u64 {
+    (text.chars().count() as u64).div_ceil(4)
+}
+
+/// A token for each 100 ms of the user's audio begun.
+fn heard_tokens(length: MediaTime) -> u64 {
+    length.as_micros().div_ceil(100_000)
+}
+
+/// A token for each 50 ms of the assistant's audio begun.
+pub(crate) fn spoken_tokens(length: MediaTime) -> u64 {
+    length.as_micros().div_ceil(50_000)
+}
+
+/// A response's usage, every member written. Nothing is ever cached.
+pub(crate) fn usage(input: Tokens, output: Tokens) -> Usage {
+    let cached = CachedTokenDetails::default().text_tokens(0_u64).audio_tokens(0_u64).image_tokens(0_u64);
+    Usage::default()
+        .total_tokens(input.total() + output.total())
+        .input_tokens(input.total())
+        .output_tokens(output.total())
+        .input_token_details(
+            InputTokenDetails::default()
+                .cached_tokens(0_u64)
+                .text_tokens(input.text)
+                .audio_tokens(input.audio)
+                .image_tokens(0_u64)
+                .cached_tokens_details(cached),
+        )
+        .output_token_details(
+            OutputTokenDetails::default().text_tokens(output.text).audio_tokens(output.audio),
+        )
+}
+
+/// What a transcription cost.
+pub(crate) fn transcription_usage(length: MediaTime, transcript: &str) -> TranscriptionUsage {
+    let (input, output) = (heard_tokens(length), text_tokens(transcript));
+    TokenUsage::default()
+        .total_tokens(input + output)
+        .input_tokens(input)
+        .input_token_details(InputTokenDetails::default().text_tokens(0_u64).audio_tokens(input))
+        .output_tokens(output)
+        .into()
+}
+
+/// The limits as they stand when a response starts: nothing is ever used up.
+pub(crate) fn rate_limits(reserved: u64) -> Vec<RateLimit> {
+    let limit = |name: &str, limit: i64, used: i64| {
+        RateLimit::default().name(name).limit(limit).remaining((limit - used).max(0)).reset_seconds(60.0)
+    };
+    let reserved = i64::try_from(reserved).unwrap_or(i64::MAX);
+    vec![limit("requests", 1000, 1), limit("tokens", 50_000, reserved)]
+}

@@ -1,0 +1,13 @@
+//! The emulator as a client sees it: in virtual time, and once over a socket.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their failure")]
+
+mod driver;
+mod errors;
+mod items;
+mod random;
+mod responses;
+mod scripts;
+mod session;
+mod socket;
+mod turns;
