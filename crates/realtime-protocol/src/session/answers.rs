@@ -57,6 +57,11 @@ impl Answers {
         self.awaited.remove(index)
     }
 
+    /// Whether anyone waits for this.
+    pub(super) fn is_awaited(&self, what: &Await) -> bool {
+        self.awaited.iter().any(|awaited| awaited.what == *what)
+    }
+
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.awaited.iter().map(|awaited| awaited.deadline).min()
     }

@@ -76,6 +76,7 @@ impl Session {
                 item.id().map_or(0, |id| id.as_str().len()),
                 "characters",
             ),
+            Command::Rotate { .. } => Err(Refusal::OneConnection),
             Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
                 Err(Refusal::UnknownCall { call_id: call_id.clone() })
             }
@@ -130,6 +131,7 @@ impl Session {
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
             Command::SendEvent { event } => self.send(*event),
+            Command::Rotate { .. } => self.settle(id, Outcome::Done), // refused before
             Command::Close => {
                 self.close_waiters.push(id);
                 self.close(CloseReason::Requested);

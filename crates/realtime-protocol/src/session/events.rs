@@ -9,11 +9,12 @@ use crate::audio::Audio;
 use crate::error::ApiError;
 use crate::event::{ErrorEvent, Malformed, ServerEvent};
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId};
+use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::{FunctionCallItem, Item, ItemStatus};
 use crate::response::{Response, ResponseStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
+use crate::session::call_key::call_key;
 use crate::session::command::CallOutput;
 use crate::session::errors::ErrorClass;
 use crate::session::function_calls::Settled;
@@ -335,7 +336,7 @@ impl Session {
                 }
                 continue;
             }
-            match call_of(&call_id, &item) {
+            match call_of(self.config.id.value().map_or("", SessionId::as_str), &call_id, &item) {
                 Ok(call) => calls.push(call),
                 Err(output) => refused.push((call_id, output)),
             }
@@ -489,17 +490,19 @@ fn is_in_progress(item: &Item) -> bool {
 }
 
 /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
-fn call_of(call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
+fn call_of(session: &str, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
     let arguments = item.arguments.value().map_or("", String::as_str);
     let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
     if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
         let text = alloc::format!("expected the arguments to be a JSON object: {error}");
         return Err(CallOutput::Error(text));
     }
+    let name = item.name.value().cloned().unwrap_or_default();
     Ok(FunctionCall {
+        key: call_key(session, call_id.as_str(), &name, arguments),
         call_id: call_id.clone(),
         item_id: item.id.value().cloned(),
-        name: item.name.value().cloned().unwrap_or_default(),
+        name,
         arguments: arguments.into(),
     })
 }

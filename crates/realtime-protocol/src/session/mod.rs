@@ -6,11 +6,13 @@
 //! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
 
 mod answers;
+mod call_key;
 mod command;
 mod commands;
 mod errors;
 mod events;
 mod function_calls;
+mod handover;
 mod input_audio;
 mod interruption;
 mod items;
@@ -45,8 +47,10 @@ use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
+pub(crate) use call_key::call_digest;
 pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
 pub use errors::ErrorClass;
+pub use handover::DisconnectClass;
 pub use options::{PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
@@ -64,6 +68,13 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         /// The reason given.
+        reason: String,
+    },
+    /// The far side answered the handshake with an HTTP status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
         reason: String,
     },
     /// It broke, or could not be made.
@@ -182,6 +193,9 @@ impl Session {
         let reason = match (&before, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
+            (_, DisconnectReason::Refused { status, reason }) => {
+                CloseReason::ConnectionRefused { status, reason }
+            }
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
         self.state = before;

@@ -202,7 +202,7 @@ impl Playback {
     }
 
     /// When all that came will have been played, if nobody reports.
-    fn end(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn end(&self, now: Timestamp) -> Timestamp {
         self.parts.back().map_or(now, |last| (last.begins + last.received().as_duration()).max(now))
     }
 

@@ -260,6 +260,26 @@ impl Responses {
         }
     }
 
+    /// Whether nothing waits or runs, and nobody speaks.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.slot, Slot::Free)
+            && self.turn == Turn::Open
+            && self.waiting.is_empty()
+            && self.beside.is_empty()
+            && self.open.is_empty()
+    }
+
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output.
+    pub(super) fn owes(&self) -> bool {
+        let requested = match &self.slot {
+            Slot::Requested { request, .. } => Some(request),
+            Slot::Free | Slot::Running(_) | Slot::Occupied { .. } => None,
+        };
+        let mut requests = self.waiting.iter().chain(requested);
+        matches!(self.turn, Turn::Expecting { .. })
+            || requests.any(|request| request.waiters.is_empty() && !request.is_beside())
+    }
+
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {
