@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use realtime_protocol::content::{ContentPart, InputImage, InputText, OutputText};
 use realtime_protocol::field::Field;
-use realtime_protocol::id::ItemId;
+use realtime_protocol::id::{CallId, ItemId};
 use realtime_protocol::item::{self, FunctionCallItem, Item, MessageItem};
 use realtime_protocol::supervisor::Reseed;
 
 use crate::context::Context;
+use crate::entry::Body;
 use crate::message::{Content, Message, Part, Role};
 
 pub use realtime_protocol::supervisor::Seed;
@@ -96,6 +97,10 @@ impl Context {
         for (index, mut item) in items {
             let id = self.fresh_id();
             item.set_id(id.clone());
+            if matches!(self.entries[index].body, Body::Call(_)) {
+                // The server's id for the call meant something in its conversation alone.
+                rename_call(&mut item, index);
+            }
             // The one message says what stands before it too.
             let from = if is_packed { first } else { index };
             for carried in known.range(from..=index).flat_map(|(_, ids)| ids) {
@@ -113,6 +118,16 @@ impl Reseed for Context {
     /// By the default [`History`].
     fn reseed(&mut self, carried: &[ItemId]) -> Seed {
         self.reseed_with(History::default(), carried)
+    }
+}
+
+/// Gives a call, or its output, an id by the place of its entry.
+fn rename_call(item: &mut Item, index: usize) {
+    let call_id = CallId::from(format!("ctx_call_{index}"));
+    match item {
+        Item::FunctionCall(call) => call.call_id = call_id.into(),
+        Item::FunctionCallOutput(output) => output.call_id = call_id.into(),
+        _ => {}
     }
 }
 
@@ -164,7 +179,7 @@ fn native(message: &Message, calls: &[String], omitted: &mut usize) -> Vec<Item>
     }
     items.extend(message.calls().iter().map(|call| {
         FunctionCallItem::default()
-            .call_id(realtime_protocol::id::CallId::from(call.id.as_str()))
+            .call_id(CallId::from(call.id.as_str()))
             .name(call.function.name.clone())
             .arguments(call.function.arguments.clone())
             .into()

@@ -30,6 +30,9 @@ impl Supervisor {
             self.attempts = 0;
         }
         self.lost_at = Some(self.now);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.endpoint = None; // from here on, any that works
+        }
         let plan = self.plan(class, &reason, endpoint, served.is_some());
         match plan {
             Some(_) => self.carry(rest),
@@ -55,15 +58,15 @@ impl Supervisor {
         let (endpoint, was_ready) = (link.endpoint, link.session.is_ready());
         let Rest { reason, .. } = Rest::of(&mut link, self.now, how);
         let class = DisconnectClass::of(&reason);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.endpoint = None; // from here on, any that works
+        }
         if self.serving.is_none() {
             let plan = self.plan(class, &reason, endpoint, was_ready);
             return self.follow(plan, reason, class);
         }
         if !was_ready || class != DisconnectClass::Transient {
             self.endpoints.failed(self.now, endpoint, class, may_pass(&reason));
-        }
-        if let Some(rotation) = &mut self.rotation {
-            rotation.endpoint = None;
         }
         self.retry_rotation();
         if seeding {
