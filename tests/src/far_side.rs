@@ -208,6 +208,15 @@ impl FarSide {
             .find(|item| item["role"] == "user" || item["type"] == "function_call_output");
         let Some(last) = last else { return "nothing".to_owned() };
         if let Some(output) = last["output"].as_str() {
+            let call = self.items.iter().rev().find(|item| item["type"] == "function_call");
+            if let Some(call) = call.filter(|_| !output.contains("done")) {
+                // It was given up, as far as this session knows: the model wants it done.
+                let arguments: Value = call["arguments"]
+                    .as_str()
+                    .and_then(|json| serde_json::from_str(json).ok())
+                    .unwrap_or_default();
+                return format!("call {}", arguments["what"].as_str().unwrap_or_default());
+            }
             return format!("result {output}");
         }
         let part = &last["content"][0];

@@ -51,7 +51,7 @@ pub struct World {
     pub told: Vec<(u64, SessionEvent)>,
     /// Every attempt to connect, with its time and its endpoint.
     pub attempts: Vec<(u64, u32, u32)>,
-    /// How often each call's handler was entered, by its key.
+    /// How often the function was run, by its arguments.
     pub handled: BTreeMap<String, u32>,
     /// How long a handler works (µs).
     pub work: u64,
@@ -190,6 +190,12 @@ impl World {
         }
     }
 
+    /// The server of a connection says that something is wrong.
+    pub fn fail(&mut self, conn: u32, code: &str) {
+        let error = json!({"type": "error", "error": {"code": code, "message": "no"}});
+        self.deliver(Delivery::ToClient(conn, error));
+    }
+
     /// The far side of the connection that got audio or a request last.
     pub fn serving(&self) -> Option<&FarSide> {
         self.far.get(&self.active)
@@ -324,7 +330,7 @@ impl World {
             }
             SessionEvent::FunctionCalls { calls, .. } => {
                 for call in calls {
-                    *self.handled.entry(call.key.clone()).or_default() += 1;
+                    *self.handled.entry(call.arguments.clone()).or_default() += 1;
                     let output = CallOutput::Result(json!(format!("done {}", call.arguments)));
                     let command =
                         Command::CompleteCall { call_id: call.call_id.clone(), output, respond: true };

@@ -61,11 +61,16 @@ impl Session {
             && self.retrievals.deadline().is_none()
     }
 
-    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that waits.
+    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that waits; or
+    /// whether it had begun, and said nothing yet.
     pub(crate) fn owes_response(&self) -> bool {
         // A commit that was not acknowledged left nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
-        self.responses.owes() && !committing || !self.calls.is_empty()
+        let silent = self.responses.open().iter().any(|response| {
+            let said = response.timeline.first_text.or(response.timeline.first_audio);
+            said.is_none() && !response.out_of_band && !response.interrupted
+        });
+        self.responses.owes() && !committing || silent || !self.calls.is_empty()
     }
 
     /// Takes out input audio that was held and never sent, oldest first.

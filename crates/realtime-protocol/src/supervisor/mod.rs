@@ -23,7 +23,7 @@
 //! | configuration | as changed since the beginning |
 //! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open |
 //! | other commands | settle as [`Outcome::Closed`](crate::session::Outcome::Closed) in the step of the loss |
-//! | a reply that was due | asked for once, if it had not begun; one that had begun ends as `lost` |
+//! | a reply that was due | asked for once, if nothing of it was said; one that had begun ends as `lost` |
 //! | function calls | an output given late answers the same call made anew; see [`CallEnd::Detached`] |
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
