@@ -215,6 +215,10 @@ impl Adapter {
             | SessionEvent::ItemRemoved { .. }
             | SessionEvent::UserTranscriptFailed { .. }
             | SessionEvent::RateLimits { .. }
+            | SessionEvent::Disconnected { .. }
+            | SessionEvent::Reconnecting { .. }
+            | SessionEvent::Reconnected { .. }
+            | SessionEvent::Rotated { .. }
             | SessionEvent::Warning(_) => session(),
             _ => session(),
         }
