@@ -109,7 +109,13 @@ impl WireFormat {
             Self::Pcm(pcm) => Some(AudioFormat::Pcm16 { rate: pcm.rate.unwrap_or(24_000) }),
             Self::Pcmu(_) => Some(AudioFormat::Pcmu),
             Self::Pcma(_) => Some(AudioFormat::Pcma),
-            Self::Unknown(_) => None,
+            // Beta's words, which some servers use in GA as well.
+            Self::Unknown(raw) => match raw.get() {
+                "\"pcm16\"" => Some(AudioFormat::PCM16_24K),
+                "\"g711_ulaw\"" => Some(AudioFormat::Pcmu),
+                "\"g711_alaw\"" => Some(AudioFormat::Pcma),
+                _ => None,
+            },
         }
     }
 }
@@ -233,6 +239,17 @@ impl<'de> Deserialize<'de> for Audio {
 }
 
 impl crate::wire::Wire for Audio {}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Audio {
+    fn schema_name() -> alloc::borrow::Cow<'static, str> {
+        "Audio".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "contentEncoding": "base64"})
+    }
+}
 
 /// Padding required, no stray bits: then decoding and encoding again gives the same text.
 const CANONICAL: GeneralPurposeConfig = GeneralPurposeConfig::new()

@@ -44,8 +44,8 @@ impl InlineStr {
 }
 
 macro_rules! ids {
-    ($($(#[$meta:meta])* $name:ident),* $(,)?) => { $(
-        $(#[$meta])*
+    ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => { $(
+        $(#[doc = $doc])*
         #[derive(Clone)]
         pub struct $name(InlineStr);
 
@@ -164,6 +164,9 @@ macro_rules! ids {
         }
 
         impl crate::wire::Wire for $name {}
+
+        #[cfg(feature = "schema")]
+        crate::schema::text!($name, concat!($($doc, "\n",)*));
     )* };
 }
 

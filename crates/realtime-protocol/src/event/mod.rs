@@ -59,10 +59,10 @@ impl core::fmt::Display for Malformed {
 
 /// Declares an enum of events: a struct each, told apart by `type`.
 macro_rules! events {
-    ($(#[$meta:meta])* pub enum $name:ident {
+    ($(#[doc = $doc:literal])* pub enum $name:ident {
         $($(#[$variant_meta:meta])* $variant:ident = $kind:literal),* $(,)?
     }) => {
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum $name {
@@ -134,6 +134,29 @@ macro_rules! events {
                     Self::Unknown(_) | Self::Malformed(_) => {}
                 }
                 found
+            }
+
+            /// The paths of members that this version has no field for: kept, and written back as they came.
+            pub fn unknown_members(&self) -> alloc::vec::Vec<alloc::string::String> {
+                let mut found = alloc::vec::Vec::new();
+                match self {
+                    $(Self::$variant(event) => $crate::wire::Wire::unknown_members(event, &$crate::wire::Path::ROOT, &mut found),)*
+                    Self::Unknown(_) | Self::Malformed(_) => {}
+                }
+                found
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> alloc::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::schema::tagged(concat!($($doc, "\n",)*), alloc::vec![
+                    $(($kind, <$variant as schemars::JsonSchema>::json_schema(generator)),)*
+                ])
             }
         }
 
