@@ -58,6 +58,7 @@
 pub mod brain;
 mod codec;
 mod connection;
+pub mod disaster;
 mod handshake;
 mod options;
 mod server;

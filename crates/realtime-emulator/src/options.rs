@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use realtime_protocol::time::UnixTime;
 
-use crate::brain::{Brain, Parrot};
+use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
+use crate::disaster::{Disaster, LineOptions};
 
 /// Makes the brain of each connection.
 pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
@@ -25,12 +26,35 @@ pub struct Options {
     pub(crate) api_key: Option<Arc<str>>,
     pub(crate) wall: Arc<WallClock>,
     pub(crate) most_connections: usize,
+    disasters: Arc<[Disaster]>,
+    control: bool,
     connection: ConnectionOptions,
     /// Connections so far.
     count: Arc<AtomicU64>,
 }
 
 impl Options {
+    /// Answers by a script, and lets its disasters happen.
+    #[must_use]
+    pub fn script(self, script: Script) -> Self {
+        let disasters = script.disasters().to_vec();
+        self.disasters(disasters).brain(move || script.clone())
+    }
+
+    /// What goes wrong on each connection; default nothing.
+    #[must_use]
+    pub fn disasters(mut self, disasters: impl IntoIterator<Item = Disaster>) -> Self {
+        self.disasters = disasters.into_iter().collect();
+        self
+    }
+
+    /// Whether clients may ask for disasters, by events of type `emulator.disaster`; default no.
+    #[must_use]
+    pub const fn control(mut self, control: bool) -> Self {
+        self.control = control;
+        self
+    }
+
     /// What answers: called once for each connection.
     #[must_use]
     pub fn brain<B: Brain + 'static>(mut self, make: impl Fn() -> B + Send + Sync + 'static) -> Self {
@@ -102,6 +126,18 @@ impl Options {
     }
 }
 
+impl Options {
+    /// What can go wrong on a connection.
+    pub(crate) fn for_line(&self, seed: u64) -> LineOptions {
+        LineOptions {
+            disasters: self.disasters.to_vec(),
+            seed,
+            control: self.control,
+            ..LineOptions::default()
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -109,6 +145,8 @@ impl Default for Options {
             api_key: None,
             wall: Arc::new(system_time),
             most_connections: 1024,
+            disasters: Arc::default(),
+            control: false,
             connection: ConnectionOptions::default(),
             count: Arc::default(),
         }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::time::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -20,7 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketCon
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
 use tracing::Instrument;
 
-use crate::connection::{Connection, Output};
+use crate::connection::Connection;
+use crate::disaster::{Line, LineOutput};
 use crate::handshake;
 use crate::options::Options;
 
@@ -153,68 +153,68 @@ where
         Err(error) => return Err(Box::new(error).into()),
     };
     let origin = Instant::now();
-    let connection =
-        Connection::new(options.for_connection(model), (options.brain)(), Timestamp::ZERO, (options.wall)());
-    match drive(&mut socket, connection, origin, stop).await {
-        Ok(Some(close)) => finish(&mut socket, close).await,
-        Ok(None) => Ok(()),
+    let own = options.for_connection(model);
+    let line = options.for_line(own.seed);
+    let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, (options.wall)());
+    match drive(&mut socket, Line::new(connection, line, Timestamp::ZERO), origin, stop).await {
+        Ok(End::Close(frame)) => finish(&mut socket, frame).await,
+        Ok(End::Gone) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Feeds the core until one side closes. Returns how this side wants to.
+/// How a connection ends.
+enum End {
+    /// This side closes, with that frame.
+    Close(Option<CloseFrame>),
+    /// The client is gone, or is to think that this side is.
+    Gone,
+}
+
+/// Feeds the core until one side closes.
 async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    mut connection: Connection,
+    mut line: Line,
     origin: Instant,
     stop: impl Future<Output = ()>,
-) -> Result<Option<CloseFrame>, ServeError> {
+) -> Result<End, ServeError> {
     tokio::pin!(stop);
-    let mut text = String::new();
     loop {
-        while let Some(output) = connection.poll_output() {
+        while let Some(output) = line.poll_output() {
             match output {
-                Output::Send(event) => send(socket, &event, &mut text).await?,
-                Output::Close { code, reason } => return Ok(Some(close_frame(code, reason))),
+                LineOutput::Text(text) => in_time(socket.feed(Message::text(text))).await?,
+                LineOutput::Close { code, reason } => {
+                    return Ok(End::Close(code.map(|code| close_frame(code, reason))));
+                }
+                LineOutput::Break => return Ok(End::Gone),
             }
         }
         in_time(socket.flush()).await?;
-        let deadline = connection.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
+        let deadline = line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
         tokio::select! {
             biased; // the stop first, so that a flood of messages cannot keep it waiting
-            () = &mut stop => return Ok(Some(close_frame(1001, "the server is going away".into()))),
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => connection.handle_text(now(origin), &text),
-                Some(Ok(Message::Binary(_))) => connection.handle_binary(now(origin)),
+            () = &mut stop => return Ok(End::Close(Some(close_frame(1001, "the server is going away".into())))),
+            message = socket.next(), if line.wants_input() => match message {
+                Some(Ok(Message::Text(text))) => line.handle_text(now(origin), &text),
+                Some(Ok(Message::Binary(_))) => line.handle_binary(now(origin)),
                 // Pings and closes are answered by the library as it reads on.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(Box::new(error).into()),
-                None => return Ok(None),
+                None => return Ok(End::Gone),
             },
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
-                connection.handle_timeout(now(origin));
+                line.handle_timeout(now(origin));
             }
         }
     }
-}
-
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    event: &ServerEvent,
-    text: &mut String,
-) -> Result<(), ServeError> {
-    text.clear();
-    event.encode_into(Dialect::Ga, text);
-    tracing::trace!(kind = event.kind(), bytes = text.len(), "sending");
-    in_time(socket.feed(Message::text(text.as_str()))).await
 }
 
 /// Closes: sends the frame, and reads on until the client has answered, for a short while.
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    frame: CloseFrame,
+    frame: Option<CloseFrame>,
 ) -> Result<(), ServeError> {
-    in_time(socket.close(Some(frame))).await?;
+    in_time(socket.close(frame)).await?;
     let answered = async { while let Some(Ok(_)) = socket.next().await {} };
     // A client that does not answer has been told all the same.
     let _ = timeout(CLOSING, answered).await;

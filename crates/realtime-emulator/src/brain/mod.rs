@@ -14,6 +14,8 @@ use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::MediaTime;
 use realtime_protocol::tool::{SpecificTool, Tool, ToolChoice, ToolMode};
 
+use crate::disaster::Disaster;
+
 pub use parrot::Parrot;
 pub use script::{Script, ScriptError};
 
@@ -91,6 +93,8 @@ pub struct Reply {
     pub steps: Vec<Step>,
     /// How it ends.
     pub ending: Ending,
+    /// What goes wrong from its start on.
+    pub disasters: Vec<Disaster>,
 }
 
 /// One step of a [`Reply`].
@@ -161,6 +165,13 @@ impl Reply {
     #[must_use]
     pub fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
+        self
+    }
+
+    /// Lets something go wrong, from its start on.
+    #[must_use]
+    pub fn disaster(mut self, disaster: Disaster) -> Self {
+        self.disasters.push(disaster);
         self
     }
 

@@ -21,20 +21,20 @@ use std::fmt;
 
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::*;
-use realtime_protocol::id::{ConversationId, ItemId};
+use realtime_protocol::id::{ConversationId, EventId, ItemId};
 use realtime_protocol::item::Item;
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 
 use crate::brain::Brain;
 use crate::connection::conversation::Conversation;
-use crate::connection::fault::Fault;
-use crate::connection::ids::Ids;
 use crate::connection::input_audio::{InputAudio, not_audio};
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::response::Running;
 use crate::connection::session::Session;
 use crate::voice;
 
+pub(crate) use fault::Fault;
+pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
 
@@ -115,6 +115,13 @@ impl Connection {
         if !self.closed {
             let message = "Expected a text WebSocket message; binary frames are not supported.";
             self.out.refuse(Fault::new("invalid_event", message), None);
+        }
+    }
+
+    /// Refuses what the client sent, in an `error` event.
+    pub(crate) fn refuse(&mut self, fault: Fault, event_id: Option<EventId>) {
+        if !self.closed {
+            self.out.refuse(fault, event_id);
         }
     }
 

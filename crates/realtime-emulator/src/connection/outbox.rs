@@ -7,6 +7,7 @@ use realtime_protocol::id::EventId;
 
 use crate::connection::fault::Fault;
 use crate::connection::ids::Ids;
+use crate::disaster::Disaster;
 
 /// What a [`Connection`](crate::Connection) wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ use crate::connection::ids::Ids;
 pub enum Output {
     /// Send this event.
     Send(Box<ServerEvent>),
+    /// Something goes wrong from here on, by the brain's will. Without a [`Line`](crate::disaster::Line), leave it.
+    Disaster(Box<Disaster>),
     /// Close the WebSocket. Nothing follows.
     Close {
         /// The close code.
@@ -37,6 +40,10 @@ impl Outbox {
 
     pub(crate) fn push(&mut self, event: impl Into<ServerEvent>) {
         self.queue.push_back(Output::Send(Box::new(event.into())));
+    }
+
+    pub(crate) fn disaster(&mut self, disaster: Disaster) {
+        self.queue.push_back(Output::Disaster(Box::new(disaster)));
     }
 
     pub(crate) fn close(&mut self, code: u16, reason: &str) {

@@ -208,7 +208,8 @@ impl Connection {
         let turn = Turn::new(trigger, config, &params);
         let read = usage::read_tokens(turn.instructions(), turn.tools(), &self.conversation);
         let text_only = turn.is_text_only();
-        let reply = self.brain.reply(&turn);
+        let mut reply = self.brain.reply(&turn);
+        std::mem::take(&mut reply.disasters).into_iter().for_each(|disaster| self.out.disaster(disaster));
 
         let asked = params.audio.value().and_then(|audio| audio.output.value());
         let format = asked
