@@ -22,10 +22,13 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::compare::first_difference;
+use crate::dialect::{self, Body, Dialect, Spelling};
+use crate::event::scan;
 use crate::field::Field;
 use crate::session_config::SessionConfig;
 use crate::tool::Secret;
-use crate::wire::{wire_enum, wire_struct};
+use crate::wire::{Mismatch, Path, Wire, wire_enum, wire_struct};
 
 wire_struct! {
     /// Asks for a short-lived key, for a browser or another client that must not hold the real one.
@@ -130,5 +133,143 @@ wire_enum! {
         RealtimeCallIncoming(RealtimeCallIncoming) = "realtime.call.incoming",
         /// A SIP call comes in for the Live API.
         LiveCallIncoming(LiveCallIncoming) = "live.call.incoming",
+    }
+}
+
+/// Gives bodies the same reading and writing that events have.
+macro_rules! bodies {
+    ($($name:ident),*) => { $(
+        impl $name {
+            /// Reads a body. Members that do not fit are kept and read as absent: see
+            /// [`mismatches`](Self::mismatches).
+            ///
+            /// # Errors
+            /// [`Mismatch`] where the text is no such body: not JSON, or without a member it cannot do without.
+            pub fn decode(text: &str) -> Result<Self, Mismatch> {
+                scan::read(text)
+            }
+
+            /// Writes the body as it came, unknown members included.
+            pub fn encode(&self) -> String {
+                let mut text = String::new();
+                scan::write(self, &mut text);
+                text
+            }
+
+            /// Members that are there but not of the expected shape.
+            pub fn mismatches(&self) -> Vec<Mismatch> {
+                let mut found = Vec::new();
+                Wire::mismatches(self, &Path::ROOT, &mut found);
+                found
+            }
+
+            /// The paths of members that this version has no field for.
+            pub fn unknown_members(&self) -> Vec<String> {
+                let mut found = Vec::new();
+                Wire::unknown_members(self, &Path::ROOT, &mut found);
+                found
+            }
+        }
+    )* };
+}
+
+bodies!(
+    ClientSecretRequest,
+    ClientSecretResponse,
+    CallCreateRequest,
+    CallReferRequest,
+    CallRejectRequest,
+    Webhook
+);
+
+impl SessionConfig {
+    /// Reads a session that is a body of its own, in either dialect's spelling or a mixture.
+    ///
+    /// # Errors
+    /// [`Mismatch`] where the text is no JSON object.
+    pub fn decode(text: &str, dialect: Dialect) -> Result<Self, Mismatch> {
+        let plain: Self = scan::read(text)?;
+        let body = Body::Session(&plain);
+        if dialect == Dialect::Ga && !body.is_beta_spelled() && !body.has_beta_only_fields() {
+            return Ok(plain);
+        }
+        let mut config = match dialect::session_to_ga(text) {
+            Some(ga) => scan::read(&ga)?,
+            None => plain,
+        };
+        if first_difference(text, &config.encode(dialect)).is_some() {
+            config.extra.keep_spelling(Spelling::Text(dialect, text.into()));
+        }
+        Ok(config)
+    }
+
+    /// Writes the session as a body of its own, as `dialect` spells it.
+    pub fn encode(&self, dialect: Dialect) -> String {
+        if let Some(Spelling::Text(read_in, text)) = self.extra.spelling()
+            && *read_in == dialect
+            && Self::decode(text, dialect).is_ok_and(|config| config == *self)
+        {
+            return (**text).into();
+        }
+        let mut ga = String::new();
+        scan::write(self, &mut ga);
+        match dialect {
+            Dialect::Ga if !Body::Session(self).has_beta_only_fields() => ga,
+            Dialect::Ga | Dialect::Beta => dialect::session_in(dialect, &ga).unwrap_or(ga),
+        }
+    }
+
+    /// Members that are there but not of the expected shape.
+    pub fn mismatches(&self) -> Vec<Mismatch> {
+        let mut found = Vec::new();
+        Wire::mismatches(self, &Path::ROOT, &mut found);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use serde_json::json;
+
+    #[test]
+    fn a_key_is_asked_for_and_comes_without_being_shown() {
+        let request = ClientSecretRequest::default()
+            .expires_after(ExpiresAfter::default().anchor("created_at").seconds(600))
+            .session(SessionConfig::realtime());
+        assert_eq!(
+            request.encode(),
+            r#"{"expires_after":{"anchor":"created_at","seconds":600},"session":{"type":"realtime"}}"#
+        );
+        let text = json!({"value": "ek_123", "expires_at": 1_756_310_470, "session": {"type": "realtime"}, "new": 1});
+        let response = ClientSecretResponse::decode(&text.to_string()).unwrap();
+        assert!(!alloc::format!("{response:?}").contains("ek_123"));
+        assert_eq!(response.value.value().unwrap().0, "ek_123");
+        assert_eq!(first_difference(&text.to_string(), &response.encode()), None);
+        assert_eq!(response.unknown_members(), ["new"]);
+    }
+
+    #[test]
+    fn an_incoming_call_is_told_by_its_webhook() {
+        let text = json!({"id": "evt_1", "type": "realtime.call.incoming", "created_at": 1_719_168_000,
+            "data": {"call_id": "rtc_1", "sip_headers": [{"name": "Max-Forwards", "value": "63"}]}});
+        let webhook = Webhook::decode(&text.to_string()).unwrap();
+        let Webhook::RealtimeCallIncoming(call) = &webhook else { panic!("{webhook:?}") };
+        assert_eq!(call.data.call_id, "rtc_1");
+        assert_eq!(first_difference(&text.to_string(), &webhook.encode()), None);
+    }
+
+    #[test]
+    fn betas_session_comes_flat_with_its_key() {
+        let text = json!({"id": "sess_1", "object": "realtime.session", "modalities": ["audio", "text"],
+            "voice": "alloy", "input_audio_format": "pcm16", "turn_detection": null, "temperature": 0.7,
+            "client_secret": {"value": "ek_123", "expires_at": 1_234_567_890}});
+        for dialect in [Dialect::Beta, Dialect::Ga] {
+            let config = SessionConfig::decode(&text.to_string(), dialect).unwrap();
+            assert_eq!(config.client_secret.value().unwrap().value.value().unwrap().0, "ek_123");
+            assert!(config.turn_detection().is_null());
+            assert_eq!(first_difference(&text.to_string(), &config.encode(dialect)), None);
+        }
     }
 }

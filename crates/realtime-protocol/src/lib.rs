@@ -62,7 +62,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+pub mod compare;
 pub mod content;
+pub mod dialect;
 pub mod error;
 pub mod event;
 pub mod field;

@@ -44,7 +44,7 @@ macro_rules! wire_enum {
                     $(Self::$variant(value) => {
                         let mut map = serializer.serialize_map(None)?;
                         map.serialize_entry("type", $kind)?;
-                        value.write_members(&mut map)?;
+                        $crate::wire::WireStruct::write_members(value, &mut map)?;
                         map.end()
                     })*
                     Self::Unknown(raw) => raw.serialize(serializer),

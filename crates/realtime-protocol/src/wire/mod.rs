@@ -63,6 +63,12 @@ pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
     fn unknown_members(&self, _path: &Path<'_>, _found: &mut Vec<String>) {}
 }
 
+/// A wire type that is an object of known members.
+pub(crate) trait WireStruct {
+    /// Writes all members that are not absent into `map`.
+    fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error>;
+}
+
 /// Says why `raw` did not read, without quoting it.
 fn mismatch(raw: &RawValue, error: &serde_json::Error) -> Mismatch {
     // serde's text for a wrong type quotes the value ("invalid type: string \"hello\", expected u32"): content
@@ -115,7 +121,7 @@ impl<'a> Path<'a> {
         Path { parent: Some(self), segment: Segment::Member(name) }
     }
 
-    const fn index(&'a self, index: usize) -> Self {
+    pub(crate) const fn index(&'a self, index: usize) -> Self {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }
 }

@@ -42,8 +42,10 @@ macro_rules! wire_struct {
                 }
             )*
 
-            /// Writes all members that are not absent into `map`.
-            pub(crate) fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        }
+
+        impl $crate::wire::WireStruct for $name {
+            fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
                 $(
                     if !$crate::wire::Wire::is_absent(&self.$field) {
                         map.serialize_entry($crate::wire::wire_name!($field $($wire)?), &self.$field)?;
@@ -65,7 +67,7 @@ macro_rules! wire_struct {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap;
                 let mut map = serializer.serialize_map(None)?;
-                self.write_members(&mut map)?;
+                $crate::wire::WireStruct::write_members(self, &mut map)?;
                 map.end()
             }
         }
