@@ -50,8 +50,6 @@ pub struct LineOptions {
     pub seed: u64,
     /// Whether the client may ask for disasters by control events; default no: they are refused as unknown.
     pub control: bool,
-    /// The spelling on the wire.
-    pub dialect: Dialect,
 }
 
 /// What a [`Line`] wants done.
@@ -104,8 +102,8 @@ impl Line {
     /// A line from a connection that begins now.
     pub fn new(connection: Connection, options: LineOptions, now: Timestamp) -> Self {
         let mut line = Self {
+            dialect: connection.dialect(),
             connection,
-            dialect: options.dialect,
             control: options.control,
             dice: Dice::new(options.seed),
             ids: Ids::new(options.seed ^ 0x5eed_0fd1_5a57_e125),
@@ -245,7 +243,7 @@ impl Line {
     }
 
     fn forward(&mut self, mut event: ServerEvent) {
-        if self.state != State::Open {
+        if self.state != State::Open || !event.is_sent_in(self.dialect) {
             return;
         }
         if self.armed.is_empty() {
@@ -375,7 +373,7 @@ impl Line {
                     *event = InputAudioTranscriptionFailed {
                         event_id: completed.event_id.clone(),
                         item_id: completed.item_id.clone(),
-                        content_index: completed.content_index.clone(),
+                        content_index: completed.content_index,
                         error: error.into(),
                         ..InputAudioTranscriptionFailed::default()
                     }

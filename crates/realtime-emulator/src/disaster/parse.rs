@@ -110,7 +110,9 @@ impl Members<'_> {
                     "audio/pcmu" => AudioFormat::Pcmu,
                     "audio/pcma" => AudioFormat::Pcma,
                     _ => {
-                        return Err(self.fault("format", "expected `audio/pcm`, `audio/pcmu` or `audio/pcma`"));
+                        return Err(
+                            self.fault("format", "expected `audio/pcm`, `audio/pcmu` or `audio/pcma`")
+                        );
                     }
                 };
                 (Action::Format(format), AUDIO)

@@ -27,7 +27,7 @@ impl Far {
     fn with(script: Script) -> Self {
         let disasters = script.disasters().to_vec();
         let wall = UnixTime::from_secs(1_800_000_000);
-        let options = ConnectionOptions::default();
+        let options = ConnectionOptions { burst: Duration::ZERO, ..ConnectionOptions::default() };
         let connection = Connection::new(options, Box::new(script), Timestamp::ZERO, wall);
         let options = LineOptions { disasters, control: true, ..LineOptions::default() };
         let line = Line::new(connection, options, Timestamp::ZERO);

@@ -37,8 +37,11 @@
 //! | `"text"` | a text message |
 //! | `{"text": "bye"}` | a text message that contains `bye`, in upper or lower case |
 //! | `{"tool": "get_weather"}` | the output of a call of `get_weather` |
+//! | `{"approval": "search"}` | the user's answer to whether the MCP tool `search` may be called |
+//! | `"idle"` | the user's silence for `idle_timeout_ms` |
 //!
-//! `transcript` is what the user is heard to say, in a turn that fits speech. `reply` is a list of steps, each an
+//! `transcript` is what the user is heard to say, in a turn that fits speech. Where it ends in `…` or a comma, semantic
+//! turn detection waits for more as long as it may. `reply` is a list of steps, each an
 //! object with one of these (and `arguments` beside `call`):
 //!
 //! | step | does |
@@ -46,9 +49,21 @@
 //! | `"say": "…"` | speaks; writes, where the response's modality is text |
 //! | `"text": "…"` | writes |
 //! | `"call": "name"` | calls a function, with `"arguments"`: an object, or any text |
+//! | `"mcp": "label"` | calls a tool of that MCP server: `"tool"`, `"arguments"`, and its `"output"` or `"error"`; with `"ask": true` it asks for an approval instead |
 //! | `"delay_ms": 300` | waits |
 //! | `"fail": "code"` | ends the response as failed, with that error code |
 //! | `"incomplete": "max_output_tokens"` | ends the response as incomplete, for that reason |
+//!
+//! What MCP servers list stands beside `turns`, by label: a list of tools, or the reason why there is none. A server
+//! that is not there lists what the session's `allowed_tools` names:
+//!
+//! ```json
+//! { "mcp": { "docs": [ { "name": "search", "description": "Searches", "input_schema": { "type": "object" } } ],
+//!            "broken": "connection refused" },
+//!   "turns": [ { "on": "text", "reply": [
+//!     { "mcp": "docs", "tool": "search", "arguments": { "q": "{input}" }, "output": "3 hits" },
+//!     { "say": "I found three." } ] } ] }
+//! ```
 //!
 //! In `say`, `text` and textual `arguments`, `{input}` stands for the user's words, `{output}` for the output of
 //! the tool, and `{output.a.b}` for a member of it. What cannot be found stays as it is written.
@@ -56,8 +71,13 @@
 mod fill;
 mod read;
 
+use std::collections::BTreeMap;
+
+use realtime_protocol::item::McpListedTool;
+use realtime_protocol::tool::McpTool;
+
 use crate::brain::script::fill::fill;
-use crate::brain::{Brain, Parrot, Reply, Speech, Step, Trigger, Turn};
+use crate::brain::{Brain, McpCall, Parrot, Reply, Speech, Step, Trigger, Turn};
 use crate::disaster::Disaster;
 
 /// A brain that follows a script. The module's own text gives the format.
@@ -77,6 +97,8 @@ pub struct Script {
     used: Vec<bool>,
     /// The turn whose transcript was given last, until it is answered.
     heard: Option<usize>,
+    /// What MCP servers list, by label.
+    mcp: BTreeMap<String, Result<Vec<McpListedTool>, String>>,
     fallback: Parrot,
     disasters: Vec<Disaster>,
 }
@@ -108,6 +130,8 @@ enum On {
     Text,
     TextWith(String),
     Tool(String),
+    Idle,
+    Approval(String),
 }
 
 impl Script {
@@ -116,8 +140,15 @@ impl Script {
     /// # Errors
     /// [`ScriptError`] says where the text is not a script: a member that is unknown, missing or of the wrong kind.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let read::Contents { turns, disasters } = read::read_file(text)?;
-        Ok(Self { used: vec![false; turns.len()], turns, disasters, heard: None, fallback: Parrot::new() })
+        let read::Contents { turns, disasters, mcp } = read::read_file(text)?;
+        Ok(Self {
+            used: vec![false; turns.len()],
+            turns,
+            disasters,
+            mcp,
+            heard: None,
+            fallback: Parrot::new(),
+        })
     }
 
     /// The built-in script: a weather assistant, greeted, asked twice and thanked. It calls `get_weather` with a
@@ -173,6 +204,19 @@ impl Brain for Script {
         self.heard = Some(index);
         self.turns.get(index)?.transcript.clone()
     }
+
+    fn is_finished(&mut self, _speech: &Speech<'_>) -> bool {
+        let turn = self.find(|on| matches!(on, On::Speech | On::Any)).and_then(|index| self.turns.get(index));
+        let transcript = turn.and_then(|turn| turn.transcript.as_deref()).unwrap_or_default();
+        !transcript.ends_with(['…', ',']) && !transcript.ends_with("...")
+    }
+
+    fn mcp_tools(&mut self, server: &McpTool) -> Result<Vec<McpListedTool>, String> {
+        match self.mcp.get(server.server_label.value().map_or("", String::as_str)) {
+            Some(tools) => tools.clone(),
+            None => self.fallback.mcp_tools(server),
+        }
+    }
 }
 
 impl On {
@@ -181,11 +225,19 @@ impl On {
             (Self::Any, _)
             | (Self::Request, Trigger::Request)
             | (Self::Speech, Trigger::Speech { .. })
+            | (Self::Idle, Trigger::Idle)
             | (Self::Text, Trigger::Text(_)) => true,
+            (Self::Approval(name), Trigger::Approval(approval)) => approval.call.name == *name,
             (Self::TextWith(part), Trigger::Text(text)) => text.to_lowercase().contains(part.as_str()),
             (Self::Tool(name), Trigger::ToolOutputs(outputs)) => outputs.iter().any(|o| o.name == *name),
             _ => false,
         }
+    }
+}
+
+impl McpCall {
+    fn filled(&self, trigger: &Trigger<'_>) -> Self {
+        Self { arguments: fill(&self.arguments, trigger), ..self.clone() }
     }
 }
 
@@ -199,6 +251,15 @@ impl Reply {
             }
             Step::Text(text) => Step::Text(fill(text)),
             Step::Call { name, arguments } => Step::Call { name: name.clone(), arguments: fill(arguments) },
+            Step::Mcp { call, approval, outcome } => Step::Mcp {
+                call: call.filled(trigger),
+                approval: approval.clone().or_else(|| match trigger {
+                    Trigger::Approval(approval) => Some(approval.request_id.clone()),
+                    _ => None,
+                }),
+                outcome: outcome.clone().map(|output| fill(&output)),
+            },
+            Step::AskApproval(call) => Step::AskApproval(call.filled(trigger)),
             Step::Wait(time) => Step::Wait(*time),
         });
         Self { steps: steps.collect(), ending: self.ending.clone(), disasters: self.disasters.clone() }

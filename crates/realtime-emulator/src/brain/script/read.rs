@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use realtime_protocol::item::{McpListedTool, McpToolExecutionError};
 use realtime_protocol::response::StatusReason;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::brain::script::{On, ScriptError, ScriptTurn};
-use crate::brain::{AudioSource, Ending, Reply, Step};
+use crate::brain::{AudioSource, Ending, McpCall, Reply, Step};
 use crate::disaster::Disaster;
 
 /// The whole file.
@@ -17,14 +18,24 @@ use crate::disaster::Disaster;
 pub(super) struct Contents {
     pub(super) turns: Vec<ScriptTurn>,
     pub(super) disasters: Vec<Disaster>,
+    pub(super) mcp: BTreeMap<String, Result<Vec<McpListedTool>, String>>,
 }
 
 pub(super) fn read_file(text: &str) -> Result<Contents, ScriptError> {
     let file: File = serde_json::from_str(text).map_err(|error| fault("script", &error))?;
     let turns = file.turns.into_iter().enumerate().map(|(n, turn)| read_turn(n, turn));
+    let mcp = file.mcp.into_iter().map(|(label, tools)| {
+        let path = format!("mcp.{label}");
+        let tools = match tools {
+            Value::String(reason) => Err(reason),
+            tools => Ok(read(&path, tools)?),
+        };
+        Ok((label, tools))
+    });
     Ok(Contents {
         turns: turns.collect::<Result<_, _>>()?,
         disasters: read_disasters(&file.disasters, "disasters")?,
+        mcp: mcp.collect::<Result<_, _>>()?,
     })
 }
 
@@ -34,6 +45,8 @@ struct File {
     turns: Vec<Value>,
     #[serde(default)]
     disasters: Vec<Value>,
+    #[serde(default)]
+    mcp: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +71,12 @@ struct FileStep {
     delay_ms: Option<u64>,
     fail: Option<String>,
     incomplete: Option<String>,
+    mcp: Option<String>,
+    tool: Option<String>,
+    output: Option<String>,
+    error: Option<String>,
+    #[serde(default)]
+    ask: bool,
 }
 
 fn read_turn(index: usize, value: Value) -> Result<ScriptTurn, ScriptError> {
@@ -95,9 +114,11 @@ fn read_on(path: &str, on: &Value) -> Result<On, ScriptError> {
             "request" => Ok(On::Request),
             "speech" => Ok(On::Speech),
             "text" => Ok(On::Text),
-            _ => {
-                Err(fault(path, format_args!("expected `any`, `request`, `speech` or `text`, got `{word}`")))
-            }
+            "idle" => Ok(On::Idle),
+            _ => Err(fault(
+                path,
+                format_args!("expected `any`, `request`, `speech`, `text` or `idle`, got `{word}`"),
+            )),
         };
     }
     let members: BTreeMap<String, String> = read(path, on.clone())?;
@@ -105,15 +126,25 @@ fn read_on(path: &str, on: &Value) -> Result<On, ScriptError> {
     match (members.next(), members.next()) {
         (Some((key, part)), None) if key == "text" => Ok(On::TextWith(part.to_lowercase())),
         (Some((key, name)), None) if key == "tool" => Ok(On::Tool(name)),
-        _ => Err(fault(path, "expected one member, `text` or `tool`")),
+        (Some((key, name)), None) if key == "approval" => Ok(On::Approval(name)),
+        _ => Err(fault(path, "expected one member, `text`, `tool` or `approval`")),
     }
 }
 
 fn read_step(path: &str, step: FileStep, reply: &mut Reply) -> Result<(), ScriptError> {
-    let FileStep { say, text, call, arguments, delay_ms, fail, incomplete } = step;
-    if arguments.is_some() && call.is_none() {
-        return Err(fault(path, "`arguments` needs `call` beside it"));
+    let FileStep { say, text, call, arguments, delay_ms, fail, incomplete, mcp, tool, output, error, ask } =
+        step;
+    if arguments.is_some() && call.is_none() && mcp.is_none() {
+        return Err(fault(path, "`arguments` needs `call` or `mcp` beside it"));
     }
+    if mcp.is_none() && (tool.is_some() || output.is_some() || error.is_some() || ask) {
+        return Err(fault(path, "`tool`, `output`, `error` and `ask` need `mcp` beside them"));
+    }
+    let arguments = match arguments {
+        None => "{}".into(),
+        Some(Value::String(text)) => text,
+        Some(value) => value.to_string(),
+    };
     let mut found = 0;
     let mut push = |step| {
         found += 1;
@@ -126,12 +157,19 @@ fn read_step(path: &str, step: FileStep, reply: &mut Reply) -> Result<(), Script
         push(Step::Text(text));
     }
     if let Some(name) = call {
-        let arguments = match arguments {
-            None => "{}".into(),
-            Some(Value::String(text)) => text,
-            Some(value) => value.to_string(),
-        };
-        push(Step::Call { name, arguments });
+        push(Step::Call { name, arguments: arguments.clone() });
+    }
+    if let Some(server_label) = mcp {
+        let Some(name) = tool else { return Err(fault(path, "`mcp` needs `tool` beside it")) };
+        let call = McpCall { server_label, name, arguments };
+        push(match (ask, error) {
+            (true, _) => Step::AskApproval(call),
+            (false, Some(message)) => {
+                let error = McpToolExecutionError::default().message(message).into();
+                Step::Mcp { call, approval: None, outcome: Err(error) }
+            }
+            (false, None) => Step::Mcp { call, approval: None, outcome: Ok(output.unwrap_or_default()) },
+        });
     }
     if let Some(millis) = delay_ms {
         push(Step::Wait(Duration::from_millis(millis)));
@@ -149,7 +187,7 @@ fn read_step(path: &str, step: FileStep, reply: &mut Reply) -> Result<(), Script
         1 => Ok(()),
         _ => Err(fault(
             path,
-            "expected exactly one of `say`, `text`, `call`, `delay_ms`, `fail` and `incomplete`",
+            "expected exactly one of `say`, `text`, `call`, `mcp`, `delay_ms`, `fail` and `incomplete`",
         )),
     }
 }
