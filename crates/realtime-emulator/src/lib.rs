@@ -55,12 +55,15 @@
 //!   `session_check`, `item_check` and `fault` refuse what the service refuses.
 //! - `server`, `handshake`, `options`: the socket.
 
+mod access;
 pub mod brain;
 mod codec;
 mod connection;
 pub mod disaster;
 mod handshake;
+mod http;
 mod options;
+mod registry;
 mod server;
 pub mod voice;
 

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use realtime_protocol::event::Dialect;
 use realtime_protocol::time::UnixTime;
 
 use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
-use crate::disaster::{Disaster, LineOptions};
+use crate::disaster::{Action, Disaster, LineOptions};
+use crate::handshake::Asked;
+use crate::registry::Registry;
 
 /// Makes the brain of each connection.
 pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
@@ -17,7 +19,8 @@ pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
 /// Tells the wall time.
 pub type WallClock = dyn Fn() -> UnixTime + Send + Sync;
 
-/// Settings of a server. Clones share the count of connections, which with the seed makes their ids.
+/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, short-lived keys,
+/// and calls.
 ///
 /// The default is a [`Parrot`] that takes any key.
 #[derive(Clone)]
@@ -29,8 +32,9 @@ pub struct Options {
     disasters: Arc<[Disaster]>,
     control: bool,
     connection: ConnectionOptions,
-    /// Connections so far.
-    count: Arc<AtomicU64>,
+    pub(crate) forbidden_keys: Vec<Arc<str>>,
+    pub(crate) beta: bool,
+    pub(crate) registry: Arc<Registry>,
 }
 
 impl Options {
@@ -66,6 +70,21 @@ impl Options {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.api_key = Some(key.into());
+        self
+    }
+
+    /// A key that is known but may not do anything: it is answered with HTTP status 403.
+    #[must_use]
+    pub fn forbidden_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.forbidden_keys.push(key.into());
+        self
+    }
+
+    /// Whether beta is served; default yes. Otherwise it is refused as OpenAI does since it shut it down: by an error
+    /// and close code 4000.
+    #[must_use]
+    pub const fn beta(mut self, beta: bool) -> Self {
+        self.beta = beta;
         self
     }
 
@@ -117,24 +136,40 @@ impl Options {
         self.wall = Arc::new(clock);
         self
     }
-
-    /// The next connection's options.
-    pub(crate) fn for_connection(&self, model: String) -> ConnectionOptions {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
-        ConnectionOptions { model, seed, ..self.connection.clone() }
-    }
 }
 
 impl Options {
-    /// What can go wrong on a connection.
-    pub(crate) fn for_line(&self, seed: u64) -> LineOptions {
-        LineOptions {
-            disasters: self.disasters.to_vec(),
+    /// The next connection's options.
+    pub(crate) fn for_connection(&self, asked: &mut Asked) -> ConnectionOptions {
+        let number = self.registry.next_connection();
+        let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
+        let own = &self.connection;
+        ConnectionOptions {
+            model: std::mem::take(&mut asked.model),
             seed,
-            control: self.control,
-            ..LineOptions::default()
+            kind: asked.kind.clone(),
+            dialect: asked.dialect,
+            session: std::mem::take(&mut asked.session),
+            sideband: own.sideband || asked.call.is_some(),
+            ..own.clone()
         }
+    }
+
+    /// What can go wrong on a connection.
+    pub(crate) fn for_line(&self, connection: &ConnectionOptions) -> LineOptions {
+        let mut disasters = self.disasters.to_vec();
+        if connection.dialect == Dialect::Beta && !self.beta {
+            let code = "beta_api_shape_disabled";
+            let error = Action::Error { code: code.into(), message: None, param: None };
+            let cut = Action::Cut { code: Some(4000), reason: format!("invalid_request_error.{code}") };
+            disasters.extend([error, cut].map(|action| Disaster::at("session.created", action)));
+        }
+        LineOptions { disasters, seed: connection.seed, control: self.control }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        (self.wall)().as_micros() / 1_000_000
     }
 }
 
@@ -148,7 +183,9 @@ impl Default for Options {
             disasters: Arc::default(),
             control: false,
             connection: ConnectionOptions::default(),
-            count: Arc::default(),
+            forbidden_keys: Vec::new(),
+            beta: true,
+            registry: Arc::default(),
         }
     }
 }

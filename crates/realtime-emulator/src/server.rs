@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
 use tracing::Instrument;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 use crate::connection::Connection;
 use crate::disaster::{Line, LineOutput};
 use crate::handshake;
+use crate::http::{self, Answer, HttpError, Replayed, read_body, read_head};
 use crate::options::Options;
 
 /// A server on a TCP port.
@@ -129,33 +131,64 @@ where
     serve_until(stream, options, pending()).await
 }
 
-async fn serve_until<S>(stream: S, options: Options, stop: impl Future<Output = ()>) -> Result<(), ServeError>
+async fn serve_until<S>(
+    mut stream: S,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut model = String::new();
+    let (mut request, length, read) = match timeout(SLOWEST, read_head(&mut stream)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
+        Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
+    };
+    if !request.is_upgrade() {
+        let body = read.get(length..).map(Vec::from).unwrap_or_default();
+        match timeout(SLOWEST, read_body(&mut stream, &request, body)).await {
+            Ok(Ok(body)) => request.body = body,
+            Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
+            Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
+        }
+        let answer = http::answer(&request, &options);
+        tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
+        return tell(&mut stream, &answer).await;
+    }
+    let mut asked = match handshake::accept(&request, &options) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            tell(&mut stream, &refusal).await?;
+            return Err(ServeError::Refused(refusal.status));
+        }
+    };
+    let selects = asked.selects_realtime;
     #[expect(clippy::result_large_err, reason = "the shape that the WebSocket library asks for")]
-    let callback = |request: &Request, response: Response| {
-        let (asked, response) = handshake::accept(request, response, options.api_key.as_ref())?;
-        model = asked;
+    let callback = |_: &Request, mut response: Response| {
+        if selects {
+            let realtime = HeaderValue::from_static("realtime");
+            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, realtime);
+        }
         Ok(response)
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
+    let stream = Replayed::new(read, stream);
     let accepted = timeout(SLOWEST, accept_hdr_async_with_config(stream, callback, Some(config))).await;
-    let mut socket = match accepted.map_err(|_| ServeError::TooSlow(SLOWEST))? {
-        Ok(socket) => socket,
-        Err(tungstenite::Error::Http(response)) => {
-            return Err(ServeError::Refused(response.status().as_u16()));
-        }
-        Err(error) => return Err(Box::new(error).into()),
-    };
+    let mut socket = accepted.map_err(|_| ServeError::TooSlow(SLOWEST))?.map_err(Box::new)?;
+    let _entered = options.registry.enter();
     let origin = Instant::now();
-    let own = options.for_connection(model);
-    let line = options.for_line(own.seed);
+    let own = options.for_connection(&mut asked);
+    let line = options.for_line(&own);
     let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, (options.wall)());
+    let stop = async move {
+        tokio::select! {
+            () = stop => close_frame(1001, "the server is going away".into()),
+            () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
+        }
+    };
     match drive(&mut socket, Line::new(connection, line, Timestamp::ZERO), origin, stop).await {
         Ok(End::Close(frame)) => finish(&mut socket, frame).await,
         Ok(End::Gone) => Ok(()),
@@ -176,7 +209,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     mut line: Line,
     origin: Instant,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = CloseFrame>,
 ) -> Result<End, ServeError> {
     tokio::pin!(stop);
     loop {
@@ -193,7 +226,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         let deadline = line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
         tokio::select! {
             biased; // the stop first, so that a flood of messages cannot keep it waiting
-            () = &mut stop => return Ok(End::Close(Some(close_frame(1001, "the server is going away".into())))),
+            frame = &mut stop => return Ok(End::Close(Some(frame))),
             message = socket.next(), if line.wants_input() => match message {
                 Some(Ok(Message::Text(text))) => line.handle_text(now(origin), &text),
                 Some(Ok(Message::Binary(_))) => line.handle_binary(now(origin)),
@@ -230,9 +263,37 @@ async fn in_time(sending: impl Future<Output = tungstenite::Result<()>>) -> Resu
 }
 
 async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
-    let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let _ = stream.write_all(answer).await;
+    tell(&mut stream, &Answer::refusal(503, "too_many_connections", "There are too many connections."))
+        .await?;
     Err(ServeError::Refused(503))
+}
+
+/// Answers what could not be read, if there is someone to be answered.
+async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -> ServeError {
+    match error {
+        HttpError::Status(status) => {
+            let refusal = Answer::refusal(status, "bad_request", "The request cannot be read.");
+            tell(&mut stream, &refusal).await.map_or_else(|error| error, |()| ServeError::Refused(status))
+        }
+        HttpError::Io(error) => Box::new(tungstenite::Error::from(error)).into(),
+    }
+}
+
+/// Sends an answer, the last thing on its connection.
+async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer) -> Result<(), ServeError> {
+    in_time(async {
+        stream.write_all(&answer.bytes()).await?;
+        Ok(stream.shutdown().await?)
+    })
+    .await
+}
+
+/// Waits for the end of the call that was joined.
+async fn ended(call: Option<watch::Receiver<bool>>) {
+    match call {
+        Some(mut call) => drop(call.wait_for(|ended| *ended).await),
+        None => pending().await,
+    }
 }
 
 fn report(result: Result<Result<(), ServeError>, JoinError>) {

@@ -44,6 +44,7 @@ pub(crate) use fault::Fault;
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
+pub(crate) use session::opening_session;
 
 /// One client's session, from `session.created` to the close.
 ///

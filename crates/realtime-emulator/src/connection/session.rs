@@ -14,6 +14,7 @@ use realtime_protocol::time::UnixTime;
 use realtime_protocol::tool::{ToolChoice, ToolMode};
 
 use crate::connection::fault::Fault;
+use crate::connection::ids::Ids;
 use crate::connection::options::ConnectionOptions;
 use crate::connection::session_check;
 use crate::connection::spelling::TEMPERATURE;
@@ -154,6 +155,18 @@ impl Session {
         }
         audio.output(AudioOutput::default().format(AudioFormat::PCM16_24K).voice(VOICE).speed(1.0))
     }
+}
+
+/// What a session would show that begins with this, or the fault that refuses it.
+pub(crate) fn opening_session(given: &SessionConfig, dialect: Dialect) -> Result<SessionConfig, Fault> {
+    let is_transcription = given.kind.value() == Some(&SessionKind::Transcription);
+    let kind = if is_transcription { SessionKind::Transcription } else { SessionKind::Realtime };
+    let default = if is_transcription { "" } else { "gpt-realtime" };
+    let model = given.model.value().filter(|_| !is_transcription).map_or(default, String::as_str).into();
+    let options = ConnectionOptions { kind, model, dialect, ..ConnectionOptions::default() };
+    let mut session = Session::new(&options, Ids::new(0).session(), UnixTime::from_secs(0));
+    session.update(given.clone())?;
+    Ok(*session.shown())
 }
 
 /// A member that was given replaces; `null` sets the default again; one that was left out changes nothing.

@@ -6,6 +6,7 @@ mod dialects;
 mod disasters;
 mod driver;
 mod errors;
+mod http;
 mod items;
 mod mcp;
 mod random;
