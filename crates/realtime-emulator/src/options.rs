@@ -1,6 +1,7 @@
 //! What can be set for a server.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use crate::connection::ConnectionOptions;
 use crate::disaster::{Action, Disaster, LineOptions};
 use crate::handshake::Asked;
 use crate::registry::Registry;
+use crate::voice::VoiceKind;
 
 /// Makes the brain of each connection.
 pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
@@ -34,6 +36,7 @@ pub struct Options {
     connection: ConnectionOptions,
     pub(crate) forbidden_keys: Vec<Arc<str>>,
     pub(crate) beta: bool,
+    pub(crate) log_directory: Option<Arc<Path>>,
     pub(crate) registry: Arc<Registry>,
 }
 
@@ -88,6 +91,35 @@ impl Options {
         self
     }
 
+    /// Writes a log of each session into that directory, as `session-NUMBER.jsonl`, in the format of
+    /// [`realtime_protocol::log`] without the application's part; default none. It holds all that was said.
+    #[must_use]
+    pub fn log_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.log_directory = Some(Arc::from(directory.into()));
+        self
+    }
+
+    /// How much audio goes out at once; default 400 ms. Zero: one delta.
+    #[must_use]
+    pub const fn burst(mut self, burst: Duration) -> Self {
+        self.connection.burst = burst;
+        self
+    }
+
+    /// Sound in one delta of audio; default 100 ms.
+    #[must_use]
+    pub const fn audio_delta(mut self, length: Duration) -> Self {
+        self.connection.audio_delta = length;
+        self
+    }
+
+    /// Which voice speaks; default tones.
+    #[must_use]
+    pub fn voice(mut self, voice: VoiceKind) -> Self {
+        self.connection.voice = voice;
+        self
+    }
+
     /// What all ids are made from; default 0. Each connection gets its own from it, by its number.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -139,12 +171,12 @@ impl Options {
 }
 
 impl Options {
-    /// The next connection's options.
-    pub(crate) fn for_connection(&self, asked: &mut Asked) -> ConnectionOptions {
+    /// The next connection's number and options.
+    pub(crate) fn for_connection(&self, asked: &mut Asked) -> (u64, ConnectionOptions) {
         let number = self.registry.next_connection();
         let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
         let own = &self.connection;
-        ConnectionOptions {
+        let own = ConnectionOptions {
             model: std::mem::take(&mut asked.model),
             seed,
             kind: asked.kind.clone(),
@@ -152,7 +184,8 @@ impl Options {
             session: std::mem::take(&mut asked.session),
             sideband: own.sideband || asked.call.is_some(),
             ..own.clone()
-        }
+        };
+        (number, own)
     }
 
     /// What can go wrong on a connection.
@@ -185,6 +218,7 @@ impl Default for Options {
             connection: ConnectionOptions::default(),
             forbidden_keys: Vec::new(),
             beta: true,
+            log_directory: None,
             registry: Arc::default(),
         }
     }

@@ -1,27 +1,22 @@
-//! The socket part: a listener, and one loop around each [`Connection`].
-//!
-//! All time is tokio's, so that a test can stop it; the wall clock is an option.
+//! The socket part: a listener, and what becomes of each connection: a session, or the answer to an HTTP request.
 
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use realtime_protocol::time::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{accept_hdr_async_with_config, tungstenite};
 use tracing::Instrument;
 
-use crate::connection::Connection;
-use crate::disaster::{Line, LineOutput};
+use crate::drive::{self, SLOWEST, in_time};
 use crate::handshake;
 use crate::http::{self, Answer, HttpError, Replayed, read_body, read_head};
 use crate::options::Options;
@@ -155,7 +150,7 @@ where
         tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
         return tell(&mut stream, &answer).await;
     }
-    let mut asked = match handshake::accept(&request, &options) {
+    let asked = match handshake::accept(&request, &options) {
         Ok(asked) => asked,
         Err(refusal) => {
             tell(&mut stream, &refusal).await?;
@@ -179,87 +174,7 @@ where
     let accepted = timeout(SLOWEST, accept_hdr_async_with_config(stream, callback, Some(config))).await;
     let mut socket = accepted.map_err(|_| ServeError::TooSlow(SLOWEST))?.map_err(Box::new)?;
     let _entered = options.registry.enter();
-    let origin = Instant::now();
-    let own = options.for_connection(&mut asked);
-    let line = options.for_line(&own);
-    let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, (options.wall)());
-    let stop = async move {
-        tokio::select! {
-            () = stop => close_frame(1001, "the server is going away".into()),
-            () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
-        }
-    };
-    match drive(&mut socket, Line::new(connection, line, Timestamp::ZERO), origin, stop).await {
-        Ok(End::Close(frame)) => finish(&mut socket, frame).await,
-        Ok(End::Gone) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// How a connection ends.
-enum End {
-    /// This side closes, with that frame.
-    Close(Option<CloseFrame>),
-    /// The client is gone, or is to think that this side is.
-    Gone,
-}
-
-/// Feeds the core until one side closes.
-async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    mut line: Line,
-    origin: Instant,
-    stop: impl Future<Output = CloseFrame>,
-) -> Result<End, ServeError> {
-    tokio::pin!(stop);
-    loop {
-        while let Some(output) = line.poll_output() {
-            match output {
-                LineOutput::Text(text) => in_time(socket.feed(Message::text(text))).await?,
-                LineOutput::Close { code, reason } => {
-                    return Ok(End::Close(code.map(|code| close_frame(code, reason))));
-                }
-                LineOutput::Break => return Ok(End::Gone),
-            }
-        }
-        in_time(socket.flush()).await?;
-        let deadline = line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
-        tokio::select! {
-            biased; // the stop first, so that a flood of messages cannot keep it waiting
-            frame = &mut stop => return Ok(End::Close(Some(frame))),
-            message = socket.next(), if line.wants_input() => match message {
-                Some(Ok(Message::Text(text))) => line.handle_text(now(origin), &text),
-                Some(Ok(Message::Binary(_))) => line.handle_binary(now(origin)),
-                // Pings and closes are answered by the library as it reads on.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(Box::new(error).into()),
-                None => return Ok(End::Gone),
-            },
-            () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
-                line.handle_timeout(now(origin));
-            }
-        }
-    }
-}
-
-/// Closes: sends the frame, and reads on until the client has answered, for a short while.
-async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    frame: Option<CloseFrame>,
-) -> Result<(), ServeError> {
-    in_time(socket.close(frame)).await?;
-    let answered = async { while let Some(Ok(_)) = socket.next().await {} };
-    // A client that does not answer has been told all the same.
-    let _ = timeout(CLOSING, answered).await;
-    Ok(())
-}
-
-/// Bounds how long a client may take to read what is sent: nothing piles up behind a slow one.
-async fn in_time(sending: impl Future<Output = tungstenite::Result<()>>) -> Result<(), ServeError> {
-    match timeout(SLOWEST, sending).await {
-        Ok(result) => result.map_err(|error| Box::new(error).into()),
-        Err(_) => Err(ServeError::TooSlow(SLOWEST)),
-    }
+    drive::run(&mut socket, asked, &options, stop).await
 }
 
 async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
@@ -288,14 +203,6 @@ async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer) -> Result<
     .await
 }
 
-/// Waits for the end of the call that was joined.
-async fn ended(call: Option<watch::Receiver<bool>>) {
-    match call {
-        Some(mut call) => drop(call.wait_for(|ended| *ended).await),
-        None => pending().await,
-    }
-}
-
 fn report(result: Result<Result<(), ServeError>, JoinError>) {
     match result {
         Ok(Ok(())) => tracing::debug!("connection closed"),
@@ -305,21 +212,9 @@ fn report(result: Result<Result<(), ServeError>, JoinError>) {
     }
 }
 
-fn close_frame(code: u16, reason: String) -> CloseFrame {
-    CloseFrame { code: code.into(), reason: reason.into() }
-}
-
-fn now(origin: Instant) -> Timestamp {
-    Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
-}
-
 /// Bytes; small, because each connection has one.
 const READ_BUFFER: usize = 16 << 10;
 /// Bytes; one append may have 15 MiB.
 const MOST_MESSAGE: usize = 16 << 20;
-/// For the handshake, and for taking what is sent.
-const SLOWEST: Duration = Duration::from_secs(30);
-/// For the client's answer to a close.
-const CLOSING: Duration = Duration::from_secs(2);
 /// For all connections to end after the shutdown.
 const GRACE: Duration = Duration::from_secs(5);

@@ -151,3 +151,35 @@ async fn a_cut_without_a_code_and_a_break_look_as_they_should() {
     socket.send(create).await.unwrap();
     assert!(matches!(socket.next().await, Some(Err(_)) | None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_logged_on_request() {
+    let directory = std::env::temp_dir().join(format!("realtime-emulator-log-{}", std::process::id()));
+    let options = Options::default().log_directory(&directory);
+    let mut socket = connect(&options, "/v1/realtime?model=m", &[]).await;
+    let mut lines = vec![event(&mut socket).await];
+    let tool =
+        json!({"type": "mcp", "server_label": "docs", "authorization": "hush", "server_url": "https://x"});
+    for text in [
+        json!({"type": "session.update", "session": {"type": "realtime", "tools": [tool]}}).to_string(),
+        "not json".into(),
+        "{\n\"type\": \"ping\"\n}".into(),
+    ] {
+        socket.send(Message::text(text)).await.unwrap();
+        lines.push(event(&mut socket).await);
+    }
+    socket.close(None).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    // The server writes the last line once it has seen the end.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let log = std::fs::read_to_string(directory.join("session-000000.jsonl")).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let mut rest = log.lines();
+    let header = realtime_protocol::log::read_header(rest.next().unwrap()).unwrap();
+    assert_eq!(header.model, "m");
+    let sources: Vec<_> =
+        rest.map(|line| serde_json::from_str::<Value>(line).unwrap()["from"].clone()).collect();
+    assert!(sources.contains(&json!("client")) && sources.len() >= 7, "{log}");
+    assert!(log.contains("[redacted]") && !log.contains("hush"));
+    assert!(log.contains(r#""type":"ping""#) && log.lines().last().unwrap().contains("disconnected"));
+}
