@@ -79,17 +79,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
         println!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
-        emulator
-            .serve(async {
-                // Without a signal handler there is no way to be told, so it runs until it is killed.
-                if tokio::signal::ctrl_c().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            })
-            .await;
+        emulator.serve(told_to_stop()).await;
         println!("stopped");
         Ok(())
     })
+}
+
+/// Waits for Ctrl-C, or for the signal by which services are stopped.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            Some(()) = terminate.recv() => return,
+            Ok(()) = tokio::signal::ctrl_c() => return,
+            else => {}
+        }
+    }
+    // Without a signal handler there is no way to be told, so it runs until it is killed.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn options(args: &Args) -> Result<Options, Error> {

@@ -31,6 +31,7 @@ pub struct Options {
     pub(crate) api_key: Option<Arc<str>>,
     pub(crate) wall: Arc<WallClock>,
     pub(crate) most_connections: usize,
+    audio_memory: usize,
     disasters: Arc<[Disaster]>,
     control: bool,
     connection: ConnectionOptions,
@@ -162,6 +163,14 @@ impl Options {
         self
     }
 
+    /// Bytes of the conversations' audio that all sessions together keep for `retrieve`, or a little more; default
+    /// 256 MiB. Each session gets its share when it begins, of half a MiB at least.
+    #[must_use]
+    pub const fn audio_memory(mut self, bytes: usize) -> Self {
+        self.audio_memory = bytes;
+        self
+    }
+
     /// The wall clock that `expires_at` is reckoned by; default the system's.
     #[must_use]
     pub fn wall_clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
@@ -176,6 +185,10 @@ impl Options {
         let number = self.registry.next_connection();
         let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
         let own = &self.connection;
+        let share = (self.audio_memory / self.registry.sessions().max(1)).max(LEAST_SHARE);
+        let mut limits = own.limits.clone();
+        limits.conversation_audio_bytes = limits.conversation_audio_bytes.min(share);
+        limits.item_audio_bytes = limits.item_audio_bytes.min(limits.conversation_audio_bytes);
         let own = ConnectionOptions {
             model: std::mem::take(&mut asked.model),
             seed,
@@ -183,6 +196,7 @@ impl Options {
             dialect: asked.dialect,
             session: std::mem::take(&mut asked.session),
             sideband: own.sideband || asked.call.is_some(),
+            limits,
             ..own.clone()
         };
         (number, own)
@@ -213,6 +227,7 @@ impl Default for Options {
             api_key: None,
             wall: Arc::new(system_time),
             most_connections: 1024,
+            audio_memory: 256 << 20,
             disasters: Arc::default(),
             control: false,
             connection: ConnectionOptions::default(),
@@ -233,6 +248,9 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+/// Bytes: ten seconds of PCM.
+const LEAST_SHARE: usize = 512 << 10;
 
 fn system_time() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -11,9 +11,10 @@ use realtime_protocol::tool::{McpTool, Tool};
 use crate::brain::McpCall;
 use crate::connection::Connection;
 use crate::connection::conversation::Entry;
+use crate::connection::open_item::OpenItem;
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::plan::Kind;
-use crate::connection::response::{OpenItem, Running};
+use crate::connection::response::Running;
 
 /// An MCP server that is being asked for its tools.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod ids;
 mod input_audio;
 mod item_check;
 mod mcp;
+mod open_item;
 mod options;
 mod outbox;
 mod plan;
@@ -15,6 +16,7 @@ mod response;
 mod session;
 mod session_check;
 mod spelling;
+mod transcription;
 mod trigger;
 mod turns;
 mod usage;
@@ -23,11 +25,9 @@ mod vad;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::*;
 use realtime_protocol::id::{ConversationId, EventId, ItemId};
-use realtime_protocol::item::Item;
-use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::brain::Brain;
 use crate::connection::conversation::Conversation;
@@ -37,8 +37,8 @@ use crate::connection::mcp::Listing;
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::response::Running;
 use crate::connection::session::Session;
+use crate::connection::transcription::Transcription;
 use crate::connection::usage::Tokens;
-use crate::voice;
 
 pub(crate) use fault::Fault;
 pub(crate) use ids::Ids;
@@ -87,15 +87,6 @@ enum Due {
     Played,
     Response(usize),
     Idle,
-}
-
-/// A transcript that is on its way.
-#[derive(Debug)]
-struct Transcription {
-    at: Timestamp,
-    item_id: ItemId,
-    text: String,
-    length: MediaTime,
 }
 
 impl Connection {
@@ -312,36 +303,6 @@ impl Connection {
         if !self.closed && now >= self.expires {
             self.expire();
         }
-    }
-
-    fn transcribe(&mut self) {
-        let Some(Transcription { item_id, text, length, .. }) = self.transcriptions.pop_front() else {
-            return;
-        };
-        let Some(entry) = self.conversation.find_mut(&item_id) else { return };
-        if let Item::Message(message) = &mut entry.item {
-            for part in message.content.value_mut().into_iter().flatten() {
-                if let ContentPart::InputAudio(part) = part {
-                    part.transcript = text.as_str().into();
-                }
-            }
-        }
-        for word in voice::words(&text) {
-            send!(
-                &mut self.out,
-                InputAudioTranscriptionDelta { item_id: item_id.clone(), content_index: 0_u32, delta: word }
-            );
-        }
-        let usage = usage::transcription_usage(length, &text);
-        send!(
-            &mut self.out,
-            InputAudioTranscriptionCompleted {
-                item_id: item_id,
-                content_index: 0_u32,
-                transcript: text,
-                usage: usage,
-            }
-        );
     }
 
     fn step_response(&mut self, index: usize) {

@@ -76,11 +76,12 @@ pub struct Limits {
     /// Bytes of uncommitted input audio; default 15 MiB (five minutes). More is refused without turn detection,
     /// and ends the turn with it.
     pub input_buffer_bytes: usize,
-    /// Items in the conversation; default 4,096. The oldest leave without an event, as in the service's truncation.
+    /// Items in the conversation; default 1,024. The oldest leave without an event, as in the service's truncation.
     pub items: usize,
     /// Bytes of audio kept for one item; default 15 MiB. What comes after is counted and not kept.
     pub item_audio_bytes: usize,
-    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first.
+    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first. A server lowers it where
+    /// there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
     pub conversation_audio_bytes: usize,
     /// Responses beside the conversation at once; default 16. More are refused.
     pub side_responses: usize,
@@ -90,7 +91,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             input_buffer_bytes: 15 << 20,
-            items: 4096,
+            items: 1024,
             item_audio_bytes: 15 << 20,
             conversation_audio_bytes: 64 << 20,
             side_responses: 16,

@@ -13,7 +13,7 @@ use realtime_protocol::time::{MediaTime, Timestamp};
 use crate::brain::{AudioSource, Ending, McpCall, Reply, Step};
 use crate::codec;
 use crate::connection::options::ConnectionOptions;
-use crate::voice;
+use crate::voice::{self, Utterance};
 
 /// One piece of a response.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +104,9 @@ impl Planner<'_> {
             }
             AudioSource::Pcm(samples) => {
                 let length = AudioFormat::PCM16_24K.duration(2 * samples.len() as u64);
-                (samples, voice::spread(transcript, length))
+                let words = voice::spread(transcript, length);
+                let spoken = Utterance { samples, words }.at_speed(self.form.speed);
+                (spoken.samples, spoken.words)
             }
         };
         let sound = Bytes::from(codec::encode(&samples, format));

@@ -3,19 +3,17 @@
 //! Whatever ends it, and when: every bracket that was opened is closed in the usual order before `response.done`.
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::content::{AudioPart, ContentPart, OutputAudio, OutputText, TextPart};
 use realtime_protocol::event::*;
 use realtime_protocol::field::Field;
-use realtime_protocol::id::{CallId, ItemId, ResponseId};
-use realtime_protocol::item::{
-    FunctionCallItem, Item, ItemStatus, McpApprovalRequestItem, MessageItem, Role,
-};
+use realtime_protocol::id::{ItemId, ResponseId};
+use realtime_protocol::item::{Item, ItemStatus};
 use realtime_protocol::response::{Response, ResponseError, ResponseStatus, StatusDetails, StatusReason};
 use realtime_protocol::session_config::MaxOutputTokens;
 use realtime_protocol::time::{MediaTime, Timestamp};
 
 use crate::brain::Ending;
 use crate::connection::conversation::{Conversation, Entry};
+use crate::connection::open_item::OpenItem;
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::plan::{Beat, Kind, Schedule};
 use crate::connection::usage::{Tokens, spoken_tokens, text_tokens, usage};
@@ -46,16 +44,6 @@ pub(crate) struct Running {
 pub(crate) struct Made {
     text_tokens: u64,
     audio_bytes: u64,
-}
-
-/// The item that is being made.
-#[derive(Debug)]
-pub(crate) struct OpenItem {
-    pub(super) id: ItemId,
-    pub(super) kind: Kind,
-    call_id: CallId,
-    /// Transcript, text or arguments so far.
-    pub(super) words: String,
 }
 
 impl Running {
@@ -353,51 +341,6 @@ impl Running {
         match self.shown.max_output_tokens.value() {
             Some(MaxOutputTokens::Limit(limit)) => self.made(self.format).total() >= u64::from(*limit),
             _ => false,
-        }
-    }
-}
-
-impl OpenItem {
-    /// The item as it is now. Its part is left out while it is empty in events.
-    fn item(&self, status: ItemStatus, with_part: bool) -> Item {
-        let part: ContentPart = match &self.kind {
-            Kind::Audio => OutputAudio::default().transcript(self.words.clone()).into(),
-            Kind::Text => OutputText::default().text(self.words.clone()).into(),
-            Kind::Mcp { call, approval, outcome } => {
-                return self.mcp_call(call, approval.as_ref(), outcome, &status);
-            }
-            Kind::Approval(call) => {
-                return McpApprovalRequestItem::default()
-                    .id(self.id.clone())
-                    .server_label(call.server_label.clone())
-                    .name(call.name.clone())
-                    .arguments(call.arguments.clone())
-                    .into();
-            }
-            Kind::Call { name } => {
-                return FunctionCallItem::default()
-                    .id(self.id.clone())
-                    .status(status)
-                    .call_id(self.call_id.clone())
-                    .name(name.clone())
-                    .arguments(self.words.clone())
-                    .into();
-            }
-        };
-        MessageItem::default()
-            .id(self.id.clone())
-            .status(status)
-            .role(Role::Assistant)
-            .content(if with_part { vec![part] } else { Vec::new() })
-            .into()
-    }
-
-    /// The part as events about parts show it. They say `audio` and `text`, where items say `output_*`.
-    fn part(&self) -> Option<ContentPart> {
-        match &self.kind {
-            Kind::Audio => Some(AudioPart::default().transcript(self.words.clone()).into()),
-            Kind::Text => Some(TextPart::default().text(self.words.clone()).into()),
-            Kind::Call { .. } | Kind::Mcp { .. } | Kind::Approval(_) => None,
         }
     }
 }

@@ -19,9 +19,10 @@ use crate::connection::input_audio::Heard;
 use crate::connection::outbox::send;
 use crate::connection::plan::Form;
 use crate::connection::response::{Made, Running};
+use crate::connection::transcription::Transcription;
 use crate::connection::trigger::Input;
 use crate::connection::vad::VadSettings;
-use crate::connection::{Connection, Transcription, plan, session_check, usage};
+use crate::connection::{Connection, plan, session_check, usage};
 
 impl Connection {
     /// Takes audio of the user's, and does what turn detection makes of it.
@@ -140,7 +141,8 @@ impl Connection {
     fn add_speech(&mut self, item_id: ItemId, audio: Vec<u8>) {
         let config = self.session.config();
         let format = config.input_format();
-        let transcribes = config.input().is_some_and(|input| input.transcription.value().is_some());
+        let transcription = config.input().and_then(|input| input.transcription.value());
+        let model = transcription.map(|asked| asked.model.value().cloned().unwrap_or_default());
         let item: Item = MessageItem::default()
             .id(item_id.clone())
             .status(ItemStatus::Completed)
@@ -165,9 +167,9 @@ impl Connection {
             ConversationItemAdded { previous_item_id: previous.clone(), item: item.clone() }
         );
         send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
-        if transcribes {
+        if let Some(model) = model {
             let at = self.now + self.options.transcription_delay;
-            self.transcriptions.push_back(Transcription { at, item_id, text, length });
+            self.transcriptions.push_back(Transcription { at, item_id, text, length, model });
             self.advance(self.now); // it may be due at once
         }
     }

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::error::ApiError;
-use realtime_protocol::event::{Dialect, ErrorEvent, InputAudioTranscriptionFailed, ServerEvent};
+use realtime_protocol::event::{Dialect, ErrorEvent, ServerEvent};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::{EventId, ItemId};
-use realtime_protocol::response::ResponseStatus;
 use realtime_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::codec;
 use crate::connection::{Connection, Fault, Ids, Output};
+use crate::disaster::armed::{Armed, Dice};
 use crate::disaster::queue::{Hold, Queue};
-use crate::disaster::{Action, Disaster, Which, errors, fits, mangle};
+use crate::disaster::{Action, Disaster, errors, mangle};
 
 /// A connection and what lies between it and its client.
 ///
@@ -35,8 +34,8 @@ pub struct Line {
     slow: Option<u64>,
     state: State,
     /// The last byte of an item's audio, for its next delta.
-    carry: Option<(ItemId, u8)>,
-    format: AudioFormat,
+    pub(super) carry: Option<(ItemId, u8)>,
+    pub(super) format: AudioFormat,
     /// The newest audio and the newest words.
     newest: [Option<ServerEvent>; 2],
 }
@@ -78,24 +77,14 @@ enum State {
     Ended,
 }
 
-/// A disaster that waits for its moment.
-#[derive(Debug)]
-struct Armed {
-    disaster: Disaster,
-    /// Not before.
-    from: Timestamp,
-    count: u64,
-    spent: bool,
-}
-
 /// What becomes of one event.
 #[derive(Debug)]
-struct Fate {
-    copies: u32,
-    text: Option<String>,
-    edits: Vec<fn(&str) -> String>,
-    hold: Option<(Hold, Duration)>,
-    late: u32,
+pub(super) struct Fate {
+    pub(super) copies: u32,
+    pub(super) text: Option<String>,
+    pub(super) edits: Vec<fn(&str) -> String>,
+    pub(super) hold: Option<(Hold, Duration)>,
+    pub(super) late: u32,
 }
 
 impl Line {
@@ -171,7 +160,7 @@ impl Line {
             self.armed.retain(|armed| !armed.spent);
         }
         if self.armed.len() < MOST_ARMED {
-            self.armed.push(Armed { disaster, from, count: 0, spent: false });
+            self.armed.push(Armed::new(disaster, from));
         }
     }
 
@@ -330,60 +319,6 @@ impl Line {
         }
     }
 
-    /// Lets an action happen that changes an event.
-    fn happen_to(&mut self, action: Action, event: &mut ServerEvent, fate: &mut Fate) {
-        match action {
-            Action::Drop => fate.copies = 0,
-            Action::Duplicate(times) => fate.copies += times,
-            Action::Reorder(by) => fate.hold = Some((Hold::Overtaken(by), Duration::from_secs(1))),
-            Action::Hold { until, time } => fate.hold = Some((Hold::Until(until), time.min(LONGEST))),
-            Action::UnknownMembers => fate.edits.push(mangle::with_unknown_members),
-            Action::BadBase64 => fate.edits.push(mangle::with_bad_base64),
-            Action::Malformed(Some(text)) => fate.text = Some(text),
-            Action::Malformed(None) => fate.edits.push(mangle::cut_off),
-            Action::OddAudio => {
-                let ServerEvent::ResponseOutputAudioDelta(delta) = &*event else { return };
-                let item = delta.item_id.clone();
-                let mut last = None;
-                mangle::edit_audio(event, |mut bytes| {
-                    last = bytes.pop();
-                    bytes
-                });
-                self.carry = last.map(|last| (item, last));
-            }
-            Action::Format(to) => {
-                let from = self.format;
-                mangle::edit_audio(event, |bytes| codec::encode(&codec::decode(&bytes, from), to));
-            }
-            Action::UsageNull => {
-                if let ServerEvent::ResponseDone(done) = event {
-                    done.response.usage = Field::Null;
-                }
-            }
-            Action::LateDeltas(count) => fate.late = count,
-            Action::FailTranscription(code) => {
-                if let ServerEvent::InputAudioTranscriptionCompleted(completed) = event {
-                    let error = ApiError {
-                        kind: "transcription_error".into(),
-                        code: code.into(),
-                        message: "The audio could not be transcribed.".into(),
-                        param: Field::Null,
-                        ..ApiError::default()
-                    };
-                    *event = InputAudioTranscriptionFailed {
-                        event_id: completed.event_id.clone(),
-                        item_id: completed.item_id.clone(),
-                        content_index: completed.content_index,
-                        error: error.into(),
-                        ..InputAudioTranscriptionFailed::default()
-                    }
-                    .into();
-                }
-            }
-            _ => {} // the others happen without an event, too
-        }
-    }
-
     /// Gives an item's audio the byte that its last delta kept.
     fn pay_back(&mut self, event: &mut ServerEvent) {
         let ServerEvent::ResponseOutputAudioDelta(delta) = &*event else { return };
@@ -428,61 +363,7 @@ impl Line {
     }
 }
 
-impl Armed {
-    /// When it happens by itself.
-    fn alarm(&self) -> Option<Timestamp> {
-        (self.disaster.at.is_none() && !self.spent).then_some(self.from)
-    }
-
-    /// Whether it happens at this event.
-    fn fires(&mut self, event: &ServerEvent, now: Timestamp, dice: &mut Dice) -> bool {
-        let Some(pattern) = &self.disaster.at else { return false };
-        if self.spent || now < self.from || !fits(pattern, event.kind()) || !self.concerns(event) {
-            return false;
-        }
-        self.count += 1;
-        match self.disaster.which {
-            Which::Nth(nth) => {
-                self.spent = self.count >= nth;
-                self.count == nth
-            }
-            Which::Every(every) => self.count.is_multiple_of(every),
-            Which::Chance(chance) => dice.roll() < chance,
-        }
-    }
-
-    /// Whether the action means something for an event.
-    fn concerns(&self, event: &ServerEvent) -> bool {
-        match (&self.disaster.action, event) {
-            (Action::LateDeltas(_), ServerEvent::ResponseDone(done)) => {
-                done.response.status.value() == Some(&ResponseStatus::Cancelled)
-            }
-            (Action::LateDeltas(_), _) => false,
-            _ => true,
-        }
-    }
-}
-
-/// Xorshift: the same numbers for the same seed.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    const fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// From 0 to 1.
-    fn roll(&mut self) -> f64 {
-        self.0 = if self.0 == 0 { 1 } else { self.0 };
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 const CONTROL: &str = "emulator.disaster";
 const MOST_ARMED: usize = 256;
 /// Longer than any session.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -56,6 +56,8 @@
 //!   {"after_ms": 30000, "do": "cut", "code": 1011} ]
 //! ```
 
+mod armed;
+mod effects;
 mod errors;
 mod line;
 mod mangle;

@@ -14,7 +14,7 @@ fn beta() -> Driver {
     Driver::with(ConnectionOptions { dialect: Dialect::Beta, ..ConnectionOptions::default() }, Parrot::new())
 }
 
-fn transcription(dialect: Dialect, model: &str) -> Driver {
+fn transcription_kind(dialect: Dialect, model: &str) -> Driver {
     let (kind, model) = (SessionKind::Transcription, model.into());
     Driver::with(ConnectionOptions { dialect, kind, model, ..ConnectionOptions::default() }, Parrot::new())
 }
@@ -105,7 +105,7 @@ fn beta_refuses_in_its_own_words() {
 
 #[test]
 fn a_transcription_session_only_listens() {
-    let mut driver = transcription(Dialect::Ga, "");
+    let mut driver = transcription_kind(Dialect::Ga, "");
     driver.send(&json!({"type": "session.update", "session": {"type": "transcription", "audio": {"input": {
         "transcription": {"model": "gpt-4o-transcribe"},
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}}}));
@@ -133,14 +133,14 @@ fn a_transcription_session_only_listens() {
 
 #[test]
 fn a_transcription_session_has_no_model_in_its_url() {
-    let mut driver = transcription(Dialect::Ga, "gpt-4o-transcribe");
+    let mut driver = transcription_kind(Dialect::Ga, "gpt-4o-transcribe");
     driver.send(&json!({"type": "session.update", "session": {"type": "transcription"}}));
     assert_eq!(driver.error().0, "invalid_model");
 }
 
 #[test]
 fn betas_transcription_session_has_its_own_events() {
-    let mut driver = transcription(Dialect::Beta, "");
+    let mut driver = transcription_kind(Dialect::Beta, "");
     driver.send(&json!({"type": "transcription_session.update", "session": {
         "input_audio_transcription": {"model": "whisper-1"}}}));
     let kinds = wire_kinds(&driver);
@@ -255,4 +255,33 @@ fn deltas_that_were_under_way_come_before_a_cancelled_response_is_done() {
         (&done["status"], &done["status_details"]["reason"]),
         (&json!("cancelled"), &json!("client_cancelled"))
     );
+}
+
+#[test]
+fn transcripts_have_what_was_asked_for() {
+    let heard = |transcription: Value| {
+        let mut driver = transcription_session(&transcription);
+        driver.speak("Please write this down.");
+        driver.silence(700);
+        driver.run(2000);
+        driver
+    };
+    let mut driver = heard(json!({"model": "gpt-4o-transcribe-diarize"}));
+    let segment = driver.find("conversation.item.input_audio_transcription.segment");
+    assert_eq!((&segment["speaker"], &segment["start"]), (&json!("A"), &json!(0.0)));
+    let completed = driver.find("conversation.item.input_audio_transcription.completed");
+    assert_eq!(completed["usage"]["type"], "tokens");
+    assert_eq!(completed["logprobs"].as_array().unwrap().len(), 3, "a token for each word");
+
+    let mut driver = heard(json!({"model": "whisper-1"}));
+    let completed = driver.find("conversation.item.input_audio_transcription.completed");
+    assert_eq!(completed["usage"]["type"], "duration");
+}
+
+fn transcription_session(transcription: &Value) -> Driver {
+    let mut driver = transcription_kind(Dialect::Ga, "");
+    driver.send(&json!({"type": "session.update", "session": {"type": "transcription",
+        "include": ["item.input_audio_transcription.logprobs"],
+        "audio": {"input": {"transcription": transcription}}}}));
+    driver
 }
