@@ -207,18 +207,14 @@ impl Session {
     }
 
     /// An item has a place. Told once, whichever event says it first.
-    fn place(&mut self, after: Field<ItemId>, item: &Item) {
+    fn place(&mut self, place: Field<ItemId>, item: &Item) {
         let Some(item_id) = item.id().cloned() else { return };
         if !self.items.place(&item_id) {
             return;
         }
         let awaited = self.answers.take(&Await::Added(item_id.clone()));
         let origin = if awaited.is_some() { Origin::Client } else { Origin::Server };
-        self.tell(SessionEvent::ItemPlaced {
-            item: Box::new(item.clone()),
-            after: after.into_value(),
-            origin,
-        });
+        self.tell(SessionEvent::ItemPlaced { item: Box::new(item.clone()), place: place.into(), origin });
         if let Some(id) = awaited.and_then(|awaited| awaited.id) {
             self.settle(id, Outcome::Added { item_id });
         }

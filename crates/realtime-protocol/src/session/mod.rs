@@ -50,7 +50,7 @@ pub use errors::ErrorClass;
 pub use options::{PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
 };
 
 /// How a connection ended, or why it could not be made.

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::audio::AudioFormat;
 use crate::error::ApiError;
 use crate::event::{ClientEvent, Malformed, UnknownEvent};
+use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::response::StatusReason;
@@ -85,8 +86,8 @@ pub enum SessionEvent {
     ItemPlaced {
         /// The item.
         item: Box<Item>,
-        /// The item before it; `None`: none, or not told.
-        after: Option<ItemId>,
+        /// Where it stands.
+        place: Place,
         /// Who made it.
         origin: Origin,
     },
@@ -206,6 +207,30 @@ pub enum SessionEvent {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// Where an item stands among the others.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "`previous_item_id` is an id, null or missing")]
+pub enum Place {
+    /// Before all others. Some servers say so of every item: believe it of those that this side put there.
+    First,
+    /// Behind this one.
+    After(ItemId),
+    /// The server did not tell.
+    Untold,
+}
+
+impl From<Field<ItemId>> for Place {
+    /// Reads `previous_item_id`.
+    fn from(previous: Field<ItemId>) -> Self {
+        match previous {
+            Field::Value(item_id) => Self::After(item_id),
+            Field::Null => Self::First,
+            Field::Absent => Self::Untold,
+        }
+    }
 }
 
 /// Who began something.
