@@ -3,7 +3,7 @@
 //! `cargo xtask bench` runs it under callgrind. The cost of one round is the difference between two runs, divided by
 //! the difference of their times, so that start and preparation drop out.
 
-#[path = "../benches/workloads.rs"]
+#[path = "../benches/workloads/mod.rs"]
 mod workloads;
 
 use std::hint::black_box;

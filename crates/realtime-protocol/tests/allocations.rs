@@ -1,6 +1,6 @@
 //! What the frequent events allocate: the audio of a delta, and nothing for an append.
 
-#[path = "../benches/workloads.rs"]
+#[path = "../benches/workloads/mod.rs"]
 mod workloads;
 
 use bytes::Bytes;

@@ -1,5 +1,5 @@
 //! A session's own settings: what this side decides. The wire's are in
-//! [`SessionConfig`](crate::session_config::SessionConfig).
+//! [`SessionConfig`].
 
 use core::time::Duration;
 
