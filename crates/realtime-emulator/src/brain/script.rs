@@ -127,6 +127,14 @@ impl Script {
         Self::parse(include_str!("demo.json")).expect("a test reads the built-in script")
     }
 
+    /// Forgets the transcripts: for a user who says something else than the script was written for. What was heard
+    /// is then described by its length.
+    #[must_use]
+    pub fn without_transcripts(mut self) -> Self {
+        self.turns.iter_mut().for_each(|turn| turn.transcript = None);
+        self
+    }
+
     /// The first turn that fits and is left.
     fn find(&self, fits: impl Fn(&On) -> bool) -> Option<usize> {
         self.turns.iter().zip(&self.used).position(|(turn, used)| !used && fits(&turn.on))

@@ -41,15 +41,15 @@ fn the_demo_plays_through() {
     assert_eq!(turn(&mut driver), "What is the weather in Paris today?");
     let call = driver.find("response.function_call_arguments.done");
     assert_eq!((&call["name"], &call["arguments"]), (&json!("get_weather"), &json!(r#"{"city":"Paris"}"#)));
-    let output =
-        json!({"type": "function_call_output", "call_id": call["call_id"], "output": "21 degrees and sunny"});
+    let weather = json!({"city": "Paris", "sky": "sunny", "celsius": 21, "wind": "light"}).to_string();
+    let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": weather});
     driver.send(&json!({"type": "conversation.item.create", "item": output}));
     driver.take();
     driver.send(&json!({"type": "response.create"}));
     driver.run(20_000);
     let events = driver.take();
     assert!(audio_bytes(&events) >= 8 * 48_000, "{} bytes", audio_bytes(&events));
-    assert!(format!("{events:?}").contains("21 degrees and sunny"));
+    assert!(format!("{events:?}").contains("In Paris it is sunny today, with 21 degrees"));
 
     assert_eq!(turn(&mut driver), "Thank you. And how about tomorrow?");
     let events = driver.take();

@@ -1,0 +1,74 @@
+//! What a client has counted so far.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A snapshot of what a client has counted since it began.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Wire texts from the server.
+    pub texts_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Wire texts to the server.
+    pub texts_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Binary messages from the server, which the protocol does not have; left unread.
+    pub binary_ignored: u64,
+    /// Commands that were refused with nobody waiting to learn of it.
+    pub commands_refused: u64,
+    /// Chunks of the model's audio that were dropped because the application read too slowly.
+    pub audio_dropped: u64,
+    /// Their bytes.
+    pub audio_dropped_bytes: u64,
+    /// Lines of the session log.
+    pub log_lines: u64,
+    /// Whether the session log could not be written any further.
+    pub log_failed: bool,
+}
+
+/// The counters themselves. Only the driver adds to them, so that relaxed order is enough.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) texts_received: Count,
+    pub(crate) bytes_received: Count,
+    pub(crate) texts_sent: Count,
+    pub(crate) bytes_sent: Count,
+    pub(crate) binary_ignored: Count,
+    pub(crate) commands_refused: Count,
+    pub(crate) audio_dropped: Count,
+    pub(crate) audio_dropped_bytes: Count,
+    pub(crate) log_lines: Count,
+    pub(crate) log_failed: AtomicBool,
+}
+
+impl Tally {
+    pub(crate) fn snapshot(&self) -> Counters {
+        Counters {
+            texts_received: self.texts_received.value(),
+            bytes_received: self.bytes_received.value(),
+            texts_sent: self.texts_sent.value(),
+            bytes_sent: self.bytes_sent.value(),
+            binary_ignored: self.binary_ignored.value(),
+            commands_refused: self.commands_refused.value(),
+            audio_dropped: self.audio_dropped.value(),
+            audio_dropped_bytes: self.audio_dropped_bytes.value(),
+            log_lines: self.log_lines.value(),
+            log_failed: self.log_failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, more: usize) {
+        self.0.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

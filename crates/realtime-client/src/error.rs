@@ -1,0 +1,202 @@
+//! What goes wrong, by who must act: [`ConnectError`] for whoever set the client up, [`SendError`] and
+//! [`Error`] for whoever gave a command. None of them shows a key.
+
+use std::io;
+use std::time::Duration;
+
+use realtime_protocol::error::ApiError;
+use realtime_protocol::session::{CloseReason, Command, CommandError, Outcome};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address cannot be used. Correct it.
+    #[error("cannot use the address {url:?}: {reason}")]
+    BadUrl {
+        /// The address without its query.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// HTTP cannot carry a header. Correct the key or the header.
+    #[error("cannot send the header {name}: HTTP does not allow its value")]
+    BadHeader {
+        /// The header's name.
+        name: String,
+    },
+    /// `wss://` without the feature `tls`. Enable it.
+    #[error(
+        "cannot connect to {address} by wss://: this build has no TLS (feature `tls` of realtime-client)"
+    )]
+    NoTls {
+        /// Host and port.
+        address: String,
+    },
+    /// Nobody answers there, or its name is not known.
+    #[error("cannot reach {address}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// No trust: an unknown certificate, or no TLS on the far side.
+    #[error("cannot agree on TLS with {address}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What TLS says.
+        #[source]
+        source: io::Error,
+    },
+    /// The server does not take the key: 401 or 403.
+    #[error("the server refused the key ({status}){}", said(.message))]
+    KeyRefused {
+        /// The HTTP status.
+        status: u16,
+        /// What the server says to it, keys taken out.
+        message: Option<String>,
+    },
+    /// The server answered with another HTTP status.
+    #[error("the server refused the connection with HTTP status {status}{}", said(.message))]
+    Http {
+        /// The HTTP status.
+        status: u16,
+        /// What the server says to it, keys taken out.
+        message: Option<String>,
+    },
+    /// What answers does not speak WebSocket.
+    #[error("{address} does not answer as a WebSocket server: {reason}")]
+    NotWebSocket {
+        /// Host and port.
+        address: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The far side hung up during the handshake.
+    #[error("{address} hung up during the WebSocket handshake: {reason}")]
+    HungUp {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// TCP, TLS and WebSocket together took too long.
+    #[error("no connection to {address} within {} ms", .after.as_millis())]
+    TimedOut {
+        /// Host and port.
+        address: String,
+        /// The deadline.
+        after: Duration,
+    },
+}
+
+impl ConnectError {
+    /// Whether the same attempt may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::NoTls { .. } => false,
+            Self::Unreachable { .. } | Self::HungUp { .. } | Self::TimedOut { .. } => true,
+            // rustls reports what the peers disagree on as invalid data; anything else is the network's doing.
+            Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
+            Self::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+        }
+    }
+}
+
+/// A command that did not reach the session. It is handed back.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// More waits already than the client's bounds allow.
+    #[error("cannot {}: too much waits already to be taken by the session", .command.name())]
+    Full {
+        /// The command as it was given.
+        command: Box<Command>,
+    },
+    /// The session has ended.
+    #[error("cannot {}: {}", .command.name(), ended(.reason.as_ref()))]
+    Closed {
+        /// The command as it was given.
+        command: Box<Command>,
+        /// Why; `None` where the client's task was cut off.
+        reason: Option<CloseReason>,
+    },
+}
+
+impl SendError {
+    /// The command as it was given.
+    pub fn into_command(self) -> Command {
+        match self {
+            Self::Full { command } | Self::Closed { command, .. } => *command,
+        }
+    }
+
+    /// Whether the same command may succeed later in this session.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
+
+/// Why a command did not do what it was for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It did not reach the session.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// It can't be right, and nothing happened. Correct the call.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The server refused it.
+    #[error("the server refused it: {error}")]
+    Refused {
+        /// The server's error.
+        error: Box<ApiError>,
+    },
+    /// The server did not answer in time. Whether it did what was asked is not known.
+    #[error("the server did not answer in time")]
+    TimedOut,
+    /// The session ended first.
+    #[error("{}", ended(.reason.as_ref()))]
+    Closed {
+        /// Why; `None` where the client's task was cut off.
+        reason: Option<CloseReason>,
+    },
+    /// The session answered with what belongs to another command, which is a fault of this software.
+    #[error("expected another outcome than {outcome:?}")]
+    Unexpected {
+        /// What came.
+        outcome: Box<Outcome>,
+    },
+}
+
+impl Error {
+    /// Whether the same command may succeed later in this session. After `TimedOut` it may also come to be
+    /// done twice.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Send(error) => error.is_retryable(),
+            Self::Refused { error } => matches!(
+                error.code_str(),
+                "conversation_already_has_active_response" | "rate_limit_exceeded" | "server_error"
+            ),
+            Self::TimedOut => true,
+            Self::Command(_) | Self::Closed { .. } | Self::Unexpected { .. } => false,
+        }
+    }
+}
+
+fn said(message: &Option<String>) -> String {
+    message.as_ref().map(|message| format!(": {message}")).unwrap_or_default()
+}
+
+fn ended(reason: Option<&CloseReason>) -> String {
+    match reason {
+        Some(reason) => format!("the session has ended: {reason}"),
+        None => "the session has ended: the client's task was cut off".to_owned(),
+    }
+}

@@ -1,0 +1,347 @@
+//! The application's end: [`Handle`] gives commands, [`Pending`] is the answer to one.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use realtime_protocol::event::ClientEvent;
+use realtime_protocol::id::{CallId, ItemId, ResponseId};
+use realtime_protocol::item::Item;
+use realtime_protocol::response::ResponseParams;
+use realtime_protocol::session::{
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
+};
+use realtime_protocol::session_config::SessionConfig;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::counters::{Counters, Tally};
+use crate::error::{Error, SendError};
+use crate::events::Bounds;
+
+/// Gives commands to a session. Clones give them to the same one; when the last is dropped the session closes.
+///
+/// The methods that are not `async` hand their command over at once and never wait. The others hand it over when
+/// first polled, or when there is room for it, and wait for its answer; dropping such a future drops the answer,
+/// and undoes nothing.
+#[derive(Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Adds audio in the session's input format to the input buffer. Before the session is ready the newest
+    /// audio is held for it. 20 ms to 100 ms at a time is a good measure.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] when more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
+    pub fn append_audio(&self, audio: impl Into<Bytes>) -> Result<(), SendError> {
+        self.give(Command::AppendAudio { audio: audio.into().into() }, None)
+    }
+
+    /// Tells what was played, or answers [`SessionEvent::StopPlayback`].
+    ///
+    /// # Errors
+    /// [`SendError`], as for [`append_audio`](Self::append_audio).
+    ///
+    /// [`SessionEvent::StopPlayback`]: realtime_protocol::session::SessionEvent::StopPlayback
+    pub fn report_playback(&self, report: PlaybackReport) -> Result<(), SendError> {
+        self.give(Command::ReportPlayback { report }, None)
+    }
+
+    /// Sends an event as it is, past all bookkeeping: for what this crate has no command for.
+    ///
+    /// # Errors
+    /// [`SendError`], as for [`append_audio`](Self::append_audio).
+    pub fn send_event(&self, event: impl Into<ClientEvent>) -> Result<(), SendError> {
+        self.give(Command::SendEvent { event: Box::new(event.into()) }, None)
+    }
+
+    /// Gives any command. The answer may be waited for or dropped.
+    ///
+    /// # Errors
+    /// [`SendError`], as for [`append_audio`](Self::append_audio); it hands the command back.
+    pub fn send(&self, command: Command) -> Result<Pending, SendError> {
+        let (reply, answer) = oneshot::channel();
+        self.give(command, Some(reply))?;
+        Ok(Pending { answer, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Makes a user item of the input buffer, for sessions without turn detection; with `respond`, the model
+    /// answers it.
+    ///
+    /// # Errors
+    /// [`Error`]; among them [`Refusal::TooShort`] for less than 100 ms of audio.
+    pub async fn commit_audio(&self, respond: bool) -> Result<ItemId, Error> {
+        match self.ask(Command::CommitAudio { respond }).await? {
+            Outcome::Committed { item_id } => Ok(item_id),
+            outcome => Err(unexpected(outcome)),
+        }
+    }
+
+    /// Empties the input buffer.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn clear_audio(&self) -> Result<(), Error> {
+        self.ask(Command::ClearAudio).await.map(drop)
+    }
+
+    /// Adds a message of the user's; with `respond`, the model answers it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn send_text(&self, text: impl Into<String>, respond: bool) -> Result<ItemId, Error> {
+        let command = Command::CreateItem { item: Box::new(Item::user_text(text)), after: None, respond };
+        self.create(command).await
+    }
+
+    /// Adds an item behind the last and lets the model be.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::Unexpected`] for an item of a type that this version does not know, which goes out
+    /// and whose acknowledgement is not recognised.
+    pub async fn create_item(&self, item: Item) -> Result<ItemId, Error> {
+        let command = Command::CreateItem { item: Box::new(item), after: None, respond: false };
+        self.create(command).await
+    }
+
+    /// Asks for an item as the server has it, audio included.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn retrieve_item(&self, item_id: impl Into<ItemId>) -> Result<Item, Error> {
+        match self.ask(Command::RetrieveItem { item_id: item_id.into() }).await? {
+            Outcome::Retrieved { item } => Ok(*item),
+            outcome => Err(unexpected(outcome)),
+        }
+    }
+
+    /// Removes an item from the conversation.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn delete_item(&self, item_id: impl Into<ItemId>) -> Result<(), Error> {
+        self.ask(Command::DeleteItem { item_id: item_id.into() }).await.map(drop)
+    }
+
+    /// Asks for a response and waits for its end, however it ends. Without parameters it merges with other
+    /// requests that wait, and all of them get the one response.
+    ///
+    /// # Errors
+    /// [`Error`]; a response that failed is no error here but a [`ResponseEnd::Failed`].
+    pub async fn create_response(
+        &self,
+        params: Option<ResponseParams>,
+    ) -> Result<(ResponseId, ResponseEnd), Error> {
+        match self.ask(Command::CreateResponse { params: params.map(Box::new) }).await? {
+            Outcome::Responded { response_id, end } => Ok((response_id, end)),
+            outcome => Err(unexpected(outcome)),
+        }
+    }
+
+    /// Cancels the conversation's response and leaves what it has said; does nothing where none runs.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn cancel_response(&self) -> Result<(), Error> {
+        self.ask(Command::CancelResponse { response_id: None }).await.map(drop)
+    }
+
+    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
+    /// What was heard is told by [`SessionEvent::Interrupted`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    ///
+    /// [`SessionEvent::Interrupted`]: realtime_protocol::session::SessionEvent::Interrupted
+    pub async fn interrupt(&self) -> Result<(), Error> {
+        self.ask(Command::Interrupt).await.map(drop)
+    }
+
+    /// Changes the configuration: members that are set replace, others stay.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn update_config(&self, config: SessionConfig) -> Result<(), Error> {
+        self.ask(Command::UpdateConfig { config: Box::new(config) }).await.map(drop)
+    }
+
+    /// Answers a function call. Once all calls of its response are answered, the model goes on; to answer
+    /// without that, [`send`](Self::send) the command.
+    ///
+    /// # Errors
+    /// [`Error`]; among them [`Refusal::UnknownCall`] for a call that is answered already.
+    pub async fn complete_call(&self, call_id: impl Into<CallId>, output: CallOutput) -> Result<(), Error> {
+        let command = Command::CompleteCall { call_id: call_id.into(), output, respond: true };
+        self.ask(command).await.map(drop)
+    }
+
+    /// Ends the session and waits until the connection is closed, for at most 2 s. All else that waits is
+    /// answered first.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] or [`SendError::Closed`] where it had ended before.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.ask(Command::Close).await.map(drop)
+    }
+
+    /// Whether the session has ended: all commands are refused.
+    pub fn is_closed(&self) -> bool {
+        self.shared.end.get().is_some() || self.requests.is_closed()
+    }
+
+    /// What the client has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.snapshot()
+    }
+
+    /// Gives a command once there is room for it, and waits for its answer.
+    pub(crate) async fn ask(&self, command: Command) -> Result<Outcome, Error> {
+        let (reply, answer) = oneshot::channel();
+        match self.requests.reserve().await {
+            Ok(room) => room.send(Request { id: self.shared.next_id(), command, reply: Some(reply) }),
+            Err(_) => return Err(self.closed(command).into()),
+        }
+        Pending { answer, shared: Arc::clone(&self.shared) }.await
+    }
+
+    async fn create(&self, command: Command) -> Result<ItemId, Error> {
+        match self.ask(command).await? {
+            Outcome::Added { item_id } => Ok(item_id),
+            outcome => Err(unexpected(outcome)),
+        }
+    }
+
+    fn give(&self, command: Command, reply: Option<Reply>) -> Result<(), SendError> {
+        let audio = audio_bytes(&command);
+        if !self.shared.reserve(audio) {
+            return Err(SendError::Full { command: Box::new(command) });
+        }
+        let id = self.shared.next_id();
+        self.requests.try_send(Request { id, command, reply }).map_err(|error| {
+            self.shared.release(audio);
+            match error {
+                TrySendError::Full(request) => SendError::Full { command: Box::new(request.command) },
+                TrySendError::Closed(request) => self.closed(request.command),
+            }
+        })
+    }
+
+    fn closed(&self, command: Command) -> SendError {
+        SendError::Closed { command: Box::new(command), reason: self.shared.end.get().cloned() }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("end", &self.shared.end.get()).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a command, on its way. Commands that the server does not answer are done once the session has
+/// taken them.
+///
+/// It resolves exactly once, at the session's end at the latest. Dropping it drops the answer alone.
+#[derive(Debug)]
+pub struct Pending {
+    answer: oneshot::Receiver<Result<Outcome, CommandError>>,
+    shared: Arc<Shared>,
+}
+
+impl Future for Pending {
+    /// An outcome for which [`is_ok`](Outcome::is_ok) holds.
+    type Output = Result<Outcome, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| match answer {
+            Ok(Ok(Outcome::Refused { error })) => Err(Error::Refused { error }),
+            Ok(Ok(Outcome::TimedOut)) => Err(Error::TimedOut),
+            Ok(Ok(Outcome::Closed { reason })) => Err(Error::Closed { reason: Some(reason) }),
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(CommandError { reason: Refusal::Ended, .. })) | Err(_) => {
+                Err(Error::Closed { reason: self.shared.end.get().cloned() })
+            }
+            Ok(Err(error)) => Err(Error::Command(error)),
+        })
+    }
+}
+
+/// A command on its way to the driver.
+pub(crate) struct Request {
+    pub(crate) id: CommandId,
+    pub(crate) command: Command,
+    pub(crate) reply: Option<Reply>,
+}
+
+pub(crate) type Reply = oneshot::Sender<Result<Outcome, CommandError>>;
+
+/// What handles and driver both see.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Ids are unique over the client's life, whoever gives the command.
+    last_id: AtomicU64,
+    /// Bytes of input audio that the driver has not taken yet.
+    waiting_audio: AtomicUsize,
+    most_waiting_audio: usize,
+    /// Why the session ended, once it has.
+    pub(crate) end: OnceLock<CloseReason>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl Shared {
+    pub(crate) fn next_id(&self) -> CommandId {
+        CommandId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Gives back what a request had reserved, now that it is taken.
+    pub(crate) fn taken(&self, command: &Command) {
+        self.release(audio_bytes(command));
+    }
+
+    /// Counts audio in, unless that is too much; one chunk of any size may always wait.
+    fn reserve(&self, audio: usize) -> bool {
+        if audio == 0 {
+            return true;
+        }
+        let before = self.waiting_audio.fetch_add(audio, Ordering::Relaxed);
+        let fits = before == 0 || before + audio <= self.most_waiting_audio;
+        if !fits {
+            self.release(audio);
+        }
+        fits
+    }
+
+    fn release(&self, audio: usize) {
+        if audio > 0 {
+            self.waiting_audio.fetch_sub(audio, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<Shared>) {
+    let (requests, taken) = mpsc::channel(bounds.commands.max(1));
+    let shared = Arc::new(Shared {
+        last_id: AtomicU64::new(0),
+        waiting_audio: AtomicUsize::new(0),
+        most_waiting_audio: bounds.input_audio_bytes,
+        end: OnceLock::new(),
+        tally: Arc::default(),
+    });
+    (Handle { requests, shared: Arc::clone(&shared) }, taken, shared)
+}
+
+fn audio_bytes(command: &Command) -> usize {
+    match command {
+        Command::AppendAudio { audio } => audio.bytes().map_or(0, Bytes::len),
+        _ => 0,
+    }
+}
+
+fn unexpected(outcome: Outcome) -> Error {
+    Error::Unexpected { outcome: Box::new(outcome) }
+}

@@ -1,0 +1,138 @@
+//! A client for the OpenAI Realtime protocol: one tokio task around the machines of [`realtime_protocol`].
+//!
+//! [`Client::connect`] opens a WebSocket and gives two ends: a cloneable [`Handle`] for what the application
+//! asks, and one stream of [`Events`] for what the session tells. In between runs one task, which never waits
+//! for the application.
+//!
+//! ```
+//! use realtime_client::{Client, ClientOptions, Endpoint};
+//! use realtime_protocol::session::SessionEvent;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint = Endpoint::openai("sk-example", "gpt-realtime");
+//! // `Client::connect(endpoint, options)` goes to OpenAI. Here the far side is a few lines at the end of a pipe.
+//! let (near, far) = tokio::io::duplex(64 * 1024);
+//! # tokio::spawn(far_side(far));
+//! let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await?;
+//!
+//! let mut said = String::new();
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         SessionEvent::Ready { .. } => {
+//!             let handle = handle.clone();
+//!             tokio::spawn(async move { handle.send_text("Say hello.", true).await });
+//!         }
+//!         SessionEvent::Text { delta, .. } => said.push_str(&delta),
+//!         SessionEvent::ResponseFinished(_) => {
+//!             let handle = handle.clone();
+//!             tokio::spawn(async move { handle.close().await });
+//!         }
+//!         _ => {}
+//!     }
+//! }
+//! // The events have ended: the connection is closed, and the session log written if there is one.
+//! assert_eq!(said, "Hello!");
+//! # Ok(())
+//! # }
+//! # /// A server that says hello to whatever it is told.
+//! # async fn far_side(stream: tokio::io::DuplexStream) {
+//! #     use futures_util::{SinkExt, StreamExt};
+//! #     use tokio_tungstenite::tungstenite::Message;
+//! #     let mut server = tokio_tungstenite::accept_async(stream).await.expect("a WebSocket handshake");
+//! #     let opening = r#"{"type":"session.created","session":{}}"#;
+//! #     server.send(Message::text(opening)).await.expect("an open pipe");
+//! #     while let Some(Ok(Message::Text(text))) = server.next().await {
+//! #         let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+//! #         let answers = match event["type"].as_str() {
+//! #             Some("session.update") => vec![r#"{"type":"session.updated","session":{}}"#.to_owned()],
+//! #             Some("conversation.item.create") => {
+//! #                 vec![format!(r#"{{"type":"conversation.item.added","item":{}}}"#, event["item"])]
+//! #             }
+//! #             Some("response.create") => [
+//! #                 r#"{"type":"response.created","response":{"id":"r","status":"in_progress"}}"#,
+//! #                 r#"{"type":"response.output_text.delta","response_id":"r","item_id":"i","delta":"Hello!"}"#,
+//! #                 r#"{"type":"response.done","response":{"id":"r","status":"completed","output":[]}}"#,
+//! #             ]
+//! #             .map(str::to_owned)
+//! #             .to_vec(),
+//! #             _ => vec![],
+//! #         };
+//! #         for answer in answers {
+//! #             server.send(Message::text(answer)).await.expect("an open pipe");
+//! #         }
+//! #     }
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! - **Every command is answered exactly once**, at the session's end at the latest: by its outcome, by the
+//!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
+//! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
+//!   oldest audio is dropped and counted, and nothing else ever is: the session ends instead.
+//! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
+//! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
+//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. The WebSocket
+//!   library below writes its frames to the crate `log` at the level `trace`, handshake and key included: keep
+//!   the targets `tungstenite` and `tokio_tungstenite` above that level.
+//!
+//! # What it does not do
+//!
+//! It decides nothing about the conversation (that is [`realtime_protocol`]'s part), keeps no history, plays no
+//! audio, and in this version makes one connection per call: when that ends, the call ends.
+//!
+//! # Many calls
+//!
+//! A call is one task, and system calls and wake-ups cost it more than anything else. It is cheapest on a
+//! runtime of one thread: for many calls, run one such runtime per core, and keep each call on one of them. A
+//! work-stealing runtime moves calls between cores and carries fewer.
+//!
+//! # Map
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
+//! | `endpoint` | [`Endpoint`], [`ApiKey`]: address, headers, key |
+//! | `connect`, `tls` | TCP, TLS and the WebSocket handshake under one deadline |
+//! | `socket` | the WebSocket without waiting: the one file that knows the library |
+//! | `links` | the connections of a client, from the first attempt to the last byte |
+//! | `driver` | the task: one loop on one screen |
+//! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
+//! | `events` | [`Events`], [`Bounds`]: the stream of session events and its bounds |
+//! | `tap` | [`LogSink`] and its implementations: the session log |
+//! | `tools` | `ToolRunner`, with the feature `tools`: the functions that the model calls |
+//! | `counters` | [`Counters`]: what happened so far, in numbers |
+//! | `error` | [`ConnectError`], [`SendError`], [`Error`]: by who must act |
+//!
+//! # Features
+//!
+//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`; without it `wss://` is an
+//!   error.
+//! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
+
+mod client;
+mod connect;
+mod counters;
+mod driver;
+mod endpoint;
+mod error;
+mod events;
+mod handle;
+mod links;
+mod socket;
+mod tap;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tools")]
+mod tools;
+
+pub use client::{Client, ClientOptions};
+pub use counters::Counters;
+pub use endpoint::{ApiKey, Endpoint};
+pub use error::{ConnectError, Error, SendError};
+pub use events::{Bounds, Events};
+pub use handle::{Handle, Pending};
+pub use tap::{FileLog, LogSink, MemoryLog};
+#[cfg(feature = "tools")]
+pub use tools::ToolRunner;

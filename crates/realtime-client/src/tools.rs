@@ -1,0 +1,161 @@
+//! Running the functions that the model calls: [`ToolRunner`].
+//!
+//! The rule kept here: every call gets exactly one output, whatever its handler does.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use realtime_context::{OnInterrupt, Reply, Toolbox};
+use realtime_protocol::id::CallId;
+use realtime_protocol::session::{CallOutput, Command, FunctionCall, SessionEvent};
+use tokio::select;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tracing::{Instrument, debug};
+
+use crate::handle::Handle;
+
+/// Runs the calls of one session in tasks of their own, from a [`Toolbox`], and answers them.
+///
+/// Hand it every event of the session. Each call runs as its tool's policy says: a handler that takes longer than
+/// its timeout is dropped and the call answered as timed out, one that panics answers "the function failed", and
+/// when the user speaks over the assistant, handlers whose tools do not ask to be kept are dropped and answered as
+/// cancelled. Calls that end in another way (another answer, the session's end) are dropped without an answer.
+///
+/// It holds a [`Handle`], so that a session with a runner stays open until it is closed or the runner dropped.
+/// Dropping the runner answers its calls as cancelled.
+#[derive(Debug)]
+pub struct ToolRunner {
+    handle: Handle,
+    toolbox: Toolbox,
+    room: Arc<Semaphore>,
+    running: HashMap<CallId, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<Stop>,
+    on_interrupt: OnInterrupt,
+}
+
+/// Why a call should stop.
+#[derive(Debug)]
+enum Stop {
+    /// It has ended without us; nobody wants an answer.
+    Ended,
+    /// The user spoke over the assistant.
+    Interrupted,
+}
+
+/// Calls that run at once, unless told otherwise.
+const CONCURRENCY: usize = 16;
+
+impl ToolRunner {
+    /// A runner for that session. Up to 16 calls run at once, and others wait for them.
+    pub fn new(handle: Handle, toolbox: Toolbox) -> Self {
+        Self { handle, toolbox, room: Arc::new(Semaphore::new(CONCURRENCY)), running: HashMap::new() }
+    }
+
+    /// Lets `calls` calls run at once, at least one. A call that waits does not use up its timeout.
+    #[must_use]
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.room = Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Replaces the tools for the calls to come.
+    pub fn set_toolbox(&mut self, toolbox: Toolbox) {
+        self.toolbox = toolbox;
+    }
+
+    /// Starts and stops calls as the event says. Must be called within a tokio runtime.
+    pub fn handle(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::FunctionCalls { calls, .. } => {
+                for call in calls {
+                    self.start(call);
+                }
+            }
+            SessionEvent::CallEnded { call_id, .. } => {
+                if let Some(running) = self.running.remove(call_id) {
+                    // A call that we have answered does not listen any more.
+                    let _ = running.stop.send(Stop::Ended);
+                }
+            }
+            SessionEvent::Interrupted(_) => {
+                let stops = |running: &Running| running.on_interrupt == OnInterrupt::Cancel;
+                for (_, running) in self.running.extract_if(|_, running| stops(running)) {
+                    let _ = running.stop.send(Stop::Interrupted);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How many calls run or wait to run.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    fn start(&mut self, call: &FunctionCall) {
+        let policy = self.toolbox.policy(&call.name);
+        let (stop, stopped) = oneshot::channel();
+        self.running.insert(call.call_id.clone(), Running { stop, on_interrupt: policy.on_interrupt });
+
+        let (toolbox, call, room) = (self.toolbox.clone(), call.clone(), Arc::clone(&self.room));
+        let (handle, call_id) = (self.handle.clone(), call.call_id.clone());
+        let name = call.name.clone();
+        // The handler is entered within the task and within the net: what it does before its first await may
+        // panic too.
+        let work = AssertUnwindSafe(async move {
+            match toolbox.start(&call) {
+                Ok(work) => work.await,
+                Err(output) => output,
+            }
+        });
+        let work = async move {
+            // Nobody closes the semaphore; without a permit the call would run all the same.
+            let _permit = room.acquire_owned().await;
+            let work = work.catch_unwind();
+            let outcome = match policy.timeout {
+                Some(limit) => timeout(limit, work).await.map_err(|_| CallOutput::TimedOut),
+                None => Ok(work.await),
+            };
+            match outcome {
+                Ok(Ok(output)) => output,
+                Ok(Err(_panic)) => CallOutput::Error("the function failed".to_owned()),
+                Err(output) => output,
+            }
+        };
+        let task = async move {
+            let output = select! {
+                biased;
+                stop = stopped => match stop {
+                    Ok(Stop::Ended) => return,
+                    Ok(Stop::Interrupted) | Err(_) => CallOutput::Cancelled,
+                },
+                output = work => output,
+            };
+            debug!(%call_id, name, output = kind(&output), "function call ended");
+            // After an interruption the model's turn comes with the user's words, not with the call's.
+            let respond = policy.reply == Reply::Auto && output != CallOutput::Cancelled;
+            if handle.ask(Command::CompleteCall { call_id, output, respond }).await.is_err() {
+                debug!(name, "the output of a function call was not taken");
+            }
+        };
+        tokio::spawn(task.in_current_span());
+    }
+}
+
+fn kind(output: &CallOutput) -> &'static str {
+    match output {
+        CallOutput::Result(_) => "result",
+        CallOutput::Error(_) => "error",
+        CallOutput::Cancelled => "cancelled",
+        CallOutput::TimedOut => "timed out",
+        CallOutput::UnknownTool => "unknown tool",
+        _ => "other",
+    }
+}

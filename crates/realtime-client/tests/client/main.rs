@@ -1,0 +1,14 @@
+//! The client against far sides that are told word for word what to say.
+
+// The modules are marked as tests so that their helpers may unwrap.
+#[cfg(test)]
+mod connecting;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+mod support;
+#[cfg(feature = "tools")]
+#[cfg(test)]
+mod tools;

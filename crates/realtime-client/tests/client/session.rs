@@ -1,0 +1,519 @@
+//! A client against a far side that is told what to say, over a pipe in memory and on paused time.
+
+use std::io;
+use std::time::Duration;
+
+use crate::support::*;
+use futures_util::{SinkExt, StreamExt};
+use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError};
+use realtime_protocol::event::ClientEvent;
+use realtime_protocol::item::Item;
+use realtime_protocol::log::{Replay, read_header};
+use realtime_protocol::session::{
+    CloseReason, Command, Outcome, Refusal, ResponseEnd, SessionEvent, SessionOptions, Warning,
+};
+use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::time::UnixTime;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_opened_configured_and_ready() {
+    let config = SessionConfig::realtime().instructions("Be brief.");
+    let options = SessionOptions { config, ..SessionOptions::default() };
+    let (handle, mut events, mut server) = connect(options).await;
+
+    server.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
+    assert!(
+        matches!(next(&mut events).await, SessionEvent::Created { session_id: Some(id) } if id.as_str() == "sess_1")
+    );
+    let update = server.expect("session.update").await;
+    assert_eq!(update["session"]["instructions"], "Be brief.");
+    server.send(json!({"type": "session.updated", "session": update["session"]})).await;
+    assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+
+    let counters = handle.counters();
+    assert_eq!((counters.texts_received, counters.texts_sent), (2, 1));
+    assert!(!handle.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn audio_is_held_until_the_session_is_ready_and_keeps_its_order() {
+    let (handle, _events, mut server) = connect(ClientOptions::default()).await;
+    handle.append_audio(&b"\x01\x02"[..]).unwrap();
+    server.expect_silence().await;
+    server.open().await;
+    assert_eq!(server.expect("input_audio_buffer.append").await["audio"], "AQI=");
+    handle.append_audio(vec![3, 4]).unwrap();
+    handle.append_audio(vec![5, 6]).unwrap();
+    let cleared = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.clear_audio().await }
+    });
+    assert_eq!(server.expect("input_audio_buffer.append").await["audio"], "AwQ=");
+    assert_eq!(server.expect("input_audio_buffer.append").await["audio"], "BQY=");
+    server.expect("input_audio_buffer.clear").await;
+    server.send(json!({"type": "input_audio_buffer.cleared"})).await;
+    assert_eq!(cleared.await.unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_created_answered_and_read() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let far = async {
+        let create = server.expect("conversation.item.create").await;
+        assert_eq!(create["item"]["content"][0]["text"], "hello");
+        server.expect("response.create").await;
+        server
+            .send(
+                json!({"type": "conversation.item.added", "previous_item_id": null, "item": create["item"]}),
+            )
+            .await;
+        create["item"]["id"].as_str().unwrap().to_owned()
+    };
+    let (created, id) = tokio::join!(handle.send_text("hello", true), far);
+    assert_eq!(created.unwrap().as_str(), id);
+    assert!(
+        matches!(next(&mut events).await, SessionEvent::ItemPlaced { item, .. } if item.id().unwrap().as_str() == id)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_resolves_with_its_end() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let far = async {
+        server.expect("response.create").await;
+        server.begin_response("resp_1", "item_1").await;
+        server.audio("resp_1", "item_1", "AAAA").await;
+        server.end_response("resp_1").await;
+    };
+    let (response, ()) = tokio::join!(handle.create_response(None), far);
+    let (id, end) = response.unwrap();
+    assert_eq!((id.as_str(), end), ("resp_1", ResponseEnd::Completed));
+    let kinds: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    assert!(matches!(kinds.first(), Some(SessionEvent::ResponseStarted { .. })), "{kinds:?}");
+    assert!(kinds.iter().any(|event| matches!(event, SessionEvent::Audio(_))), "{kinds:?}");
+    assert!(!kinds.iter().any(|event| matches!(event, SessionEvent::Settled { .. })), "{kinds:?}");
+    assert!(matches!(kinds.last(), Some(SessionEvent::ResponseFinished(_))), "{kinds:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_serves_all_who_retrieve_an_item_and_one_gone_harms_nobody() {
+    let (handle, _events, mut server) = ready(ClientOptions::default()).await;
+    let retrieve = |handle: realtime_client::Handle| async move { handle.retrieve_item("item_1").await };
+    let first = tokio::spawn(retrieve(handle.clone()));
+    let second = tokio::spawn(retrieve(handle.clone()));
+    let gone = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    drop(gone);
+    assert_eq!(server.expect("conversation.item.retrieve").await["item_id"], "item_1");
+    server.expect_silence().await;
+    let item = json!({"id": "item_1", "type": "message", "role": "user", "content": []});
+    server.send(json!({"type": "conversation.item.retrieved", "item": item})).await;
+    for waiter in [first, second] {
+        assert_eq!(waiter.await.unwrap().unwrap().id().unwrap().as_str(), "item_1");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_say_who_must_act() {
+    let (handle, _events, mut server) = ready(ClientOptions::default()).await;
+
+    let unknown = handle.complete_call("call_1", realtime_protocol::session::CallOutput::Cancelled).await;
+    let Err(Error::Command(refused)) = unknown else { panic!("{unknown:?}") };
+    assert!(matches!(refused.reason, Refusal::UnknownCall { .. }));
+    assert_eq!(refused.command.name(), "complete_call");
+
+    let far = async {
+        let event = server.expect("conversation.item.delete").await;
+        let error = json!({"code": "item_delete_invalid_item_id", "message": "no such item", "event_id": event["event_id"]});
+        server.send(json!({"type": "error", "error": error})).await;
+    };
+    let (refused, ()) = tokio::join!(handle.delete_item("item_1"), far);
+    let error = refused.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }) && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("no such item"));
+
+    let began = Instant::now();
+    let error = handle.retrieve_item("item_1").await.unwrap_err();
+    assert_eq!(error, Error::TimedOut);
+    assert!(error.is_retryable());
+    assert!((10_000..10_010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_does_not_answer_is_done_when_it_is_taken() {
+    let (handle, _events, mut server) = ready(ClientOptions::default()).await;
+    let event = ClientEvent::decode(r#"{"type":"brand.new","x":1}"#, Default::default());
+    let pending = handle.send(Command::SendEvent { event: Box::new(event) }).unwrap();
+    assert_eq!(pending.await, Ok(Outcome::Done));
+    assert_eq!(server.receive().await, json!({"type": "brand.new", "x": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_goodbye_resolves_all_who_wait() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    server.expect("conversation.item.retrieve").await;
+    let frame = CloseFrame { code: CloseCode::Error, reason: "restart".into() };
+    server.send_message(Message::Close(Some(frame))).await;
+
+    let reason = CloseReason::ClosedByServer { code: Some(1011), reason: "restart".into() };
+    assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }));
+    assert_eq!(next(&mut events).await, SessionEvent::Closed { reason: reason.clone() });
+    // The goodbye is answered, and the server is let hang up first.
+    assert!(matches!(server.ws.next().await, Some(Ok(Message::Close(_))) | None));
+    drop(server);
+    assert_eq!(events.next().await, None);
+
+    let refused = handle.append_audio(vec![0, 0]).unwrap_err();
+    assert!(matches!(&refused, SendError::Closed { reason: Some(told), .. } if *told == reason), "{refused}");
+    assert!(matches!(refused.into_command(), Command::AppendAudio { .. }));
+    assert_eq!(handle.retrieve_item("item_1").await.unwrap_err().to_string().matches("restart").count(), 1);
+    assert!(handle.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_hang_up_after_its_goodbye_is_left_after_two_seconds() {
+    let (_handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let began = Instant::now();
+    server.ws.feed(Message::Close(None)).await.unwrap();
+    server.ws.flush().await.ok();
+    assert!(matches!(next(&mut events).await, SessionEvent::Closed { .. }));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(events.next().await, None);
+    assert!(began.elapsed() <= Duration::from_millis(2001), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_connection_resolves_all_who_wait() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    server.expect("conversation.item.retrieve").await;
+    drop(server);
+    let Err(Error::Closed { reason: Some(CloseReason::ConnectionLost { .. }) }) = waiting.await else {
+        panic!("expected the connection to be lost");
+    };
+    let last = rest(&mut events).await.pop();
+    assert!(
+        matches!(last, Some(SessionEvent::Closed { reason: CloseReason::ConnectionLost { .. } })),
+        "{last:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_survived() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    for text in ["", "{", "null", "[]", r#"{"type":7}"#, r#"{"type":"response.done"}"#, "\u{0}"] {
+        server.send_message(Message::text(text)).await;
+        let event = next(&mut events).await;
+        assert!(matches!(event, SessionEvent::Warning(Warning::Malformed { .. })), "{text:?}: {event:?}");
+    }
+    server.send_message(Message::binary(vec![0xff; 1000])).await;
+    server.send(json!({"type": "brand.new"})).await;
+    assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+    assert_eq!(handle.counters().binary_ignored, 1);
+    handle.append_audio(vec![0, 0]).unwrap();
+    server.expect("input_audio_buffer.append").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragments_and_large_texts_are_read() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let text = json!({"type": "brand.new", "x": "y".repeat(20 << 20)}).to_string();
+    let (head, tail) = text.as_bytes().split_at(1000);
+    let part = |payload: &[u8], opcode, is_final| {
+        let header = FrameHeader { is_final, opcode: OpCode::Data(opcode), ..FrameHeader::default() };
+        Message::Frame(Frame::from_payload(header, payload.to_vec().into()))
+    };
+    let far = async {
+        server.send_message(part(head, Data::Text, false)).await;
+        server.send_message(Message::Ping(vec![1].into())).await;
+        server.send_message(part(tail, Data::Continue, true)).await;
+        server.send_message(Message::text(text.as_str())).await;
+    };
+    let near = async {
+        for _ in 0..2 {
+            assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+        }
+    };
+    tokio::join!(far, near);
+    assert_eq!(handle.counters().bytes_received as usize / text.len(), 2);
+    assert!(matches!(server.ws.next().await, Some(Ok(Message::Pong(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_all_handles_closes_politely() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let clone = handle.clone();
+    drop(handle);
+    server.expect_silence().await;
+    clone.append_audio(vec![0, 0]).unwrap();
+    drop(clone);
+    server.expect("input_audio_buffer.append").await;
+    assert_eq!(server.expect_close().await.unwrap().code, CloseCode::Normal);
+    // The server answers the goodbye, and hangs up.
+    assert!(server.ws.next().await.is_none());
+    drop(server);
+    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_takes_two_seconds_with_a_server_that_says_nothing() {
+    let (handle, mut events, _server) = ready(ClientOptions::default()).await;
+    let began = Instant::now();
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    assert_eq!(handle.close().await, Ok(()));
+    assert!((2000..2010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert_eq!(waiting.await, Err(Error::Closed { reason: Some(CloseReason::Requested) }));
+    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+    assert!(matches!(handle.close().await, Err(Error::Send(SendError::Closed { .. }))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_opens_the_session_is_left() {
+    let (_handle, mut events, _server) = connect(ClientOptions::default()).await;
+    let began = Instant::now();
+    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::NotCreated }]);
+    // 10 s for the session, 2 s for the goodbye.
+    assert!((12_000..12_020).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_read_does_not_stop_what_it_sends() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    // Far more than the pipe holds, so that writing stands still.
+    for _ in 0..20 {
+        handle.append_audio(vec![0; 48_000]).unwrap();
+        tokio::task::yield_now().await;
+    }
+    for n in 0..10 {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+        assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+    }
+    for _ in 0..20 {
+        let append = server.expect("input_audio_buffer.append").await;
+        assert_eq!(append["audio"].as_str().unwrap().len(), 64_000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_sleeps_five_seconds_loses_nothing() {
+    let (_handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    server.begin_response("resp_1", "item_1").await;
+    for _ in 0..500 {
+        // 100 ms at once, ten times faster than it plays.
+        server.audio("resp_1", "item_1", &"A".repeat(6400)).await;
+    }
+    sleep(Duration::from_secs(5)).await;
+    server.end_response("resp_1").await;
+    let mut bytes = 0;
+    loop {
+        match next(&mut events).await {
+            SessionEvent::Audio(chunk) => bytes += chunk.audio.len(),
+            SessionEvent::ResponseFinished(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(bytes, 500 * 4800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_loses_the_oldest_audio_first_and_nothing_else() {
+    let bounds = Bounds { audio_bytes: 10_000, ..Bounds::default() };
+    let (handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    server.begin_response("resp_1", "item_1").await;
+    for _ in 0..10 {
+        server.audio("resp_1", "item_1", &"A".repeat(6400)).await;
+    }
+    server.end_response("resp_1").await;
+    sleep(Duration::from_secs(1)).await;
+    let mut starts = Vec::new();
+    loop {
+        match next(&mut events).await {
+            SessionEvent::Audio(chunk) => starts.push(chunk.start.as_millis()),
+            SessionEvent::ResponseFinished(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(starts, [800, 900]);
+    let counters = handle.counters();
+    assert_eq!((counters.audio_dropped, counters.audio_dropped_bytes), (8, 8 * 4800));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
+    let bounds = Bounds { events: 100, ..Bounds::default() };
+    let (handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    server.expect("conversation.item.retrieve").await;
+    for n in 0..101 {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+    }
+    assert_eq!(server.expect_close().await.unwrap().code, CloseCode::Normal);
+    assert!(server.ws.next().await.is_none());
+    drop(server);
+    let mut events = rest(&mut events).await;
+    let Some(SessionEvent::Closed { reason: CloseReason::ConnectionLost { reason } }) = events.pop() else {
+        panic!("expected the end");
+    };
+    assert_eq!(reason, "the application read its events too slowly");
+    assert_eq!(waiting.await, Err(Error::Closed { reason: Some(CloseReason::ConnectionLost { reason }) }));
+    assert_eq!(events.len(), 100);
+    assert!(handle.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_reading_events_stops_nothing() {
+    let bounds = Bounds { events: 10, ..Bounds::default() };
+    let (handle, events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    drop(events);
+    for n in 0..100 {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+    }
+    let far = async {
+        server.expect("input_audio_buffer.clear").await;
+        server.send(json!({"type": "input_audio_buffer.cleared"})).await;
+    };
+    let (cleared, ()) = tokio::join!(handle.clear_audio(), far);
+    assert_eq!(cleared, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_session_is_bounded_and_handed_back() {
+    let bounds = Bounds { commands: 3, input_audio_bytes: 10, ..Bounds::default() };
+    let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    // Nothing yields in between, so that the client's task takes nothing.
+    handle.append_audio(vec![0; 20]).unwrap(); // one of any size may wait
+    let refused = handle.append_audio(vec![0; 2]).unwrap_err();
+    assert!(refused.is_retryable());
+    assert_eq!(refused.into_command(), Command::AppendAudio { audio: vec![0; 2].into() });
+    let cancelled = handle.send(Command::CancelResponse { response_id: None }).unwrap();
+    let interrupted = handle.send(Command::Interrupt).unwrap();
+    assert!(matches!(handle.send(Command::Interrupt), Err(SendError::Full { .. })));
+    assert_eq!(cancelled.await, Ok(Outcome::Done));
+    assert_eq!(interrupted.await, Ok(Outcome::Done));
+    handle.append_audio(vec![0; 2]).unwrap();
+    server.expect("input_audio_buffer.append").await;
+    server.expect("input_audio_buffer.append").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_commands_does_not_starve_the_connection() {
+    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    server.send(json!({"type": "brand.new"})).await;
+    for _ in 0..1000 {
+        handle.append_audio(vec![0; 2]).unwrap();
+    }
+    assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+    assert!(handle.counters().texts_sent < 300, "{:?}", handle.counters());
+    for _ in 0..1000 {
+        server.expect("input_audio_buffer.append").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_log_is_whole_holds_no_key_and_replays() {
+    let (log, text) = logged().await;
+    assert!(!text.contains("canary"), "{text}");
+    let kinds: Vec<_> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let what = ["connected", "connect", "disconnected", "close", "command"];
+            let what = what.into_iter().find(|what| line.get(*what).is_some());
+            let kind = line["event"]["type"].as_str().map(str::to_owned);
+            let kind =
+                kind.or_else(|| line["event"].as_object().and_then(|event| event.keys().next().cloned()));
+            format!("{} {}", line["from"].as_str().unwrap(), kind.as_deref().or(what).unwrap_or("-"))
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "client connect",
+            "server connected",
+            "server session.created",
+            "session created",
+            "client session.update",
+            "server session.updated",
+            "session ready",
+            "app command",
+            "client conversation.item.retrieve",
+            "timer -",
+            "session settled",
+            "app command",
+            "client close",
+            "server disconnected",
+            "session settled",
+            "session closed",
+        ]
+    );
+    let mut lines = text.lines();
+    let mut replay = Replay::new(&read_header(lines.next().unwrap()).unwrap());
+    for (index, line) in lines.enumerate() {
+        replay.line(index + 2, line).unwrap();
+    }
+    assert_eq!(replay.finish(), None);
+    assert_eq!(log.log_lines as usize, text.lines().count());
+
+    let (_, again) = logged().await;
+    assert_eq!(again, text);
+}
+
+/// A short session: configured, one request that is never answered, closed.
+async fn logged() -> (realtime_client::Counters, String) {
+    let log = MemoryLog::new();
+    let options = ClientOptions::default().log(log.clone()).wall(|| UnixTime::from_secs(1_790_000_000));
+    let (handle, mut events, mut server) = ready(options).await;
+    assert_eq!(handle.retrieve_item("item_1").await, Err(Error::TimedOut));
+    server.expect("conversation.item.retrieve").await;
+    let (closed, _) = tokio::join!(handle.close(), async {
+        server.expect_close().await;
+        assert!(server.ws.next().await.is_none());
+        drop(server);
+    });
+    closed.unwrap();
+    rest(&mut events).await;
+    (handle.counters(), log.text())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_ends_the_log_and_not_the_call() {
+    struct Full(usize);
+    impl LogSink for Full {
+        fn write(&mut self, _line: &str) -> io::Result<()> {
+            self.0 += 1;
+            if self.0 > 3 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+    let (handle, _events, mut server) = ready(ClientOptions::default().log(Full(0))).await;
+    assert_eq!((handle.counters().log_lines, handle.counters().log_failed), (3, true));
+    handle.append_audio(vec![0, 0]).unwrap();
+    server.expect("input_audio_buffer.append").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_clients_task_leaves_nobody_waiting() {
+    struct Bomb;
+    impl LogSink for Bomb {
+        fn write(&mut self, line: &str) -> io::Result<()> {
+            assert!(!line.contains("conversation.item.retrieved"), "the bomb of this test");
+            Ok(())
+        }
+    }
+    let (handle, mut events, mut server) = ready(ClientOptions::default().log(Bomb)).await;
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    server.expect("conversation.item.retrieve").await;
+    let item = json!({"id": "item_1", "type": "message", "role": "user", "content": []});
+    server.send(json!({"type": "conversation.item.retrieved", "item": item})).await;
+    assert_eq!(waiting.await, Err(Error::Closed { reason: None }));
+    assert_eq!(events.next().await, None);
+    let error = handle.create_item(Item::user_text("hello")).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot create_item: the session has ended: the client's task was cut off");
+}

@@ -1,0 +1,146 @@
+//! A far side that is told word for word what to say.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
+use realtime_protocol::session::SessionEvent;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::{WebSocketStream, accept_async};
+
+pub(crate) const KEY: &str = "sk-canary-key";
+
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint::new("ws://memory", "test-model").unwrap().key(KEY)
+}
+
+/// A server on one WebSocket.
+pub(crate) struct Server<S> {
+    pub(crate) ws: WebSocketStream<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Server<S> {
+    pub(crate) async fn accept(stream: S) -> Self {
+        Self { ws: accept_async(stream).await.unwrap() }
+    }
+
+    /// The next wire text.
+    pub(crate) async fn receive(&mut self) -> Value {
+        match self.message().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("expected text, got {other:?}"),
+        }
+    }
+
+    /// The next wire text, which must be of that type.
+    pub(crate) async fn expect(&mut self, kind: &str) -> Value {
+        let event = self.receive().await;
+        assert_eq!(event["type"], kind, "{event}");
+        event
+    }
+
+    pub(crate) async fn expect_close(&mut self) -> Option<CloseFrame> {
+        match self.message().await {
+            Message::Close(frame) => frame,
+            other => panic!("expected a goodbye, got {other:?}"),
+        }
+    }
+
+    /// Nothing comes for a second.
+    pub(crate) async fn expect_silence(&mut self) {
+        if let Ok(message) = timeout(Duration::from_secs(1), self.ws.next()).await {
+            panic!("expected nothing, got {message:?}");
+        }
+    }
+
+    pub(crate) async fn send(&mut self, event: Value) {
+        self.send_message(Message::text(event.to_string())).await;
+    }
+
+    pub(crate) async fn send_message(&mut self, message: Message) {
+        self.ws.send(message).await.unwrap();
+    }
+
+    /// Opens the session and acknowledges its configuration.
+    pub(crate) async fn open(&mut self) {
+        self.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
+        let update = self.expect("session.update").await;
+        self.send(json!({"type": "session.updated", "session": update["session"]})).await;
+    }
+
+    /// A response with one message that holds that much audio (bytes), up to its last event.
+    pub(crate) async fn begin_response(&mut self, id: &str, item_id: &str) {
+        self.send(json!({"type": "response.created", "response": {"id": id, "status": "in_progress"}})).await;
+        let item = json!({"id": item_id, "type": "message", "role": "assistant", "status": "in_progress", "content": []});
+        self.send(
+            json!({"type": "response.output_item.added", "response_id": id, "output_index": 0, "item": item}),
+        )
+        .await;
+    }
+
+    pub(crate) async fn end_response(&mut self, id: &str) {
+        self.send(
+            json!({"type": "response.done", "response": {"id": id, "status": "completed", "output": []}}),
+        )
+        .await;
+    }
+
+    pub(crate) async fn audio(&mut self, id: &str, item_id: &str, base64: &str) {
+        self.send(json!({
+            "type": "response.output_audio.delta", "response_id": id, "item_id": item_id,
+            "output_index": 0, "content_index": 0, "delta": base64,
+        }))
+        .await;
+    }
+
+    async fn message(&mut self) -> Message {
+        let next = timeout(Duration::from_secs(60), self.ws.next());
+        next.await.expect("a message within a minute").expect("an open connection").unwrap()
+    }
+}
+
+/// A client and its server over a pipe of that many bytes each way.
+pub(crate) async fn connect_through(
+    pipe: usize,
+    options: impl Into<ClientOptions>,
+) -> (Handle, Events, Server<DuplexStream>) {
+    let (near, far) = duplex(pipe);
+    let endpoint = endpoint();
+    let (client, server) = tokio::join!(Client::over(near, &endpoint, options), Server::accept(far));
+    let (handle, events) = client.unwrap();
+    (handle, events, server)
+}
+
+pub(crate) async fn connect(options: impl Into<ClientOptions>) -> (Handle, Events, Server<DuplexStream>) {
+    connect_through(64 * 1024, options).await
+}
+
+/// A client whose session is ready, and its server.
+pub(crate) async fn ready(options: impl Into<ClientOptions>) -> (Handle, Events, Server<DuplexStream>) {
+    let (handle, mut events, mut server) = connect(options).await;
+    server.open().await;
+    assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
+    assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+    (handle, events, server)
+}
+
+/// The next event, which must come within a minute.
+pub(crate) async fn next(events: &mut Events) -> SessionEvent {
+    let next = timeout(Duration::from_secs(60), events.next()).await;
+    next.expect("an event within a minute").expect("an event before the end")
+}
+
+/// All events to the end, which must come within a minute.
+pub(crate) async fn rest(events: &mut Events) -> Vec<SessionEvent> {
+    let mut all = Vec::new();
+    while let Some(event) =
+        timeout(Duration::from_secs(60), events.next()).await.expect("the end within a minute")
+    {
+        all.push(event);
+    }
+    all
+}

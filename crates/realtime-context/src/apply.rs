@@ -1,0 +1,355 @@
+//! How a context learns: one session event at a time.
+//!
+//! The rules kept here: an item has one entry, whatever tells of it first; words of items that left the
+//! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond that
+//! is kept aside.
+
+use realtime_protocol::id::ItemId;
+use realtime_protocol::item::{Item, ItemStatus};
+use realtime_protocol::session::{
+    CallEnd, Cut, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport, SessionEvent,
+};
+
+use crate::calls::merge_call;
+use crate::context::Context;
+use crate::entry::{Body, Call, State, Words};
+use crate::message::Role;
+
+/// Ids of removed items, and of responses beside the conversation, that are remembered.
+const REMEMBERED: usize = 64;
+
+/// What an event changed: look the entry up by [`Context::line`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// There is a new entry; its words may follow.
+    Added(ItemId),
+    /// An entry has other words than before, and may change again.
+    Updated(ItemId),
+    /// An entry is as it will stay: whole, cut, or failed.
+    Completed(ItemId),
+    /// An entry is gone.
+    Removed(ItemId),
+}
+
+impl Change {
+    /// The entry's item.
+    pub const fn item_id(&self) -> &ItemId {
+        match self {
+            Self::Added(id) | Self::Updated(id) | Self::Completed(id) | Self::Removed(id) => id,
+        }
+    }
+}
+
+impl Context {
+    /// Learns from an event of a session's, and says what changed by it.
+    ///
+    /// Give it every event, audio too, in the order in which the session told them, before the application acts
+    /// on the event.
+    pub fn apply(&mut self, event: &SessionEvent) -> Vec<Change> {
+        let mut changes = Changes::default();
+        match event {
+            SessionEvent::Created { .. } => self.begin_conversation(),
+            SessionEvent::Committed { item_id } => {
+                self.words(&mut changes, item_id, Words::speech);
+            }
+            SessionEvent::ItemPlaced { item, place, origin } => {
+                self.on_placed(&mut changes, item, place, *origin);
+            }
+            SessionEvent::ItemDone { item } => self.on_done(&mut changes, item, true),
+            SessionEvent::Settled { outcome: Outcome::Retrieved { item }, .. } => {
+                self.on_done(&mut changes, item, false);
+            }
+            SessionEvent::ItemRemoved { item_id } => self.on_removed(&mut changes, item_id),
+            SessionEvent::UserTranscriptDelta { item_id, content_index, delta } => {
+                if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
+                    words.part(*content_index).push(delta);
+                    changes.note(item_id, words.state());
+                }
+            }
+            SessionEvent::UserTranscript { item_id, content_index, transcript } => {
+                if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
+                    let part = words.part(*content_index);
+                    part.spoken = true;
+                    if transcript.trim().is_empty() {
+                        part.end(State::Failed);
+                    } else {
+                        part.settle(transcript.trim());
+                    }
+                    changes.note(item_id, words.state());
+                }
+            }
+            SessionEvent::UserTranscriptFailed { item_id, content_index, .. } => {
+                if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
+                    words.part(*content_index).end(State::Failed);
+                    changes.note(item_id, words.state());
+                }
+            }
+            SessionEvent::ResponseStarted { response_id, out_of_band: true, .. } => {
+                remember(&mut self.beside, response_id.clone());
+            }
+            SessionEvent::Text { response_id, item_id, content_index, delta, spoken } => {
+                if self.beside.contains(response_id) {
+                    return Vec::new();
+                }
+                if let Some(words) = self.words(&mut changes, item_id, || Words::new(Role::Assistant)) {
+                    words.response = Some(response_id.clone());
+                    let part = words.part(*content_index);
+                    part.spoken = *spoken;
+                    part.push(delta);
+                    changes.note(item_id, words.state());
+                }
+            }
+            SessionEvent::Audio(chunk) => {
+                self.hears = true;
+                if let Some(words) = self.known_words(&chunk.item_id) {
+                    words.part(chunk.content_index).audible = true;
+                }
+            }
+            SessionEvent::FunctionCalls { response_id, calls } if !self.beside.contains(response_id) => {
+                calls.iter().for_each(|call| self.on_call(&mut changes, call));
+            }
+            SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {
+                self.on_call_lost(&mut changes, call_id);
+            }
+            SessionEvent::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
+            SessionEvent::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
+            SessionEvent::Closed { .. } => self.on_closed(&mut changes),
+            _ => {}
+        }
+        self.trim();
+        changes.0
+    }
+
+    /// Ids of items mean nothing beyond the conversation that they came from.
+    fn begin_conversation(&mut self) {
+        self.conversation += 1;
+        self.hears = false;
+        self.beside.clear();
+        self.removed.clear();
+    }
+
+    /// The words of an item, entered where it is not known. `None` for items that are gone or hold no words of
+    /// their own.
+    fn words(
+        &mut self,
+        changes: &mut Changes,
+        item_id: &ItemId,
+        new: impl FnOnce() -> Words,
+    ) -> Option<&mut Words> {
+        if self.removed.contains(item_id) {
+            return None;
+        }
+        let index = self.find(item_id).unwrap_or_else(|| {
+            changes.added(item_id);
+            self.insert(item_id.clone(), Body::Words(new()))
+        });
+        match &mut self.entries[index].body {
+            Body::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+
+    fn known_words(&mut self, item_id: &ItemId) -> Option<&mut Words> {
+        let index = self.find(item_id)?;
+        match &mut self.entries[index].body {
+            Body::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+
+    fn on_placed(&mut self, changes: &mut Changes, item: &Item, place: &Place, origin: Origin) {
+        let Some(item_id) = item.id().cloned() else { return };
+        if self.removed.contains(&item_id) || self.is_seeded(&item_id) {
+            return;
+        }
+        let index = match self.find_here(&item_id) {
+            Some(index) => index,
+            None => {
+                let known_call = match item {
+                    Item::FunctionCall(call) => call.call_id.value().and_then(|id| self.find_call(id)),
+                    _ => None,
+                };
+                match known_call {
+                    // It was told by its response, which need not name the item.
+                    Some(index) if !self.entries[index].place.settled => {
+                        self.entries[index].id = Some(item_id);
+                        index
+                    }
+                    _ => {
+                        let body = match item {
+                            Item::Message(_) => Body::Words(Words::new(Role::Assistant)),
+                            Item::FunctionCall(_) => Body::Call(Call::default()),
+                            Item::FunctionCallOutput(output) => Body::Output(self.on_output(changes, output)),
+                            _ => Body::Silent,
+                        };
+                        if matches!(body, Body::Words(_) | Body::Call(_)) {
+                            changes.added(&item_id);
+                        }
+                        self.insert(item_id, body)
+                    }
+                }
+            }
+        };
+        self.merge(changes, index, item, is_completed(item));
+        self.settle_place(index, place, origin);
+    }
+
+    /// An item is final, or was retrieved; nothing is known of its place.
+    fn on_done(&mut self, changes: &mut Changes, item: &Item, done: bool) {
+        let Some(item_id) = item.id().filter(|id| !self.is_seeded(id)) else { return };
+        if let Some(index) = self.find(item_id) {
+            self.merge(changes, index, item, done || is_completed(item));
+        }
+    }
+
+    /// Whether an item was made of an entry, which knows better what it says and where it stands.
+    fn is_seeded(&self, item_id: &ItemId) -> bool {
+        self.entries.iter().any(|entry| entry.place.seeded.contains(item_id))
+    }
+
+    fn merge(&mut self, changes: &mut Changes, index: usize, item: &Item, done: bool) {
+        let entry = &mut self.entries[index];
+        match (&mut entry.body, item) {
+            (Body::Words(words), Item::Message(item)) => {
+                let before = (words.state(), words.text());
+                words.merge(item, done);
+                let after = (words.state(), words.text());
+                if before != after {
+                    changes.note_entry(self, index);
+                }
+            }
+            (Body::Call(call), Item::FunctionCall(item)) => {
+                merge_call(call, item);
+                self.pair(changes, index);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_removed(&mut self, changes: &mut Changes, item_id: &ItemId) {
+        remember(&mut self.removed, item_id.clone());
+        if self.remove(item_id) {
+            changes.0.push(Change::Removed(item_id.clone()));
+        }
+    }
+
+    fn on_response_finished(&mut self, changes: &mut Changes, report: &ResponseReport) {
+        self.beside.retain(|id| *id != report.response_id);
+        self.finish(changes, |words| words.response.as_ref() == Some(&report.response_id));
+    }
+
+    /// Ends all words of the assistant's that still wait for more.
+    fn finish(&mut self, changes: &mut Changes, which: impl Fn(&Words) -> bool) {
+        for index in 0..self.entries.len() {
+            if let Body::Words(words) = &mut self.entries[index].body
+                && words.role == Role::Assistant
+                && which(words)
+            {
+                let before = words.state();
+                words.finish();
+                if before != words.state() {
+                    changes.note_entry(self, index);
+                }
+            }
+        }
+    }
+
+    fn on_interrupted(&mut self, changes: &mut Changes, interruption: &Interruption) {
+        for part in &interruption.parts {
+            if part.cut == Cut::Deleted {
+                self.on_removed(changes, &part.item_id);
+            } else {
+                self.cut(changes, part);
+            }
+        }
+        // Words come ahead of their audio: of those whose audio never came nothing was heard.
+        let Some(response_id) = interruption.response_id.as_ref().filter(|_| self.hears) else { return };
+        for index in 0..self.entries.len() {
+            if let Body::Words(words) = &mut self.entries[index].body
+                && words.response.as_ref() == Some(response_id)
+            {
+                let unheard = words.parts.iter_mut().filter(|part| part.spoken && !part.audible);
+                if unheard.filter(|part| part.heard.is_none()).map(|part| part.cut("")).count() > 0 {
+                    changes.note_entry(self, index);
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, changes: &mut Changes, heard: &HeardPart) {
+        if let Some(words) = self.known_words(&heard.item_id) {
+            words.part(heard.content_index).cut(&heard.heard_text);
+            changes.note(&heard.item_id, words.state());
+        }
+    }
+
+    /// Nothing more comes from this conversation.
+    fn on_closed(&mut self, changes: &mut Changes) {
+        self.finish(changes, |_| true);
+        for index in 0..self.entries.len() {
+            let mut ended = false;
+            match &mut self.entries[index].body {
+                Body::Words(words) => {
+                    for part in words.parts.iter_mut().filter(|part| part.state == State::Pending) {
+                        part.end(State::Failed);
+                        ended = true;
+                    }
+                }
+                Body::Call(call) if call.state == State::Pending => {
+                    call.state = State::Failed;
+                    ended = true;
+                }
+                _ => {}
+            }
+            if ended {
+                changes.note_entry(self, index);
+            }
+        }
+    }
+}
+
+fn is_completed(item: &Item) -> bool {
+    item.as_message().is_some_and(|item| item.status.value() == Some(&ItemStatus::Completed))
+}
+
+fn remember<T: PartialEq>(list: &mut std::collections::VecDeque<T>, id: T) {
+    if !list.contains(&id) {
+        list.push_back(id);
+        if list.len() > REMEMBERED {
+            list.pop_front();
+        }
+    }
+}
+
+/// What an event changed, so far.
+#[derive(Default)]
+pub(crate) struct Changes(Vec<Change>);
+
+impl Changes {
+    pub(crate) fn added(&mut self, item_id: &ItemId) {
+        self.0.push(Change::Added(item_id.clone()));
+    }
+
+    fn note(&mut self, item_id: &ItemId, state: State) {
+        self.0.push(match state {
+            State::Pending => Change::Updated(item_id.clone()),
+            State::Final | State::Truncated | State::Failed => Change::Completed(item_id.clone()),
+        });
+    }
+
+    pub(crate) fn note_entry(&mut self, context: &Context, index: usize) {
+        let entry = &context.entries[index];
+        let state = match &entry.body {
+            Body::Words(words) => words.state(),
+            Body::Call(call) => call.state,
+            Body::Message(_) | Body::Output(_) | Body::Silent => State::Final,
+        };
+        if let Some(id) = &entry.id {
+            self.note(id, state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! One place in the order: a message of the application's, words of the user's or the assistant's, a call, or
+//! an item that only holds its place.
+
+use realtime_protocol::content::{ContentPart, InputImage};
+use realtime_protocol::field::Field;
+use realtime_protocol::id::{CallId, ItemId, ResponseId};
+use realtime_protocol::item::{ItemStatus, MessageItem};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::message::{Content, ImagePart, ImageUrl, Message, Part, Role, join};
+
+/// Stands in a message for speech of which the words could not be found out.
+pub const INAUDIBLE: &str = "[inaudible]";
+/// Stands in a message for speech of which the words are not there yet, or were never asked for.
+pub const UNTRANSCRIBED: &str = "[not transcribed]";
+
+/// More of one part is not kept: the longest responses have some 20 KB of words.
+const LONGEST_TEXT: usize = 1 << 20;
+
+/// One place in the order.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Entry {
+    /// The item's id, where there is an item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<ItemId>,
+    #[serde(flatten)]
+    pub(crate) body: Body,
+    #[serde(skip)]
+    pub(crate) place: Place,
+}
+
+/// What is known of an entry's place while its conversation lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Counts conversations: an id says nothing in another one.
+    pub(crate) conversation: u32,
+    /// The ids under which the conversation was seeded with the entry.
+    pub(crate) seeded: Vec<ItemId>,
+    /// Whether the server has told the place, or the application has chosen it.
+    pub(crate) settled: bool,
+    /// The item before it, as the server told.
+    pub(crate) after: Option<ItemId>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Body {
+    /// As the application gave it.
+    Message(Message),
+    /// A message item, as far as it is known.
+    Words(Words),
+    /// A call, with its output.
+    Call(Call),
+    /// An output. Shown only where its call is not known.
+    Output(Output),
+    /// An item without words.
+    Silent,
+}
+
+impl Entry {
+    pub(crate) fn new(id: Option<ItemId>, body: Body) -> Self {
+        Self { id, body, place: Place::default() }
+    }
+
+    /// The entry in chat form: no message where nothing was said, two for a call.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        match &self.body {
+            Body::Message(message) => vec![message.clone()],
+            Body::Words(words) => words.message().into_iter().collect(),
+            Body::Call(call) => call.messages().into(),
+            Body::Output(output) if !output.paired => {
+                vec![Message::tool(output.call_id.as_str(), output.text.clone())]
+            }
+            Body::Output(_) | Body::Silent => Vec::new(),
+        }
+    }
+}
+
+/// How far the words of an entry are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum State {
+    /// More may come: the speech is not transcribed, the assistant has not finished, the call still runs.
+    #[default]
+    Pending,
+    /// Whole.
+    Final,
+    /// The assistant was interrupted: the text is what was heard of it.
+    Truncated,
+    /// The words could not be found out, or the call was never answered.
+    Failed,
+}
+
+/// A message item: its parts by their place.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Words {
+    pub(crate) role: Role,
+    pub(crate) parts: Vec<WordsPart>,
+    /// Whether the item is final. The transcript of the user's speech may still be missing.
+    #[serde(default)]
+    pub(crate) done: bool,
+    /// The response that speaks them.
+    #[serde(skip)]
+    pub(crate) response: Option<ResponseId>,
+}
+
+/// A part of a message item.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct WordsPart {
+    /// The part's place in the item.
+    pub(crate) index: u32,
+    pub(crate) state: State,
+    #[serde(default)]
+    pub(crate) spoken: bool,
+    /// All words that came.
+    pub(crate) text: String,
+    /// The words that were heard, where the part was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heard: Option<String>,
+    /// A part that is neither text nor speech.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) other: Option<Part>,
+    /// Whether audio came with it.
+    #[serde(skip)]
+    pub(crate) audible: bool,
+}
+
+impl Words {
+    pub(crate) const fn new(role: Role) -> Self {
+        Self { role, parts: Vec::new(), done: false, response: None }
+    }
+
+    /// Speech of the user's of which nothing is known yet.
+    pub(crate) fn speech() -> Self {
+        let mut words = Self::new(Role::User);
+        words.part(0).spoken = true;
+        words
+    }
+
+    /// The part at that place, made where it is not known.
+    pub(crate) fn part(&mut self, index: u32) -> &mut WordsPart {
+        let at = self.parts.partition_point(|part| part.index < index);
+        if self.parts.get(at).is_none_or(|part| part.index != index) {
+            self.parts.insert(at, WordsPart { index, ..WordsPart::default() });
+        }
+        &mut self.parts[at]
+    }
+
+    /// Takes over what the item says. `done`: whether it says all.
+    pub(crate) fn merge(&mut self, item: &MessageItem, done: bool) {
+        if let Some(role) = item.role.value() {
+            self.role = role_of(role);
+        }
+        let done = done || self.role != Role::Assistant;
+        let incomplete = self.role == Role::Assistant && item.status.value() == Some(&ItemStatus::Incomplete);
+        for (index, content) in (0..).zip(item.parts()) {
+            match content {
+                ContentPart::InputImage(image) => self.part(index).other(image_part(image)),
+                ContentPart::Unknown(_) => {
+                    let json = serde_json::to_value(content).unwrap_or_default();
+                    self.part(index).other(Part::Other(json));
+                }
+                content => {
+                    let part = self.part(index);
+                    part.spoken |= content.is_audio();
+                    let words = content.words().unwrap_or_default();
+                    if !done || words.is_empty() && content.is_audio() {
+                        continue;
+                    }
+                    if incomplete && content.is_audio() {
+                        part.settle_cut_off(words);
+                    } else {
+                        part.settle(words);
+                    }
+                }
+            }
+        }
+        if done {
+            self.finish();
+        }
+    }
+
+    /// Nothing more comes, but for the transcript of the user's speech.
+    pub(crate) fn finish(&mut self) {
+        self.done = true;
+        if self.role == Role::Assistant {
+            self.parts.iter_mut().for_each(|part| part.end(State::Final));
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let any = |state| self.parts.iter().any(|part| part.state == state);
+        if any(State::Truncated) {
+            State::Truncated
+        } else if any(State::Pending) || !self.done && self.role == Role::Assistant {
+            State::Pending
+        } else if any(State::Failed) {
+            State::Failed
+        } else {
+            State::Final
+        }
+    }
+
+    /// What was said, or heard where it was cut off.
+    pub(crate) fn text(&self) -> String {
+        join(self.parts.iter().map(WordsPart::text))
+    }
+
+    /// All that was made, where it was cut off.
+    pub(crate) fn generated(&self) -> Option<String> {
+        let cut = self.parts.iter().any(|part| part.heard.is_some());
+        cut.then(|| join(self.parts.iter().map(|part| part.text.as_str())))
+    }
+
+    fn message(&self) -> Option<Message> {
+        let said = |part: &WordsPart| match part.text() {
+            "" if part.spoken && self.role == Role::User => match part.state {
+                State::Pending => UNTRANSCRIBED.to_owned(),
+                State::Final | State::Failed | State::Truncated => INAUDIBLE.to_owned(),
+            },
+            text => text.to_owned(),
+        };
+        if self.parts.iter().all(|part| part.other.is_none()) {
+            let text = self.parts.iter().map(said).collect::<Vec<_>>();
+            let text = join(text.iter().map(String::as_str));
+            return (!text.is_empty()).then(|| Message::of(self.role.clone(), text));
+        }
+        let parts =
+            self.parts.iter().map(|part| part.other.clone().unwrap_or_else(|| Part::text(said(part))));
+        let content = Field::Value(Content::Parts(parts.collect()));
+        Some(Message { role: self.role.clone(), content, ..Message::default() })
+    }
+}
+
+impl WordsPart {
+    /// The words that count.
+    fn text(&self) -> &str {
+        self.heard.as_deref().unwrap_or(&self.text)
+    }
+
+    /// More words came.
+    pub(crate) fn push(&mut self, delta: &str) {
+        // Behind the whole text come no pieces of it, and a cut does not wait for more.
+        if self.state == State::Pending || self.state == State::Truncated {
+            let room = LONGEST_TEXT.saturating_sub(self.text.len());
+            self.text.push_str(&delta[..delta.floor_char_boundary_at(room)]);
+        }
+    }
+
+    /// All words are known.
+    pub(crate) fn settle(&mut self, text: &str) {
+        text[..text.floor_char_boundary_at(LONGEST_TEXT)].clone_into(&mut self.text);
+        if self.state != State::Truncated {
+            self.state = State::Final;
+        }
+    }
+
+    /// All words that were made are known, of a part that was cut off: those that never came here were not
+    /// heard.
+    fn settle_cut_off(&mut self, text: &str) {
+        let came = std::mem::take(&mut self.text);
+        if self.state != State::Truncated && text.len() > came.len() {
+            self.cut(&came);
+        }
+        self.settle(if text.len() > came.len() { text } else { &came });
+    }
+
+    /// Only so much was heard.
+    pub(crate) fn cut(&mut self, heard: &str) {
+        self.heard = Some(heard.to_owned());
+        self.state = State::Truncated;
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&mut self, state: State) {
+        if self.state == State::Pending {
+            self.state = state;
+        }
+    }
+
+    fn other(&mut self, part: Part) {
+        self.other = Some(part);
+        self.end(State::Final);
+    }
+}
+
+/// A call and what became of it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Call {
+    pub(crate) call_id: CallId,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
+    pub(crate) state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<String>,
+}
+
+/// What a tool's message says while the call runs.
+const IN_PROGRESS: &str = r#"{"status":"in_progress"}"#;
+/// What a tool's message says where the session ended first.
+const LOST: &str = r#"{"error":"the session ended before the function did"}"#;
+
+impl Call {
+    /// The assistant's message and the tool's.
+    fn messages(&self) -> [Message; 2] {
+        let output = match (&self.output, self.state) {
+            (Some(output), _) => output,
+            (None, State::Failed) => LOST,
+            (None, _) => IN_PROGRESS,
+        };
+        let call_id = self.call_id.as_str();
+        [
+            Message::tool_call(call_id, self.name.clone(), self.arguments.clone()),
+            Message::tool(call_id, output),
+        ]
+    }
+}
+
+/// What a call returned, where its item stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Output {
+    pub(crate) call_id: CallId,
+    pub(crate) text: String,
+    /// Whether the call is known, and shows it.
+    pub(crate) paired: bool,
+}
+
+fn role_of(role: &realtime_protocol::item::Role) -> Role {
+    use realtime_protocol::item::Role as Wire;
+    match role {
+        Wire::User => Role::User,
+        Wire::Assistant => Role::Assistant,
+        Wire::System => Role::System,
+        other => Role::Other(other.as_str().to_owned()),
+    }
+}
+
+fn image_part(image: &InputImage) -> Part {
+    let url = image.image_url.value().cloned().unwrap_or_default();
+    let detail = image.detail.value().map(|detail| detail.as_str().to_owned());
+    let detail = detail.map_or(Field::Absent, Field::Value);
+    Part::ImageUrl(ImagePart { image_url: ImageUrl { url, detail, extra: Map::new() }, extra: Map::new() })
+}
+
+trait FloorCharBoundary {
+    /// The last place at or before `at` where the text can be cut. (`floor_char_boundary` needs Rust 1.91.)
+    fn floor_char_boundary_at(&self, at: usize) -> usize;
+}
+
+impl FloorCharBoundary for str {
+    fn floor_char_boundary_at(&self, at: usize) -> usize {
+        (0..=at.min(self.len())).rfind(|at| self.is_char_boundary(*at)).unwrap_or(0)
+    }
+}

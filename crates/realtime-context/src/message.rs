@@ -1,0 +1,336 @@
+//! Chat messages in the JSON form of chat completions: what a history is brought in and taken out as.
+//!
+//! The rule kept here: nothing is lost. Members, parts and roles that have no type of their own are kept as
+//! JSON and written back.
+
+use realtime_protocol::field::Field;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One message of a chat.
+///
+/// ```
+/// use realtime_context::Message;
+///
+/// let json = r#"{"role":"user","content":[{"type":"text","text":"What is this?"}],"name":"Zoë"}"#;
+/// let message: Message = serde_json::from_str(json)?;
+/// assert_eq!(message.text(), "What is this?");
+/// assert_eq!(
+///     serde_json::to_value(&message)?,
+///     serde_json::from_str::<serde_json::Value>(json)?,
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Message {
+    /// Whose words these are.
+    pub role: Role,
+    /// The words; `null` or absent beside tool calls.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub content: Field<Content>,
+    /// The assistant's calls.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_calls: Field<Vec<ToolCall>>,
+    /// In a tool's message: the call that it answers.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_call_id: Field<String>,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Message {
+    /// What the application tells the model.
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::of(Role::System, text)
+    }
+
+    /// What the user said.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::of(Role::User, text)
+    }
+
+    /// What the assistant said.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::of(Role::Assistant, text)
+    }
+
+    /// A call by the assistant. `arguments` is a JSON object as text.
+    pub fn tool_call(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        let function = CalledFunction { name: name.into(), arguments: arguments.into(), extra: Map::new() };
+        let call = ToolCall { id: id.into(), function, ..ToolCall::default() };
+        Self { role: Role::Assistant, tool_calls: Field::Value(vec![call]), ..Self::default() }
+    }
+
+    /// What a call returned.
+    pub fn tool(call_id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { tool_call_id: Field::Value(call_id.into()), ..Self::of(Role::Tool, text) }
+    }
+
+    pub(crate) fn of(role: Role, text: impl Into<String>) -> Self {
+        Self { role, content: Field::Value(Content::Text(text.into())), ..Self::default() }
+    }
+
+    /// The words: the string, or the text parts, a line each.
+    pub fn text(&self) -> String {
+        match self.content.value() {
+            None => String::new(),
+            Some(Content::Text(text)) => text.clone(),
+            Some(Content::Parts(parts)) => join(parts.iter().filter_map(Part::as_text)),
+        }
+    }
+
+    /// The parts of a list; none where the content is a string.
+    pub fn parts(&self) -> &[Part] {
+        match self.content.value() {
+            Some(Content::Parts(parts)) => parts,
+            Some(Content::Text(_)) | None => &[],
+        }
+    }
+
+    /// The assistant's calls.
+    pub fn calls(&self) -> &[ToolCall] {
+        self.tool_calls.value().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it tells the model what to be.
+    pub(crate) const fn is_instruction(&self) -> bool {
+        matches!(self.role, Role::System | Role::Developer)
+    }
+}
+
+/// Puts texts together, a line each, leaving out those without words.
+pub(crate) fn join<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut joined = String::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        if !joined.is_empty() {
+            joined.push('\n');
+        }
+        joined.push_str(text);
+    }
+    joined
+}
+
+/// Whose words a message holds.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// The application, to the model.
+    System,
+    /// The application, to the model: the newer name for it.
+    Developer,
+    /// The person.
+    #[default]
+    User,
+    /// The model.
+    Assistant,
+    /// A tool: what it returned.
+    Tool,
+    /// Another.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Role {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// What a message says: one text, or parts.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::exhaustive_enums, reason = "a string or a list; parts are open themselves")]
+pub enum Content {
+    /// One text.
+    Text(String),
+    /// Parts, in order.
+    Parts(Vec<Part>),
+}
+
+/// One piece of a message.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Part {
+    /// Text.
+    Text(TextPart),
+    /// An image, by its address or as a data URI.
+    ImageUrl(ImagePart),
+    /// Audio, as a base64 file.
+    InputAudio(AudioPart),
+    /// A part of another type, or one that does not have the shape of its type.
+    #[serde(untagged)]
+    Other(Value),
+}
+
+impl Part {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(TextPart { text: text.into(), extra: Map::new() })
+    }
+
+    /// An image, by its address or as a data URI.
+    pub fn image(url: impl Into<String>) -> Self {
+        let image_url = ImageUrl { url: url.into(), detail: Field::Absent, extra: Map::new() };
+        Self::ImageUrl(ImagePart { image_url, extra: Map::new() })
+    }
+
+    /// The text, if the part is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(part) => Some(&part.text),
+            Self::ImageUrl(_) | Self::InputAudio(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+/// Text.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct TextPart {
+    /// The text.
+    pub text: String,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// An image.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ImagePart {
+    /// The image.
+    pub image_url: ImageUrl,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Where an image is, and how to look at it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ImageUrl {
+    /// Its address, or a data URI.
+    pub url: String,
+    /// How closely the model looks: `auto`, `low` or `high`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub detail: Field<String>,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Audio.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct AudioPart {
+    /// The audio.
+    pub input_audio: AudioFile,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// An audio file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct AudioFile {
+    /// The file in base64.
+    pub data: String,
+    /// `wav` or `mp3`.
+    pub format: String,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ToolCall {
+    /// The call's id, which its answer repeats.
+    #[serde(default)]
+    pub id: String,
+    /// Always `function`.
+    #[serde(rename = "type", default = "function")]
+    pub kind: String,
+    /// What is called.
+    #[serde(default)]
+    pub function: CalledFunction,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+fn function() -> String {
+    "function".into()
+}
+
+impl Default for ToolCall {
+    fn default() -> Self {
+        Self { id: String::new(), kind: function(), function: CalledFunction::default(), extra: Map::new() }
+    }
+}
+
+/// What a call calls.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct CalledFunction {
+    /// The function's name.
+    pub name: String,
+    /// A JSON object as text.
+    pub arguments: String,
+    /// Members that have no field here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_are_written_as_they_were_read() {
+        for json in [
+            json!({ "role": "system", "content": "Be brief." }),
+            json!({ "role": "developer", "content": [] }),
+            json!({ "role": "user", "content": "Hi", "name": "Zoë" }),
+            json!({ "role": "user", "content": [
+                { "type": "text", "text": "What is this?", "cache_control": { "type": "ephemeral" } },
+                { "type": "image_url", "image_url": { "url": "data:image/png;base64,AA==", "detail": "low" } },
+                { "type": "input_audio", "input_audio": { "data": "AA==", "format": "wav" }, "x": 1 },
+                { "type": "file", "file": { "file_id": "f1" } },
+                { "type": "text", "text": 7 },
+                "loose",
+            ] }),
+            json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": [
+                { "id": "c1", "type": "function", "function": { "name": "f", "arguments": "{}" }, "index": 0 },
+            ] }),
+            json!({ "role": "assistant", "tool_calls": null }),
+            json!({ "role": "tool", "tool_call_id": "c1", "content": "3" }),
+            json!({ "role": "function", "name": "f", "content": "3" }),
+        ] {
+            let message: Message = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&message).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_known_type_is_read_as_it_even_with_members_besides() {
+        let part = json!({ "type": "text", "text": "Hi", "cache_control": null });
+        let part: Part = serde_json::from_value(part).unwrap();
+        assert_eq!(part.as_text(), Some("Hi"));
+    }
+
+    #[test]
+    fn text_parts_are_joined_without_gaps_for_other_parts() {
+        let parts = vec![Part::text("One."), Part::image("https://example.com/1.png"), Part::text("Two.")];
+        let message = Message { content: Field::Value(Content::Parts(parts)), ..Message::default() };
+        assert_eq!(message.text(), "One.\nTwo.");
+    }
+}

@@ -1,0 +1,275 @@
+//! What frames and sessions say to each other: frames become commands, session events become frames.
+//!
+//! Pure: no runtime, no clock, no connection. A new kind of frame or event must be decided on here.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::sync::Arc;
+
+use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::session::{
+    AudioChunk, CloseReason, Command, PlaybackReport, ResponseReport, SessionEvent,
+};
+use realtime_protocol::session_config::SessionConfig;
+
+use crate::error::{Fault, Severity};
+use crate::frame::{Direction, FrameKind};
+use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame, TranscriptStage};
+use crate::resample::{RateError, Resampler};
+
+/// The name under which the service stands in its pipeline.
+pub(crate) const NAME: &str = "realtime";
+
+/// Translates between a pipeline and a session.
+///
+/// It knows just the session's input format, learnt from its events, and the state of the conversion to it.
+#[derive(Debug, Default)]
+pub struct Adapter {
+    input: AudioFormat,
+    resampler: Option<Resampler>,
+    running_responses: usize,
+    /// Playback was told to stop, and the interruption is not settled.
+    stopping: bool,
+}
+
+/// Where a frame that came of a session event goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a chain has two directions")]
+pub enum Route {
+    /// To whatever plays and records.
+    Downstream,
+    /// To whatever listens to the user.
+    Upstream,
+    /// To all.
+    Both,
+}
+
+/// Why input audio cannot go to the session.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The rates do not convert.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+    /// The encodings do not convert.
+    #[error(
+        "cannot convert input audio: expected the session's format {expected:?} or 16-bit PCM for 16-bit PCM, got {got:?}"
+    )]
+    Encoding {
+        /// The session's format.
+        expected: AudioFormat,
+        /// The frame's.
+        got: AudioFormat,
+    },
+}
+
+impl Adapter {
+    /// An adapter for a session that takes audio in `input` until it says otherwise.
+    pub fn new(input: AudioFormat) -> Self {
+        Self { input, ..Self::default() }
+    }
+
+    /// Whether a response runs.
+    pub const fn has_running_response(&self) -> bool {
+        self.running_responses > 0
+    }
+
+    /// The commands that a frame stands for, in order.
+    ///
+    /// # Errors
+    /// [`InputError`] for audio that the session cannot take; nothing else fails.
+    pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Command>, InputError> {
+        Ok(match (kind, direction) {
+            (FrameKind::InputAudio(audio), Direction::Downstream) => {
+                let data = self.convert(audio)?;
+                if data.is_empty() { Vec::new() } else { vec![Command::AppendAudio { audio: data.into() }] }
+            }
+            (FrameKind::Playback(report), Direction::Upstream) => {
+                vec![Command::ReportPlayback { report: PlaybackReport::clone(report) }]
+            }
+            (FrameKind::Command(command), _) => vec![Command::clone(command)],
+            (
+                FrameKind::Start
+                | FrameKind::End
+                | FrameKind::Cancel
+                | FrameKind::Error(_)
+                | FrameKind::InputAudio(_)
+                | FrameKind::InputFinished
+                | FrameKind::UserStartedSpeaking { .. }
+                | FrameKind::UserStoppedSpeaking { .. }
+                | FrameKind::Transcript(_)
+                | FrameKind::ResponseStarted { .. }
+                | FrameKind::Text(_)
+                | FrameKind::OutputAudio(_)
+                | FrameKind::OutputAudioDone { .. }
+                | FrameKind::ResponseFinished(_)
+                | FrameKind::Metrics(_)
+                | FrameKind::FunctionCallStarted { .. }
+                | FrameKind::FunctionCallEnded { .. }
+                | FrameKind::StopPlayback
+                | FrameKind::Interruption(_)
+                | FrameKind::Playback(_)
+                | FrameKind::PlayedAudio(_)
+                | FrameKind::BotStartedSpeaking
+                | FrameKind::BotStoppedSpeaking
+                | FrameKind::Session(_)
+                | FrameKind::ContextUpdated(_)
+                | FrameKind::Custom(_),
+                _,
+            ) => Vec::new(),
+        })
+    }
+
+    /// The frames that a session event stands for, in order.
+    ///
+    /// [`FrameKind::StopPlayback`] begins a new generation: whoever pushes it calls
+    /// [`Cx::interrupt`](crate::Cx::interrupt) first. [`FrameKind::End`] upstream asks for the run's end.
+    pub fn frames(&mut self, event: &Arc<SessionEvent>) -> Vec<(FrameKind, Route)> {
+        use Route::{Both, Downstream, Upstream};
+
+        let session = || vec![(FrameKind::Session(Arc::clone(event)), Downstream)];
+        match &**event {
+            SessionEvent::Ready { config } | SessionEvent::ConfigUpdated { config } => {
+                self.take_input_format(config);
+                session()
+            }
+            SessionEvent::SpeechStarted { item_id, .. } => {
+                vec![(FrameKind::UserStartedSpeaking { item_id: item_id.clone() }, Both)]
+            }
+            SessionEvent::SpeechStopped { item_id, .. } => {
+                vec![(FrameKind::UserStoppedSpeaking { item_id: item_id.clone() }, Both)]
+            }
+            SessionEvent::UserTranscriptDelta { item_id, content_index, delta } => {
+                let (item_id, text) = (item_id.clone(), delta.as_str().into());
+                let stage = TranscriptStage::Interim;
+                let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
+                vec![(FrameKind::Transcript(frame), Downstream)]
+            }
+            SessionEvent::UserTranscript { item_id, content_index, transcript } => {
+                let (item_id, text) = (item_id.clone(), transcript.as_str().into());
+                let stage = TranscriptStage::Final;
+                let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
+                vec![(FrameKind::Transcript(frame), Downstream)]
+            }
+            SessionEvent::ResponseStarted { response_id, out_of_band, .. } => {
+                self.running_responses += 1;
+                let (response_id, out_of_band) = (response_id.clone(), *out_of_band);
+                vec![(FrameKind::ResponseStarted { response_id, out_of_band }, Downstream)]
+            }
+            SessionEvent::Text { response_id, item_id, content_index, delta, spoken } => {
+                let frame = TextFrame {
+                    response_id: response_id.clone(),
+                    item_id: item_id.clone(),
+                    content_index: *content_index,
+                    delta: delta.as_str().into(),
+                    spoken: *spoken,
+                };
+                vec![(FrameKind::Text(frame), Downstream)]
+            }
+            // Beside the conversation nothing is to be heard; who asked for it finds it here.
+            SessionEvent::Audio(chunk) if chunk.out_of_band => session(),
+            SessionEvent::Audio(chunk) => vec![(FrameKind::OutputAudio(output_audio(chunk)), Downstream)],
+            SessionEvent::AudioDone { item_id, content_index, total, .. } => {
+                let (item_id, content_index, total) = (item_id.clone(), *content_index, *total);
+                vec![(FrameKind::OutputAudioDone { item_id, content_index, total }, Downstream)]
+            }
+            SessionEvent::FunctionCalls { response_id, calls } => calls
+                .iter()
+                .map(|call| {
+                    let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));
+                    (FrameKind::FunctionCallStarted { response_id, call }, Both)
+                })
+                .collect(),
+            SessionEvent::CallEnded { call_id, end } => {
+                vec![(FrameKind::FunctionCallEnded { call_id: call_id.clone(), end: *end }, Both)]
+            }
+            SessionEvent::ResponseFinished(report) => self.finished(report),
+            SessionEvent::StopPlayback => {
+                self.stopping = true;
+                vec![(FrameKind::StopPlayback, Downstream)]
+            }
+            SessionEvent::Interrupted(interruption) => {
+                let interruption = FrameKind::Interruption(Arc::new(interruption.clone()));
+                let mut frames = vec![(interruption, Both)];
+                if !std::mem::take(&mut self.stopping) {
+                    // The session estimates what was heard and did not ask; what waits must not be heard either.
+                    frames.insert(0, (FrameKind::StopPlayback, Downstream));
+                }
+                frames
+            }
+            SessionEvent::ServerError { error, .. } => {
+                // One that ends the session is followed by `Closed`.
+                let mut frames = session();
+                frames.push((FrameKind::fault(NAME, format!("the server reports {error}")), Upstream));
+                frames
+            }
+            SessionEvent::Closed { reason } => {
+                let mut frames = session();
+                frames.push((closed(reason), Upstream));
+                frames
+            }
+            SessionEvent::Created { .. }
+            | SessionEvent::Settled { .. }
+            | SessionEvent::Committed { .. }
+            | SessionEvent::ItemPlaced { .. }
+            | SessionEvent::ItemDone { .. }
+            | SessionEvent::ItemRemoved { .. }
+            | SessionEvent::UserTranscriptFailed { .. }
+            | SessionEvent::RateLimits { .. }
+            | SessionEvent::Warning(_) => session(),
+            _ => session(),
+        }
+    }
+
+    fn finished(&mut self, report: &ResponseReport) -> Vec<(FrameKind, Route)> {
+        self.running_responses = self.running_responses.saturating_sub(1);
+        let metrics = ResponseMetrics::of(report);
+        vec![
+            (FrameKind::Metrics(Arc::new(metrics)), Route::Downstream),
+            (FrameKind::ResponseFinished(Arc::new(report.clone())), Route::Downstream),
+        ]
+    }
+
+    fn take_input_format(&mut self, config: &SessionConfig) {
+        let format = config.input_format();
+        if format != self.input {
+            self.input = format;
+            self.resampler = None;
+        }
+    }
+
+    fn convert(&mut self, audio: &AudioFrame) -> Result<bytes::Bytes, InputError> {
+        if audio.format == self.input {
+            return Ok(audio.data.clone());
+        }
+        let (AudioFormat::Pcm16 { rate: from }, AudioFormat::Pcm16 { rate: to }) = (audio.format, self.input)
+        else {
+            return Err(InputError::Encoding { expected: self.input, got: audio.format });
+        };
+        let resampler = match &mut self.resampler {
+            Some(resampler) if resampler.from_rate() == from => resampler,
+            stale => stale.insert(Resampler::new(from, to)?),
+        };
+        let samples: Vec<i16> = crate::pcm::samples(&audio.data).collect();
+        Ok(crate::pcm::to_bytes(&resampler.process(&samples)))
+    }
+}
+
+fn output_audio(chunk: &AudioChunk) -> OutputAudio {
+    OutputAudio {
+        item_id: chunk.item_id.clone(),
+        content_index: chunk.content_index,
+        start: chunk.start,
+        audio: AudioFrame { format: chunk.format, data: chunk.audio.clone() },
+    }
+}
+
+fn closed(reason: &CloseReason) -> FrameKind {
+    if *reason == CloseReason::Requested {
+        return FrameKind::End;
+    }
+    let (processor, message) = (NAME.into(), format!("the session ended: {reason}").into());
+    FrameKind::Error(Fault { processor, message, severity: Severity::Fatal })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+use realtime_protocol::id::ResponseId;
+use realtime_protocol::session::{
+    CallEnd, FunctionCall, Interruption, Origin, PlaybackPosition, ResponseEnd, Timeline,
+};
+use realtime_protocol::time::{MediaTime, Timestamp};
+
+use super::*;
+
+/// The frames of an event, each as `name route`.
+fn check(adapter: &mut Adapter, event: SessionEvent) -> Vec<String> {
+    let frames = adapter.frames(&Arc::new(event));
+    frames.iter().map(|(kind, route)| format!("{} {route:?}", kind.name())).collect()
+}
+
+fn commands(adapter: &mut Adapter, kind: FrameKind, direction: Direction) -> Vec<Command> {
+    adapter.commands(&kind, direction).unwrap()
+}
+
+fn at(ms: u64) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(ms))
+}
+
+fn report() -> ResponseReport {
+    let timeline = Timeline {
+        requested: None,
+        speech_stopped: at(1_000),
+        created: at(1_100),
+        first_text: at(1_150),
+        first_audio: at(1_200),
+        first_played: at(1_250),
+        done: at(1_600),
+    };
+    let response_id = ResponseId::from("resp");
+    ResponseReport {
+        response_id,
+        end: ResponseEnd::Completed,
+        usage: None,
+        totals: Default::default(),
+        timeline,
+        dropped_bytes: 7,
+    }
+}
+
+fn chunk() -> AudioChunk {
+    AudioChunk {
+        mark: 1,
+        response_id: "resp".into(),
+        item_id: "item".into(),
+        content_index: 1,
+        out_of_band: false,
+        start: MediaTime::from_millis(40),
+        format: AudioFormat::PCM16_24K,
+        audio: bytes::Bytes::from_static(&[1, 2, 3, 4]),
+    }
+}
+
+#[test]
+fn session_events_become_these_frames() {
+    let item_id = || Some("item".into());
+    let time = MediaTime::ZERO;
+    let call = |call_id: &str| FunctionCall {
+        call_id: call_id.into(),
+        item_id: None,
+        name: "look".into(),
+        arguments: "{}".into(),
+    };
+    let table: Vec<(SessionEvent, &[&str])> = vec![
+        (SessionEvent::Created { session_id: None }, &["session Downstream"]),
+        (SessionEvent::Ready { config: Box::default() }, &["session Downstream"]),
+        (SessionEvent::SpeechStarted { item_id: item_id(), at: time }, &["user_started_speaking Both"]),
+        (SessionEvent::SpeechStopped { item_id: item_id(), at: time }, &["user_stopped_speaking Both"]),
+        (SessionEvent::Committed { item_id: "item".into() }, &["session Downstream"]),
+        (
+            SessionEvent::UserTranscript {
+                item_id: "item".into(),
+                content_index: 0,
+                transcript: "hi".into(),
+            },
+            &["transcript Downstream"],
+        ),
+        (
+            SessionEvent::UserTranscriptDelta { item_id: "item".into(), content_index: 0, delta: "h".into() },
+            &["transcript Downstream"],
+        ),
+        (
+            SessionEvent::ResponseStarted {
+                response_id: "resp".into(),
+                origin: Origin::Server,
+                out_of_band: false,
+                metadata: Default::default(),
+            },
+            &["response_started Downstream"],
+        ),
+        (
+            SessionEvent::Text {
+                response_id: "resp".into(),
+                item_id: "item".into(),
+                content_index: 0,
+                delta: "hello".into(),
+                spoken: true,
+            },
+            &["text Downstream"],
+        ),
+        (SessionEvent::Audio(chunk()), &["output_audio Downstream"]),
+        (SessionEvent::Audio(AudioChunk { out_of_band: true, ..chunk() }), &["session Downstream"]),
+        (
+            SessionEvent::AudioDone {
+                response_id: "resp".into(),
+                item_id: "item".into(),
+                content_index: 0,
+                total: time,
+            },
+            &["output_audio_done Downstream"],
+        ),
+        (
+            SessionEvent::FunctionCalls { response_id: "resp".into(), calls: vec![call("a"), call("b")] },
+            &["function_call_started Both", "function_call_started Both"],
+        ),
+        (
+            SessionEvent::CallEnded { call_id: "a".into(), end: CallEnd::Answered },
+            &["function_call_ended Both"],
+        ),
+        (
+            SessionEvent::ResponseFinished(Box::new(report())),
+            &["metrics Downstream", "response_finished Downstream"],
+        ),
+        (SessionEvent::StopPlayback, &["stop_playback Downstream"]),
+        (SessionEvent::Interrupted(Interruption::default()), &["interruption Both"]),
+        // Where nobody was asked to stop, as with estimated playback, the queue is emptied all the same.
+        (
+            SessionEvent::Interrupted(Interruption::default()),
+            &["stop_playback Downstream", "interruption Both"],
+        ),
+        (SessionEvent::Closed { reason: CloseReason::Requested }, &["session Downstream", "end Upstream"]),
+        (SessionEvent::Closed { reason: CloseReason::NotCreated }, &["session Downstream", "error Upstream"]),
+    ];
+    let mut adapter = Adapter::default();
+    for (event, want) in table {
+        let shown = format!("{event:?}");
+        assert_eq!(check(&mut adapter, event), want, "{shown}");
+    }
+}
+
+#[test]
+fn audio_keeps_its_place_in_the_item() {
+    let frames = Adapter::default().frames(&Arc::new(SessionEvent::Audio(chunk())));
+    let [(FrameKind::OutputAudio(audio), Route::Downstream)] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start.as_millis()), ("item", 1, 40));
+    assert_eq!(audio.audio.data.as_ref(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn metrics_are_the_spans_of_the_timeline() {
+    let frames = Adapter::default().frames(&Arc::new(SessionEvent::ResponseFinished(Box::new(report()))));
+    let FrameKind::Metrics(metrics) = &frames[0].0 else { panic!("{frames:?}") };
+    let millis = |span: Option<std::time::Duration>| span.map(|span| span.as_millis());
+    assert_eq!(millis(metrics.first_audio), Some(100));
+    assert_eq!(millis(metrics.voice_to_voice), Some(250));
+    assert_eq!(millis(metrics.total), Some(500));
+    assert_eq!(metrics.dropped_bytes, 7);
+}
+
+#[test]
+fn a_session_that_ends_by_itself_ends_the_run_with_its_reason() {
+    let reason = CloseReason::ConnectionLost { reason: "reset".into() };
+    let frames = Adapter::default().frames(&Arc::new(SessionEvent::Closed { reason }));
+    let FrameKind::Error(fault) = &frames[1].0 else { panic!("{frames:?}") };
+    assert_eq!(fault.severity, Severity::Fatal);
+    assert_eq!(fault.to_string(), "realtime: the session ended: connection lost: reset");
+}
+
+#[test]
+fn a_response_runs_from_its_start_to_its_end() {
+    let mut adapter = Adapter::default();
+    let started = SessionEvent::ResponseStarted {
+        response_id: "resp".into(),
+        origin: Origin::Server,
+        out_of_band: false,
+        metadata: Default::default(),
+    };
+    check(&mut adapter, started);
+    assert!(adapter.has_running_response());
+    check(&mut adapter, SessionEvent::ResponseFinished(Box::new(report())));
+    assert!(!adapter.has_running_response());
+}
+
+#[test]
+fn frames_become_these_commands() {
+    let mut adapter = Adapter::default();
+    let played = PlaybackReport::Played(PlaybackPosition {
+        item_id: "item".into(),
+        content_index: 0,
+        played: MediaTime::from_millis(100),
+    });
+    let interrupt = Arc::new(Command::Interrupt);
+    let audio = AudioFrame::from_samples(24_000, &[1, 2]);
+    let append = Command::AppendAudio { audio: audio.data.clone().into() };
+    for (kind, direction, want) in [
+        (FrameKind::InputAudio(audio.clone()), Direction::Downstream, vec![append]),
+        (FrameKind::InputAudio(audio), Direction::Upstream, vec![]),
+        (
+            FrameKind::Playback(played.clone()),
+            Direction::Upstream,
+            vec![Command::ReportPlayback { report: played.clone() }],
+        ),
+        (FrameKind::Playback(played), Direction::Downstream, vec![]),
+        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt]),
+        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt]),
+        (FrameKind::InputFinished, Direction::Downstream, vec![]),
+        (FrameKind::BotStoppedSpeaking, Direction::Upstream, vec![]),
+    ] {
+        let shown = format!("{kind:?} {direction:?}");
+        assert_eq!(commands(&mut adapter, kind, direction), want, "{shown}");
+    }
+}
+
+#[test]
+fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
+    let mut adapter = Adapter::default();
+    let second = |adapter: &mut Adapter| -> usize {
+        let frame = AudioFrame::from_samples(16_000, &[100; 320]);
+        (0..50)
+            .flat_map(|_| commands(adapter, FrameKind::InputAudio(frame.clone()), Direction::Downstream))
+            .map(|command| {
+                let Command::AppendAudio { audio } = &command else { panic!("{command:?}") };
+                audio.bytes().unwrap().len() / 2
+            })
+            .sum()
+    };
+    // What the filter holds back stays below 10 ms.
+    assert!((23_760..=24_000).contains(&second(&mut adapter)));
+
+    let mut config = SessionConfig::realtime();
+    config.input_mut().format = AudioFormat::Pcm16 { rate: 8_000 }.into();
+    check(&mut adapter, SessionEvent::ConfigUpdated { config: Box::new(config) });
+    assert!((7_920..=8_000).contains(&second(&mut adapter)));
+}
+
+#[test]
+fn g711_passes_through_and_converts_to_nothing_else() {
+    let mut adapter = Adapter::new(AudioFormat::Pcmu);
+    let data = bytes::Bytes::from_static(&[0xff; 160]);
+    let audio = AudioFrame { format: AudioFormat::Pcmu, data: data.clone() };
+    let got = commands(&mut adapter, FrameKind::InputAudio(audio), Direction::Downstream);
+    assert_eq!(got, [Command::AppendAudio { audio: data.into() }]);
+
+    let pcm = FrameKind::InputAudio(AudioFrame::from_samples(8_000, &[0]));
+    let error = adapter.commands(&pcm, Direction::Downstream).unwrap_err();
+    let (expected, got) = (AudioFormat::Pcmu, AudioFormat::Pcm16 { rate: 8_000 });
+    assert_eq!(error, InputError::Encoding { expected, got });
+}

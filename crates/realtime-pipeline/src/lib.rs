@@ -1,0 +1,90 @@
+//! Frames, processors and transports for voice agents on realtime models.
+//!
+//! A pipeline is a chain of [`Processor`]s, each in a task of its own, that hand [`Frame`]s to their neighbours:
+//! audio from the user goes down to the model, its answer down to the loudspeaker, and what was played comes back
+//! up. This one speaks a second of silence to nobody and watches it go by:
+//!
+//! ```
+//! use realtime_pipeline::{FrameKind, Finished, Observed, Observer, Pipeline, Playout, WavInput};
+//!
+//! struct Watch;
+//!
+//! impl Observer for Watch {
+//!     fn on_frame(&mut self, seen: &Observed) {
+//!         eprintln!("{:?} {} -> {}: {:?}", seen.at, seen.source, seen.destination, seen.frame.kind);
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let microphone = WavInput::from_samples(16_000, vec![0; 16_000]);
+//! let mut task = Pipeline::new().then(microphone).then(Playout::new()).into_task();
+//! task.observe(Watch);
+//!
+//! let handle = task.handle();
+//! tokio::spawn(async move {
+//!     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+//!     handle.end();
+//! });
+//! assert_eq!(task.run().await?, Finished::Ended);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An agent is [`WavInput`] (or another source), [`RealtimeService`], [`Playout`], [`WavOutput`], in this order.
+//!
+//! # What always holds
+//! - Start precedes every other frame at every processor, and frames of one lane keep their order.
+//! - An interruption begins a new [`Generation`]. Frames of an earlier one that do not survive it are dropped
+//!   wherever they are; no task is ended for it.
+//! - Waiting goes downstream only, so neighbours never wait for each other. Input audio never waits: a processor
+//!   that is too slow loses the oldest.
+//! - Whatever a task dies of ends the run with that error, and every other processor still gets to stop.
+//! - Played is what was handed to the output at its due time, counted in samples.
+//!
+//! # What it does not do
+//! It opens no connection (that is `realtime-client`), and decides nothing about the protocol: when to cancel, what
+//! to truncate, when to ask for a response is the session's business. It detects no speech of its own and codes no
+//! G.711; audio in the session's own format passes through.
+//!
+//! # Modules
+//! | module | what is in it |
+//! |---|---|
+//! | [`adapter`] | pure: frames to commands, session events to frames |
+//! | [`playout`] | audio out at the speed of sound, every sample accounted for |
+//! | [`resample`] | conversion between sample rates |
+//! | [`wav`] | files to speak from and to record into |
+//!
+//! The rest is re-exported here: frames and what they carry, the processor and its view of the pipeline, the
+//! pipeline and its run, observers, the service.
+
+pub mod adapter;
+mod context;
+mod cx;
+mod error;
+mod frame;
+mod lanes;
+mod observer;
+mod payload;
+mod pcm;
+mod pipeline;
+pub mod playout;
+mod processor;
+pub mod resample;
+mod service;
+mod task;
+pub mod wav;
+
+pub use context::SharedContext;
+pub use cx::Cx;
+pub use error::{Error, Fault, PipelineError, Severity};
+pub use frame::{CustomFrame, Direction, Frame, FrameKind, Generation, Lane};
+pub use lanes::LaneCapacity;
+pub use observer::{Observed, Observer};
+pub use payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame, TranscriptStage};
+pub use pipeline::{Pipeline, PipelineOptions};
+pub use playout::Playout;
+pub use processor::Processor;
+pub use service::RealtimeService;
+pub use task::{Finished, PipelineHandle, PipelineTask};
+pub use wav::{WavError, WavInput, WavLayout, WavOutput};

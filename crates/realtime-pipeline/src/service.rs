@@ -1,0 +1,212 @@
+//! The realtime service: a processor around a client. All that it decides is in the [adapter](crate::adapter).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use realtime_client::{Events, Handle, SendError, ToolRunner};
+use realtime_context::Toolbox;
+use realtime_protocol::session::{Command, SessionEvent};
+
+use crate::adapter::{Adapter, NAME, Route};
+use crate::context::SharedContext;
+use crate::cx::Cx;
+use crate::error::{Error, Fault, Severity};
+use crate::frame::{Direction, Frame, FrameKind};
+use crate::processor::Processor;
+
+/// A speech-to-speech model in a pipeline.
+///
+/// It stands between the user's audio and the [playout](crate::Playout). Input audio is converted to the session's
+/// rate and appended, and passes on for whoever records; playback reports and [commands](FrameKind::Command)
+/// end here. What the session tells becomes frames. When it tells to stop playback, a new generation begins.
+///
+/// The client is connected outside and handed in. When the run stops, the session is closed; when the session
+/// ends first, so does the run: with an error unless the close was asked for.
+#[derive(Debug)]
+pub struct RealtimeService {
+    handle: Handle,
+    events: Events,
+    adapter: Adapter,
+    context: Option<SharedContext>,
+    tools: Option<ToolRunner>,
+    /// What has come and is not done yet: `ready` takes in, `work` takes out.
+    arrived: VecDeque<Option<SessionEvent>>,
+    life: Life,
+    /// The last trouble with input that was reported: once is enough.
+    complained: Option<String>,
+}
+
+/// How much of the session is left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Life {
+    Open,
+    /// It told its end.
+    Closed,
+    /// Its events are over.
+    Over,
+}
+
+impl RealtimeService {
+    /// A service over a connected client.
+    pub fn new(handle: Handle, events: Events) -> Self {
+        Self {
+            handle,
+            events,
+            adapter: Adapter::default(),
+            context: None,
+            tools: None,
+            arrived: VecDeque::new(),
+            life: Life::Open,
+            complained: None,
+        }
+    }
+
+    /// Teaches that context what is said and heard.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<SharedContext>) -> Self {
+        self.context = Some(context.into());
+        self
+    }
+
+    /// Runs the functions that the model calls, each in a task of its own.
+    #[must_use]
+    pub fn tools(mut self, toolbox: Toolbox) -> Self {
+        self.tools = Some(ToolRunner::new(self.handle.clone(), toolbox));
+        self
+    }
+
+    /// As [`tools`](Self::tools), with a runner of the caller's own.
+    #[must_use]
+    pub fn tool_runner(mut self, runner: ToolRunner) -> Self {
+        self.tools = Some(runner);
+        self
+    }
+
+    async fn tell(&mut self, event: SessionEvent, cx: &Cx) {
+        // Whoever reads the context because of a frame must find it up to date.
+        let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
+        if let Some(tools) = &mut self.tools {
+            tools.handle(&event);
+        }
+        if matches!(event, SessionEvent::Closed { .. }) {
+            self.life = Life::Closed;
+        }
+        for (kind, route) in self.adapter.frames(&Arc::new(event)) {
+            if matches!(kind, FrameKind::StopPlayback) {
+                let generation = cx.interrupt();
+                tracing::debug!(
+                    generation = generation.count(),
+                    "playback stops: a new generation of frames"
+                );
+            }
+            match route {
+                Route::Downstream => cx.push(kind, Direction::Downstream).await,
+                Route::Upstream => cx.push(kind, Direction::Upstream).await,
+                Route::Both => cx.broadcast(kind).await,
+            }
+        }
+        if !changes.is_empty() {
+            cx.push(FrameKind::ContextUpdated(changes.into()), Direction::Downstream).await;
+        }
+    }
+
+    fn give(&self, command: Command) -> Result<(), SendError> {
+        match command {
+            // Nobody waits for the answers: those that matter come as events.
+            Command::ReportPlayback { report } => self.handle.report_playback(report),
+            command => self.handle.send(command).map(drop),
+        }
+    }
+
+    /// Reports trouble, but not the same again and again: input comes fifty times a second.
+    async fn complain(&mut self, message: String, cx: &Cx) {
+        if self.complained.as_ref() != Some(&message) {
+            cx.push(FrameKind::fault(NAME, message.as_str()), Direction::Upstream).await;
+            self.complained = Some(message);
+        }
+    }
+}
+
+impl Processor for RealtimeService {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn process(&mut self, frame: Frame, direction: Direction, cx: &mut Cx) -> Result<(), Error> {
+        match self.adapter.commands(&frame.kind, direction) {
+            Ok(commands) => {
+                for command in commands {
+                    match self.give(command) {
+                        // The end is told by an event, once.
+                        Ok(()) | Err(SendError::Closed { .. }) => {}
+                        Err(error) => self.complain(error.to_string(), cx).await,
+                    }
+                }
+            }
+            Err(error) => self.complain(error.to_string(), cx).await,
+        }
+        let ends_here = matches!(frame.kind, FrameKind::Playback(_) | FrameKind::Command(_));
+        if !ends_here {
+            cx.forward(frame, direction).await;
+        }
+        Ok(())
+    }
+
+    async fn ready(&mut self) {
+        if !self.arrived.is_empty() {
+            return;
+        }
+        if self.life == Life::Over {
+            std::future::pending::<()>().await;
+        }
+        let event = self.events.next().await;
+        self.arrived.push_back(event);
+    }
+
+    async fn work(&mut self, cx: &mut Cx) -> Result<(), Error> {
+        match self.arrived.pop_front() {
+            Some(Some(event)) => self.tell(event, cx).await,
+            Some(None) => {
+                if self.life == Life::Open {
+                    let message = "the client's task ended without telling why".into();
+                    let fault = Fault { processor: NAME.into(), message, severity: Severity::Fatal };
+                    cx.push(FrameKind::Error(fault), Direction::Upstream).await;
+                }
+                self.life = Life::Over;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// End lets a response that runs come to its end, or the drain limit.
+    fn is_idle(&self) -> bool {
+        self.life != Life::Open || !self.adapter.has_running_response()
+    }
+
+    async fn stop(&mut self, _cx: &mut Cx) -> Result<(), Error> {
+        // It may have ended before, which is as good.
+        drop(self.handle.close().await);
+        // What came in the meantime still belongs to the conversation, and the end of the events is the clean one.
+        while self.life != Life::Over {
+            match self.arrived.pop_front() {
+                Some(event) => self.learn(event),
+                None => {
+                    let event = self.events.next().await;
+                    self.learn(event);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RealtimeService {
+    fn learn(&mut self, event: Option<SessionEvent>) {
+        match (event, &self.context) {
+            (None, _) => self.life = Life::Over,
+            (Some(event), Some(context)) => drop(context.apply(&event)),
+            (Some(_), None) => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Reading a WAV file whole, whatever its format, as mono samples.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+use hound::{SampleFormat, WavReader, WavSpec};
+
+use super::WavError;
+use crate::pcm;
+use crate::resample::mix_to_mono;
+
+/// A file's sound: mono samples and their rate in Hz.
+pub(super) fn read(path: &Path) -> Result<(u32, Vec<i16>), WavError> {
+    let mut file = File::open(path).map_err(|error| WavError::read(path, error))?;
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(12).read_to_end(&mut head).map_err(|error| WavError::read(path, error))?;
+    if !matches!(head.get(..4), Some(b"RIFF")) || head.get(8..12) != Some(b"WAVE") {
+        return Err(WavError::read(path, format_args!("expected a WAV file, got {}", what(&head))));
+    }
+    file.rewind().map_err(|error| WavError::read(path, error))?;
+    let reader = WavReader::new(BufReader::new(file)).map_err(|error| match error {
+        hound::Error::Unsupported => {
+            WavError::read(path, "expected uncompressed integers or floats, got another encoding")
+        }
+        error => WavError::read(path, format_args!("expected a whole WAV header, got: {error}")),
+    })?;
+    samples(path, reader)
+}
+
+fn samples<R: Read>(path: &Path, mut reader: WavReader<R>) -> Result<(u32, Vec<i16>), WavError> {
+    let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
+    if !matches!(channels, 1 | 2) {
+        return Err(WavError::read(path, format_args!("expected 1 or 2 channels, got {channels}")));
+    }
+    let samples = match (sample_format, bits_per_sample) {
+        (SampleFormat::Int, 8 | 16 | 24 | 32) => {
+            let full = (1_i64 << (bits_per_sample - 1)) as f32;
+            until_cut(path, reader.samples::<i32>().map(|sample| sample.map(|sample| sample as f32 / full)))
+        }
+        (SampleFormat::Float, 32) => until_cut(path, reader.samples::<f32>()),
+        (format, bits) => {
+            let kind = if format == SampleFormat::Int { "integers" } else { "floats" };
+            return Err(WavError::read(
+                path,
+                format_args!(
+                    "expected integers of 8, 16, 24 or 32 bits or floats of 32, got {kind} of {bits}"
+                ),
+            ));
+        }
+    };
+    let mono = mix_to_mono(&samples, usize::from(channels));
+    Ok((sample_rate, mono.into_iter().map(pcm::from_float).collect()))
+}
+
+/// A file that was cut short, or whose header was never completed, is worth what it has.
+fn until_cut(path: &Path, samples: impl Iterator<Item = hound::Result<f32>>) -> Vec<f32> {
+    let mut read = Vec::new();
+    for sample in samples {
+        match sample {
+            Ok(sample) => read.push(sample),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), samples = read.len(), %error, "the file ends early");
+                break;
+            }
+        }
+    }
+    read
+}
+
+fn what(head: &[u8]) -> String {
+    match head {
+        [] => "an empty file".to_owned(),
+        [b'R', b'I', b'F', b'F', ..] if head.len() < 12 => format!("a file of {} bytes", head.len()),
+        head => format!("a file that begins with \"{}\"", head[..head.len().min(8)].escape_ascii()),
+    }
+}

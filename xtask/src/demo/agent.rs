@@ -1,0 +1,161 @@
+//! The demo's agent: a weather assistant with one tool, as anyone would assemble it from the crates.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
+use realtime_context::{Context, Message, ToolError, Toolbox};
+use realtime_emulator::brain::Script;
+use realtime_emulator::{Emulator, Options, serve_stream};
+use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
+use realtime_pipeline::{Pipeline, Playout, RealtimeService, SharedContext};
+use realtime_protocol::field::Field;
+use realtime_protocol::session::{Command, SessionOptions};
+use realtime_protocol::session_config::{SessionConfig, Transcription};
+use realtime_protocol::time::UnixTime;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::demo::Args;
+use crate::demo::report::{Files, Report};
+use crate::demo::timeline::{Books, Timeline};
+use crate::{Error, workspace_root};
+
+/// The time of day in virtual time: the same in every run, so that logs are.
+const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+/// The longest conversation beyond its input.
+const LONGEST: Duration = Duration::from_secs(180);
+
+const INSTRUCTIONS: &str = "You are a friendly weather assistant. Greet the user, answer briefly, and look the \
+    weather up with the tool; never guess it.";
+
+/// What the model must say to look the weather up.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct WeatherArgs {
+    /// The city, such as "Paris"
+    city: String,
+}
+
+/// The agent's one tool: a Rust function. It knows the weather everywhere, and never leaves the room for it.
+fn toolbox() -> Toolbox {
+    Toolbox::new().tool("get_weather", "Looks up today's weather in a city", |args: WeatherArgs| async move {
+        if args.city.trim().is_empty() {
+            return Err(ToolError::new("expected the name of a city, got nothing"));
+        }
+        Ok(json!({ "city": args.city, "sky": "sunny", "celsius": 21, "wind": "light" }))
+    })
+}
+
+/// Holds the conversation, writes its files to `folder`, and reports what it came to.
+pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error> {
+    let files = Files {
+        audio: folder.join("conversation.wav"),
+        transcript: folder.join("transcript.json"),
+        log: folder.join("session.jsonl"),
+    };
+    let built_in = workspace_root().join("xtask/fixtures/demo.wav");
+    let input = WavInput::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
+    let longest = input.duration() + LONGEST;
+    let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
+
+    let toolbox = toolbox();
+    let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
+    let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
+    let config = context.with(|context| context.session_config(session_config(args)));
+    let session =
+        SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
+
+    let (handle, events) = connect(args, session, &files.log).await?;
+    // The agent speaks first. The request waits until the session is ready.
+    drop(handle.send(Command::CreateResponse { params: None })?);
+
+    let service = RealtimeService::new(handle, events).context(context.clone()).tools(toolbox);
+    let mut task = Pipeline::new().then(input).then(service).then(Playout::new()).then(output).into_task();
+    let books = Books::default();
+    task.observe(Timeline::new(books.clone()));
+    let pipeline = task.handle();
+    let hang_up = async {
+        let in_time = timeout(longest, silence(&books)).await.is_ok();
+        pipeline.end();
+        // The run now ends by itself, and this future with it.
+        if in_time { std::future::pending().await } else { longest }
+    };
+    tokio::select! {
+        finished = task.run() => drop(finished?),
+        late = hang_up => return Err(format!("the conversation did not end within {} s", late.as_secs()).into()),
+    }
+
+    let transcript = context.with(|context| context.transcript());
+    std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?)
+        .map_err(|error| format!("cannot write {}: {error}", files.transcript.display()))?;
+    println!("\n{}", transcript.to_string().trim_end());
+    let mut report = books.with(|state| std::mem::take(&mut state.report));
+    report.files = files;
+    if report.latencies_ms.is_empty() {
+        return Err("the agent never spoke".into());
+    }
+    Ok(report)
+}
+
+fn session_config(args: &Args) -> SessionConfig {
+    let mut config = SessionConfig::realtime();
+    config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
+    if let Some(voice) = &args.voice {
+        config.output_mut().voice = Field::from(voice.as_str());
+    }
+    config
+}
+
+/// Connects to the server of the command line, or to an emulator in this process.
+async fn connect(args: &Args, session: SessionOptions, log: &Path) -> Result<(Handle, Events), Error> {
+    let options = ClientOptions::new(session);
+    let cannot_log = |error| format!("cannot write {}: {error}", log.display());
+    if args.fast {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
+        let endpoint = Endpoint::new("ws://emulator", &args.model)?;
+        let options = options.log(FileLog::direct(log).map_err(cannot_log)?).wall(|| VIRTUAL_NOW);
+        return Ok(Client::over(near, &endpoint, options).await?);
+    }
+    let options = options.log(FileLog::create(log).map_err(cannot_log)?);
+    let endpoint = match &args.url {
+        Some(url) => {
+            let endpoint = Endpoint::new(url, &args.model)?;
+            match std::env::var("OPENAI_API_KEY") {
+                Ok(key) if !key.is_empty() => endpoint.key(key),
+                _ => endpoint,
+            }
+        }
+        None => {
+            let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let emulator = Emulator::bind(here, emulator(args)).await?;
+            let url = emulator.url();
+            println!("the emulator listens on {url}");
+            tokio::spawn(emulator.serve(std::future::pending::<()>()));
+            Endpoint::new(&url, &args.model)?
+        }
+    };
+    Ok(Client::connect(endpoint, options).await?)
+}
+
+/// The far side. It knows the words of the built-in user, and of no other.
+fn emulator(args: &Args) -> Options {
+    let known = args.input.is_none();
+    Options::default()
+        .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
+}
+
+/// Waits until the conversation is over: the input is spoken, and nobody has anything left to say.
+async fn silence(books: &Books) {
+    loop {
+        match books.with(|state| state.activity.patience()) {
+            Some(patience) if timeout(patience, books.changed()).await.is_err() => return,
+            Some(_) => {}
+            None => books.changed().await,
+        }
+    }
+}

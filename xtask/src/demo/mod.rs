@@ -1,0 +1,73 @@
+//! `cargo xtask demo`: a whole voice conversation, from a WAV file to a WAV file.
+//!
+//! The agent is a real pipeline and a real WebSocket; only the far side is the emulator, unless `--url` names
+//! another. With `--fast` the socket is in memory and time is virtual: the same conversation in a moment, and the
+//! same log every time.
+
+mod activity;
+mod agent;
+mod report;
+mod timeline;
+
+use std::path::PathBuf;
+
+use tokio::runtime::Builder;
+
+use crate::{Error, workspace_root};
+
+use report::{Report, Scene};
+
+/// Who talks to whom, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What the user says: a WAV file of any rate, mono or stereo
+    #[arg(long, value_name = "FILE.wav")]
+    input: Option<PathBuf>,
+    /// A server other than the built-in emulator; its key is read from OPENAI_API_KEY
+    #[arg(long)]
+    url: Option<String>,
+    /// The model to ask for
+    #[arg(long, default_value = "gpt-realtime")]
+    model: String,
+    /// The agent's voice
+    #[arg(long)]
+    voice: Option<String>,
+    /// What the agent is told to be
+    #[arg(long)]
+    instructions: Option<String>,
+    /// Runs in virtual time over an in-memory stream: seconds instead of half a minute
+    #[arg(long, conflicts_with = "url")]
+    fast: bool,
+    /// Makes the last line of standard output a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let folder = workspace_root().join("target/demo");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let runtime = if args.fast {
+        Builder::new_current_thread().enable_time().start_paused(true).build()
+    } else {
+        Builder::new_current_thread().enable_all().build()
+    }?;
+    let report = runtime.block_on(agent::converse(args, &folder))?;
+    let scene = if args.url.is_none() && args.input.is_none() { Scene::Known } else { Scene::Unknown };
+    finish(&report, scene, args.json)
+}
+
+fn finish(report: &Report, scene: Scene, json: bool) -> Result<(), Error> {
+    println!("\n{report}");
+    let missing = report.missing();
+    match scene {
+        Scene::Known if !missing.is_empty() => {
+            return Err(format!("the conversation is not what it should be: {}", missing.join("; ")).into());
+        }
+        Scene::Known => {}
+        Scene::Unknown => missing.iter().for_each(|what| println!("note: {what}")),
+    }
+    if json {
+        println!("{}", serde_json::to_string(report)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask tidy`: the rules between crates that no compiler checks.
+//!
+//! - A crate depends on the crates below it and on nothing else of ours, and nothing that a pure crate depends on,
+//!   however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
+//! - The pure crates' own sources name none of these either: `sources`.
+//! - Every dependency is named in CONTRIBUTING.md, with what it is for.
+//!
+//! The rules are tables, and what applies them is a function of text, so that a test can break them.
+
+mod dependencies;
+mod scan;
+mod sources;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::layering::dependencies::{Metadata, broken_rules, unnamed_dependencies};
+use crate::layering::sources::{forbidden_paths, library_files};
+use crate::{Error, ci, workspace_root};
+
+/// The crates that are state machines only.
+const PURE: &[&str] = &["realtime-protocol", "realtime-context"];
+
+/// Checks all rules and prints each broken one.
+pub(crate) fn run() -> Result<(), Error> {
+    let root = workspace_root();
+    let metadata: Metadata = serde_json::from_str(&cargo_metadata(root)?)?;
+
+    let mut broken = broken_rules(&metadata);
+    let mut files = 0;
+    for name in PURE {
+        let Some(package) = metadata.members().find(|package| package.name == *name) else {
+            broken.push(format!("{name} is not in the workspace: correct PURE in xtask/src/layering.rs"));
+            continue;
+        };
+        let source = package.directory().join("src");
+        for file in library_files(&source)? {
+            let text = read(&file)?;
+            let shown = file.strip_prefix(root).unwrap_or(&file).display();
+            for found in forbidden_paths(&text) {
+                broken.push(format!("{shown}:{}: `{}`: {}", found.line, found.path, found.reason));
+            }
+            files += 1;
+        }
+    }
+    let contributing = read(&root.join("CONTRIBUTING.md"))?;
+    broken.extend(unnamed_dependencies(&metadata, &contributing));
+
+    for rule in &broken {
+        println!("{rule}");
+    }
+    match broken.len() {
+        0 => {
+            println!("{} crates and {files} source files keep the rules", metadata.members().count());
+            Ok(())
+        }
+        1 => Err("1 rule between crates is broken".into()),
+        more => Err(format!("{more} rules between crates are broken").into()),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()).into())
+}
+
+/// The graph for this platform: for all platforms, cargo would have to fetch crates that no build here needs.
+fn cargo_metadata(root: &Path) -> Result<String, Error> {
+    let version = cargo_output(root, &["-vV"])?;
+    let host =
+        version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("cargo -vV names no host")?;
+    let format =
+        ["metadata", "--format-version", "1", "--locked", "--all-features", "--filter-platform", host];
+    cargo_output(root, &format)
+}
+
+fn cargo_output(root: &Path, args: &[&str]) -> Result<String, Error> {
+    let mut command = Command::new(ci::cargo_program());
+    let output = command.current_dir(root).args(args).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("cargo {} failed with {}", args.join(" "), output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

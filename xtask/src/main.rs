@@ -1,0 +1,96 @@
+//! The project's tasks: `cargo xtask <task>`, or `cargo xtask --help` for the list.
+//!
+//! Each task is a module with its own arguments and one `run`; [`Task`] is where they meet. A task reports on standard
+//! output. When it fails it returns an [`Error`], which comes out as one line, `error: …`, on standard error, with
+//! exit code 1. (A command line that cannot be parsed is clap's to report; its exit code is 2.)
+#![expect(clippy::print_stdout, reason = "a task's report on standard output is what it is run for")]
+
+mod ci;
+mod demo;
+mod emulator;
+mod layering;
+mod replay;
+mod story;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Why a task failed. The text, with its sources, is all that the user sees: it says what to do, or what was wrong.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the command line can say.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's tasks")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Holds a whole voice conversation and writes it to target/demo
+    Demo(demo::Args),
+    /// Serves the Realtime protocol on this machine, without network or key
+    Emulator(emulator::Args),
+    /// Replays a session log and compares every output
+    Replay(replay::Args),
+    /// Runs every check: format, clippy, tests, docs, layering, the README's commands
+    Ci(ci::Args),
+    /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Demo(args) => demo::run(&args),
+        Task::Emulator(args) => emulator::run(&args),
+        Task::Replay(args) => replay::run(&args),
+        Task::Ci(args) => ci::run(&args),
+        Task::Tidy => layering::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root directory, wherever the task was started.
+pub(crate) fn workspace_root() -> &'static Path {
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest_dir.parent().expect("xtask lies in a directory of the workspace")
+}
+
+/// The error and its sources as one line: `cannot read session.jsonl: no such file`.
+fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> =
+        chain.map(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_with_sources_and_line_breaks_is_one_line() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read\n    the log")]
+        struct Outer(#[source] std::io::Error);
+
+        let error = Outer(std::io::Error::other("disk on fire"));
+        assert_eq!(one_line(&error), "cannot read the log: disk on fire");
+    }
+}

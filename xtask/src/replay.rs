@@ -1,0 +1,69 @@
+//! `cargo xtask replay LOG`: feeds a session log to fresh machines, compares every output, and prints the
+//! conversation.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+
+use realtime_protocol::log::{Entry, LogError, Replay, read_header};
+use realtime_protocol::supervisor::SupervisorOutput;
+
+use crate::Error;
+use crate::story::Story;
+
+/// Where the log is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A session log, such as target/demo/session.jsonl
+    log: PathBuf,
+}
+
+/// The longest difference that is shown (bytes per line of it).
+const SHOWN: usize = 600;
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let name = args.log.display();
+    let file = File::open(&args.log).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let mut lines = BufReader::new(file).lines().enumerate();
+    let damaged = |error: LogError| format!("{name}: {error}");
+    let (_, first) =
+        lines.next().ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
+    let header = read_header(&first.map_err(|error| format!("{name}: {error}"))?).map_err(damaged)?;
+    let mut replay = Replay::new(&header);
+    let mut story = Story::default();
+    println!("{:>9}  {}", "time", header.model);
+    for (index, line) in lines {
+        let number = index + 1;
+        let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
+        let outputs = replay.line(number, &line).map_err(damaged)?;
+        if outputs.is_empty() {
+            continue;
+        }
+        let Ok(Entry::Input { at, .. }) = Entry::read(number, &line) else { continue };
+        for output in outputs {
+            if let SupervisorOutput::Event(event) = output {
+                for moment in story.moments(&event) {
+                    println!("{:>9}  {moment}", at.to_string());
+                }
+            }
+        }
+    }
+    let (inputs, outputs) = (replay.inputs(), replay.outputs());
+    if let Some(mut difference) = replay.finish() {
+        for line in [&mut difference.logged, &mut difference.replayed].into_iter().flatten() {
+            shorten(line);
+        }
+        println!("{difference}");
+        return Err(format!("{name}: the replay differs at line {}", difference.line).into());
+    }
+    println!("identical: {inputs} inputs gave the same {outputs} outputs");
+    Ok(())
+}
+
+fn shorten(line: &mut String) {
+    if line.len() > SHOWN {
+        let end = line.char_indices().map(|(index, _)| index).take_while(|index| *index <= SHOWN).last();
+        line.truncate(end.unwrap_or(0));
+        line.push_str(" …");
+    }
+}
