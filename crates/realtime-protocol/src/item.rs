@@ -90,7 +90,29 @@ wire_struct! {
         /// What the tool returned.
         output: Field<String>,
         /// Why the call failed.
-        error: Field<RawJson>,
+        error: Field<McpError>,
+    }
+
+    /// The MCP server broke the protocol.
+    pub (tagged) struct McpProtocolError {
+        /// The protocol's code.
+        code: Field<i64>,
+        /// The error's text.
+        message: Field<String>,
+    }
+
+    /// The tool itself failed.
+    pub (tagged) struct McpToolExecutionError {
+        /// The error's text.
+        message: Field<String>,
+    }
+
+    /// The MCP server could not be reached, or refused.
+    pub (tagged) struct McpHttpError {
+        /// The status code.
+        code: Field<i64>,
+        /// The error's text.
+        message: Field<String>,
     }
 
     /// The server asks whether it may call an MCP tool.
@@ -121,6 +143,18 @@ wire_struct! {
     pub (tagged) struct ItemReference {
         /// The item's id.
         id: Field<ItemId>,
+    }
+}
+
+wire_enum! {
+    /// Why an MCP call failed.
+    pub enum McpError {
+        /// The MCP server broke the protocol.
+        Protocol(McpProtocolError) = "protocol_error",
+        /// The tool itself failed.
+        ToolExecution(McpToolExecutionError) = "tool_execution_error",
+        /// The MCP server could not be reached, or refused.
+        Http(McpHttpError) = "http_error",
     }
 }
 

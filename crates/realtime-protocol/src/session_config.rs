@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::audio::{AudioFormat, WireFormat};
 use crate::field::{Field, RawJson};
 use crate::id::SessionId;
-use crate::tool::{Tool, ToolChoice};
+use crate::prompt::Prompt;
+use crate::tool::{Secret, Tool, ToolChoice};
 use crate::wire::{open_enum, wire_enum, wire_struct};
 
 wire_struct! {
@@ -42,15 +43,25 @@ wire_struct! {
         /// The most tokens of one response: 1 to 4,096, or no limit.
         max_output_tokens: Field<MaxOutputTokens>,
         /// What happens when the conversation outgrows the model's context.
-        truncation: Field<RawJson>,
+        truncation: Field<Truncation>,
         /// A stored prompt.
-        prompt: Field<RawJson>,
+        prompt: Field<Prompt>,
         /// Tracing on OpenAI's side; fixed once set.
-        tracing: Field<RawJson>,
+        tracing: Field<Tracing>,
         /// What the server should add to its events.
-        include: Field<Vec<String>>,
+        include: Field<Vec<Include>>,
         /// Beta only: 0.6 to 1.2.
         temperature: Field<f64>,
+        /// Beta only, over HTTP: the key that the session was made with. Written by the server.
+        client_secret: Field<ClientSecret>,
+    }
+
+    /// A key for one client, which ends by itself.
+    pub struct ClientSecret {
+        /// The key.
+        value: Field<Secret>,
+        /// When it ends: seconds since 1970.
+        expires_at: Field<u64>,
     }
 
     /// A session's audio.
@@ -85,8 +96,8 @@ wire_struct! {
         keywords: Field<Vec<String>>,
         /// Text that guides the style.
         prompt: Field<String>,
-        /// How long it may wait for more: `minimal` to `xhigh`.
-        delay: Field<String>,
+        /// How long it may wait for more.
+        delay: Field<TranscriptionDelay>,
     }
 
     /// Noise reduction.
@@ -135,6 +146,30 @@ wire_struct! {
     pub struct Reasoning {
         /// The effort.
         effort: Field<ReasoningEffort>,
+    }
+
+    /// What OpenAI's traces of the session are called.
+    pub struct TracingConfig {
+        /// The workflow's name.
+        workflow_name: Field<String>,
+        /// What groups traces.
+        group_id: Field<String>,
+        /// Anything else: an object.
+        metadata: Field<RawJson>,
+    }
+
+    /// The conversation is cut further than it must be, so that the cache serves longer.
+    pub (tagged) struct RetentionRatio {
+        /// How much of it stays, 0 to 1.
+        retention_ratio: Field<f64>,
+        /// Limits below the model's own.
+        token_limits: Field<TruncationLimits>,
+    }
+
+    /// Limits at which a conversation is cut.
+    pub struct TruncationLimits {
+        /// Tokens of the conversation, instructions not counted.
+        post_instructions: Field<u64>,
     }
 
     /// A voice of one's own.
@@ -192,7 +227,7 @@ impl SessionConfig {
         }
         replace!(self, update; kind, id, object, expires_at, model, output_modalities, instructions, tools,
             tool_choice, parallel_tool_calls, reasoning, max_output_tokens, truncation, prompt, tracing, include,
-            temperature);
+            temperature, client_secret);
         for (name, value) in update.extra.iter() {
             self.extra.insert(name, value.clone());
         }
@@ -326,6 +361,40 @@ open_enum! {
         High = "high",
     }
 
+    /// What the server should add to its events.
+    pub enum Include {
+        /// How sure the transcription is, token by token.
+        TranscriptionLogprobs = "item.input_audio_transcription.logprobs",
+    }
+
+    /// How long a transcription may wait for more.
+    pub enum TranscriptionDelay {
+        /// Least.
+        Minimal = "minimal",
+        /// Little.
+        Low = "low",
+        /// More.
+        Medium = "medium",
+        /// Much.
+        High = "high",
+        /// Most.
+        XHigh = "xhigh",
+    }
+
+    /// How OpenAI traces a session.
+    pub enum TracingMode {
+        /// With names of its own.
+        Auto = "auto",
+    }
+
+    /// What happens when the conversation outgrows the model's context.
+    pub enum TruncationMode {
+        /// The oldest messages are dropped.
+        Auto = "auto",
+        /// Nothing is dropped: the response fails.
+        Disabled = "disabled",
+    }
+
     /// How hard a reasoning model thinks.
     pub enum ReasoningEffort {
         /// The default.
@@ -351,13 +420,45 @@ pub enum Voice {
     Custom(CustomVoice),
 }
 
-crate::wire::text_or!(Voice, Named(String), Custom(CustomVoice));
+crate::wire::by_shape!(Voice, Named(String) = b'"', Custom(CustomVoice) = b'{');
 
 impl From<&str> for Field<Voice> {
     fn from(name: &str) -> Self {
         Self::Value(Voice::Named(name.into()))
     }
 }
+
+/// Tracing on OpenAI's side: with names of its own, or with yours.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a word or an object; both are open themselves")]
+pub enum Tracing {
+    /// `auto`.
+    Mode(TracingMode),
+    /// With these names.
+    Config(TracingConfig),
+}
+
+crate::wire::by_shape!(Tracing, Mode(TracingMode) = b'"', Config(TracingConfig) = b'{');
+
+wire_enum! {
+    /// A rule by which a conversation is cut.
+    pub enum TruncationRule {
+        /// Further than it must be, so that the cache serves longer.
+        RetentionRatio(RetentionRatio) = "retention_ratio",
+    }
+}
+
+/// What happens when the conversation outgrows the model's context: a word, or a rule.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a word or an object; both are open themselves")]
+pub enum Truncation {
+    /// `auto` or `disabled`.
+    Mode(TruncationMode),
+    /// By this rule.
+    Rule(TruncationRule),
+}
+
+crate::wire::by_shape!(Truncation, Mode(TruncationMode) = b'"', Rule(TruncationRule) = b'{');
 
 /// The most tokens of one response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -400,3 +501,14 @@ impl<'de> Deserialize<'de> for MaxOutputTokens {
 }
 
 impl crate::wire::Wire for MaxOutputTokens {}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for MaxOutputTokens {
+    fn schema_name() -> alloc::borrow::Cow<'static, str> {
+        "MaxOutputTokens".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "inf"}]})
+    }
+}

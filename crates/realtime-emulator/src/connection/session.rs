@@ -3,11 +3,11 @@
 //! The rule kept here: one bad member refuses the whole update, and nothing of it takes effect.
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::field::{Field, RawJson};
+use realtime_protocol::field::Field;
 use realtime_protocol::id::SessionId;
 use realtime_protocol::session_config::{
     AudioConfig, AudioInput, AudioOutput, Eagerness, MaxOutputTokens, Modality, ServerVad, SessionConfig,
-    TurnDetection, Voice,
+    Truncation, TruncationMode, TurnDetection, Voice,
 };
 use realtime_protocol::time::UnixTime;
 use realtime_protocol::tool::{ToolChoice, ToolMode};
@@ -188,8 +188,8 @@ fn default_choice() -> Field<ToolChoice> {
     ToolChoice::Mode(ToolMode::Auto).into()
 }
 
-fn auto() -> Field<RawJson> {
-    RawJson::from(serde_json::Value::from("auto")).into()
+fn auto() -> Field<Truncation> {
+    Truncation::Mode(TruncationMode::Auto).into()
 }
 
 const VOICE: &str = "marin";
