@@ -148,6 +148,22 @@ fn drop_beta_only(object: &mut Object) {
     object.0.retain(|(name, _)| !BETA_ONLY.contains(&name.as_str()));
 }
 
+/// Where GA has the member of a session that beta calls `path`.
+pub(crate) fn ga_path(path: &str) -> &str {
+    match path {
+        "modalities" => "output_modalities",
+        "max_response_output_tokens" => "max_output_tokens",
+        "input_audio_format" => "audio.input.format",
+        "input_audio_transcription" => "audio.input.transcription",
+        "input_audio_noise_reduction" => "audio.input.noise_reduction",
+        "turn_detection" => "audio.input.turn_detection",
+        "output_audio_format" => "audio.output.format",
+        "voice" => "audio.output.voice",
+        "speed" => "audio.output.speed",
+        _ => path,
+    }
+}
+
 fn session_to_ga(session: &mut Object, is_transcription: bool) {
     let object = session.get("object");
     let is_transcription =
