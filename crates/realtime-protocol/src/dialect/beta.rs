@@ -180,9 +180,12 @@ fn session_to_beta(session: &mut Object) {
     session.rename("output_modalities", "modalities", both_modalities);
     session.rename("max_output_tokens", "max_response_output_tokens", |limit| limit);
     flatten(session, SESSION_AUDIO);
-    session.change("turn_detection", |detection| {
-        detection.take("idle_timeout_ms");
-    });
+    let mut detection = session.get("turn_detection").and_then(Object::read);
+    if let Some(detection) = &mut detection
+        && detection.take("idle_timeout_ms").is_some()
+    {
+        session.set("turn_detection", detection.write());
+    }
 }
 
 fn response_to_ga(response: &mut Object, items: &str) {

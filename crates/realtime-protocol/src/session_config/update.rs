@@ -295,13 +295,10 @@ mod tests {
             let mut all = is.clone();
             all.merge(wanted.clone());
             let mut only = is.clone();
-            match wanted.diff(&is) {
-                Some(update) => {
-                    // Nothing in it was so already.
-                    prop_assert_eq!(update.diff(&is), Some(update.clone()));
-                    only.merge(update);
-                }
-                None => {}
+            if let Some(update) = wanted.diff(&is) {
+                // Nothing in it was so already.
+                prop_assert_eq!(update.diff(&is), Some(update.clone()));
+                only.merge(update);
             }
             prop_assert_eq!(&only, &all);
             prop_assert_eq!(wanted.diff(&only), None);
