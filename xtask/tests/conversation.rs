@@ -99,6 +99,8 @@ fn the_demo_holds_its_conversation_and_the_log_replays() {
     assert_eq!(report["turns"], 1, "{report}");
     let transcript = fs::read_to_string(file(&report, "transcript")).expect("the transcript");
     assert!(transcript.contains("speech, "), "nobody knows what was said: {transcript}");
+
+    bad_input();
 }
 
 fn damaged_logs(log: &str, path: &Path) {
@@ -121,8 +123,7 @@ fn damaged_logs(log: &str, path: &Path) {
     assert!(failure(&["replay", name]).contains("cannot read"));
 }
 
-#[test]
-fn bad_input_gives_one_clear_line() {
+fn bad_input() {
     let no_wav = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     assert!(failure(&["demo", "--fast", "--input", "/no/such.wav"]).contains("/no/such.wav"));
     assert!(failure(&["demo", "--fast", "--input", no_wav]).contains("expected a WAV file"));

@@ -60,7 +60,6 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
     let built_in = workspace_root().join("xtask/fixtures/demo.wav");
     let input = WavInput::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
     let longest = input.duration() + LONGEST;
-    let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
 
     let toolbox = toolbox();
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
@@ -73,6 +72,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
     // The agent speaks first. The request waits until the session is ready.
     drop(handle.send(Command::CreateResponse { params: None })?);
 
+    let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let service = RealtimeService::new(handle, events).context(context.clone()).tools(toolbox);
     let mut task = Pipeline::new().then(input).then(service).then(Playout::new()).then(output).into_task();
     let books = Books::default();

@@ -74,6 +74,7 @@ fn text(response: &str, id: &str, delta: &str) -> SessionEvent {
 
 fn audio(response: &str, id: &str) -> SessionEvent {
     SessionEvent::Audio(AudioChunk {
+        mark: 0,
         response_id: response.into(),
         item_id: id.into(),
         content_index: 0,
@@ -100,6 +101,7 @@ fn finished(response: &str) -> SessionEvent {
         usage: None,
         timeline: Timeline::default(),
         dropped_bytes: 0,
+        totals: Default::default(),
     }))
 }
 

@@ -127,7 +127,7 @@ impl Advice {
     pub fn of(error: &ApiError) -> Self {
         match Meaning::of(error) {
             Meaning::RateLimit => Self::RetryLater,
-            Meaning::Other if error.code.value().map_or(true, String::is_empty) => Self::Retry,
+            Meaning::Other if error.code.value().is_none_or(String::is_empty) => Self::Retry,
             Meaning::ServerFault | Meaning::ResponseRace { .. } => Self::Retry,
             Meaning::ItemRace | Meaning::Expired | Meaning::Account | Meaning::Other => Self::DoNotRetry,
         }
