@@ -260,6 +260,9 @@ pub enum Refusal {
         /// The unit of both.
         unit: &'static str,
     },
+    /// Outside another limit of the wire.
+    #[error(transparent)]
+    OutOfLimits(#[from] crate::check::Violation),
     /// Too many commands wait for the session to be ready.
     #[error("{waiting} commands wait already for the session to be ready")]
     TooManyWaiting {

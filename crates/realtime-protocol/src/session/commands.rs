@@ -6,6 +6,7 @@ use alloc::format;
 use bytes::Bytes;
 
 use crate::audio::Audio;
+use crate::check::{LARGEST_APPEND, LONGEST_ITEM_ID};
 use crate::event::{
     ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
     InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
@@ -19,15 +20,12 @@ use crate::session::command::{
 };
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Settled;
-use crate::session::input_audio::{LARGEST_APPEND, SHORTEST_COMMIT};
+use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::options::{FollowUp, PlaybackSource};
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
 use crate::session::{MOST_HELD_COMMANDS, Session};
 use crate::time::MediaTime;
-
-/// The longest item id that a client may choose (characters).
-const LONGEST_ITEM_ID: usize = 32;
 
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
@@ -81,6 +79,9 @@ impl Session {
             Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
                 Err(Refusal::UnknownCall { call_id: call_id.clone() })
             }
+            Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
+            Command::UpdateConfig { config } => Ok(config.check()?),
+            Command::SendEvent { event } => Ok(event.check()?),
             _ => Ok(()),
         }
     }

@@ -11,9 +11,6 @@ use crate::time::MediaTime;
 /// The server makes no item of less than this.
 pub(super) const SHORTEST_COMMIT: MediaTime = MediaTime::from_millis(100);
 
-/// The largest append (bytes of base64 text): the reference says 15 MiB.
-pub(super) const LARGEST_APPEND: usize = 15 * 1024 * 1024;
-
 /// The user's audio on its way to the server.
 #[derive(Debug, Default)]
 pub(super) struct InputAudio {
