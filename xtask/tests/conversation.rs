@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,6 +13,12 @@ fn xtask(arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("the binary was built for this test")
+}
+
+/// Keeps `target/demo` to one test at a time: each demo writes there, one that fails too.
+fn folder() -> MutexGuard<'static, ()> {
+    static FOLDER: Mutex<()> = Mutex::new(());
+    FOLDER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -72,9 +79,9 @@ fn assert_whole(report: &Value) {
     assert!(loudest(0) > Some(3000) && loudest(1) > Some(3000), "both are heard");
 }
 
-// One test, for the tasks write to one folder.
 #[test]
 fn the_demo_holds_its_conversation_and_the_log_replays() {
+    let _folder = folder();
     // Over a real socket, in real time.
     let report = demo(&[]);
     assert_whole(&report);
@@ -99,8 +106,6 @@ fn the_demo_holds_its_conversation_and_the_log_replays() {
     assert_eq!(report["turns"], 1, "{report}");
     let transcript = fs::read_to_string(file(&report, "transcript")).expect("the transcript");
     assert!(transcript.contains("speech, "), "nobody knows what was said: {transcript}");
-
-    bad_input();
 }
 
 fn damaged_logs(log: &str, path: &Path) {
@@ -123,7 +128,9 @@ fn damaged_logs(log: &str, path: &Path) {
     assert!(failure(&["replay", name]).contains("cannot read"));
 }
 
-fn bad_input() {
+#[test]
+fn bad_input_gives_one_clear_line() {
+    let _folder = folder();
     let no_wav = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     assert!(failure(&["demo", "--fast", "--input", "/no/such.wav"]).contains("/no/such.wav"));
     assert!(failure(&["demo", "--fast", "--input", no_wav]).contains("expected a WAV file"));
