@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-        println!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
+        say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
         emulator
             .serve(async {
                 // Without a signal handler there is no way to be told, so it runs until it is killed.
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                 }
             })
             .await;
-        println!("stopped");
+        say!("stopped");
         Ok(())
     })
 }

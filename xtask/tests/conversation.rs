@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -137,4 +137,31 @@ fn bad_input_gives_one_clear_line() {
     assert!(failure(&["demo", "--url", "nonsense"]).contains("nonsense"));
     // Port 9 of this machine: nobody listens there.
     assert!(failure(&["demo", "--url", "ws://127.0.0.1:9"]).contains("cannot reach 127.0.0.1:9"));
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_task_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["emulator", "--listen", "127.0.0.1:0"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("the binary was built for this test");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_told_at_the_end() {
+    let _folder = folder();
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo/session.jsonl");
+    fs::create_dir_all(Path::new(log).parent().expect("a folder")).expect("the folder");
+    drop(fs::remove_file(log));
+    std::os::unix::fs::symlink("/dev/full", log).expect("a link");
+    let output = xtask(&["demo", "--fast"]);
+    fs::remove_file(log).expect("the link");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("session.jsonl"), "{}", text(&output.stderr));
 }
