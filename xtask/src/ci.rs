@@ -40,6 +40,8 @@ enum Check {
     Deny,
     /// Known vulnerabilities of the dependencies
     Advisories,
+    /// A short run of each fuzz target
+    Fuzz,
     /// The rules between crates
     Tidy,
     /// The README's commands
@@ -113,6 +115,7 @@ impl Check {
             }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
+            Self::Fuzz => "cargo +nightly fuzz run TARGET -- -max_total_time=10, for each target",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -151,6 +154,7 @@ impl Check {
                 }
             },
             Self::Advisories => tools.advisories(),
+            Self::Fuzz => tools.fuzz(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme(&tools.xtask)),
         }
@@ -213,6 +217,27 @@ impl Tools {
         command.args(["cargo", "check", "--workspace", "--all-targets", "--all-features", "--locked"]);
         // Both name programs of the toolchain that runs this task.
         run_command(command.env_remove("CARGO").env_remove("RUSTC"))
+    }
+
+    /// The same properties run as proptests among the tests; this goes deeper where it can.
+    fn fuzz(&self) -> Outcome {
+        let list = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
+        let Some(toolchain) = toolchain_of("nightly", &list) else {
+            return Outcome::Skipped("the toolchain nightly is not installed".into());
+        };
+        if let Some(skipped) = self.missing_subcommand("fuzz", "cargo-fuzz is not installed") {
+            return skipped;
+        }
+        for target in ["decode_ga", "decode_beta", "round_trip"] {
+            let mut command = Command::new("rustup");
+            command.current_dir(workspace_root()).args(["run", toolchain, "cargo", "fuzz", "run", target]);
+            command.args(["--", "-max_total_time=10"]).env_remove("CARGO").env_remove("RUSTC");
+            match run_command(&mut command) {
+                Outcome::Passed => {}
+                failed => return failed,
+            }
+        }
+        Outcome::Passed
     }
 
     fn advisories(&self) -> Outcome {

@@ -9,11 +9,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::say(format_args!($($text)*)) };
 }
 
+mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod emulator;
 mod layering;
 mod replay;
+mod schema;
 mod story;
 
 use std::fmt;
@@ -42,6 +45,12 @@ enum Task {
     Emulator(emulator::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
+    /// Reads JSON files, logs or JSON Lines of events and says what is not understood or not written as it came
+    Conformance(conformance::Args),
+    /// Writes the JSON Schemas of the wire's types
+    Schema(schema::Args),
+    /// Counts the instructions of the codec, beside those of other crates
+    Bench(bench::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
@@ -53,6 +62,9 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Emulator(args) => emulator::run(&args),
         Task::Replay(args) => replay::run(&args),
+        Task::Conformance(args) => conformance::run(&args),
+        Task::Schema(args) => schema::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };
