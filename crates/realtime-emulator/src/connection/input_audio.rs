@@ -201,7 +201,7 @@ mod tests {
         let mut input = InputAudio::new(9_600);
         for _ in 0..100 {
             input.append(&[0; 4_800], true).unwrap();
-            assert!(input.listen(&settings, ItemId::default).is_none());
+            assert!(input.listen(&settings, ItemId::default, |_, _| true).is_none());
             assert!(input.bytes.len() <= 9_600, "{} bytes", input.bytes.len());
         }
         assert_eq!(
