@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    CallOutput, Command, CommandId, DisconnectReason, Output, PlaybackPosition, PlaybackReport,
-    PlaybackSource, Session, SessionOptions, Unheard,
+    CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, Output, OverduePolicy,
+    PlaybackPosition, PlaybackReport, PlaybackSource, Session, SessionOptions, Unheard,
 };
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 use realtime_tests::golden::drain;
@@ -217,7 +217,7 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
                     session.poll_timeout().filter(|due| *due <= Timestamp::from_millis(until))
                 {
                     session.handle_timeout(due);
-                    if options.answer_deadline.as_millis() <= u128::from(*ms) {
+                    if options.deadlines.response_created.after.as_millis() <= u128::from(*ms) {
                         invariants.request_expired();
                     }
                     seen(&mut session, &mut invariants, &mut latest);
@@ -241,7 +241,7 @@ proptest! {
 
     #[test]
     fn the_invariants_hold_in_any_order(options in options(), transitions in vec(transition(), 0..80)) {
-        let options = SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options };
+        let options = SessionOptions { deadlines: NEVER, ..options };
         run(&options, &transitions, Variation::default());
     }
 
@@ -281,7 +281,7 @@ proptest! {
 /// Requests that are given up after a deadline may be sent while the server still works on them: the model of
 /// the server knows nothing of that.
 fn options_without_expiry(options: &SessionOptions) -> SessionOptions {
-    SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options.clone() }
+    SessionOptions { deadlines: NEVER, ..options.clone() }
 }
 
 fn kind(output: &Output) -> String {
@@ -294,3 +294,7 @@ fn kind(output: &Output) -> String {
         Output::Close => "close".into(),
     }
 }
+
+/// Deadlines that no run reaches.
+const NEVER: Deadlines =
+    Deadlines::all(Deadline { after: std::time::Duration::from_secs(36_000), policy: OverduePolicy::Report });

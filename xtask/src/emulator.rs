@@ -78,9 +78,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-        println!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
+        say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
         emulator.serve(told_to_stop()).await;
-        println!("stopped");
+        say!("stopped");
         Ok(())
     })
 }

@@ -313,6 +313,7 @@ mod tests {
 
     fn audio(bytes: usize) -> SessionEvent {
         SessionEvent::Audio(AudioChunk {
+            mark: 0,
             response_id: "r".into(),
             item_id: "i".into(),
             content_index: 0,

@@ -7,7 +7,7 @@
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::{Item, ItemStatus};
 use realtime_protocol::session::{
-    CallEnd, Cut, HeardPart, Interruption, Outcome, ResponseReport, SessionEvent,
+    CallEnd, Cut, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport, SessionEvent,
 };
 
 use crate::calls::merge_call;
@@ -53,7 +53,9 @@ impl Context {
             SessionEvent::Committed { item_id } => {
                 self.words(&mut changes, item_id, Words::speech);
             }
-            SessionEvent::ItemPlaced { item, after, .. } => self.on_placed(&mut changes, item, after.clone()),
+            SessionEvent::ItemPlaced { item, place, origin } => {
+                self.on_placed(&mut changes, item, place, *origin);
+            }
             SessionEvent::ItemDone { item } => self.on_done(&mut changes, item, true),
             SessionEvent::Settled { outcome: Outcome::Retrieved { item }, .. } => {
                 self.on_done(&mut changes, item, false);
@@ -156,7 +158,7 @@ impl Context {
         }
     }
 
-    fn on_placed(&mut self, changes: &mut Changes, item: &Item, after: Option<ItemId>) {
+    fn on_placed(&mut self, changes: &mut Changes, item: &Item, place: &Place, origin: Origin) {
         let Some(item_id) = item.id().cloned() else { return };
         if self.removed.contains(&item_id) || self.is_seeded(&item_id) {
             return;
@@ -190,7 +192,7 @@ impl Context {
             }
         };
         self.merge(changes, index, item, is_completed(item));
-        self.settle_place(index, after);
+        self.settle_place(index, place, origin);
     }
 
     /// An item is final, or was retrieved; nothing is known of its place.

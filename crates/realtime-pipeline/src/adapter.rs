@@ -215,6 +215,8 @@ impl Adapter {
             | SessionEvent::ItemRemoved { .. }
             | SessionEvent::UserTranscriptFailed { .. }
             | SessionEvent::RateLimits { .. }
+            | SessionEvent::Overdue { .. }
+            | SessionEvent::Expiring { .. }
             | SessionEvent::Warning(_) => session(),
             _ => session(),
         }

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
@@ -179,15 +178,19 @@ impl Audio {
 
     /// Reads base64 text; anything else is kept as text.
     pub fn from_base64(text: &str) -> Self {
-        Self(
-            engine().decode(text).map_or_else(|_| Repr::Text(text.into()), |bytes| Repr::Bytes(bytes.into())),
-        )
+        Self::from_canonical_base64(text).unwrap_or_else(|| Self(Repr::Text(text.into())))
+    }
+
+    /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as is
+    /// read: with padding, without stray bits or white space.
+    pub(crate) fn from_canonical_base64(text: &str) -> Option<Self> {
+        STANDARD.decode_to_vec(text).ok().map(|bytes| Self(Repr::Bytes(bytes.into())))
     }
 
     /// Appends the base64 text to `out`.
     pub fn encode_into(&self, out: &mut String) {
         match &self.0 {
-            Repr::Bytes(bytes) => engine().encode_string(bytes, out),
+            Repr::Bytes(bytes) => encode_base64(bytes, out),
             Repr::Text(text) => out.push_str(text),
         }
     }
@@ -251,24 +254,9 @@ impl schemars::JsonSchema for Audio {
     }
 }
 
-/// Padding required, no stray bits: then decoding and encoding again gives the same text.
-const CANONICAL: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_allow_trailing_bits(false)
-    .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
-
-/// The engine's tables are built once; they are constants, found out at run time by what the machine can do.
-#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn engine() -> &'static impl Engine {
-    static SIMD: std::sync::LazyLock<base64::engine::Simd> =
-        std::sync::LazyLock::new(|| base64::engine::Simd::standard(CANONICAL));
-    &*SIMD
-}
-
-#[cfg(not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-fn engine() -> &'static impl Engine {
-    use base64::engine::GeneralPurpose;
-    const SCALAR: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, CANONICAL);
-    &SCALAR
+/// Appends the base64 text of `bytes` to `out`.
+pub(crate) fn encode_base64(bytes: &[u8], out: &mut String) {
+    STANDARD.encode_append(bytes, out);
 }
 
 #[cfg(test)]

@@ -258,6 +258,16 @@ impl Extra {
         }
     }
 
+    /// Adds a member that was read. Beyond a few, those of one name are all kept: looking for them would take time
+    /// with the square of their number.
+    pub(crate) fn push(&mut self, name: &str, value: RawJson) {
+        if self.members().len() < 32 {
+            self.insert(name, value);
+        } else {
+            self.0.get_or_insert_default().members.push((name.into(), value));
+        }
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<RawJson> {
         let members = &mut self.0.as_mut()?.members;

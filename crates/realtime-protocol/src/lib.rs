@@ -62,6 +62,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+pub mod check;
 pub mod compare;
 pub mod content;
 pub mod dialect;

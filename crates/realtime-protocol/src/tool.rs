@@ -1,5 +1,6 @@
 //! Tools that the model may call, and the choice among them.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,11 +36,11 @@ wire_struct! {
         /// Headers that OpenAI sends to it.
         headers: Field<BTreeMap<String, Secret>>,
         /// Which of its tools may be called; `null` or absent: all.
-        allowed_tools: Field<AllowedTools>,
+        allowed_tools: Field<Box<AllowedTools>>,
         /// Who may call.
         allowed_callers: Field<Vec<ToolCaller>>,
         /// Which calls need an approval; absent: all.
-        require_approval: Field<RequireApproval>,
+        require_approval: Field<Box<RequireApproval>>,
         /// Whether its tools are listed only when needed.
         defer_loading: Field<bool>,
     }

@@ -446,6 +446,7 @@ async fn a_session_log_is_whole_holds_no_key_and_replays() {
             "app command",
             "client conversation.item.retrieve",
             "timer -",
+            "session overdue",
             "session settled",
             "app command",
             "client close",

@@ -54,7 +54,7 @@ pub trait Brain: Send {
 
 /// The names that an MCP server's `allowed_tools` gives.
 fn allowed_names(server: &McpTool) -> impl Iterator<Item = &str> {
-    let names = match server.allowed_tools.value() {
+    let names = match server.allowed_tools.value().map(|tools| &**tools) {
         Some(AllowedTools::Names(names)) => names.as_slice(),
         Some(AllowedTools::Filter(filter)) => filter.tool_names.value().map_or(&[][..], Vec::as_slice),
         None => &[],

@@ -88,8 +88,10 @@ fn named_mcp(turn: &Turn<'_>, text: &str) -> Option<Step> {
     let arguments = arguments_after(text, name);
     let server_label = server.server_label.value().cloned().unwrap_or_default();
     let call = McpCall { server_label, name: name.into(), arguments: arguments.clone() };
-    let needs_none =
-        matches!(server.require_approval.value(), Some(RequireApproval::Mode(ApprovalMode::Never)));
+    let needs_none = matches!(
+        server.require_approval.value().map(|approval| &**approval),
+        Some(RequireApproval::Mode(ApprovalMode::Never))
+    );
     Some(if needs_none {
         Step::Mcp { call, approval: None, outcome: Ok(arguments) }
     } else {

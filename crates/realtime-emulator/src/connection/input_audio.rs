@@ -98,7 +98,7 @@ impl InputAudio {
             }
         }
         if self.turn.is_none() {
-            let keep = self.length(settings.prefix_ms + ONSET_FRAMES * FRAME_MS);
+            let keep = self.length(settings.prefix_ms + ONSET_FRAMES * FRAME_MS).min(self.most_bytes);
             self.drop_front(self.heard.saturating_sub(keep));
         }
         None
@@ -187,3 +187,26 @@ pub(crate) fn not_audio() -> Fault {
 
 /// Documented: less than that is refused.
 const LEAST_COMMIT_MS: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use realtime_protocol::session_config::ServerVad;
+
+    use super::*;
+
+    #[test]
+    fn silence_is_bounded_whatever_padding_is_asked_for() {
+        let detection = ServerVad::default().prefix_padding_ms(u32::MAX).into();
+        let settings = VadSettings::of(&detection).unwrap();
+        let mut input = InputAudio::new(9_600);
+        for _ in 0..100 {
+            input.append(&[0; 4_800], true).unwrap();
+            assert!(input.listen(&settings, ItemId::default, |_, _| true).is_none());
+            assert!(input.bytes.len() <= 9_600, "{} bytes", input.bytes.len());
+        }
+        assert_eq!(
+            input.base.as_millis() + input.format.duration(input.bytes.len() as u64).as_millis(),
+            10_000
+        );
+    }
+}

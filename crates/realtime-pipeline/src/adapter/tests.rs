@@ -31,11 +31,19 @@ fn report() -> ResponseReport {
         done: at(1_600),
     };
     let response_id = ResponseId::from("resp");
-    ResponseReport { response_id, end: ResponseEnd::Completed, usage: None, timeline, dropped_bytes: 7 }
+    ResponseReport {
+        response_id,
+        end: ResponseEnd::Completed,
+        usage: None,
+        totals: Default::default(),
+        timeline,
+        dropped_bytes: 7,
+    }
 }
 
 fn chunk() -> AudioChunk {
     AudioChunk {
+        mark: 1,
         response_id: "resp".into(),
         item_id: "item".into(),
         content_index: 1,

@@ -148,6 +148,22 @@ fn drop_beta_only(object: &mut Object) {
     object.0.retain(|(name, _)| !BETA_ONLY.contains(&name.as_str()));
 }
 
+/// Where GA has the member of a session that beta calls `path`.
+pub(crate) fn ga_path(path: &str) -> &str {
+    match path {
+        "modalities" => "output_modalities",
+        "max_response_output_tokens" => "max_output_tokens",
+        "input_audio_format" => "audio.input.format",
+        "input_audio_transcription" => "audio.input.transcription",
+        "input_audio_noise_reduction" => "audio.input.noise_reduction",
+        "turn_detection" => "audio.input.turn_detection",
+        "output_audio_format" => "audio.output.format",
+        "voice" => "audio.output.voice",
+        "speed" => "audio.output.speed",
+        _ => path,
+    }
+}
+
 fn session_to_ga(session: &mut Object, is_transcription: bool) {
     let object = session.get("object");
     let is_transcription =
@@ -164,9 +180,12 @@ fn session_to_beta(session: &mut Object) {
     session.rename("output_modalities", "modalities", both_modalities);
     session.rename("max_output_tokens", "max_response_output_tokens", |limit| limit);
     flatten(session, SESSION_AUDIO);
-    session.change("turn_detection", |detection| {
-        detection.take("idle_timeout_ms");
-    });
+    let mut detection = session.get("turn_detection").and_then(Object::read);
+    if let Some(detection) = &mut detection
+        && detection.take("idle_timeout_ms").is_some()
+    {
+        session.set("turn_detection", detection.write());
+    }
 }
 
 fn response_to_ga(response: &mut Object, items: &str) {

@@ -15,7 +15,9 @@ use crate::field::Extra;
 use crate::response::{Response, ResponseParams};
 use crate::session_config::{SessionConfig, SessionKind};
 
-pub(crate) use beta::{bare_session_in as session_in, bare_session_to_ga as session_to_ga, body_to_ga};
+pub(crate) use beta::{
+    bare_session_in as session_in, bare_session_to_ga as session_to_ga, body_to_ga, ga_path,
+};
 use beta::{body_to_beta, strip_beta_only};
 
 /// A spelling of the protocol on the wire.

@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 
 use crate::audio::Audio;
-use crate::event::events;
+use crate::event::{events, hot};
 use crate::field::Field;
 use crate::id::{EventId, ItemId, ResponseId};
 use crate::item::Item;
@@ -140,7 +140,7 @@ wire_struct! {
 
 events! {
     /// An event from the client to the server.
-    pub enum ClientEvent {
+    pub enum ClientEvent (decode: |_| None, encode: hot::encode_client) {
         /// Changes the session.
         SessionUpdate = "session.update",
         /// Adds audio to the input buffer.

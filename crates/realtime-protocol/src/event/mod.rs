@@ -4,6 +4,7 @@
 //! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
 
 mod client;
+mod hot;
 pub(crate) mod scan;
 mod server;
 
@@ -50,7 +51,7 @@ impl core::fmt::Display for Malformed {
 
 /// Declares an enum of events: a struct each, told apart by `type`.
 macro_rules! events {
-    ($(#[doc = $doc:literal])* pub enum $name:ident {
+    ($(#[doc = $doc:literal])* pub enum $name:ident (decode: $decode:expr, encode: $encode:expr) {
         $($(#[$variant_meta:meta])* $variant:ident = $kind:literal),* $(,)?
     }) => {
         $(#[doc = $doc])*
@@ -135,6 +136,14 @@ macro_rules! events {
         }
 
         impl $crate::event::scan::Event for $name {
+            fn decode_hot(text: &str) -> Option<(Self, &str)> {
+                $decode(text)
+            }
+
+            fn encode_hot(&self, kind: &str, out: &mut alloc::string::String) -> bool {
+                $encode(self, kind, out)
+            }
+
             fn read(kind: &str, text: &str) -> Self {
                 match kind {
                     $($kind => match $crate::event::scan::read::<$variant>(text) {

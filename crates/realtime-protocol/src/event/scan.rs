@@ -16,6 +16,12 @@ use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind};
 
 /// An event of one side.
 pub(crate) trait Event: Spelled + PartialEq + Sized {
+    /// Reads a frequent event in its plainest form, with the name it came under.
+    fn decode_hot(text: &str) -> Option<(Self, &str)>;
+
+    /// Writes a frequent event in its plainest form; whether it was one.
+    fn encode_hot(&self, kind: &str, out: &mut String) -> bool;
+
     /// Reads the struct of GA's `kind`.
     fn read(kind: &str, text: &str) -> Self;
 
@@ -36,6 +42,10 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
 
 /// Reads one wire text in any spelling.
 pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
+    if let Some((mut event, kind)) = E::decode_hot(text) {
+        keep_name(&mut event, kind, dialect);
+        return event;
+    }
     let kind = match event_kind(text) {
         Ok(kind) => kind,
         Err(malformed) => return E::malformed(malformed),
@@ -44,13 +54,7 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     let shape = Shape::of(ga_kind);
     if shape == Shape::Plain {
         let mut event = E::read(ga_kind, text);
-        if (dialect == Dialect::Beta || ga_kind != kind)
-            && let Some(known) = event.known_kind()
-            && event.kind_in(dialect, known) != kind
-            && let Some(extra) = event.extra_mut()
-        {
-            extra.keep_spelling(Spelling::Name(if ga_kind == kind { Dialect::Ga } else { Dialect::Beta }));
-        }
+        keep_name(&mut event, &kind, dialect);
         return event;
     }
     if dialect == Dialect::Ga && ga_kind == kind {
@@ -66,6 +70,16 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
         }
     }
     decode_respelled(text, &kind, ga_kind, shape, dialect)
+}
+
+/// Keeps the name that an event came under, where the dialect has another for it.
+fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
+    let Some(known) = event.known_kind() else { return };
+    if event.kind_in(dialect, known) != kind
+        && let Some(extra) = event.extra_mut()
+    {
+        extra.keep_spelling(Spelling::Name(if known == kind { Dialect::Ga } else { Dialect::Beta }));
+    }
 }
 
 /// Reads a text that is not all in GA's spelling, and keeps it where the dialect would write another.
@@ -102,6 +116,9 @@ pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialec
         Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
         _ => event.kind_in(dialect, ga_kind),
     };
+    if event.encode_hot(kind, out) {
+        return;
+    }
     let shape = Shape::of(ga_kind);
     if shape == Shape::Plain || (dialect == Dialect::Ga && !event.body().has_beta_only_fields()) {
         event.write(kind, out);
@@ -157,15 +174,9 @@ pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
 
 /// Appends a value's JSON text.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut String) {
-    const WHY: &str = "wire types have string keys, and memory takes every write";
-    #[cfg(feature = "std")]
-    {
-        let mut bytes = core::mem::take(out).into_bytes();
-        value.serialize(&mut serde_json::Serializer::new(&mut bytes)).expect(WHY);
-        *out = String::from_utf8(bytes).expect("serde_json writes UTF-8");
-    }
-    #[cfg(not(feature = "std"))]
-    out.push_str(&serde_json::to_string(value).expect(WHY));
+    out.push_str(
+        &serde_json::to_string(value).expect("wire types have string keys, and memory takes every write"),
+    );
 }
 
 /// The first `type` member of an object, found without reading the rest.
@@ -215,14 +226,12 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         loop {
-            match bytes.get(self.at)? {
-                b'"' => {
-                    self.at += 1;
-                    return self.text.get(start..self.at - 1);
-                }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            self.at += memchr::memchr2(b'"', b'\\', bytes.get(self.at..)?)?;
+            if bytes[self.at] == b'"' {
+                self.at += 1;
+                return self.text.get(start..self.at - 1);
             }
+            self.at += 2;
         }
     }
 

@@ -4,8 +4,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::id::{EventId, ItemId};
+use crate::id::{EventId, ItemId, ResponseId};
 use crate::session::command::CommandId;
+use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
 /// Acknowledgements that are due, oldest first.
@@ -36,8 +37,25 @@ pub(super) enum Await {
     Added(ItemId),
     /// The item's `deleted`.
     Deleted(ItemId),
-    /// `response.done` of whatever runs.
-    Cancelled,
+    /// The item's `truncated`.
+    Truncated(ItemId),
+    /// The response's `done`.
+    Cancelled(ResponseId),
+}
+
+impl Await {
+    /// The kind of answer.
+    pub(super) const fn answer(&self) -> Answer {
+        match self {
+            Self::Updated => Answer::SessionUpdated,
+            Self::Committed => Answer::Committed,
+            Self::Cleared => Answer::Cleared,
+            Self::Added(_) => Answer::ItemAdded,
+            Self::Deleted(_) => Answer::ItemDeleted,
+            Self::Truncated(_) => Answer::ItemTruncated,
+            Self::Cancelled(_) => Answer::ResponseDone,
+        }
+    }
 }
 
 impl Answers {

@@ -42,6 +42,9 @@ pub enum Command {
         /// The bytes.
         audio: Audio,
     },
+    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of what was
+    /// kept back, until the turn is committed or cleared. Not answered.
+    BeginTurn,
     /// Makes a user item of the input buffer; only for sessions without turn detection.
     CommitAudio {
         /// Whether the model should answer it.
@@ -114,13 +117,17 @@ pub enum Command {
 impl Command {
     /// Whether the command ends in a [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
     pub const fn expects_answer(&self) -> bool {
-        !matches!(self, Self::AppendAudio { .. } | Self::ReportPlayback { .. } | Self::SendEvent { .. })
+        !matches!(
+            self,
+            Self::AppendAudio { .. } | Self::BeginTurn | Self::ReportPlayback { .. } | Self::SendEvent { .. }
+        )
     }
 
     /// The command's name in logs.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AppendAudio { .. } => "append_audio",
+            Self::BeginTurn => "begin_turn",
             Self::CommitAudio { .. } => "commit_audio",
             Self::ClearAudio => "clear_audio",
             Self::CreateItem { .. } => "create_item",
@@ -176,6 +183,18 @@ impl CallOutput {
 pub enum PlaybackReport {
     /// So much of a part has been played.
     Played(PlaybackPosition),
+    /// The same in bytes of the session's output format, for players that count these.
+    PlayedBytes {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Bytes of the part that have been played since its beginning.
+        bytes: u64,
+    },
+    /// All audio up to the end of the chunk with this [`mark`](crate::session::AudioChunk::mark) has been played: for
+    /// carriers that send marks back.
+    Mark(u64),
     /// The answer to [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback): playback stands
     /// still and its queue is empty.
     Stopped {
@@ -241,6 +260,9 @@ pub enum Refusal {
         /// The unit of both.
         unit: &'static str,
     },
+    /// Outside another limit of the wire.
+    #[error(transparent)]
+    OutOfLimits(#[from] crate::check::Violation),
     /// Too many commands wait for the session to be ready.
     #[error("{waiting} commands wait already for the session to be ready")]
     TooManyWaiting {

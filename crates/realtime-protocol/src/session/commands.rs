@@ -6,26 +6,26 @@ use alloc::format;
 use bytes::Bytes;
 
 use crate::audio::Audio;
+use crate::check::{LARGEST_APPEND, LONGEST_ITEM_ID};
 use crate::event::{
     ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
-    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel, SessionUpdate,
+    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId};
 use crate::item::Item;
 use crate::session::answers::Await;
-use crate::session::command::{CallOutput, Command, CommandError, CommandId, PlaybackReport, Refusal};
+use crate::session::command::{
+    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal,
+};
+use crate::session::deadlines::Answer;
 use crate::session::function_calls::Settled;
-use crate::session::input_audio::{LARGEST_APPEND, SHORTEST_COMMIT};
-use crate::session::options::PlaybackSource;
+use crate::session::input_audio::SHORTEST_COMMIT;
+use crate::session::options::{FollowUp, PlaybackSource};
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
 use crate::session::{MOST_HELD_COMMANDS, Session};
-use crate::session_config::SessionConfig;
 use crate::time::MediaTime;
-
-/// The longest item id that a client may choose (characters).
-const LONGEST_ITEM_ID: usize = 32;
 
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
@@ -79,6 +79,9 @@ impl Session {
             Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
                 Err(Refusal::UnknownCall { call_id: call_id.clone() })
             }
+            Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
+            Command::UpdateConfig { config } => Ok(config.check()?),
+            Command::SendEvent { event } => Ok(event.check()?),
             _ => Ok(()),
         }
     }
@@ -86,7 +89,13 @@ impl Session {
     fn carry_out(&mut self, id: CommandId, command: Command) {
         match command {
             Command::AppendAudio { audio } => self.take_audio(audio),
+            Command::BeginTurn => {
+                for audio in self.input.begin_turn() {
+                    self.pass_on(audio);
+                }
+            }
             Command::CommitAudio { respond } => {
+                self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
@@ -96,6 +105,7 @@ impl Session {
                 }
             }
             Command::ClearAudio => {
+                self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Cleared);
                 self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
@@ -109,7 +119,7 @@ impl Session {
             }
             Command::DeleteItem { item_id } => self.delete_item(Some(id), item_id),
             Command::RetrieveItem { item_id } => {
-                let deadline = self.now + self.options.answer_deadline;
+                let deadline = self.due(Answer::ItemRetrieved);
                 if self.retrievals.add(&item_id, id, deadline) {
                     let event_id = Retrievals::event_id(&item_id).into();
                     self.send(ConversationItemRetrieve { event_id, item_id, ..Default::default() });
@@ -139,6 +149,16 @@ impl Session {
 
     fn take_audio(&mut self, audio: Audio) {
         let Ok(audio) = audio.bytes().cloned() else { return }; // checked before
+        let format = self.config.input_format();
+        if let Some(pre_roll) = self.options.pre_roll
+            && !self.input.in_turn()
+        {
+            return self.input.keep_back(audio, format, pre_roll);
+        }
+        self.pass_on(audio);
+    }
+
+    fn pass_on(&mut self, audio: Bytes) {
         if self.state.is_ready() {
             self.append(audio);
         } else {
@@ -191,36 +211,20 @@ impl Session {
             }
             return;
         }
+        let Some(response_id) = response_id.or_else(|| self.responses.running().cloned()) else { return };
         let event_id = self.next_event_id();
-        if id.is_some() {
-            self.expect(id, event_id.clone(), Await::Cancelled);
-        }
-        let response_id = response_id.or_else(|| self.responses.running().cloned());
+        self.expect(id, event_id.clone(), Await::Cancelled(response_id.clone()));
         self.send(ResponseCancel {
             event_id: event_id.into(),
-            response_id: response_id.map_or(Field::Absent, Field::Value),
+            response_id: response_id.into(),
             ..Default::default()
         });
     }
 
     /// Whether the first `session.update` has not been sent.
-    const fn is_unconfigured(&self) -> bool {
+    pub(super) const fn is_unconfigured(&self) -> bool {
         use crate::session::state::State;
         matches!(self.state, State::Connecting | State::Opening { .. })
-    }
-
-    fn update_config(&mut self, id: CommandId, config: SessionConfig) {
-        if self.is_unconfigured() {
-            self.options.config.merge(config);
-            self.config = self.options.config.clone();
-            self.settle(id, Outcome::Done);
-            return;
-        }
-        let event_id = self.next_event_id();
-        self.expect(Some(id), event_id.clone(), Await::Updated);
-        // GA refuses an update that does not say what kind of session it is for.
-        let session = SessionConfig { kind: self.options.config.kind.clone(), ..config };
-        self.send(SessionUpdate { event_id: event_id.into(), session: session.into(), ..Default::default() });
     }
 
     /// Sends the one output of a call.
@@ -238,7 +242,13 @@ impl Session {
 
     /// Asks the model to go on, once all calls of a response are answered.
     pub(super) fn go_on_after_calls(&mut self, settled: Settled) {
-        if settled == (Settled::All { respond: true }) {
+        let Settled::All { respond: true, spoke } = settled else { return };
+        let wanted = match self.options.follow_up {
+            FollowUp::Always => true,
+            FollowUp::IfSilent => !spoke,
+            FollowUp::Never => false,
+        };
+        if wanted {
             self.responses.request(None, None);
         }
     }
@@ -246,6 +256,16 @@ impl Session {
     fn on_playback(&mut self, report: &PlaybackReport) {
         match report {
             PlaybackReport::Played(at) => self.note_played(at),
+            PlaybackReport::PlayedBytes { item_id, content_index, bytes } => {
+                let played = self.config.output_format().duration(*bytes);
+                let (item_id, content_index) = (item_id.clone(), *content_index);
+                self.note_played(&PlaybackPosition { item_id, content_index, played });
+            }
+            PlaybackReport::Mark(mark) => {
+                if let Some(at) = self.playback.position_of(*mark) {
+                    self.note_played(&at);
+                }
+            }
             PlaybackReport::Stopped { at } => {
                 if let Some(at) = at {
                     self.note_played(at);
@@ -258,7 +278,7 @@ impl Session {
         self.playback.forget_played(self.now, self.options.playback);
     }
 
-    fn note_played(&mut self, at: &crate::session::command::PlaybackPosition) {
+    fn note_played(&mut self, at: &PlaybackPosition) {
         if at.played == MediaTime::ZERO {
             return;
         }

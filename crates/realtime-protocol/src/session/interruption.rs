@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::event::ConversationItemTruncate;
 use crate::session::Session;
+use crate::session::answers::Await;
 use crate::session::command::CommandId;
 use crate::session::options::{PlaybackSource, Unheard};
 use crate::session::output::{Cut, HeardPart, Interruption, Outcome, SessionEvent};
@@ -59,15 +60,20 @@ impl Session {
         let mut interruption = Interruption { response_id: stopping.response_id, parts: Vec::new() };
         for part in self.playback.take() {
             let heard = part.played(self.now, self.options.playback);
-            if !part.has_audio() || part.heard_whole(heard) {
+            if part.has_audio() && part.heard_whole(heard) || !part.has_audio() && !part.has_words() {
                 continue;
             }
-            let cut = if heard == MediaTime::ZERO && self.options.unheard == Unheard::Delete {
+            let cut = if !part.has_audio() {
+                // The server cut the item off before it sent any of its sound: there is nothing to truncate.
+                Cut::Nothing
+            } else if heard == MediaTime::ZERO && self.options.unheard == Unheard::Delete {
                 self.delete_item(None, part.id.item_id.clone());
                 Cut::Deleted
             } else {
                 let audio_end_ms = heard.as_millis();
-                let event_id = self.next_event_id().into();
+                let event_id = self.next_event_id();
+                self.expect(None, event_id.clone(), Await::Truncated(part.id.item_id.clone()));
+                let event_id = event_id.into();
                 self.send(ConversationItemTruncate {
                     event_id,
                     item_id: part.id.item_id.clone(),

@@ -8,6 +8,9 @@
 mod answers;
 mod command;
 mod commands;
+mod config;
+mod deadlines;
+mod error_events;
 mod errors;
 mod events;
 mod function_calls;
@@ -17,23 +20,28 @@ mod items;
 mod options;
 mod output;
 mod playback;
+mod response_events;
 mod responses;
 mod retrievals;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage_totals;
 
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ClientEvent, ServerEvent, SessionUpdate};
+use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
 use crate::id::EventId;
 use crate::session::answers::{Answers, Await, Awaited};
+use crate::session::config::Updates;
+use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
 use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Stopping;
@@ -46,12 +54,14 @@ use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
 pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
-pub use errors::ErrorClass;
-pub use options::{PlaybackSource, SessionOptions, Unheard};
+pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
+pub use errors::{Advice, ErrorClass};
+pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
 };
+pub use usage_totals::UsageTotals;
 
 /// How a connection ended, or why it could not be made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -72,6 +82,9 @@ pub enum DisconnectReason {
         reason: String,
     },
 }
+
+/// No session lives longer, whatever the server's clock says.
+const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 
 /// Commands that may wait for the session to be ready.
 const MOST_HELD_COMMANDS: usize = 1024;
@@ -106,6 +119,17 @@ pub struct Session {
     calls: FunctionCalls,
     retrievals: Retrievals,
     answers: Answers,
+    /// Configurations that were sent and are not acknowledged.
+    updates: Updates,
+    /// Whether the model has spoken, after which its voice is fixed.
+    voice_locked: bool,
+    totals: UsageTotals,
+    /// The time of day when the connection was made.
+    connected: Option<(Timestamp, UnixTime)>,
+    /// When to say that the session nears its age limit, and the limit.
+    expiry: Option<(Timestamp, Timestamp)>,
+    /// What this server has answered at least once.
+    seen: Seen,
     close_waiters: Vec<CommandId>,
     items: Items,
 }
@@ -129,6 +153,12 @@ impl Session {
             calls: FunctionCalls::default(),
             retrievals: Retrievals::default(),
             answers: Answers::default(),
+            updates: Updates::default(),
+            voice_locked: false,
+            totals: UsageTotals::default(),
+            connected: None,
+            expiry: None,
+            seen: Seen::default(),
             close_waiters: Vec::new(),
             items: Items::default(),
         }
@@ -137,7 +167,7 @@ impl Session {
     /// The connection is open. `wall` is the time of day, to read `expires_at`.
     pub fn handle_connected(&mut self, now: Timestamp, wall: UnixTime) {
         self.advance(now);
-        let _ = wall;
+        self.connected = Some((self.now, wall));
         self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
     }
 
@@ -209,12 +239,10 @@ impl Session {
         if self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= self.now) {
             self.finish_interruption(PlaybackSource::Estimated);
         }
-        let mut overdue = self.retrievals.expire(self.now);
-        overdue.extend(self.responses.expire(self.now));
-        overdue.extend(self.answers.expire(self.now).into_iter().filter_map(|awaited| awaited.id));
-        for id in overdue {
-            self.settle(id, Outcome::TimedOut);
+        if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
+            self.tell(SessionEvent::Expiring { left: end.saturating_since(self.now) });
         }
+        self.expire();
         self.flush();
     }
 
@@ -235,6 +263,7 @@ impl Session {
             self.retrievals.deadline(),
             self.responses.deadline(),
             self.answers.deadline(),
+            self.expiry.map(|(notice, _)| notice),
         ]
         .into_iter()
         .flatten()
@@ -280,21 +309,69 @@ impl Session {
         format!("evt_{:x}_{}", self.options.seed, self.sent).into()
     }
 
-    /// Notes that an acknowledgement is due for an event.
+    /// Notes that an answer is due for an event.
     fn expect(&mut self, id: Option<CommandId>, event_id: EventId, what: Await) {
-        let deadline = self.now + self.options.answer_deadline;
+        let deadline = self.due(what.answer());
         self.answers.expect(Awaited { id, event_id, what, deadline });
+    }
+
+    /// When an answer counts as overdue, asked for now.
+    fn due(&self, answer: Answer) -> Timestamp {
+        self.now + self.options.deadlines.of(answer).after
+    }
+
+    /// An answer came: who waited for it.
+    fn answered(&mut self, what: &Await) -> Option<Awaited> {
+        self.seen.note(what.answer());
+        self.answers.take(what)
+    }
+
+    /// Lets go of answers that did not come.
+    fn expire(&mut self) {
+        let retrievals = self.retrievals.expire(self.now);
+        if !retrievals.is_empty() {
+            self.overdue(Answer::ItemRetrieved);
+            self.settle_all(retrievals, &Outcome::TimedOut);
+        }
+        let patience = self.options.deadlines.of(Answer::ResponseCreated).after;
+        let expired = self.responses.expire(self.now, patience);
+        if let Some(waiters) = expired.unanswered {
+            self.overdue(Answer::ResponseCreated);
+            self.settle_all(waiters, &Outcome::TimedOut);
+        }
+        if expired.silent {
+            self.overdue(Answer::FirstOutput);
+        }
+        for awaited in self.answers.expire(self.now) {
+            self.overdue(awaited.what.answer());
+            if let Some(id) = awaited.id {
+                self.settle(id, Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn overdue(&mut self, answer: Answer) {
+        let policy = self.options.deadlines.of(answer).policy;
+        if policy != OverduePolicy::Off {
+            let rotate = self.seen.asks_for_rotation(answer, policy);
+            self.tell(SessionEvent::Overdue { answer, rotate });
+        }
     }
 
     /// Sends the configuration, once the server is there.
     fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
         if self.state.step(Step::Created { ready_due }) {
-            let event_id = self.next_event_id();
-            self.expect(None, event_id.clone(), Await::Updated);
-            let session = self.options.config.clone().into();
-            self.send(SessionUpdate { event_id: event_id.into(), session, ..SessionUpdate::default() });
+            self.send_update(None, self.options.config.clone(), false);
         }
+    }
+
+    /// The server said when the session ends: at most an hour from now, whatever its clock says.
+    fn note_expiry(&mut self, expires_at: Field<u64>) {
+        let (Some(expires_at), Some((at, wall))) = (expires_at.value(), self.connected) else { return };
+        let left = UnixTime::from_secs(*expires_at).saturating_since(wall).min(LONGEST_SESSION);
+        let end = at + left;
+        self.expiry = Some(((end - self.options.expiry_notice).max(self.now), end));
     }
 
     /// The configuration holds: what was held goes out.
@@ -335,7 +412,7 @@ impl Session {
                 response: request.params.clone().map_or(Field::Absent, Field::Value),
                 ..Default::default()
             });
-            let deadline = self.now + self.options.answer_deadline;
+            let deadline = self.due(Answer::ResponseCreated);
             self.responses.sent(event_id, request, self.now, deadline);
         }
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -11,11 +12,14 @@ use serde::{Serialize, Serializer};
 use crate::audio::AudioFormat;
 use crate::error::ApiError;
 use crate::event::{ClientEvent, Malformed, UnknownEvent};
+use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::response::StatusReason;
 use crate::session::command::CommandId;
-use crate::session::errors::ErrorClass;
+use crate::session::deadlines::Answer;
+use crate::session::errors::{Advice, ErrorClass};
+use crate::session::usage_totals::UsageTotals;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 use crate::usage::{RateLimit, Usage};
@@ -85,8 +89,8 @@ pub enum SessionEvent {
     ItemPlaced {
         /// The item.
         item: Box<Item>,
-        /// The item before it; `None`: none, or not told.
-        after: Option<ItemId>,
+        /// Where it stands.
+        place: Place,
         /// Who made it.
         origin: Origin,
     },
@@ -199,6 +203,18 @@ pub enum SessionEvent {
         /// What it ends.
         class: ErrorClass,
     },
+    /// An answer of the server's did not come in time. Whoever waited for it is told as well.
+    Overdue {
+        /// Which.
+        answer: Answer,
+        /// Whether the session should be replaced by another: this server used to answer, and its policy says so.
+        rotate: bool,
+    },
+    /// The session nears its age limit.
+    Expiring {
+        /// How long it lives on.
+        left: Duration,
+    },
     /// Something is odd, and the session lives on.
     Warning(Warning),
     /// The session has ended. Nothing follows.
@@ -206,6 +222,30 @@ pub enum SessionEvent {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// Where an item stands among the others.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "`previous_item_id` is an id, null or missing")]
+pub enum Place {
+    /// Before all others. Some servers say so of every item: believe it of those that this side put there.
+    First,
+    /// Behind this one.
+    After(ItemId),
+    /// The server did not tell.
+    Untold,
+}
+
+impl From<Field<ItemId>> for Place {
+    /// Reads `previous_item_id`.
+    fn from(previous: Field<ItemId>) -> Self {
+        match previous {
+            Field::Value(item_id) => Self::After(item_id),
+            Field::Null => Self::First,
+            Field::Absent => Self::Untold,
+        }
+    }
 }
 
 /// Who began something.
@@ -232,6 +272,8 @@ pub struct AudioChunk {
     pub out_of_band: bool,
     /// Where in the part it begins.
     pub start: MediaTime,
+    /// Counts chunks: see [`PlaybackReport::Mark`](crate::session::PlaybackReport::Mark).
+    pub mark: u64,
     /// What the bytes are.
     #[serde(serialize_with = "format_text")]
     pub format: AudioFormat,
@@ -346,6 +388,8 @@ pub enum ResponseEnd {
     Failed {
         /// Why.
         error: Box<ApiError>,
+        /// Whether to ask again.
+        advice: Advice,
     },
     /// The session ended first.
     Lost,
@@ -360,6 +404,8 @@ pub struct ResponseReport {
     pub end: ResponseEnd,
     /// What it cost; `None` where the server did not say.
     pub usage: Option<Usage>,
+    /// What all responses of the session have cost, this one included.
+    pub totals: UsageTotals,
     /// When it did what.
     pub timeline: Timeline,
     /// Audio bytes that came after an interruption and were dropped.
@@ -432,6 +478,8 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
+    /// Nothing: no audio of it had come.
+    Nothing,
 }
 
 /// Something odd that the session lives on with.
@@ -468,6 +516,35 @@ pub enum Warning {
     },
     /// The server did not acknowledge the configuration in time; the session counts as ready.
     ConfigUnacknowledged,
+    /// The server refused a member of the configuration; it was left out, and the rest sent again.
+    ConfigMemberRefused {
+        /// The member, as the server named it.
+        param: String,
+        /// The error's text.
+        message: String,
+    },
+    /// A member of the configuration was not sent: the server no longer lets it change.
+    ConfigMemberLocked {
+        /// The member.
+        path: String,
+    },
+    /// The server's configuration is not what was asked for.
+    ConfigDiffers {
+        /// The members.
+        paths: Vec<String>,
+    },
+    /// A response was longer than the options allow: it was cancelled, and no more of it comes.
+    ResponseTooLong {
+        /// The response.
+        response_id: ResponseId,
+        /// What had come of it.
+        audio: MediaTime,
+    },
+    /// A response came so late that nobody waits for it any more: it is cancelled and not heard.
+    ResponseTooLate {
+        /// The response.
+        response_id: ResponseId,
+    },
     /// Input audio waited too long for the session to be ready: the oldest was dropped.
     InputAudioDropped {
         /// What was lost.

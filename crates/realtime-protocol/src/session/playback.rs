@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::audio::AudioFormat;
 use crate::id::{ItemId, ResponseId};
+use crate::session::command::PlaybackPosition;
 use crate::session::options::PlaybackSource;
 use crate::time::{MediaTime, Timestamp};
 
@@ -17,6 +18,8 @@ use crate::time::{MediaTime, Timestamp};
 #[derive(Debug, Default)]
 pub(super) struct Playback {
     parts: VecDeque<Part>,
+    /// Counts chunks.
+    last_mark: u64,
 }
 
 /// Names a content part.
@@ -36,6 +39,8 @@ pub(super) struct Part {
     /// The first byte of a sample whose second one has not come.
     carry: Option<u8>,
     whole: bool,
+    /// The chunks that have not been reported as played: their marks, and the bytes of the part up to their ends.
+    marks: VecDeque<(u64, u64)>,
     reported: MediaTime,
     /// When it began to play, if nobody reports.
     begins: Timestamp,
@@ -119,7 +124,7 @@ impl Words {
 }
 
 impl Playback {
-    /// Enters audio and gives back its whole samples with the position of the first.
+    /// Enters audio and gives back its whole samples, with the position of the first and the chunk's mark.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
@@ -127,8 +132,10 @@ impl Playback {
         format: AudioFormat,
         audio: &Bytes,
         source: PlaybackSource,
-    ) -> (MediaTime, Bytes) {
+    ) -> (MediaTime, u64, Bytes) {
         self.forget_played(now, source);
+        self.last_mark += 1;
+        let mark = self.last_mark;
         let begins = self.end(now);
         let part = self.part(id, format, begins);
         let start = part.received();
@@ -138,7 +145,8 @@ impl Playback {
             part.begins = now - start.as_duration();
         }
         part.received_bytes += audio.len() as u64;
-        (start, audio)
+        part.marks.push_back((mark, part.received_bytes));
+        (start, mark, audio)
     }
 
     /// Enters spoken words.
@@ -179,11 +187,23 @@ impl Playback {
         let index = self.parts.iter().position(|part| part.is(item_id, content_index))?;
         let part = &mut self.parts[index];
         part.reported = part.reported.max(played);
+        while part.marks.front().is_some_and(|(_, end)| part.format.duration(*end) <= part.reported) {
+            part.marks.pop_front();
+        }
         // Parts play in order: what stands before the one that plays has been played.
         for before in self.parts.iter_mut().take(index) {
             before.reported = before.received();
         }
         self.parts.get(index)
+    }
+
+    /// Where playback stands when the chunk of this mark has been played.
+    pub(super) fn position_of(&self, mark: u64) -> Option<PlaybackPosition> {
+        self.parts.iter().find_map(|part| {
+            let (_, end) = part.marks.iter().find(|(at, _)| *at == mark)?;
+            let PartId { item_id, content_index, .. } = part.id.clone();
+            Some(PlaybackPosition { item_id, content_index, played: part.format.duration(*end) })
+        })
     }
 
     /// Drops parts that are over.
@@ -215,6 +235,7 @@ impl Playback {
                     received_bytes: 0,
                     carry: None,
                     whole: false,
+                    marks: VecDeque::new(),
                     reported: MediaTime::ZERO,
                     begins,
                     words: Words::default(),
@@ -234,6 +255,11 @@ impl Part {
     /// Whether any audio has come.
     pub(super) const fn has_audio(&self) -> bool {
         self.received_bytes > 0
+    }
+
+    /// Whether any words have come.
+    pub(super) const fn has_words(&self) -> bool {
+        !self.words.text.is_empty()
     }
 
     /// Whether all of it has come and been played.
@@ -298,7 +324,7 @@ mod tests {
             let mut rest = all.clone();
             for cut in cuts.into_iter().chain([usize::MAX]) {
                 let piece = rest.split_to(cut.min(rest.len()));
-                let (start, audio) =
+                let (start, _, audio) =
                     ledger.receive(at(0), &part("item"), FORMAT, &piece, PlaybackSource::Reported);
                 assert_eq!(FORMAT.bytes(start) as usize, got.len());
                 assert_eq!(audio.len() % 2, 0);

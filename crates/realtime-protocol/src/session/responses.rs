@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::id::{CallId, EventId, ResponseId};
 use crate::response::ResponseParams;
@@ -42,6 +43,12 @@ pub(super) enum Slot {
         request: Request,
         /// When it counts as unanswered.
         deadline: Timestamp,
+    },
+    /// `response.create` was not answered in time, and nobody waits for it any more. Should its response come
+    /// after all, it is cancelled.
+    Late {
+        /// When it counts as never coming.
+        until: Timestamp,
     },
     /// A response runs.
     Running(ResponseId),
@@ -98,11 +105,26 @@ pub(super) struct OpenResponse {
     pub(super) out_of_band: bool,
     /// Nothing more of it is passed on.
     pub(super) interrupted: bool,
+    /// When its first output counts as overdue; `None` once there was some.
+    pub(super) output_due: Option<Timestamp>,
+    /// Whether it said or wrote anything.
+    pub(super) spoke: bool,
+    /// Audio that came (bytes).
+    pub(super) audio_bytes: u64,
     pub(super) waiters: Vec<CommandId>,
     pub(super) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(super) calls: Vec<SeenCall>,
     pub(super) dropped_bytes: u64,
+}
+
+/// What was overdue.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// The waiters of a request that was not answered.
+    pub(super) unanswered: Option<Vec<CommandId>>,
+    /// Whether a response runs and gives nothing.
+    pub(super) silent: bool,
 }
 
 /// A function call item that is whole.
@@ -168,10 +190,17 @@ impl Responses {
     }
 
     /// Enters a response that the server created, and gives back its place in the list.
-    pub(super) fn created(&mut self, now: Timestamp, id: &ResponseId, out_of_band: bool) -> usize {
+    pub(super) fn created(
+        &mut self,
+        now: Timestamp,
+        id: &ResponseId,
+        out_of_band: bool,
+        output_due: Timestamp,
+    ) -> usize {
         if let Some(index) = self.position(id) {
             return index; // seen before by one of its other events
         }
+        let late = !out_of_band && self.turn == Turn::Open && matches!(self.slot, Slot::Late { .. });
         let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
         let request = if out_of_band {
             self.beside.pop_front().map(|(_, request)| request)
@@ -183,7 +212,7 @@ impl Responses {
         if let Some(request) = request {
             timeline.requested = request.sent;
             waiters = request.waiters;
-        } else if !out_of_band {
+        } else if !out_of_band && !late {
             // The server responds to the user's turn: what waited since before it is served too.
             if let Some(index) = self.waiting.iter().position(|r| r.params.is_none() && !r.late)
                 && let Some(served) = self.waiting.remove(index)
@@ -198,7 +227,10 @@ impl Responses {
             id: id.clone(),
             origin,
             out_of_band,
-            interrupted: false,
+            interrupted: late,
+            output_due: Some(output_due),
+            spoke: false,
+            audio_bytes: 0,
             waiters,
             timeline,
             calls: Vec::new(),
@@ -215,7 +247,7 @@ impl Responses {
         }
         match core::mem::replace(&mut self.slot, Slot::Running(id.clone())) {
             Slot::Requested { request, .. } => Some(request),
-            Slot::Free | Slot::Running(_) | Slot::Occupied { .. } => None,
+            Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         }
     }
 
@@ -256,7 +288,7 @@ impl Responses {
     pub(super) const fn running(&self) -> Option<&ResponseId> {
         match &self.slot {
             Slot::Running(id) => Some(id),
-            Slot::Free | Slot::Requested { .. } | Slot::Occupied { .. } => None,
+            Slot::Free | Slot::Requested { .. } | Slot::Late { .. } | Slot::Occupied { .. } => None,
         }
     }
 
@@ -264,29 +296,38 @@ impl Responses {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {
             Slot::Requested { deadline, .. } => Some(*deadline),
-            Slot::Occupied { until } => Some(*until),
+            Slot::Late { until } | Slot::Occupied { until } => Some(*until),
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
             Turn::Expecting { until, .. } => Some(until),
             Turn::Open | Turn::Speaking => None,
         };
-        slot.into_iter().chain(turn).min()
+        let outputs = self.open.iter().filter_map(|response| response.output_due);
+        slot.into_iter().chain(turn).chain(outputs).min()
     }
 
-    /// Lets go of what is overdue; the waiters of a request that was never answered.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<CommandId> {
+    /// Lets go of what is overdue.
+    pub(super) fn expire(&mut self, now: Timestamp, patience: Duration) -> Expired {
         if matches!(self.turn, Turn::Expecting { until, .. } if until <= now) {
             self.turn = Turn::Open;
         }
+        let mut expired = Expired::default();
         match core::mem::take(&mut self.slot) {
-            Slot::Requested { request, deadline, .. } if deadline <= now => request.waiters,
-            Slot::Occupied { until } if until <= now => Vec::new(),
-            other => {
-                self.slot = other;
-                Vec::new()
+            Slot::Requested { request, deadline, .. } if deadline <= now => {
+                expired.unanswered = Some(request.waiters);
+                self.slot = Slot::Late { until: now + patience };
+            }
+            Slot::Late { until } | Slot::Occupied { until } if until <= now => {}
+            other => self.slot = other,
+        }
+        for response in &mut self.open {
+            if response.output_due.is_some_and(|due| due <= now) {
+                response.output_due = None;
+                expired.silent |= !response.interrupted;
             }
         }
+        expired
     }
 
     /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
@@ -294,7 +335,7 @@ impl Responses {
         let Self { slot, waiting, beside, open, .. } = core::mem::take(self);
         let requested = match slot {
             Slot::Requested { request, .. } => Some(request),
-            Slot::Free | Slot::Running(_) | Slot::Occupied { .. } => None,
+            Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         };
         let beside = beside.into_iter().map(|(_, request)| request);
         let waiters = requested.into_iter().chain(beside).chain(waiting).flat_map(|r| r.waiters).collect();

@@ -374,3 +374,238 @@ fn a_malformed_end_still_ends_the_response() {
 fn a_state_at_rest_is_small() {
     assert!(size_of::<Session>() < 8 * 1024, "{}", size_of::<Session>());
 }
+
+fn config(json: &str) -> SessionConfig {
+    serde_json::from_str(json).unwrap()
+}
+
+/// The client events that came out, as JSON.
+fn sent(bench: &mut Bench) -> Vec<Value> {
+    core::iter::from_fn(|| bench.session.poll_output())
+        .filter_map(|output| match output {
+            Output::Send(event) => Some(serde_json::to_value(event).unwrap()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn one_refused_member_is_left_out_and_the_rest_sent_again_once() {
+    let options = SessionOptions {
+        config: config(r#"{"type":"realtime","instructions":"x","reasoning":{"effort":"low"}}"#),
+        ..SessionOptions::default()
+    };
+    let mut bench = Bench { session: Session::new(options), now: 0, next: 0 };
+    bench.session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
+    bench.server(json!({"type": "session.created", "session": {}}));
+    let refused = |event_id| {
+        json!({"type": "error", "error": {"code": "unknown_parameter", "param": "session.reasoning",
+            "message": "no", "event_id": event_id}})
+    };
+    bench.now += 1;
+    bench.session.handle_text(bench.at(), &refused("evt_0_1").to_string());
+    let again = sent(&mut bench);
+    assert_eq!(again[0]["session"], json!({"type": "realtime", "instructions": "x"}));
+    assert_eq!(bench.server(refused("evt_0_2")), ["> close", "server_error"], "and no third time");
+}
+
+#[test]
+fn what_the_server_made_of_the_configuration_is_compared_with_what_was_asked() {
+    let mut bench = Bench::new();
+    bench.session.options.config = config(r#"{"type":"realtime","audio":{"output":{"voice":"marin"}}}"#);
+    bench.server(json!({"type": "session.created", "session": {}}));
+    let echo = json!({"type": "session.updated", "session": {"audio": {"output": {"voice": "alloy"}}}});
+    assert_eq!(bench.server(echo), ["warning", "ready"]);
+}
+
+#[test]
+fn members_that_are_locked_are_not_sent() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 20));
+    let voice = config(r#"{"model":"other","audio":{"output":{"voice":"cedar"}}}"#);
+    assert_eq!(bench.app(Command::UpdateConfig { config: voice.into() }), ["warning", "warning", "1 done"]);
+    let mixed = config(r#"{"instructions":"y","audio":{"output":{"voice":"cedar"}}}"#);
+    bench
+        .session
+        .handle_command(bench.at(), CommandId(7), Command::UpdateConfig { config: mixed.into() })
+        .unwrap();
+    assert_eq!(sent(&mut bench)[0]["session"], json!({"type": "realtime", "instructions": "y"}));
+}
+
+#[test]
+fn the_age_limit_is_announced_ahead() {
+    let mut bench = Bench::new();
+    // Whatever the server's clock says, no session lives for more than an hour.
+    bench.server(json!({"type": "session.created", "session": {"expires_at": 1_000_000}}));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    assert!(bench.later(54 * 60_000).is_empty());
+    assert_eq!(bench.later(60_000), ["expiring"]);
+    assert!(bench.later(600_000).is_empty());
+}
+
+#[test]
+fn a_response_that_comes_after_its_deadline_is_cancelled_and_silent() {
+    let mut bench = Bench::ready();
+    bench.app(Command::CreateResponse { params: None });
+    assert_eq!(bench.later(10_000), ["overdue", "1 timed_out"]);
+    assert!(bench.app(Command::CreateResponse { params: None }).is_empty(), "the late one may still come");
+    assert_eq!(bench.server(created("late")), ["response_started", "warning", "> response.cancel"]);
+    assert!(bench.server(audio_delta("late", "i1", 100)).is_empty());
+    assert_eq!(bench.server(done("late", "cancelled")), ["response_finished", "> response.create"]);
+}
+
+#[test]
+fn an_answer_that_never_comes_asks_for_rotation_only_where_it_used_to_come() {
+    let mut bench = Bench::ready();
+    let rotate = |bench: &mut Bench, ms| {
+        bench.now += ms;
+        bench.session.handle_timeout(bench.at());
+        core::iter::from_fn(|| bench.session.poll_output())
+            .find_map(|output| match output {
+                Output::Event(SessionEvent::Overdue { rotate, .. }) => Some(rotate),
+                _ => None,
+            })
+            .unwrap()
+    };
+    let item = || Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond: false };
+    bench.app(item());
+    assert!(!rotate(&mut bench, 10_000), "this server may never send it");
+    bench.app(item());
+    let id = format!("item_0_{}", bench.session.sent);
+    bench.server(json!({"type": "conversation.item.added", "item": {"type": "message", "id": id}}));
+    bench.app(item());
+    assert!(rotate(&mut bench, 10_000), "it did before");
+}
+
+#[test]
+fn an_endless_response_is_cancelled_at_its_budget() {
+    let mut bench = Bench::ready();
+    bench.session.options.longest_response = Duration::from_millis(250);
+    bench.server(created("r1"));
+    assert_eq!(bench.server(audio_delta("r1", "i1", 200)), ["audio"]);
+    assert_eq!(bench.server(audio_delta("r1", "i1", 200)), ["warning", "> response.cancel"]);
+    assert!(bench.server(audio_delta("r1", "i1", 200)).is_empty());
+}
+
+#[test]
+fn push_to_talk_begins_with_the_pre_roll_and_sends_no_sample_twice() {
+    let mut options =
+        SessionOptions { pre_roll: Some(Duration::from_millis(40)), ..SessionOptions::default() };
+    options.config.input_mut().turn_detection = Field::Null;
+    let mut bench = Bench { session: Session::new(options), now: 0, next: 0 };
+    bench.session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
+    bench.server(json!({"type": "session.created", "session": {}}));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    let audio = |value: u8| Command::AppendAudio { audio: Bytes::from(alloc::vec![value; 960]).into() };
+    for value in 1..=5 {
+        assert!(bench.app(audio(value)).is_empty(), "nobody speaks");
+    }
+    let mut out = Vec::new();
+    for command in
+        [Command::BeginTurn, audio(6), audio(7), audio(8), Command::CommitAudio { respond: false }, audio(9)]
+    {
+        bench.next += 1;
+        bench.session.handle_command(bench.at(), CommandId(bench.next), command).unwrap();
+        out.extend(sent(&mut bench));
+    }
+    let first_bytes: Vec<u8> = out
+        .iter()
+        .filter_map(|event| event["audio"].as_str())
+        .map(|text| crate::audio::Audio::from_base64(text).bytes().unwrap()[0])
+        .collect();
+    assert_eq!(first_bytes, [4, 5, 6, 7, 8], "40 ms from before, then the turn, and nothing after it");
+}
+
+#[test]
+fn an_early_call_surfaces_while_its_response_runs_and_only_once() {
+    let mut bench = Bench::ready();
+    bench.session.options.early_calls.insert("f".into());
+    bench.server(created("r1"));
+    let call = json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}"});
+    let item_done = json!({"type": "response.output_item.done", "response_id": "r1", "item": call});
+    assert_eq!(bench.server(item_done), ["function_calls"]);
+    let complete =
+        Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Result(json!({})), respond: true };
+    assert_eq!(bench.app(complete), ["> conversation.item.create", "call_ended"]);
+    let mut event = done("r1", "completed");
+    event["response"]["output"] = json!([call]);
+    assert_eq!(bench.server(event), ["response_finished", "> response.create"]);
+}
+
+#[test]
+fn a_call_that_only_its_arguments_event_tells_of_runs_too() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench
+        .server(json!({"type": "response.function_call_arguments.done", "response_id": "r1", "item_id": "i",
+        "call_id": "c1", "name": "f", "arguments": "{}"}));
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "function_calls"]);
+}
+
+#[test]
+fn the_follow_up_keeps_to_its_policy() {
+    for (policy, spoke, expected) in [
+        (FollowUp::Always, true, true),
+        (FollowUp::IfSilent, true, false),
+        (FollowUp::IfSilent, false, true),
+        (FollowUp::Never, false, false),
+    ] {
+        let mut bench = Bench::ready();
+        bench.session.options.follow_up = policy;
+        bench.server(created("r1"));
+        if spoke {
+            bench.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1",
+                "item_id": "i0", "delta": "One moment."}));
+        }
+        let mut event = done("r1", "completed");
+        event["response"]["output"] =
+            json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
+        bench.server(event);
+        let output = CallOutput::Result(Value::Null);
+        let outputs = bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: true });
+        assert_eq!(outputs.contains(&"> response.create".into()), expected, "{policy:?}, spoke: {spoke}");
+    }
+}
+
+#[test]
+fn playback_may_be_reported_in_marks_or_bytes() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let mut marks = Vec::new();
+    for _ in 0..5 {
+        bench.now += 1;
+        bench.session.handle_text(bench.at(), &audio_delta("r1", "i1", 100).to_string());
+        marks.extend(core::iter::from_fn(|| bench.session.poll_output()).filter_map(|output| match output {
+            Output::Event(SessionEvent::Audio(chunk)) => Some(chunk.mark),
+            _ => None,
+        }));
+    }
+    bench.app(Command::ReportPlayback { report: PlaybackReport::Mark(marks[1]) });
+    bench.server(json!({"type": "input_audio_buffer.speech_started"}));
+    let bytes = PlaybackReport::PlayedBytes { item_id: "i1".into(), content_index: 0, bytes: 250 * 48 };
+    bench.app(Command::ReportPlayback { report: bytes });
+    let report = PlaybackReport::Stopped { at: None };
+    bench.session.handle_command(bench.at(), CommandId(99), Command::ReportPlayback { report }).unwrap();
+    assert_eq!(sent(&mut bench)[0]["audio_end_ms"], 250);
+}
+
+#[test]
+fn ten_thousand_interrupted_turns_leave_nothing_behind() {
+    let mut bench = Bench::ready();
+    for turn in 0..10_000 {
+        let (response, item) = (format!("r{turn}"), format!("i{turn}"));
+        bench.server(json!({"type": "conversation.item.added", "item": {"type": "message", "id": item}}));
+        bench.server(created(&response));
+        bench.server(audio_delta(&response, &item, 20));
+        bench.server(json!({"type": "input_audio_buffer.speech_started"}));
+        bench.server(audio_delta(&response, &item, 20));
+        bench.app(Command::ReportPlayback { report: PlaybackReport::Stopped { at: None } });
+        bench.server(json!({"type": "conversation.item.truncated", "item_id": item}));
+        bench.server(json!({"type": "conversation.item.done", "item": {"type": "message", "id": item}}));
+        bench.server(done(&response, "cancelled"));
+        bench.server(json!({"type": "input_audio_buffer.speech_stopped"}));
+    }
+    let size = format!("{:?}", bench.session).len();
+    assert!(size < 20_000, "the state takes {size} characters to tell");
+}

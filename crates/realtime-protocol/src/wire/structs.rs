@@ -95,7 +95,7 @@ macro_rules! wire_struct {
                                 map.next_value::<serde::de::IgnoredAny>()?;
                                 continue;
                             }
-                            extra.insert(key, map.next_value()?);
+                            extra.push(key, map.next_value()?);
                         }
                         Ok($name {
                             $($field: match $field {
@@ -135,7 +135,7 @@ macro_rules! wire_struct {
                         }
                     )*
                     if !(Self::TAGGED && key == "type") {
-                        extra.insert(key, value.into());
+                        extra.push(&key, value.into());
                     }
                 }
                 Ok(Self {

@@ -7,7 +7,7 @@ mod input;
 mod response;
 mod session;
 
-use crate::event::events;
+use crate::event::{events, hot};
 
 pub use input::*;
 pub use response::*;
@@ -15,7 +15,7 @@ pub use session::*;
 
 events! {
     /// An event from the server to the client.
-    pub enum ServerEvent {
+    pub enum ServerEvent (decode: hot::decode_delta, encode: hot::encode_server) {
         /// The first event: the session with its defaults.
         SessionCreated = "session.created",
         /// The answer to `session.update`: the whole effective configuration.
