@@ -4,7 +4,7 @@
 //! connection's business.
 
 mod parrot;
-mod script;
+pub mod script;
 
 use std::time::Duration;
 

@@ -41,8 +41,8 @@
 //! | `"idle"` | the user's silence for `idle_timeout_ms` |
 //!
 //! `transcript` is what the user is heard to say, in a turn that fits speech. Where it ends in `…` or a comma, semantic
-//! turn detection waits for more as long as it may. `reply` is a list of steps, each an
-//! object with one of these (and `arguments` beside `call`):
+//! turn detection waits for more as long as it may. `reply` is a list of steps, each an object with one of these (and
+//! what belongs beside it):
 //!
 //! | step | does |
 //! |---|---|
@@ -80,7 +80,7 @@ use crate::brain::script::fill::fill;
 use crate::brain::{Brain, McpCall, Parrot, Reply, Speech, Step, Trigger, Turn};
 use crate::disaster::Disaster;
 
-/// A brain that follows a script. The module's own text gives the format.
+/// A brain that follows a script. [The module's own text](self) gives the format.
 ///
 /// ```json
 /// { "turns": [
