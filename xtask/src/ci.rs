@@ -74,21 +74,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let mut records = Vec::new();
     for check in chosen {
         let name = check.name();
-        println!("\n== {name}: {}", check.describe());
+        say!("\n== {name}: {}", check.describe());
         let start = Instant::now();
         let outcome = check.run(&tools);
         let record = Record { name, outcome, elapsed: start.elapsed() };
         match &record.outcome {
-            Outcome::Passed => println!("{}: ok in {}", record.name, seconds(record.elapsed)),
-            Outcome::Skipped(why) => println!("skipped: {why}"),
+            Outcome::Passed => say!("{}: ok in {}", record.name, seconds(record.elapsed)),
+            Outcome::Skipped(why) => say!("skipped: {why}"),
             Outcome::Failed(why) => {
-                println!("{}: FAILED in {}: {why}", record.name, seconds(record.elapsed));
+                say!("{}: FAILED in {}: {why}", record.name, seconds(record.elapsed));
             }
         }
         records.push(record);
     }
 
-    println!("\n{}", table(&records));
+    say!("\n{}", table(&records));
     verdict(&records)
 }
 
@@ -299,7 +299,7 @@ fn readme(xtask: &Path) -> Result<(), Error> {
         .map_err(|error| format!("cannot read README.md: {error}"))?;
     let commands = shell_commands(&text);
     for command in &commands {
-        println!("README.md: cargo xtask {}", command.join(" "));
+        say!("README.md: cargo xtask {}", command.join(" "));
         check_command(command)?;
     }
     for needed in ["demo", "ci"] {
@@ -310,7 +310,7 @@ fn readme(xtask: &Path) -> Result<(), Error> {
 
     for args in [&["demo", "--fast"][..], &["replay", "target/demo/session.jsonl"]] {
         let line = format!("cargo xtask {}", args.join(" "));
-        println!("\n$ {line}");
+        say!("\n$ {line}");
         match run_command(Command::new(xtask).current_dir(workspace_root()).args(args)) {
             Outcome::Failed(why) => return Err(format!("`{line}` failed with {why}").into()),
             Outcome::Passed | Outcome::Skipped(_) => {}

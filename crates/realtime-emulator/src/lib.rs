@@ -55,11 +55,17 @@
 //!   `session_check`, `item_check` and `fault` refuse what the service refuses.
 //! - `server`, `handshake`, `options`: the socket.
 
+mod access;
 pub mod brain;
 mod codec;
 mod connection;
+pub mod disaster;
+mod drive;
 mod handshake;
+mod http;
 mod options;
+mod record;
+mod registry;
 mod server;
 pub mod voice;
 

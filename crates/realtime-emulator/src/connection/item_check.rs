@@ -57,11 +57,21 @@ pub(crate) fn entry(
             }
             complete(&mut output.status);
         }
+        Item::McpApprovalResponse(response) => {
+            no_unknown(&response.extra, "item")?;
+            required(&response.approve, "item.approve")?;
+            let request = required(&response.approval_request_id, "item.approval_request_id")?;
+            let asked = conversation.find(&request.as_str().into());
+            if !asked.is_some_and(|entry| matches!(entry.item, Item::McpApprovalRequest(_))) {
+                let message = format!("There is no approval request with id '{request}'.");
+                return Err(Fault::invalid_value("item.approval_request_id", message));
+            }
+        }
         other => {
             return Err(wrong_kind(
                 "item",
                 &other.kind(),
-                &["message", "function_call", "function_call_output"],
+                &["message", "function_call", "function_call_output", "mcp_approval_response"],
             ));
         }
     }

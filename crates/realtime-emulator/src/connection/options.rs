@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use realtime_protocol::event::Dialect;
+use realtime_protocol::session_config::{SessionConfig, SessionKind};
+
+use crate::voice::VoiceKind;
+
 /// Settings of one [`Connection`](crate::Connection). Plain data: change what you need of the default.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions {
@@ -15,12 +20,28 @@ pub struct ConnectionOptions {
     pub transcription_delay: Duration,
     /// Sound in one `response.output_audio.delta`; default 100 ms.
     pub audio_delta: Duration,
+    /// How much audio goes out at once, the pauses between being as much longer; default 400 ms. Zero: one delta.
+    pub burst: Duration,
+    /// What [`AudioSource::Tones`](crate::brain::AudioSource::Tones) sounds like; default tones.
+    pub voice: VoiceKind,
     /// How many times faster than it plays audio is sent; default 10. Zero or infinite: all at once.
     pub pace: f64,
     /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
     pub silence_duration_ms: u32,
     /// How long a session lives; default 60 minutes, as at OpenAI.
     pub session_length: Duration,
+    /// How long a cancelled response goes on before it ends, as deltas that were under way do; default 0.
+    pub cancel_delay: Duration,
+    /// What kind of session it is; default [`SessionKind::Realtime`]. The socket part sets it from the URL.
+    pub kind: SessionKind,
+    /// What the session begins with: members that are set replace the defaults; default nothing.
+    pub session: Box<SessionConfig>,
+    /// Whether it is the side channel of a call: audio goes over the call and not over this connection. Default no.
+    pub sideband: bool,
+    /// Whether `conversation.created` is sent; default as the dialect has it: beta does.
+    pub conversation_created: Option<bool>,
+    /// The spelling on the wire; default GA. The socket part sets it from the URL and the headers.
+    pub dialect: Dialect,
     /// What bounds its memory.
     pub limits: Limits,
 }
@@ -33,9 +54,17 @@ impl Default for ConnectionOptions {
             latency: Duration::from_millis(200),
             transcription_delay: Duration::from_millis(150),
             audio_delta: Duration::from_millis(100),
+            burst: Duration::from_millis(400),
+            voice: VoiceKind::Tones,
             pace: 10.0,
             silence_duration_ms: 500,
             session_length: Duration::from_secs(60 * 60),
+            cancel_delay: Duration::ZERO,
+            kind: SessionKind::Realtime,
+            session: Box::default(),
+            sideband: false,
+            conversation_created: None,
+            dialect: Dialect::Ga,
             limits: Limits::default(),
         }
     }

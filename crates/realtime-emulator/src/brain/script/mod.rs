@@ -17,6 +17,16 @@
 //! A response takes the first turn in the file that fits and is not used up. A turn is used up after one response,
 //! unless it has `"repeat": true`. Where none fits, the [`Parrot`] answers.
 //!
+//! Beside `turns` there may be `disasters`: what goes wrong from the connection's start on. In a turn they begin with
+//! its response. [`disaster`](crate::disaster) has their format:
+//!
+//! ```json
+//! { "disasters": [ { "after_ms": 60000, "do": "expire" } ],
+//!   "turns": [
+//!     { "reply": [ { "say": "You will not hear the end of this." } ],
+//!       "disasters": [ { "at": "response.output_audio.delta", "nth": 3, "do": "cut", "code": 1011 } ] } ] }
+//! ```
+//!
 //! `on` says what a turn fits:
 //!
 //! | `on` | fits |
@@ -27,8 +37,11 @@
 //! | `"text"` | a text message |
 //! | `{"text": "bye"}` | a text message that contains `bye`, in upper or lower case |
 //! | `{"tool": "get_weather"}` | the output of a call of `get_weather` |
+//! | `{"approval": "search"}` | the user's answer to whether the MCP tool `search` may be called |
+//! | `"idle"` | the user's silence for `idle_timeout_ms` |
 //!
-//! `transcript` is what the user is heard to say, in a turn that fits speech. `reply` is a list of steps, each an
+//! `transcript` is what the user is heard to say, in a turn that fits speech. Where it ends in `…` or a comma, semantic
+//! turn detection waits for more as long as it may. `reply` is a list of steps, each an
 //! object with one of these (and `arguments` beside `call`):
 //!
 //! | step | does |
@@ -36,22 +49,36 @@
 //! | `"say": "…"` | speaks; writes, where the response's modality is text |
 //! | `"text": "…"` | writes |
 //! | `"call": "name"` | calls a function, with `"arguments"`: an object, or any text |
+//! | `"mcp": "label"` | calls a tool of that MCP server: `"tool"`, `"arguments"`, and its `"output"` or `"error"`; with `"ask": true` it asks for an approval instead |
 //! | `"delay_ms": 300` | waits |
 //! | `"fail": "code"` | ends the response as failed, with that error code |
 //! | `"incomplete": "max_output_tokens"` | ends the response as incomplete, for that reason |
 //!
+//! What MCP servers list stands beside `turns`, by label: a list of tools, or the reason why there is none. A server
+//! that is not there lists what the session's `allowed_tools` names:
+//!
+//! ```json
+//! { "mcp": { "docs": [ { "name": "search", "description": "Searches", "input_schema": { "type": "object" } } ],
+//!            "broken": "connection refused" },
+//!   "turns": [ { "on": "text", "reply": [
+//!     { "mcp": "docs", "tool": "search", "arguments": { "q": "{input}" }, "output": "3 hits" },
+//!     { "say": "I found three." } ] } ] }
+//! ```
+//!
 //! In `say`, `text` and textual `arguments`, `{input}` stands for the user's words, `{output}` for the output of
 //! the tool, and `{output.a.b}` for a member of it. What cannot be found stays as it is written.
 
+mod fill;
+mod read;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use realtime_protocol::response::StatusReason;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use realtime_protocol::item::McpListedTool;
+use realtime_protocol::tool::McpTool;
 
-use crate::brain::{AudioSource, Brain, Ending, Parrot, Reply, Speech, Step, Trigger, Turn};
+use crate::brain::script::fill::fill;
+use crate::brain::{Brain, McpCall, Parrot, Reply, Speech, Step, Trigger, Turn};
+use crate::disaster::Disaster;
 
 /// A brain that follows a script. The module's own text gives the format.
 ///
@@ -70,7 +97,10 @@ pub struct Script {
     used: Vec<bool>,
     /// The turn whose transcript was given last, until it is answered.
     heard: Option<usize>,
+    /// What MCP servers list, by label.
+    mcp: BTreeMap<String, Result<Vec<McpListedTool>, String>>,
     fallback: Parrot,
+    disasters: Vec<Disaster>,
 }
 
 /// A script that cannot be followed: where, and why.
@@ -100,6 +130,8 @@ enum On {
     Text,
     TextWith(String),
     Tool(String),
+    Idle,
+    Approval(String),
 }
 
 impl Script {
@@ -108,14 +140,15 @@ impl Script {
     /// # Errors
     /// [`ScriptError`] says where the text is not a script: a member that is unknown, missing or of the wrong kind.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let file: File = serde_json::from_str(text).map_err(|error| fault("script", &error))?;
-        let turns: Vec<_> = file
-            .turns
-            .into_iter()
-            .enumerate()
-            .map(|(n, turn)| read_turn(n, turn))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { used: vec![false; turns.len()], turns, heard: None, fallback: Parrot::new() })
+        let read::Contents { turns, disasters, mcp } = read::read_file(text)?;
+        Ok(Self {
+            used: vec![false; turns.len()],
+            turns,
+            disasters,
+            mcp,
+            heard: None,
+            fallback: Parrot::new(),
+        })
     }
 
     /// The built-in script: a weather assistant, greeted, asked twice and thanked. It calls `get_weather` with a
@@ -124,7 +157,12 @@ impl Script {
     /// # Panics
     /// Never: the script is a part of this crate, and a test reads it.
     pub fn demo() -> Self {
-        Self::parse(include_str!("demo.json")).expect("a test reads the built-in script")
+        Self::parse(include_str!("../demo.json")).expect("a test reads the built-in script")
+    }
+
+    /// What goes wrong from the connection's start on. [`Options::script`](crate::Options::script) sees to it.
+    pub fn disasters(&self) -> &[Disaster] {
+        &self.disasters
     }
 
     /// Forgets the transcripts: for a user who says something else than the script was written for. What was heard
@@ -166,6 +204,19 @@ impl Brain for Script {
         self.heard = Some(index);
         self.turns.get(index)?.transcript.clone()
     }
+
+    fn is_finished(&mut self, _speech: &Speech<'_>) -> bool {
+        let turn = self.find(|on| matches!(on, On::Speech | On::Any)).and_then(|index| self.turns.get(index));
+        let transcript = turn.and_then(|turn| turn.transcript.as_deref()).unwrap_or_default();
+        !transcript.ends_with(['…', ',']) && !transcript.ends_with("...")
+    }
+
+    fn mcp_tools(&mut self, server: &McpTool) -> Result<Vec<McpListedTool>, String> {
+        match self.mcp.get(server.server_label.value().map_or("", String::as_str)) {
+            Some(tools) => tools.clone(),
+            None => self.fallback.mcp_tools(server),
+        }
+    }
 }
 
 impl On {
@@ -174,11 +225,19 @@ impl On {
             (Self::Any, _)
             | (Self::Request, Trigger::Request)
             | (Self::Speech, Trigger::Speech { .. })
+            | (Self::Idle, Trigger::Idle)
             | (Self::Text, Trigger::Text(_)) => true,
+            (Self::Approval(name), Trigger::Approval(approval)) => approval.call.name == *name,
             (Self::TextWith(part), Trigger::Text(text)) => text.to_lowercase().contains(part.as_str()),
             (Self::Tool(name), Trigger::ToolOutputs(outputs)) => outputs.iter().any(|o| o.name == *name),
             _ => false,
         }
+    }
+}
+
+impl McpCall {
+    fn filled(&self, trigger: &Trigger<'_>) -> Self {
+        Self { arguments: fill(&self.arguments, trigger), ..self.clone() }
     }
 }
 
@@ -192,169 +251,17 @@ impl Reply {
             }
             Step::Text(text) => Step::Text(fill(text)),
             Step::Call { name, arguments } => Step::Call { name: name.clone(), arguments: fill(arguments) },
+            Step::Mcp { call, approval, outcome } => Step::Mcp {
+                call: call.filled(trigger),
+                approval: approval.clone().or_else(|| match trigger {
+                    Trigger::Approval(approval) => Some(approval.request_id.clone()),
+                    _ => None,
+                }),
+                outcome: outcome.clone().map(|output| fill(&output)),
+            },
+            Step::AskApproval(call) => Step::AskApproval(call.filled(trigger)),
             Step::Wait(time) => Step::Wait(*time),
         });
-        Self { steps: steps.collect(), ending: self.ending.clone() }
+        Self { steps: steps.collect(), ending: self.ending.clone(), disasters: self.disasters.clone() }
     }
-}
-
-fn fill(text: &str, trigger: &Trigger<'_>) -> String {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let (before, from) = rest.split_at(open);
-        filled.push_str(before);
-        let known = from.find('}').and_then(|close| Some((value(&from[1..close], trigger)?, close)));
-        match known {
-            Some((value, close)) => {
-                filled.push_str(&value);
-                rest = &from[close + 1..];
-            }
-            None => {
-                filled.push('{');
-                rest = &from[1..];
-            }
-        }
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// What stands for a name in braces.
-fn value(name: &str, trigger: &Trigger<'_>) -> Option<String> {
-    match (name, trigger) {
-        ("input", Trigger::Speech { transcript, .. }) => Some((*transcript).into()),
-        ("input", Trigger::Text(text)) => Some((*text).into()),
-        ("output", Trigger::ToolOutputs(outputs)) => Some(outputs.last()?.output.clone()),
-        (name, Trigger::ToolOutputs(outputs)) => {
-            let whole: Value = serde_json::from_str(&outputs.last()?.output).ok()?;
-            let member =
-                name.strip_prefix("output.")?.split('.').try_fold(&whole, |value, key| match value {
-                    Value::Array(elements) => elements.get(key.parse::<usize>().ok()?),
-                    value => value.get(key),
-                })?;
-            Some(member.as_str().map_or_else(|| member.to_string(), String::from))
-        }
-        _ => None,
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    turns: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileTurn {
-    on: Option<Value>,
-    transcript: Option<String>,
-    #[serde(default)]
-    repeat: bool,
-    reply: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileStep {
-    say: Option<String>,
-    text: Option<String>,
-    call: Option<String>,
-    arguments: Option<Value>,
-    delay_ms: Option<u64>,
-    fail: Option<String>,
-    incomplete: Option<String>,
-}
-
-fn read_turn(index: usize, value: Value) -> Result<ScriptTurn, ScriptError> {
-    let path = format!("turns[{index}]");
-    let turn: FileTurn = read(&path, value)?;
-    let on = turn.on.map_or(Ok(On::Any), |on| read_on(&format!("{path}.on"), &on))?;
-    if turn.transcript.is_some() && !matches!(on, On::Any | On::Speech) {
-        return Err(fault(&format!("{path}.transcript"), "only a turn that fits speech is heard"));
-    }
-    let mut reply = Reply::default();
-    for (index, step) in turn.reply.into_iter().enumerate() {
-        let path = format!("{path}.reply[{index}]");
-        if reply.ending != Ending::Completed {
-            return Err(fault(&path, "nothing may follow `fail` or `incomplete`"));
-        }
-        read_step(&path, read(&path, step)?, &mut reply)?;
-    }
-    Ok(ScriptTurn { on, transcript: turn.transcript, repeat: turn.repeat, reply })
-}
-
-fn read_on(path: &str, on: &Value) -> Result<On, ScriptError> {
-    if let Some(word) = on.as_str() {
-        return match word {
-            "any" => Ok(On::Any),
-            "request" => Ok(On::Request),
-            "speech" => Ok(On::Speech),
-            "text" => Ok(On::Text),
-            _ => {
-                Err(fault(path, format_args!("expected `any`, `request`, `speech` or `text`, got `{word}`")))
-            }
-        };
-    }
-    let members: BTreeMap<String, String> = read(path, on.clone())?;
-    let mut members = members.into_iter();
-    match (members.next(), members.next()) {
-        (Some((key, part)), None) if key == "text" => Ok(On::TextWith(part.to_lowercase())),
-        (Some((key, name)), None) if key == "tool" => Ok(On::Tool(name)),
-        _ => Err(fault(path, "expected one member, `text` or `tool`")),
-    }
-}
-
-fn read_step(path: &str, step: FileStep, reply: &mut Reply) -> Result<(), ScriptError> {
-    let FileStep { say, text, call, arguments, delay_ms, fail, incomplete } = step;
-    if arguments.is_some() && call.is_none() {
-        return Err(fault(path, "`arguments` needs `call` beside it"));
-    }
-    let mut found = 0;
-    let mut push = |step| {
-        found += 1;
-        reply.steps.push(step);
-    };
-    if let Some(transcript) = say {
-        push(Step::Say { transcript, audio: AudioSource::Tones });
-    }
-    if let Some(text) = text {
-        push(Step::Text(text));
-    }
-    if let Some(name) = call {
-        let arguments = match arguments {
-            None => "{}".into(),
-            Some(Value::String(text)) => text,
-            Some(value) => value.to_string(),
-        };
-        push(Step::Call { name, arguments });
-    }
-    if let Some(millis) = delay_ms {
-        push(Step::Wait(Duration::from_millis(millis)));
-    }
-    if let Some(code) = fail {
-        found += 1;
-        let message = format!("The script says that this response fails: {code}.");
-        reply.ending = Ending::Failed { code, message };
-    }
-    if let Some(reason) = incomplete {
-        found += 1;
-        reply.ending = Ending::Incomplete(StatusReason::from(reason.as_str()));
-    }
-    match found {
-        1 => Ok(()),
-        _ => Err(fault(
-            path,
-            "expected exactly one of `say`, `text`, `call`, `delay_ms`, `fail` and `incomplete`",
-        )),
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, ScriptError> {
-    serde_json::from_value(value).map_err(|error| fault(path, &error))
-}
-
-fn fault(path: &str, reason: impl std::fmt::Display) -> ScriptError {
-    ScriptError { path: path.into(), reason: reason.to_string() }
 }
