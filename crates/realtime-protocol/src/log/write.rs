@@ -25,7 +25,7 @@ pub struct LogWriter {
 impl LogWriter {
     /// A writer for a log of that header.
     pub const fn new(header: &Header) -> Self {
-        Self { dialect: header.dialect }
+        Self { dialect: header.options.dialect }
     }
 
     /// The first line.

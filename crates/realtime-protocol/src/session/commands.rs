@@ -20,7 +20,7 @@ use crate::session::command::{
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Settled;
 use crate::session::input_audio::{LARGEST_APPEND, SHORTEST_COMMIT};
-use crate::session::options::{FollowUp, PlaybackSource};
+use crate::session::options::FollowUp;
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
 use crate::session::{MOST_HELD_COMMANDS, Session};
@@ -37,8 +37,8 @@ impl Session {
         let waits = match &command {
             Command::AppendAudio { .. }
             | Command::ReportPlayback { .. }
-            | Command::Close
-            | Command::Interrupt => false,
+            | Command::Close {}
+            | Command::Interrupt {} => false,
             // The sequencer holds requests by itself; a configuration joins the one that is sent first.
             Command::CreateResponse { .. } => false,
             Command::UpdateConfig { .. } => !self.is_unconfigured(),
@@ -88,7 +88,7 @@ impl Session {
     fn carry_out(&mut self, id: CommandId, command: Command) {
         match command {
             Command::AppendAudio { audio } => self.take_audio(audio),
-            Command::BeginTurn => {
+            Command::BeginTurn {} => {
                 for audio in self.input.begin_turn() {
                     self.pass_on(audio);
                 }
@@ -103,7 +103,7 @@ impl Session {
                     self.responses.request(None, None);
                 }
             }
-            Command::ClearAudio => {
+            Command::ClearAudio {} => {
                 self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Cleared);
@@ -126,7 +126,7 @@ impl Session {
             }
             Command::CreateResponse { params } => self.responses.request(params, Some(id)),
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
-            Command::Interrupt => self.interrupt(Some(id), true),
+            Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::CompleteCall { call_id, output, respond } => {
                 if let Some(settled) = self.calls.complete(&call_id, respond) {
@@ -139,7 +139,7 @@ impl Session {
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
             Command::SendEvent { event } => self.send(*event),
-            Command::Close => {
+            Command::Close {} => {
                 self.close_waiters.push(id);
                 self.close(CloseReason::Requested);
             }
@@ -198,11 +198,12 @@ impl Session {
         self.send(ConversationItemDelete { event_id: event_id.into(), item_id, ..Default::default() });
     }
 
-    /// Cancels a response, if one runs.
+    /// Cancels a response, if it runs; without an id the one that runs in the conversation, or was asked for.
     pub(super) fn cancel(&mut self, id: Option<CommandId>, response_id: Option<ResponseId>) {
+        let response_id = response_id.or_else(|| self.responses.running().cloned());
         let runs = match &response_id {
             Some(response_id) => self.responses.get_mut(response_id).is_some(),
-            None => self.responses.running().is_some(),
+            None => self.responses.requested().is_some(),
         };
         if !runs {
             if let Some(id) = id {
@@ -210,14 +211,22 @@ impl Session {
             }
             return;
         }
-        let Some(response_id) = response_id.or_else(|| self.responses.running().cloned()) else { return };
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Cancelled(response_id.clone()));
         self.send(ResponseCancel {
             event_id: event_id.into(),
-            response_id: response_id.into(),
+            response_id: response_id.map_or(Field::Absent, Field::Value),
             ..Default::default()
         });
+    }
+
+    /// Cancels what the assistant says or is asked to say in the conversation, once.
+    pub(super) fn cancel_unwanted(&mut self) {
+        let target = Await::Cancelled(self.responses.running().cloned());
+        if !self.answers.is_awaited(&target) {
+            self.cancel(None, None);
+        }
+        self.responses.interrupt_requested();
     }
 
     /// Whether the first `session.update` has not been sent.
@@ -256,32 +265,30 @@ impl Session {
         match report {
             PlaybackReport::Played(at) => self.note_played(at),
             PlaybackReport::PlayedBytes { item_id, content_index, bytes } => {
-                let played = self.config.output_format().duration(*bytes);
-                let (item_id, content_index) = (item_id.clone(), *content_index);
-                self.note_played(&PlaybackPosition { item_id, content_index, played });
+                if let Some(at) = self.playback.position_of_bytes(item_id, *content_index, *bytes) {
+                    self.note_played(&at);
+                }
             }
             PlaybackReport::Mark(mark) => {
                 if let Some(at) = self.playback.position_of(*mark) {
                     self.note_played(&at);
                 }
             }
-            PlaybackReport::Stopped { at } => {
+            PlaybackReport::Stopped { id, at } => {
                 if let Some(at) = at {
                     self.note_played(at);
                 }
-                if self.stopping.is_some() {
-                    self.finish_interruption(PlaybackSource::Reported);
-                }
+                self.on_stopped(*id);
             }
         }
         self.playback.forget_played(self.now, self.options.playback);
     }
 
     fn note_played(&mut self, at: &PlaybackPosition) {
+        let Some(part) = self.playback.report(self.now, at) else { return };
         if at.played == MediaTime::ZERO {
-            return;
+            return; // it stands at the part's beginning: nothing of it has sounded
         }
-        let Some(part) = self.playback.report(&at.item_id, at.content_index, at.played) else { return };
         let response_id = part.id.response_id.clone();
         if let Some(response) = self.responses.get_mut(&response_id) {
             response.timeline.first_played.get_or_insert(self.now);

@@ -57,12 +57,13 @@ impl Session {
                 self.settle_all(waiters, &Outcome::Retrieved { item: event.item });
             }
             ServerEvent::ConversationItemDeleted(event) => {
-                self.settle_awaited(&Await::Deleted(event.item_id.clone()));
+                self.settle_awaited(&Await::Deleted(event.item_id.clone()), Outcome::Done);
+                self.playback.item_deleted(&event.item_id);
                 self.items.remove(&event.item_id);
                 self.tell(SessionEvent::ItemRemoved { item_id: event.item_id });
             }
             ServerEvent::ConversationItemTruncated(event) => {
-                self.settle_awaited(&Await::Truncated(event.item_id));
+                self.settle_awaited(&Await::Truncated(event.item_id), Outcome::Done);
             }
             ServerEvent::InputAudioTranscriptionDelta(event) => {
                 self.tell(SessionEvent::UserTranscriptDelta {
@@ -84,18 +85,18 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                self.input.emptied();
                 if self.responses.turn == Turn::Speaking {
                     self.speech_stopped(); // some servers do not say so
                 }
-                if let Some(awaited) = self.answered(&Await::Committed)
-                    && let Some(id) = awaited.id
-                {
-                    self.settle(id, Outcome::Committed { item_id: event.item_id.clone() });
+                let outcome = Outcome::Committed { item_id: event.item_id.clone() };
+                if !self.settle_awaited(&Await::Committed, outcome) {
+                    self.input.emptied(); // what was appended behind a commit of ours is of the next turn
                 }
                 self.tell(SessionEvent::Committed { item_id: event.item_id });
             }
-            ServerEvent::InputAudioBufferCleared(_) => self.settle_awaited(&Await::Cleared),
+            ServerEvent::InputAudioBufferCleared(_) => {
+                self.settle_awaited(&Await::Cleared, Outcome::Done);
+            }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
                 self.responses.turn = Turn::Speaking;
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
@@ -177,16 +178,17 @@ impl Session {
             self.ready();
             return;
         }
-        self.settle_awaited(&Await::Updated);
+        self.settle_awaited(&Await::Updated, Outcome::Done);
         self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
     }
 
-    fn settle_awaited(&mut self, what: &Await) {
-        if let Some(awaited) = self.answered(what)
-            && let Some(id) = awaited.id
-        {
-            self.settle(id, Outcome::Done);
+    /// An answer came: whoever waited for it is told. Whether it was awaited.
+    pub(super) fn settle_awaited(&mut self, what: &Await, outcome: Outcome) -> bool {
+        let awaited = self.answered(what);
+        if let Some(id) = awaited.as_ref().and_then(|awaited| awaited.id) {
+            self.settle(id, outcome);
         }
+        awaited.is_some()
     }
 
     /// An item has a place. Told once, whichever event says it first.

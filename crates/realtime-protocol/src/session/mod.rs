@@ -44,7 +44,7 @@ use crate::session::config::Updates;
 use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
 use crate::session::input_audio::InputAudio;
-use crate::session::interruption::Stopping;
+use crate::session::interruption::Interruptions;
 use crate::session::items::Items;
 use crate::session::playback::Playback;
 use crate::session::responses::Responses;
@@ -53,7 +53,9 @@ use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
-pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
+pub use command::{
+    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
+};
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub use errors::{Advice, ErrorClass};
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
@@ -115,7 +117,7 @@ pub struct Session {
     playback: Playback,
     /// Audio beside the conversation: counted, but never interrupted or truncated.
     beside: Playback,
-    stopping: Option<Stopping>,
+    interruptions: Interruptions,
     calls: FunctionCalls,
     retrievals: Retrievals,
     answers: Answers,
@@ -149,7 +151,7 @@ impl Session {
             responses: Responses::default(),
             playback: Playback::default(),
             beside: Playback::default(),
-            stopping: None,
+            interruptions: Interruptions::default(),
             calls: FunctionCalls::default(),
             retrievals: Retrievals::default(),
             answers: Answers::default(),
@@ -236,9 +238,7 @@ impl Session {
                 _ => self.close(CloseReason::NotCreated),
             }
         }
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= self.now) {
-            self.finish_interruption(PlaybackSource::Estimated);
-        }
+        self.expire_interruptions();
         if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
             self.tell(SessionEvent::Expiring { left: end.saturating_since(self.now) });
         }
@@ -256,10 +256,9 @@ impl Session {
         if self.state.is_ended() {
             return None;
         }
-        let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
         [
             self.state.deadline(),
-            stopping,
+            self.interruptions.deadline(),
             self.retrievals.deadline(),
             self.responses.deadline(),
             self.answers.deadline(),
@@ -268,6 +267,11 @@ impl Session {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether the configuration holds, so that audio and items flow.
+    pub const fn is_ready(&self) -> bool {
+        self.state.is_ready()
     }
 
     /// Whether the session is over and tells nothing more once its outputs are drained.
@@ -335,7 +339,7 @@ impl Session {
         }
         let patience = self.options.deadlines.of(Answer::ResponseCreated).after;
         let expired = self.responses.expire(self.now, patience);
-        if let Some(waiters) = expired.unanswered {
+        for waiters in expired.unanswered {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);
         }
@@ -402,7 +406,7 @@ impl Session {
 
     /// Sends the next request for a response, if one may go.
     fn flush(&mut self) {
-        if !self.state.is_ready() || self.stopping.is_some() {
+        if !self.state.is_ready() || !self.interruptions.is_empty() {
             return;
         }
         while let Some(request) = self.responses.next() {
@@ -419,12 +423,10 @@ impl Session {
 
     /// Resolves everything that waits: nothing is left open behind the end.
     fn end(&mut self, reason: &CloseReason) {
+        self.end_interruptions();
         let (waiters, responses) = self.responses.end();
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
-        }
-        if let Some(stopping) = self.stopping.take() {
-            self.settle_all(stopping.waiters, &Outcome::Closed { reason: reason.clone() });
         }
         for call_id in self.calls.end() {
             self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
@@ -439,8 +441,8 @@ impl Session {
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
         let closed = core::mem::take(&mut self.close_waiters);
         self.settle_all(closed, &Outcome::Done);
-        self.playback.take();
-        self.beside.take();
+        self.playback = Playback::default();
+        self.beside = Playback::default();
         self.items = Items::default();
     }
 }

@@ -16,7 +16,7 @@ use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::response::StatusReason;
-use crate::session::command::CommandId;
+use crate::session::command::{CommandId, StopId};
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass};
 use crate::session::usage_totals::UsageTotals;
@@ -188,7 +188,10 @@ pub enum SessionEvent {
     /// Stop playing now, empty the queue, and answer with
     /// [`PlaybackReport::Stopped`](crate::session::PlaybackReport::Stopped). Within the options'
     /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
-    StopPlayback,
+    StopPlayback {
+        /// To be given back in the answer.
+        id: StopId,
+    },
     /// An interruption is settled: what was heard, and what was cut.
     Interrupted(Interruption),
     /// The server's rate limits.
@@ -478,7 +481,7 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
-    /// Nothing: no audio of it had come.
+    /// Nothing: no audio of it had come, or the connection was gone.
     Nothing,
 }
 

@@ -21,7 +21,7 @@ use crate::session::output::{
     AudioChunk, CallEnd, FunctionCall, Outcome, ResponseEnd, ResponseReport, SessionEvent, Warning,
 };
 use crate::session::playback::PartId;
-use crate::session::responses::{OpenResponse, SeenCall};
+use crate::session::responses::{Heard, OpenResponse, SeenCall};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -36,7 +36,7 @@ impl Session {
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
         match response_id {
             Field::Value(id) => {
-                self.open_response(&id, false, BTreeMap::new());
+                self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
                 self.responses.get_mut(&id).map(|response| response.id.clone())
             }
             // Servers that leave the id out have one response at a time.
@@ -48,14 +48,19 @@ impl Session {
         }
     }
 
-    fn open_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
+    fn open_response(
+        &mut self,
+        id: &ResponseId,
+        out_of_band: bool,
+        heard: Heard,
+        metadata: BTreeMap<String, String>,
+    ) {
         if self.responses.get_mut(id).is_some() || self.responses.is_finished(id) {
             return;
         }
         let output_due = self.due(Answer::FirstOutput);
-        let index = self.responses.created(self.now, id, out_of_band, output_due);
-        let origin = self.responses.open()[index].origin;
-        let late = self.responses.open()[index].interrupted;
+        let late = self.responses.created(self.now, id, out_of_band, heard, output_due);
+        let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(SessionEvent::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
             self.tell(SessionEvent::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
@@ -68,7 +73,10 @@ impl Session {
         let id = response.id.value().cloned().unwrap_or_default();
         let out_of_band = response.conversation_id.is_null();
         let metadata = response.metadata.value().cloned().unwrap_or_default();
-        self.open_response(&id, out_of_band, metadata);
+        self.open_response(&id, out_of_band, Heard::Created, metadata);
+        if let Some(open) = self.responses.get_mut(&id) {
+            open.format = response.audio.value().and_then(|audio| audio.format()).or(open.format);
+        }
     }
 
     pub(super) fn on_response_done(&mut self, response: Response) {
@@ -77,7 +85,7 @@ impl Session {
             None => self.response(Field::Absent).unwrap_or_default(),
         };
         let out_of_band = response.conversation_id.is_null();
-        self.open_response(&id, out_of_band, BTreeMap::new());
+        self.open_response(&id, out_of_band, Heard::Otherwise, BTreeMap::new());
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item);
         }
@@ -108,9 +116,11 @@ impl Session {
             timeline: response.timeline,
             dropped_bytes: response.dropped_bytes,
         })));
-        while let Some(awaited) = self.answered(&Await::Cancelled(response_id.clone())) {
-            if let Some(id) = awaited.id {
-                self.settle(id, Outcome::Done);
+        let mut cancels = alloc::vec![Await::Cancelled(Some(response_id.clone()))];
+        cancels.extend((!response.out_of_band).then_some(Await::Cancelled(None)));
+        for cancel in cancels {
+            while self.answers.is_awaited(&cancel) {
+                self.settle_awaited(&cancel, Outcome::Done);
             }
         }
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
@@ -225,7 +235,8 @@ impl Session {
         response.timeline.first_text.get_or_insert(now);
         response.spoke = true;
         if spoken && !response.out_of_band {
-            self.playback.words(now, &part, self.config.output_format(), &delta);
+            let format = response.format.unwrap_or_else(|| self.config.output_format());
+            self.playback.words(&part, format, &delta);
         }
         let PartId { response_id, item_id, content_index } = part;
         self.tell(SessionEvent::Text { response_id, item_id, content_index, delta, spoken });
@@ -241,8 +252,8 @@ impl Session {
             }
         };
         let now = self.now;
-        let format = self.config.output_format();
         let Some(response) = self.responses.get_mut(&part.response_id) else { return };
+        let format = response.format.unwrap_or_else(|| self.config.output_format());
         if response.interrupted {
             response.dropped_bytes += bytes.len() as u64;
             return;

@@ -51,9 +51,14 @@ fn push_to_talk_begins_with_the_pre_roll_and_sends_no_sample_twice() {
         assert!(bench.app(audio(value)).is_empty(), "nobody speaks");
     }
     let mut out = Vec::new();
-    for command in
-        [Command::BeginTurn, audio(6), audio(7), audio(8), Command::CommitAudio { respond: false }, audio(9)]
-    {
+    for command in [
+        Command::BeginTurn {},
+        audio(6),
+        audio(7),
+        audio(8),
+        Command::CommitAudio { respond: false },
+        audio(9),
+    ] {
         bench.app(command);
         out.extend(bench.sent());
     }

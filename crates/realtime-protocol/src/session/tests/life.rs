@@ -36,8 +36,8 @@ fn the_end_answers_everyone_in_the_same_step() {
         bench.drain(),
         ["response_finished", "1 responded", "2 closed", "3 closed", "4 closed", "closed"]
     );
-    let error = bench.session.handle_command(bench.at(), CommandId(9), Command::Interrupt).unwrap_err();
-    assert_eq!((error.reason, *error.command), (Refusal::Ended, Command::Interrupt));
+    let error = bench.session.handle_command(bench.at(), CommandId(9), Command::Interrupt {}).unwrap_err();
+    assert_eq!((error.reason, *error.command), (Refusal::Ended, Command::Interrupt {}));
     assert_eq!(bench.session.poll_timeout(), None);
 }
 

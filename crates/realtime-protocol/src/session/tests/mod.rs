@@ -25,6 +25,7 @@ struct Bench {
     session: Session,
     now: u64,
     next: u64,
+    stop: StopId,
     last: Vec<Output>,
 }
 
@@ -37,7 +38,7 @@ impl Bench {
     fn with(options: SessionOptions) -> Self {
         let mut session = Session::new(options);
         session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
-        Self { session, now: 0, next: 0, last: Vec::new() }
+        Self { session, now: 0, next: 0, stop: StopId(0), last: Vec::new() }
     }
 
     fn ready() -> Self {
@@ -72,9 +73,13 @@ impl Bench {
         Ok(self.drain())
     }
 
-    /// Answers `StopPlayback`.
+    /// Answers the newest `StopPlayback`.
     fn stopped(&mut self, at: Option<PlaybackPosition>) -> Vec<String> {
-        self.app(Command::ReportPlayback { report: PlaybackReport::Stopped { at } })
+        self.stopped_for(self.stop, at)
+    }
+
+    fn stopped_for(&mut self, id: StopId, at: Option<PlaybackPosition>) -> Vec<String> {
+        self.app(Command::ReportPlayback { report: PlaybackReport::Stopped { id, at } })
     }
 
     /// Lets time pass, with a timeout at every deadline.
@@ -88,8 +93,7 @@ impl Bench {
         self.now = end;
         self.session.handle_timeout(self.at());
         outputs.extend(core::iter::from_fn(|| self.session.poll_output()));
-        self.last = outputs;
-        self.last.iter().map(words).collect()
+        self.keep(outputs)
     }
 
     fn lose(&mut self) -> Vec<String> {
@@ -98,7 +102,17 @@ impl Bench {
     }
 
     fn drain(&mut self) -> Vec<String> {
-        self.last = core::iter::from_fn(|| self.session.poll_output()).collect();
+        let outputs = core::iter::from_fn(|| self.session.poll_output()).collect();
+        self.keep(outputs)
+    }
+
+    fn keep(&mut self, outputs: Vec<Output>) -> Vec<String> {
+        self.last = outputs;
+        let stop = self.told().find_map(|event| match event {
+            SessionEvent::StopPlayback { id } => Some(*id),
+            _ => None,
+        });
+        self.stop = stop.unwrap_or(self.stop);
         self.last.iter().map(words).collect()
     }
 
