@@ -277,8 +277,8 @@ pub enum Refusal {
         /// The unit of both.
         unit: &'static str,
     },
-    /// Too many commands wait for the session to be ready.
-    #[error("{waiting} commands wait already for the session to be ready")]
+    /// Too many commands wait: for the session to be ready, or for a response.
+    #[error("{waiting} commands wait already")]
     TooManyWaiting {
         /// How many wait.
         waiting: usize,

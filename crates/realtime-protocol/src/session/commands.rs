@@ -2,10 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::ToString;
 
 use bytes::Bytes;
 
 use crate::audio::Audio;
+use crate::error::ApiError;
 use crate::event::{
     ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
     InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
@@ -18,11 +20,13 @@ use crate::session::command::{
     CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal,
 };
 use crate::session::deadlines::Answer;
-use crate::session::function_calls::Settled;
+use crate::session::function_calls::Progress;
+use crate::session::held::Waiting;
 use crate::session::input_audio::{LARGEST_APPEND, SHORTEST_COMMIT};
 use crate::session::options::FollowUp;
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
+use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
 use crate::time::MediaTime;
 
@@ -34,31 +38,77 @@ impl Session {
         if let Err(reason) = self.check(&command) {
             return Err(CommandError { command: Box::new(command), reason });
         }
-        let waits = match &command {
-            Command::AppendAudio { .. }
-            | Command::ReportPlayback { .. }
-            | Command::Close {}
-            | Command::Interrupt {} => false,
-            // The sequencer holds requests by itself; a configuration joins the one that is sent first.
-            Command::CreateResponse { .. } => false,
-            Command::UpdateConfig { .. } => !self.is_unconfigured(),
-            _ => true,
-        };
-        if waits && !self.state.is_ready() {
-            self.held.push_back((id, command));
-            return Ok(());
+        if self.state.is_ended() {
+            return Ok(()); // a report that nobody needs any more
         }
-        self.carry_out(id, command);
+        // A turn begins and ends when the application says so, not when the session is ready.
+        if matches!(command, Command::BeginTurn {}) {
+            self.input.begin_turn();
+        } else if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+            self.input.end_turn();
+        }
+        if self.is_held(&command) {
+            self.held.push(id, command);
+        } else {
+            self.carry_out(id, command);
+        }
         Ok(())
+    }
+
+    /// Whether a command must wait for the session to be ready.
+    fn is_held(&self, command: &Command) -> bool {
+        let waits = match command {
+            Command::CommitAudio { .. }
+            | Command::ClearAudio {}
+            | Command::CreateItem { .. }
+            | Command::DeleteItem { .. }
+            | Command::RetrieveItem { .. }
+            | Command::CancelResponse { .. }
+            | Command::CompleteCall { .. }
+            | Command::SendEvent { .. } => true,
+            // A configuration joins the one that is sent first.
+            Command::UpdateConfig { .. } => !self.is_unconfigured(),
+            // Audio takes its place in the queue by itself, and the sequencer holds requests.
+            Command::AppendAudio { .. }
+            | Command::BeginTurn {}
+            | Command::CreateResponse { .. }
+            | Command::Interrupt {}
+            | Command::ReportPlayback { .. }
+            | Command::Close {} => false,
+        };
+        waits && !self.state.is_ready()
+    }
+
+    /// Sends what was held, now that the session is ready.
+    pub(super) fn release_held(&mut self) {
+        for waiting in self.held.take() {
+            match waiting {
+                Waiting::Audio(audio) => self.append(audio),
+                Waiting::Command(id, command) => match self.check(&command) {
+                    Ok(()) => self.carry_out(id, command),
+                    Err(reason) => {
+                        // It was taken, so it must be answered.
+                        let error = ApiError::default().code("refused").message(reason.to_string());
+                        self.settle(id, Outcome::Refused { error: error.into() });
+                    }
+                },
+            }
+        }
     }
 
     /// Whether a command can be right.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         if self.state.is_ended() {
-            return Err(Refusal::Ended);
+            let late = self.state != State::Closed && matches!(command, Command::ReportPlayback { .. });
+            return if late { Ok(()) } else { Err(Refusal::Ended) };
         }
-        if self.held.len() >= MOST_HELD_COMMANDS && command.expects_answer() {
-            return Err(Refusal::TooManyWaiting { waiting: self.held.len() });
+        let waiting = match command {
+            Command::CreateResponse { .. } => self.responses.waiting(),
+            _ if self.is_held(command) => self.held.commands(),
+            _ => 0,
+        };
+        if waiting >= MOST_HELD_COMMANDS {
+            return Err(Refusal::TooManyWaiting { waiting });
         }
         match command {
             Command::AppendAudio { audio } => {
@@ -78,7 +128,9 @@ impl Session {
                 item.id().map_or(0, |id| id.as_str().len()),
                 "characters",
             ),
-            Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
+            Command::CompleteCall { call_id, .. }
+                if !self.calls.is_waiting(call_id) || self.held.answers(call_id) =>
+            {
                 Err(Refusal::UnknownCall { call_id: call_id.clone() })
             }
             _ => Ok(()),
@@ -89,12 +141,11 @@ impl Session {
         match command {
             Command::AppendAudio { audio } => self.take_audio(audio),
             Command::BeginTurn {} => {
-                for audio in self.input.begin_turn() {
+                for audio in self.input.take_pre_roll() {
                     self.pass_on(audio);
                 }
             }
             Command::CommitAudio { respond } => {
-                self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
@@ -104,7 +155,6 @@ impl Session {
                 }
             }
             Command::ClearAudio {} => {
-                self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Cleared);
                 self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
@@ -129,13 +179,9 @@ impl Session {
             Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::CompleteCall { call_id, output, respond } => {
-                if let Some(settled) = self.calls.complete(&call_id, respond) {
-                    self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
-                    self.go_on_after_calls(settled);
-                } else {
-                    // It ended while the command was held.
-                    self.settle(id, Outcome::Done);
-                }
+                let progress = self.calls.complete(&call_id, respond);
+                self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
+                self.go_on_after_calls(progress);
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
             Command::SendEvent { event } => self.send(*event),
@@ -148,6 +194,9 @@ impl Session {
 
     fn take_audio(&mut self, audio: Audio) {
         let Ok(audio) = audio.bytes().cloned() else { return }; // checked before
+        if audio.is_empty() {
+            return;
+        }
         let format = self.config.input_format();
         if let Some(pre_roll) = self.options.pre_roll
             && !self.input.in_turn()
@@ -161,14 +210,16 @@ impl Session {
         if self.state.is_ready() {
             self.append(audio);
         } else {
-            let lost = self.input.hold(audio, self.config.input_format(), self.options.held_audio);
-            if lost > MediaTime::ZERO {
+            let format = self.config.input_format();
+            let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
+            if lost > 0 {
+                let lost = format.duration(lost);
                 self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost }));
             }
         }
     }
 
-    pub(super) fn append(&mut self, audio: Bytes) {
+    fn append(&mut self, audio: Bytes) {
         self.input.appended(audio.len());
         self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
     }
@@ -231,7 +282,6 @@ impl Session {
 
     /// Whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
-        use crate::session::state::State;
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
@@ -249,8 +299,8 @@ impl Session {
     }
 
     /// Asks the model to go on, once all calls of a response are answered.
-    pub(super) fn go_on_after_calls(&mut self, settled: Settled) {
-        let Settled::All { respond: true, spoke } = settled else { return };
+    pub(super) fn go_on_after_calls(&mut self, progress: Progress) {
+        let Progress::Done { respond: true, spoke } = progress else { return };
         let wanted = match self.options.follow_up {
             FollowUp::Always => true,
             FollowUp::IfSilent => !spoke,

@@ -162,7 +162,8 @@ impl Session {
 
     /// The user has spoken: the server may respond by itself.
     fn speech_stopped(&mut self) {
-        let responds = self.config.turn_detection().value().is_none_or(|vad| vad.creates_response());
+        let vad = self.config.turn_detection();
+        let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
         self.responses.turn = if responds {
             Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
         } else {
@@ -171,15 +172,19 @@ impl Session {
     }
 
     fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {
-        self.seen.note(Answer::SessionUpdated);
+        let acknowledged = self.answered(&Await::Updated);
         let echo = config.into_value().map_or_else(SessionConfig::default, |config| *config);
-        self.adopt(echo);
-        if !self.state.is_ready() {
+        self.adopt(acknowledged.as_ref(), echo);
+        if self.is_unconfigured() {
+            self.configure(); // the server is there, though it did not say so
+        } else if !self.state.is_ready() {
             self.ready();
-            return;
+        } else {
+            if let Some(id) = acknowledged.and_then(|awaited| awaited.id) {
+                self.settle(id, Outcome::Done);
+            }
+            self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
         }
-        self.settle_awaited(&Await::Updated, Outcome::Done);
-        self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
     }
 
     /// An answer came: whoever waited for it is told. Whether it was awaited.

@@ -14,6 +14,7 @@ mod error_events;
 mod errors;
 mod events;
 mod function_calls;
+mod held;
 mod input_audio;
 mod interruption;
 mod items;
@@ -43,6 +44,7 @@ use crate::session::answers::{Answers, Await, Awaited};
 use crate::session::config::Updates;
 use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
+use crate::session::held::Held;
 use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
 use crate::session::items::Items;
@@ -88,7 +90,7 @@ pub enum DisconnectReason {
 /// No session lives longer, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 
-/// Commands that may wait for the session to be ready.
+/// Commands that may wait: for the session to be ready, or for their turn at a response.
 const MOST_HELD_COMMANDS: usize = 1024;
 
 /// The state machine of one connection.
@@ -111,7 +113,7 @@ pub struct Session {
     state: State,
     /// The configuration as the server has it, as far as this side knows.
     config: SessionConfig,
-    held: VecDeque<(CommandId, Command)>,
+    held: Held,
     input: InputAudio,
     responses: Responses,
     playback: Playback,
@@ -146,7 +148,7 @@ impl Session {
             outputs: VecDeque::new(),
             sent: 0,
             state: State::default(),
-            held: VecDeque::new(),
+            held: Held::default(),
             input: InputAudio::default(),
             responses: Responses::default(),
             playback: Playback::default(),
@@ -210,13 +212,11 @@ impl Session {
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
         self.advance(now);
-        let before = core::mem::take(&mut self.state);
-        let reason = match (&before, reason) {
+        let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
-        self.state = before;
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
             self.tell(SessionEvent::Closed { reason });
@@ -233,6 +233,7 @@ impl Session {
             match self.state {
                 State::Configuring { .. } => {
                     self.tell(SessionEvent::Warning(Warning::ConfigUnacknowledged));
+                    self.assume_config();
                     self.ready();
                 }
                 _ => self.close(CloseReason::NotCreated),
@@ -347,6 +348,7 @@ impl Session {
             self.overdue(Answer::FirstOutput);
         }
         for awaited in self.answers.expire(self.now) {
+            self.forget_update(&awaited);
             self.overdue(awaited.what.answer());
             if let Some(id) = awaited.id {
                 self.settle(id, Outcome::TimedOut);
@@ -383,18 +385,8 @@ impl Session {
         if !self.state.step(Step::Acknowledged) {
             return;
         }
-        self.answers.take(&Await::Updated);
         self.tell(SessionEvent::Ready { config: self.config.clone().into() });
-        for audio in self.input.release() {
-            self.append(audio);
-        }
-        for (id, command) in core::mem::take(&mut self.held) {
-            if let Err(error) = self.on_command(id, command) {
-                // It was taken, so it must be answered.
-                let error = crate::error::ApiError::default().code("refused").message(format!("{error}"));
-                self.settle(id, Outcome::Refused { error: error.into() });
-            }
-        }
+        self.release_held();
     }
 
     /// Begins to close the connection.
@@ -431,12 +423,11 @@ impl Session {
         for call_id in self.calls.end() {
             self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
         }
-        let held = core::mem::take(&mut self.held);
         let waiters = waiters
             .into_iter()
             .chain(self.retrievals.end())
             .chain(self.answers.end().into_iter().filter_map(|awaited| awaited.id))
-            .chain(held.into_iter().filter(|(_, command)| command.expects_answer()).map(|(id, _)| id))
+            .chain(self.held.end())
             .collect();
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
         let closed = core::mem::take(&mut self.close_waiters);

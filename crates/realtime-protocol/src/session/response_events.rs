@@ -214,8 +214,8 @@ impl Session {
         if !calls.is_empty() {
             self.tell(SessionEvent::FunctionCalls { response_id: response_id.clone(), calls });
         }
-        let settled = self.calls.close(response_id, must_respond, spoke);
-        self.go_on_after_calls(settled);
+        let progress = self.calls.close(response_id, must_respond, spoke);
+        self.go_on_after_calls(progress);
     }
 
     /// The part that a delta belongs to, in a response that runs.

@@ -39,3 +39,46 @@ fn members_that_are_locked_are_not_sent() {
     bench.app(Command::UpdateConfig { config: mixed.into() });
     assert_eq!(bench.sent()[0]["session"], json!({"type": "realtime", "instructions": "y"}));
 }
+
+#[test]
+fn a_session_is_not_ready_before_its_configuration_was_sent() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["> session.update"]);
+    assert!(!bench.session.is_ready());
+    assert_eq!(bench.server(json!({"type": "session.created", "session": {}})), ["created"]);
+    assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["ready"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_acknowledged_counts_as_taken_over() {
+    let mut bench = Bench::with(manual());
+    let session = json!({"audio": {"input": {"turn_detection": {"type": "server_vad"}}}});
+    bench.server(json!({"type": "session.created", "session": session}));
+    assert_eq!(bench.later(5000), ["warning", "ready"]);
+    assert!(bench.session.config().turn_detection().is_null());
+}
+
+fn instructions(text: &str) -> Command {
+    Command::UpdateConfig { config: SessionConfig::default().instructions(text).into() }
+}
+
+#[test]
+fn a_late_acknowledgement_is_not_for_the_next_update() {
+    let mut bench = Bench::new();
+    bench.server(json!({"type": "session.created", "session": {}}));
+    bench.later(5000);
+    bench.app(instructions("A"));
+    assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["config_updated"]);
+    assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["1 done", "config_updated"]);
+}
+
+#[test]
+fn an_update_that_was_never_acknowledged_is_let_go() {
+    let mut bench = Bench::ready();
+    bench.app(instructions("A"));
+    bench.later(20_000);
+    assert!(bench.session.updates.is_empty());
+    bench.app(instructions("B"));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(bench.session.config().instructions.value().map(String::as_str), Some("B"));
+}
