@@ -172,7 +172,9 @@ impl Adapter {
                 let (item_id, content_index, total) = (item_id.clone(), *content_index, *total);
                 vec![(FrameKind::OutputAudioDone { item_id, content_index, total }, Downstream)]
             }
-            SessionEvent::FunctionCalls { response_id, calls } => calls
+            // They take no output; who asked for them finds them here.
+            SessionEvent::FunctionCalls { out_of_band: true, .. } => session(),
+            SessionEvent::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
                 .map(|call| {
                     let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));

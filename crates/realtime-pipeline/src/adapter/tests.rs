@@ -113,7 +113,11 @@ fn session_events_become_these_frames() {
             &["output_audio_done Downstream"],
         ),
         (
-            SessionEvent::FunctionCalls { response_id: "resp".into(), calls: vec![call("a"), call("b")] },
+            SessionEvent::FunctionCalls {
+                response_id: "resp".into(),
+                out_of_band: false,
+                calls: vec![call("a"), call("b")],
+            },
             &["function_call_started Both", "function_call_started Both"],
         ),
         (

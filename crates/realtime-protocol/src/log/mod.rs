@@ -13,7 +13,7 @@
 //!
 //! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
 //! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
-//! tokens of MCP tools are replaced by `[redacted]`. [`Replay`] feeds the inputs to fresh machines and compares
+//! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 
 mod read;

@@ -73,7 +73,7 @@ impl Session {
         {
             let error = ApiError::default().message("the server's response.done could not be read");
             let end = ResponseEnd::Failed { advice: Advice::Retry, error: Box::new(error) };
-            self.finish_response(open, end, None);
+            self.end_response(open, end, None);
         }
     }
 }

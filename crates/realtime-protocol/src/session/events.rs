@@ -52,7 +52,7 @@ impl Session {
             }
             ServerEvent::ConversationItemRetrieved(event) => {
                 self.seen.note(Answer::ItemRetrieved);
-                let Some(item_id) = event.item.id().cloned() else { return };
+                let Some(item_id) = event.item.id() else { return };
                 let waiters = self.retrievals.take(&item_id);
                 self.settle_all(waiters, &Outcome::Retrieved { item: event.item });
             }
@@ -198,7 +198,7 @@ impl Session {
 
     /// An item has a place. Told once, whichever event says it first.
     fn place(&mut self, place: Field<ItemId>, item: &Item) {
-        let Some(item_id) = item.id().cloned() else { return };
+        let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
             return;
         }
@@ -212,7 +212,7 @@ impl Session {
 
     /// An item is final. Told once, whichever event says it first.
     fn finish_item(&mut self, item: Box<Item>) {
-        if item.id().is_some_and(|item_id| self.items.finish(item_id)) {
+        if item.id().is_some_and(|item_id| self.items.finish(&item_id)) {
             self.tell(SessionEvent::ItemDone { item });
         }
     }

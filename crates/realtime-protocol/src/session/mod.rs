@@ -117,8 +117,8 @@ pub struct Session {
     input: InputAudio,
     responses: Responses,
     playback: Playback,
-    /// Audio beside the conversation: counted, but never interrupted or truncated.
-    beside: Playback,
+    /// Out-of-band audio: counted, but never interrupted or truncated.
+    out_of_band: Playback,
     interruptions: Interruptions,
     calls: FunctionCalls,
     retrievals: Retrievals,
@@ -152,7 +152,7 @@ impl Session {
             input: InputAudio::default(),
             responses: Responses::default(),
             playback: Playback::default(),
-            beside: Playback::default(),
+            out_of_band: Playback::default(),
             interruptions: Interruptions::default(),
             calls: FunctionCalls::default(),
             retrievals: Retrievals::default(),
@@ -433,7 +433,7 @@ impl Session {
         let closed = core::mem::take(&mut self.close_waiters);
         self.settle_all(closed, &Outcome::Done);
         self.playback = Playback::default();
-        self.beside = Playback::default();
+        self.out_of_band = Playback::default();
         self.items = Items::default();
     }
 }

@@ -137,7 +137,7 @@ pub enum SessionEvent {
         response_id: ResponseId,
         /// Who asked for it.
         origin: Origin,
-        /// Whether it runs beside the conversation.
+        /// Whether it runs beside the conversation (`conversation: none`).
         out_of_band: bool,
         /// What the request gave along.
         metadata: BTreeMap<String, String>,
@@ -169,10 +169,13 @@ pub enum SessionEvent {
         total: MediaTime,
     },
     /// The model calls functions: all calls of one response. Answer each with
-    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall).
+    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall), unless they are out of band.
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
+        /// Whether the response was out of band: the conversation does not hold its calls, so that they take no output.
+        /// Their arguments are what was asked for.
+        out_of_band: bool,
         /// The calls, in the model's order.
         calls: Vec<FunctionCall>,
     },
@@ -271,7 +274,7 @@ pub struct AudioChunk {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Whether it runs beside the conversation: not to be played unless that was the point.
+    /// Whether the response is out of band: not to be played unless that was the point.
     pub out_of_band: bool,
     /// Where in the part it begins.
     pub start: MediaTime,

@@ -31,6 +31,14 @@ pub(super) struct PartPlace {
     pub(super) content_index: Field<u32>,
 }
 
+/// What of a response's end decides about its calls.
+struct EndedResponse {
+    id: ResponseId,
+    out_of_band: bool,
+    spoke: bool,
+    completed: bool,
+}
+
 impl Session {
     /// The response that an event belongs to; one never heard of counts as created now. `None`: none runs.
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
@@ -91,9 +99,25 @@ impl Session {
         }
         let Some(open) = self.responses.done(&id) else { return };
         let end = end_of(&response);
-        let (calls, spoke) = (open.calls.clone(), open.spoke);
-        self.finish_response(open, end.clone(), response.usage.into_value().map(|usage| *usage));
-        self.surface_calls(&id, calls, end == ResponseEnd::Completed, spoke);
+        self.end_response(open, end, response.usage.into_value().map(|usage| *usage));
+    }
+
+    /// Tells a response's end, then its calls.
+    pub(super) fn end_response(
+        &mut self,
+        mut response: OpenResponse,
+        end: ResponseEnd,
+        usage: Option<Usage>,
+    ) {
+        let ended = EndedResponse {
+            id: response.id.clone(),
+            out_of_band: response.out_of_band,
+            spoke: response.spoke,
+            completed: end == ResponseEnd::Completed,
+        };
+        let calls = core::mem::take(&mut response.calls);
+        self.finish_response(response, end, usage);
+        self.surface_calls(&ended, calls);
     }
 
     /// Tells a response's end, and answers everyone who asked for it.
@@ -104,7 +128,7 @@ impl Session {
         usage: Option<Usage>,
     ) {
         self.playback.response_done(self.now, &response.id, self.options.playback);
-        self.beside.forget_response(&response.id);
+        self.out_of_band.forget_response(&response.id);
         response.timeline.done = Some(self.now);
         self.totals.add(usage.as_ref());
         let response_id = response.id;
@@ -171,30 +195,37 @@ impl Session {
     /// Hands a call to the application while its response still runs, if the options allow it for this function.
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
-        let interrupted = self.responses.get_mut(response_id).is_none_or(|response| response.interrupted);
-        if interrupted || !self.options.early_calls.contains(name) {
+        let Some(response) = self.responses.get_mut(response_id) else { return };
+        if response.interrupted || !self.options.early_calls.contains(name) {
             return;
         }
+        let out_of_band = response.out_of_band;
         let Ok(call) = call_of(call_id, item) else { return }; // answered when the response is done
         if self.calls.see(call_id) {
-            self.calls.open(response_id, [call_id.clone()]);
-            let calls = alloc::vec![call];
-            self.tell(SessionEvent::FunctionCalls { response_id: response_id.clone(), calls });
+            if !out_of_band {
+                self.calls.open(response_id, [call_id.clone()]);
+            }
+            let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
+            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
         }
     }
 
     /// Hands a response's calls to the application, or answers those that must not run.
-    fn surface_calls(&mut self, response_id: &ResponseId, seen: Vec<SeenCall>, completed: bool, spoke: bool) {
+    fn surface_calls(&mut self, response: &EndedResponse, mut seen: Vec<SeenCall>) {
         if seen.is_empty() {
             return;
+        }
+        seen.retain(|call| self.calls.see(&call.call_id));
+        if response.out_of_band {
+            // The conversation holds none of them, so there is nothing to answer.
+            let calls = seen.iter().filter_map(|seen| call_of(&seen.call_id, &seen.item).ok());
+            let calls = calls.filter(|_| response.completed).collect();
+            return self.tell_calls(response, calls);
         }
         let mut calls = Vec::new();
         let mut refused: Vec<(CallId, CallOutput)> = Vec::new();
         for SeenCall { call_id, item } in seen {
-            if !self.calls.see(&call_id) {
-                continue;
-            }
-            if !completed {
+            if !response.completed {
                 // The conversation holds the call only if its item is whole.
                 if item.status.value() == Some(&ItemStatus::Completed) {
                     self.answer_call(None, call_id, &CallOutput::Cancelled, CallEnd::ResponseNotCompleted);
@@ -210,12 +241,17 @@ impl Session {
         for (call_id, output) in refused {
             self.answer_call(None, call_id, &output, CallEnd::BadArguments);
         }
-        self.calls.open(response_id, calls.iter().map(|call| call.call_id.clone()));
-        if !calls.is_empty() {
-            self.tell(SessionEvent::FunctionCalls { response_id: response_id.clone(), calls });
-        }
-        let progress = self.calls.close(response_id, must_respond, spoke);
+        self.calls.open(&response.id, calls.iter().map(|call| call.call_id.clone()));
+        self.tell_calls(response, calls);
+        let progress = self.calls.close(&response.id, must_respond, response.spoke);
         self.go_on_after_calls(progress);
+    }
+
+    fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<FunctionCall>) {
+        if !calls.is_empty() {
+            let (response_id, out_of_band) = (response.id.clone(), response.out_of_band);
+            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
+        }
     }
 
     /// The part that a delta belongs to, in a response that runs.
@@ -274,7 +310,7 @@ impl Session {
             return self.cancel(None, Some(response_id));
         }
         let out_of_band = response.out_of_band;
-        let ledger = if out_of_band { &mut self.beside } else { &mut self.playback };
+        let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
         if !audio.is_empty() {
             let PartId { response_id, item_id, content_index } = part;
@@ -297,7 +333,7 @@ impl Session {
         if response.interrupted {
             return;
         }
-        let ledger = if response.out_of_band { &mut self.beside } else { &mut self.playback };
+        let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let total = ledger.whole(&item_id, content_index).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
         self.tell(SessionEvent::AudioDone { response_id, item_id, content_index, total });

@@ -90,3 +90,52 @@ fn the_follow_up_keeps_to_its_policy() {
         assert_eq!(outputs.contains(&"> response.create".into()), expected, "{policy:?}, spoke: {spoke}");
     }
 }
+
+#[test]
+fn calls_out_of_band_surface_and_take_no_output() {
+    for (arguments, told) in [
+        ("{}", &["response_finished", "1 responded", "function_calls"][..]),
+        ("{\"a", &["response_finished", "1 responded"]),
+    ] {
+        let mut bench = Bench::ready();
+        bench.app(create_with(json!({"conversation": "none"})));
+        bench.server(created_out_of_band("o1"));
+        let mut event = done("o1", "completed");
+        event["response"]["conversation_id"] = Value::Null;
+        event["response"]["output"] =
+            json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": arguments}]);
+        assert_eq!(bench.server(event), told);
+        let output = CallOutput::Result(Value::Null);
+        let complete = Command::CompleteCall { call_id: "c1".into(), output, respond: true };
+        assert_eq!(
+            bench.try_app(complete).unwrap_err().reason,
+            Refusal::UnknownCall { call_id: "c1".into() }
+        );
+    }
+}
+
+#[test]
+fn a_whole_call_gets_its_output_even_if_the_end_of_its_response_cannot_be_read() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": {
+        "type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"}}));
+    assert_eq!(
+        bench.server(json!({"type": "response.done", "response": 7})),
+        ["warning", "response_finished", "> conversation.item.create", "call_ended"]
+    );
+}
+
+#[test]
+fn a_call_takes_one_answer_even_before_the_session_is_ready() {
+    let mut bench = Bench::new();
+    let mut event = done("r1", "completed");
+    event["response"]["output"] =
+        json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
+    bench.server(event);
+    let complete =
+        || Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Cancelled, respond: false };
+    bench.app(complete());
+    let error = bench.try_app(complete()).unwrap_err();
+    assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c1".into() });
+}

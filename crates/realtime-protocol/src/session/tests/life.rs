@@ -94,3 +94,24 @@ fn an_answer_that_never_comes_asks_for_rotation_only_where_it_used_to_come() {
     bench.app(item());
     assert!(rotate(&mut bench, 10_000), "it did before");
 }
+
+#[test]
+fn an_item_of_an_unknown_type_has_its_place_and_can_be_retrieved() {
+    let mut bench = Bench::ready();
+    let item = json!({"type": "brand_new", "id": "n1"});
+    assert_eq!(bench.server(json!({"type": "conversation.item.added", "item": item})), ["item_placed"]);
+    bench.app(Command::RetrieveItem { item_id: "n1".into() });
+    assert_eq!(bench.server(json!({"type": "conversation.item.retrieved", "item": item})), ["1 retrieved"]);
+}
+
+#[test]
+fn reports_of_playback_are_taken_until_the_connection_is_closed() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 500));
+    bench.server(speech_started());
+    assert_eq!(bench.app(Command::Close {}), ["> close"]);
+    assert!(bench.stopped(Some(position("i1", 100))).is_empty());
+    bench.lose();
+    assert_eq!(bench.try_app(played("i1", 200)).unwrap_err().reason, Refusal::Ended);
+}
