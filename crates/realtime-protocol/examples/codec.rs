@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         "append_4800" => append(4_800, times),
         other => {
             eprintln!("expected one of {WORKLOADS:?} and a number of rounds, got {other:?}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
