@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A golden session's first line.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Header {
     /// What it shows.
     pub about: String,

@@ -177,7 +177,7 @@ impl World {
     /// The user writes something, which is known to the context before the session.
     pub fn write(&mut self, text: &str, respond: bool) -> Result<CommandId, CommandError> {
         let item = self.context.push_user_text(text);
-        let id = item.id().cloned();
+        let id = item.id();
         let created = self.command(Command::CreateItem { item: item.into(), after: None, respond });
         if let (Err(_), Some(id)) = (&created, id) {
             self.context.remove(&id);
@@ -341,7 +341,7 @@ impl World {
                 }
             }
             SessionEvent::Created { .. } | SessionEvent::Disconnected { .. } => self.item = None,
-            SessionEvent::ItemPlaced { item, .. } => self.item = item.id().cloned(),
+            SessionEvent::ItemPlaced { item, .. } => self.item = item.id(),
             SessionEvent::Audio(_) => return,
             _ => {}
         }

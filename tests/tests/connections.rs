@@ -134,7 +134,9 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
                     let _refused = world.command(Command::RetrieveItem { item_id });
                 }
             }
-            Step::Interrupt => drop(world.command(Command::Interrupt).expect("a command that can be right")),
+            Step::Interrupt => {
+                drop(world.command(Command::Interrupt {}).expect("a command that can be right"))
+            }
             Step::Rotate { endpoint, urgent } => {
                 world.urgent |= urgent;
                 let endpoint = endpoint.filter(|endpoint| *endpoint < endpoints);
@@ -159,7 +161,7 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
 /// Closes the call, and looks at what must hold of every call.
 fn finish(mut world: World) -> World {
     assert!(!world.call.is_ended(), "the budget is large enough: {:?}", world.told.last());
-    world.command(Command::Close).expect("a command that can be right");
+    world.command(Command::Close {}).expect("a command that can be right");
     world.wait(Duration::from_secs(1));
     assert!(world.call.is_ended());
     assert_eq!(world.call.poll_timeout(), None);

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    CallOutput, Command, CommandId, DisconnectReason, Output, PlaybackPosition, PlaybackReport,
-    PlaybackSource, Session, SessionOptions, Unheard,
+    CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, Output, OverduePolicy,
+    PlaybackPosition, PlaybackReport, PlaybackSource, Session, SessionOptions, StopId, Unheard,
 };
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 use realtime_tests::golden::drain;
@@ -96,7 +96,7 @@ fn app() -> impl Strategy<Value = Command> {
             let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
             Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
         }),
-        2 => Just(Command::Interrupt),
+        2 => Just(Command::Interrupt {}),
         1 => Just(Command::CancelResponse { response_id: None }),
         2 => item().prop_map(|id| Command::RetrieveItem { item_id: id.into() }),
         1 => item().prop_map(|id| Command::DeleteItem { item_id: id.into() }),
@@ -104,15 +104,16 @@ fn app() -> impl Strategy<Value = Command> {
             Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond }
         }),
         1 => any::<bool>().prop_map(|respond| Command::CommitAudio { respond }),
-        1 => Just(Command::ClearAudio),
+        1 => Just(Command::ClearAudio {}),
         1 => Just(Command::UpdateConfig { config: Box::default() }),
         1 => Just(Command::AppendAudio { audio: vec![0; 960].into() }),
         4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::CompleteCall {
             call_id: format!("{response}_c{n}").into(), output: CallOutput::Result(Value::Null), respond,
         }),
         4 => position().prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Played(at) }),
-        3 => prop::option::of(position())
-            .prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Stopped { at } }),
+        3 => (prop::option::of(position()), 1_u64..4).prop_map(|(at, id)| {
+            Command::ReportPlayback { report: PlaybackReport::Stopped { id: StopId(id), at } }
+        }),
     ]
 }
 
@@ -217,7 +218,7 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
                     session.poll_timeout().filter(|due| *due <= Timestamp::from_millis(until))
                 {
                     session.handle_timeout(due);
-                    if options.answer_deadline.as_millis() <= u128::from(*ms) {
+                    if options.deadlines.response_created.after.as_millis() <= u128::from(*ms) {
                         invariants.request_expired();
                     }
                     seen(&mut session, &mut invariants, &mut latest);
@@ -241,7 +242,7 @@ proptest! {
 
     #[test]
     fn the_invariants_hold_in_any_order(options in options(), transitions in vec(transition(), 0..80)) {
-        let options = SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options };
+        let options = SessionOptions { deadlines: NEVER, ..options };
         run(&options, &transitions, Variation::default());
     }
 
@@ -281,7 +282,7 @@ proptest! {
 /// Requests that are given up after a deadline may be sent while the server still works on them: the model of
 /// the server knows nothing of that.
 fn options_without_expiry(options: &SessionOptions) -> SessionOptions {
-    SessionOptions { answer_deadline: std::time::Duration::from_secs(3600), ..options.clone() }
+    SessionOptions { deadlines: NEVER, ..options.clone() }
 }
 
 fn kind(output: &Output) -> String {
@@ -294,3 +295,7 @@ fn kind(output: &Output) -> String {
         Output::Close => "close".into(),
     }
 }
+
+/// Deadlines that no run reaches.
+const NEVER: Deadlines =
+    Deadlines::all(Deadline { after: std::time::Duration::from_secs(36_000), policy: OverduePolicy::Report });

@@ -77,7 +77,7 @@ fn ending(end: &ResponseEnd) -> String {
         ResponseEnd::Completed => String::new(),
         ResponseEnd::Cancelled { .. } => " (cancelled)".into(),
         ResponseEnd::Incomplete { .. } => " (incomplete)".into(),
-        ResponseEnd::Failed { error } => format!(" (failed: {error})"),
+        ResponseEnd::Failed { error, .. } => format!(" (failed: {error})"),
         _ => " (lost)".into(),
     }
 }

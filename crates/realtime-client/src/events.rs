@@ -236,7 +236,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use realtime_protocol::audio::AudioFormat;
-    use realtime_protocol::session::CloseReason;
+    use realtime_protocol::session::{CloseReason, StopId};
     use realtime_protocol::time::MediaTime;
 
     use super::*;
@@ -308,11 +308,12 @@ mod tests {
     }
 
     fn other() -> SessionEvent {
-        SessionEvent::StopPlayback
+        SessionEvent::StopPlayback { id: StopId(1) }
     }
 
     fn audio(bytes: usize) -> SessionEvent {
         SessionEvent::Audio(AudioChunk {
+            mark: 0,
             response_id: "r".into(),
             item_id: "i".into(),
             content_index: 0,

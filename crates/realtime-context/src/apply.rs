@@ -7,7 +7,7 @@
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::{Item, ItemStatus};
 use realtime_protocol::session::{
-    CallEnd, Cut, HeardPart, Interruption, Outcome, ResponseReport, SessionEvent,
+    CallEnd, Cut, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport, SessionEvent,
 };
 
 use crate::calls::merge_call;
@@ -59,7 +59,9 @@ impl Context {
             SessionEvent::Committed { item_id } => {
                 self.words(&mut changes, item_id, Words::speech);
             }
-            SessionEvent::ItemPlaced { item, after, .. } => self.on_placed(&mut changes, item, after.clone()),
+            SessionEvent::ItemPlaced { item, place, origin } => {
+                self.on_placed(&mut changes, item, place, *origin);
+            }
             SessionEvent::ItemDone { item } => self.on_done(&mut changes, item, true),
             SessionEvent::Settled { outcome: Outcome::Retrieved { item }, .. } => {
                 self.on_done(&mut changes, item, false);
@@ -110,7 +112,7 @@ impl Context {
                     words.part(chunk.content_index).audible = true;
                 }
             }
-            SessionEvent::FunctionCalls { response_id, calls } if !self.beside.contains(response_id) => {
+            SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
             SessionEvent::CallEnded { call_id, end: CallEnd::Closed | CallEnd::Detached } => {
@@ -162,8 +164,8 @@ impl Context {
         }
     }
 
-    fn on_placed(&mut self, changes: &mut Changes, item: &Item, after: Option<ItemId>) {
-        let Some(item_id) = item.id().cloned() else { return };
+    fn on_placed(&mut self, changes: &mut Changes, item: &Item, place: &Place, origin: Origin) {
+        let Some(item_id) = item.id() else { return };
         if self.removed.contains(&item_id) || self.is_seeded(&item_id) {
             return;
         }
@@ -196,13 +198,13 @@ impl Context {
             }
         };
         self.merge(changes, index, item, is_completed(item));
-        self.settle_place(index, after);
+        self.settle_place(index, place, origin);
     }
 
     /// An item is final, or was retrieved; nothing is known of its place.
     fn on_done(&mut self, changes: &mut Changes, item: &Item, done: bool) {
         let Some(item_id) = item.id().filter(|id| !self.is_seeded(id)) else { return };
-        if let Some(index) = self.find(item_id) {
+        if let Some(index) = self.find(&item_id) {
             self.merge(changes, index, item, done || is_completed(item));
         }
     }

@@ -38,10 +38,10 @@
 //! // Then every event of the session's is given to the context. The user speaks, the assistant answers, and
 //! // what the user said comes last.
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
-//! # use realtime_protocol::session::Origin;
+//! # use realtime_protocol::session::{Origin, Place};
 //! for event in [
 //!     SessionEvent::Committed { item_id: "speech".into() },
-//!     SessionEvent::ItemPlaced { item: reply, after: Some("speech".into()), origin: Origin::Server },
+//!     SessionEvent::ItemPlaced { item: reply, place: Place::After("speech".into()), origin: Origin::Server },
 //!     SessionEvent::Text {
 //!         response_id: "response".into(),
 //!         item_id: "reply".into(),

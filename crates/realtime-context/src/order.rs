@@ -5,6 +5,7 @@
 //! itself, once it comes.
 
 use realtime_protocol::id::{CallId, ItemId};
+use realtime_protocol::session::{Origin, Place};
 
 use crate::context::Context;
 use crate::entry::{Body, Entry};
@@ -41,16 +42,21 @@ impl Context {
     }
 
     /// The server told where an entry stands. Only the first time counts.
-    pub(crate) fn settle_place(&mut self, index: usize, after: Option<ItemId>) {
+    pub(crate) fn settle_place(&mut self, index: usize, place: &Place, origin: Origin) {
         let entry = &mut self.entries[index];
         if std::mem::replace(&mut entry.place.settled, true) {
             return;
         }
         let Some(id) = entry.id.clone() else { return };
         entry.place.conversation = self.conversation;
-        entry.place.after.clone_from(&after);
-        if let Some(after) = &after {
-            self.move_behind(&id, after);
+        match place {
+            Place::After(after) => {
+                entry.place.after = Some(after.clone());
+                self.move_behind(&id, after);
+            }
+            // Some servers say of every item that it is the first.
+            Place::First if origin == Origin::Client => self.move_to_front(index),
+            Place::First | Place::Untold => {}
         }
         // Those that came before it. Of several the last one stands closest, as on the server.
         let followers: Vec<ItemId> = self
@@ -61,6 +67,15 @@ impl Context {
             .collect();
         for follower in followers {
             self.move_behind(&follower, &id);
+        }
+    }
+
+    /// Moves an entry before all others of this conversation.
+    fn move_to_front(&mut self, index: usize) {
+        let first = self.entries.iter().position(|entry| self.is_here(entry) && entry.place.settled);
+        if let Some(first) = first.filter(|first| *first < index) {
+            let entry = self.entries.remove(index);
+            self.entries.insert(first, entry);
         }
     }
 

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
@@ -50,13 +49,13 @@ impl AudioFormat {
     }
 
     /// Bytes of one second.
-    pub const fn bytes_per_second(self) -> u32 {
-        self.sample_rate() * self.sample_bytes()
+    pub const fn bytes_per_second(self) -> u64 {
+        self.sample_rate() as u64 * self.sample_bytes() as u64
     }
 
     /// How long `bytes` bytes sound, rounded down to a microsecond. Zero for a rate of 0 Hz.
     pub const fn duration(self, bytes: u64) -> MediaTime {
-        match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second() as u64) {
+        match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second()) {
             Some(micros) => MediaTime::from_micros(micros),
             None => MediaTime::ZERO,
         }
@@ -109,7 +108,13 @@ impl WireFormat {
             Self::Pcm(pcm) => Some(AudioFormat::Pcm16 { rate: pcm.rate.unwrap_or(24_000) }),
             Self::Pcmu(_) => Some(AudioFormat::Pcmu),
             Self::Pcma(_) => Some(AudioFormat::Pcma),
-            Self::Unknown(_) => None,
+            // Beta's words, which some servers use in GA as well.
+            Self::Unknown(raw) => match raw.get() {
+                "\"pcm16\"" => Some(AudioFormat::PCM16_24K),
+                "\"g711_ulaw\"" => Some(AudioFormat::Pcmu),
+                "\"g711_alaw\"" => Some(AudioFormat::Pcma),
+                _ => None,
+            },
         }
     }
 }
@@ -173,15 +178,19 @@ impl Audio {
 
     /// Reads base64 text; anything else is kept as text.
     pub fn from_base64(text: &str) -> Self {
-        Self(
-            engine().decode(text).map_or_else(|_| Repr::Text(text.into()), |bytes| Repr::Bytes(bytes.into())),
-        )
+        Self::from_canonical_base64(text).unwrap_or_else(|| Self(Repr::Text(text.into())))
+    }
+
+    /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as is
+    /// read: with padding, without stray bits or white space.
+    pub(crate) fn from_canonical_base64(text: &str) -> Option<Self> {
+        STANDARD.decode_to_vec(text).ok().map(|bytes| Self(Repr::Bytes(bytes.into())))
     }
 
     /// Appends the base64 text to `out`.
     pub fn encode_into(&self, out: &mut String) {
         match &self.0 {
-            Repr::Bytes(bytes) => engine().encode_string(bytes, out),
+            Repr::Bytes(bytes) => encode_base64(bytes, out),
             Repr::Text(text) => out.push_str(text),
         }
     }
@@ -234,24 +243,20 @@ impl<'de> Deserialize<'de> for Audio {
 
 impl crate::wire::Wire for Audio {}
 
-/// Padding required, no stray bits: then decoding and encoding again gives the same text.
-const CANONICAL: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_allow_trailing_bits(false)
-    .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Audio {
+    fn schema_name() -> alloc::borrow::Cow<'static, str> {
+        "Audio".into()
+    }
 
-/// The engine's tables are built once; they are constants, found out at run time by what the machine can do.
-#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn engine() -> &'static impl Engine {
-    static SIMD: std::sync::LazyLock<base64::engine::Simd> =
-        std::sync::LazyLock::new(|| base64::engine::Simd::standard(CANONICAL));
-    &*SIMD
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "contentEncoding": "base64"})
+    }
 }
 
-#[cfg(not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-fn engine() -> &'static impl Engine {
-    use base64::engine::GeneralPurpose;
-    const SCALAR: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, CANONICAL);
-    &SCALAR
+/// Appends the base64 text of `bytes` to `out`.
+pub(crate) fn encode_base64(bytes: &[u8], out: &mut String) {
+    STANDARD.encode_append(bytes, out);
 }
 
 #[cfg(test)]

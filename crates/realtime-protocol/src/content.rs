@@ -14,6 +14,8 @@ wire_struct! {
     pub (tagged) struct InputText {
         /// The text.
         text: Field<String>,
+        /// In a prompt's variable: where the prompt's cache ends.
+        prompt_cache_breakpoint: Field<PromptCacheBreakpoint>,
     }
 
     /// Audio that the user spoke.
@@ -30,8 +32,34 @@ wire_struct! {
     pub (tagged) struct InputImage {
         /// A data URI of PNG or JPEG.
         image_url: Field<String>,
+        /// In a prompt's variable: an uploaded file in place of the image itself.
+        file_id: Field<String>,
         /// How closely the model looks.
         detail: Field<ImageDetail>,
+        /// In a prompt's variable: where the prompt's cache ends.
+        prompt_cache_breakpoint: Field<PromptCacheBreakpoint>,
+    }
+
+    /// A file; only in a prompt's variable.
+    pub (tagged) struct InputFile {
+        /// An uploaded file.
+        file_id: Field<String>,
+        /// The file's name.
+        filename: Field<String>,
+        /// The file itself, base64.
+        file_data: Field<String>,
+        /// Where the file is.
+        file_url: Field<String>,
+        /// How closely the model looks at its pages.
+        detail: Field<ImageDetail>,
+        /// Where the prompt's cache ends.
+        prompt_cache_breakpoint: Field<PromptCacheBreakpoint>,
+    }
+
+    /// Where a prompt's cache ends.
+    pub struct PromptCacheBreakpoint {
+        /// Always `explicit`.
+        mode: Field<String>,
     }
 
     /// Text that the model wrote.
@@ -87,6 +115,18 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// What a prompt's variable may hold besides plain text.
+    pub enum PromptContent {
+        /// Text.
+        Text(InputText) = "input_text",
+        /// An image.
+        Image(InputImage) = "input_image",
+        /// A file.
+        File(InputFile) = "input_file",
+    }
+}
+
 impl ContentPart {
     /// The part's words: its text, or its transcript.
     pub fn words(&self) -> Option<&str> {
@@ -117,5 +157,7 @@ open_enum! {
         Low = "low",
         /// Fine.
         High = "high",
+        /// As the image is; only in a prompt's variable.
+        Original = "original",
     }
 }

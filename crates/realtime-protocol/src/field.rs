@@ -13,6 +13,8 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::dialect::Spelling;
+
 /// A member of a JSON object that may be absent, `null`, or a value.
 ///
 /// The wire tells the three apart: in `session.update` an absent member stays as it is, and `null` switches
@@ -186,24 +188,59 @@ impl<'de> Deserialize<'de> for RawJson {
     }
 }
 
+#[cfg(feature = "schema")]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> alloc::borrow::Cow<'static, str> {
+        alloc::format!("Nullable{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let value = generator.subschema_for::<T>();
+        schemars::json_schema!({"anyOf": [value, {"type": "null"}]})
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for RawJson {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> alloc::borrow::Cow<'static, str> {
+        "AnyJson".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
 /// Members of a JSON object that have no field of their own, or whose value did not fit it.
 ///
-/// One pointer wide, and allocates nothing while it is empty.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Extra(
-    #[expect(clippy::box_collection, reason = "empty nearly always: one pointer, not three")]
-    Option<Box<Vec<(String, RawJson)>>>,
-);
+/// One pointer wide, and allocates nothing while it is empty. It also remembers where the text was spelled otherwise
+/// than its [dialect](crate::dialect) does; that is no part of what it says, so equality and `Debug` pass it over.
+#[derive(Clone, Default)]
+pub struct Extra(Option<Box<Kept>>);
+
+#[derive(Clone, Default)]
+struct Kept {
+    members: Vec<(String, RawJson)>,
+    spelling: Option<Spelling>,
+}
 
 impl Extra {
     /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_none()
+    pub fn is_empty(&self) -> bool {
+        self.members().is_empty()
     }
 
     /// The members, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawJson)> {
-        self.0.iter().flat_map(|members| members.iter()).map(|(name, value)| (name.as_str(), value))
+        self.members().iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The member of that name.
@@ -214,22 +251,54 @@ impl Extra {
     /// Sets a member; the last of several of the same name wins.
     pub fn insert(&mut self, name: impl Into<String>, value: RawJson) {
         let name = name.into();
-        let members = self.0.get_or_insert_default();
+        let members = &mut self.0.get_or_insert_default().members;
         match members.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
             None => members.push((name, value)),
         }
     }
 
+    /// Adds a member that was read. Beyond a few, those of one name are all kept: looking for them would take time
+    /// with the square of their number.
+    pub(crate) fn push(&mut self, name: &str, value: RawJson) {
+        if self.members().len() < 32 {
+            self.insert(name, value);
+        } else {
+            self.0.get_or_insert_default().members.push((name.into(), value));
+        }
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<RawJson> {
-        let members = self.0.as_mut()?;
+        let members = &mut self.0.as_mut()?.members;
         let index = members.iter().position(|(key, _)| key == name)?;
-        let (_, value) = members.remove(index);
-        if members.is_empty() {
-            self.0 = None;
-        }
-        Some(value)
+        Some(members.remove(index).1)
+    }
+
+    pub(crate) fn spelling(&self) -> Option<&Spelling> {
+        self.0.as_ref()?.spelling.as_ref()
+    }
+
+    pub(crate) fn keep_spelling(&mut self, spelling: Spelling) {
+        self.0.get_or_insert_default().spelling = Some(spelling);
+    }
+
+    fn members(&self) -> &[(String, RawJson)] {
+        self.0.as_ref().map_or(&[], |kept| &kept.members)
+    }
+}
+
+impl PartialEq for Extra {
+    fn eq(&self, other: &Self) -> bool {
+        self.members() == other.members()
+    }
+}
+
+impl Eq for Extra {}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -239,6 +308,12 @@ pub(crate) struct Key<'de>(alloc::borrow::Cow<'de, str>);
 impl Key<'_> {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Key<'de> {
+    pub(crate) fn into_cow(self) -> alloc::borrow::Cow<'de, str> {
+        self.0
     }
 }
 

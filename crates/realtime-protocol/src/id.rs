@@ -44,8 +44,8 @@ impl InlineStr {
 }
 
 macro_rules! ids {
-    ($($(#[$meta:meta])* $name:ident),* $(,)?) => { $(
-        $(#[$meta])*
+    ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => { $(
+        $(#[doc = $doc])*
         #[derive(Clone)]
         pub struct $name(InlineStr);
 
@@ -82,6 +82,12 @@ macro_rules! ids {
         impl From<&str> for crate::field::Field<$name> {
             fn from(text: &str) -> Self {
                 Self::Value(text.into())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
             }
         }
 
@@ -164,6 +170,9 @@ macro_rules! ids {
         }
 
         impl crate::wire::Wire for $name {}
+
+        #[cfg(feature = "schema")]
+        crate::schema::text!($name, concat!($($doc, "\n",)*));
     )* };
 }
 

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Deserialize;
+
 use crate::content::{ContentPart, InputText, OutputText};
 use crate::field::{Field, RawJson};
 use crate::id::{CallId, ItemId};
@@ -90,7 +92,29 @@ wire_struct! {
         /// What the tool returned.
         output: Field<String>,
         /// Why the call failed.
-        error: Field<RawJson>,
+        error: Field<McpError>,
+    }
+
+    /// The MCP server broke the protocol.
+    pub (tagged) struct McpProtocolError {
+        /// The protocol's code.
+        code: Field<i64>,
+        /// The error's text.
+        message: Field<String>,
+    }
+
+    /// The tool itself failed.
+    pub (tagged) struct McpToolExecutionError {
+        /// The error's text.
+        message: Field<String>,
+    }
+
+    /// The MCP server could not be reached, or refused.
+    pub (tagged) struct McpHttpError {
+        /// The status code.
+        code: Field<i64>,
+        /// The error's text.
+        message: Field<String>,
     }
 
     /// The server asks whether it may call an MCP tool.
@@ -121,6 +145,18 @@ wire_struct! {
     pub (tagged) struct ItemReference {
         /// The item's id.
         id: Field<ItemId>,
+    }
+}
+
+wire_enum! {
+    /// Why an MCP call failed.
+    pub enum McpError {
+        /// The MCP server broke the protocol.
+        Protocol(McpProtocolError) = "protocol_error",
+        /// The tool itself failed.
+        ToolExecution(McpToolExecutionError) = "tool_execution_error",
+        /// The MCP server could not be reached, or refused.
+        Http(McpHttpError) = "http_error",
     }
 }
 
@@ -171,9 +207,9 @@ impl Item {
         MessageItem::default().role(role).content(alloc::vec![part]).into()
     }
 
-    /// The item's id, if it has one.
-    pub fn id(&self) -> Option<&ItemId> {
-        match self {
+    /// The item's id, if it has one; of an item of an unknown type, what its JSON says.
+    pub fn id(&self) -> Option<ItemId> {
+        let id = match self {
             Self::Message(item) => item.id.value(),
             Self::FunctionCall(item) => item.id.value(),
             Self::FunctionCallOutput(item) => item.id.value(),
@@ -182,8 +218,9 @@ impl Item {
             Self::McpApprovalRequest(item) => item.id.value(),
             Self::McpApprovalResponse(item) => item.id.value(),
             Self::Reference(item) => item.id.value(),
-            Self::Unknown(_) => None,
-        }
+            Self::Unknown(raw) => return serde_json::from_str::<Identity>(raw.get()).ok()?.id,
+        };
+        id.cloned()
     }
 
     /// Gives the item an id. An item of an unknown type stays as it is.
@@ -209,6 +246,12 @@ impl Item {
             _ => None,
         }
     }
+}
+
+/// What every item has, of whatever type.
+#[derive(Deserialize)]
+struct Identity {
+    id: Option<ItemId>,
 }
 
 impl MessageItem {

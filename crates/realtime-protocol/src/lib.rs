@@ -62,14 +62,21 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+pub mod check;
+pub mod compare;
 pub mod content;
+pub mod dialect;
 pub mod error;
 pub mod event;
 pub mod field;
+pub mod http;
 pub mod id;
 pub mod item;
 pub mod log;
+pub mod prompt;
 pub mod response;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod session;
 pub mod session_config;
 pub mod supervisor;

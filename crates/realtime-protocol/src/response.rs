@@ -5,10 +5,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::audio::WireFormat;
-use crate::field::{Field, RawJson};
+use crate::audio::{AudioFormat, WireFormat};
+use crate::field::Field;
 use crate::id::{ConversationId, ResponseId};
 use crate::item::Item;
+use crate::prompt::Prompt;
 use crate::session_config::{MaxOutputTokens, Modality, Reasoning, Voice};
 use crate::tool::{Tool, ToolChoice};
 use crate::usage::Usage;
@@ -38,7 +39,7 @@ wire_struct! {
         /// Up to 16 pairs, keys of 64 and values of 512 characters, echoed in the response.
         metadata: Field<BTreeMap<String, String>>,
         /// A stored prompt.
-        prompt: Field<RawJson>,
+        prompt: Field<Prompt>,
         /// Items to read in place of the conversation.
         input: Field<Vec<Item>>,
         /// Beta only: 0.6 to 1.2.
@@ -105,6 +106,13 @@ wire_struct! {
         code: Field<String>,
         /// The error's text.
         message: Field<String>,
+    }
+}
+
+impl ResponseAudio {
+    /// What the bytes are, where it says so.
+    pub fn format(&self) -> Option<AudioFormat> {
+        self.output.value()?.format.value()?.format()
     }
 }
 

@@ -50,6 +50,8 @@ wire_struct! {
         text_tokens: Field<u64>,
         /// Audio tokens.
         audio_tokens: Field<u64>,
+        /// Tokens of a reasoning model's thoughts; not in the reference.
+        reasoning_tokens: Field<u64>,
     }
 
     /// A transcription billed by tokens.

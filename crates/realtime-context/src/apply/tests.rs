@@ -4,7 +4,9 @@ use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::MessageItem;
-use realtime_protocol::session::{AudioChunk, CloseReason, FunctionCall, Origin, ResponseEnd, Timeline};
+use realtime_protocol::session::{
+    AudioChunk, CloseReason, FunctionCall, Origin, Place, ResponseEnd, Timeline,
+};
 use realtime_protocol::time::MediaTime;
 use serde_json::{Value, json};
 
@@ -36,7 +38,8 @@ fn item(json: Value) -> Box<Item> {
 }
 
 fn placed(json: Value, after: Option<&str>) -> SessionEvent {
-    SessionEvent::ItemPlaced { item: item(json), after: after.map(Into::into), origin: Origin::Server }
+    let place = after.map_or(Place::Untold, |after| Place::After(after.into()));
+    SessionEvent::ItemPlaced { item: item(json), place, origin: Origin::Server }
 }
 
 fn speech(id: &str) -> Value {
@@ -71,6 +74,7 @@ fn text(response: &str, id: &str, delta: &str) -> SessionEvent {
 
 fn audio(response: &str, id: &str) -> SessionEvent {
     SessionEvent::Audio(AudioChunk {
+        mark: 0,
         response_id: response.into(),
         item_id: id.into(),
         content_index: 0,
@@ -97,6 +101,7 @@ fn finished(response: &str) -> SessionEvent {
         usage: None,
         timeline: Timeline::default(),
         dropped_bytes: 0,
+        totals: Default::default(),
     }))
 }
 
@@ -126,7 +131,11 @@ fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> SessionEvent {
         name: "get_weather".into(),
         arguments: r#"{"city":"Oslo"}"#.into(),
     };
-    SessionEvent::FunctionCalls { response_id: response.into(), calls: calls.iter().map(call).collect() }
+    SessionEvent::FunctionCalls {
+        response_id: response.into(),
+        out_of_band: false,
+        calls: calls.iter().map(call).collect(),
+    }
 }
 
 fn call_item(id: &str, call_id: &str, arguments: &str) -> Value {

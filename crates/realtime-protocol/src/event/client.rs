@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 
 use crate::audio::Audio;
-use crate::event::events;
+use crate::event::{events, hot};
 use crate::field::Field;
 use crate::id::{EventId, ItemId, ResponseId};
 use crate::item::Item;
@@ -15,6 +15,9 @@ use crate::wire::wire_struct;
 
 wire_struct! {
     /// Changes the session: members that are set replace, others stay. Answered by `session.updated`.
+    ///
+    /// # Wire
+    /// `session.update`. <https://platform.openai.com/docs/api-reference/realtime-client-events/session/update>
     pub (tagged) struct SessionUpdate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -23,6 +26,9 @@ wire_struct! {
     }
 
     /// Adds audio to the input buffer: at most 15 MiB. Never answered.
+    ///
+    /// # Wire
+    /// `input_audio_buffer.append`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/append>
     pub (tagged) struct InputAudioBufferAppend {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -32,24 +38,36 @@ wire_struct! {
 
     /// Makes a user item of the input buffer, which must hold at least 100 ms. Answered by
     /// `input_audio_buffer.committed`; creates no response.
+    ///
+    /// # Wire
+    /// `input_audio_buffer.commit`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/commit>
     pub (tagged) struct InputAudioBufferCommit {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
     }
 
     /// Empties the input buffer. Answered by `input_audio_buffer.cleared`.
+    ///
+    /// # Wire
+    /// `input_audio_buffer.clear`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/clear>
     pub (tagged) struct InputAudioBufferClear {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
     }
 
     /// WebRTC and SIP only: stops the audio that the server plays. Answered by `output_audio_buffer.cleared`.
+    ///
+    /// # Wire
+    /// `output_audio_buffer.clear`. <https://platform.openai.com/docs/api-reference/realtime-client-events/output_audio_buffer/clear>
     pub (tagged) struct OutputAudioBufferClear {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
     }
 
     /// Adds an item to the conversation. Answered by `conversation.item.added` and `.done`.
+    ///
+    /// # Wire
+    /// `conversation.item.create`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/create>
     pub (tagged) struct ConversationItemCreate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -60,6 +78,9 @@ wire_struct! {
     }
 
     /// Asks for an item, its audio included. Answered by `conversation.item.retrieved`.
+    ///
+    /// # Wire
+    /// `conversation.item.retrieve`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/retrieve>
     pub (tagged) struct ConversationItemRetrieve {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -69,6 +90,9 @@ wire_struct! {
 
     /// Tells how much of an assistant's audio was heard; its transcript is then removed. Answered by
     /// `conversation.item.truncated`.
+    ///
+    /// # Wire
+    /// `conversation.item.truncate`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/truncate>
     pub (tagged) struct ConversationItemTruncate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -81,6 +105,9 @@ wire_struct! {
     }
 
     /// Removes an item. Answered by `conversation.item.deleted`.
+    ///
+    /// # Wire
+    /// `conversation.item.delete`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/delete>
     pub (tagged) struct ConversationItemDelete {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -89,6 +116,9 @@ wire_struct! {
     }
 
     /// Asks for a response. Answered by `response.created`, or by an `error` alone.
+    ///
+    /// # Wire
+    /// `response.create`. <https://platform.openai.com/docs/api-reference/realtime-client-events/response/create>
     pub (tagged) struct ResponseCreate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -97,6 +127,9 @@ wire_struct! {
     }
 
     /// Cancels a response. Answered by its `response.done`, or by an `error` where none runs.
+    ///
+    /// # Wire
+    /// `response.cancel`. <https://platform.openai.com/docs/api-reference/realtime-client-events/response/cancel>
     pub (tagged) struct ResponseCancel {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -107,7 +140,7 @@ wire_struct! {
 
 events! {
     /// An event from the client to the server.
-    pub enum ClientEvent {
+    pub enum ClientEvent (decode: |_| None, encode: hot::encode_client) {
         /// Changes the session.
         SessionUpdate = "session.update",
         /// Adds audio to the input buffer.

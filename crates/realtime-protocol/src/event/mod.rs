@@ -4,6 +4,7 @@
 //! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
 
 mod client;
+mod hot;
 pub(crate) mod scan;
 mod server;
 
@@ -11,18 +12,9 @@ use alloc::string::String;
 
 use crate::field::RawJson;
 
+pub use crate::dialect::Dialect;
 pub use client::*;
 pub use server::*;
-
-/// A spelling of the protocol on the wire.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Dialect {
-    /// The dialect of general availability: OpenAI, Azure v1, and most others.
-    #[default]
-    Ga,
-}
 
 /// An event of a `type` that this version does not know, kept whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +51,10 @@ impl core::fmt::Display for Malformed {
 
 /// Declares an enum of events: a struct each, told apart by `type`.
 macro_rules! events {
-    ($(#[$meta:meta])* pub enum $name:ident {
+    ($(#[doc = $doc:literal])* pub enum $name:ident (decode: $decode:expr, encode: $encode:expr) {
         $($(#[$variant_meta:meta])* $variant:ident = $kind:literal),* $(,)?
     }) => {
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum $name {
@@ -86,28 +78,11 @@ macro_rules! events {
                 }
             }
 
-            /// Reads one wire text. Never fails: see [`Unknown`](Self::Unknown) and
+            /// Reads one wire text, in either dialect's spelling or a mixture; `dialect` is the one in which it
+            /// is then written as it came. Never fails: see [`Unknown`](Self::Unknown) and
             /// [`Malformed`](Self::Malformed).
-            pub fn decode(text: &str, _dialect: $crate::event::Dialect) -> Self {
-                let kind = match $crate::event::scan::event_kind(text) {
-                    Ok(kind) => kind,
-                    Err(malformed) => return Self::Malformed(malformed),
-                };
-                match kind.as_ref() {
-                    $($kind => match $crate::event::scan::read::<$variant>(text) {
-                        Ok(event) => Self::$variant(event),
-                        Err(mismatch) => Self::Malformed($crate::event::Malformed {
-                            kind: Some($kind.into()),
-                            path: mismatch.path,
-                            reason: mismatch.reason,
-                            raw: text.into(),
-                        }),
-                    })*
-                    _ => match $crate::field::RawJson::new(text) {
-                        Ok(raw) => Self::Unknown($crate::event::UnknownEvent { kind: kind.into(), raw }),
-                        Err(error) => Self::Malformed($crate::event::scan::not_json(text, &error)),
-                    },
-                }
+            pub fn decode(text: &str, dialect: $crate::event::Dialect) -> Self {
+                $crate::event::scan::decode(text, dialect)
             }
 
             /// Writes the event as wire text. `Unknown` and `Malformed` come out as they came in.
@@ -118,11 +93,11 @@ macro_rules! events {
             }
 
             /// Appends the event's wire text to `out`, so that one buffer serves many events.
-            pub fn encode_into(&self, _dialect: $crate::event::Dialect, out: &mut alloc::string::String) {
+            pub fn encode_into(&self, dialect: $crate::event::Dialect, out: &mut alloc::string::String) {
                 match self {
                     Self::Unknown(unknown) => out.push_str(unknown.raw.get()),
                     Self::Malformed(malformed) => out.push_str(&malformed.raw),
-                    event => $crate::event::scan::write(event, out),
+                    $(Self::$variant(_) => $crate::event::scan::encode(self, $kind, dialect, out),)*
                 }
             }
 
@@ -135,6 +110,94 @@ macro_rules! events {
                 }
                 found
             }
+
+            /// The paths of members that this version has no field for: kept, and written back as they came.
+            pub fn unknown_members(&self) -> alloc::vec::Vec<alloc::string::String> {
+                let mut found = alloc::vec::Vec::new();
+                match self {
+                    $(Self::$variant(event) => $crate::wire::Wire::unknown_members(event, &$crate::wire::Path::ROOT, &mut found),)*
+                    Self::Unknown(_) | Self::Malformed(_) => {}
+                }
+                found
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> alloc::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::schema::tagged(concat!($($doc, "\n",)*), alloc::vec![
+                    $(($kind, <$variant as schemars::JsonSchema>::json_schema(generator)),)*
+                ])
+            }
+        }
+
+        impl $crate::event::scan::Event for $name {
+            fn decode_hot(text: &str) -> Option<(Self, &str)> {
+                $decode(text)
+            }
+
+            fn encode_hot(&self, kind: &str, out: &mut alloc::string::String) -> bool {
+                $encode(self, kind, out)
+            }
+
+            fn read(kind: &str, text: &str) -> Self {
+                match kind {
+                    $($kind => match $crate::event::scan::read::<$variant>(text) {
+                        Ok(event) => Self::$variant(event),
+                        Err(mismatch) => Self::Malformed($crate::event::Malformed {
+                            kind: Some($kind.into()),
+                            path: mismatch.path,
+                            reason: mismatch.reason,
+                            raw: text.into(),
+                        }),
+                    })*
+                    _ => match $crate::field::RawJson::new(text) {
+                        Ok(raw) => Self::Unknown($crate::event::UnknownEvent { kind: kind.into(), raw }),
+                        Err(error) => Self::malformed($crate::event::scan::not_json(text, &error)),
+                    },
+                }
+            }
+
+            fn write(&self, kind: &str, out: &mut alloc::string::String) {
+                match self {
+                    $(Self::$variant(event) => $crate::event::scan::write(
+                        &$crate::event::scan::Named { kind, event }, out),)*
+                    Self::Unknown(_) | Self::Malformed(_) => {}
+                }
+            }
+
+            fn known_kind(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant(_) => Some($kind),)*
+                    Self::Unknown(_) | Self::Malformed(_) => None,
+                }
+            }
+
+            fn malformed(malformed: $crate::event::Malformed) -> Self {
+                Self::Malformed(malformed)
+            }
+
+            fn as_malformed(&mut self) -> Option<&mut $crate::event::Malformed> {
+                if let Self::Malformed(malformed) = self { Some(malformed) } else { None }
+            }
+
+            fn extra(&self) -> Option<&$crate::field::Extra> {
+                match self {
+                    $(Self::$variant(event) => Some(&event.extra),)*
+                    Self::Unknown(_) | Self::Malformed(_) => None,
+                }
+            }
+
+            fn extra_mut(&mut self) -> Option<&mut $crate::field::Extra> {
+                match self {
+                    $(Self::$variant(event) => Some(&mut event.extra),)*
+                    Self::Unknown(_) | Self::Malformed(_) => None,
+                }
+            }
         }
 
         impl serde::Serialize for $name {
@@ -144,7 +207,7 @@ macro_rules! events {
                     $(Self::$variant(event) => {
                         let mut map = serializer.serialize_map(None)?;
                         map.serialize_entry("type", $kind)?;
-                        event.write_members(&mut map)?;
+                        $crate::wire::WireStruct::write_members(event, &mut map)?;
                         map.end()
                     })*
                     Self::Unknown(unknown) => unknown.raw.serialize(serializer),

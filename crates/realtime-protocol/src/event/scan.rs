@@ -5,10 +5,144 @@ use alloc::format;
 use alloc::string::String;
 
 use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 
+use crate::compare::first_difference;
+use crate::dialect::{self, Dialect, Shape, Spelled, Spelling};
 use crate::event::Malformed;
-use crate::wire::{self, Mismatch, Wire, json_kind};
+use crate::field::Extra;
+use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind};
+
+/// An event of one side.
+pub(crate) trait Event: Spelled + PartialEq + Sized {
+    /// Reads a frequent event in its plainest form, with the name it came under.
+    fn decode_hot(text: &str) -> Option<(Self, &str)>;
+
+    /// Writes a frequent event in its plainest form; whether it was one.
+    fn encode_hot(&self, kind: &str, out: &mut String) -> bool;
+
+    /// Reads the struct of GA's `kind`.
+    fn read(kind: &str, text: &str) -> Self;
+
+    /// Writes the struct, under `kind`.
+    fn write(&self, kind: &str, out: &mut String);
+
+    /// GA's `type`, for an event that is typed.
+    fn known_kind(&self) -> Option<&'static str>;
+
+    fn malformed(malformed: Malformed) -> Self;
+
+    fn as_malformed(&mut self) -> Option<&mut Malformed>;
+
+    fn extra(&self) -> Option<&Extra>;
+
+    fn extra_mut(&mut self) -> Option<&mut Extra>;
+}
+
+/// Reads one wire text in any spelling.
+pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
+    if let Some((mut event, kind)) = E::decode_hot(text) {
+        keep_name(&mut event, kind, dialect);
+        return event;
+    }
+    let kind = match event_kind(text) {
+        Ok(kind) => kind,
+        Err(malformed) => return E::malformed(malformed),
+    };
+    let ga_kind = E::ga_kind(&kind);
+    let shape = Shape::of(ga_kind);
+    if shape == Shape::Plain {
+        let mut event = E::read(ga_kind, text);
+        keep_name(&mut event, &kind, dialect);
+        return event;
+    }
+    if dialect == Dialect::Ga && ga_kind == kind {
+        let mut event = E::read(ga_kind, text);
+        let body = event.body();
+        if !body.is_beta_spelled() {
+            if body.has_beta_only_fields()
+                && let Some(extra) = event.extra_mut()
+            {
+                extra.keep_spelling(Spelling::Text(dialect, text.into()));
+            }
+            return event;
+        }
+    }
+    decode_respelled(text, &kind, ga_kind, shape, dialect)
+}
+
+/// Keeps the name that an event came under, where the dialect has another for it.
+fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
+    let Some(known) = event.known_kind() else { return };
+    if event.kind_in(dialect, known) != kind
+        && let Some(extra) = event.extra_mut()
+    {
+        extra.keep_spelling(Spelling::Name(if known == kind { Dialect::Ga } else { Dialect::Beta }));
+    }
+}
+
+/// Reads a text that is not all in GA's spelling, and keeps it where the dialect would write another.
+fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shape, dialect: Dialect) -> E {
+    let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else { return E::read(ga_kind, text) };
+    let mut event = E::read(ga_kind, &ga);
+    if let Some(malformed) = event.as_malformed() {
+        malformed.raw = text.into();
+        return event;
+    }
+    let mut again = String::new();
+    if let Some(known) = event.known_kind() {
+        encode(&event, known, dialect, &mut again);
+    }
+    if first_difference(text, &again).is_some()
+        && let Some(extra) = event.extra_mut()
+    {
+        extra.keep_spelling(Spelling::Text(dialect, text.into()));
+    }
+    event
+}
+
+/// Writes an event, whose `type` in GA is `ga_kind`, as `dialect` spells it.
+pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
+    let spelling = event.extra().and_then(Extra::spelling);
+    if let Some(Spelling::Text(read_in, text)) = spelling
+        && *read_in == dialect
+        && decode::<E>(text, dialect) == *event
+    {
+        out.push_str(text);
+        return;
+    }
+    let kind = match spelling {
+        Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
+        _ => event.kind_in(dialect, ga_kind),
+    };
+    if event.encode_hot(kind, out) {
+        return;
+    }
+    let shape = Shape::of(ga_kind);
+    if shape == Shape::Plain || (dialect == Dialect::Ga && !event.body().has_beta_only_fields()) {
+        event.write(kind, out);
+        return;
+    }
+    let mut ga = String::new();
+    event.write(ga_kind, &mut ga);
+    out.push_str(&dialect::respell(dialect, kind, shape, &ga).unwrap_or(ga));
+}
+
+/// A struct's members behind a `type`.
+pub(crate) struct Named<'a, T> {
+    pub(crate) kind: &'a str,
+    pub(crate) event: &'a T,
+}
+
+impl<T: WireStruct> Serialize for Named<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.kind)?;
+        self.event.write_members(&mut map)?;
+        map.end()
+    }
+}
 
 /// The event's `type`.
 pub(crate) fn event_kind(text: &str) -> Result<Cow<'_, str>, Malformed> {
@@ -40,15 +174,9 @@ pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
 
 /// Appends a value's JSON text.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut String) {
-    const WHY: &str = "wire types have string keys, and memory takes every write";
-    #[cfg(feature = "std")]
-    {
-        let mut bytes = core::mem::take(out).into_bytes();
-        value.serialize(&mut serde_json::Serializer::new(&mut bytes)).expect(WHY);
-        *out = String::from_utf8(bytes).expect("serde_json writes UTF-8");
-    }
-    #[cfg(not(feature = "std"))]
-    out.push_str(&serde_json::to_string(value).expect(WHY));
+    out.push_str(
+        &serde_json::to_string(value).expect("wire types have string keys, and memory takes every write"),
+    );
 }
 
 /// The first `type` member of an object, found without reading the rest.
@@ -98,14 +226,12 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         loop {
-            match bytes.get(self.at)? {
-                b'"' => {
-                    self.at += 1;
-                    return self.text.get(start..self.at - 1);
-                }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            self.at += memchr::memchr2(b'"', b'\\', bytes.get(self.at..)?)?;
+            if bytes[self.at] == b'"' {
+                self.at += 1;
+                return self.text.get(start..self.at - 1);
             }
+            self.at += 2;
         }
     }
 

@@ -8,14 +8,14 @@
 //! {"at_us":40000,"conn":0,"from":"client","event":{"type":"session.update", …}}
 //! {"at_us":90000,"from":"app","id":1,"command":{"create_response":{}}}
 //! {"at_us":95000,"from":"timer"}
-//! {"at_us":95000,"from":"session","event":{"stop_playback":null}}
+//! {"at_us":95000,"from":"session","event":{"stop_playback":{"id":1}}}
 //! {"at_us":99000,"conn":1,"from":"session","seed":{"carried":[]}}
 //! {"at_us":99000,"conn":1,"from":"app","seed":{"items":[…],"omitted":0}}
 //! ```
 //!
 //! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
 //! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
-//! tokens of MCP tools are replaced by `[redacted]`. [`Replay`] feeds the inputs to fresh machines and compares
+//! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 
 mod read;
@@ -27,7 +27,6 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Dialect;
 use crate::session::SessionOptions;
 use crate::supervisor::{Reconnect, SupervisorOptions};
 use crate::time::UnixTime;
@@ -49,13 +48,11 @@ pub struct Header {
     pub format: String,
     /// The format's version.
     pub version: u32,
-    /// The spelling on the wire.
-    pub dialect: Dialect,
     /// The model that was asked for.
     pub model: String,
     /// When the log begins.
     pub started_us: UnixTime,
-    /// The options, the configuration and the seed among them.
+    /// The options: the dialect, the configuration and the seed among them.
     pub options: SessionOptions,
     /// The options about further connections, where the call may have more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +68,6 @@ impl Header {
         Self {
             format: FORMAT.into(),
             version: VERSION,
-            dialect: options.dialect,
             model: model.into(),
             started_us: started,
             options,

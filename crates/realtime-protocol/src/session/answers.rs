@@ -4,8 +4,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::id::{EventId, ItemId};
+use crate::id::{EventId, ItemId, ResponseId};
 use crate::session::command::CommandId;
+use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
 /// Acknowledgements that are due, oldest first.
@@ -36,8 +37,25 @@ pub(super) enum Await {
     Added(ItemId),
     /// The item's `deleted`.
     Deleted(ItemId),
-    /// `response.done` of whatever runs.
-    Cancelled,
+    /// The item's `truncated`.
+    Truncated(ItemId),
+    /// The response's `done`; of the conversation's where it was not created yet.
+    Cancelled(Option<ResponseId>),
+}
+
+impl Await {
+    /// The kind of answer.
+    pub(super) const fn answer(&self) -> Answer {
+        match self {
+            Self::Updated => Answer::SessionUpdated,
+            Self::Committed => Answer::Committed,
+            Self::Cleared => Answer::Cleared,
+            Self::Added(_) => Answer::ItemAdded,
+            Self::Deleted(_) => Answer::ItemDeleted,
+            Self::Truncated(_) => Answer::ItemTruncated,
+            Self::Cancelled(_) => Answer::ResponseDone,
+        }
+    }
 }
 
 impl Answers {
@@ -51,15 +69,15 @@ impl Answers {
         self.awaited.remove(index)
     }
 
+    /// Whether someone waits for this.
+    pub(super) fn is_awaited(&self, what: &Await) -> bool {
+        self.awaited.iter().any(|awaited| awaited.what == *what)
+    }
+
     /// The one that an error names.
     pub(super) fn take_failed(&mut self, event_id: &EventId) -> Option<Awaited> {
         let index = self.awaited.iter().position(|awaited| awaited.event_id == *event_id)?;
         self.awaited.remove(index)
-    }
-
-    /// Whether anyone waits for this.
-    pub(super) fn is_awaited(&self, what: &Await) -> bool {
-        self.awaited.iter().any(|awaited| awaited.what == *what)
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {

@@ -42,13 +42,16 @@ pub enum Command {
         /// The bytes.
         audio: Audio,
     },
+    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of what was
+    /// kept back, until the turn is committed or cleared. Not answered.
+    BeginTurn {},
     /// Makes a user item of the input buffer; only for sessions without turn detection.
     CommitAudio {
         /// Whether the model should answer it.
         respond: bool,
     },
     /// Empties the input buffer.
-    ClearAudio,
+    ClearAudio {},
     /// Adds an item to the conversation. It gets an id where it has none.
     CreateItem {
         /// The item.
@@ -82,7 +85,7 @@ pub enum Command {
         response_id: Option<ResponseId>,
     },
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
-    Interrupt,
+    Interrupt {},
     /// Changes the configuration: members that are set replace, others stay.
     UpdateConfig {
         /// The members to change.
@@ -117,33 +120,40 @@ pub enum Command {
         urgent: bool,
     },
     /// Ends the session.
-    Close,
+    Close {},
 }
 
 impl Command {
     /// Whether the command ends in a [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
     pub const fn expects_answer(&self) -> bool {
-        !matches!(self, Self::AppendAudio { .. } | Self::ReportPlayback { .. } | Self::SendEvent { .. })
+        !matches!(
+            self,
+            Self::AppendAudio { .. }
+                | Self::BeginTurn {}
+                | Self::ReportPlayback { .. }
+                | Self::SendEvent { .. }
+        )
     }
 
     /// The command's name in logs.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AppendAudio { .. } => "append_audio",
+            Self::BeginTurn {} => "begin_turn",
             Self::CommitAudio { .. } => "commit_audio",
-            Self::ClearAudio => "clear_audio",
+            Self::ClearAudio {} => "clear_audio",
             Self::CreateItem { .. } => "create_item",
             Self::DeleteItem { .. } => "delete_item",
             Self::RetrieveItem { .. } => "retrieve_item",
             Self::CreateResponse { .. } => "create_response",
             Self::CancelResponse { .. } => "cancel_response",
-            Self::Interrupt => "interrupt",
+            Self::Interrupt {} => "interrupt",
             Self::UpdateConfig { .. } => "update_config",
             Self::CompleteCall { .. } => "complete_call",
             Self::ReportPlayback { .. } => "report_playback",
             Self::SendEvent { .. } => "send_event",
             Self::Rotate { .. } => "rotate",
-            Self::Close => "close",
+            Self::Close {} => "close",
         }
     }
 }
@@ -186,13 +196,39 @@ impl CallOutput {
 pub enum PlaybackReport {
     /// So much of a part has been played.
     Played(PlaybackPosition),
+    /// The same in bytes of the session's output format, for players that count these.
+    PlayedBytes {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Bytes of the part that have been played since its beginning.
+        bytes: u64,
+    },
+    /// All audio up to the end of the chunk with this [`mark`](crate::session::AudioChunk::mark) has been played: for
+    /// carriers that send marks back.
+    Mark(u64),
     /// The answer to [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback): playback stands
     /// still and its queue is empty.
     Stopped {
-        /// Where it stood; `None` where nothing was playing.
+        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
+        id: StopId,
+        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
+}
+
+/// Names a [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback), so that a late answer to one
+/// cannot settle another. Unique within a session.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct StopId(pub u64);
+
+impl fmt::Display for StopId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stop {}", self.0)
+    }
 }
 
 /// A place in the audio of an item.
@@ -266,8 +302,11 @@ pub enum Refusal {
         /// How many there are.
         endpoints: u32,
     },
-    /// Too many commands wait for the session to be ready.
-    #[error("{waiting} commands wait already for the session to be ready")]
+    /// Outside another limit of the wire.
+    #[error(transparent)]
+    OutOfLimits(#[from] crate::check::Violation),
+    /// Too many commands wait: for the session to be ready, or for a response.
+    #[error("{waiting} commands wait already")]
     TooManyWaiting {
         /// How many wait.
         waiting: usize,

@@ -4,7 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::id::CallId;
+use crate::id::{CallId, ResponseId};
 
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
@@ -18,19 +18,27 @@ pub(super) struct FunctionCalls {
 
 #[derive(Debug)]
 struct Group {
+    response_id: ResponseId,
     waiting: Vec<CallId>,
+    /// Whether any answer asks for a response.
     respond: bool,
+    /// Whether the response that made the calls said something itself.
+    spoke: bool,
+    /// Whether that response has ended, so that all its calls are known.
+    whole: bool,
 }
 
-/// What the answer to a call leads to.
+/// How far the calls of a response are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Settled {
-    /// Other calls of the response still wait.
+pub(super) enum Progress {
+    /// Others still wait, or may come.
     Waiting,
     /// All are answered.
-    All {
+    Done {
         /// Whether the model should go on.
         respond: bool,
+        /// Whether the response that made the calls said something itself.
+        spoke: bool,
     },
 }
 
@@ -47,9 +55,20 @@ impl FunctionCalls {
         true
     }
 
-    /// Enters a response's calls. `respond`: whether those already answered by the session ask for a response.
-    pub(super) fn open(&mut self, waiting: Vec<CallId>, respond: bool) {
-        self.groups.push(Group { waiting, respond });
+    /// Enters calls that surface now.
+    pub(super) fn open(&mut self, response_id: &ResponseId, calls: impl IntoIterator<Item = CallId>) {
+        self.group(response_id).waiting.extend(calls);
+    }
+
+    /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
+    /// for a response.
+    pub(super) fn close(&mut self, response_id: &ResponseId, respond: bool, spoke: bool) -> Progress {
+        let group = self.group(response_id);
+        group.whole = true;
+        group.respond |= respond;
+        group.spoke |= spoke;
+        let index = self.groups.iter().position(|group| group.response_id == *response_id);
+        self.progress(index.unwrap_or_default())
     }
 
     /// Whether a call of that id waits.
@@ -57,17 +76,40 @@ impl FunctionCalls {
         self.groups.iter().any(|group| group.waiting.contains(call_id))
     }
 
-    /// Takes a call out, now that it is answered.
-    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Option<Settled> {
-        let index = self.groups.iter().position(|group| group.waiting.contains(call_id))?;
+    /// Takes a call out, now that it is answered. One that does not wait leads to nothing.
+    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Progress {
+        let Some(index) = self.groups.iter().position(|group| group.waiting.contains(call_id)) else {
+            return Progress::Waiting;
+        };
         let group = &mut self.groups[index];
         group.waiting.retain(|id| id != call_id);
         group.respond |= respond;
-        if !group.waiting.is_empty() {
-            return Some(Settled::Waiting);
+        self.progress(index)
+    }
+
+    fn progress(&mut self, index: usize) -> Progress {
+        match self.groups.get(index) {
+            Some(group) if group.whole && group.waiting.is_empty() => {
+                let group = self.groups.remove(index);
+                Progress::Done { respond: group.respond, spoke: group.spoke }
+            }
+            _ => Progress::Waiting,
         }
-        let group = self.groups.remove(index);
-        Some(Settled::All { respond: group.respond })
+    }
+
+    fn group(&mut self, response_id: &ResponseId) -> &mut Group {
+        let index =
+            self.groups.iter().position(|group| group.response_id == *response_id).unwrap_or_else(|| {
+                self.groups.push(Group {
+                    response_id: response_id.clone(),
+                    waiting: Vec::new(),
+                    respond: false,
+                    spoke: false,
+                    whole: false,
+                });
+                self.groups.len() - 1
+            });
+        &mut self.groups[index]
     }
 
     /// Whether no call waits.
@@ -89,10 +131,20 @@ mod tests {
     fn a_response_is_asked_for_once_after_the_last_call_in_any_order() {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
-            calls.open(alloc::vec!["a".into(), "b".into()], false);
-            assert_eq!(calls.complete(&order[0].into(), true), Some(Settled::Waiting));
-            assert_eq!(calls.complete(&order[1].into(), false), Some(Settled::All { respond: true }));
-            assert_eq!(calls.complete(&order[1].into(), true), None);
+            calls.open(&"r".into(), order.map(Into::into));
+            assert_eq!(calls.close(&"r".into(), false, true), Progress::Waiting);
+            assert_eq!(calls.complete(&order[0].into(), true), Progress::Waiting);
+            let all = Progress::Done { respond: true, spoke: true };
+            assert_eq!(calls.complete(&order[1].into(), false), all);
+            assert_eq!(calls.complete(&order[1].into(), true), Progress::Waiting, "answered already");
         }
+    }
+
+    #[test]
+    fn an_early_call_waits_for_the_end_of_its_response() {
+        let mut calls = FunctionCalls::default();
+        calls.open(&"r".into(), ["early".into()]);
+        assert_eq!(calls.complete(&"early".into(), true), Progress::Waiting);
+        assert_eq!(calls.close(&"r".into(), false, false), Progress::Done { respond: true, spoke: false });
     }
 }

@@ -1,4 +1,4 @@
-//! Input audio: what is held until the session is ready, and how much the server's buffer holds.
+//! Input audio: what is kept back until the user's turn begins, and how much the server's buffer holds.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -11,37 +11,42 @@ use crate::time::MediaTime;
 /// The server makes no item of less than this.
 pub(super) const SHORTEST_COMMIT: MediaTime = MediaTime::from_millis(100);
 
-/// The largest append (bytes of base64 text): the reference says 15 MiB.
-pub(super) const LARGEST_APPEND: usize = 15 * 1024 * 1024;
-
 /// The user's audio on its way to the server.
 #[derive(Debug, Default)]
 pub(super) struct InputAudio {
-    held: VecDeque<Bytes>,
-    held_bytes: u64,
     /// Bytes appended since the last commit or clear.
     buffered_bytes: u64,
+    /// Audio from before a push-to-talk turn, the newest.
+    pre_roll: VecDeque<Bytes>,
+    in_turn: bool,
 }
 
 impl InputAudio {
-    /// Keeps audio until the session is ready, the newest up to `most`. Gives back what was dropped.
-    pub(super) fn hold(&mut self, audio: Bytes, format: AudioFormat, most: Duration) -> MediaTime {
-        self.held_bytes += audio.len() as u64;
-        self.held.push_back(audio);
-        let most = format.bytes(most.into());
-        let mut dropped = 0;
-        while self.held_bytes > most && self.held.len() > 1 {
-            let Some(oldest) = self.held.pop_front() else { break };
-            self.held_bytes -= oldest.len() as u64;
-            dropped += oldest.len() as u64;
-        }
-        format.duration(dropped)
+    /// Keeps audio from outside of a turn, the newest up to `most`.
+    pub(super) fn keep_back(&mut self, audio: Bytes, format: AudioFormat, most: Duration) {
+        self.pre_roll.push_back(audio);
+        drop_oldest(self.pre_roll.iter_mut(), format.bytes(most.into()));
+        self.pre_roll.retain(|audio| !audio.is_empty());
     }
 
-    /// The held audio, oldest first.
-    pub(super) fn release(&mut self) -> VecDeque<Bytes> {
-        self.held_bytes = 0;
-        core::mem::take(&mut self.held)
+    /// A push-to-talk turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.in_turn = true;
+    }
+
+    /// What was kept back, oldest first.
+    pub(super) fn take_pre_roll(&mut self) -> VecDeque<Bytes> {
+        core::mem::take(&mut self.pre_roll)
+    }
+
+    /// A push-to-talk turn ends.
+    pub(super) fn end_turn(&mut self) {
+        self.in_turn = false;
+    }
+
+    /// Whether a push-to-talk turn runs.
+    pub(super) const fn in_turn(&self) -> bool {
+        self.in_turn
     }
 
     /// Notes that audio was sent.
@@ -57,5 +62,41 @@ impl InputAudio {
     /// How much the server's buffer holds.
     pub(super) const fn buffered(&self, format: AudioFormat) -> MediaTime {
         format.duration(self.buffered_bytes)
+    }
+}
+
+/// Keeps the newest `most` bytes of audio, cutting the oldest in whole samples; what is cut off whole is left empty.
+/// Gives back how many bytes were dropped.
+pub(crate) fn drop_oldest<'a>(audio: impl DoubleEndedIterator<Item = &'a mut Bytes>, most: u64) -> u64 {
+    let mut room = most;
+    let mut dropped = 0;
+    for audio in audio.rev() {
+        let bytes = audio.len() as u64;
+        // An even number of bytes is a whole number of samples in every format.
+        let cut = bytes.saturating_sub(room).next_multiple_of(2).min(bytes);
+        room -= (bytes - cut).min(room);
+        dropped += cut;
+        if cut > 0 {
+            room = 0; // nothing older than a gap
+            *audio = audio.slice(usize::try_from(cut).unwrap_or(usize::MAX)..);
+        }
+    }
+    dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_audio_is_kept_to_the_sample() {
+        let mut input = InputAudio::default();
+        let format = AudioFormat::PCM16_24K;
+        for second in 0..5_u8 {
+            input.keep_back(Bytes::from(alloc::vec![second; 48_000]), format, Duration::from_millis(1500));
+        }
+        let kept = input.take_pre_roll();
+        let sizes: alloc::vec::Vec<(u8, usize)> = kept.iter().map(|audio| (audio[0], audio.len())).collect();
+        assert_eq!(sizes, [(3, 24_000), (4, 48_000)]);
     }
 }

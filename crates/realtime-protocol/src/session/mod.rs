@@ -9,36 +9,46 @@ mod answers;
 mod call_key;
 mod command;
 mod commands;
+mod config;
+mod deadlines;
+mod error_events;
 mod errors;
 mod events;
 mod function_calls;
 mod handover;
+mod held;
 mod input_audio;
 mod interruption;
 mod items;
 mod options;
 mod output;
 mod playback;
+mod response_events;
 mod responses;
 mod retrievals;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage_totals;
 
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ClientEvent, ServerEvent, SessionUpdate};
+use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
 use crate::id::EventId;
 use crate::session::answers::{Answers, Await, Awaited};
+use crate::session::config::Updates;
+use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
+use crate::session::held::Held;
 use crate::session::input_audio::InputAudio;
-use crate::session::interruption::Stopping;
+use crate::session::interruption::Interruptions;
 use crate::session::items::Items;
 use crate::session::playback::Playback;
 use crate::session::responses::Responses;
@@ -48,14 +58,19 @@ use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
 pub(crate) use call_key::call_digest;
-pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
-pub use errors::ErrorClass;
+pub use command::{
+    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
+};
+pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
+pub use errors::{Advice, ErrorClass};
 pub use handover::DisconnectClass;
-pub use options::{PlaybackSource, SessionOptions, Unheard};
+pub(crate) use input_audio::drop_oldest;
+pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
 };
+pub use usage_totals::UsageTotals;
 
 /// How a connection ended, or why it could not be made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -84,7 +99,10 @@ pub enum DisconnectReason {
     },
 }
 
-/// Commands that may wait for the session to be ready.
+/// No session lives longer, whatever the server's clock says.
+const LONGEST_SESSION: Duration = Duration::from_secs(3600);
+
+/// Commands that may wait: for the session to be ready, or for their turn at a response.
 const MOST_HELD_COMMANDS: usize = 1024;
 
 /// The state machine of one connection.
@@ -107,16 +125,27 @@ pub struct Session {
     state: State,
     /// The configuration as the server has it, as far as this side knows.
     config: SessionConfig,
-    held: VecDeque<(CommandId, Command)>,
+    held: Held,
     input: InputAudio,
     responses: Responses,
     playback: Playback,
-    /// Audio beside the conversation: counted, but never interrupted or truncated.
-    beside: Playback,
-    stopping: Option<Stopping>,
+    /// Out-of-band audio: counted, but never interrupted or truncated.
+    out_of_band: Playback,
+    interruptions: Interruptions,
     calls: FunctionCalls,
     retrievals: Retrievals,
     answers: Answers,
+    /// Configurations that were sent and are not acknowledged.
+    updates: Updates,
+    /// Whether the model has spoken, after which its voice is fixed.
+    voice_locked: bool,
+    totals: UsageTotals,
+    /// The time of day when the connection was made.
+    connected: Option<(Timestamp, UnixTime)>,
+    /// When to say that the session nears its age limit, and the limit.
+    expiry: Option<(Timestamp, Timestamp)>,
+    /// What this server has answered at least once.
+    seen: Seen,
     close_waiters: Vec<CommandId>,
     items: Items,
 }
@@ -131,15 +160,21 @@ impl Session {
             outputs: VecDeque::new(),
             sent: 0,
             state: State::default(),
-            held: VecDeque::new(),
+            held: Held::default(),
             input: InputAudio::default(),
             responses: Responses::default(),
             playback: Playback::default(),
-            beside: Playback::default(),
-            stopping: None,
+            out_of_band: Playback::default(),
+            interruptions: Interruptions::default(),
             calls: FunctionCalls::default(),
             retrievals: Retrievals::default(),
             answers: Answers::default(),
+            updates: Updates::default(),
+            voice_locked: false,
+            totals: UsageTotals::default(),
+            connected: None,
+            expiry: None,
+            seen: Seen::default(),
             close_waiters: Vec::new(),
             items: Items::default(),
         }
@@ -148,7 +183,7 @@ impl Session {
     /// The connection is open. `wall` is the time of day, to read `expires_at`.
     pub fn handle_connected(&mut self, now: Timestamp, wall: UnixTime) {
         self.advance(now);
-        let _ = wall;
+        self.connected = Some((self.now, wall));
         self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
     }
 
@@ -189,8 +224,7 @@ impl Session {
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
         self.advance(now);
-        let before = core::mem::take(&mut self.state);
-        let reason = match (&before, reason) {
+        let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
             (_, DisconnectReason::Refused { status, reason }) => {
@@ -198,7 +232,6 @@ impl Session {
             }
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
-        self.state = before;
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
             self.tell(SessionEvent::Closed { reason });
@@ -215,20 +248,17 @@ impl Session {
             match self.state {
                 State::Configuring { .. } => {
                     self.tell(SessionEvent::Warning(Warning::ConfigUnacknowledged));
+                    self.assume_config();
                     self.ready();
                 }
                 _ => self.close(CloseReason::NotCreated),
             }
         }
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= self.now) {
-            self.finish_interruption(PlaybackSource::Estimated);
+        self.expire_interruptions();
+        if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
+            self.tell(SessionEvent::Expiring { left: end.saturating_since(self.now) });
         }
-        let mut overdue = self.retrievals.expire(self.now);
-        overdue.extend(self.responses.expire(self.now));
-        overdue.extend(self.answers.expire(self.now).into_iter().filter_map(|awaited| awaited.id));
-        for id in overdue {
-            self.settle(id, Outcome::TimedOut);
-        }
+        self.expire();
         self.flush();
     }
 
@@ -242,17 +272,22 @@ impl Session {
         if self.state.is_ended() {
             return None;
         }
-        let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
         [
             self.state.deadline(),
-            stopping,
+            self.interruptions.deadline(),
             self.retrievals.deadline(),
             self.responses.deadline(),
             self.answers.deadline(),
+            self.expiry.map(|(notice, _)| notice),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether the configuration holds, so that audio and items flow.
+    pub const fn is_ready(&self) -> bool {
+        self.state.is_ready()
     }
 
     /// Whether the session is over and tells nothing more once its outputs are drained.
@@ -294,21 +329,70 @@ impl Session {
         format!("evt_{:x}_{}", self.options.seed, self.sent).into()
     }
 
-    /// Notes that an acknowledgement is due for an event.
+    /// Notes that an answer is due for an event.
     fn expect(&mut self, id: Option<CommandId>, event_id: EventId, what: Await) {
-        let deadline = self.now + self.options.answer_deadline;
+        let deadline = self.due(what.answer());
         self.answers.expect(Awaited { id, event_id, what, deadline });
+    }
+
+    /// When an answer counts as overdue, asked for now.
+    fn due(&self, answer: Answer) -> Timestamp {
+        self.now + self.options.deadlines.of(answer).after
+    }
+
+    /// An answer came: who waited for it.
+    fn answered(&mut self, what: &Await) -> Option<Awaited> {
+        self.seen.note(what.answer());
+        self.answers.take(what)
+    }
+
+    /// Lets go of answers that did not come.
+    fn expire(&mut self) {
+        let retrievals = self.retrievals.expire(self.now);
+        if !retrievals.is_empty() {
+            self.overdue(Answer::ItemRetrieved);
+            self.settle_all(retrievals, &Outcome::TimedOut);
+        }
+        let patience = self.options.deadlines.of(Answer::ResponseCreated).after;
+        let expired = self.responses.expire(self.now, patience);
+        for waiters in expired.unanswered {
+            self.overdue(Answer::ResponseCreated);
+            self.settle_all(waiters, &Outcome::TimedOut);
+        }
+        if expired.silent {
+            self.overdue(Answer::FirstOutput);
+        }
+        for awaited in self.answers.expire(self.now) {
+            self.forget_update(&awaited);
+            self.overdue(awaited.what.answer());
+            if let Some(id) = awaited.id {
+                self.settle(id, Outcome::TimedOut);
+            }
+        }
+    }
+
+    fn overdue(&mut self, answer: Answer) {
+        let policy = self.options.deadlines.of(answer).policy;
+        if policy != OverduePolicy::Off {
+            let rotate = self.seen.asks_for_rotation(answer, policy);
+            self.tell(SessionEvent::Overdue { answer, rotate });
+        }
     }
 
     /// Sends the configuration, once the server is there.
     fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
         if self.state.step(Step::Created { ready_due }) {
-            let event_id = self.next_event_id();
-            self.expect(None, event_id.clone(), Await::Updated);
-            let session = self.options.config.clone().into();
-            self.send(SessionUpdate { event_id: event_id.into(), session, ..SessionUpdate::default() });
+            self.send_update(None, self.options.config.clone(), false);
         }
+    }
+
+    /// The server said when the session ends: at most an hour from now, whatever its clock says.
+    fn note_expiry(&mut self, expires_at: Field<u64>) {
+        let (Some(expires_at), Some((at, wall))) = (expires_at.value(), self.connected) else { return };
+        let left = UnixTime::from_secs(*expires_at).saturating_since(wall).min(LONGEST_SESSION);
+        let end = at + left;
+        self.expiry = Some(((end - self.options.expiry_notice).max(self.now), end));
     }
 
     /// The configuration holds: what was held goes out.
@@ -316,18 +400,8 @@ impl Session {
         if !self.state.step(Step::Acknowledged) {
             return;
         }
-        self.answers.take(&Await::Updated);
         self.tell(SessionEvent::Ready { config: self.config.clone().into() });
-        for audio in self.input.release() {
-            self.append(audio);
-        }
-        for (id, command) in core::mem::take(&mut self.held) {
-            if let Err(error) = self.on_command(id, command) {
-                // It was taken, so it must be answered.
-                let error = crate::error::ApiError::default().code("refused").message(format!("{error}"));
-                self.settle(id, Outcome::Refused { error: error.into() });
-            }
-        }
+        self.release_held();
     }
 
     /// Begins to close the connection.
@@ -339,7 +413,7 @@ impl Session {
 
     /// Sends the next request for a response, if one may go.
     fn flush(&mut self) {
-        if !self.state.is_ready() || self.stopping.is_some() {
+        if !self.state.is_ready() || !self.interruptions.is_empty() {
             return;
         }
         while let Some(request) = self.responses.next() {
@@ -349,35 +423,32 @@ impl Session {
                 response: request.params.clone().map_or(Field::Absent, Field::Value),
                 ..Default::default()
             });
-            let deadline = self.now + self.options.answer_deadline;
+            let deadline = self.due(Answer::ResponseCreated);
             self.responses.sent(event_id, request, self.now, deadline);
         }
     }
 
     /// Resolves everything that waits: nothing is left open behind the end.
     fn end(&mut self, reason: &CloseReason) {
+        self.end_interruptions();
         let (waiters, responses) = self.responses.end();
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
-        if let Some(stopping) = self.stopping.take() {
-            self.settle_all(stopping.waiters, &Outcome::Closed { reason: reason.clone() });
-        }
         for call_id in self.calls.end() {
             self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
         }
-        let held = core::mem::take(&mut self.held);
         let waiters = waiters
             .into_iter()
             .chain(self.retrievals.end())
             .chain(self.answers.end().into_iter().filter_map(|awaited| awaited.id))
-            .chain(held.into_iter().filter(|(_, command)| command.expects_answer()).map(|(id, _)| id))
+            .chain(self.held.end())
             .collect();
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
         let closed = core::mem::take(&mut self.close_waiters);
         self.settle_all(closed, &Outcome::Done);
-        self.playback.take();
-        self.beside.take();
+        self.playback = Playback::default();
+        self.out_of_band = Playback::default();
         self.items = Items::default();
     }
 }

@@ -1,11 +1,14 @@
 //! A session's own settings: what this side decides. The wire's are in
 //! [`SessionConfig`].
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::Dialect;
+use crate::session::deadlines::Deadlines;
 use crate::session_config::SessionConfig;
 
 /// What this side decides about a session.
@@ -26,13 +29,29 @@ pub struct SessionOptions {
     pub created_deadline: Duration,
     /// How long the server may take to acknowledge the configuration. Default: 5 s.
     pub ready_deadline: Duration,
-    /// How long the server may take to acknowledge anything else. Default: 10 s.
-    pub answer_deadline: Duration,
+    /// How long the server may take to answer anything else, and what follows when it does not.
+    pub deadlines: Deadlines,
     /// How long a request waits, after the user's turn, for the response that the server makes by itself.
     /// Default: 3 s.
     pub turn_response_deadline: Duration,
     /// The most input audio that is held until the session is ready: the newest. Default: 2 s.
     pub held_audio: Duration,
+    /// The longest response (its audio): more of it is cancelled, for models that never end. Default: 10 min.
+    pub longest_response: Duration,
+    /// The largest response (bytes of its audio). Default: 64 MiB.
+    pub largest_response: u64,
+    /// Whether the model is asked to go on after its calls were answered. Default: always.
+    pub follow_up: FollowUp,
+    /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
+    /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
+    pub early_calls: BTreeSet<String>,
+    /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::session::Command::BeginTurn), and then
+    /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
+    /// out.
+    pub pre_roll: Option<Duration>,
+    /// How long before the session's age limit [`SessionEvent::Expiring`](crate::session::SessionEvent::Expiring) says
+    /// so. Default: 5 min.
+    pub expiry_notice: Duration,
     /// What event ids are made of. The same seed and inputs give the same outputs.
     pub seed: u64,
 }
@@ -47,9 +66,15 @@ impl Default for SessionOptions {
             stop_deadline: Duration::from_millis(200),
             created_deadline: Duration::from_secs(10),
             ready_deadline: Duration::from_secs(5),
-            answer_deadline: Duration::from_secs(10),
+            deadlines: Deadlines::default(),
             turn_response_deadline: Duration::from_secs(3),
             held_audio: Duration::from_secs(2),
+            longest_response: Duration::from_secs(600),
+            largest_response: 64 * 1024 * 1024,
+            follow_up: FollowUp::default(),
+            early_calls: BTreeSet::new(),
+            pre_roll: None,
+            expiry_notice: Duration::from_secs(300),
             seed: 0,
         }
     }
@@ -78,4 +103,18 @@ pub enum Unheard {
     Truncate,
     /// They are deleted.
     Delete,
+}
+
+/// Whether the model is asked to go on once all calls of a response are answered.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FollowUp {
+    /// If any of the answers asks for it.
+    #[default]
+    Always,
+    /// If any of the answers asks for it, and the response that made the calls said nothing itself.
+    IfSilent,
+    /// Only by [`Command::CreateResponse`](crate::session::Command::CreateResponse).
+    Never,
 }

@@ -12,12 +12,15 @@ use serde::{Serialize, Serializer};
 use crate::audio::AudioFormat;
 use crate::error::ApiError;
 use crate::event::{ClientEvent, Malformed, UnknownEvent};
+use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::response::StatusReason;
-use crate::session::command::CommandId;
-use crate::session::errors::ErrorClass;
+use crate::session::command::{CommandId, StopId};
+use crate::session::deadlines::Answer;
+use crate::session::errors::{Advice, ErrorClass};
 use crate::session::handover::DisconnectClass;
+use crate::session::usage_totals::UsageTotals;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 use crate::usage::{RateLimit, Usage};
@@ -87,8 +90,8 @@ pub enum SessionEvent {
     ItemPlaced {
         /// The item.
         item: Box<Item>,
-        /// The item before it; `None`: none, or not told.
-        after: Option<ItemId>,
+        /// Where it stands.
+        place: Place,
         /// Who made it.
         origin: Origin,
     },
@@ -135,7 +138,7 @@ pub enum SessionEvent {
         response_id: ResponseId,
         /// Who asked for it.
         origin: Origin,
-        /// Whether it runs beside the conversation.
+        /// Whether it runs beside the conversation (`conversation: none`).
         out_of_band: bool,
         /// What the request gave along.
         metadata: BTreeMap<String, String>,
@@ -167,10 +170,13 @@ pub enum SessionEvent {
         total: MediaTime,
     },
     /// The model calls functions: all calls of one response. Answer each with
-    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall).
+    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall), unless they are out of band.
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
+        /// Whether the response was out of band: the conversation does not hold its calls, so that they take no output.
+        /// Their arguments are what was asked for.
+        out_of_band: bool,
         /// The calls, in the model's order.
         calls: Vec<FunctionCall>,
     },
@@ -186,7 +192,10 @@ pub enum SessionEvent {
     /// Stop playing now, empty the queue, and answer with
     /// [`PlaybackReport::Stopped`](crate::session::PlaybackReport::Stopped). Within the options'
     /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
-    StopPlayback,
+    StopPlayback {
+        /// To be given back in the answer.
+        id: StopId,
+    },
     /// An interruption is settled: what was heard, and what was cut.
     Interrupted(Interruption),
     /// The server's rate limits.
@@ -200,6 +209,18 @@ pub enum SessionEvent {
         error: Box<ApiError>,
         /// What it ends.
         class: ErrorClass,
+    },
+    /// An answer of the server's did not come in time. Whoever waited for it is told as well.
+    Overdue {
+        /// Which.
+        answer: Answer,
+        /// Whether the session should be replaced by another: this server used to answer, and its policy says so.
+        rotate: bool,
+    },
+    /// The session nears its age limit.
+    Expiring {
+        /// How long it lives on.
+        left: Duration,
     },
     /// Something is odd, and the session lives on.
     Warning(Warning),
@@ -243,6 +264,30 @@ pub enum SessionEvent {
     },
 }
 
+/// Where an item stands among the others.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "`previous_item_id` is an id, null or missing")]
+pub enum Place {
+    /// Before all others. Some servers say so of every item: believe it of those that this side put there.
+    First,
+    /// Behind this one.
+    After(ItemId),
+    /// The server did not tell.
+    Untold,
+}
+
+impl From<Field<ItemId>> for Place {
+    /// Reads `previous_item_id`.
+    fn from(previous: Field<ItemId>) -> Self {
+        match previous {
+            Field::Value(item_id) => Self::After(item_id),
+            Field::Null => Self::First,
+            Field::Absent => Self::Untold,
+        }
+    }
+}
+
 /// Who began something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -263,10 +308,12 @@ pub struct AudioChunk {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Whether it runs beside the conversation: not to be played unless that was the point.
+    /// Whether the response is out of band: not to be played unless that was the point.
     pub out_of_band: bool,
     /// Where in the part it begins.
     pub start: MediaTime,
+    /// Counts chunks: see [`PlaybackReport::Mark`](crate::session::PlaybackReport::Mark).
+    pub mark: u64,
     /// What the bytes are.
     #[serde(serialize_with = "format_text")]
     pub format: AudioFormat,
@@ -387,6 +434,8 @@ pub enum ResponseEnd {
     Failed {
         /// Why.
         error: Box<ApiError>,
+        /// Whether to ask again.
+        advice: Advice,
     },
     /// The session ended first.
     Lost,
@@ -401,6 +450,8 @@ pub struct ResponseReport {
     pub end: ResponseEnd,
     /// What it cost; `None` where the server did not say.
     pub usage: Option<Usage>,
+    /// What all responses of the session have cost, this one included.
+    pub totals: UsageTotals,
     /// When it did what.
     pub timeline: Timeline,
     /// Audio bytes that came after an interruption and were dropped.
@@ -473,6 +524,8 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
+    /// Nothing: no audio of it had come, or the connection was gone.
+    Nothing,
 }
 
 /// Something odd that the session lives on with.
@@ -509,6 +562,35 @@ pub enum Warning {
     },
     /// The server did not acknowledge the configuration in time; the session counts as ready.
     ConfigUnacknowledged,
+    /// The server refused a member of the configuration; it was left out, and the rest sent again.
+    ConfigMemberRefused {
+        /// The member, as the server named it.
+        param: String,
+        /// The error's text.
+        message: String,
+    },
+    /// A member of the configuration was not sent: the server no longer lets it change.
+    ConfigMemberLocked {
+        /// The member.
+        path: String,
+    },
+    /// The server's configuration is not what was asked for.
+    ConfigDiffers {
+        /// The members.
+        paths: Vec<String>,
+    },
+    /// A response was longer than the options allow: it was cancelled, and no more of it comes.
+    ResponseTooLong {
+        /// The response.
+        response_id: ResponseId,
+        /// What had come of it.
+        audio: MediaTime,
+    },
+    /// A response came so late that nobody waits for it any more: it is cancelled and not heard.
+    ResponseTooLate {
+        /// The response.
+        response_id: ResponseId,
+    },
     /// Input audio waited too long for the session to be ready: the oldest was dropped.
     InputAudioDropped {
         /// What was lost.

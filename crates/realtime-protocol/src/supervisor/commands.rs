@@ -103,7 +103,7 @@ impl Commands {
 /// The id that the application gave to the item that a command creates.
 pub(super) fn item_id(command: &Command) -> Option<ItemId> {
     match command {
-        Command::CreateItem { item, .. } => item.id().cloned(),
+        Command::CreateItem { item, .. } => item.id(),
         _ => None,
     }
 }

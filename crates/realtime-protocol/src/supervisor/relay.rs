@@ -11,7 +11,7 @@ use crate::session::{
 };
 use crate::session_config::SessionConfig;
 use crate::supervisor::calls::Surfaced;
-use crate::supervisor::succession::Successor;
+use crate::supervisor::succession::{Rotation, Successor};
 use crate::supervisor::{Supervisor, SupervisorOutput, is_own};
 
 impl Supervisor {
@@ -76,7 +76,14 @@ impl Supervisor {
         match event {
             SessionEvent::Settled { id, outcome } => self.on_settled(id, outcome),
             SessionEvent::Ready { config } => self.on_ready(config),
-            SessionEvent::FunctionCalls { response_id, calls } => self.on_calls(response_id, calls),
+            // Those of a response beside the conversation have no output, and no other session makes them again.
+            SessionEvent::FunctionCalls { response_id, calls, out_of_band: false } => {
+                self.on_calls(response_id, calls);
+            }
+            SessionEvent::Overdue { answer, rotate: true } => {
+                self.tell(SessionEvent::Overdue { answer, rotate: true });
+                self.rotation.get_or_insert_with(Rotation::default).urgent = true;
+            }
             SessionEvent::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
             SessionEvent::ResponseFinished(report) => {
                 if let ResponseEnd::Failed { error, .. } = &report.end {
@@ -129,7 +136,7 @@ impl Supervisor {
             }
         }
         if !shown.is_empty() {
-            self.tell(SessionEvent::FunctionCalls { response_id, calls: shown });
+            self.tell(SessionEvent::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
         for (FunctionCall { call_id, .. }, output, respond) in answers {
             let id = self.own_command();

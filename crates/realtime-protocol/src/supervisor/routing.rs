@@ -20,7 +20,7 @@ impl Supervisor {
             return self.pass(id, command);
         }
         match command {
-            Command::Close => self.on_close(id),
+            Command::Close {} => self.on_close(id),
             Command::Rotate { endpoint, urgent } => self.on_rotate(id, endpoint, urgent),
             Command::CompleteCall { call_id, output, respond } => {
                 self.on_complete_call(id, call_id, output, respond)
@@ -46,13 +46,22 @@ impl Supervisor {
     fn without_session(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         match command {
             Command::AppendAudio { .. } => self.hold_audio(command),
+            Command::BeginTurn {} => {
+                self.audio.begin_turn();
+                Ok(())
+            }
             Command::ReportPlayback { .. } => Ok(()),
-            Command::CancelResponse { .. } | Command::Interrupt => {
+            Command::CancelResponse { .. } | Command::Interrupt {} => {
                 self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
                 Ok(())
             }
             command if can_be_carried(&command) => self.wait(id, command),
-            command => Err(refuse(command, Refusal::NotConnected)),
+            command => {
+                if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+                    self.audio.end_turn();
+                }
+                Err(refuse(command, Refusal::NotConnected))
+            }
         }
     }
 
@@ -97,7 +106,7 @@ impl Supervisor {
             // Another must not take its place.
             self.abort_cut_over();
             self.drop_successor();
-            return self.pass(id, Command::Close);
+            return self.pass(id, Command::Close {});
         }
         self.settle_waiting(&CloseReason::Requested);
         self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });

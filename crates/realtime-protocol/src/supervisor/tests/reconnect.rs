@@ -94,7 +94,7 @@ fn attempts_come_at_their_times_and_end_with_the_budget() {
         }
     }
     assert_eq!(times, [1000, 2000, 4000, 8000]);
-    assert_eq!(call.command(2, Command::Close).unwrap_err().reason, Refusal::Ended);
+    assert_eq!(call.command(2, Command::Close {}).unwrap_err().reason, Refusal::Ended);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
     let refused = call.command(7, Command::RetrieveItem { item_id: "x".into() }).unwrap_err();
     assert_eq!(refused.reason, Refusal::NotConnected);
     call.create(8, None, false);
-    call.command(9, Command::Interrupt).unwrap();
+    call.command(9, Command::Interrupt {}).unwrap();
     assert_eq!(call.drain(), ["settled 9 done"]);
     call.wait(1000);
     call.open(1);
@@ -295,7 +295,7 @@ fn a_close_in_the_gap_settles_everything() {
     call.cut(0, None, "");
     call.wait(1000);
     call.drain();
-    call.command(2, Command::Close).unwrap();
+    call.command(2, Command::Close {}).unwrap();
     assert_eq!(call.drain(), ["settled 1 closed", "settled 2 done", "close 1", "closed requested"]);
     assert_eq!(call.supervisor.poll_timeout(), None);
 }

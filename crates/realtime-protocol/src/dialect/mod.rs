@@ -1,0 +1,221 @@
+//! The two spellings of the protocol, translated at the edge: the model is GA's, and this module alone knows what
+//! beta spells differently.
+//!
+//! An event is read in any spelling, whatever the dialect. Where the dialect would write it otherwise than it came
+//! (another dialect's name, a session half flat and half nested, `modalities` in another order), the event keeps
+//! its spelling, and is written again as it came for as long as nobody changes it.
+
+mod beta;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use crate::event::{ClientEvent, ServerEvent};
+use crate::field::Extra;
+use crate::response::{Response, ResponseParams};
+use crate::session_config::{SessionConfig, SessionKind};
+
+pub(crate) use beta::{
+    bare_session_in as session_in, bare_session_to_ga as session_to_ga, body_to_ga, ga_path,
+};
+use beta::{body_to_beta, strip_beta_only};
+
+/// A spelling of the protocol on the wire.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The dialect of general availability: OpenAI, Azure v1, and most others.
+    #[default]
+    Ga,
+    /// The dialect before it, which OpenAI no longer serves: Azure preview, speaches, DashScope, and others.
+    Beta,
+}
+
+/// How an event was spelled, where that is not how its dialect spells it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Spelling {
+    /// The `type` was the one of this dialect.
+    Name(Dialect),
+    /// Read in this dialect, this was the text.
+    Text(Dialect, Box<str>),
+}
+
+/// Which member of an event the dialects spell differently, besides its `type`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shape {
+    /// None.
+    Plain,
+    /// Its `session`.
+    Session,
+    /// Its `response`, as a client asks for it.
+    Params,
+    /// Its `response`, as a server reports it.
+    Response,
+    /// Its `item`.
+    Item,
+}
+
+impl Shape {
+    /// By the event's `type` in GA.
+    pub(crate) fn of(kind: &str) -> Self {
+        match kind {
+            "session.update" | "session.created" | "session.updated" => Self::Session,
+            "response.create" => Self::Params,
+            "response.created" | "response.done" => Self::Response,
+            "conversation.item.create"
+            | "conversation.item.created"
+            | "conversation.item.added"
+            | "conversation.item.done"
+            | "conversation.item.retrieved"
+            | "response.output_item.added"
+            | "response.output_item.done" => Self::Item,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// That member, as read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body<'a> {
+    /// Nothing that has names of its own in beta.
+    Other,
+    /// A session.
+    Session(&'a SessionConfig),
+    /// What a client asks for.
+    Params(&'a ResponseParams),
+    /// What a server reports.
+    Response(&'a Response),
+}
+
+impl Body<'_> {
+    /// Whether it has members by beta's names.
+    pub(crate) fn is_beta_spelled(self) -> bool {
+        let any = |extra: &Extra, names: &[&str]| extra.iter().any(|(name, _)| names.contains(&name));
+        match self {
+            Self::Other => false,
+            Self::Session(session) => any(&session.extra, beta::SESSION_ONLY),
+            Self::Params(params) => any(&params.extra, beta::RESPONSE_ONLY),
+            Self::Response(response) => any(&response.extra, beta::RESPONSE_ONLY),
+        }
+    }
+
+    /// Whether a field is set that GA does not have.
+    pub(crate) const fn has_beta_only_fields(self) -> bool {
+        match self {
+            Self::Other => false,
+            Self::Session(session) => !session.temperature.is_absent() || !session.client_secret.is_absent(),
+            Self::Params(params) => !params.temperature.is_absent(),
+            Self::Response(response) => !response.temperature.is_absent(),
+        }
+    }
+
+    fn is_transcription(self) -> bool {
+        matches!(self, Self::Session(session) if session.kind.value() == Some(&SessionKind::Transcription))
+    }
+}
+
+/// An event, as the two dialects need to see it.
+pub(crate) trait Spelled {
+    /// What else the dialects spell differently, as read.
+    fn body(&self) -> Body<'_>;
+
+    /// GA's `type` for any dialect's.
+    fn ga_kind(kind: &str) -> &str;
+
+    /// The event's `type` in `dialect`, GA's being `kind`.
+    fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str;
+}
+
+impl Spelled for ServerEvent {
+    fn body(&self) -> Body<'_> {
+        match self {
+            Self::SessionCreated(event) => event.session.value().map_or(Body::Other, |s| Body::Session(s)),
+            Self::SessionUpdated(event) => event.session.value().map_or(Body::Other, |s| Body::Session(s)),
+            Self::ResponseCreated(event) => Body::Response(&event.response),
+            Self::ResponseDone(event) => Body::Response(&event.response),
+            _ => Body::Other,
+        }
+    }
+
+    fn ga_kind(kind: &str) -> &str {
+        beta::SERVER_KINDS.iter().find(|(beta, _)| *beta == kind).map_or(kind, |(_, ga)| ga)
+    }
+
+    fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str {
+        match (dialect, self) {
+            (Dialect::Ga, _) => kind,
+            (Dialect::Beta, Self::SessionCreated(_)) if self.body().is_transcription() => {
+                "transcription_session.created"
+            }
+            (Dialect::Beta, Self::SessionUpdated(_)) if self.body().is_transcription() => {
+                "transcription_session.updated"
+            }
+            // Only *added* is a creation: *done* has no name in beta, and goes out under its own.
+            (Dialect::Beta, Self::ConversationItemAdded(_)) => "conversation.item.created",
+            (Dialect::Beta, Self::SessionCreated(_) | Self::SessionUpdated(_)) => kind,
+            (Dialect::Beta, _) => {
+                beta::SERVER_KINDS.iter().find(|(_, ga)| *ga == kind).map_or(kind, |(beta, _)| beta)
+            }
+        }
+    }
+}
+
+impl Spelled for ClientEvent {
+    fn body(&self) -> Body<'_> {
+        match self {
+            Self::SessionUpdate(event) => Body::Session(&event.session),
+            Self::ResponseCreate(event) => event.response.value().map_or(Body::Other, |p| Body::Params(p)),
+            _ => Body::Other,
+        }
+    }
+
+    fn ga_kind(kind: &str) -> &str {
+        if kind == beta::TRANSCRIPTION_UPDATE { "session.update" } else { kind }
+    }
+
+    fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str {
+        match (dialect, self) {
+            (Dialect::Beta, Self::SessionUpdate(_)) if self.body().is_transcription() => {
+                beta::TRANSCRIPTION_UPDATE
+            }
+            _ => kind,
+        }
+    }
+}
+
+impl ServerEvent {
+    /// Whether servers of `dialect` send this event. A server that speaks beta leaves the others out:
+    /// `conversation.item.done` above all, whose item beta has told of with `conversation.item.created`.
+    pub const fn is_sent_in(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Ga => !matches!(self, Self::ConversationItemCreated(_)),
+            Dialect::Beta => !matches!(
+                self,
+                Self::ConversationItemDone(_)
+                    | Self::InputAudioBufferDtmfEventReceived(_)
+                    | Self::InputAudioBufferTimeoutTriggered(_)
+                    | Self::InputAudioTranscriptionSegment(_)
+                    | Self::McpListToolsInProgress(_)
+                    | Self::McpListToolsCompleted(_)
+                    | Self::McpListToolsFailed(_)
+                    | Self::ResponseMcpCallArgumentsDelta(_)
+                    | Self::ResponseMcpCallArgumentsDone(_)
+                    | Self::ResponseMcpCallInProgress(_)
+                    | Self::ResponseMcpCallCompleted(_)
+                    | Self::ResponseMcpCallFailed(_)
+            ),
+        }
+    }
+}
+
+/// Turns an event's text in GA's spelling into that of `dialect`, in which its `type` is `kind`.
+pub(crate) fn respell(dialect: Dialect, kind: &str, shape: Shape, ga: &str) -> Option<String> {
+    match dialect {
+        Dialect::Ga => strip_beta_only(shape, ga),
+        Dialect::Beta => body_to_beta(kind, shape, ga),
+    }
+}
+
+#[cfg(test)]
+mod tests;

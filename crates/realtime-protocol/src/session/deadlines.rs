@@ -1,0 +1,163 @@
+//! Answers that are due from the server: how long each may take, and what follows when it does not come.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// An answer that is due after something that this side, or the user, did.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answer {
+    /// `input_audio_buffer.committed` to a commit.
+    Committed,
+    /// `input_audio_buffer.cleared` to a clear.
+    Cleared,
+    /// `response.created` to a `response.create`.
+    ResponseCreated,
+    /// The first word, sound or item of a response that runs.
+    FirstOutput,
+    /// `response.done` to a cancel.
+    ResponseDone,
+    /// `session.updated` to a `session.update`.
+    SessionUpdated,
+    /// `conversation.item.added` to an item.
+    ItemAdded,
+    /// `conversation.item.deleted` to a deletion.
+    ItemDeleted,
+    /// `conversation.item.truncated` to a truncation.
+    ItemTruncated,
+    /// `conversation.item.retrieved` to a retrieval.
+    ItemRetrieved,
+}
+
+/// What follows when an answer does not come in time.
+///
+/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::session::Outcome::TimedOut).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OverduePolicy {
+    /// [`SessionEvent::Overdue`](crate::session::SessionEvent::Overdue) says so.
+    #[default]
+    Report,
+    /// It says so, and asks for another session in place of this one, provided that this server has sent such an
+    /// answer before: a server that never sends it is not frozen, but partial.
+    Rotate,
+    /// Nothing.
+    Off,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Deadline {
+    /// How long.
+    pub after: Duration,
+    /// What follows.
+    pub policy: OverduePolicy,
+}
+
+impl Deadline {
+    const fn report(secs: u64) -> Self {
+        Self { after: Duration::from_secs(secs), policy: OverduePolicy::Report }
+    }
+
+    const fn rotate(secs: u64) -> Self {
+        Self { after: Duration::from_secs(secs), policy: OverduePolicy::Rotate }
+    }
+}
+
+/// How long each answer may take.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Deadlines {
+    /// For [`Answer::Committed`]. Default: 10 s, rotate.
+    pub committed: Deadline,
+    /// For [`Answer::Cleared`]. Default: 10 s, report.
+    pub cleared: Deadline,
+    /// For [`Answer::ResponseCreated`]. Default: 10 s, rotate.
+    pub response_created: Deadline,
+    /// For [`Answer::FirstOutput`]. Default: 30 s, rotate: a model may think.
+    pub first_output: Deadline,
+    /// For [`Answer::ResponseDone`]. Default: 10 s, rotate.
+    pub response_done: Deadline,
+    /// For [`Answer::SessionUpdated`]. Default: 10 s, report.
+    pub session_updated: Deadline,
+    /// For [`Answer::ItemAdded`]. Default: 10 s, rotate.
+    pub item_added: Deadline,
+    /// For [`Answer::ItemDeleted`]. Default: 10 s, report.
+    pub item_deleted: Deadline,
+    /// For [`Answer::ItemTruncated`]. Default: 10 s, report.
+    pub item_truncated: Deadline,
+    /// For [`Answer::ItemRetrieved`]. Default: 10 s, report.
+    pub item_retrieved: Deadline,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            committed: Deadline::rotate(10),
+            cleared: Deadline::report(10),
+            response_created: Deadline::rotate(10),
+            first_output: Deadline::rotate(30),
+            response_done: Deadline::rotate(10),
+            session_updated: Deadline::report(10),
+            item_added: Deadline::rotate(10),
+            item_deleted: Deadline::report(10),
+            item_truncated: Deadline::report(10),
+            item_retrieved: Deadline::report(10),
+        }
+    }
+}
+
+impl Deadlines {
+    /// All deadlines the same.
+    pub const fn all(deadline: Deadline) -> Self {
+        Self {
+            committed: deadline,
+            cleared: deadline,
+            response_created: deadline,
+            first_output: deadline,
+            response_done: deadline,
+            session_updated: deadline,
+            item_added: deadline,
+            item_deleted: deadline,
+            item_truncated: deadline,
+            item_retrieved: deadline,
+        }
+    }
+
+    /// The deadline of an answer.
+    pub const fn of(&self, answer: Answer) -> Deadline {
+        match answer {
+            Answer::Committed => self.committed,
+            Answer::Cleared => self.cleared,
+            Answer::ResponseCreated => self.response_created,
+            Answer::FirstOutput => self.first_output,
+            Answer::ResponseDone => self.response_done,
+            Answer::SessionUpdated => self.session_updated,
+            Answer::ItemAdded => self.item_added,
+            Answer::ItemDeleted => self.item_deleted,
+            Answer::ItemTruncated => self.item_truncated,
+            Answer::ItemRetrieved => self.item_retrieved,
+        }
+    }
+}
+
+/// Answers that this server has sent at least once.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeSet<Answer>);
+
+impl Seen {
+    pub(super) fn note(&mut self, answer: Answer) {
+        if !self.0.contains(&answer) {
+            self.0.insert(answer);
+        }
+    }
+
+    /// Whether an overdue answer asks for another session.
+    pub(super) fn asks_for_rotation(&self, answer: Answer, policy: OverduePolicy) -> bool {
+        policy == OverduePolicy::Rotate && self.0.contains(&answer)
+    }
+}

@@ -1,0 +1,90 @@
+//! What a session has cost so far.
+
+use serde::Serialize;
+
+use crate::usage::Usage;
+
+/// The usage of all responses of a session. Cached tokens are a part of the input tokens, not more of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct UsageTotals {
+    /// Responses whose usage is counted here.
+    pub responses: u64,
+    /// Responses whose usage the server did not report: what is missing here.
+    pub unreported: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens made.
+    pub output_tokens: u64,
+    /// Text tokens read.
+    pub input_text_tokens: u64,
+    /// Audio tokens read.
+    pub input_audio_tokens: u64,
+    /// Image tokens read.
+    pub input_image_tokens: u64,
+    /// Tokens read from the cache: a subset of `input_tokens`.
+    pub cached_tokens: u64,
+    /// Text tokens read from the cache: a subset of `input_text_tokens`.
+    pub cached_text_tokens: u64,
+    /// Audio tokens read from the cache: a subset of `input_audio_tokens`.
+    pub cached_audio_tokens: u64,
+    /// Text tokens made.
+    pub output_text_tokens: u64,
+    /// Audio tokens made.
+    pub output_audio_tokens: u64,
+}
+
+impl UsageTotals {
+    /// Adds a response. One without usage adds nothing, and is counted as unreported.
+    pub fn add(&mut self, usage: Option<&Usage>) {
+        let Some(usage) = usage else {
+            self.unreported += 1;
+            return;
+        };
+        self.responses += 1;
+        let add = |total: &mut u64, tokens: crate::field::Field<u64>| {
+            *total = total.saturating_add(tokens.unwrap_or(0));
+        };
+        add(&mut self.input_tokens, usage.input_tokens);
+        add(&mut self.output_tokens, usage.output_tokens);
+        if let Some(input) = usage.input_token_details.value() {
+            add(&mut self.input_text_tokens, input.text_tokens);
+            add(&mut self.input_audio_tokens, input.audio_tokens);
+            add(&mut self.input_image_tokens, input.image_tokens);
+            add(&mut self.cached_tokens, input.cached_tokens);
+            if let Some(cached) = input.cached_tokens_details.value() {
+                add(&mut self.cached_text_tokens, cached.text_tokens);
+                add(&mut self.cached_audio_tokens, cached.audio_tokens);
+            }
+        }
+        if let Some(output) = usage.output_token_details.value() {
+            add(&mut self.output_text_tokens, output.text_tokens);
+            add(&mut self.output_audio_tokens, output.audio_tokens);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_adds_up_and_what_is_missing_is_counted() {
+        let usage: Usage = serde_json::from_str(
+            r#"{"total_tokens":253,"input_tokens":132,"output_tokens":121,
+            "input_token_details":{"text_tokens":119,"audio_tokens":13,"cached_tokens":64,
+                "cached_tokens_details":{"text_tokens":64,"audio_tokens":0}},
+            "output_token_details":{"text_tokens":30,"audio_tokens":91}}"#,
+        )
+        .unwrap();
+        let mut totals = UsageTotals::default();
+        totals.add(Some(&usage));
+        totals.add(Some(&usage));
+        totals.add(None);
+        totals.add(Some(&Usage::default()));
+        assert_eq!((totals.responses, totals.unreported), (3, 1));
+        assert_eq!(
+            (totals.input_tokens, totals.cached_text_tokens, totals.output_audio_tokens),
+            (264, 128, 182)
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The macro that declares wire structs: plain data, and how it reads and writes itself.
+
+/// A member's name on the wire: the field's own, or the literal behind `as`.
+macro_rules! wire_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $wire:literal) => {
+        $wire
+    };
+}
+pub(crate) use wire_name;
+
+/// Declares wire structs: fields in the reference's order, `Field<T>` where the member may be missing, and
+/// `as "name"` where the wire's name is no Rust name. `tagged` marks a struct whose `type` is written by the
+/// enum around it.
+macro_rules! wire_struct {
+    ($($(#[doc = $doc:literal])* pub $(($tagged:ident))? struct $name:ident {
+        $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)? : $ty:ty),* $(,)?
+    })+) => { $(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[doc = $field_doc])*
+                #[doc = concat!("\n\nWire: `", $crate::wire::wire_name!($field $($wire)?), "`.")]
+                pub $field: $ty,
+            )*
+            /// Members without a field here, and members whose value did not fit.
+            pub extra: $crate::field::Extra,
+        }
+
+        impl $name {
+            const TAGGED: bool = false $(|| $crate::wire::is_tagged(stringify!($tagged)))?;
+
+            $(
+                #[doc = concat!("Sets `", $crate::wire::wire_name!($field $($wire)?), "`.")]
+                #[must_use]
+                pub fn $field(mut self, value: impl Into<$ty>) -> Self {
+                    self.$field = value.into();
+                    self
+                }
+            )*
+
+        }
+
+        impl $crate::wire::WireStruct for $name {
+            fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                $(
+                    if !$crate::wire::Wire::is_absent(&self.$field) {
+                        map.serialize_entry($crate::wire::wire_name!($field $($wire)?), &self.$field)?;
+                    }
+                )*
+                for (name, value) in self.extra.iter() {
+                    $(
+                        if name == $crate::wire::wire_name!($field $($wire)?) && !$crate::wire::Wire::is_absent(&self.$field) {
+                            continue; // set since it was read
+                        }
+                    )*
+                    map.serialize_entry(name, value)?;
+                }
+                Ok(())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                let mut map = serializer.serialize_map(None)?;
+                $crate::wire::WireStruct::write_members(self, &mut map)?;
+                map.end()
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Members;
+                impl<'de> serde::de::Visitor<'de> for Members {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        $(let mut $field: Option<$ty> = None;)*
+                        let mut extra = $crate::field::Extra::default();
+                        while let Some(key) = map.next_key::<$crate::field::Key<'de>>()? {
+                            let key = key.as_str();
+                            $(
+                                if key == $crate::wire::wire_name!($field $($wire)?) {
+                                    $field = Some(map.next_value()?);
+                                    continue;
+                                }
+                            )*
+                            if $name::TAGGED && key == "type" {
+                                map.next_value::<serde::de::IgnoredAny>()?;
+                                continue;
+                            }
+                            extra.push(key, map.next_value()?);
+                        }
+                        Ok($name {
+                            $($field: match $field {
+                                Some(value) => value,
+                                None => <$ty as $crate::wire::Wire>::absent().ok_or_else(|| {
+                                    <A::Error as serde::de::Error>::missing_field(
+                                        $crate::wire::wire_name!($field $($wire)?))
+                                })?,
+                            },)*
+                            extra,
+                        })
+                    }
+                }
+                deserializer.deserialize_map(Members)
+            }
+        }
+
+        impl $crate::wire::Wire for $name {
+            fn from_raw(raw: &serde_json::value::RawValue) -> Result<Self, $crate::wire::Mismatch> {
+                if let Ok(value) = serde_json::from_str(raw.get()) {
+                    return Ok(value);
+                }
+                let members = $crate::wire::Members::of(raw)?;
+                $(let mut $field: Option<Result<$ty, $crate::wire::Mismatch>> = None;)*
+                let mut extra = $crate::field::Extra::default();
+                for (key, value) in members.0 {
+                    $(
+                        if key == $crate::wire::wire_name!($field $($wire)?) {
+                            let read = <$ty as $crate::wire::Wire>::from_raw(&value);
+                            if read.is_err() {
+                                extra.insert(key, value.into());
+                            } else {
+                                extra.remove(&key);
+                            }
+                            $field = Some(read);
+                            continue;
+                        }
+                    )*
+                    if !(Self::TAGGED && key == "type") {
+                        extra.push(&key, value.into());
+                    }
+                }
+                Ok(Self {
+                    $($field: $crate::wire::member($crate::wire::wire_name!($field $($wire)?), $field)?,)*
+                    extra,
+                })
+            }
+
+            fn mismatches(&self, path: &$crate::wire::Path<'_>, found: &mut alloc::vec::Vec<$crate::wire::Mismatch>) {
+                let _ = (path, &found); // unused where the struct has no members of its own
+                for (name, value) in self.extra.iter() {
+                    $(
+                        if name == $crate::wire::wire_name!($field $($wire)?) {
+                            found.push($crate::wire::unfit::<$ty>(&path.member(name), value));
+                        }
+                    )*
+                    let _ = (name, value);
+                }
+                $($crate::wire::Wire::mismatches(&self.$field, &path.member($crate::wire::wire_name!($field $($wire)?)), found);)*
+            }
+
+            fn unknown_members(&self, path: &$crate::wire::Path<'_>, found: &mut alloc::vec::Vec<alloc::string::String>) {
+                for (name, _) in self.extra.iter() {
+                    if ![$($crate::wire::wire_name!($field $($wire)?)),*].contains(&name) {
+                        found.push(alloc::string::ToString::to_string(&path.member(name)));
+                    }
+                }
+                $($crate::wire::Wire::unknown_members(&self.$field, &path.member($crate::wire::wire_name!($field $($wire)?)), found);)*
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> alloc::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let _ = &generator; // unused where the struct has no members
+                $crate::schema::object(concat!($($doc, "\n",)*), alloc::vec![
+                    $($crate::schema::Member {
+                        name: $crate::wire::wire_name!($field $($wire)?),
+                        description: concat!($($field_doc, "\n",)*),
+                        required: <$ty as $crate::wire::Wire>::absent().is_none(),
+                        schema: generator.subschema_for::<$ty>(),
+                    },)*
+                ])
+            }
+        }
+    )+ };
+}
+pub(crate) use wire_struct;

@@ -1,0 +1,56 @@
+//! The golden sessions in the beta dialect: the same conversation gives the same session events.
+
+use std::fs;
+use std::path::PathBuf;
+
+use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::log::Input;
+use realtime_protocol::session::{Output, SessionEvent};
+use realtime_tests::golden::Golden;
+
+/// What a session tells, as JSON; events kept for want of meaning carry the dialect's spelling, and say nothing here.
+fn told(golden: &Golden) -> Vec<String> {
+    let mut told = Vec::new();
+    golden.replay(|_, _, outputs| {
+        for output in outputs.into_iter().flatten() {
+            if let Output::Event(event) = output
+                && !matches!(event, SessionEvent::Warning(_))
+            {
+                told.push(serde_json::to_string(&event).expect("session events are JSON"));
+            }
+        }
+    });
+    told
+}
+
+/// The same conversation as a beta server would have held it.
+fn in_beta(mut golden: Golden) -> Golden {
+    golden.header.options.dialect = Dialect::Beta;
+    golden.inputs.retain_mut(|(_, input)| {
+        let Input::Text(_, text) = input else { return true };
+        let event = ServerEvent::decode(text, Dialect::Ga);
+        if matches!(event, ServerEvent::ConversationItemDone(_)) {
+            return false; // beta tells of an item once
+        }
+        *text = event.encode(Dialect::Beta);
+        true
+    });
+    golden
+}
+
+#[test]
+fn the_same_conversation_in_beta_gives_the_same_session_events() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
+    for entry in fs::read_dir(folder).expect("the folder of golden sessions") {
+        let path = entry.expect("its entries").path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let ga = told(&Golden::read(&path));
+        let beta = told(&in_beta(Golden::read(&path)));
+        for (ga, beta) in ga.iter().zip(&beta) {
+            assert_eq!(ga, beta, "{}", path.display());
+        }
+        assert_eq!(ga.len(), beta.len(), "{}", path.display());
+    }
+}
