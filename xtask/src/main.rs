@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod emulator;
 mod layering;
+mod oracle;
 mod replay;
 mod story;
 
@@ -36,6 +37,8 @@ enum Task {
     Emulator(emulator::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
+    /// Runs scenarios step by step and compares with traces of another implementation
+    Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Emulator(args) => emulator::run(&args),
         Task::Replay(args) => replay::run(&args),
+        Task::Oracle(args) => oracle::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };
