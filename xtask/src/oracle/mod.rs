@@ -4,6 +4,7 @@
 mod agent;
 mod compare;
 mod facts;
+mod floor;
 mod functions;
 mod rules;
 mod scenario;

@@ -288,8 +288,15 @@ impl Agent {
     fn configure(&mut self) {
         let wanted = self.wanted();
         if wanted != self.given {
-            self.given = wanted.clone();
-            self.ask(Command::UpdateConfig { config: Box::new(wanted) });
+            let mut changes = SessionConfig::default();
+            if wanted.instructions != self.given.instructions {
+                changes.instructions.clone_from(&wanted.instructions);
+            }
+            if wanted.tools != self.given.tools {
+                changes.tools.clone_from(&wanted.tools);
+            }
+            self.given = wanted;
+            self.ask(Command::UpdateConfig { config: Box::new(changes) });
         }
     }
 
@@ -303,11 +310,15 @@ impl Agent {
             "set_audio_input_paused" => {
                 self.paused = call.get("paused").is_some_and(|paused| *paused == true)
             }
-            "reset_conversation" => self.reconnect(),
+            "reset_conversation" => {
+                self.reconnect();
+                self.record("call", json!({ "call": "reset_conversation", "result": null }));
+            }
             "send_client_event" => {
                 let event = event_text(call.get("event").unwrap_or(&Value::Null), &self.sent);
                 let event = ClientEvent::decode(&event.ok_or("the event refers to none")?, Dialect::Beta);
                 self.ask(Command::SendEvent { event: Box::new(event) });
+                self.record("call", json!({ "call": "send_client_event", "result": null }));
             }
             other => return Err(format!("unknown call `{other}`").into()),
         }
