@@ -79,11 +79,7 @@ impl Floor {
                     self.turn = Turn::Open;
                 }
             }
-            "response.done" => {
-                if self.place == Place::Running {
-                    self.place = Place::Free;
-                }
-            }
+            "response.done" if self.place == Place::Running => self.place = Place::Free,
             "error"
                 if event["error"]["event_id"].as_str().is_some_and(|id| id.contains("response.create[")) =>
             {

@@ -139,6 +139,7 @@ impl fmt::Display for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace_root;
 
     #[test]
     fn a_star_stands_for_any_text() {

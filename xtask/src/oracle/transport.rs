@@ -55,7 +55,7 @@ impl Transport {
             let rest = first.audio.duration() - self.into_first;
             let played = rest.min(left);
             left = left - played;
-            self.into_first = self.into_first + played;
+            self.into_first += played;
             let end = end_of(first);
             self.position = Some(PlaybackPosition { played: first.start + self.into_first, ..end });
             if played == rest {
