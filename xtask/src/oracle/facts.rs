@@ -43,6 +43,8 @@ pub(super) struct Moment {
     pub(super) server: Vec<Value>,
     /// The other implementation hears the server no more, from this step on.
     pub(super) deaf: bool,
+    /// It went deaf before it was ready.
+    pub(super) never_ready: bool,
     /// Its pipeline was cancelled, in this step or before.
     pub(super) gone: bool,
     /// The context whose run is asked for.
@@ -70,6 +72,7 @@ pub(super) fn moments(scenario: &Scenario, seed: &Trace) -> Vec<Moment> {
         moment.pre_roll = world.pre_roll;
         moment.input_bytes = world.input_bytes;
         moment.deaf = world.deaf;
+        moment.never_ready = world.never_ready;
         moment.gone = world.gone;
         moments.push(moment);
     }
@@ -94,6 +97,7 @@ struct World {
     interrupted: BTreeSet<String>,
     parts: Vec<Part>,
     deaf: bool,
+    never_ready: bool,
     gone: bool,
     ended: bool,
 }
@@ -302,14 +306,17 @@ impl World {
                     (self.created, self.ready, self.running) = (None, false, None);
                     self.parts.clear();
                     self.pre_roll = self.manual;
-                    (self.deaf, self.gone) = (false, false);
+                    (self.deaf, self.never_ready, self.gone) = (false, false, false);
                 }
                 "closed" => {
                     let by_client = record.members.get("by_client") == Some(&Value::Bool(true));
                     self.gone |=
                         by_client && !self.ended && moment.context.is_none() && !moment.server.is_empty();
                 }
-                "receive_loop" => self.deaf = true,
+                "receive_loop" => {
+                    self.never_ready |= !self.ready && !self.deaf;
+                    self.deaf = true;
+                }
                 _ => {}
             }
         }

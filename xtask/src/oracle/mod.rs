@@ -138,6 +138,8 @@ impl fmt::Display for Verdict {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+
     use super::*;
     use crate::workspace_root;
 
@@ -149,5 +151,59 @@ mod tests {
         assert!(
             matches("vad_turn", "vad_turn") && !matches("vad", "vad_turn") && !matches("vad_*x", "vad_turn")
         );
+    }
+
+    /// A rule explains what was done, and would not explain anything else: whatever event is left out, sent twice or
+    /// sent with another value makes a difference.
+    #[test]
+    fn no_rule_hides_an_event_that_is_missing_doubled_or_altered() {
+        let fixtures = workspace_root().join("xtask/fixtures/oracle");
+        let dir = std::env::var_os("ORACLE_DIR").map_or(fixtures, PathBuf::from);
+        let channels = ["client".to_owned(), "call".to_owned()];
+        let mut unseen = Vec::new();
+        for path in scenarios(&dir).unwrap() {
+            let scenario = Scenario::read(&read(&path).unwrap()).unwrap();
+            let seed = read(&dir.join("traces").join(path.file_name().unwrap())).unwrap();
+            let seed = Trace::read(&seed).unwrap();
+            let ours = agent::run(&scenario).unwrap();
+            let differs = |ours: Trace| {
+                let mut pair = Pair::new(&scenario, seed.clone(), ours);
+                pair.apply();
+                first_difference(&pair.seed, &pair.ours, &channels).is_some()
+            };
+            let records = ours.records.iter().enumerate();
+            for (index, record) in records.filter(|(_, record)| channels.contains(&record.channel)) {
+                let mut spoiled = [ours.clone(), ours.clone(), ours.clone()];
+                spoiled[0].records.remove(index);
+                spoiled[1].records.insert(index, record.clone());
+                alter(&mut spoiled[2].records[index].members);
+                for (spoiled, how) in spoiled.into_iter().zip(["missing", "doubled", "altered"]) {
+                    if !differs(spoiled) {
+                        unseen.push(format!(
+                            "{}: step {} {} {how}",
+                            path.display(),
+                            record.step,
+                            record.name()
+                        ));
+                    }
+                }
+            }
+        }
+        assert!(unseen.is_empty(), "{}", unseen.join("\n"));
+    }
+
+    /// Changes one value of a record: another time, item, setting or caller.
+    fn alter(members: &mut Map<String, Value>) {
+        let Some(event) = members.get_mut("event").and_then(Value::as_object_mut) else {
+            members.insert("call".into(), "another".into());
+            return;
+        };
+        if let Some(millis) = event.get("audio_end_ms").and_then(Value::as_u64) {
+            event.insert("audio_end_ms".into(), (millis + 20).into());
+        } else if let Some(session) = event.get_mut("session").and_then(Value::as_object_mut) {
+            session.insert("voice".into(), "another".into());
+        } else {
+            event.insert("item_id".into(), "another".into());
+        }
     }
 }

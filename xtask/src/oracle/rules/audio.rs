@@ -75,7 +75,14 @@ pub(super) fn input_format(pair: &mut Pair<'_>) -> bool {
             due += bytes(&pair.seed) * 24_000 / rate.unwrap_or(24_000) / channels;
             came += bytes(&pair.ours);
             if came <= due && due - came <= SLACK_BYTES {
-                changed |= pair.seed.drop_client(here) | pair.ours.drop_client(here);
+                // What the filter makes of it is its own affair; that it is one event is not.
+                if !pair.ours.records.iter().any(here) {
+                    pair.seed.drop_client(here);
+                }
+                for record in pair.seed.records.iter_mut().chain(&mut pair.ours.records).filter(|r| here(r)) {
+                    record.event_mut().map(|event| event.insert("audio".into(), "resampled".into()));
+                }
+                changed = true;
             }
         }
     }

@@ -1,10 +1,17 @@
 //! Answers that someone waits for: the model's calls, and the application's.
 
-use serde_json::{Value, json};
+use realtime_protocol::session::CallOutput;
+use serde_json::{Map, Value, json};
 
-use super::Pair;
-use crate::oracle::scenario::Step;
+use super::{Pair, change};
+use crate::oracle::scenario::{Registration, Step};
 use crate::oracle::trace::{Record, Trace};
+
+/// How long an item is waited for (ms).
+const RETRIEVAL_WAIT: u64 = 10_000;
+
+/// What stands in for the words of an error, which are each side's own.
+const ERROR: &str = r#"{"error":"…"}"#;
 
 /// The call that an event answers, and the answer.
 fn call_output(record: &Record) -> Option<(&str, Value)> {
@@ -13,123 +20,189 @@ fn call_output(record: &Record) -> Option<(&str, Value)> {
     Some((item["call_id"].as_str()?, serde_json::from_str(output).unwrap_or_default()))
 }
 
-pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
-    let mut changed = false;
-    for step in 0..pair.moments.len() {
-        let answered = |id: &str| {
-            let mut all = pair.seed.records.iter().filter_map(call_output);
-            all.any(|(answered, _)| answered == id)
-        };
-        let phases = |id: &str, phase: &str| {
-            let functions = pair.seed.records.iter().filter(|record| record.channel == "function");
-            functions
-                .filter(|record| record.members["call_id"] == id)
-                .any(|record| phase.is_empty() || record.members["phase"] == phase)
-        };
-        let allowed = |record: &Record| {
-            let Some((id, output)) =
-                call_output(record).filter(|(id, _)| record.step == step && !answered(id))
-            else {
-                return false;
-            };
-            let failed = output.get("error").is_some() && (phases(id, "raised") || !phases(id, ""));
-            failed || output == json!({ "status": "cancelled" }) && phases(id, "cancelled")
-        };
-        let extra: Vec<Record> =
-            pair.ours.of(step, "client").filter(|record| allowed(record)).cloned().collect();
-        let falsy = pair.seed.of(step, "client").filter_map(call_output).any(|(_, output)| {
-            [json!(null), json!(false), json!(0), json!(""), json!({}), json!([])].contains(&output)
-        });
-        let responds =
-            falsy || extra.iter().filter_map(call_output).any(|(_, output)| output.get("error").is_some());
-        let goes_on = responds && !pair.seed.sends(step, "response.create");
-        changed |= pair.ours.drop_client(|record| {
-            record.step == step && (extra.contains(record) || goes_on && record.kind() == "response.create")
-        });
-    }
-    changed
-}
-
-/// Calls that the other implementation never answers.
-pub(super) fn pending_calls(seed: &Trace) -> Vec<Value> {
-    let last = seed.records.iter().rfind(|record| record.channel == "final");
-    let calls = last.and_then(|record| record.members.get("pending_calls")?.as_array().cloned());
-    calls.unwrap_or_default()
-}
-
-pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
-    let pending = pending_calls(&pair.seed);
-    let ours = pair.ours.clone();
-    let open = |step: usize| {
-        let mut events = ours.records.iter().filter(|record| record.channel == "conn" && record.step <= step);
-        events.next_back().is_some_and(|record| record.members["ev"] == "open")
-    };
-    let before = pair.ours.records.len();
-    pair.ours.records.retain(|record| {
-        let waits = record.members.get("call").is_some_and(|call| pending.contains(call));
-        let error = record.members.get("error").and_then(Value::as_str).filter(|_| record.channel == "call");
-        !error.is_some_and(|error| waits && (error == "timed out" || !open(record.step)))
-    });
-    before != pair.ours.records.len()
-}
-
-/// What a registered function answers at once: the result, and whether the model goes on.
-fn result_of(pair: &Pair<'_>, name: &str) -> Option<(Value, bool)> {
+/// The function that takes calls of that name.
+fn function_of<'a>(pair: &Pair<'a>, name: &str) -> Option<&'a Registration> {
     let registered = |wanted: Option<&str>| {
         pair.scenario.numbered().find_map(|(_, step)| match step {
             Step::RegisterFunction(function) if function.name.as_deref() == wanted => Some(function),
             _ => None,
         })
     };
-    let function = registered(Some(name)).or_else(|| registered(None))?;
-    let at_once = !function.hold && !function.no_result && function.raises.is_none();
-    at_once.then(|| (function.result.clone(), function.run_llm != Some(false)))
+    registered(Some(name)).or_else(|| registered(None))
+}
+
+/// The calls of responses that are done in a step.
+fn calls_of(pair: &Pair<'_>, step: usize) -> Vec<Value> {
+    let done = pair.moments[step].server.iter().filter(|event| event["type"] == "response.done");
+    done.filter(|event| event["response"]["status"] == "completed")
+        .flat_map(|event| event["response"]["output"].as_array().cloned().unwrap_or_default())
+        .filter(|item| item["type"] == "function_call" && item["call_id"].is_string())
+        .collect()
+}
+
+fn answer(pair: &mut Pair<'_>, call_id: &Value, output: &str) -> Value {
+    let item = json!({ "id": pair.fresh_id(), "type": "function_call_output", "call_id": call_id, "output": output });
+    json!({ "type": "conversation.item.create", "event_id": pair.fresh_id(), "item": item })
+}
+
+fn is_answered(trace: &Trace, steps: std::ops::RangeInclusive<usize>, call_id: &Value) -> bool {
+    let mut answers =
+        trace.records.iter().filter(|record| steps.contains(&record.step)).filter_map(call_output);
+    answers.any(|(answered, _)| *call_id == answered)
+}
+
+/// Asks for a response at the end of a step, if that was not done.
+fn go_on(pair: &mut Pair<'_>, step: usize) {
+    if !pair.seed.sends(step, "response.create") {
+        let create = json!({ "type": "response.create", "event_id": pair.fresh_id() });
+        pair.seed.insert_client(step, false, vec![create]);
+    }
 }
 
 pub(super) fn calls_do_not_wait(pair: &mut Pair<'_>) -> bool {
     let mut changed = false;
     for step in 0..pair.moments.len() {
-        let done = pair.moments[step].server.iter().filter(|event| event["type"] == "response.done");
-        let calls: Vec<Value> = done
-            .filter(|event| event["response"]["status"] == "completed")
-            .flat_map(|event| event["response"]["output"].as_array().cloned().unwrap_or_default())
-            .filter(|item| item["type"] == "function_call" && !pair.moments[step].deaf)
-            .collect();
         let mut goes_on = false;
-        for call in calls {
-            let Some(id) = call["call_id"].as_str() else { continue };
-            let Some((result, respond)) = result_of(pair, call["name"].as_str().unwrap_or_default()) else {
+        for call in calls_of(pair, step) {
+            let Some(function) = function_of(pair, call["name"].as_str().unwrap_or_default()) else {
                 continue;
             };
-            let here =
-                pair.seed.of(step, "client").filter_map(call_output).any(|(answered, _)| answered == id);
-            if here {
+            let at_once = !function.hold && !function.no_result && function.raises.is_none();
+            let id = &call["call_id"];
+            if !at_once || !is_object(&call["arguments"]) || is_answered(&pair.seed, 0..=step, id) {
                 continue;
             }
             // It comes later, with its request for a response, or never.
-            let answers = |record: &&Record| call_output(record).is_some_and(|(answered, _)| answered == id);
-            if let Some(late) = pair.seed.records.iter().find(answers).map(|record| record.step) {
+            let answers = |record: &Record| call_output(record).is_some_and(|(answered, _)| *id == answered);
+            let responds = function.run_llm != Some(false);
+            if let Some(late) =
+                pair.seed.records.iter().find(|record| answers(record)).map(|record| record.step)
+            {
                 pair.seed.drop_client(|record| {
-                    let output = call_output(record).is_some_and(|(answered, _)| answered == id);
-                    record.step == late && (output || respond && record.kind() == "response.create")
+                    record.step == late && (answers(record) || responds && record.kind() == "response.create")
                 });
             }
-            let item = json!({
-                "id": pair.fresh_id(),
-                "type": "function_call_output",
-                "call_id": id,
-                "output": result.to_string(),
-            });
-            let create =
-                json!({ "type": "conversation.item.create", "event_id": pair.fresh_id(), "item": item });
-            pair.seed.insert_client(step, false, vec![create]);
-            goes_on |= respond;
+            let event = answer(pair, id, &function.result.to_string());
+            pair.seed.insert_client(step, false, vec![event]);
+            goes_on |= responds;
             changed = true;
         }
         if goes_on {
-            let create = json!({ "type": "response.create", "event_id": pair.fresh_id() });
-            pair.seed.insert_client(step, false, vec![create]);
+            go_on(pair, step);
         }
+    }
+    changed
+}
+
+/// Whether arguments are what a function can take: an object, or nothing.
+fn is_object(arguments: &Value) -> bool {
+    let text = arguments.as_str().unwrap_or_default();
+    text.trim().is_empty() || serde_json::from_str::<Map<String, Value>>(text).is_ok()
+}
+
+pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
+    let mut changed = false;
+    for step in 0..pair.moments.len() {
+        // Those that fail at once.
+        for call in calls_of(pair, step) {
+            let (id, function) =
+                (&call["call_id"], function_of(pair, call["name"].as_str().unwrap_or_default()));
+            let output = match function {
+                _ if !is_object(&call["arguments"]) => ERROR.to_owned(),
+                None => CallOutput::UnknownTool.to_wire(),
+                Some(Registration { raises: Some(error), hold: false, .. }) => {
+                    json!({ "error": error }).to_string()
+                }
+                Some(_) => continue,
+            };
+            if is_answered(&pair.seed, 0..=pair.moments.len(), id) {
+                continue;
+            }
+            if output == ERROR {
+                change(&mut pair.ours, "conversation.item.create", |event| {
+                    let Some(item) = event.get_mut("item").filter(|item| item["call_id"] == *id) else {
+                        return false;
+                    };
+                    let told: Value =
+                        serde_json::from_str(item["output"].as_str().unwrap_or_default()).unwrap_or_default();
+                    if told["error"].is_string() {
+                        item["output"] = ERROR.into();
+                    }
+                    true
+                });
+            }
+            let event = answer(pair, id, &output);
+            pair.seed.insert_client(step, false, vec![event]);
+            if function.is_none_or(|function| function.run_llm != Some(false)) {
+                go_on(pair, step);
+            }
+            changed = true;
+        }
+        // Those that are given up.
+        let cancelled: Vec<Value> = pair
+            .seed
+            .of(step, "function")
+            .filter(|record| record.members["phase"] == "cancelled")
+            .map(|record| record.members["call_id"].clone())
+            .collect();
+        for id in cancelled {
+            let event = answer(pair, &id, &CallOutput::Cancelled.to_wire());
+            pair.seed.insert_client(step, false, vec![event]);
+            changed = true;
+        }
+        // A result that counts for nothing is a result all the same.
+        let falsy = [json!(null), json!(false), json!(0), json!(""), json!({}), json!([])];
+        let silent = |id: &str| {
+            let returned = pair.seed.of(step, "function").find(|record| record.members["call_id"] == id);
+            let name = returned.and_then(|record| record.members["name"].as_str());
+            name.and_then(|name| function_of(pair, name))
+                .is_none_or(|function| function.run_llm == Some(false))
+        };
+        let outputs: Vec<_> = pair.seed.of(step, "client").filter_map(call_output).collect();
+        if outputs.into_iter().any(|(id, output)| falsy.contains(&output) && !silent(id)) {
+            changed |= !pair.seed.sends(step, "response.create");
+            go_on(pair, step);
+        }
+    }
+    changed
+}
+
+pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
+    let last = pair.seed.records.iter().rfind(|record| record.channel == "final");
+    let pending = last.and_then(|record| record.members.get("pending_calls")?.as_array().cloned());
+    let mut changed = false;
+    for name in pending.unwrap_or_default() {
+        let asked = pair.scenario.numbered().find(|(_, step)| match step {
+            Step::Call(call) => call.get("as").or_else(|| call.get("item_id")) == Some(&name),
+            _ => false,
+        });
+        let Some((asked, _)) = asked else { continue };
+        // It ends with the connection, or when it has lasted too long.
+        let due = pair.moments[asked].at + RETRIEVAL_WAIT;
+        let late = pair.moments.iter().position(|moment| moment.at >= due);
+        let mut closed =
+            pair.ours.records.iter().filter(|record| record.channel == "conn" && record.step >= asked);
+        let open = pair.ours.records.iter().rfind(|record| record.channel == "conn" && record.step <= asked);
+        let closed = match open {
+            Some(record) if record.members["ev"] == "open" => {
+                closed.find(|record| record.members["ev"] == "closed").map(|record| record.step)
+            }
+            _ => Some(asked),
+        };
+        let Some(end) = [late, closed].into_iter().flatten().min() else { continue };
+        let told = pair.ours.records.iter_mut().find(|record| {
+            record.channel == "call" && record.step == end && record.members.get("call") == Some(&name)
+        });
+        // What the error says is this side's own.
+        let error = told.and_then(|record| record.members.get("error").cloned()).unwrap_or_default();
+        let record = Record {
+            step: end,
+            channel: "call".to_owned(),
+            members: Map::from_iter([("call".to_owned(), name), ("error".to_owned(), error)]),
+        };
+        let at = pair.seed.records.partition_point(|record| record.step <= end);
+        pair.seed.records.insert(at, record);
+        changed = true;
     }
     changed
 }

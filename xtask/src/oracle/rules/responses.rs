@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::calls::pending_calls;
 use super::{Pair, change};
 use crate::oracle::floor::Floor;
 use crate::oracle::scenario::Step;
@@ -122,19 +121,17 @@ pub(super) fn one_response_at_a_time(pair: &mut Pair<'_>) -> bool {
 
 pub(super) fn stays_alive(pair: &mut Pair<'_>) -> bool {
     let moments = &pair.moments;
+    // What follows from interruptions, calls and waiting requests is known all the same.
+    let known = |record: &Record| {
+        let output = record.event()["item"]["type"] == "function_call_output";
+        output || matches!(record.kind(), "conversation.item.truncate" | "response.create")
+    };
     let unheard = |record: &Record| {
         let moment = &moments[record.step];
-        let unheard =
-            moment.deaf && !moment.server.is_empty() && record.kind() != "conversation.item.truncate";
-        moment.gone || unheard
+        let audio = record.kind() == "input_audio_buffer.append";
+        let deaf = moment.deaf && !moment.server.is_empty() && !known(record);
+        moment.gone || deaf || moment.never_ready && !audio
     };
-    let pending = pending_calls(&pair.seed);
-    let before = pair.ours.records.len();
-    pair.seed.drop_client(unheard);
-    pair.ours.drop_client(unheard);
-    pair.ours.records.retain(|record| {
-        let waits = record.members.get("call").is_some_and(|call| pending.contains(call));
-        !(record.channel == "call" && waits && record.members.contains_key("result") && unheard(record))
-    });
-    before != pair.ours.records.len()
+    let dropped = pair.seed.drop_client(unheard);
+    pair.ours.drop_client(unheard) || dropped
 }
