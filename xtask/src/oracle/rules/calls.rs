@@ -4,8 +4,8 @@ use realtime_protocol::session::CallOutput;
 use serde_json::{Map, Value, json};
 
 use super::{Pair, change};
-use crate::oracle::scenario::{Registration, Step};
-use crate::oracle::trace::{Record, Trace};
+use crate::oracle::scenario::{Registration, Step, event_text};
+use crate::oracle::trace::{Record, Trace, digested};
 
 /// How long an item is waited for (ms).
 const RETRIEVAL_WAIT: u64 = 10_000;
@@ -167,41 +167,73 @@ pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
+/// How the server answers a request for an item, among the events of a step: the record of it.
+fn retrieved(pair: &Pair<'_>, step: usize, item_id: &Value, alone: bool) -> Option<(&'static str, Value)> {
+    pair.moments[step].server.iter().find_map(|event| match event["type"].as_str()? {
+        "conversation.item.retrieved" if event["item"]["id"] == *item_id => {
+            let item = serde_json::from_str(&event_text(&event["item"], &[])?).ok()?;
+            Some(("result", digested(item)))
+        }
+        "error" if event["error"]["code"] == "item_retrieve_invalid_item_id" => {
+            let named = match event["error"]["event_id"].as_str() {
+                Some(id) => id.strip_prefix("rci_") == item_id.as_str(),
+                None => alone,
+            };
+            named.then(|| ("error", event["error"]["message"].clone()))
+        }
+        _ => None,
+    })
+}
+
+/// The step at which the connection that is open in a step ends; that step, where none is open.
+fn end_of_connection(pair: &Pair<'_>, step: usize) -> Option<usize> {
+    let connections = || pair.ours.records.iter().filter(|record| record.channel == "conn");
+    let last = connections().rfind(|record| record.step <= step && record.step < step.max(1));
+    let last = last.or_else(|| connections().find(|record| record.step == 0));
+    if last.is_none_or(|record| record.members["ev"] != "open") {
+        return Some(step);
+    }
+    connections()
+        .find(|record| record.step >= step && record.members["ev"] == "closed")
+        .map(|record| record.step)
+}
+
 pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
     let last = pair.seed.records.iter().rfind(|record| record.channel == "final");
     let pending = last.and_then(|record| record.members.get("pending_calls")?.as_array().cloned());
     let mut changed = false;
     for name in pending.unwrap_or_default() {
-        let asked = pair.scenario.numbered().find(|(_, step)| match step {
-            Step::Call(call) => call.get("as").or_else(|| call.get("item_id")) == Some(&name),
-            _ => false,
+        let asked = pair.scenario.numbered().find_map(|(at, step)| match step {
+            Step::Call(call) if call.get("as").or_else(|| call.get("item_id")) == Some(&name) => {
+                Some((at, call.get("item_id")?.clone()))
+            }
+            _ => None,
         });
-        let Some((asked, _)) = asked else { continue };
-        // It ends with the connection, or when it has lasted too long.
+        let Some((asked, item_id)) = asked else { continue };
+        // It ends with its answer, with the connection, or when it has lasted too long.
         let due = pair.moments[asked].at + RETRIEVAL_WAIT;
         let late = pair.moments.iter().position(|moment| moment.at >= due);
-        let mut closed =
-            pair.ours.records.iter().filter(|record| record.channel == "conn" && record.step >= asked);
-        let open = pair.ours.records.iter().rfind(|record| record.channel == "conn" && record.step <= asked);
-        let closed = match open {
-            Some(record) if record.members["ev"] == "open" => {
-                closed.find(|record| record.members["ev"] == "closed").map(|record| record.step)
+        let end = [late, end_of_connection(pair, asked)].into_iter().flatten().min();
+        let alone = pair.scenario.numbered().filter(|(_, step)| matches!(step, Step::Call(_))).count() == 1;
+        let until = end.unwrap_or(pair.moments.len() - 1);
+        let told = (asked + 1..=until).find_map(|step| Some((step, retrieved(pair, step, &item_id, alone)?)));
+        let (step, (outcome, value)) = match (told, end) {
+            (Some(told), _) => told,
+            (None, Some(end)) => {
+                let here = |record: &&Record| {
+                    record.step == end
+                        && record.channel == "call"
+                        && record.members.get("call") == Some(&name)
+                };
+                // What the error says is this side's own.
+                let told = pair.ours.records.iter().find(here).and_then(|record| record.members.get("error"));
+                (end, ("error", told.cloned().unwrap_or_default()))
             }
-            _ => Some(asked),
+            (None, None) => continue,
         };
-        let Some(end) = [late, closed].into_iter().flatten().min() else { continue };
-        let told = pair.ours.records.iter_mut().find(|record| {
-            record.channel == "call" && record.step == end && record.members.get("call") == Some(&name)
-        });
-        // What the error says is this side's own.
-        let error = told.and_then(|record| record.members.get("error").cloned()).unwrap_or_default();
-        let record = Record {
-            step: end,
-            channel: "call".to_owned(),
-            members: Map::from_iter([("call".to_owned(), name), ("error".to_owned(), error)]),
-        };
-        let at = pair.seed.records.partition_point(|record| record.step <= end);
-        pair.seed.records.insert(at, record);
+        let members = Map::from_iter([("call".to_owned(), name), (outcome.to_owned(), value)]);
+        let at = pair.seed.records.partition_point(|record| record.step <= step);
+        pair.seed.records.insert(at, Record { step, channel: "call".to_owned(), members });
         changed = true;
     }
     changed

@@ -144,8 +144,13 @@ pub(super) const RULES: &[Rule] = &[
         apply: responses::stays_alive,
     },
     Rule {
+        name: "fatal-errors-close",
+        reason: "after an error that ends the session or the account's use, the connection is closed and nothing more is sent",
+        apply: responses::fatal_errors_close,
+    },
+    Rule {
         name: "waiters-resolved",
-        reason: "whoever waits for an item is answered when the session ends, or when the server takes too long",
+        reason: "whoever waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
         apply: calls::waiters_resolved,
     },
 ];

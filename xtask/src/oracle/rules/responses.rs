@@ -135,3 +135,36 @@ pub(super) fn stays_alive(pair: &mut Pair<'_>) -> bool {
     let dropped = pair.seed.drop_client(unheard);
     pair.ours.drop_client(unheard) || dropped
 }
+
+/// Errors after which a session, or an account, is of no more use.
+const FATAL: [&str; 6] = [
+    "session_expired",
+    "insufficient_quota",
+    "invalid_api_key",
+    "account_deactivated",
+    "billing_hard_limit_reached",
+    "model_not_found",
+];
+
+pub(super) fn fatal_errors_close(pair: &mut Pair<'_>) -> bool {
+    let mut closed = None;
+    let moments = &pair.moments;
+    let ends: Vec<bool> = moments
+        .iter()
+        .map(|moment| {
+            if closed.is_some_and(|connection| connection != moment.connection) {
+                closed = None;
+            }
+            let over = closed.is_some();
+            let fatal = |event: &Value| {
+                let code = event["error"]["code"].as_str().unwrap_or_default();
+                event["type"] == "error" && FATAL.contains(&code)
+            };
+            if moment.server.iter().any(fatal) && moment.connection > 0 {
+                closed = Some(moment.connection);
+            }
+            over
+        })
+        .collect();
+    pair.seed.drop_client(|record| ends[record.step])
+}
