@@ -12,6 +12,9 @@ use super::trace::Trace;
 /// How long a session waits for its configuration to be acknowledged (ms).
 const READY_WAIT: u64 = 5000;
 
+/// How long a request for a response is waited for, and then its late answer (ms).
+const RESPONSE_WAIT: u64 = 10_000;
+
 /// What holds at one step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moment {
@@ -39,6 +42,8 @@ pub(super) struct Moment {
     pub(super) audio: Option<Value>,
     /// The user interrupts: what the server must be told was heard, as item, part and milliseconds.
     pub(super) heard: Option<Vec<(String, u64, u64)>>,
+    /// A response that comes so late that nobody waits for it any more.
+    pub(super) late: Option<String>,
     /// The events that the server sends.
     pub(super) server: Vec<Value>,
     /// The other implementation hears the server no more, from this step on.
@@ -63,6 +68,9 @@ pub(super) fn moments(scenario: &Scenario, seed: &Trace) -> Vec<Moment> {
             world.take(step, &mut moment);
         }
         world.note_connections(number, seed, &mut moment);
+        if world.running.is_none() && seed.sends(number, "response.create") {
+            world.requested.get_or_insert(world.at);
+        }
         moment.at = world.at;
         moment.connection = world.connection;
         moment.created = world.created.is_some();
@@ -93,6 +101,7 @@ struct World {
     speech_responds: bool,
     input_bytes: u64,
     output_bytes: u64,
+    requested: Option<u64>,
     running: Option<String>,
     interrupted: BTreeSet<String>,
     parts: Vec<Part>,
@@ -204,6 +213,11 @@ impl World {
             }
             "response.created" if !response.get("conversation_id").is_some_and(Value::is_null) => {
                 self.running = response["id"].as_str().map(str::to_owned);
+                let waited = self.requested.take().map(|since| self.at - since);
+                if waited.is_some_and(|waited| (RESPONSE_WAIT..2 * RESPONSE_WAIT).contains(&waited)) {
+                    moment.late.clone_from(&self.running);
+                    self.interrupted.extend(self.running.clone());
+                }
             }
             "response.done" => {
                 let id = response["id"].as_str().unwrap_or_default();
@@ -304,6 +318,7 @@ impl World {
                 "open" => {
                     self.connection += 1;
                     (self.created, self.ready, self.running) = (None, false, None);
+                    self.requested = None;
                     self.parts.clear();
                     self.pre_roll = self.manual;
                     (self.deaf, self.never_ready, self.gone) = (false, false, false);

@@ -13,10 +13,9 @@ pub(super) fn nothing_before_ready(pair: &mut Pair<'_>) -> bool {
     let moments = &pair.moments;
     let early = |record: &Record| {
         let moment = &moments[record.step];
-        record.channel == "client"
-            && record.kind() != "session.update"
-            && moment.connection > 0
-            && !moment.ready
+        // What is kept back for a turn waits for that turn.
+        let waits = record.kind() != "session.update" && !(is_append(record) && moment.pre_roll);
+        record.channel == "client" && waits && moment.connection > 0 && !moment.ready
     };
     let (early, rest): (Vec<Record>, Vec<Record>) = pair.seed.records.drain(..).partition(early);
     pair.seed.records = rest;

@@ -201,7 +201,7 @@ fn end_of_connection(pair: &Pair<'_>, step: usize) -> Option<usize> {
 pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
     let last = pair.seed.records.iter().rfind(|record| record.channel == "final");
     let pending = last.and_then(|record| record.members.get("pending_calls")?.as_array().cloned());
-    let mut changed = false;
+    let mut answers = Vec::new();
     for name in pending.unwrap_or_default() {
         let asked = pair.scenario.numbered().find_map(|(at, step)| match step {
             Step::Call(call) if call.get("as").or_else(|| call.get("item_id")) == Some(&name) => {
@@ -232,9 +232,17 @@ pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
             (None, None) => continue,
         };
         let members = Map::from_iter([("call".to_owned(), name), (outcome.to_owned(), value)]);
-        let at = pair.seed.records.partition_point(|record| record.step <= step);
-        pair.seed.records.insert(at, Record { step, channel: "call".to_owned(), members });
-        changed = true;
+        answers.push(Record { step, channel: "call".to_owned(), members });
+    }
+    // Those that are answered together come in any order.
+    let place = |answer: &Record| {
+        pair.ours.records.iter().position(|record| record.members.get("call") == answer.members.get("call"))
+    };
+    answers.sort_by_key(|answer| (answer.step, place(answer)));
+    let changed = !answers.is_empty();
+    for answer in answers {
+        let at = pair.seed.records.partition_point(|record| record.step <= answer.step);
+        pair.seed.records.insert(at, answer);
     }
     changed
 }

@@ -139,6 +139,11 @@ pub(super) const RULES: &[Rule] = &[
         apply: responses::one_response_at_a_time,
     },
     Rule {
+        name: "late-answers",
+        reason: "a response that comes more than 10 s after its request, when nobody waits for it any more, is cancelled",
+        apply: responses::late_answers,
+    },
+    Rule {
         name: "stays-alive",
         reason: "an event that cannot be read, or an error, ends neither the session nor the run; what follows is answered",
         apply: responses::stays_alive,

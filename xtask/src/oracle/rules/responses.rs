@@ -124,7 +124,8 @@ pub(super) fn stays_alive(pair: &mut Pair<'_>) -> bool {
     // What follows from interruptions, calls and waiting requests is known all the same.
     let known = |record: &Record| {
         let output = record.event()["item"]["type"] == "function_call_output";
-        output || matches!(record.kind(), "conversation.item.truncate" | "response.create")
+        output
+            || matches!(record.kind(), "conversation.item.truncate" | "response.cancel" | "response.create")
     };
     let unheard = |record: &Record| {
         let moment = &moments[record.step];
@@ -134,6 +135,17 @@ pub(super) fn stays_alive(pair: &mut Pair<'_>) -> bool {
     };
     let dropped = pair.seed.drop_client(unheard);
     pair.ours.drop_client(unheard) || dropped
+}
+
+pub(super) fn late_answers(pair: &mut Pair<'_>) -> bool {
+    let mut changed = false;
+    for step in 0..pair.moments.len() {
+        let Some(late) = pair.moments[step].late.clone() else { continue };
+        let cancel = json!({ "type": "response.cancel", "event_id": pair.fresh_id(), "response_id": late });
+        pair.seed.insert_client(step, false, vec![cancel]);
+        changed = true;
+    }
+    changed
 }
 
 /// Errors after which a session, or an account, is of no more use.
