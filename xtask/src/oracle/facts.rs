@@ -15,6 +15,9 @@ const READY_WAIT: u64 = 5000;
 /// How long a request for a response is waited for, and then its late answer (ms).
 const RESPONSE_WAIT: u64 = 10_000;
 
+/// How long the server's own response to a turn is waited for (ms).
+pub(super) const TURN_WAIT: u64 = 3000;
+
 /// What holds at one step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moment {
@@ -102,6 +105,8 @@ struct World {
     input_bytes: u64,
     output_bytes: u64,
     requested: Option<u64>,
+    /// Until when it is the user's turn, or the server's to answer it.
+    turn_until: u64,
     running: Option<String>,
     interrupted: BTreeSet<String>,
     parts: Vec<Part>,
@@ -214,7 +219,10 @@ impl World {
             "response.created" if !response.get("conversation_id").is_some_and(Value::is_null) => {
                 self.running = response["id"].as_str().map(str::to_owned);
                 let waited = self.requested.take().map(|since| self.at - since);
-                if waited.is_some_and(|waited| (RESPONSE_WAIT..2 * RESPONSE_WAIT).contains(&waited)) {
+                let in_turn = std::mem::take(&mut self.turn_until) > self.at;
+                if !in_turn
+                    && waited.is_some_and(|waited| (RESPONSE_WAIT..2 * RESPONSE_WAIT).contains(&waited))
+                {
                     moment.late.clone_from(&self.running);
                     self.interrupted.extend(self.running.clone());
                 }
@@ -236,7 +244,16 @@ impl World {
                 let item = text("item_id");
                 self.parts.iter_mut().filter(|part| part.item == item).for_each(|part| part.whole = true);
             }
-            "input_audio_buffer.speech_started" if self.speech_interrupts => self.interrupt(moment),
+            "input_audio_buffer.speech_started" => {
+                self.turn_until = u64::MAX;
+                if self.speech_interrupts {
+                    self.interrupt(moment);
+                }
+            }
+            "input_audio_buffer.speech_stopped" => self.turn_until = self.at + TURN_WAIT,
+            "input_audio_buffer.committed" if self.turn_until == u64::MAX => {
+                self.turn_until = self.at + TURN_WAIT
+            }
             _ => {}
         }
     }
@@ -318,7 +335,7 @@ impl World {
                 "open" => {
                     self.connection += 1;
                     (self.created, self.ready, self.running) = (None, false, None);
-                    self.requested = None;
+                    (self.requested, self.turn_until) = (None, 0);
                     self.parts.clear();
                     self.pre_roll = self.manual;
                     (self.deaf, self.never_ready, self.gone) = (false, false, false);

@@ -2,13 +2,10 @@
 
 use serde_json::Value;
 
-use super::facts::Moment;
+use super::facts::{Moment, TURN_WAIT};
 
 /// How long a request is waited for (ms), and then its late answer.
 const PATIENCE: u64 = 20_000;
-
-/// How long the server's own response to a turn is waited for (ms).
-const TURN_WAIT: u64 = 3000;
 
 /// The conversation's one place for a response, and whose turn it is.
 #[derive(Debug, Default)]

@@ -61,6 +61,15 @@ impl Trace {
         before != self.records.len()
     }
 
+    /// Moves the client events of a type to the end of their step.
+    pub(super) fn move_back(&mut self, step: usize, kind: &str) {
+        let (moved, mut records): (Vec<Record>, Vec<Record>) =
+            self.records.drain(..).partition(|record| record.step == step && record.kind() == kind);
+        let at = records.partition_point(|record| record.step <= step);
+        records.splice(at..at, moved);
+        self.records = records;
+    }
+
     /// Puts client events into a step, before or behind those that are there.
     pub(super) fn insert_client(&mut self, step: usize, first: bool, events: Vec<Value>) {
         let here = |record: &Record| record.step < step || (!first && record.step == step);

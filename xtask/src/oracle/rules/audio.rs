@@ -103,10 +103,14 @@ pub(super) fn pre_roll(pair: &mut Pair<'_>) -> bool {
         if std::mem::replace(&mut connection, moment.connection) != moment.connection {
             turns = Turns::default();
         }
-        if moment.interrupts && moment.manual {
-            let kept = turns.begin();
+        if moment.interrupts && moment.manual && moment.ready {
             let append = |audio: Vec<u8>| json!({ "type": "input_audio_buffer.append", "audio": audio_digest(&audio) });
-            pair.seed.insert_client(step, false, kept.into_iter().map(append).collect());
+            pair.seed.insert_client(step, false, turns.begin().into_iter().map(append).collect());
+            // Playback is asked first where it stands, so truncations may come behind the audio.
+            if pair.scenario.header.plays() {
+                pair.seed.move_back(step, "conversation.item.truncate");
+                pair.ours.move_back(step, "conversation.item.truncate");
+            }
         }
         if pair.seed.sends(step, "input_audio_buffer.append")
             && let Some(bytes) = input_bytes(&moment)

@@ -1,5 +1,7 @@
 //! Answers that someone waits for: the model's calls, and the application's.
 
+use std::collections::BTreeMap;
+
 use realtime_protocol::session::CallOutput;
 use serde_json::{Map, Value, json};
 
@@ -198,51 +200,90 @@ fn end_of_connection(pair: &Pair<'_>, step: usize) -> Option<usize> {
         .map(|record| record.step)
 }
 
+/// A request for an item: when it was made, and at which step it ends.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    at: u64,
+    end: usize,
+}
+
 pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
-    let last = pair.seed.records.iter().rfind(|record| record.channel == "final");
-    let pending = last.and_then(|record| record.members.get("pending_calls")?.as_array().cloned());
-    let mut answers = Vec::new();
-    for name in pending.unwrap_or_default() {
-        let asked = pair.scenario.numbered().find_map(|(at, step)| match step {
-            Step::Call(call) if call.get("as").or_else(|| call.get("item_id")) == Some(&name) => {
-                Some((at, call.get("item_id")?.clone()))
-            }
-            _ => None,
-        });
-        let Some((asked, item_id)) = asked else { continue };
+    let calls: Vec<(usize, Value, Value)> = pair
+        .scenario
+        .numbered()
+        .filter_map(|(step, here)| {
+            let Step::Call(call) = here else { return None };
+            let item_id = call.get("item_id")?;
+            Some((step, call.get("as").unwrap_or(item_id).clone(), item_id.clone()))
+        })
+        .collect();
+    let mut requests: BTreeMap<String, Request> = BTreeMap::new();
+    let (mut answers, mut changed) = (Vec::new(), false);
+    for (asked, name, item_id) in &calls {
+        let key = item_id.as_str().unwrap_or_default().to_owned();
+        let at = pair.moments[*asked].at;
+        let running = requests.get(&key).copied().filter(|request| request.end > *asked);
+        let at = running.map_or(at, |request| request.at);
+        changed |= ask(pair, *asked, item_id, running.is_none());
         // It ends with its answer, with the connection, or when it has lasted too long.
-        let due = pair.moments[asked].at + RETRIEVAL_WAIT;
-        let late = pair.moments.iter().position(|moment| moment.at >= due);
-        let end = [late, end_of_connection(pair, asked)].into_iter().flatten().min();
-        let alone = pair.scenario.numbered().filter(|(_, step)| matches!(step, Step::Call(_))).count() == 1;
+        let late = pair.moments.iter().position(|moment| moment.at >= at + RETRIEVAL_WAIT);
+        let end = [late, end_of_connection(pair, *asked)].into_iter().flatten().min();
         let until = end.unwrap_or(pair.moments.len() - 1);
-        let told = (asked + 1..=until).find_map(|step| Some((step, retrieved(pair, step, &item_id, alone)?)));
-        let (step, (outcome, value)) = match (told, end) {
-            (Some(told), _) => told,
+        let told = (asked + 1..=until)
+            .find_map(|step| Some((step, retrieved(pair, step, item_id, calls.len() == 1)?)));
+        let record = |outcome: &str, value: Value| {
+            Map::from_iter([("call".to_owned(), name.clone()), (outcome.to_owned(), value)])
+        };
+        let (step, members) = match (told, end) {
+            (Some((step, (outcome, value))), _) => (step, record(outcome, value)),
             (None, Some(end)) => {
-                let here = |record: &&Record| {
-                    record.step == end
-                        && record.channel == "call"
-                        && record.members.get("call") == Some(&name)
-                };
                 // What the error says is this side's own.
-                let told = pair.ours.records.iter().find(here).and_then(|record| record.members.get("error"));
-                (end, ("error", told.cloned().unwrap_or_default()))
+                let told = pair.ours.of(end, "call").find(|record| record.members.get("call") == Some(name));
+                let error = told.and_then(|record| record.members.get("error").cloned());
+                (end, record("error", error.unwrap_or_default()))
             }
             (None, None) => continue,
         };
-        let members = Map::from_iter([("call".to_owned(), name), (outcome.to_owned(), value)]);
-        answers.push(Record { step, channel: "call".to_owned(), members });
+        requests.insert(key, Request { at, end: step });
+        let mine = |record: &Record| record.channel == "call" && record.members.get("call") == Some(name);
+        let seed = pair.seed.records.iter().find(|record| mine(record));
+        let earlier =
+            seed.is_some_and(|record| record.step < step || record.step == step && record.members == members);
+        if !earlier {
+            pair.seed.records.retain(|record| !mine(record));
+            answers.push(Record { step, channel: "call".to_owned(), members });
+        }
     }
     // Those that are answered together come in any order.
     let place = |answer: &Record| {
-        pair.ours.records.iter().position(|record| record.members.get("call") == answer.members.get("call"))
+        let call = answer.members.get("call");
+        pair.ours.records.iter().position(|record| record.members.get("call") == call)
     };
     answers.sort_by_key(|answer| (answer.step, place(answer)));
-    let changed = !answers.is_empty();
+    changed |= !answers.is_empty();
     for answer in answers {
         let at = pair.seed.records.partition_point(|record| record.step <= answer.step);
         pair.seed.records.insert(at, answer);
     }
     changed
+}
+
+/// Sees to it that a request is sent where none is in flight, and only there.
+fn ask(pair: &mut Pair<'_>, step: usize, item_id: &Value, sends: bool) -> bool {
+    let here = |record: &Record| {
+        let asks = record.kind() == "conversation.item.retrieve" && record.event()["item_id"] == *item_id;
+        record.channel == "client" && record.step == step && asks
+    };
+    let sent = pair.seed.records.iter().any(here);
+    let open = pair.moments[step].ready && end_of_connection(pair, step) != Some(step);
+    if sent && !sends {
+        return pair.seed.drop_client(here);
+    }
+    if !sent && sends && open {
+        let event_id = format!("rci_{}", item_id.as_str().unwrap_or_default());
+        let event = json!({ "type": "conversation.item.retrieve", "event_id": event_id, "item_id": item_id });
+        pair.seed.insert_client(step, false, vec![event]);
+        return true;
+    }
+    false
 }
