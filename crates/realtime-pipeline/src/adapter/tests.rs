@@ -219,6 +219,26 @@ fn frames_become_these_commands() {
 }
 
 #[test]
+fn where_the_session_detects_no_turns_a_processor_upstream_does() {
+    let started = || FrameKind::UserStartedSpeaking { item_id: None };
+    let stopped = || FrameKind::UserStoppedSpeaking { item_id: None };
+    let mut config = SessionConfig::realtime();
+    let mut adapter = Adapter::for_config(&config);
+    for kind in [started(), stopped()] {
+        assert_eq!(commands(&mut adapter, kind, Direction::Downstream), []);
+    }
+
+    config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
+    check(&mut adapter, SessionEvent::ConfigUpdated { config: Box::new(config) });
+    let turn = [Command::Interrupt {}, Command::BeginTurn {}];
+    assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
+    let commit = [Command::CommitAudio { respond: true }];
+    assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
+    // What comes from behind the service is its own echo.
+    assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
+}
+
+#[test]
 fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
     let mut adapter = Adapter::default();
     let second = |adapter: &mut Adapter| -> usize {
