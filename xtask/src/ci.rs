@@ -40,6 +40,8 @@ enum Check {
     Deny,
     /// Known vulnerabilities of the dependencies
     Advisories,
+    /// A short run of each fuzz target
+    Fuzz,
     /// The rules between crates
     Tidy,
     /// The README's commands
@@ -72,21 +74,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let mut records = Vec::new();
     for check in chosen {
         let name = check.name();
-        println!("\n== {name}: {}", check.describe());
+        say!("\n== {name}: {}", check.describe());
         let start = Instant::now();
         let outcome = check.run(&tools);
         let record = Record { name, outcome, elapsed: start.elapsed() };
         match &record.outcome {
-            Outcome::Passed => println!("{}: ok in {}", record.name, seconds(record.elapsed)),
-            Outcome::Skipped(why) => println!("skipped: {why}"),
+            Outcome::Passed => say!("{}: ok in {}", record.name, seconds(record.elapsed)),
+            Outcome::Skipped(why) => say!("skipped: {why}"),
             Outcome::Failed(why) => {
-                println!("{}: FAILED in {}: {why}", record.name, seconds(record.elapsed));
+                say!("{}: FAILED in {}: {why}", record.name, seconds(record.elapsed));
             }
         }
         records.push(record);
     }
 
-    println!("\n{}", table(&records));
+    say!("\n{}", table(&records));
     verdict(&records)
 }
 
@@ -113,6 +115,7 @@ impl Check {
             }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
+            Self::Fuzz => "cargo +nightly fuzz run TARGET -- -max_total_time=10, for each target",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -151,6 +154,7 @@ impl Check {
                 }
             },
             Self::Advisories => tools.advisories(),
+            Self::Fuzz => tools.fuzz(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme(&tools.xtask)),
         }
@@ -215,6 +219,27 @@ impl Tools {
         run_command(command.env_remove("CARGO").env_remove("RUSTC"))
     }
 
+    /// The same properties run as proptests among the tests; this goes deeper where it can.
+    fn fuzz(&self) -> Outcome {
+        let list = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
+        let Some(toolchain) = toolchain_of("nightly", &list) else {
+            return Outcome::Skipped("the toolchain nightly is not installed".into());
+        };
+        if let Some(skipped) = self.missing_subcommand("fuzz", "cargo-fuzz is not installed") {
+            return skipped;
+        }
+        for target in ["decode_ga", "decode_beta", "round_trip"] {
+            let mut command = Command::new("rustup");
+            command.current_dir(workspace_root()).args(["run", toolchain, "cargo", "fuzz", "run", target]);
+            command.args(["--", "-max_total_time=10"]).env_remove("CARGO").env_remove("RUSTC");
+            match run_command(&mut command) {
+                Outcome::Passed => {}
+                failed => return failed,
+            }
+        }
+        Outcome::Passed
+    }
+
     fn advisories(&self) -> Outcome {
         if let Some(skipped) = self.missing_subcommand("deny", "cargo-deny is not installed") {
             return skipped;
@@ -274,7 +299,7 @@ fn readme(xtask: &Path) -> Result<(), Error> {
         .map_err(|error| format!("cannot read README.md: {error}"))?;
     let commands = shell_commands(&text);
     for command in &commands {
-        println!("README.md: cargo xtask {}", command.join(" "));
+        say!("README.md: cargo xtask {}", command.join(" "));
         check_command(command)?;
     }
     for needed in ["demo", "ci"] {
@@ -285,7 +310,7 @@ fn readme(xtask: &Path) -> Result<(), Error> {
 
     for args in [&["demo", "--fast"][..], &["replay", "target/demo/session.jsonl"]] {
         let line = format!("cargo xtask {}", args.join(" "));
-        println!("\n$ {line}");
+        say!("\n$ {line}");
         match run_command(Command::new(xtask).current_dir(workspace_root()).args(args)) {
             Outcome::Failed(why) => return Err(format!("`{line}` failed with {why}").into()),
             Outcome::Passed | Outcome::Skipped(_) => {}

@@ -1,9 +1,12 @@
 //! `cargo xtask emulator`: a Realtime server on this machine, for agents in any language.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::ValueEnum;
 use realtime_emulator::brain::{Parrot, Script};
+use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options};
 use tokio::runtime::Builder;
 
@@ -15,52 +18,131 @@ pub(crate) struct Args {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8765")]
     listen: SocketAddr,
-    /// Answers by a script (JSON) instead of repeating what it hears
+    /// Answers by a script (JSON) instead of repeating what it hears, and lets its disasters happen
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
     script: Option<PathBuf>,
     /// Answers by the demo's script
     #[arg(long)]
     demo: bool,
+    /// Lets clients ask for disasters, by events of type `emulator.disaster`
+    #[arg(long)]
+    control: bool,
     /// The only API key that is taken; any, or none, where it is not given
     #[arg(long)]
     key: Option<String>,
-    /// What ids are made from: the same seed gives the same ids
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// A key that is answered with HTTP status 403
+    #[arg(long, value_name = "KEY")]
+    forbidden_key: Option<String>,
+    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given
+    #[arg(long)]
+    seed: Option<u64>,
     /// How much faster than real time answers are sent
     #[arg(long, default_value_t = 10.0)]
     pace: f64,
+    /// How much audio is sent at once (ms)
+    #[arg(long, default_value_t = 400, value_name = "MS")]
+    burst: u64,
+    /// Audio in one delta (ms)
+    #[arg(long, default_value_t = 100, value_name = "MS")]
+    delta: u64,
+    /// From a response's start to its first item (ms)
+    #[arg(long, default_value_t = 200, value_name = "MS")]
+    latency: u64,
+    /// How long a session lives (s)
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    session_length: u64,
+    /// Refuses the beta dialect, as OpenAI does since it shut it down
+    #[arg(long)]
+    no_beta: bool,
+    /// Which voice speaks
+    #[arg(long, value_enum, default_value_t = VoiceArg::Auto)]
+    voice: VoiceArg,
+    /// Writes a log of each session into this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    log: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum VoiceArg {
+    /// Speech where `espeak-ng` is installed and no seed is given, else tones
+    Auto,
+    /// Tones with the rhythm of words, the same everywhere
+    Tones,
+    /// Speech from `espeak-ng`
+    Espeak,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let mut options = Options::default().seed(args.seed).pace(args.pace);
-    if let Some(key) = &args.key {
-        options = options.api_key(key.as_str());
-    }
-    options = if let Some(path) = &args.script {
-        let name = path.display();
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let script = Script::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-        options.brain(move || script.clone())
-    } else if args.demo {
-        options.brain(Script::demo)
-    } else {
-        options.brain(Parrot::new)
-    };
+    let options = options(args)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-        println!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
-        emulator
-            .serve(async {
-                // Without a signal handler there is no way to be told, so it runs until it is killed.
-                if tokio::signal::ctrl_c().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            })
-            .await;
-        println!("stopped");
+        say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
+        emulator.serve(told_to_stop()).await;
+        say!("stopped");
         Ok(())
     })
+}
+
+/// Waits for Ctrl-C, or for the signal by which services are stopped.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            Some(()) = terminate.recv() => return,
+            Ok(()) = tokio::signal::ctrl_c() => return,
+            else => {}
+        }
+    }
+    // Without a signal handler there is no way to be told, so it runs until it is killed.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn options(args: &Args) -> Result<Options, Error> {
+    let mut options = Options::default()
+        .seed(args.seed.unwrap_or(0))
+        .pace(args.pace)
+        .burst(Duration::from_millis(args.burst))
+        .audio_delta(Duration::from_millis(args.delta))
+        .latency(Duration::from_millis(args.latency))
+        .session_length(Duration::from_secs(args.session_length))
+        .beta(!args.no_beta)
+        .control(args.control)
+        .voice(voice(args)?);
+    if let Some(key) = &args.key {
+        options = options.api_key(key.as_str());
+    }
+    if let Some(key) = &args.forbidden_key {
+        options = options.forbidden_key(key.as_str());
+    }
+    if let Some(directory) = &args.log {
+        options = options.log_directory(directory);
+    }
+    Ok(match &args.script {
+        Some(path) => options.script(read_script(path)?),
+        None if args.demo => options.brain(Script::demo),
+        None => options.brain(Parrot::new),
+    })
+}
+
+fn voice(args: &Args) -> Result<VoiceKind, Error> {
+    Ok(match args.voice {
+        VoiceArg::Auto if args.seed.is_none() => VoiceKind::best(),
+        VoiceArg::Auto | VoiceArg::Tones => VoiceKind::Tones,
+        VoiceArg::Espeak => match VoiceKind::best() {
+            VoiceKind::Tones => {
+                return Err("cannot run `espeak-ng`: install it, or choose another --voice".into());
+            }
+            voice => voice,
+        },
+    })
+}
+
+fn read_script(path: &Path) -> Result<Script, Error> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    Ok(Script::parse(&text).map_err(|error| format!("{name}: {error}"))?)
 }

@@ -47,11 +47,11 @@ pub(crate) fn run() -> Result<(), Error> {
     broken.extend(unnamed_dependencies(&metadata, &contributing));
 
     for rule in &broken {
-        println!("{rule}");
+        say!("{rule}");
     }
     match broken.len() {
         0 => {
-            println!("{} crates and {files} source files keep the rules", metadata.members().count());
+            say!("{} crates and {files} source files keep the rules", metadata.members().count());
             Ok(())
         }
         1 => Err("1 rule between crates is broken".into()),

@@ -3,16 +3,25 @@
 //! Each task is a module with its own arguments and one `run`; [`Task`] is where they meet. A task reports on standard
 //! output. When it fails it returns an [`Error`], which comes out as one line, `error: …`, on standard error, with
 //! exit code 1. (A command line that cannot be parsed is clap's to report; its exit code is 2.)
-#![expect(clippy::print_stdout, reason = "a task's report on standard output is what it is run for")]
 
+/// Prints a line of a task's report.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::say(format_args!($($text)*)) };
+}
+
+mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod emulator;
 mod layering;
 mod oracle;
 mod replay;
+mod schema;
 mod story;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,6 +48,12 @@ enum Task {
     Replay(replay::Args),
     /// Runs scenarios step by step and compares with traces of another implementation
     Oracle(oracle::Args),
+    /// Reads JSON files, logs or JSON Lines of events and says what is not understood or not written as it came
+    Conformance(conformance::Args),
+    /// Writes the JSON Schemas of the wire's types
+    Schema(schema::Args),
+    /// Counts the instructions of the codec, beside those of other crates
+    Bench(bench::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
@@ -51,6 +66,9 @@ fn main() -> ExitCode {
         Task::Emulator(args) => emulator::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Oracle(args) => oracle::run(&args),
+        Task::Conformance(args) => conformance::run(&args),
+        Task::Schema(args) => schema::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };
@@ -60,6 +78,18 @@ fn main() -> ExitCode {
             eprintln!("error: {}", one_line(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes a line to standard output. Without one that takes it a task has nobody to work for, and ends: quietly where
+/// the reader has gone (`… | head`), with the reason otherwise.
+fn say(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}") {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("error: cannot write to standard output: {error}");
+        }
+        std::process::exit(1);
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let header = read_header(&first.map_err(|error| format!("{name}: {error}"))?).map_err(damaged)?;
     let mut replay = Replay::new(&header);
     let mut story = Story::default();
-    println!("{:>9}  {}", "time", header.model);
+    say!("{:>9}  {}", "time", header.model);
     for (index, line) in lines {
         let number = index + 1;
         let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         for output in outputs {
             if let SupervisorOutput::Event(event) = output {
                 for moment in story.moments(&event) {
-                    println!("{:>9}  {moment}", at.to_string());
+                    say!("{:>9}  {moment}", at.to_string());
                 }
             }
         }
@@ -53,10 +53,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         for line in [&mut difference.logged, &mut difference.replayed].into_iter().flatten() {
             shorten(line);
         }
-        println!("{difference}");
+        say!("{difference}");
         return Err(format!("{name}: the replay differs at line {}", difference.line).into());
     }
-    println!("identical: {inputs} inputs gave the same {outputs} outputs");
+    say!("identical: {inputs} inputs gave the same {outputs} outputs");
     Ok(())
 }
 

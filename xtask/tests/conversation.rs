@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,6 +13,12 @@ fn xtask(arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("the binary was built for this test")
+}
+
+/// Keeps `target/demo` to one test at a time: each demo writes there, one that fails too.
+fn folder() -> MutexGuard<'static, ()> {
+    static FOLDER: Mutex<()> = Mutex::new(());
+    FOLDER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -72,9 +79,9 @@ fn assert_whole(report: &Value) {
     assert!(loudest(0) > Some(3000) && loudest(1) > Some(3000), "both are heard");
 }
 
-// One test, for the tasks write to one folder.
 #[test]
 fn the_demo_holds_its_conversation_and_the_log_replays() {
+    let _folder = folder();
     // Over a real socket, in real time.
     let report = demo(&[]);
     assert_whole(&report);
@@ -99,8 +106,6 @@ fn the_demo_holds_its_conversation_and_the_log_replays() {
     assert_eq!(report["turns"], 1, "{report}");
     let transcript = fs::read_to_string(file(&report, "transcript")).expect("the transcript");
     assert!(transcript.contains("speech, "), "nobody knows what was said: {transcript}");
-
-    bad_input();
 }
 
 fn damaged_logs(log: &str, path: &Path) {
@@ -123,11 +128,40 @@ fn damaged_logs(log: &str, path: &Path) {
     assert!(failure(&["replay", name]).contains("cannot read"));
 }
 
-fn bad_input() {
+#[test]
+fn bad_input_gives_one_clear_line() {
+    let _folder = folder();
     let no_wav = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     assert!(failure(&["demo", "--fast", "--input", "/no/such.wav"]).contains("/no/such.wav"));
     assert!(failure(&["demo", "--fast", "--input", no_wav]).contains("expected a WAV file"));
     assert!(failure(&["demo", "--url", "nonsense"]).contains("nonsense"));
     // Port 9 of this machine: nobody listens there.
     assert!(failure(&["demo", "--url", "ws://127.0.0.1:9"]).contains("cannot reach 127.0.0.1:9"));
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_task_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["emulator", "--listen", "127.0.0.1:0"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("the binary was built for this test");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_told_at_the_end() {
+    let _folder = folder();
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo/session.jsonl");
+    fs::create_dir_all(Path::new(log).parent().expect("a folder")).expect("the folder");
+    drop(fs::remove_file(log));
+    std::os::unix::fs::symlink("/dev/full", log).expect("a link");
+    let output = xtask(&["demo", "--fast"]);
+    fs::remove_file(log).expect("the link");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("session.jsonl"), "{}", text(&output.stderr));
 }

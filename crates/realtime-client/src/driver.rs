@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::event::{Dialect, ServerEvent};
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::{Level, Span, debug, enabled, info, trace, warn};
 
+use crate::counters::Tally;
 use crate::events::{EventSender, Pushed};
 use crate::handle::{Reply, Request, Shared};
 use crate::links::{Connecting, LinkEvent, Links};
@@ -104,7 +106,7 @@ impl Driver {
             self.on_clock();
         }
         if let Some(tap) = self.tap.take() {
-            finish(tap).await;
+            finish(tap, &self.shared.tally).await;
         }
     }
 
@@ -181,9 +183,9 @@ impl Driver {
     /// Ends the session on nobody's command.
     fn close(&mut self) {
         let id = self.shared.next_id();
-        self.log(|writer, at, out| writer.command(out, at, id, &Command::Close));
+        self.log(|writer, at, out| writer.command(out, at, id, &Command::Close {}));
         // Refused where it has ended already.
-        let _ = self.supervisor.handle_command(self.state.at, id, Command::Close);
+        let _ = self.supervisor.handle_command(self.state.at, id, Command::Close {});
         self.drain();
     }
 
@@ -320,8 +322,9 @@ impl Alarm {
 }
 
 /// Waits for the log to be written, and not forever.
-async fn finish(tap: Tap) {
+async fn finish(tap: Tap, tally: &Tally) {
     if timeout(LOG_DEADLINE, tap.finish()).await.is_err() {
+        tally.log_failed.store(true, Ordering::Relaxed);
         warn!("the session log is not written yet; the client does not wait for it any longer");
     }
 }

@@ -1,144 +1,148 @@
-//! The HTTP request that opens a connection: which are taken, and how the others are answered.
+//! The request that opens a WebSocket: what kind of session it asks for, or why there is none.
 
-use std::sync::Arc;
+use realtime_protocol::event::Dialect;
+use realtime_protocol::session_config::{SessionConfig, SessionKind};
+use tokio::sync::watch;
 
-use serde_json::json;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use crate::access::{self, Access};
+use crate::http::{Answer, Request};
+use crate::options::Options;
+use crate::registry::CallState;
 
-/// Checks the request, and names what it asks for in the response: the subprotocol `realtime`, if it was offered.
-///
-/// Returns the model and the response.
-#[expect(clippy::result_large_err, reason = "the shape that the WebSocket library asks for")]
-pub(crate) fn accept(
-    request: &Request,
-    mut response: Response,
-    api_key: Option<&Arc<str>>,
-) -> Result<(String, Response), ErrorResponse> {
-    if request.uri().path() != "/v1/realtime" {
-        return Err(refusal(StatusCode::NOT_FOUND, "not_found", "The only path here is /v1/realtime."));
-    }
-    let protocols = subprotocols(request);
-    let given = bearer(request)
-        .or_else(|| protocols.iter().find_map(|protocol| protocol.strip_prefix("openai-insecure-api-key.")));
-    if let Some(key) = api_key
-        && given != Some(key)
-    {
-        let message = match given {
-            Some(_) => "Incorrect API key provided.",
-            None => "Missing bearer or basic authentication in header",
-        };
-        return Err(refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", message));
-    }
-    let Some(model) = query(request, "model").filter(|model| !model.is_empty()) else {
-        let message = "You must provide a model parameter, for example ?model=gpt-realtime.";
-        return Err(refusal(StatusCode::BAD_REQUEST, "missing_model", message));
+/// What a client asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Empty where none was named.
+    pub(crate) model: String,
+    pub(crate) kind: SessionKind,
+    pub(crate) dialect: Dialect,
+    /// What the session begins with.
+    pub(crate) session: Box<SessionConfig>,
+    /// Tells of the end of the call that the client joins.
+    pub(crate) call: Option<watch::Receiver<bool>>,
+    /// Whether the client offers the subprotocol `realtime`, which is selected then.
+    pub(crate) selects_realtime: bool,
+}
+
+/// Reads the request.
+pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answer> {
+    let offers = |name: &str| request.list("sec-websocket-protocol").any(|protocol| protocol == name);
+    let dialect = match request.path.as_str() {
+        "/openai/realtime" => Dialect::Beta,
+        "/v1/realtime" | "/openai/v1/realtime" if says_beta(request) || offers("openai-beta.realtime-v1") => {
+            Dialect::Beta
+        }
+        "/v1/realtime" | "/openai/v1/realtime" => Dialect::Ga,
+        _ => return Err(Answer::refusal(404, "not_found", "The path of the WebSocket is /v1/realtime.")),
     };
-    if protocols.contains(&"realtime") {
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("realtime"));
+    let access = access::check(request, options)?;
+    let mut asked = Asked {
+        model: request.query("model").or_else(|| request.query("deployment")).unwrap_or_default().into(),
+        kind: SessionKind::Realtime,
+        dialect,
+        session: Box::default(),
+        call: None,
+        selects_realtime: offers("realtime"),
+    };
+    if request.query("intent") == Some("transcription") {
+        asked.kind = SessionKind::Transcription;
     }
-    Ok((model, response))
-}
-
-/// The key of `Authorization: Bearer KEY`.
-fn bearer(request: &Request) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-}
-
-/// The subprotocols that the client offers.
-fn subprotocols(request: &Request) -> Vec<&str> {
-    let headers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
-    headers.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim).collect()
-}
-
-/// A parameter of the URL's query, with `%` escapes undone.
-fn query(request: &Request, name: &str) -> Option<String> {
-    let pairs = request.uri().query()?.split('&');
-    let (_, value) = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
-    Some(unescaped(value))
-}
-
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|hex| {
-            let hex =
-                std::str::from_utf8(hex).ok().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            u8::from_str_radix(hex, 16).ok()
-        });
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
+    if let Access::Secret(session) = access {
+        asked.begin_with(session);
+    }
+    if let Some(id) = request.query("call_id") {
+        match options.registry.call(id) {
+            Some(CallState::Running(session, ended)) => {
+                asked.begin_with(session);
+                asked.call = Some(ended);
             }
-            None => {
-                bytes.push(*first);
-                rest = after;
+            Some(CallState::Ended) | None => {
+                let message = format!("No call with id '{id}' was found.");
+                return Err(Answer::refusal(404, "call_id_not_found", &message));
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    if request.path == "/openai/realtime" && request.query("api-version").is_none() {
+        return Err(Answer::refusal(404, "404", "Resource not found"));
+    }
+    if asked.model.is_empty() && asked.kind == SessionKind::Realtime {
+        if asked.call.is_none() {
+            let message = "You must provide a model parameter, for example ?model=gpt-realtime.";
+            return Err(Answer::refusal(400, "missing_model", message));
+        }
+        asked.model = "gpt-realtime".into();
+    }
+    Ok(asked)
 }
 
-/// An answer in the service's form: an error object as JSON.
-fn refusal(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
-    let error = json!({"type": "invalid_request_error", "code": code, "message": message, "param": null});
-    let body = json!({ "error": error }).to_string();
-    let mut response = ErrorResponse::new(None);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    *response.body_mut() = Some(body);
-    response
+impl Asked {
+    /// The session begins as a key or a call has it.
+    fn begin_with(&mut self, session: Box<SessionConfig>) {
+        if let Some(kind) = session.kind.value() {
+            self.kind = kind.clone();
+        }
+        if let Some(model) = session.model.value().filter(|_| self.model.is_empty()) {
+            self.model = model.clone();
+        }
+        self.session = session;
+    }
+}
+
+/// Whether the client asks for beta by its header.
+fn says_beta(request: &Request) -> bool {
+    request.list("openai-beta").any(|value| value == "realtime=v1")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The subprotocol that is selected, or the status of the refusal.
-    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<Option<String>, u16> {
-        let mut request = Request::new(());
-        *request.uri_mut() = uri.parse().unwrap();
-        for (name, value) in headers {
-            let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
-            request.headers_mut().append(name, value.parse().unwrap());
-        }
-        let key: Arc<str> = "sk-1".into();
-        match accept(&request, Response::new(()), Some(&key)) {
-            Ok((model, response)) => {
-                assert_eq!(model, "gpt realtime");
-                let selected = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-                Ok(selected.map(|value| value.to_str().unwrap().into()))
-            }
-            Err(refusal) => {
-                assert!(refusal.body().as_ref().unwrap().contains("\"error\""));
-                Err(refusal.status().as_u16())
-            }
-        }
+    /// The model, or the status of the refusal.
+    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<Asked, u16> {
+        let options = Options::default().api_key("sk-1");
+        accept(&Request::test("GET", uri, headers), &options).map_err(|refusal| {
+            assert!(refusal.body().contains("\"error\""));
+            refusal.status
+        })
     }
 
+    const KEY: (&str, &str) = ("authorization", "Bearer sk-1");
+
     #[test]
-    fn the_key_comes_by_header_or_by_subprotocol() {
+    fn the_key_comes_by_header_by_subprotocol_or_as_azure_has_it() {
         let uri = "/v1/realtime?x=1&model=gpt%20realtime";
-        assert_eq!(check(uri, &[("authorization", "Bearer sk-1")]), Ok(None));
-        let protocols = ("sec-websocket-protocol", "realtime, openai-insecure-api-key.sk-1");
-        assert_eq!(check(uri, &[protocols]), Ok(Some("realtime".into())));
-        assert_eq!(check(uri, &[("authorization", "Bearer sk-2")]), Err(401));
-        assert_eq!(check(uri, &[]), Err(401));
+        let asked = check(uri, &[KEY]).unwrap();
+        assert_eq!((asked.model.as_str(), asked.selects_realtime), ("gpt realtime", false));
+        let protocols = ("Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.sk-1");
+        assert!(check(uri, &[protocols]).unwrap().selects_realtime);
+        assert_eq!(check(uri, &[("authorization", "Bearer sk-2")]).unwrap_err(), 401);
+        assert_eq!(check(uri, &[]).unwrap_err(), 401);
+        assert_eq!(check(uri, &[("api-key", "sk-1")]).unwrap_err(), 401);
+        assert!(check("/openai/v1/realtime?model=m", &[("api-key", "sk-1")]).is_ok());
+        assert!(check("/openai/v1/realtime?model=m&api-key=sk-1", &[]).is_ok());
     }
 
     #[test]
-    fn only_the_one_path_with_a_model_is_served() {
-        let key = [("authorization", "bearer sk-1")];
-        assert_eq!(check("/v1/realtime", &key), Err(400));
-        assert_eq!(check("/v1/realtime?model=", &key), Err(400));
-        assert_eq!(check("/v2/realtime?model=m", &key), Err(404));
-        assert_eq!(unescaped("a%2Fb%zz%4"), "a/b%zz%4");
+    fn the_path_and_the_headers_say_which_dialect() {
+        let dialect = |uri: &str, headers: &[(&str, &str)]| check(uri, headers).map(|asked| asked.dialect);
+        let uri = "/v1/realtime?model=m";
+        assert_eq!(dialect(uri, &[KEY]), Ok(Dialect::Ga));
+        assert_eq!(dialect(uri, &[KEY, ("OpenAI-Beta", "realtime=v1")]), Ok(Dialect::Beta));
+        let protocols = ("sec-websocket-protocol", "realtime, openai-beta.realtime-v1");
+        assert_eq!(dialect(uri, &[KEY, protocols]), Ok(Dialect::Beta));
+        let azure = "/openai/realtime?api-version=2024-10-01-preview&deployment=d";
+        assert_eq!(dialect(azure, &[("api-key", "sk-1")]), Ok(Dialect::Beta));
+        assert_eq!(dialect("/openai/realtime?deployment=d", &[("api-key", "sk-1")]), Err(404));
+        assert_eq!(check(azure, &[("api-key", "sk-1")]).unwrap().model, "d");
+    }
+
+    #[test]
+    fn a_session_needs_a_model_unless_it_transcribes_or_joins_a_call() {
+        assert_eq!(check("/v1/realtime", &[KEY]).unwrap_err(), 400);
+        assert_eq!(check("/v1/realtime?model=", &[KEY]).unwrap_err(), 400);
+        assert_eq!(check("/v2/realtime?model=m", &[KEY]).unwrap_err(), 404);
+        let asked = check("/v1/realtime?intent=transcription", &[KEY]).unwrap();
+        assert_eq!((asked.kind, asked.model.as_str()), (SessionKind::Transcription, ""));
+        assert_eq!(check("/v1/realtime?call_id=rtc_none", &[KEY]).unwrap_err(), 404);
     }
 }

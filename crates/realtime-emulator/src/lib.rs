@@ -1,9 +1,10 @@
 //! A server that speaks the OpenAI Realtime protocol, for offline work and tests.
 //!
 //! It hears speech in the audio it is sent, ends turns, transcribes, answers by voice or in text, calls functions,
-//! and can be interrupted, with the events, order and errors of the real service (its GA dialect). What it says comes
+//! and can be interrupted, with the events, order and errors of the real service, in both dialects. What it says comes
 //! from a [`Brain`](brain::Brain): a [`Parrot`](brain::Parrot), a [`Script`](brain::Script), or yours. It needs no
-//! network and no key, and with the same seed it does the same again.
+//! network and no key, and with the same seed it does the same again. And it is a place to rehearse
+//! [disasters](disaster): it delays, drops, cuts, garbles and fails when it is told to.
 //!
 //! There are three ways to use it, each a thin layer over the next:
 //!
@@ -41,25 +42,52 @@
 //! assert!(heard > 2 * 48_000, "at least two seconds of audio");
 //! ```
 //!
+//! # Ways in
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `/v1/realtime?model=…` | a session; beta with the header `OpenAI-Beta: realtime=v1` or the subprotocol `openai-beta.realtime-v1` |
+//! | `/v1/realtime?intent=transcription` | a session that only listens |
+//! | `/v1/realtime?call_id=…` | the side channel of a call: all but its audio |
+//! | `/openai/v1/realtime?model=…` | Azure, GA |
+//! | `/openai/realtime?api-version=…&deployment=…` | Azure's preview, beta |
+//! | `POST /v1/realtime/client_secrets` | a short-lived key; beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` |
+//! | `POST /v1/realtime/calls`, `…/calls/{id}/accept`, `reject`, `refer`, `hangup` | calls, to be joined by their side channel |
+//! | `GET /v1/models`, `GET /healthz` | what there is; how it is |
+//!
+//! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure as the
+//! header `api-key`. Any key is good where [`Options::api_key`] names none.
+//!
 //! # What it does not do
 //!
-//! It understands nothing: what it transcribes is what its script says. It does not speak the beta dialect, WebRTC or
-//! SIP, has no HTTP interface besides the WebSocket, and runs no MCP tools.
+//! It understands nothing: what it transcribes is what its script says. Calls have no media: the answer to a WebRTC
+//! offer looks like one, and nothing listens there. It asks no MCP server: what they list and return comes from the
+//! brain. It has no translation sessions and no TLS.
 //!
 //! # Modules
 //!
 //! - [`brain`]: what is said; the brains that come with it.
-//! - [`voice`]: tones that stand in for speech, for the server's answers and for a test's user.
-//! - `connection`: the core. `turns` goes from speech to response, `plan` from a reply to a timed schedule, `response`
-//!   from the schedule to events; `session`, `conversation` and `input_audio` keep state; `client_event`,
-//!   `session_check`, `item_check` and `fault` refuse what the service refuses.
-//! - `server`, `handshake`, `options`: the socket.
+//! - [`voice`]: tones that stand in for speech, or speech from `espeak-ng`, for the server's answers and for a test's
+//!   user.
+//! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
+//! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
+//!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
+//!   state; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
+//!   and `fault` refuse what the service refuses.
+//! - `http`, `access`, `handshake`, `registry`: requests, keys, and what sessions share.
+//! - `server`, `drive`, `record`, `options`: the socket.
 
+mod access;
 pub mod brain;
 mod codec;
 mod connection;
+pub mod disaster;
+mod drive;
 mod handshake;
+mod http;
 mod options;
+mod record;
+mod registry;
 mod server;
 pub mod voice;
 

@@ -1,14 +1,19 @@
 //! What can be set for a server.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use realtime_protocol::event::Dialect;
 use realtime_protocol::time::UnixTime;
 
-use crate::brain::{Brain, Parrot};
+use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
+use crate::disaster::{Action, Disaster, LineOptions};
+use crate::handshake::Asked;
+use crate::registry::Registry;
+use crate::voice::VoiceKind;
 
 /// Makes the brain of each connection.
 pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
@@ -16,7 +21,8 @@ pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
 /// Tells the wall time.
 pub type WallClock = dyn Fn() -> UnixTime + Send + Sync;
 
-/// Settings of a server. Clones share the count of connections, which with the seed makes their ids.
+/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, short-lived keys,
+/// and calls.
 ///
 /// The default is a [`Parrot`] that takes any key.
 #[derive(Clone)]
@@ -25,12 +31,38 @@ pub struct Options {
     pub(crate) api_key: Option<Arc<str>>,
     pub(crate) wall: Arc<WallClock>,
     pub(crate) most_connections: usize,
+    audio_memory: usize,
+    disasters: Arc<[Disaster]>,
+    control: bool,
     connection: ConnectionOptions,
-    /// Connections so far.
-    count: Arc<AtomicU64>,
+    pub(crate) forbidden_keys: Vec<Arc<str>>,
+    pub(crate) beta: bool,
+    pub(crate) log_directory: Option<Arc<Path>>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 impl Options {
+    /// Answers by a script, and lets its disasters happen.
+    #[must_use]
+    pub fn script(self, script: Script) -> Self {
+        let disasters = script.disasters().to_vec();
+        self.disasters(disasters).brain(move || script.clone())
+    }
+
+    /// What goes wrong on each connection; default nothing.
+    #[must_use]
+    pub fn disasters(mut self, disasters: impl IntoIterator<Item = Disaster>) -> Self {
+        self.disasters = disasters.into_iter().collect();
+        self
+    }
+
+    /// Whether clients may ask for disasters, by events of type `emulator.disaster`; default no.
+    #[must_use]
+    pub const fn control(mut self, control: bool) -> Self {
+        self.control = control;
+        self
+    }
+
     /// What answers: called once for each connection.
     #[must_use]
     pub fn brain<B: Brain + 'static>(mut self, make: impl Fn() -> B + Send + Sync + 'static) -> Self {
@@ -42,6 +74,50 @@ impl Options {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.api_key = Some(key.into());
+        self
+    }
+
+    /// A key that is known but may not do anything: it is answered with HTTP status 403.
+    #[must_use]
+    pub fn forbidden_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.forbidden_keys.push(key.into());
+        self
+    }
+
+    /// Whether beta is served; default yes. Otherwise it is refused as OpenAI does since it shut it down: by an error
+    /// and close code 4000.
+    #[must_use]
+    pub const fn beta(mut self, beta: bool) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// Writes a log of each session into that directory, as `session-NUMBER.jsonl`, in the format of
+    /// [`realtime_protocol::log`] without the application's part; default none. It holds all that was said.
+    #[must_use]
+    pub fn log_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.log_directory = Some(Arc::from(directory.into()));
+        self
+    }
+
+    /// How much audio goes out at once; default 400 ms. Zero: one delta.
+    #[must_use]
+    pub const fn burst(mut self, burst: Duration) -> Self {
+        self.connection.burst = burst;
+        self
+    }
+
+    /// Sound in one delta of audio; default 100 ms.
+    #[must_use]
+    pub const fn audio_delta(mut self, length: Duration) -> Self {
+        self.connection.audio_delta = length;
+        self
+    }
+
+    /// Which voice speaks; default tones.
+    #[must_use]
+    pub fn voice(mut self, voice: VoiceKind) -> Self {
+        self.connection.voice = voice;
         self
     }
 
@@ -87,18 +163,60 @@ impl Options {
         self
     }
 
+    /// Bytes of the conversations' audio that all sessions together keep for `retrieve`, or a little more; default
+    /// 256 MiB. Each session gets its share when it begins, of half a MiB at least.
+    #[must_use]
+    pub const fn audio_memory(mut self, bytes: usize) -> Self {
+        self.audio_memory = bytes;
+        self
+    }
+
     /// The wall clock that `expires_at` is reckoned by; default the system's.
     #[must_use]
     pub fn wall_clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
         self.wall = Arc::new(clock);
         self
     }
+}
 
-    /// The next connection's options.
-    pub(crate) fn for_connection(&self, model: String) -> ConnectionOptions {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
+impl Options {
+    /// The next connection's number and options.
+    pub(crate) fn for_connection(&self, asked: &mut Asked) -> (u64, ConnectionOptions) {
+        let number = self.registry.next_connection();
         let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
-        ConnectionOptions { model, seed, ..self.connection.clone() }
+        let own = &self.connection;
+        let share = (self.audio_memory / self.registry.sessions().max(1)).max(LEAST_SHARE);
+        let mut limits = own.limits.clone();
+        limits.conversation_audio_bytes = limits.conversation_audio_bytes.min(share);
+        limits.item_audio_bytes = limits.item_audio_bytes.min(limits.conversation_audio_bytes);
+        let own = ConnectionOptions {
+            model: std::mem::take(&mut asked.model),
+            seed,
+            kind: asked.kind.clone(),
+            dialect: asked.dialect,
+            session: std::mem::take(&mut asked.session),
+            sideband: own.sideband || asked.call.is_some(),
+            limits,
+            ..own.clone()
+        };
+        (number, own)
+    }
+
+    /// What can go wrong on a connection.
+    pub(crate) fn for_line(&self, connection: &ConnectionOptions) -> LineOptions {
+        let mut disasters = self.disasters.to_vec();
+        if connection.dialect == Dialect::Beta && !self.beta {
+            let code = "beta_api_shape_disabled";
+            let error = Action::Error { code: code.into(), message: None, param: None };
+            let cut = Action::Cut { code: Some(4000), reason: format!("invalid_request_error.{code}") };
+            disasters.extend([error, cut].map(|action| Disaster::at("session.created", action)));
+        }
+        LineOptions { disasters, seed: connection.seed, control: self.control }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        (self.wall)().as_micros() / 1_000_000
     }
 }
 
@@ -109,8 +227,14 @@ impl Default for Options {
             api_key: None,
             wall: Arc::new(system_time),
             most_connections: 1024,
+            audio_memory: 256 << 20,
+            disasters: Arc::default(),
+            control: false,
             connection: ConnectionOptions::default(),
-            count: Arc::default(),
+            forbidden_keys: Vec::new(),
+            beta: true,
+            log_directory: None,
+            registry: Arc::default(),
         }
     }
 }
@@ -124,6 +248,9 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+/// Bytes: ten seconds of PCM.
+const LEAST_SHARE: usize = 512 << 10;
 
 fn system_time() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,27 +1,24 @@
-//! The socket part: a listener, and one loop around each [`Connection`].
-//!
-//! All time is tokio's, so that a test can stop it; the wall clock is an option.
+//! The socket part: a listener, and what becomes of each connection: a session, or the answer to an HTTP request.
 
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use realtime_protocol::event::{Dialect, ServerEvent};
-use realtime_protocol::time::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{accept_hdr_async_with_config, tungstenite};
 use tracing::Instrument;
 
-use crate::connection::{Connection, Output};
+use crate::drive::{self, SLOWEST, in_time};
 use crate::handshake;
+use crate::http::{self, Answer, HttpError, Replayed, read_body, read_head};
 use crate::options::Options;
 
 /// A server on a TCP port.
@@ -129,110 +126,81 @@ where
     serve_until(stream, options, pending()).await
 }
 
-async fn serve_until<S>(stream: S, options: Options, stop: impl Future<Output = ()>) -> Result<(), ServeError>
+async fn serve_until<S>(
+    mut stream: S,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut model = String::new();
+    let (mut request, length, read) = match timeout(SLOWEST, read_head(&mut stream)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
+        Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
+    };
+    if !request.is_upgrade() {
+        let body = read.get(length..).map(Vec::from).unwrap_or_default();
+        match timeout(SLOWEST, read_body(&mut stream, &request, body)).await {
+            Ok(Ok(body)) => request.body = body,
+            Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
+            Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
+        }
+        let answer = http::answer(&request, &options);
+        tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
+        return tell(&mut stream, &answer).await;
+    }
+    let asked = match handshake::accept(&request, &options) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            tell(&mut stream, &refusal).await?;
+            return Err(ServeError::Refused(refusal.status));
+        }
+    };
+    let selects = asked.selects_realtime;
     #[expect(clippy::result_large_err, reason = "the shape that the WebSocket library asks for")]
-    let callback = |request: &Request, response: Response| {
-        let (asked, response) = handshake::accept(request, response, options.api_key.as_ref())?;
-        model = asked;
+    let callback = |_: &Request, mut response: Response| {
+        if selects {
+            let realtime = HeaderValue::from_static("realtime");
+            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, realtime);
+        }
         Ok(response)
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
+    let stream = Replayed::new(read, stream);
     let accepted = timeout(SLOWEST, accept_hdr_async_with_config(stream, callback, Some(config))).await;
-    let mut socket = match accepted.map_err(|_| ServeError::TooSlow(SLOWEST))? {
-        Ok(socket) => socket,
-        Err(tungstenite::Error::Http(response)) => {
-            return Err(ServeError::Refused(response.status().as_u16()));
-        }
-        Err(error) => return Err(Box::new(error).into()),
-    };
-    let origin = Instant::now();
-    let connection =
-        Connection::new(options.for_connection(model), (options.brain)(), Timestamp::ZERO, (options.wall)());
-    match drive(&mut socket, connection, origin, stop).await {
-        Ok(Some(close)) => finish(&mut socket, close).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Feeds the core until one side closes. Returns how this side wants to.
-async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    mut connection: Connection,
-    origin: Instant,
-    stop: impl Future<Output = ()>,
-) -> Result<Option<CloseFrame>, ServeError> {
-    tokio::pin!(stop);
-    let mut text = String::new();
-    loop {
-        while let Some(output) = connection.poll_output() {
-            match output {
-                Output::Send(event) => send(socket, &event, &mut text).await?,
-                Output::Close { code, reason } => return Ok(Some(close_frame(code, reason))),
-            }
-        }
-        in_time(socket.flush()).await?;
-        let deadline = connection.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
-        tokio::select! {
-            biased; // the stop first, so that a flood of messages cannot keep it waiting
-            () = &mut stop => return Ok(Some(close_frame(1001, "the server is going away".into()))),
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => connection.handle_text(now(origin), &text),
-                Some(Ok(Message::Binary(_))) => connection.handle_binary(now(origin)),
-                // Pings and closes are answered by the library as it reads on.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(Box::new(error).into()),
-                None => return Ok(None),
-            },
-            () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
-                connection.handle_timeout(now(origin));
-            }
-        }
-    }
-}
-
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    event: &ServerEvent,
-    text: &mut String,
-) -> Result<(), ServeError> {
-    text.clear();
-    event.encode_into(Dialect::Ga, text);
-    tracing::trace!(kind = event.kind(), bytes = text.len(), "sending");
-    in_time(socket.feed(Message::text(text.as_str()))).await
-}
-
-/// Closes: sends the frame, and reads on until the client has answered, for a short while.
-async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    frame: CloseFrame,
-) -> Result<(), ServeError> {
-    in_time(socket.close(Some(frame))).await?;
-    let answered = async { while let Some(Ok(_)) = socket.next().await {} };
-    // A client that does not answer has been told all the same.
-    let _ = timeout(CLOSING, answered).await;
-    Ok(())
-}
-
-/// Bounds how long a client may take to read what is sent: nothing piles up behind a slow one.
-async fn in_time(sending: impl Future<Output = tungstenite::Result<()>>) -> Result<(), ServeError> {
-    match timeout(SLOWEST, sending).await {
-        Ok(result) => result.map_err(|error| Box::new(error).into()),
-        Err(_) => Err(ServeError::TooSlow(SLOWEST)),
-    }
+    let mut socket = accepted.map_err(|_| ServeError::TooSlow(SLOWEST))?.map_err(Box::new)?;
+    let _entered = options.registry.enter();
+    drive::run(&mut socket, asked, &options, stop).await
 }
 
 async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
-    let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let _ = stream.write_all(answer).await;
+    tell(&mut stream, &Answer::refusal(503, "too_many_connections", "There are too many connections."))
+        .await?;
     Err(ServeError::Refused(503))
+}
+
+/// Answers what could not be read, if there is someone to be answered.
+async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -> ServeError {
+    match error {
+        HttpError::Status(status) => {
+            let refusal = Answer::refusal(status, "bad_request", "The request cannot be read.");
+            tell(&mut stream, &refusal).await.map_or_else(|error| error, |()| ServeError::Refused(status))
+        }
+        HttpError::Io(error) => Box::new(tungstenite::Error::from(error)).into(),
+    }
+}
+
+/// Sends an answer, the last thing on its connection.
+async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer) -> Result<(), ServeError> {
+    in_time(async {
+        stream.write_all(&answer.bytes()).await?;
+        Ok(stream.shutdown().await?)
+    })
+    .await
 }
 
 fn report(result: Result<Result<(), ServeError>, JoinError>) {
@@ -244,21 +212,9 @@ fn report(result: Result<Result<(), ServeError>, JoinError>) {
     }
 }
 
-fn close_frame(code: u16, reason: String) -> CloseFrame {
-    CloseFrame { code: code.into(), reason: reason.into() }
-}
-
-fn now(origin: Instant) -> Timestamp {
-    Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
-}
-
 /// Bytes; small, because each connection has one.
 const READ_BUFFER: usize = 16 << 10;
 /// Bytes; one append may have 15 MiB.
 const MOST_MESSAGE: usize = 16 << 20;
-/// For the handshake, and for taking what is sent.
-const SLOWEST: Duration = Duration::from_secs(30);
-/// For the client's answer to a close.
-const CLOSING: Duration = Duration::from_secs(2);
 /// For all connections to end after the shutdown.
 const GRACE: Duration = Duration::from_secs(5);

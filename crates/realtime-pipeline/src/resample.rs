@@ -1,6 +1,7 @@
 //! Conversion between sample rates, in a stream: how the input is cut into pieces changes nothing.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Async, FixedAsync, Resampler as _, SincInterpolationParameters, WindowFunction};
@@ -45,6 +46,9 @@ struct Filter {
     skip: usize,
 }
 
+/// What counts as a rate of audio (Hz).
+pub(crate) const RATES: RangeInclusive<u32> = 1_000..=768_000;
+
 /// Samples at the lower of the two rates that the filter looks at for each output sample.
 const TAPS: usize = 128;
 
@@ -55,7 +59,7 @@ impl Resampler {
     /// [`RateError`] where a rate is no rate of audio.
     pub fn new(from: u32, to: u32) -> Result<Self, RateError> {
         let error = RateError { from, to };
-        if ![from, to].iter().all(|rate| (1_000..=768_000).contains(rate)) {
+        if ![from, to].iter().all(|rate| RATES.contains(rate)) {
             return Err(error);
         }
         if from == to {

@@ -73,6 +73,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
     drop(handle.send(Command::CreateResponse { params: None })?);
 
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
+    let session = handle.clone();
     let service = RealtimeService::new(handle, events).context(context.clone()).tools(toolbox);
     let mut task = Pipeline::new().then(input).then(service).then(Playout::new()).then(output).into_task();
     let books = Books::default();
@@ -84,15 +85,21 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
         // The run now ends by itself, and this future with it.
         if in_time { std::future::pending().await } else { longest }
     };
-    tokio::select! {
-        finished = task.run() => drop(finished?),
-        late = hang_up => return Err(format!("the conversation did not end within {} s", late.as_secs()).into()),
-    }
+    let finished: Result<(), Error> = tokio::select! {
+        finished = task.run() => finished.map(drop).map_err(Error::from),
+        late = hang_up => Err(format!("the conversation did not end within {} s", late.as_secs()).into()),
+    };
 
+    // A conversation that failed is told as far as it went: no older one's transcript stays beside its log.
     let transcript = context.with(|context| context.transcript());
-    std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?)
-        .map_err(|error| format!("cannot write {}: {error}", files.transcript.display()))?;
-    println!("\n{}", transcript.to_string().trim_end());
+    let written = std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?);
+    // What went wrong first is what the user needs to know.
+    finished?;
+    written.map_err(|error| format!("cannot write {}: {error}", files.transcript.display()))?;
+    if session.counters().log_failed {
+        return Err(format!("cannot write {}: the log is not whole", files.log.display()).into());
+    }
+    say!("\n{}", transcript.to_string().trim_end());
     let mut report = books.with(|state| std::mem::take(&mut state.report));
     report.files = files;
     if report.latencies_ms.is_empty() {
@@ -134,7 +141,7 @@ async fn connect(args: &Args, session: SessionOptions, log: &Path) -> Result<(Ha
             let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let emulator = Emulator::bind(here, emulator(args)).await?;
             let url = emulator.url();
-            println!("the emulator listens on {url}");
+            say!("the emulator listens on {url}");
             tokio::spawn(emulator.serve(std::future::pending::<()>()));
             Endpoint::new(&url, &args.model)?
         }

@@ -57,17 +57,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 }
 
 fn finish(report: &Report, scene: Scene, json: bool) -> Result<(), Error> {
-    println!("\n{report}");
+    say!("\n{report}");
     let missing = report.missing();
     match scene {
         Scene::Known if !missing.is_empty() => {
             return Err(format!("the conversation is not what it should be: {}", missing.join("; ")).into());
         }
         Scene::Known => {}
-        Scene::Unknown => missing.iter().for_each(|what| println!("note: {what}")),
+        Scene::Unknown => missing.iter().for_each(|what| say!("note: {what}")),
     }
     if json {
-        println!("{}", serde_json::to_string(report)?);
+        say!("{}", serde_json::to_string(report)?);
     }
     Ok(())
 }

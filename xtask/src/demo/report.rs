@@ -78,10 +78,10 @@ impl fmt::Display for Report {
         let latencies: Vec<String> = self.latencies_ms.iter().map(|ms| format!("{ms} ms")).collect();
         writeln!(
             f,
-            "{} user turns, {} tool calls, {} interruptions ({} ms heard); voice after {}",
-            self.turns,
-            self.tool_calls,
-            self.interruptions,
+            "{}, {}, {} ({} ms heard); voice after {}",
+            count(self.turns, "user turn"),
+            count(self.tool_calls, "tool call"),
+            count(self.interruptions, "interruption"),
             self.heard_ms,
             if latencies.is_empty() { "nothing: the agent never spoke".into() } else { latencies.join(", ") }
         )?;
@@ -89,6 +89,10 @@ impl fmt::Display for Report {
         writeln!(f, "transcript  {}", self.files.transcript.display())?;
         write!(f, "session log {}", self.files.log.display())
     }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -99,6 +103,12 @@ mod tests {
     fn a_report_says_what_did_not_happen() {
         let report = Report { turns: 2, tool_calls: 1, latencies_ms: vec![1, 2, 3], ..Report::default() };
         assert_eq!(report.missing(), ["the user did not speak over the agent"]);
+    }
+
+    #[test]
+    fn what_happened_once_is_told_in_the_singular() {
+        let text = Report { turns: 2, tool_calls: 1, ..Report::default() }.to_string();
+        assert!(text.starts_with("2 user turns, 1 tool call, 0 interruptions (0 ms heard)"), "{text}");
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Observer for Timeline {
         }
         let at = seen.at;
         if let Some(moment) = self.books.clone().with(|state| self.note(at, &seen.frame.kind, state)) {
-            println!("{:>4}.{:03} s  {moment}", at.as_secs(), at.subsec_millis());
+            say!("{:>4}.{:03} s  {moment}", at.as_secs(), at.subsec_millis());
         }
         self.books.0.changed.notify_one();
     }

@@ -37,10 +37,11 @@ impl Transport {
         match kind {
             FrameKind::OutputAudio(audio) if self.plays => self.queue.push_back(audio.clone()),
             FrameKind::OutputAudio(audio) => self.position = Some(end_of(audio)),
-            FrameKind::StopPlayback if self.plays => {
+            FrameKind::StopPlayback { id } if self.plays => {
                 self.queue.clear();
                 self.into_first = MediaTime::ZERO;
-                return Some(PlaybackReport::Stopped { at: self.position.take() });
+                let at = self.position.take();
+                return id.map(|id| PlaybackReport::Stopped { id, at });
             }
             _ => {}
         }

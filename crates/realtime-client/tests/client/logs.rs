@@ -1,5 +1,10 @@
 //! Session logs in files.
 
+use std::future::pending;
+use std::io;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use realtime_client::{ClientOptions, FileLog, LogSink};
 
 use crate::support::*;
@@ -29,4 +34,22 @@ async fn a_full_disk_is_noticed_by_a_file_log() {
         let finished = log.finish().await;
         assert!(written.is_err() || finished.is_err());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_end_nobody_waits_for_any_longer_counts_as_failed() {
+    struct Endless;
+    impl LogSink for Endless {
+        fn write(&mut self, _line: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> BoxFuture<'static, io::Result<()>> {
+            pending().boxed()
+        }
+    }
+    let (handle, mut events, server) = ready(ClientOptions::default().log(Endless)).await;
+    drop(server);
+    rest(&mut events).await;
+    assert!(handle.counters().log_failed);
 }

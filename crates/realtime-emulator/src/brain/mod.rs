@@ -4,15 +4,19 @@
 //! connection's business.
 
 mod parrot;
-mod script;
+pub mod script;
 
 use std::time::Duration;
 
+use realtime_protocol::field::RawJson;
 use realtime_protocol::id::{CallId, ItemId};
+use realtime_protocol::item::{McpError, McpListedTool};
 use realtime_protocol::response::{ResponseParams, StatusReason};
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::MediaTime;
-use realtime_protocol::tool::{SpecificTool, Tool, ToolChoice, ToolMode};
+use realtime_protocol::tool::{AllowedTools, McpTool, SpecificTool, Tool, ToolChoice, ToolMode};
+
+use crate::disaster::Disaster;
 
 pub use parrot::Parrot;
 pub use script::{Script, ScriptError};
@@ -28,6 +32,34 @@ pub trait Brain: Send {
         let _ = speech;
         None
     }
+
+    /// Whether the user has said all of it: asked by semantic turn detection, in a pause. Default: yes.
+    fn is_finished(&mut self, speech: &Speech<'_>) -> bool {
+        let _ = speech;
+        true
+    }
+
+    /// The tools of an MCP server that a session names; an error says why it cannot be asked.
+    ///
+    /// Default: those that `allowed_tools` names.
+    ///
+    /// # Errors
+    /// Any text: it is the reason for `mcp_list_tools.failed`.
+    fn mcp_tools(&mut self, server: &McpTool) -> Result<Vec<McpListedTool>, String> {
+        let schema = || RawJson::from(serde_json::json!({"type": "object"}));
+        let named = |name: &str| McpListedTool::default().name(name).input_schema(schema());
+        Ok(allowed_names(server).map(named).collect())
+    }
+}
+
+/// The names that an MCP server's `allowed_tools` gives.
+fn allowed_names(server: &McpTool) -> impl Iterator<Item = &str> {
+    let names = match server.allowed_tools.value().map(|tools| &**tools) {
+        Some(AllowedTools::Names(names)) => names.as_slice(),
+        Some(AllowedTools::Filter(filter)) => filter.tool_names.value().map_or(&[][..], Vec::as_slice),
+        None => &[],
+    };
+    names.iter().map(String::as_str)
 }
 
 /// A response that is asked for.
@@ -57,6 +89,10 @@ pub enum Trigger<'a> {
     Text(&'a str),
     /// Function calls returned, in the order in which their outputs came.
     ToolOutputs(&'a [ToolOutput]),
+    /// The user allowed or forbade a call to an MCP server.
+    Approval(&'a McpApproval),
+    /// The user was silent for the session's `idle_timeout_ms`.
+    Idle,
     /// Nothing new: a bare `response.create`.
     Request,
 }
@@ -83,6 +119,30 @@ pub struct ToolOutput {
     pub output: String,
 }
 
+/// A call to an MCP server that the user was asked about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct McpApproval {
+    /// The call.
+    pub call: McpCall,
+    /// The item that asked.
+    pub request_id: ItemId,
+    /// Whether it is allowed.
+    pub approve: bool,
+}
+
+/// A call to an MCP server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "what a call is: where, what, and with which arguments")]
+pub struct McpCall {
+    /// The MCP server's label.
+    pub server_label: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments: a JSON object as text.
+    pub arguments: String,
+}
+
 /// What a brain answers: things to do in order, and how the response ends.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -91,6 +151,8 @@ pub struct Reply {
     pub steps: Vec<Step>,
     /// How it ends.
     pub ending: Ending,
+    /// What goes wrong from its start on.
+    pub disasters: Vec<Disaster>,
 }
 
 /// One step of a [`Reply`].
@@ -113,6 +175,17 @@ pub enum Step {
         /// The arguments: a JSON object as text, if the client is to accept it.
         arguments: String,
     },
+    /// Calls a tool of an MCP server, as the service does by itself.
+    Mcp {
+        /// The call.
+        call: McpCall,
+        /// The request that allowed it, if there was one.
+        approval: Option<ItemId>,
+        /// What comes of it.
+        outcome: Result<String, McpError>,
+    },
+    /// Asks the user whether it may call a tool of an MCP server.
+    AskApproval(McpCall),
     /// Does nothing for that long.
     Wait(Duration),
 }
@@ -164,6 +237,13 @@ impl Reply {
         self
     }
 
+    /// Lets something go wrong, from its start on.
+    #[must_use]
+    pub fn disaster(mut self, disaster: Disaster) -> Self {
+        self.disasters.push(disaster);
+        self
+    }
+
     /// Ends in that way.
     #[must_use]
     pub fn ending(mut self, ending: Ending) -> Self {
@@ -193,6 +273,15 @@ impl<'a> Turn<'a> {
     /// The names of the functions in force.
     pub fn function_names(&self) -> impl Iterator<Item = &'a str> {
         self.tools().iter().filter_map(Tool::function_name)
+    }
+
+    /// The tools of MCP servers that are in force by name, each with its server.
+    pub fn mcp_tools(&self) -> impl Iterator<Item = (&'a McpTool, &'a str)> {
+        let servers = self.tools().iter().filter_map(|tool| match tool {
+            Tool::Mcp(server) => Some(server),
+            _ => None,
+        });
+        servers.flat_map(|server| allowed_names(server).map(move |name| (server, name)))
     }
 
     /// Which function must be called: the one that was chosen, or the first where any is required.

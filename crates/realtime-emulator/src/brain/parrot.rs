@@ -1,9 +1,10 @@
 //! The default brain: it says your own words back.
 
 use realtime_protocol::time::MediaTime;
+use realtime_protocol::tool::{ApprovalMode, RequireApproval};
 use serde_json::value::RawValue;
 
-use crate::brain::{AudioSource, Brain, Reply, Step, Trigger, Turn};
+use crate::brain::{AudioSource, Brain, McpCall, Reply, Step, Trigger, Turn};
 use crate::voice;
 
 /// Says the user's own audio back, and answers text by rule.
@@ -12,6 +13,8 @@ use crate::voice;
 /// - Text that contains a function's name calls it, with the JSON object after the name as its arguments if there
 ///   is one: `please get_weather {"city":"Paris"}`.
 /// - Other text is answered by voice for at least 2 s; at least 8 s where it asks for something long.
+/// - Text that contains the name of an MCP server's tool (one of its `allowed_tools`) calls that, and asks for an
+///   approval first where the server needs one; the call returns its arguments.
 /// - Tool outputs are read out.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -35,10 +38,22 @@ impl Brain for Parrot {
         match turn.trigger {
             Trigger::Speech { speech, transcript } => Reply::default()
                 .then(Step::Say { transcript: transcript.into(), audio: echo(speech.samples) }),
-            Trigger::Text(text) => match named_function(turn, text) {
-                Some(name) => Reply::call(name, arguments_after(text, name)),
-                None => Reply::say(answer(text)),
+            Trigger::Text(text) => match (named_function(turn, text), named_mcp(turn, text)) {
+                (Some(name), _) => Reply::call(name, arguments_after(text, name)),
+                (None, Some(step)) => Reply::default().then(step),
+                (None, None) => Reply::say(answer(text)),
             },
+            Trigger::Approval(approval) if approval.approve => {
+                let call = approval.call.clone();
+                let outcome = Ok(call.arguments.clone());
+                Reply::default().then(Step::Mcp {
+                    call,
+                    approval: Some(approval.request_id.clone()),
+                    outcome,
+                })
+            }
+            Trigger::Approval(_) => Reply::say(fill("Then I will not call it.".into(), SHORT)),
+            Trigger::Idle => Reply::say(fill("Are you still there?".into(), SHORT)),
             Trigger::ToolOutputs(outputs) => {
                 let read: Vec<_> =
                     outputs.iter().map(|o| format!("The tool {} returned {}.", o.name, o.output)).collect();
@@ -63,6 +78,25 @@ fn echo(samples: &[i16]) -> AudioSource {
 fn named_function<'a>(turn: &Turn<'a>, text: &str) -> Option<&'a str> {
     let named = turn.function_names().filter(|name| !name.is_empty() && text.contains(name));
     named.max_by_key(|name| name.len()).filter(|_| turn.may_call())
+}
+
+/// The call to an MCP server whose tool the text names: asked for first, unless the server needs no approval. It
+/// returns its own arguments.
+fn named_mcp(turn: &Turn<'_>, text: &str) -> Option<Step> {
+    let named = turn.mcp_tools().filter(|(_, name)| !name.is_empty() && text.contains(name));
+    let (server, name) = named.max_by_key(|(_, name)| name.len()).filter(|_| turn.may_call())?;
+    let arguments = arguments_after(text, name);
+    let server_label = server.server_label.value().cloned().unwrap_or_default();
+    let call = McpCall { server_label, name: name.into(), arguments: arguments.clone() };
+    let needs_none = matches!(
+        server.require_approval.value().map(|approval| &**approval),
+        Some(RequireApproval::Mode(ApprovalMode::Never))
+    );
+    Some(if needs_none {
+        Step::Mcp { call, approval: None, outcome: Ok(arguments) }
+    } else {
+        Step::AskApproval(call)
+    })
 }
 
 /// The JSON object that follows the function's name, or an empty one.

@@ -6,16 +6,23 @@ use realtime_protocol::id::EventId;
 use serde_json::Value;
 
 use crate::connection::fault::{Fault, no_unknown};
+use crate::connection::spelling::{Foreign, foreign};
 
 /// Reads one wire text. A refusal comes with the client's id of the event, where that could be read.
-pub(crate) fn read(text: &str) -> Result<ClientEvent, (Fault, Option<EventId>)> {
-    let event = ClientEvent::decode(text, Dialect::Ga);
+pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, Option<EventId>)> {
+    let event = ClientEvent::decode(text, dialect);
     let event_id = match &event {
         ClientEvent::Unknown(unknown) => event_id_of(unknown.raw.get()),
         ClientEvent::Malformed(malformed) => event_id_of(&malformed.raw),
         event => event.event_id().cloned(),
     };
-    match check(&event, event_id.as_ref(), text.len()) {
+    let has_spellings = matches!(event, ClientEvent::SessionUpdate(_) | ClientEvent::ResponseCreate(_));
+    let known = match has_spellings.then(|| foreign(text, dialect)).flatten() {
+        Some(Foreign::Kind(kind)) => Err(Fault::unsupported("type", &kind, ClientEvent::KINDS)),
+        Some(Foreign::Member(path)) => Err(Fault::unknown(path)),
+        None => Ok(()),
+    };
+    match known.and_then(|()| check(&event, event_id.as_ref(), text.len())) {
         Ok(()) => Ok(event),
         Err(fault) => Err((fault, event_id)),
     }

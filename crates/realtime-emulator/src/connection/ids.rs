@@ -39,6 +39,11 @@ impl Ids {
         self.text("call_").into()
     }
 
+    /// An id with a prefix that is rare: `mcpl_`, `mcpr_`, `rtc_`.
+    pub(crate) fn other(&mut self, prefix: &str) -> String {
+        self.text(prefix)
+    }
+
     /// The prefix and 21 characters of base 62.
     fn text(&mut self, prefix: &str) -> String {
         self.count += 1;

@@ -69,11 +69,13 @@ impl InputAudio {
         Ok(())
     }
 
-    /// The next thing that turn detection hears. `next_item` makes the id of a turn's item.
+    /// The next thing that turn detection hears. `next_item` makes the id of a turn's item; `is_finished` says of
+    /// a turn whether it is whole, where the detection asks for it.
     pub(crate) fn listen(
         &mut self,
         settings: &VadSettings,
         mut next_item: impl FnMut() -> ItemId,
+        mut is_finished: impl FnMut(&ItemId, &[u8]) -> bool,
     ) -> Option<Heard> {
         let frame = self.length(FRAME_MS);
         while let Some(samples) = self.bytes.get(self.heard..self.heard + frame) {
@@ -86,6 +88,9 @@ impl InputAudio {
                     self.turn = Some((next_item(), start));
                     return Some(Heard::Started { at: self.at(start) });
                 }
+                Some(Edge::Stopped) if self.vad.could_wait(settings) && !self.is_whole(&mut is_finished) => {
+                    self.vad.wait(settings);
+                }
                 Some(Edge::Stopped) => return self.end_turn(),
                 // Whoever never pauses is cut off, so that the buffer stays bounded.
                 None if self.vad.is_speaking() && self.heard > self.most_bytes => return self.end_turn(),
@@ -93,7 +98,7 @@ impl InputAudio {
             }
         }
         if self.turn.is_none() {
-            let keep = self.length(settings.prefix_ms + ONSET_FRAMES * FRAME_MS);
+            let keep = self.length(settings.prefix_ms + ONSET_FRAMES * FRAME_MS).min(self.most_bytes);
             self.drop_front(self.heard.saturating_sub(keep));
         }
         None
@@ -121,12 +126,32 @@ impl InputAudio {
         Ok((item, std::mem::take(&mut self.bytes)))
     }
 
+    /// How much was ever appended.
+    pub(crate) fn total(&self) -> MediaTime {
+        self.at(self.bytes.len())
+    }
+
+    /// Takes all audio out, however little it is. `None` while a turn is being spoken.
+    pub(crate) fn take_silence(&mut self) -> Option<Vec<u8>> {
+        if self.turn.is_some() {
+            return None;
+        }
+        let audio = self.bytes.clone();
+        self.clear();
+        Some(audio)
+    }
+
     /// Drops all audio; time goes on counting it.
     pub(crate) fn clear(&mut self) {
         self.turn = None;
         self.vad = Vad::default();
         self.drop_front(self.bytes.len());
         self.heard = 0;
+    }
+
+    fn is_whole(&self, is_finished: &mut impl FnMut(&ItemId, &[u8]) -> bool) -> bool {
+        let Some((item, start)) = &self.turn else { return true };
+        is_finished(item, self.bytes.get(*start..self.heard).unwrap_or_default())
     }
 
     fn end_turn(&mut self) -> Option<Heard> {
@@ -162,3 +187,26 @@ pub(crate) fn not_audio() -> Fault {
 
 /// Documented: less than that is refused.
 const LEAST_COMMIT_MS: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use realtime_protocol::session_config::ServerVad;
+
+    use super::*;
+
+    #[test]
+    fn silence_is_bounded_whatever_padding_is_asked_for() {
+        let detection = ServerVad::default().prefix_padding_ms(u32::MAX).into();
+        let settings = VadSettings::of(&detection).unwrap();
+        let mut input = InputAudio::new(9_600);
+        for _ in 0..100 {
+            input.append(&[0; 4_800], true).unwrap();
+            assert!(input.listen(&settings, ItemId::default, |_, _| true).is_none());
+            assert!(input.bytes.len() <= 9_600, "{} bytes", input.bytes.len());
+        }
+        assert_eq!(
+            input.base.as_millis() + input.format.duration(input.bytes.len() as u64).as_millis(),
+            10_000
+        );
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) fn entry(
         if length > MOST_ID {
             return Err(Fault::too_long("item.id", MOST_ID, length));
         }
-        if conversation.find(id).is_some() {
+        if conversation.find(&id).is_some() {
             let message = format!("Error adding item: the item with id '{id}' already exists.");
             return Err(Fault::new("item_create_duplicate_id", message).param("item.id"));
         }
@@ -57,15 +57,25 @@ pub(crate) fn entry(
             }
             complete(&mut output.status);
         }
+        Item::McpApprovalResponse(response) => {
+            no_unknown(&response.extra, "item")?;
+            required(&response.approve, "item.approve")?;
+            let request = required(&response.approval_request_id, "item.approval_request_id")?;
+            let asked = conversation.find(&request.as_str().into());
+            if !asked.is_some_and(|entry| matches!(entry.item, Item::McpApprovalRequest(_))) {
+                let message = format!("There is no approval request with id '{request}'.");
+                return Err(Fault::invalid_value("item.approval_request_id", message));
+            }
+        }
         other => {
             return Err(wrong_kind(
                 "item",
                 &other.kind(),
-                &["message", "function_call", "function_call_output"],
+                &["message", "function_call", "function_call_output", "mcp_approval_response"],
             ));
         }
     }
-    let id = item.id().cloned().unwrap_or_else(|| ids.item());
+    let id = item.id().unwrap_or_else(|| ids.item());
     item.set_id(id.clone());
     let entry = Entry::new(id, item);
     Ok(match audio {

@@ -3,40 +3,48 @@
 mod client_event;
 mod conversation;
 mod fault;
+mod idle;
 mod ids;
 mod input_audio;
 mod item_check;
+mod mcp;
+mod open_item;
 mod options;
 mod outbox;
 mod plan;
 mod response;
 mod session;
 mod session_check;
+mod spelling;
+mod transcription;
+mod trigger;
 mod turns;
 mod usage;
 mod vad;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::*;
-use realtime_protocol::id::{ConversationId, ItemId};
-use realtime_protocol::item::Item;
-use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_protocol::id::{ConversationId, EventId, ItemId};
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::brain::Brain;
 use crate::connection::conversation::Conversation;
-use crate::connection::fault::Fault;
-use crate::connection::ids::Ids;
+use crate::connection::idle::{Idle, Playing};
 use crate::connection::input_audio::{InputAudio, not_audio};
+use crate::connection::mcp::Listing;
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::response::Running;
 use crate::connection::session::Session;
-use crate::voice;
+use crate::connection::transcription::Transcription;
+use crate::connection::usage::Tokens;
 
+pub(crate) use fault::Fault;
+pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
+pub(crate) use session::opening_session;
 
 /// One client's session, from `session.created` to the close.
 ///
@@ -62,25 +70,39 @@ pub struct Connection {
     /// The one in the conversation first, if there is one; then those beside it, oldest first.
     running: Vec<Running>,
     transcriptions: VecDeque<Transcription>,
+    listings: VecDeque<Listing>,
+    /// The MCP servers that were asked for their tools.
+    mcp_labels: BTreeSet<String>,
+    idle: Option<Idle>,
+    playing: Option<Playing>,
+    /// What the last response in the conversation read.
+    cache: Tokens,
 }
 
-/// A transcript that is on its way.
-#[derive(Debug)]
-struct Transcription {
-    at: Timestamp,
-    item_id: ItemId,
-    text: String,
-    length: MediaTime,
+/// What can be due. Of what is due at the same time, the first here comes first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Due {
+    Transcription,
+    Listing,
+    Played,
+    Response(usize),
+    Idle,
 }
 
 impl Connection {
     /// A session that begins now: `session.created` is its first output. `wall` is needed for `expires_at` only.
     pub fn new(options: ConnectionOptions, brain: Box<dyn Brain>, now: Timestamp, wall: UnixTime) -> Self {
-        let mut out = Outbox::new(Ids::new(options.seed));
+        let mut out = Outbox::new(Ids::new(options.seed), options.dialect);
         let session = Session::new(&options, out.ids.session(), wall);
         let conversation_id = out.ids.conversation();
         send!(&mut out, SessionCreated { session: session.shown() });
-        Self {
+        if options.conversation_created.unwrap_or(options.dialect == Dialect::Beta) {
+            let conversation = realtime_protocol::event::Conversation::default()
+                .id(conversation_id.clone())
+                .object("realtime.conversation");
+            send!(&mut out, ConversationCreated { conversation: conversation });
+        }
+        let mut connection = Self {
             brain,
             out,
             now,
@@ -92,8 +114,16 @@ impl Connection {
             conversation: Conversation::new(options.limits.clone()),
             running: Vec::new(),
             transcriptions: VecDeque::new(),
+            listings: VecDeque::new(),
+            mcp_labels: BTreeSet::new(),
+            idle: None,
+            playing: None,
+            cache: Tokens::default(),
             options,
-        }
+        };
+        connection.input.set_format(connection.session.config().input_format());
+        connection.list_mcp_tools();
+        connection
     }
 
     /// Takes one wire text from the client.
@@ -102,7 +132,7 @@ impl Connection {
         if self.closed {
             return;
         }
-        match client_event::read(text) {
+        match client_event::read(text, self.options.dialect) {
             Ok(event) => self.handle_event(event),
             Err((fault, event_id)) => self.out.refuse(fault, event_id),
         }
@@ -115,6 +145,18 @@ impl Connection {
         if !self.closed {
             let message = "Expected a text WebSocket message; binary frames are not supported.";
             self.out.refuse(Fault::new("invalid_event", message), None);
+        }
+    }
+
+    /// The spelling on the wire.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.options.dialect
+    }
+
+    /// Refuses what the client sent, in an `error` event.
+    pub(crate) fn refuse(&mut self, fault: Fault, event_id: Option<EventId>) {
+        if !self.closed {
+            self.out.refuse(fault, event_id);
         }
     }
 
@@ -133,9 +175,7 @@ impl Connection {
         if self.closed {
             return None;
         }
-        let transcription = self.transcriptions.front().map(|transcription| transcription.at);
-        let response = self.running.iter().filter_map(Running::next_at).min();
-        [transcription, response, Some(self.expires)].into_iter().flatten().min()
+        self.next_due().map(|(at, _)| at).into_iter().chain([self.expires]).min()
     }
 
     fn handle_event(&mut self, event: ClientEvent) {
@@ -147,6 +187,10 @@ impl Connection {
             ClientEvent::InputAudioBufferClear(_) => {
                 self.input.clear();
                 send!(&mut self.out, InputAudioBufferCleared {});
+                Ok(())
+            }
+            ClientEvent::OutputAudioBufferClear(_) if self.options.sideband => {
+                self.stop_playing();
                 Ok(())
             }
             ClientEvent::OutputAudioBufferClear(_) => {
@@ -169,9 +213,14 @@ impl Connection {
     }
 
     fn update(&mut self, event: SessionUpdate) -> Result<(), Fault> {
+        let rewrites = !event.session.instructions.is_absent() || !event.session.tools.is_absent();
         self.session.update(*event.session)?;
+        if rewrites {
+            self.cache = Tokens::default();
+        }
         self.input.set_format(self.session.config().input_format());
         send!(&mut self.out, SessionUpdated { session: self.session.shown() });
+        self.list_mcp_tools();
         Ok(())
     }
 
@@ -217,28 +266,37 @@ impl Connection {
 
     fn delete_item(&mut self, id: ItemId) -> Result<(), Fault> {
         self.conversation.remove(&id)?;
+        self.cache = Tokens::default();
         send!(&mut self.out, ConversationItemDeleted { item_id: id });
         Ok(())
+    }
+
+    /// What is due next, and when. What is due at one time has a fixed order.
+    fn next_due(&self) -> Option<(Timestamp, Due)> {
+        let transcription = self.transcriptions.front().map(|next| (next.at, Due::Transcription));
+        let listing = self.listings.front().map(|next| (next.at, Due::Listing));
+        let playing = self.playing.as_ref().and_then(|playing| Some((playing.until?, Due::Played)));
+        let idle = self.idle.map(|idle| (idle.at, Due::Idle));
+        let responses = self.running.iter().enumerate();
+        let responses =
+            responses.filter_map(|(index, running)| Some((running.next_at()?, Due::Response(index))));
+        responses.chain(transcription).chain(listing).chain(playing).chain(idle).min()
     }
 
     /// Does all that is due by `now`, in the order in which it is due.
     fn advance(&mut self, now: Timestamp) {
         let now = now.max(self.now);
         while !self.closed {
-            let transcription = self.transcriptions.front().map(|next| (next.at, None));
-            let responses = self.running.iter().enumerate();
-            let responses = responses.filter_map(|(index, running)| Some((running.next_at()?, Some(index))));
-            // `None` is less than any index: what is due at one time has a fixed order.
-            let Some((at, which)) = responses.chain(transcription).min().filter(|(at, _)| *at <= now) else {
+            let Some((at, due)) = self.next_due().filter(|(at, _)| *at <= now && *at < self.expires) else {
                 break;
             };
-            if at >= self.expires {
-                break;
-            }
             self.now = at.max(self.now);
-            match which {
-                None => self.transcribe(),
-                Some(index) => self.step_response(index),
+            match due {
+                Due::Transcription => self.transcribe(),
+                Due::Listing => self.end_listing(),
+                Due::Played => self.end_playing(),
+                Due::Response(index) => self.step_response(index),
+                Due::Idle => self.end_idle(),
             }
         }
         self.now = now;
@@ -247,43 +305,17 @@ impl Connection {
         }
     }
 
-    fn transcribe(&mut self) {
-        let Some(Transcription { item_id, text, length, .. }) = self.transcriptions.pop_front() else {
-            return;
-        };
-        let Some(entry) = self.conversation.find_mut(&item_id) else { return };
-        if let Item::Message(message) = &mut entry.item {
-            for part in message.content.value_mut().into_iter().flatten() {
-                if let ContentPart::InputAudio(part) = part {
-                    part.transcript = text.as_str().into();
-                }
-            }
-        }
-        for word in voice::words(&text) {
-            send!(
-                &mut self.out,
-                InputAudioTranscriptionDelta { item_id: item_id.clone(), content_index: 0_u32, delta: word }
-            );
-        }
-        let usage = usage::transcription_usage(length, &text);
-        send!(
-            &mut self.out,
-            InputAudioTranscriptionCompleted {
-                item_id: item_id,
-                content_index: 0_u32,
-                transcript: text,
-                usage: usage,
-            }
-        );
-    }
-
     fn step_response(&mut self, index: usize) {
         let Some(running) = self.running.get_mut(index) else { return };
         if matches!(running.schedule.front(), Some((_, plan::Beat::Sound(_)))) {
             self.session.spoken = true;
+            let id = running.id.clone();
+            self.play(id);
         }
+        let Some(running) = self.running.get_mut(index) else { return };
         if running.step(&mut self.out, &mut self.conversation) {
-            self.running.remove(index);
+            let running = self.running.remove(index);
+            self.response_ended(&running);
         }
     }
 

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use realtime_protocol::event::Dialect;
+use realtime_protocol::session_config::{SessionConfig, SessionKind};
+
+use crate::voice::VoiceKind;
+
 /// Settings of one [`Connection`](crate::Connection). Plain data: change what you need of the default.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions {
@@ -15,12 +20,28 @@ pub struct ConnectionOptions {
     pub transcription_delay: Duration,
     /// Sound in one `response.output_audio.delta`; default 100 ms.
     pub audio_delta: Duration,
+    /// How much audio goes out at once, the pauses between being as much longer; default 400 ms. Zero: one delta.
+    pub burst: Duration,
+    /// What [`AudioSource::Tones`](crate::brain::AudioSource::Tones) sounds like; default tones.
+    pub voice: VoiceKind,
     /// How many times faster than it plays audio is sent; default 10. Zero or infinite: all at once.
     pub pace: f64,
     /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
     pub silence_duration_ms: u32,
     /// How long a session lives; default 60 minutes, as at OpenAI.
     pub session_length: Duration,
+    /// How long a cancelled response goes on before it ends, as deltas that were under way do; default 0.
+    pub cancel_delay: Duration,
+    /// What kind of session it is; default [`SessionKind::Realtime`]. The socket part sets it from the URL.
+    pub kind: SessionKind,
+    /// What the session begins with: members that are set replace the defaults; default nothing.
+    pub session: Box<SessionConfig>,
+    /// Whether it is the side channel of a call: audio goes over the call and not over this connection. Default no.
+    pub sideband: bool,
+    /// Whether `conversation.created` is sent; default as the dialect has it: beta does.
+    pub conversation_created: Option<bool>,
+    /// The spelling on the wire; default GA. The socket part sets it from the URL and the headers.
+    pub dialect: Dialect,
     /// What bounds its memory.
     pub limits: Limits,
 }
@@ -33,9 +54,17 @@ impl Default for ConnectionOptions {
             latency: Duration::from_millis(200),
             transcription_delay: Duration::from_millis(150),
             audio_delta: Duration::from_millis(100),
+            burst: Duration::from_millis(400),
+            voice: VoiceKind::Tones,
             pace: 10.0,
             silence_duration_ms: 500,
             session_length: Duration::from_secs(60 * 60),
+            cancel_delay: Duration::ZERO,
+            kind: SessionKind::Realtime,
+            session: Box::default(),
+            sideband: false,
+            conversation_created: None,
+            dialect: Dialect::Ga,
             limits: Limits::default(),
         }
     }
@@ -47,11 +76,12 @@ pub struct Limits {
     /// Bytes of uncommitted input audio; default 15 MiB (five minutes). More is refused without turn detection,
     /// and ends the turn with it.
     pub input_buffer_bytes: usize,
-    /// Items in the conversation; default 4,096. The oldest leave without an event, as in the service's truncation.
+    /// Items in the conversation; default 1,024. The oldest leave without an event, as in the service's truncation.
     pub items: usize,
     /// Bytes of audio kept for one item; default 15 MiB. What comes after is counted and not kept.
     pub item_audio_bytes: usize,
-    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first.
+    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first. A server lowers it where
+    /// there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
     pub conversation_audio_bytes: usize,
     /// Responses beside the conversation at once; default 16. More are refused.
     pub side_responses: usize,
@@ -61,7 +91,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             input_buffer_bytes: 15 << 20,
-            items: 4096,
+            items: 1024,
             item_audio_bytes: 15 << 20,
             conversation_audio_bytes: 64 << 20,
             side_responses: 16,

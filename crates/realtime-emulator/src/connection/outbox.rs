@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-use realtime_protocol::event::{ErrorEvent, ServerEvent};
+use realtime_protocol::event::{Dialect, ErrorEvent, ServerEvent};
 use realtime_protocol::id::EventId;
 
 use crate::connection::fault::Fault;
 use crate::connection::ids::Ids;
+use crate::connection::spelling;
+use crate::disaster::Disaster;
 
 /// What a [`Connection`](crate::Connection) wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +16,8 @@ use crate::connection::ids::Ids;
 pub enum Output {
     /// Send this event.
     Send(Box<ServerEvent>),
+    /// Something goes wrong from here on, by the brain's will. Without a [`Line`](crate::disaster::Line), leave it.
+    Disaster(Box<Disaster>),
     /// Close the WebSocket. Nothing follows.
     Close {
         /// The close code.
@@ -27,16 +31,25 @@ pub enum Output {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pub(crate) ids: Ids,
+    dialect: Dialect,
     queue: VecDeque<Output>,
 }
 
 impl Outbox {
-    pub(crate) const fn new(ids: Ids) -> Self {
-        Self { ids, queue: VecDeque::new() }
+    pub(crate) const fn new(ids: Ids, dialect: Dialect) -> Self {
+        Self { ids, dialect, queue: VecDeque::new() }
     }
 
     pub(crate) fn push(&mut self, event: impl Into<ServerEvent>) {
-        self.queue.push_back(Output::Send(Box::new(event.into())));
+        let mut event = event.into();
+        spelling::adapt(&mut event, self.dialect);
+        if event.is_sent_in(self.dialect) {
+            self.queue.push_back(Output::Send(Box::new(event)));
+        }
+    }
+
+    pub(crate) fn disaster(&mut self, disaster: Disaster) {
+        self.queue.push_back(Output::Disaster(Box::new(disaster)));
     }
 
     pub(crate) fn close(&mut self, code: u16, reason: &str) {
@@ -48,7 +61,9 @@ impl Outbox {
     }
 
     /// Refuses a client event.
-    pub(crate) fn refuse(&mut self, fault: Fault, event_id: Option<EventId>) {
+    pub(crate) fn refuse(&mut self, mut fault: Fault, event_id: Option<EventId>) {
+        fault.param = fault.param.map(|param| spelling::path(&param, self.dialect));
+        fault.message = spelling::path(&fault.message, self.dialect);
         send!(self, ErrorEvent { error: fault.into_error(event_id) });
     }
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::id::ItemId;
+use realtime_protocol::item::McpError;
+use realtime_protocol::response::StatusReason;
 use realtime_protocol::time::{MediaTime, Timestamp};
 
-use crate::brain::{AudioSource, Ending, Reply, Step};
+use crate::brain::{AudioSource, Ending, McpCall, Reply, Step};
 use crate::codec;
 use crate::connection::options::ConnectionOptions;
-use crate::voice;
+use crate::voice::{self, Utterance};
 
 /// One piece of a response.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +26,12 @@ pub(crate) enum Beat {
     Sound(Bytes),
     /// Characters of a call's arguments.
     Arguments(String),
+    /// The call to an MCP server runs.
+    Run,
     /// The item ends.
     Close,
+    /// The response was cancelled before, and ends now.
+    Cancel(StatusReason),
     /// The response ends.
     End(Ending),
 }
@@ -35,26 +42,30 @@ pub(crate) enum Kind {
     Audio,
     Text,
     Call { name: String },
+    Mcp { call: McpCall, approval: Option<ItemId>, outcome: Result<String, McpError> },
+    Approval(McpCall),
 }
 
 pub(crate) type Schedule = VecDeque<(Timestamp, Beat)>;
 
 /// Lays out a reply from `start` on.
-pub(crate) fn plan(
-    reply: Reply,
-    start: Timestamp,
-    options: &ConnectionOptions,
-    format: AudioFormat,
-    text_only: bool,
-) -> Schedule {
-    let mut planner =
-        Planner { beats: VecDeque::new(), at: start + options.latency, pace: options.pace, format };
+pub(crate) fn plan(reply: Reply, start: Timestamp, options: &ConnectionOptions, form: Form) -> Schedule {
+    let (beats, at) = (VecDeque::new(), start + options.latency);
+    let mut planner = Planner { beats, at, options, form };
     for step in reply.steps {
         match step {
-            Step::Say { transcript, .. } if text_only => planner.text(&transcript),
-            Step::Say { transcript, audio } => planner.say(&transcript, audio, options.audio_delta),
+            Step::Say { transcript, .. } if form.text_only => planner.text(&transcript),
+            Step::Say { transcript, audio } => planner.say(&transcript, audio),
             Step::Text(text) => planner.text(&text),
-            Step::Call { name, arguments } => planner.call(name, &arguments),
+            Step::Call { name, arguments } => planner.call(Kind::Call { name }, &arguments),
+            Step::Mcp { call, approval, outcome } => {
+                let arguments = call.arguments.clone();
+                planner.call(Kind::Mcp { call, approval, outcome }, &arguments);
+            }
+            Step::AskApproval(call) => {
+                planner.push(Beat::Open(Kind::Approval(call)));
+                planner.push(Beat::Close);
+            }
             Step::Wait(time) => planner.at = planner.at + time,
         }
     }
@@ -67,34 +78,52 @@ pub(crate) fn plan(
     beats
 }
 
-struct Planner {
-    beats: Schedule,
-    at: Timestamp,
-    pace: f64,
-    format: AudioFormat,
+/// In which form a response comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) format: AudioFormat,
+    /// How fast the voice speaks; 1 is its own speed.
+    pub(crate) speed: f64,
+    pub(crate) text_only: bool,
 }
 
-impl Planner {
-    fn say(&mut self, transcript: &str, audio: AudioSource, delta: Duration) {
+struct Planner<'a> {
+    beats: Schedule,
+    at: Timestamp,
+    options: &'a ConnectionOptions,
+    form: Form,
+}
+
+impl Planner<'_> {
+    fn say(&mut self, transcript: &str, audio: AudioSource) {
+        let format = self.form.format;
         let (samples, words) = match audio {
             AudioSource::Tones => {
-                let spoken = voice::speak(transcript);
+                let spoken = self.options.voice.speak(transcript).at_speed(self.form.speed);
                 (spoken.samples, spoken.words)
             }
             AudioSource::Pcm(samples) => {
                 let length = AudioFormat::PCM16_24K.duration(2 * samples.len() as u64);
-                (samples, voice::spread(transcript, length))
+                let words = voice::spread(transcript, length);
+                let spoken = Utterance { samples, words }.at_speed(self.form.speed);
+                (spoken.samples, spoken.words)
             }
         };
-        let sound = Bytes::from(codec::encode(&samples, self.format));
-        let step = MediaTime::from(delta.max(Duration::from_millis(1)));
-        let step_bytes = usize::try_from(self.format.bytes(step)).unwrap_or(usize::MAX).max(2);
+        let sound = Bytes::from(codec::encode(&samples, format));
+        let step = self.options.audio_delta.max(Duration::from_millis(1));
+        // What belongs to one burst goes out at once, when its first piece is due.
+        let burst = u64::try_from(self.options.burst.as_micros() / step.as_micros()).unwrap_or(1).max(1);
+        let step = MediaTime::from(step);
+        let step_bytes = usize::try_from(format.bytes(step)).unwrap_or(usize::MAX).max(2);
         let (begin, mut end) = (self.at, MediaTime::ZERO);
         let mut words = words.into_iter().peekable();
         self.push(Beat::Open(Kind::Audio));
-        let mut from = 0;
+        let (mut from, mut index) = (0, 0_u64);
         while from < sound.len() {
-            self.at = begin + self.paced(end.as_duration());
+            if index.is_multiple_of(burst) {
+                self.at = begin + self.paced(end.as_duration());
+            }
+            index += 1;
             end += step;
             while let Some(word) = words.next_if(|word| word.start < end) {
                 self.push(Beat::Words(word.text));
@@ -106,7 +135,7 @@ impl Planner {
         for word in words {
             self.push(Beat::Words(word.text));
         }
-        let length = self.format.duration(sound.len() as u64);
+        let length = format.duration(sound.len() as u64);
         self.at = begin + self.paced(length.as_duration());
         self.push(Beat::Close);
     }
@@ -120,12 +149,17 @@ impl Planner {
         self.push(Beat::Close);
     }
 
-    fn call(&mut self, name: String, arguments: &str) {
-        self.push(Beat::Open(Kind::Call { name }));
+    fn call(&mut self, kind: Kind, arguments: &str) {
+        let runs = matches!(kind, Kind::Mcp { .. });
+        self.push(Beat::Open(kind));
         let characters: Vec<char> = arguments.chars().collect();
         for piece in characters.chunks(ARGUMENTS_DELTA) {
             self.push(Beat::Arguments(piece.iter().collect()));
             self.at = self.at + self.paced(WRITING);
+        }
+        if runs {
+            self.push(Beat::Run);
+            self.at = self.at + self.paced(RUNNING);
         }
         self.push(Beat::Close);
     }
@@ -136,8 +170,9 @@ impl Planner {
 
     /// How long it takes to send what sounds that long.
     fn paced(&self, length: Duration) -> Duration {
-        if self.pace > 0.0 && self.pace.is_finite() {
-            Duration::try_from_secs_f64(length.as_secs_f64() / self.pace).unwrap_or(Duration::MAX)
+        let pace = self.options.pace;
+        if pace > 0.0 && pace.is_finite() {
+            Duration::try_from_secs_f64(length.as_secs_f64() / pace).unwrap_or(Duration::MAX)
         } else {
             Duration::ZERO
         }
@@ -146,6 +181,8 @@ impl Planner {
 
 /// From one word, or piece of arguments, to the next, before the pace is applied.
 const WRITING: Duration = Duration::from_millis(200);
+/// How long a call to an MCP server takes, before the pace is applied.
+const RUNNING: Duration = Duration::from_secs(1);
 /// Characters.
 const ARGUMENTS_DELTA: usize = 12;
 
@@ -154,8 +191,12 @@ mod tests {
     use super::*;
 
     fn check(reply: Reply, pace: f64, format: AudioFormat) -> Schedule {
-        let options = ConnectionOptions { pace, ..ConnectionOptions::default() };
-        plan(reply, Timestamp::ZERO, &options, format, false)
+        check_bursts(reply, pace, format, Duration::ZERO)
+    }
+
+    fn check_bursts(reply: Reply, pace: f64, format: AudioFormat, burst: Duration) -> Schedule {
+        let options = ConnectionOptions { pace, burst, ..ConnectionOptions::default() };
+        plan(reply, Timestamp::ZERO, &options, Form { format, speed: 1.0, text_only: false })
     }
 
     #[test]
@@ -175,6 +216,19 @@ mod tests {
             }
         }
         assert_eq!(words, 6);
+        assert!(schedule.iter().zip(schedule.iter().skip(1)).all(|(a, b)| a.0 <= b.0));
+    }
+
+    #[test]
+    fn bursts_hold_several_deltas_and_keep_the_speed() {
+        let reply = Reply::say("One two three four five six.");
+        let schedule = check_bursts(reply, 10.0, AudioFormat::PCM16_24K, Duration::from_millis(400));
+        let times: Vec<_> = schedule
+            .iter()
+            .filter(|(_, beat)| matches!(beat, Beat::Sound(_)))
+            .map(|(at, _)| at.as_micros() / 1000)
+            .collect();
+        assert_eq!(times[..10], [200, 200, 200, 200, 240, 240, 240, 240, 280, 280]);
         assert!(schedule.iter().zip(schedule.iter().skip(1)).all(|(a, b)| a.0 <= b.0));
     }
 

@@ -3,17 +3,17 @@
 //! Whatever ends it, and when: every bracket that was opened is closed in the usual order before `response.done`.
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::content::{AudioPart, ContentPart, OutputAudio, OutputText, TextPart};
 use realtime_protocol::event::*;
 use realtime_protocol::field::Field;
-use realtime_protocol::id::{CallId, ItemId, ResponseId};
-use realtime_protocol::item::{FunctionCallItem, Item, ItemStatus, MessageItem, Role};
+use realtime_protocol::id::{ItemId, ResponseId};
+use realtime_protocol::item::{Item, ItemStatus};
 use realtime_protocol::response::{Response, ResponseError, ResponseStatus, StatusDetails, StatusReason};
 use realtime_protocol::session_config::MaxOutputTokens;
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{MediaTime, Timestamp};
 
 use crate::brain::Ending;
 use crate::connection::conversation::{Conversation, Entry};
+use crate::connection::open_item::OpenItem;
 use crate::connection::outbox::{Outbox, send};
 use crate::connection::plan::{Beat, Kind, Schedule};
 use crate::connection::usage::{Tokens, spoken_tokens, text_tokens, usage};
@@ -30,6 +30,10 @@ pub(crate) struct Running {
     pub(crate) format: AudioFormat,
     /// What it read.
     pub(crate) input: Tokens,
+    /// What of that was in the cache.
+    pub(crate) cached: Tokens,
+    /// Whether its audio goes over a call and not over this connection.
+    pub(crate) sideband: bool,
     pub(crate) output: Vec<Item>,
     pub(crate) made: Made,
     pub(crate) open: Option<OpenItem>,
@@ -40,16 +44,6 @@ pub(crate) struct Running {
 pub(crate) struct Made {
     text_tokens: u64,
     audio_bytes: u64,
-}
-
-/// The item that is being made.
-#[derive(Debug)]
-pub(crate) struct OpenItem {
-    id: ItemId,
-    kind: Kind,
-    call_id: CallId,
-    /// Transcript, text or arguments so far.
-    words: String,
 }
 
 impl Running {
@@ -63,6 +57,10 @@ impl Running {
         match self.schedule.pop_front() {
             Some((_, Beat::End(ending))) => {
                 self.end(ending, out, conversation);
+                return true;
+            }
+            Some((_, Beat::Cancel(reason))) => {
+                self.cancel(reason, out, conversation);
                 return true;
             }
             None => {
@@ -81,6 +79,9 @@ impl Running {
                 if self.in_conversation {
                     conversation.add_audio(&id, &bytes);
                 }
+                if self.sideband {
+                    return false;
+                }
                 send!(
                     out,
                     ResponseOutputAudioDelta {
@@ -97,6 +98,20 @@ impl Running {
                 let Some(open) = &mut self.open else { return false };
                 open.words.push_str(&delta);
                 self.made.text_tokens += text_tokens(&delta);
+                if matches!(open.kind, Kind::Mcp { .. }) {
+                    let response_id = self.id.clone();
+                    send!(
+                        out,
+                        ResponseMcpCallArgumentsDelta {
+                            response_id: response_id,
+                            item_id: id,
+                            output_index: output_index,
+                            delta: delta,
+                            obfuscation: Field::Null,
+                        }
+                    );
+                    return false;
+                }
                 send!(
                     out,
                     ResponseFunctionCallArgumentsDelta {
@@ -108,13 +123,30 @@ impl Running {
                     }
                 );
             }
+            Some((_, Beat::Run)) => self.run(out),
             Some((_, Beat::Close)) => self.close(ItemStatus::Completed, out, conversation),
         }
         false
     }
 
+    /// Leaves of it what goes out by then, and cancels it after that.
+    pub(crate) fn cancel_at(&mut self, at: Timestamp, reason: StatusReason) {
+        self.schedule.retain(|(due, beat)| *due < at && !matches!(beat, Beat::End(_)));
+        self.schedule.push_back((at, Beat::Cancel(reason)));
+    }
+
+    /// Whether it is being cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self.schedule.back(), Some((_, Beat::Cancel(_))))
+    }
+
+    /// How much audio it made.
+    pub(crate) fn sounded(&self) -> MediaTime {
+        self.format.duration(self.made.audio_bytes)
+    }
+
     /// Ends it before its time.
-    pub(crate) fn cancel(mut self, reason: StatusReason, out: &mut Outbox, conversation: &mut Conversation) {
+    pub(crate) fn cancel(&mut self, reason: StatusReason, out: &mut Outbox, conversation: &mut Conversation) {
         self.close(ItemStatus::Incomplete, out, conversation);
         let details = StatusDetails::default().kind(ResponseStatus::Cancelled).reason(reason);
         self.done(ResponseStatus::Cancelled, Field::Value(details), out);
@@ -222,6 +254,7 @@ impl Running {
                     text: open.words.clone(),
                 }
             ),
+            Kind::Mcp { .. } | Kind::Approval(_) => self.end_mcp(&open, &id, output_index, &status, out),
             Kind::Call { name } => send!(
                 out,
                 ResponseFunctionCallArgumentsDone {
@@ -290,57 +323,24 @@ impl Running {
         response.status = status.into();
         response.status_details = details;
         response.output = std::mem::take(&mut self.output).into();
-        response.usage = Field::Value(Box::new(usage(self.input, self.made(self.format))));
+        response.usage = Field::Value(Box::new(usage(self.input, self.cached, self.made(self.format))));
         send!(out, ResponseDone { response: response });
     }
 
     /// The item that is being made, and its place in the response.
-    fn place(&self) -> Option<(ItemId, u32)> {
+    pub(super) fn place(&self) -> Option<(ItemId, u32)> {
         self.open.as_ref().map(|open| (open.id.clone(), self.output.len() as u32))
     }
 
     fn made(&self, format: AudioFormat) -> Tokens {
-        Tokens { text: self.made.text_tokens, audio: spoken_tokens(format.duration(self.made.audio_bytes)) }
+        let audio = spoken_tokens(format.duration(self.made.audio_bytes));
+        Tokens { text: self.made.text_tokens, audio, image: 0 }
     }
 
     fn is_over_limit(&self) -> bool {
         match self.shown.max_output_tokens.value() {
             Some(MaxOutputTokens::Limit(limit)) => self.made(self.format).total() >= u64::from(*limit),
             _ => false,
-        }
-    }
-}
-
-impl OpenItem {
-    /// The item as it is now. Its part is left out while it is empty in events.
-    fn item(&self, status: ItemStatus, with_part: bool) -> Item {
-        let part: ContentPart = match &self.kind {
-            Kind::Audio => OutputAudio::default().transcript(self.words.clone()).into(),
-            Kind::Text => OutputText::default().text(self.words.clone()).into(),
-            Kind::Call { name } => {
-                return FunctionCallItem::default()
-                    .id(self.id.clone())
-                    .status(status)
-                    .call_id(self.call_id.clone())
-                    .name(name.clone())
-                    .arguments(self.words.clone())
-                    .into();
-            }
-        };
-        MessageItem::default()
-            .id(self.id.clone())
-            .status(status)
-            .role(Role::Assistant)
-            .content(if with_part { vec![part] } else { Vec::new() })
-            .into()
-    }
-
-    /// The part as events about parts show it. They say `audio` and `text`, where items say `output_*`.
-    fn part(&self) -> Option<ContentPart> {
-        match &self.kind {
-            Kind::Audio => Some(AudioPart::default().transcript(self.words.clone()).into()),
-            Kind::Text => Some(TextPart::default().text(self.words.clone()).into()),
-            Kind::Call { .. } => None,
         }
     }
 }

@@ -3,18 +3,21 @@
 //! The rule kept here: one bad member refuses the whole update, and nothing of it takes effect.
 
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::id::SessionId;
 use realtime_protocol::session_config::{
     AudioConfig, AudioInput, AudioOutput, Eagerness, MaxOutputTokens, Modality, ServerVad, SessionConfig,
-    Truncation, TruncationMode, TurnDetection, Voice,
+    SessionKind, Truncation, TruncationMode, TurnDetection, Voice,
 };
 use realtime_protocol::time::UnixTime;
 use realtime_protocol::tool::{ToolChoice, ToolMode};
 
 use crate::connection::fault::Fault;
+use crate::connection::ids::Ids;
 use crate::connection::options::ConnectionOptions;
 use crate::connection::session_check;
+use crate::connection::spelling::TEMPERATURE;
 
 /// The effective configuration.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Session {
     config: SessionConfig,
     /// The server's default for [`ServerVad::silence_duration_ms`].
     silence_duration_ms: u32,
+    /// The model that the URL named, where this kind of session cannot have one.
+    wrong_model: Option<String>,
     /// Whether the assistant was heard: its voice is fixed then.
     pub(crate) spoken: bool,
 }
@@ -29,12 +34,18 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(options: &ConnectionOptions, id: SessionId, wall: UnixTime) -> Self {
         let expires_at = wall.as_micros() / 1_000_000 + options.session_length.as_secs();
-        let mut session = Self {
-            config: SessionConfig {
-                kind: "realtime".into(),
-                id: id.into(),
+        let mut config = SessionConfig {
+            kind: options.kind.clone().into(),
+            id: id.into(),
+            expires_at: expires_at.into(),
+            include: Field::Null,
+            ..SessionConfig::default()
+        };
+        if options.kind == SessionKind::Transcription {
+            config.object = "realtime.transcription_session".into();
+        } else {
+            config = SessionConfig {
                 object: "realtime.session".into(),
-                expires_at: expires_at.into(),
                 model: options.model.clone().into(),
                 output_modalities: vec![Modality::Audio].into(),
                 instructions: INSTRUCTIONS.into(),
@@ -44,13 +55,19 @@ impl Session {
                 truncation: auto(),
                 prompt: Field::Null,
                 tracing: Field::Null,
-                include: Field::Null,
-                ..SessionConfig::default()
-            },
-            silence_duration_ms: options.silence_duration_ms,
-            spoken: false,
-        };
+                temperature: match options.dialect {
+                    Dialect::Beta => Field::Value(TEMPERATURE),
+                    _ => Field::Absent,
+                },
+                ..config
+            };
+        }
+        let is_wrong = options.kind == SessionKind::Transcription && !options.model.is_empty();
+        let wrong_model = is_wrong.then(|| options.model.clone());
+        let mut session =
+            Self { config, silence_duration_ms: options.silence_duration_ms, wrong_model, spoken: false };
         session.config.audio = session.default_audio().into();
+        session.apply(SessionConfig::clone(&options.session));
         session
     }
 
@@ -67,21 +84,37 @@ impl Session {
 
     /// Applies an update, or nothing of it.
     pub(crate) fn update(&mut self, update: SessionConfig) -> Result<(), Fault> {
+        if let Some(model) = &self.wrong_model {
+            let message = format!("Model \"{model}\" is not supported in transcription mode.");
+            return Err(Fault::new("invalid_model", message));
+        }
         session_check::check(&update, &self.config, self.spoken)?;
+        self.apply(update);
+        Ok(())
+    }
+
+    /// Applies what was found to be good.
+    fn apply(&mut self, update: SessionConfig) {
+        let is_transcription = self.is_transcription();
         let silence_duration_ms = self.silence_duration_ms;
         let default_audio = self.default_audio();
         let config = &mut self.config;
-        replace(&mut config.output_modalities, update.output_modalities, || vec![Modality::Audio].into());
-        replace(&mut config.instructions, update.instructions, || "".into());
-        replace(&mut config.tools, update.tools, || Vec::new().into());
-        replace(&mut config.tool_choice, update.tool_choice, default_choice);
-        replace(&mut config.max_output_tokens, update.max_output_tokens, || MaxOutputTokens::Infinite.into());
-        replace(&mut config.truncation, update.truncation, auto);
-        replace(&mut config.parallel_tool_calls, update.parallel_tool_calls, || Field::Absent);
-        replace(&mut config.reasoning, update.reasoning, || Field::Absent);
-        replace(&mut config.prompt, update.prompt, || Field::Null);
-        replace(&mut config.tracing, update.tracing, || Field::Null);
         replace(&mut config.include, update.include, || Field::Null);
+        if !is_transcription {
+            replace(&mut config.output_modalities, update.output_modalities, || vec![Modality::Audio].into());
+            replace(&mut config.instructions, update.instructions, || "".into());
+            replace(&mut config.tools, update.tools, || Vec::new().into());
+            replace(&mut config.tool_choice, update.tool_choice, default_choice);
+            replace(&mut config.max_output_tokens, update.max_output_tokens, || {
+                MaxOutputTokens::Infinite.into()
+            });
+            replace(&mut config.truncation, update.truncation, auto);
+            replace(&mut config.parallel_tool_calls, update.parallel_tool_calls, || Field::Absent);
+            replace(&mut config.reasoning, update.reasoning, || Field::Absent);
+            replace(&mut config.prompt, update.prompt, || Field::Null);
+            replace(&mut config.temperature, update.temperature, || Field::Value(TEMPERATURE));
+            replace(&mut config.tracing, update.tracing, || Field::Null);
+        }
         match update.audio {
             Field::Absent => {}
             Field::Null => config.audio = default_audio.into(),
@@ -89,26 +122,51 @@ impl Session {
                 if let Some(input) = audio.input.into_value() {
                     merge_input(config.input_mut(), input, silence_duration_ms);
                 }
-                if let Some(output) = audio.output.into_value() {
+                if let Some(output) = audio.output.into_value().filter(|_| !is_transcription) {
                     merge_output(config.output_mut(), output);
                 }
             }
         }
-        Ok(())
+        if is_transcription
+            && let Field::Value(TurnDetection::ServerVad(vad)) = &mut config.input_mut().turn_detection
+        {
+            // There are no responses to create or to interrupt.
+            vad.create_response = Field::Absent;
+            vad.interrupt_response = Field::Absent;
+            vad.idle_timeout_ms = Field::Absent;
+        }
+    }
+
+    fn is_transcription(&self) -> bool {
+        self.config.kind.value() == Some(&SessionKind::Transcription)
     }
 
     fn default_audio(&self) -> AudioConfig {
         let vad = filled(ServerVad::default().into(), self.silence_duration_ms);
-        AudioConfig::default()
-            .input(AudioInput {
-                format: AudioFormat::PCM16_24K.into(),
-                transcription: Field::Null,
-                noise_reduction: Field::Null,
-                turn_detection: vad.into(),
-                ..AudioInput::default()
-            })
-            .output(AudioOutput::default().format(AudioFormat::PCM16_24K).voice(VOICE).speed(1.0))
+        let audio = AudioConfig::default().input(AudioInput {
+            format: AudioFormat::PCM16_24K.into(),
+            transcription: Field::Null,
+            noise_reduction: Field::Null,
+            turn_detection: vad.into(),
+            ..AudioInput::default()
+        });
+        if self.is_transcription() {
+            return audio;
+        }
+        audio.output(AudioOutput::default().format(AudioFormat::PCM16_24K).voice(VOICE).speed(1.0))
     }
+}
+
+/// What a session would show that begins with this, or the fault that refuses it.
+pub(crate) fn opening_session(given: &SessionConfig, dialect: Dialect) -> Result<SessionConfig, Fault> {
+    let is_transcription = given.kind.value() == Some(&SessionKind::Transcription);
+    let kind = if is_transcription { SessionKind::Transcription } else { SessionKind::Realtime };
+    let default = if is_transcription { "" } else { "gpt-realtime" };
+    let model = given.model.value().filter(|_| !is_transcription).map_or(default, String::as_str).into();
+    let options = ConnectionOptions { kind, model, dialect, ..ConnectionOptions::default() };
+    let mut session = Session::new(&options, Ids::new(0).session(), UnixTime::from_secs(0));
+    session.update(given.clone())?;
+    Ok(*session.shown())
 }
 
 /// A member that was given replaces; `null` sets the default again; one that was left out changes nothing.

@@ -15,7 +15,12 @@ use crate::connection::fault::{Fault, no_unknown};
 /// Finds the first reason to refuse an update of `current`.
 pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: bool) -> Result<(), Fault> {
     match required(&update.kind, "session.type")? {
-        SessionKind::Realtime => {}
+        kind if current.kind.value() == Some(kind) => {}
+        SessionKind::Realtime => {
+            let message =
+                "Passing a realtime session update event to a transcription session is not allowed.";
+            return Err(Fault::invalid_value("session.type", message));
+        }
         SessionKind::Transcription => {
             let message =
                 "Passing a transcription session update event to a realtime session is not allowed.";
@@ -30,10 +35,12 @@ pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: boo
         ("session.id", update.id.is_absent()),
         ("session.object", update.object.is_absent()),
         ("session.expires_at", update.expires_at.is_absent()),
-        ("session.temperature", update.temperature.is_absent()),
     ];
     if let Some((param, _)) = server_side.into_iter().find(|(_, absent)| !absent) {
         return Err(Fault::unknown(param));
+    }
+    if update.kind.value() == Some(&SessionKind::Transcription) {
+        no_realtime_members(update)?;
     }
     if update.model.value().is_some_and(|model| current.model.value() != Some(model)) {
         return Err(Fault::invalid_value("session.model", "The model of a session cannot be changed."));
@@ -44,6 +51,7 @@ pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: boo
     if update.reasoning.value().is_some() && !reasons(current.model.value().map_or("", String::as_str)) {
         return Err(Fault::invalid_value("session.reasoning", "This model does not support reasoning."));
     }
+    within(&update.temperature, 0.6..=1.2, "session.temperature")?;
     modalities(&update.output_modalities, "session")?;
     tools(&update.tools, "session")?;
     tool_choice(&update.tool_choice, "session")?;
@@ -60,6 +68,24 @@ pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: boo
     Ok(())
 }
 
+/// Refuses what a transcription session does not have.
+fn no_realtime_members(update: &SessionConfig) -> Result<(), Fault> {
+    let has_output = update.audio.value().is_some_and(|audio| !audio.output.is_absent());
+    let members = [
+        ("session.model", !update.model.is_absent()),
+        ("session.output_modalities", !update.output_modalities.is_absent()),
+        ("session.instructions", !update.instructions.is_absent()),
+        ("session.tools", !update.tools.is_absent()),
+        ("session.tool_choice", !update.tool_choice.is_absent()),
+        ("session.max_output_tokens", !update.max_output_tokens.is_absent()),
+        ("session.audio.output", has_output),
+    ];
+    match members.into_iter().find(|(_, given)| *given) {
+        Some((param, _)) => Err(Fault::unknown(param)),
+        None => Ok(()),
+    }
+}
+
 /// Finds the first reason to refuse the parameters of a response.
 pub(crate) fn check_response(
     params: &ResponseParams,
@@ -67,9 +93,7 @@ pub(crate) fn check_response(
     spoken: bool,
 ) -> Result<(), Fault> {
     no_unknown(&params.extra, "response")?;
-    if !params.temperature.is_absent() {
-        return Err(Fault::unknown("response.temperature"));
-    }
+    within(&params.temperature, 0.6..=1.2, "response.temperature")?;
     modalities(&params.output_modalities, "response")?;
     tools(&params.tools, "response")?;
     tool_choice(&params.tool_choice, "response")?;

@@ -1,6 +1,5 @@
 //! Turns: from what the user said or wrote to the response that answers it.
 
-use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::content::{ContentPart, InputAudio as InputAudioPart};
 use realtime_protocol::event::*;
 use realtime_protocol::field::Field;
@@ -10,17 +9,20 @@ use realtime_protocol::response::{
     Response, ResponseAudio, ResponseAudioOutput, ResponseConversation, ResponseParams, ResponseStatus,
     StatusReason,
 };
-use realtime_protocol::session_config::{MaxOutputTokens, TurnDetection};
+use realtime_protocol::session_config::{MaxOutputTokens, SessionKind, TurnDetection};
 
-use crate::brain::{Speech, ToolOutput, Trigger, Turn};
+use crate::brain::{Speech, Trigger, Turn};
 use crate::codec;
-use crate::connection::conversation::{Conversation, Entry};
+use crate::connection::conversation::Entry;
 use crate::connection::fault::Fault;
 use crate::connection::input_audio::Heard;
 use crate::connection::outbox::send;
+use crate::connection::plan::Form;
 use crate::connection::response::{Made, Running};
+use crate::connection::transcription::Transcription;
+use crate::connection::trigger::Input;
 use crate::connection::vad::VadSettings;
-use crate::connection::{Connection, Transcription, plan, session_check, usage};
+use crate::connection::{Connection, plan, session_check, usage};
 
 impl Connection {
     /// Takes audio of the user's, and does what turn detection makes of it.
@@ -29,9 +31,18 @@ impl Connection {
         let settings = detection.as_ref().and_then(VadSettings::of);
         self.input.append(audio, settings.is_some())?;
         let (Some(detection), Some(settings)) = (detection, settings) else { return Ok(()) };
-        while let Some(heard) = self.input.listen(&settings, || self.out.ids.item()) {
+        let format = self.session.config().input_format();
+        loop {
+            let is_finished = |item: &ItemId, audio: &[u8]| {
+                let samples = codec::decode(audio, format);
+                self.brain.is_finished(&Speech::new(item, &samples))
+            };
+            let Some(heard) = self.input.listen(&settings, || self.out.ids.item(), is_finished) else {
+                break;
+            };
             match heard {
                 Heard::Started { at } => {
+                    self.idle = None;
                     let item_id = self.input.turn_item().cloned().unwrap_or_default();
                     send!(
                         &mut self.out,
@@ -67,6 +78,10 @@ impl Connection {
 
     /// Starts a response that the client asks for.
     pub(super) fn create_response(&mut self, params: ResponseParams) -> Result<(), Fault> {
+        if self.options.kind == SessionKind::Transcription {
+            let message = "Responses cannot be created in a transcription session.";
+            return Err(Fault::new("invalid_event", message));
+        }
         session_check::check_response(&params, self.session.config(), self.session.spoken)?;
         let beside = params.conversation.value() == Some(&ResponseConversation::None);
         if beside {
@@ -91,6 +106,7 @@ impl Connection {
     /// Cancels the response of that id, or the one in the conversation.
     pub(super) fn cancel_response(&mut self, id: Option<&ResponseId>) -> Result<(), Fault> {
         let index = self.running.iter().position(|running| match id {
+            _ if running.is_cancelled() => false,
             Some(id) => running.id == *id,
             None => running.in_conversation,
         });
@@ -98,22 +114,22 @@ impl Connection {
             let message = "Cancellation failed: no active response found";
             return Err(Fault::new("response_cancel_not_active", message));
         };
-        let running = self.running.remove(index);
-        running.cancel(StatusReason::ClientCancelled, &mut self.out, &mut self.conversation);
+        self.cancel_running(index, StatusReason::ClientCancelled);
         Ok(())
     }
 
     /// The user speaks: the response in the conversation ends. Those beside it go on.
     fn interrupt(&mut self) {
-        if let Some(index) = self.running.iter().position(|running| running.in_conversation) {
-            let running = self.running.remove(index);
-            running.cancel(StatusReason::TurnDetected, &mut self.out, &mut self.conversation);
+        let in_conversation = |running: &Running| running.in_conversation && !running.is_cancelled();
+        if let Some(index) = self.running.iter().position(in_conversation) {
+            self.cancel_running(index, StatusReason::TurnDetected);
         }
+        self.stop_playing();
     }
 
     /// The user has spoken: a response answers, unless one still runs.
     fn answer_turn(&mut self, detection: &TurnDetection) {
-        if !detection.creates_response() {
+        if !detection.creates_response() || self.options.kind == SessionKind::Transcription {
             return;
         }
         if let Err(fault) = self.create_response(ResponseParams::default()) {
@@ -125,14 +141,13 @@ impl Connection {
     fn add_speech(&mut self, item_id: ItemId, audio: Vec<u8>) {
         let config = self.session.config();
         let format = config.input_format();
-        let transcribes = config.input().is_some_and(|input| input.transcription.value().is_some());
-        let part: ContentPart =
-            InputAudioPart { transcript: Field::Null, ..InputAudioPart::default() }.into();
+        let transcription = config.input().and_then(|input| input.transcription.value());
+        let model = transcription.map(|asked| asked.model.value().cloned().unwrap_or_default());
         let item: Item = MessageItem::default()
             .id(item_id.clone())
             .status(ItemStatus::Completed)
             .role(Role::User)
-            .content(vec![part])
+            .content(vec![silent_part()])
             .into();
         let samples = codec::decode(&audio, format);
         let speech = Speech::new(&item_id, &samples);
@@ -152,46 +167,15 @@ impl Connection {
             ConversationItemAdded { previous_item_id: previous.clone(), item: item.clone() }
         );
         send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
-        if transcribes {
+        if let Some(model) = model {
             let at = self.now + self.options.transcription_delay;
-            self.transcriptions.push_back(Transcription { at, item_id, text, length });
+            self.transcriptions.push_back(Transcription { at, item_id, text, length, model });
             self.advance(self.now); // it may be due at once
         }
     }
 
-    /// What the response is to answer: its own `input`, or what is new in the conversation.
-    fn input_of(&mut self, params: &ResponseParams) -> Result<Input, Fault> {
-        let Some(items) = params.input.value() else {
-            return Ok(Input::of(self.conversation.iter().filter(|entry| entry.is_new), &self.conversation));
-        };
-        // A conversation of its own, made of the items that were given and those that they name.
-        let mut own = Conversation::new(self.options.limits.clone());
-        for (index, item) in items.iter().enumerate() {
-            let entry = match item {
-                Item::Reference(reference) => {
-                    let path = format!("response.input[{index}].id");
-                    let id = reference.id.value().ok_or_else(|| Fault::missing(path.as_str()))?;
-                    let found = self.conversation.find(id).ok_or_else(|| {
-                        let message =
-                            format!("Error adding item: the referenced item with id '{id}' does not exist.");
-                        Fault::invalid_value(path, message)
-                    })?;
-                    let mut entry = Entry::new(found.id.clone(), found.item.clone());
-                    entry.heard = found.heard.clone();
-                    match &found.audio {
-                        Some(audio) => entry.with_audio(audio.format, audio.bytes.clone()),
-                        None => entry,
-                    }
-                }
-                other => Entry::new(self.out.ids.item(), other.clone()),
-            };
-            own.push(entry);
-        }
-        Ok(Input::of(own.iter(), &self.conversation))
-    }
-
     /// Asks the brain, and starts its answer.
-    fn start(&mut self, params: ResponseParams, beside: bool, input: &Input) {
+    pub(super) fn start(&mut self, params: ResponseParams, beside: bool, input: &Input) {
         let (samples, heard);
         let trigger = match input {
             Input::Speech { item_id, audio, format, transcript } => {
@@ -202,26 +186,31 @@ impl Connection {
             }
             Input::Text(text) => Trigger::Text(text),
             Input::Outputs(outputs) => Trigger::ToolOutputs(outputs),
+            Input::Approval(approval) => Trigger::Approval(approval),
+            Input::Idle => Trigger::Idle,
             Input::Nothing => Trigger::Request,
         };
         let config = self.session.config();
         let turn = Turn::new(trigger, config, &params);
         let read = usage::read_tokens(turn.instructions(), turn.tools(), &self.conversation);
         let text_only = turn.is_text_only();
-        let reply = self.brain.reply(&turn);
+        let cached = read.cached(self.cache);
+        let mut reply = self.brain.reply(&turn);
+        std::mem::take(&mut reply.disasters).into_iter().for_each(|disaster| self.out.disaster(disaster));
 
         let asked = params.audio.value().and_then(|audio| audio.output.value());
         let format = asked
             .and_then(|output| output.format.value()?.format())
             .unwrap_or_else(|| config.output_format());
         let session_output = config.output();
+        let speed = session_output.and_then(|output| output.speed.value()).copied().unwrap_or(1.0);
         let voice =
             asked.and_then(|output| output.voice.value()).or_else(|| session_output?.voice.value()).cloned();
         let most = params.max_output_tokens.value().or_else(|| config.max_output_tokens.value());
         let most = most.copied().unwrap_or(MaxOutputTokens::Infinite);
         let modalities =
             params.output_modalities.value().or_else(|| config.output_modalities.value()).cloned();
-        let schedule = plan::plan(reply, self.now, &self.options, format, text_only);
+        let schedule = plan::plan(reply, self.now, &self.options, Form { format, speed, text_only });
 
         let id = self.out.ids.response();
         let conversation_id = if beside { Field::Null } else { self.conversation_id.clone().into() };
@@ -258,6 +247,8 @@ impl Connection {
             schedule,
             format,
             input: read,
+            cached,
+            sideband: self.options.sideband,
             output: Vec::new(),
             made: Made::default(),
             open: None,
@@ -266,53 +257,16 @@ impl Connection {
             self.running.push(running);
         } else {
             self.conversation.answered();
+            self.cache = read;
+            self.idle = None;
             self.running.insert(0, running);
         }
     }
 }
 
-/// What a response answers, with its data.
-#[derive(Debug)]
-enum Input {
-    Speech { item_id: ItemId, audio: Vec<u8>, format: AudioFormat, transcript: Option<String> },
-    Text(String),
-    Outputs(Vec<ToolOutput>),
-    Nothing,
-}
-
-impl Input {
-    /// The newest user message among `entries`, or the tool outputs that came after it.
-    fn of<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>, conversation: &Conversation) -> Self {
-        let mut outputs = Vec::new();
-        for entry in entries.rev() {
-            match &entry.item {
-                Item::FunctionCallOutput(item) => {
-                    let call = item.call_id.value().cloned().unwrap_or_default();
-                    let name = conversation.called(&call).unwrap_or_default();
-                    let output = item.output.value().map_or("", String::as_str);
-                    outputs.insert(0, ToolOutput::new(call.clone(), name, output));
-                }
-                Item::Message(message) if outputs.is_empty() && message.role.value() == Some(&Role::User) => {
-                    return Self::of_message(entry, message);
-                }
-                _ => {}
-            }
-        }
-        if outputs.is_empty() { Self::Nothing } else { Self::Outputs(outputs) }
-    }
-
-    fn of_message(entry: &Entry, message: &MessageItem) -> Self {
-        if let Some(audio) = &entry.audio {
-            return Self::Speech {
-                item_id: entry.id.clone(),
-                audio: audio.bytes.clone(),
-                format: audio.format,
-                transcript: entry.heard.clone(),
-            };
-        }
-        let texts: Vec<_> = message.parts().iter().filter_map(ContentPart::words).collect();
-        Self::Text(texts.join(" "))
-    }
+/// The part of an item that holds the user's audio, before it is transcribed.
+pub(super) fn silent_part() -> ContentPart {
+    InputAudioPart { transcript: Field::Null, ..InputAudioPart::default() }.into()
 }
 
 /// What is said of speech that no brain understood.

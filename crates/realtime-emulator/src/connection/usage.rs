@@ -1,6 +1,6 @@
 //! Token counts, estimated: text by its characters, audio by its length.
 
-use realtime_protocol::content::ContentPart;
+use realtime_protocol::content::{ContentPart, ImageDetail};
 use realtime_protocol::item::Item;
 use realtime_protocol::time::MediaTime;
 use realtime_protocol::tool::Tool;
@@ -16,17 +16,28 @@ use crate::connection::conversation::Conversation;
 pub(crate) struct Tokens {
     pub(crate) text: u64,
     pub(crate) audio: u64,
+    pub(crate) image: u64,
 }
 
 impl Tokens {
     pub(crate) const fn total(self) -> u64 {
-        self.text + self.audio
+        self.text + self.audio + self.image
+    }
+
+    /// What of it is in the cache: what the last response read as well, in whole blocks.
+    pub(crate) fn cached(self, last: Self) -> Self {
+        let blocks = |now: u64, then: u64| now.min(then) / CACHE_BLOCK * CACHE_BLOCK;
+        Self {
+            text: blocks(self.text, last.text),
+            audio: blocks(self.audio, last.audio),
+            image: blocks(self.image, last.image),
+        }
     }
 }
 
 /// What a response reads: instructions, tools and the whole conversation.
 pub(crate) fn read_tokens(instructions: &str, tools: &[Tool], conversation: &Conversation) -> Tokens {
-    let mut tokens = Tokens { text: text_tokens(instructions), audio: 0 };
+    let mut tokens = Tokens { text: text_tokens(instructions), ..Tokens::default() };
     for tool in tools {
         tokens.text += match tool {
             Tool::Function(tool) => {
@@ -39,14 +50,30 @@ pub(crate) fn read_tokens(instructions: &str, tools: &[Tool], conversation: &Con
     }
     for entry in conversation.iter() {
         tokens.audio += heard_tokens(entry.audio_length());
+        tokens.image += images(&entry.item);
         tokens.text += match &entry.item {
             Item::Message(message) => message.parts().iter().map(part_tokens).sum(),
             Item::FunctionCall(call) => call.arguments.value().map_or(0, |text| text_tokens(text)),
             Item::FunctionCallOutput(output) => output.output.value().map_or(0, |text| text_tokens(text)),
+            Item::McpCall(call) => {
+                call.arguments.value().map_or(0, |text| text_tokens(text))
+                    + call.output.value().map_or(0, |text| text_tokens(text))
+            }
             _ => 0,
         };
     }
     tokens
+}
+
+/// What the images of a message cost.
+fn images(item: &Item) -> u64 {
+    let parts = item.as_message().map_or(&[][..], |message| message.parts());
+    let cost = parts.iter().map(|part| match part {
+        ContentPart::InputImage(image) if image.detail.value() == Some(&ImageDetail::Low) => 85,
+        ContentPart::InputImage(_) => 765,
+        _ => 0,
+    });
+    cost.sum()
 }
 
 /// The words of a part. The transcript of the user's audio is not read: the model hears the audio.
@@ -72,25 +99,31 @@ pub(crate) fn spoken_tokens(length: MediaTime) -> u64 {
     length.as_micros().div_ceil(50_000)
 }
 
-/// A response's usage, every member written. Nothing is ever cached.
-pub(crate) fn usage(input: Tokens, output: Tokens) -> Usage {
-    let cached = CachedTokenDetails::default().text_tokens(0_u64).audio_tokens(0_u64).image_tokens(0_u64);
+/// A response's usage, every member written.
+pub(crate) fn usage(input: Tokens, from_cache: Tokens, output: Tokens) -> Usage {
+    let cached = CachedTokenDetails::default()
+        .text_tokens(from_cache.text)
+        .audio_tokens(from_cache.audio)
+        .image_tokens(from_cache.image);
     Usage::default()
         .total_tokens(input.total() + output.total())
         .input_tokens(input.total())
         .output_tokens(output.total())
         .input_token_details(
             InputTokenDetails::default()
-                .cached_tokens(0_u64)
+                .cached_tokens(from_cache.total())
                 .text_tokens(input.text)
                 .audio_tokens(input.audio)
-                .image_tokens(0_u64)
+                .image_tokens(input.image)
                 .cached_tokens_details(cached),
         )
         .output_token_details(
             OutputTokenDetails::default().text_tokens(output.text).audio_tokens(output.audio),
         )
 }
+
+/// Tokens, as the service's numbers suggest.
+const CACHE_BLOCK: u64 = 64;
 
 /// What a transcription cost.
 pub(crate) fn transcription_usage(length: MediaTime, transcript: &str) -> TranscriptionUsage {

@@ -11,32 +11,34 @@ pub(crate) struct VadSettings {
     pub(crate) prefix_ms: u64,
     /// Silence that ends a turn (ms).
     silence_ms: u64,
+    /// Silence that ends a turn of which more seems to come (ms).
+    longest_ms: u64,
 }
 
 impl VadSettings {
     /// `None` for a kind that is not known.
     pub(crate) fn of(detection: &TurnDetection) -> Option<Self> {
-        let (threshold, prefix_ms, silence_ms) = match detection {
-            TurnDetection::ServerVad(vad) => (
-                vad.threshold.unwrap_or(0.5),
-                vad.prefix_padding_ms.unwrap_or(300),
-                vad.silence_duration_ms.unwrap_or(500),
-            ),
-            // There is no meaning in tones: an eager listener waits for less silence.
+        let (threshold, prefix_ms, silence_ms, longest_ms) = match detection {
+            TurnDetection::ServerVad(vad) => {
+                let silence = vad.silence_duration_ms.unwrap_or(500);
+                (vad.threshold.unwrap_or(0.5), vad.prefix_padding_ms.unwrap_or(300), silence, silence)
+            }
+            // An eager listener waits for less silence. The longest waits are the documented ones.
             TurnDetection::SemanticVad(vad) => {
-                let silence = match vad.eagerness.value() {
-                    Some(Eagerness::Low) => 1000,
-                    Some(Eagerness::High) => 300,
-                    _ => 500,
+                let (silence, longest) = match vad.eagerness.value() {
+                    Some(Eagerness::Low) => (1000, 8000),
+                    Some(Eagerness::High) => (300, 2000),
+                    _ => (500, 4000),
                 };
-                (0.5, 300, silence)
+                (0.5, 300, silence, longest)
             }
             _ => return None,
         };
         // 0 hears -60 dBFS, 0.5 hears -40 dBFS, 1 hears -20 dBFS.
         let decibels = 40.0 * threshold - 60.0;
         let power = 10_f64.powf(decibels / 10.0);
-        Some(Self { power, prefix_ms: prefix_ms.into(), silence_ms: silence_ms.into() })
+        let (silence_ms, longest_ms) = (silence_ms.into(), longest_ms.into());
+        Some(Self { power, prefix_ms: prefix_ms.into(), silence_ms, longest_ms })
     }
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Vad {
     speaking: bool,
     /// Frames in a row that are not as the state would have them.
     against: u64,
+    /// Whether more is to come after this pause.
+    waits: bool,
 }
 
 /// A change of the state.
@@ -62,15 +66,29 @@ impl Vad {
         self.speaking
     }
 
+    /// Whether a pause may be longer where more seems to come, and this one was not.
+    pub(crate) const fn could_wait(&self, settings: &VadSettings) -> bool {
+        settings.longest_ms > settings.silence_ms && !self.waits
+    }
+
+    /// More is to come: the silence so far does not end the turn, the longest wait would.
+    pub(crate) fn wait(&mut self, settings: &VadSettings) {
+        self.speaking = true;
+        self.waits = true;
+        self.against = settings.silence_ms.div_ceil(FRAME_MS).max(1);
+    }
+
     /// Hears one frame of [`FRAME_MS`].
     pub(crate) fn frame(&mut self, power: f64, settings: &VadSettings) -> Option<Edge> {
         let loud = power >= settings.power;
         if loud == self.speaking {
             self.against = 0;
+            self.waits = false;
             return None;
         }
         self.against += 1;
-        let enough = if self.speaking { settings.silence_ms.div_ceil(FRAME_MS).max(1) } else { ONSET_FRAMES };
+        let silence = if self.waits { settings.longest_ms } else { settings.silence_ms };
+        let enough = if self.speaking { silence.div_ceil(FRAME_MS).max(1) } else { ONSET_FRAMES };
         if self.against < enough {
             return None;
         }

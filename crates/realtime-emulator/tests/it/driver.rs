@@ -22,6 +22,7 @@ pub(crate) struct Driver {
     /// All events with their times, as text.
     pub(crate) story: String,
     pub(crate) closed: Option<u16>,
+    dialect: Dialect,
 }
 
 impl Driver {
@@ -32,11 +33,13 @@ impl Driver {
 
     pub(crate) fn with(options: ConnectionOptions, brain: impl Brain + 'static) -> Self {
         let wall = UnixTime::from_secs(1_800_000_000);
+        let dialect = options.dialect;
         let connection = Connection::new(options, Box::new(brain), Timestamp::ZERO, wall);
         let (new, story) = (Vec::new(), String::new());
-        let mut driver = Self { connection, now: Timestamp::ZERO, new, story, closed: None };
+        let mut driver = Self { connection, now: Timestamp::ZERO, new, story, closed: None, dialect };
         driver.drain();
-        assert_eq!(driver.kinds(), ["session.created"]);
+        assert_eq!(driver.new.first().map(ServerEvent::kind), Some("session.created"));
+        driver.new.remove(0);
         driver
     }
 
@@ -135,7 +138,7 @@ impl Driver {
             panic!("no {kind} in {:?}", self.new.iter().map(ServerEvent::kind).collect::<Vec<_>>());
         };
         let event = self.new.drain(..=index).next_back().unwrap();
-        as_json(&event)
+        serde_json::from_str(&event.encode(self.dialect)).unwrap()
     }
 
     fn drain(&mut self) {
@@ -143,8 +146,8 @@ impl Driver {
             assert_eq!(self.closed, None, "nothing follows a close");
             match output {
                 Output::Send(event) => {
-                    check_strictly(&event);
-                    writeln!(self.story, "{} {}", self.now, event.encode(Dialect::Ga)).unwrap();
+                    check_strictly(&event, self.dialect);
+                    writeln!(self.story, "{} {}", self.now, event.encode(self.dialect)).unwrap();
                     self.new.push(*event);
                 }
                 Output::Close { code, .. } => self.closed = Some(code),
@@ -173,10 +176,11 @@ pub(crate) fn audio_bytes(events: &[ServerEvent]) -> usize {
     deltas.sum()
 }
 
-fn check_strictly(event: &ServerEvent) {
-    let text = event.encode(Dialect::Ga);
-    let again = ServerEvent::decode(&text, Dialect::Ga);
-    assert_eq!(again, *event, "{text}");
+fn check_strictly(event: &ServerEvent, dialect: Dialect) {
+    let text = event.encode(dialect);
+    let again = ServerEvent::decode(&text, dialect);
+    // Beta has no place for all that the model holds: there the text is what must come back.
+    assert!(again == *event || (dialect == Dialect::Beta && again.encode(dialect) == text), "{text}");
     assert_eq!(again.mismatches(), [], "{text}");
     assert!(!matches!(again, ServerEvent::Unknown(_) | ServerEvent::Malformed(_)), "{text}");
     let shown = format!("{again:?}");
@@ -191,4 +195,13 @@ fn check_strictly(event: &ServerEvent) {
     };
     assert!(item.is_none_or(|item| !matches!(**item, Item::Unknown(_)) && item.id().is_some()), "{text}");
     assert!(text.contains("\"event_id\":\"event_"), "{text}");
+}
+
+/// A brain that always answers the same.
+pub(crate) struct Always(pub(crate) realtime_emulator::brain::Reply);
+
+impl Brain for Always {
+    fn reply(&mut self, _turn: &realtime_emulator::brain::Turn<'_>) -> realtime_emulator::brain::Reply {
+        self.0.clone()
+    }
 }

@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their failure")]
 
+mod dialects;
+mod disasters;
 mod driver;
 mod errors;
+mod http;
 mod items;
+mod mcp;
 mod random;
 mod responses;
 mod scripts;
 mod session;
+mod silence;
 mod socket;
 mod turns;

@@ -1,7 +1,9 @@
 //! Responses: their life, their parameters, text, calls and responses beside the conversation.
 
+use std::time::Duration;
+
 use realtime_emulator::ConnectionOptions;
-use realtime_emulator::brain::{Brain, Ending, Reply, Step, Turn};
+use realtime_emulator::brain::{Brain, Ending, Parrot, Reply, Step, Turn};
 use realtime_protocol::response::StatusReason;
 use serde_json::json;
 
@@ -59,7 +61,8 @@ fn driver_item(driver: &mut Driver, kind: &str) -> serde_json::Value {
 
 #[test]
 fn audio_comes_faster_than_it_plays_and_the_transcript_in_step() {
-    let mut driver = Driver::new();
+    let options = ConnectionOptions { burst: Duration::ZERO, ..ConnectionOptions::default() };
+    let mut driver = Driver::with(options, Parrot::new());
     driver.write("a long story, please");
     driver.send(&create(&json!({})));
     driver.run(200);

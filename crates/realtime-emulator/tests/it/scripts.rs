@@ -112,3 +112,27 @@ fn errors_say_where() {
     check(&turn(json!({"reply": [{"fail": "x"}, {"say": "a"}]})), "turns[1].reply[1]: nothing may follow");
     assert!(Script::parse("{\n  oops").unwrap_err().to_string().contains("line 2 column 3"));
 }
+
+/// The JSON examples in a module's own text.
+fn examples(source: &str) -> Vec<Value> {
+    let text: Vec<_> =
+        source.lines().filter_map(|line| Some(line.strip_prefix("//!")?.trim_start())).collect();
+    let text = text.join("\n");
+    let blocks = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks
+        .map(|block| serde_json::from_str(block).unwrap_or_else(|error| panic!("{error}: {block}")))
+        .collect()
+}
+
+#[test]
+fn the_examples_in_the_docs_can_be_followed() {
+    let scripts = examples(include_str!("../../src/brain/script/mod.rs"));
+    assert_eq!(scripts.len(), 3);
+    for script in scripts {
+        Script::parse(&script.to_string()).unwrap();
+    }
+    let [control, list] =
+        <[Value; 2]>::try_from(examples(include_str!("../../src/disaster/mod.rs"))).unwrap();
+    realtime_emulator::disaster::Disaster::parse(&control["disaster"], "disaster").unwrap();
+    Script::parse(&json!({"turns": [], "disasters": list}).to_string()).unwrap();
+}

@@ -3,6 +3,7 @@
 //! Files are read before a run, and written through a buffer by the recorder's own task: no thread takes part, so
 //! a run under paused time is the same every time.
 
+mod header;
 mod input;
 mod output;
 mod read;

@@ -1,37 +1,52 @@
 //! Reading a WAV file whole, whatever its format, as mono samples.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::WavError;
+use super::header;
 use crate::pcm;
-use crate::resample::mix_to_mono;
+use crate::resample::{RATES, mix_to_mono};
 
 /// A file's sound: mono samples and their rate in Hz.
 pub(super) fn read(path: &Path) -> Result<(u32, Vec<i16>), WavError> {
-    let mut file = File::open(path).map_err(|error| WavError::read(path, error))?;
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(12).read_to_end(&mut head).map_err(|error| WavError::read(path, error))?;
-    if !matches!(head.get(..4), Some(b"RIFF")) || head.get(8..12) != Some(b"WAVE") {
-        return Err(WavError::read(path, format_args!("expected a WAV file, got {}", what(&head))));
+    let bytes = bytes(path).map_err(|error| WavError::read(path, error))?;
+    if !matches!(bytes.get(..4), Some(b"RIFF")) || bytes.get(8..12) != Some(b"WAVE") {
+        return Err(WavError::read(path, format_args!("expected a WAV file, got {}", what(&bytes))));
     }
-    file.rewind().map_err(|error| WavError::read(path, error))?;
-    let reader = WavReader::new(BufReader::new(file)).map_err(|error| match error {
-        hound::Error::Unsupported => {
-            WavError::read(path, "expected uncompressed integers or floats, got another encoding")
-        }
+    let bytes = header::completed(bytes).map_err(|reason| WavError::read(path, reason))?;
+    let reader = WavReader::new(Cursor::new(bytes)).map_err(|error| match error {
+        hound::Error::Unsupported => WavError::read(path, header::OTHER_ENCODING),
         error => WavError::read(path, format_args!("expected a whole WAV header, got: {error}")),
     })?;
     samples(path, reader)
+}
+
+/// All of a WAV file, and no more than the first bytes of any other.
+fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(12).read_to_end(&mut bytes)?;
+    if bytes.starts_with(b"RIFF") {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 fn samples<R: Read>(path: &Path, mut reader: WavReader<R>) -> Result<(u32, Vec<i16>), WavError> {
     let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
     if !matches!(channels, 1 | 2) {
         return Err(WavError::read(path, format_args!("expected 1 or 2 channels, got {channels}")));
+    }
+    if !RATES.contains(&sample_rate) {
+        let (least, most) = (RATES.start(), RATES.end());
+        return Err(WavError::read(
+            path,
+            format_args!("expected a rate of {least} to {most} Hz, got {sample_rate} Hz"),
+        ));
     }
     let samples = match (sample_format, bits_per_sample) {
         (SampleFormat::Int, 8 | 16 | 24 | 32) => {
@@ -41,19 +56,14 @@ fn samples<R: Read>(path: &Path, mut reader: WavReader<R>) -> Result<(u32, Vec<i
         (SampleFormat::Float, 32) => until_cut(path, reader.samples::<f32>()),
         (format, bits) => {
             let kind = if format == SampleFormat::Int { "integers" } else { "floats" };
-            return Err(WavError::read(
-                path,
-                format_args!(
-                    "expected integers of 8, 16, 24 or 32 bits or floats of 32, got {kind} of {bits}"
-                ),
-            ));
+            return Err(WavError::read(path, header::other_size(kind, bits)));
         }
     };
     let mono = mix_to_mono(&samples, usize::from(channels));
     Ok((sample_rate, mono.into_iter().map(pcm::from_float).collect()))
 }
 
-/// A file that was cut short, or whose header was never completed, is worth what it has.
+/// A file that was cut short is worth what it has.
 fn until_cut(path: &Path, samples: impl Iterator<Item = hound::Result<f32>>) -> Vec<f32> {
     let mut read = Vec::new();
     for sample in samples {

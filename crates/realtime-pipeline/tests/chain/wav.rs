@@ -11,6 +11,7 @@ use realtime_pipeline::{
     AudioFrame, Finished, FrameKind, Observed, Observer, OutputAudio, Pipeline, PipelineHandle, Playout,
     WavInput, WavLayout, WavOutput,
 };
+use realtime_protocol::session::StopId;
 use realtime_protocol::time::MediaTime;
 use tokio::time::sleep;
 
@@ -173,7 +174,7 @@ async fn a_recording_holds_what_was_played_when_it_was_and_silence_elsewhere() {
         speak(&handle, "long", 9, 2_000).await;
         sleep(Duration::from_millis(990)).await;
         handle.interrupt();
-        handle.push(FrameKind::StopPlayback).await;
+        handle.push(FrameKind::StopPlayback { id: Some(StopId(1)) }).await;
         sleep(Duration::from_millis(1_015)).await;
         handle.end();
     };
@@ -210,6 +211,18 @@ async fn a_recording_of_the_agent_alone_has_one_channel_at_its_own_rate() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_written_to_a_pipe_is_read_whole() {
+    let file = TempFile::write("pipe.wav", spec(1, 16_000, 16, SampleFormat::Int), |writer| {
+        (0..1_600).for_each(|_| writer.write_sample(7_i16).unwrap());
+    });
+    let mut bytes = fs::read(&file.0).unwrap();
+    bytes[4..8].fill(0xff);
+    bytes[40..44].fill(0xff);
+    fs::write(&file.0, bytes).unwrap();
+    assert_eq!(WavInput::open(&file.0).unwrap().duration(), Duration::from_millis(100));
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_is_named_with_what_came() {
     let check = |file: &TempFile, want: &str| {
         let text = WavInput::open(&file.0).unwrap_err().to_string();
@@ -227,6 +240,10 @@ async fn a_file_that_cannot_be_read_is_named_with_what_came() {
         (0..6).for_each(|_| writer.write_sample(0_i16).unwrap());
     });
     check(&surround, "expected 1 or 2 channels, got 6");
+    let slow = TempFile::write("slow.wav", spec(1, 1, 16, SampleFormat::Int), |writer| {
+        writer.write_sample(0_i16).unwrap();
+    });
+    check(&slow, "expected a rate of 1000 to 768000 Hz, got 1 Hz");
 
     let directory = std::env::temp_dir();
     let error = WavOutput::create(&directory, WavLayout::Agent).unwrap_err();

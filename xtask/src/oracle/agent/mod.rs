@@ -242,7 +242,7 @@ impl Agent {
 
     /// Ends the connection and opens another: the conversation begins anew.
     fn reconnect(&mut self) {
-        self.ask(Command::Close);
+        self.ask(Command::Close {});
         self.drain();
         self.connect();
     }

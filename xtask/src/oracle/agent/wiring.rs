@@ -65,7 +65,7 @@ impl Agent {
             "StartInterruptionFrame" => {
                 let started = FrameKind::UserStartedSpeaking { item_id: None };
                 if self.push(&started, Direction::Downstream) == 0 {
-                    let interrupt = FrameKind::Command(Arc::new(Command::Interrupt));
+                    let interrupt = FrameKind::Command(Arc::new(Command::Interrupt {}));
                     self.push(&interrupt, Direction::Downstream);
                 }
             }
@@ -107,7 +107,7 @@ impl Agent {
                 self.properties = config_of(settings);
                 self.update(config_of(settings));
             }
-            "EndFrame" | "CancelFrame" => self.ask(Command::Close),
+            "EndFrame" | "CancelFrame" => self.ask(Command::Close {}),
             // Any other passes through the service.
             _ => {}
         }

@@ -1,9 +1,13 @@
-//! The voice: tones with the rhythm of words, made from the text alone.
+//! The voice: tones with the rhythm of words, made from the text alone; or speech, where `espeak-ng` is installed.
 //!
-//! It is no speech, but it has what tests of speech need: words with a start, gaps between them, a level that turn
+//! Tones are no speech, but they have what tests of speech need: words with a start, gaps between them, a level that turn
 //! detection hears, and a length that grows with the text. The same text always gives the same samples.
 
+mod espeak;
+
 use realtime_protocol::time::MediaTime;
+
+pub use espeak::Espeak;
 
 /// Samples per second (Hz) of everything this module makes.
 pub const SAMPLE_RATE: u32 = 24_000;
@@ -32,9 +36,53 @@ impl Utterance {
         self.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
     }
 
+    /// The same, faster or slower; its pitch changes with it.
+    #[must_use]
+    pub fn at_speed(mut self, speed: f64) -> Self {
+        if speed > 0.0 && speed.is_finite() && speed != 1.0 {
+            self.samples = resample(&self.samples, speed);
+            for word in &mut self.words {
+                word.start = MediaTime::from_micros((word.start.as_micros() as f64 / speed) as u64);
+            }
+        }
+        self
+    }
+
     /// How long it sounds.
     pub fn duration(&self) -> MediaTime {
         at(self.samples.len())
+    }
+}
+
+/// Which voice speaks.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum VoiceKind {
+    /// Tones: see [`speak`]. The same everywhere.
+    #[default]
+    Tones,
+    /// Speech. What it sounds like depends on the machine.
+    Espeak(Espeak),
+}
+
+impl VoiceKind {
+    /// Speech where `espeak-ng` is installed, tones elsewhere.
+    pub fn best() -> Self {
+        Espeak::find().map_or(Self::Tones, Self::Espeak)
+    }
+
+    /// Speaks `text`.
+    pub fn speak(&self, text: &str) -> Utterance {
+        let mut spoken = match self {
+            Self::Tones => return speak(text),
+            Self::Espeak(espeak) => espeak.speak(text).unwrap_or_else(|| speak(text)),
+        };
+        // Whoever counts on the length that tones have gets no less.
+        let least = speak(text).samples.len();
+        if spoken.samples.len() < least {
+            spoken.samples.resize(least, 0);
+        }
+        spoken
     }
 }
 
@@ -63,6 +111,18 @@ pub(crate) fn spread(transcript: &str, length: MediaTime) -> Vec<Word> {
     let count = pieces.len().max(1) as u64;
     let starts = (0..count).map(|index| MediaTime::from_micros(length.as_micros() / count * index));
     pieces.iter().zip(starts).map(|(piece, start)| Word { text: (*piece).into(), start }).collect()
+}
+
+/// Takes `step` samples for one, on straight lines between samples.
+fn resample(samples: &[i16], step: f64) -> Vec<i16> {
+    let count = (samples.len() as f64 / step) as usize;
+    let at = |index: usize| samples.get(index).copied().map_or(0.0, f64::from);
+    let one = |index: usize| {
+        let place = index as f64 * step;
+        let (before, part) = (place as usize, place.fract());
+        (at(before) * (1.0 - part) + at(before + 1) * part) as i16
+    };
+    (0..count).map(one).collect()
 }
 
 /// Cuts `text` into words, each with the white space before it, so that the pieces together are the text.
@@ -160,6 +220,14 @@ mod tests {
         let peak = spoken.samples.iter().map(|s| s.unsigned_abs()).max().unwrap();
         assert!((9_000..=11_700).contains(&peak), "{peak}");
         assert_eq!(spoken, speak(text));
+    }
+
+    #[test]
+    fn a_higher_speed_is_shorter_and_has_the_same_words() {
+        let (slow, fast) = (speak("One two three."), speak("One two three.").at_speed(1.5));
+        assert_eq!(fast.samples.len(), slow.samples.len() * 2 / 3);
+        assert_eq!(fast.words.len(), slow.words.len());
+        assert!(fast.words[2].start < slow.words[2].start);
     }
 
     #[test]

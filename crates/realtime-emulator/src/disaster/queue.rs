@@ -1,0 +1,129 @@
+//! What is on its way to the client: late, or held back until others have overtaken it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use realtime_protocol::event::ServerEvent;
+use realtime_protocol::time::Timestamp;
+
+use crate::disaster::line::LineOutput;
+use crate::disaster::{fits, order};
+
+/// Outputs in the order in which they leave, and events that wait beside it.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Times never go down.
+    ready: VecDeque<(Timestamp, LineOutput)>,
+    held: Vec<Held>,
+    /// Nothing leaves before.
+    delayed_until: Timestamp,
+    bytes: usize,
+}
+
+/// How an event waits.
+#[derive(Clone, Debug)]
+pub(super) enum Hold {
+    /// Until that many have overtaken it, or one that may not.
+    Overtaken(u32),
+    /// Until an event of a type was sent.
+    Until(Option<String>),
+}
+
+#[derive(Debug)]
+struct Held {
+    event: ServerEvent,
+    texts: Vec<String>,
+    hold: Hold,
+    /// It leaves then at the latest.
+    last: Timestamp,
+}
+
+impl Queue {
+    /// What comes from now on is late by that much, at least.
+    pub(super) fn delay(&mut self, now: Timestamp, time: Duration) {
+        self.delayed_until = self.delayed_until.max(now + time);
+    }
+
+    /// Sends an event as these texts.
+    pub(super) fn send(&mut self, now: Timestamp, event: &ServerEvent, texts: Vec<String>) {
+        self.release(now, |held| {
+            matches!(held.hold, Hold::Overtaken(_)) && !order::may_swap(&held.event, event)
+        });
+        texts.into_iter().for_each(|text| self.push(now, LineOutput::Text(text)));
+        for held in &mut self.held {
+            if let Hold::Overtaken(left) = &mut held.hold {
+                *left = left.saturating_sub(1);
+            }
+        }
+        self.release(now, |held| match &held.hold {
+            Hold::Overtaken(left) => *left == 0,
+            Hold::Until(kind) => kind.as_ref().is_some_and(|kind| fits(kind, event.kind())),
+        });
+    }
+
+    /// Keeps an event back.
+    pub(super) fn hold(
+        &mut self,
+        now: Timestamp,
+        event: &ServerEvent,
+        texts: Vec<String>,
+        hold: Hold,
+        time: Duration,
+    ) {
+        self.release(now, |held| {
+            matches!(held.hold, Hold::Overtaken(_)) && !order::may_swap(&held.event, event)
+        });
+        self.bytes += texts.iter().map(String::len).sum::<usize>();
+        self.held.push(Held { event: event.clone(), texts, hold, last: now + time });
+    }
+
+    /// Sends something as it is.
+    pub(super) fn push(&mut self, now: Timestamp, output: LineOutput) {
+        if let LineOutput::Text(text) = &output {
+            self.bytes += text.len();
+        }
+        self.ready.push_back((now.max(self.delayed_until), output));
+    }
+
+    /// Whether more piles up than a client could ever want.
+    pub(super) const fn is_full(&self) -> bool {
+        self.bytes > MOST_BYTES
+    }
+
+    /// Nothing more comes: what is held leaves.
+    pub(super) fn end(&mut self, now: Timestamp) {
+        self.release(now, |_| true);
+    }
+
+    /// Drops all that has not left.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next one that may leave by `now`.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<LineOutput> {
+        self.release(now, |held| held.last <= now);
+        self.ready.front().filter(|(at, _)| *at <= now)?;
+        let (_, output) = self.ready.pop_front()?;
+        if let LineOutput::Text(text) = &output {
+            self.bytes -= text.len();
+        }
+        Some(output)
+    }
+
+    /// When the next one leaves.
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        let held = self.held.iter().map(|held| held.last);
+        held.chain(self.ready.front().map(|(at, _)| *at)).min()
+    }
+
+    fn release(&mut self, now: Timestamp, which: impl Fn(&Held) -> bool) {
+        for held in self.held.extract_if(.., |held| which(held)).collect::<Vec<_>>() {
+            self.bytes -= held.texts.iter().map(String::len).sum::<usize>();
+            held.texts.into_iter().for_each(|text| self.push(now, LineOutput::Text(text)));
+        }
+    }
+}
+
+/// Bytes.
+const MOST_BYTES: usize = 64 << 20;

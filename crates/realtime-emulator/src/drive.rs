@@ -1,0 +1,160 @@
+//! One loop around each session: the socket, the clock, the end.
+//!
+//! All time is tokio's, so that a test can stop it; the wall clock is an option.
+
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use realtime_protocol::time::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+use tokio_tungstenite::{WebSocketStream, tungstenite};
+
+use crate::connection::Connection;
+use crate::disaster::{Line, LineOutput};
+use crate::handshake::Asked;
+use crate::options::Options;
+use crate::record::Record;
+use crate::server::ServeError;
+
+/// Serves a session until one side closes.
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    mut asked: Asked,
+    options: &Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (origin, wall) = (Instant::now(), (options.wall)());
+    let (number, own) = options.for_connection(&mut asked);
+    let line = options.for_line(&own);
+    let mut record = options.log_directory.as_ref().and_then(|directory| {
+        Record::begin(directory, number, own.dialect, &own.model, wall)
+            .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
+            .ok()
+    });
+    let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
+    let line = Line::new(connection, line, Timestamp::ZERO);
+    let stop = async move {
+        tokio::select! {
+            () = stop => close_frame(1001, "the server is going away".into()),
+            () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
+        }
+    };
+    let end = drive(socket, line, record.as_mut(), origin, stop).await;
+    if let Some(record) = &mut record {
+        let (code, reason) = match &end {
+            Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
+            Ok(End::Close(None)) => (None, "closed without a code"),
+            Ok(End::Gone) => (None, "the client is gone"),
+            Err(_) => (None, "the connection broke"),
+        };
+        record.ended(now(origin), code, reason);
+    }
+    match end? {
+        End::Close(frame) => finish(socket, frame).await,
+        End::Gone => Ok(()),
+    }
+}
+
+/// How a connection ends.
+enum End {
+    /// This side closes, with that frame.
+    Close(Option<CloseFrame>),
+    /// The client is gone, or is to think that this side is.
+    Gone,
+}
+
+/// Feeds the core until one side closes.
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    mut line: Line,
+    mut record: Option<&mut Record>,
+    origin: Instant,
+    stop: impl Future<Output = CloseFrame>,
+) -> Result<End, ServeError> {
+    tokio::pin!(stop);
+    loop {
+        while let Some(output) = line.poll_output() {
+            match output {
+                LineOutput::Text(text) => {
+                    if let Some(record) = &mut record {
+                        record.sent(now(origin), &text);
+                    }
+                    in_time(socket.feed(Message::text(text))).await?;
+                }
+                LineOutput::Close { code, reason } => {
+                    return Ok(End::Close(code.map(|code| close_frame(code, reason))));
+                }
+                LineOutput::Break => return Ok(End::Gone),
+            }
+        }
+        in_time(socket.flush()).await?;
+        let deadline = line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
+        tokio::select! {
+            biased; // the stop first, so that a flood of messages cannot keep it waiting
+            frame = &mut stop => return Ok(End::Close(Some(frame))),
+            message = socket.next(), if line.wants_input() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(record) = &mut record {
+                        record.came(now(origin), &text);
+                    }
+                    line.handle_text(now(origin), &text);
+                }
+                Some(Ok(Message::Binary(_))) => line.handle_binary(now(origin)),
+                // Pings and closes are answered by the library as it reads on.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(Box::new(error).into()),
+                None => return Ok(End::Gone),
+            },
+            () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
+                line.handle_timeout(now(origin));
+            }
+        }
+    }
+}
+
+/// Closes: sends the frame, and reads on until the client has answered, for a short while.
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    frame: Option<CloseFrame>,
+) -> Result<(), ServeError> {
+    in_time(socket.close(frame)).await?;
+    let answered = async { while let Some(Ok(_)) = socket.next().await {} };
+    // A client that does not answer has been told all the same.
+    let _ = timeout(CLOSING, answered).await;
+    Ok(())
+}
+
+/// Bounds how long a client may take to read what is sent: nothing piles up behind a slow one.
+pub(crate) async fn in_time(
+    sending: impl Future<Output = tungstenite::Result<()>>,
+) -> Result<(), ServeError> {
+    match timeout(SLOWEST, sending).await {
+        Ok(result) => result.map_err(|error| Box::new(error).into()),
+        Err(_) => Err(ServeError::TooSlow(SLOWEST)),
+    }
+}
+
+/// Waits for the end of the call that was joined.
+async fn ended(call: Option<watch::Receiver<bool>>) {
+    match call {
+        Some(mut call) => drop(call.wait_for(|ended| *ended).await),
+        None => pending().await,
+    }
+}
+
+fn close_frame(code: u16, reason: String) -> CloseFrame {
+    CloseFrame { code: code.into(), reason: reason.into() }
+}
+
+fn now(origin: Instant) -> Timestamp {
+    Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
+
+/// For taking what is sent, and for the handshake.
+pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
+/// For the client's answer to a close.
+const CLOSING: Duration = Duration::from_secs(2);

@@ -1,0 +1,300 @@
+//! The HTTP calls around a session: short-lived keys, calls, models, and whether the server is up.
+
+use realtime_protocol::event::Dialect;
+use realtime_protocol::http::{
+    CallReferRequest, CallRejectRequest, ClientSecretRequest, ClientSecretResponse,
+};
+use realtime_protocol::session_config::{ClientSecret, SessionConfig, SessionKind};
+use realtime_protocol::tool::Secret;
+use serde_json::{Value, json};
+
+use crate::access::{self, Access};
+use crate::connection::{Fault, opening_session};
+use crate::http::{Answer, Request, multipart, sdp};
+use crate::options::Options;
+use crate::registry::CallState;
+
+/// Answers a request that asks for no WebSocket.
+pub(crate) fn answer(request: &Request, options: &Options) -> Answer {
+    let path = request.path.strip_prefix("/openai").unwrap_or(&request.path);
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    if request.method == "OPTIONS" {
+        return Answer::empty(204)
+            .header("Access-Control-Allow-Methods", "GET, POST")
+            .header("Access-Control-Allow-Headers", "*, Authorization");
+    }
+    if parts == ["healthz"] {
+        return only("GET", request, || {
+            Answer::json(200, &json!({"status": "ok", "sessions": options.registry.sessions()}))
+        });
+    }
+    let access = match access::check(request, options) {
+        Ok(access) => access,
+        Err(refusal) => return refusal,
+    };
+    let result = match parts.as_slice() {
+        ["v1", "models"] => return only("GET", request, || Answer::json(200, &models())),
+        ["v1", "models", name] => return only("GET", request, || Answer::json(200, &model(name))),
+        ["v1", "realtime"] if request.method == "GET" => {
+            let message = "This is a WebSocket: ask for an upgrade.";
+            return Answer::refusal(426, "upgrade_required", message).header("Upgrade", "websocket");
+        }
+        ["v1", "realtime", ..] if request.method != "POST" => return not_allowed("POST"),
+        ["v1", "realtime", "client_secrets"] => client_secret(request, options),
+        ["v1", "realtime", "sessions"] => beta_session(request, SessionKind::Realtime, options),
+        ["v1", "realtime", "transcription_sessions"] => {
+            beta_session(request, SessionKind::Transcription, options)
+        }
+        // Without `calls` it is beta's way.
+        ["v1", "realtime"] | ["v1", "realtime", "calls"] => create_call(request, access, options),
+        ["v1", "realtime", "calls", id, verb @ ("accept" | "reject" | "refer" | "hangup")] => {
+            steer_call(request, id, verb, options)
+        }
+        _ => return Answer::refusal(404, "not_found", &format!("Invalid URL ({} {path})", request.method)),
+    };
+    result.unwrap_or_else(|fault| Answer::fault(&fault))
+}
+
+fn client_secret(request: &Request, options: &Options) -> Result<Answer, Fault> {
+    let text = if request.body.is_empty() { "{}" } else { request.text() };
+    let asked = ClientSecretRequest::decode(text).map_err(|m| bad_body(&m.path, &m.reason))?;
+    let seconds = asked.expires_after.value().and_then(|after| after.seconds.value()).copied().unwrap_or(600);
+    if !(10..=7200).contains(&seconds) {
+        let message =
+            format!("Invalid 'expires_after.seconds': expected a value from 10 to 7200, got {seconds}.");
+        return Err(Fault::invalid_value("expires_after.seconds", message));
+    }
+    let given = asked.session.into_value().map_or_else(SessionConfig::realtime, |session| *session);
+    let shown = opening_session(&given, Dialect::Ga)?;
+    let (value, expires_at) = options.registry.add_secret(given, seconds.into(), options.now());
+    let response = ClientSecretResponse::default()
+        .value(Secret(value))
+        .expires_at(expires_at)
+        .session(Box::new(shown.expires_at(0_u64)));
+    Ok(Answer::text(200, "application/json", response.encode()))
+}
+
+/// Beta's short-lived keys come inside of the session.
+fn beta_session(request: &Request, kind: SessionKind, options: &Options) -> Result<Answer, Fault> {
+    let text = if request.body.is_empty() { "{}" } else { request.text() };
+    let given =
+        SessionConfig::decode(text, Dialect::Beta).map_err(|m| bad_body(&m.path, &m.reason))?.kind(kind);
+    let mut shown = opening_session(&given, Dialect::Beta)?;
+    let (value, expires_at) = options.registry.add_secret(given, 60, options.now());
+    shown.client_secret = ClientSecret::default().value(Secret(value)).expires_at(expires_at).into();
+    shown.expires_at = 0_u64.into();
+    Ok(Answer::text(200, "application/json", shown.encode(Dialect::Beta)))
+}
+
+fn create_call(request: &Request, access: Access, options: &Options) -> Result<Answer, Fault> {
+    let is_form = request.header("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data"));
+    let (offer, session) = if is_form {
+        let offer = multipart::part(request, "sdp").ok_or_else(|| Fault::missing("sdp"))?;
+        (offer, multipart::part(request, "session"))
+    } else {
+        (request.text(), None)
+    };
+    let session = match (session, access) {
+        (Some(text), _) => {
+            SessionConfig::decode(text, Dialect::Ga).map_err(|m| bad_body(&m.path, &m.reason))?
+        }
+        (None, Access::Secret(session)) => *session,
+        (None, Access::Key) => SessionConfig::realtime(),
+    };
+    opening_session(&session, Dialect::Ga)?;
+    let answer = sdp::answer(offer)
+        .ok_or_else(|| Fault::invalid_value("sdp", "Expected an SDP offer, which begins with 'v=0'."))?;
+    let id = options.registry.add_call(session);
+    tracing::info!(id, "a WebRTC call without media: it can be joined by ?call_id=");
+    Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
+}
+
+/// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a SIP call that rings.
+fn steer_call(request: &Request, id: &str, verb: &str, options: &Options) -> Result<Answer, Fault> {
+    let body = if request.body.is_empty() { "{}" } else { request.text() };
+    let registry = &options.registry;
+    let state = registry.call(id);
+    let unknown = || Answer::refusal(404, "call_id_not_found", &format!("No call with id '{id}' was found."));
+    match (verb, state) {
+        (_, Some(CallState::Ended)) => return Ok(unknown()),
+        ("accept", None) => {
+            let session =
+                SessionConfig::decode(body, Dialect::Ga).map_err(|m| bad_body(&m.path, &m.reason))?;
+            opening_session(&session, Dialect::Ga)?;
+            registry.accept_call(id, session);
+        }
+        ("accept", Some(_)) => {
+            let message = format!("The call with id '{id}' is answered already.");
+            return Ok(Answer::refusal(400, "call_already_accepted", &message));
+        }
+        ("reject", None) => {
+            let asked = CallRejectRequest::decode(body).map_err(|m| bad_body(&m.path, &m.reason))?;
+            if let Some(code) = asked.status_code.value().filter(|code| !(300..700).contains(*code)) {
+                let message = format!("Invalid 'status_code': {code} is no SIP status of a refusal.");
+                return Err(Fault::invalid_value("status_code", message));
+            }
+            registry.end_call(id);
+        }
+        ("refer", Some(_)) => {
+            let asked = CallReferRequest::decode(body).map_err(|m| bad_body(&m.path, &m.reason))?;
+            if asked.target_uri.is_empty() {
+                return Err(Fault::missing("target_uri"));
+            }
+            registry.end_call(id);
+        }
+        ("reject" | "hangup", Some(_)) => registry.end_call(id),
+        _ => return Ok(unknown()),
+    }
+    Ok(Answer::empty(200))
+}
+
+fn models() -> Value {
+    json!({"object": "list", "data": MODELS.iter().map(|name| model(name)).collect::<Vec<_>>()})
+}
+
+fn model(name: &str) -> Value {
+    json!({"id": name, "object": "model", "created": 1_756_310_470, "owned_by": "system"})
+}
+
+fn only(method: &'static str, request: &Request, answer: impl FnOnce() -> Answer) -> Answer {
+    if request.method == method { answer() } else { not_allowed(method) }
+}
+
+fn not_allowed(method: &'static str) -> Answer {
+    Answer::refusal(405, "method_not_allowed", "This method is not allowed here.").header("Allow", method)
+}
+
+fn bad_body(path: &str, reason: &str) -> Fault {
+    let message = format!("Invalid body at '{path}': {reason}.");
+    match path {
+        "" => Fault::new("invalid_json", message),
+        path => Fault::new("invalid_type", message).param(path),
+    }
+}
+
+const MODELS: &[&str] = &[
+    "gpt-realtime",
+    "gpt-realtime-2025-08-28",
+    "gpt-realtime-mini",
+    "gpt-realtime-2",
+    "gpt-4o-realtime-preview",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "whisper-1",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(path: &str, body: &str, options: &Options) -> Answer {
+        let mut request = Request::test("POST", path, &[("authorization", "Bearer sk-1")]);
+        request.body = body.into();
+        answer(&request, options)
+    }
+
+    fn json(answer: &Answer) -> Value {
+        serde_json::from_str(answer.body()).unwrap()
+    }
+
+    #[test]
+    fn a_client_secret_opens_sessions_until_it_expires() {
+        let options = Options::default()
+            .api_key("sk-1")
+            .wall_clock(|| realtime_protocol::time::UnixTime::from_secs(1000));
+        let body = r#"{"expires_after":{"anchor":"created_at","seconds":60},
+            "session":{"type":"realtime","model":"gpt-realtime-mini","instructions":"Be brief."}}"#;
+        let made = post("/v1/realtime/client_secrets", body, &options);
+        assert_eq!(made.status, 200);
+        let made = json(&made);
+        assert_eq!(
+            (&made["expires_at"], &made["session"]["instructions"]),
+            (&json!(1060), &json!("Be brief."))
+        );
+        assert_eq!(
+            (&made["session"]["expires_at"], &made["session"]["model"]),
+            (&json!(0), &json!("gpt-realtime-mini"))
+        );
+        let value = made["value"].as_str().unwrap();
+        assert!(value.starts_with("ek_"));
+
+        let bearer = format!("Bearer {value}");
+        let with_secret = Request::test("GET", "/v1/realtime", &[("authorization", bearer.as_str())]);
+        assert!(matches!(access::check(&with_secret, &options), Ok(Access::Secret(_))));
+        let later = options.wall_clock(|| realtime_protocol::time::UnixTime::from_secs(1061));
+        assert_eq!(access::check(&with_secret, &later).unwrap_err().status, 401);
+    }
+
+    #[test]
+    fn a_bad_body_is_refused_with_its_member() {
+        let options = Options::default();
+        let check = |path: &str, body: &str, code: &str, param: &Value| {
+            let refused = post(path, body, &options);
+            assert_eq!(refused.status, 400, "{}", refused.body());
+            assert_eq!(
+                (&json(&refused)["error"]["code"], &json(&refused)["error"]["param"]),
+                (&json!(code), param)
+            );
+        };
+        let secrets = "/v1/realtime/client_secrets";
+        check(secrets, "{", "invalid_json", &json!(null));
+        check(
+            secrets,
+            r#"{"expires_after":{"seconds":5}}"#,
+            "invalid_value",
+            &json!("expires_after.seconds"),
+        );
+        let session = r#"{"session":{"type":"realtime","output_modalities":["smell"]}}"#;
+        check(secrets, session, "invalid_value", &json!("session.output_modalities"));
+        check("/v1/realtime/calls/rtc_1/accept", r#"{"type":"x"}"#, "invalid_value", &json!("session.type"));
+    }
+
+    #[test]
+    fn a_call_is_accepted_referred_and_gone() {
+        let options = Options::default();
+        let call =
+            |verb: &str, body: &str| post(&format!("/v1/realtime/calls/rtc_9/{verb}"), body, &options).status;
+        assert_eq!(call("hangup", ""), 404);
+        assert_eq!(call("accept", r#"{"type":"realtime","model":"gpt-realtime"}"#), 200);
+        assert_eq!(call("accept", r#"{"type":"realtime"}"#), 400);
+        assert_eq!(call("refer", r#"{"target_uri":"tel:+1"}"#), 200);
+        assert_eq!(call("hangup", ""), 404);
+        assert_eq!(post("/v1/realtime/calls/rtc_8/reject", r#"{"status_code":486}"#, &options).status, 200);
+        let made = post("/v1/realtime/calls", "v=0\r\nm=audio 9 UDP 111\r\n", &options);
+        assert_eq!(made.status, 201);
+        let location = made.location().unwrap().to_owned();
+        assert!(location.starts_with("/v1/realtime/calls/rtc_"));
+        assert_eq!(post(&format!("{location}/hangup"), "", &options).status, 200);
+    }
+
+    #[test]
+    fn paths_methods_and_keys_are_checked() {
+        let options = Options::default().api_key("sk-1").forbidden_key("sk-2");
+        let status = |method: &str, path: &str, key: &str| {
+            let key = format!("Bearer {key}");
+            answer(&Request::test(method, path, &[("authorization", key.as_str())]), &options).status
+        };
+        assert_eq!(status("GET", "/healthz", ""), 200);
+        assert_eq!(status("GET", "/v1/models", "sk-1"), 200);
+        assert_eq!(status("GET", "/v1/models/gpt-realtime", "sk-1"), 200);
+        assert_eq!(status("GET", "/v1/models", "sk-3"), 401);
+        assert_eq!(status("GET", "/v1/models", "sk-2"), 403);
+        assert_eq!(status("GET", "/v1/realtime", "sk-1"), 426);
+        assert_eq!(status("GET", "/v1/realtime/client_secrets", "sk-1"), 405);
+        assert_eq!(status("DELETE", "/v1/models", "sk-1"), 405);
+        assert_eq!(status("POST", "/v1/chat/completions", "sk-1"), 404);
+        assert_eq!(status("OPTIONS", "/v1/realtime/calls", "sk-3"), 204);
+    }
+
+    #[test]
+    fn betas_sessions_come_with_a_key_inside() {
+        let options = Options::default();
+        let made =
+            post("/v1/realtime/sessions", r#"{"model":"m","voice":"sage","modalities":["text"]}"#, &options);
+        let made = json(&made);
+        assert_eq!((&made["voice"], &made["modalities"]), (&json!("sage"), &json!(["text"])));
+        assert!(made["client_secret"]["value"].as_str().unwrap().starts_with("ek_"));
+        let made = json(&post("/v1/realtime/transcription_sessions", "{}", &options));
+        assert_eq!(made["object"], "realtime.transcription_session");
+    }
+}

@@ -1,0 +1,185 @@
+//! The port as HTTP clients see it, and the ways into a session besides `?model=`.
+
+use futures_util::{SinkExt, StreamExt};
+use realtime_emulator::disaster::{Action, Disaster};
+use realtime_emulator::{Options, ServeError, serve_stream};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+type Socket = WebSocketStream<DuplexStream>;
+
+/// The answer's status, head and body.
+async fn ask(options: &Options, request: &str) -> (u16, String, String) {
+    let (mut near, far) = tokio::io::duplex(1 << 16);
+    let server = tokio::spawn(serve_stream(far, options.clone()));
+    near.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    near.read_to_string(&mut text).await.unwrap();
+    drop(server.await.unwrap());
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.into(), body.into())
+}
+
+async fn post(options: &Options, path: &str, kind: &str, body: &str) -> (u16, String, String) {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    ask(options, &(head + body)).await
+}
+
+async fn connect(options: &Options, path: &str, headers: &[(&'static str, &str)]) -> Socket {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    drop::<JoinHandle<Result<(), ServeError>>>(tokio::spawn(serve_stream(far, options.clone())));
+    let mut request = format!("ws://emulator{path}").into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    client_async(request, near).await.unwrap().0
+}
+
+async fn event(socket: &mut Socket) -> Value {
+    let message = socket.next().await.expect("the connection is open").unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_port_tells_how_it_is() {
+    let options = Options::default();
+    let (status, head, body) = ask(&options, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!((status, body.as_str()), (200, r#"{"sessions":0,"status":"ok"}"#));
+    assert!(head.contains("Connection: close"));
+    let mut socket = connect(&options, "/v1/realtime?model=m", &[]).await;
+    event(&mut socket).await;
+    let (_, _, body) = ask(&options, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(body, r#"{"sessions":1,"status":"ok"}"#);
+    assert_eq!(ask(&options, "BREW / COFFEE\r\n\r\n").await.0, 400);
+    assert_eq!(ask(&options, "GET /nowhere HTTP/1.1\r\n\r\n").await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_with_a_client_secret_begins_as_it_says() {
+    let options = Options::default().api_key("sk-1");
+    let body = r#"{"session":{"type":"realtime","model":"gpt-realtime-2","instructions":"Be brief."}}"#;
+    assert_eq!(post(&options, "/v1/realtime/client_secrets", "application/json", body).await.0, 401);
+    let open = options.clone();
+    let request = format!(
+        "POST /v1/realtime/client_secrets HTTP/1.1\r\nAuthorization: Bearer sk-1\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, _, answer) = ask(&open, &request).await;
+    assert_eq!(status, 200, "{answer}");
+    let secret: Value = serde_json::from_str(&answer).unwrap();
+    let protocols = format!("realtime, openai-insecure-api-key.{}", secret["value"].as_str().unwrap());
+    let mut socket = connect(&options, "/v1/realtime", &[("sec-websocket-protocol", &protocols)]).await;
+    let session = event(&mut socket).await["session"].clone();
+    assert_eq!(
+        (&session["model"], &session["instructions"]),
+        (&json!("gpt-realtime-2"), &json!("Be brief."))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_can_be_joined_until_it_ends() {
+    let options = Options::default();
+    let session = r#"{"type":"realtime","instructions":"You are a phone."}"#;
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"sdp\"\r\n\r\nv=0\r\nm=audio 9 UDP 111\r\n\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"session\"\r\n\r\n{session}\r\n--b--\r\n"
+    );
+    let (status, head, sdp) =
+        post(&options, "/v1/realtime/calls", "multipart/form-data; boundary=b", &form).await;
+    assert_eq!((status, &sdp[..3]), (201, "v=0"));
+    let location = head.lines().find_map(|line| line.strip_prefix("Location: ")).unwrap();
+    let id = location.rsplit('/').next().unwrap();
+    let mut socket = connect(&options, &format!("/v1/realtime?call_id={id}"), &[]).await;
+    assert_eq!(event(&mut socket).await["session"]["instructions"], "You are a phone.");
+    socket.send(Message::text(r#"{"type":"response.create"}"#)).await.unwrap();
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "output_audio_buffer.stopped") {
+        kinds.push(event(&mut socket).await["type"].as_str().unwrap().to_owned());
+    }
+    assert!(kinds.contains(&"output_audio_buffer.started".into()));
+    assert!(!kinds.contains(&"response.output_audio.delta".into()));
+
+    assert_eq!(post(&options, &format!("{location}/hangup"), "", "").await.0, 200);
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("no close frame") };
+    assert_eq!(u16::from(frame.code), 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn azures_preview_speaks_beta_and_its_first_version_ga() {
+    let options = Options::default().api_key("sk-1");
+    let azure = "/openai/realtime?api-version=2024-10-01-preview&deployment=gpt-4o-realtime-preview";
+    let mut socket = connect(&options, azure, &[("api-key", "sk-1")]).await;
+    let session = event(&mut socket).await["session"].clone();
+    assert_eq!(
+        (&session["model"], &session["modalities"]),
+        (&json!("gpt-4o-realtime-preview"), &json!(["text", "audio"]))
+    );
+    assert_eq!(event(&mut socket).await["type"], "conversation.created");
+    let mut socket =
+        connect(&options, "/openai/v1/realtime?model=my-deployment", &[("api-key", "sk-1")]).await;
+    assert_eq!(event(&mut socket).await["session"]["output_modalities"], json!(["audio"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beta_can_be_shut_down_as_openai_did() {
+    let options = Options::default().beta(false);
+    let mut socket = connect(&options, "/v1/realtime?model=m", &[("openai-beta", "realtime=v1")]).await;
+    assert_eq!(event(&mut socket).await["error"]["code"], "beta_api_shape_disabled");
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("no close frame") };
+    assert_eq!(u16::from(frame.code), 4000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_without_a_code_and_a_break_look_as_they_should() {
+    let cut = |action| Options::default().disasters([Disaster::at("response.created", action)]);
+    let create = Message::text(r#"{"type":"response.create"}"#);
+    let options = cut(Action::Cut { code: None, reason: String::new() });
+    let mut socket = connect(&options, "/v1/realtime?model=m", &[]).await;
+    event(&mut socket).await;
+    socket.send(create.clone()).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(None)))));
+
+    let mut socket = connect(&cut(Action::Break), "/v1/realtime?model=m", &[]).await;
+    event(&mut socket).await;
+    socket.send(create).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Err(_)) | None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_logged_on_request() {
+    let directory = std::env::temp_dir().join(format!("realtime-emulator-log-{}", std::process::id()));
+    let options = Options::default().log_directory(&directory);
+    let mut socket = connect(&options, "/v1/realtime?model=m", &[]).await;
+    let mut lines = vec![event(&mut socket).await];
+    let tool =
+        json!({"type": "mcp", "server_label": "docs", "authorization": "hush", "server_url": "https://x"});
+    for text in [
+        json!({"type": "session.update", "session": {"type": "realtime", "tools": [tool]}}).to_string(),
+        "not json".into(),
+        "{\n\"type\": \"ping\"\n}".into(),
+    ] {
+        socket.send(Message::text(text)).await.unwrap();
+        lines.push(event(&mut socket).await);
+    }
+    socket.close(None).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    // The server writes the last line once it has seen the end.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let log = std::fs::read_to_string(directory.join("session-000000.jsonl")).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let mut rest = log.lines();
+    let header = realtime_protocol::log::read_header(rest.next().unwrap()).unwrap();
+    assert_eq!(header.model, "m");
+    let sources: Vec<_> =
+        rest.map(|line| serde_json::from_str::<Value>(line).unwrap()["from"].clone()).collect();
+    assert!(sources.contains(&json!("client")) && sources.len() >= 7, "{log}");
+    assert!(log.contains("[redacted]") && !log.contains("hush"));
+    assert!(log.contains(r#""type":"ping""#) && log.lines().last().unwrap().contains("disconnected"));
+}

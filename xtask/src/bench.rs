@@ -1,0 +1,160 @@
+//! `cargo xtask bench`: the codec's cost in instructions, which a busy machine does not change, beside the most it may
+//! cost and, with `--peers`, beside other crates on the same texts.
+//!
+//! A round's cost is the difference between two runs under callgrind, divided by the difference of their rounds, so
+//! that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Error, workspace_root};
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Measures other crates as well; cargo fetches and builds them first, which takes minutes
+    #[arg(long)]
+    peers: bool,
+}
+
+/// A workload, and the most instructions that it may take.
+const WORKLOADS: &[(&str, &str, u64)] = &[
+    ("audio_delta_9600", "audio delta, 9,600 B PCM, text to bytes", 30_000),
+    ("audio_delta_19200", "audio delta, 19,200 B PCM, text to bytes", 56_000),
+    ("transcript_delta", "transcript delta", 3_000),
+    ("response_done", "response.done, unknown members kept", 37_000),
+    ("append_960", "append, 960 B PCM, into a used buffer", 2_100),
+    ("append_4800", "append, 4,800 B PCM, into a used buffer", 8_000),
+];
+
+/// Other crates, by the name under which the program in `bench/peers` knows them.
+const PEERS: &[&str] = &["base64-simd", "async-openai", "adk-realtime"];
+
+/// Rounds of the two runs.
+const ROUNDS: (u64, u64) = (10, 110);
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if !has_valgrind() {
+        println!("skipped: valgrind is not installed, and its callgrind counts the instructions");
+        return Ok(());
+    }
+    let root = workspace_root();
+    let ours = build(root, &["--package", "realtime-protocol", "--example", "codec"], "examples/codec")?;
+    let peers = if args.peers { build_peers(root) } else { None };
+
+    print!("{:42} {:>9} {:>9}", "instructions per event", "most", "here");
+    for peer in peers.iter().flat_map(|_| PEERS) {
+        print!(" {peer:>13}");
+    }
+    println!();
+    let mut over = Vec::new();
+    for (workload, name, most) in WORKLOADS {
+        let here = instructions(Command::new(&ours).arg(workload))?;
+        print!("{name:42} {:>9} {:>9}", grouped(*most), grouped(here));
+        for (program, peer) in peers.iter().flat_map(|program| PEERS.iter().map(move |peer| (program, peer)))
+        {
+            // Base64 alone has nothing to do on texts without audio.
+            let is_audio = workload.starts_with("audio") || workload.starts_with("append");
+            let count = if *peer == "base64-simd" && !is_audio {
+                None
+            } else {
+                Some(instructions(Command::new(program).args([peer, workload]))?)
+            };
+            print!(" {:>13}", count.map_or_else(|| "-".to_owned(), grouped));
+        }
+        println!();
+        if here > *most {
+            over.push(*name);
+        }
+    }
+    if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join("; ")).into()) }
+}
+
+fn has_valgrind() -> bool {
+    let version =
+        Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+/// Builds a release program of the workspace in `dir` and says where it is.
+fn build(dir: &Path, what: &[&str], program: &str) -> Result<PathBuf, Error> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| dir.join("target"), PathBuf::from);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(dir)
+        .args(["build", "--quiet", "--release", "--target-dir"])
+        .arg(&target)
+        .args(what)
+        .status()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !status.success() {
+        return Err(format!("{program} does not build").into());
+    }
+    Ok(target.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// `None`, said in a line, where the other crates cannot be fetched or built: what is ours is measured all the same.
+fn build_peers(root: &Path) -> Option<PathBuf> {
+    let built = build(&root.join("bench/peers"), &[], "realtime-bench-peers");
+    if built.is_err() {
+        println!("skipped: the other crates, since bench/peers does not build");
+    }
+    built.ok()
+}
+
+/// Instructions per round.
+fn instructions(command: &mut Command) -> Result<u64, Error> {
+    let program = PathBuf::from(command.get_program());
+    let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let total = |rounds: u64| -> Result<u64, Error> {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(&program)
+            .args(&args)
+            .arg(rounds.to_string())
+            .output()
+            .map_err(|error| format!("cannot run valgrind: {error}"))?;
+        let report = String::from_utf8_lossy(&output.stderr);
+        match collected(&report) {
+            Some(count) if output.status.success() => Ok(count),
+            _ => Err(format!("callgrind failed on {}: {}", program.display(), report.trim()).into()),
+        }
+    };
+    Ok((total(ROUNDS.1)? - total(ROUNDS.0)?) / (ROUNDS.1 - ROUNDS.0))
+}
+
+/// The total in callgrind's report.
+fn collected(report: &str) -> Option<u64> {
+    report.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_read_out_of_callgrinds_report() {
+        let report =
+            "==7== Events    : Ir\n==7== Collected : 28196099\n==7== \n==7== I   refs:      28,196,099\n";
+        assert_eq!(collected(report), Some(28_196_099));
+        assert_eq!(collected("==7== error"), None);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_threes() {
+        assert_eq!([7, 999, 1_000, 28_196_099].map(grouped), ["7", "999", "1,000", "28,196,099"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! One text: an event of one side, or the body of an HTTP call.
+
+use realtime_protocol::compare::first_difference;
+use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
+use realtime_protocol::http::{
+    CallCreateRequest, CallReferRequest, CallRejectRequest, ClientSecretRequest, ClientSecretResponse,
+    Webhook,
+};
+use realtime_protocol::session_config::SessionConfig;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::conformance::{Known, Side};
+
+/// What is wrong with a text, or with how this workspace reads it.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Finding {
+    /// A `type` that is not known.
+    Unknown(String),
+    /// Not JSON, or no event to act on.
+    Malformed(String),
+    /// A member of the wrong shape.
+    Mismatch(String),
+    /// A member that is not written as it came.
+    Changed(String),
+}
+
+/// A text that has been read and written again.
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Document {
+    /// Reads a text that stands alone.
+    pub(crate) fn read(text: &str, known: Known) -> Self {
+        let dialect = known.dialect.unwrap_or_default();
+        let members: Members<'_> = serde_json::from_str(text).unwrap_or_default();
+        let kind = members.kind.as_deref().unwrap_or_default();
+        let mut document = Self::default();
+        match side(kind, known) {
+            None => document.body(text, &members, dialect),
+            Some(Side::Client) => {
+                let event = ClientEvent::decode(text, dialect);
+                match &event {
+                    ClientEvent::Unknown(unknown) => document.unknown(&unknown.kind),
+                    ClientEvent::Malformed(malformed) => document.malformed(malformed),
+                    _ => {}
+                }
+                document.mismatches(event.mismatches());
+                document.compare(text, &event.encode(dialect));
+            }
+            Some(Side::Server) => {
+                let event = ServerEvent::decode(text, dialect);
+                match &event {
+                    ServerEvent::Unknown(unknown) => document.unknown(&unknown.kind),
+                    ServerEvent::Malformed(malformed) => document.malformed(malformed),
+                    _ => {}
+                }
+                document.mismatches(event.mismatches());
+                document.compare(text, &event.encode(dialect));
+            }
+        }
+        document
+    }
+
+    /// Reads a line of a session log, or of bare events; a log's header says the dialect for the lines after it.
+    pub(crate) fn read_line(line: &str, known: &mut Known) -> Vec<Self> {
+        let Ok(entry) = serde_json::from_str::<Line<'_>>(line) else {
+            return vec![Self::read(line, *known)];
+        };
+        if entry.format.is_some() {
+            known.dialect = known.dialect.or(entry.dialect);
+            return Vec::new();
+        }
+        let from = match entry.from.as_deref() {
+            Some("server") => Side::Server,
+            Some("client") => Side::Client,
+            // What the application asked for and was told is not on the wire.
+            Some(_) => return Vec::new(),
+            None => return vec![Self::read(line, *known)],
+        };
+        let known = Known { from: Some(from), is_body: false, ..*known };
+        match (entry.event, entry.text) {
+            (Some(event), _) => vec![Self::read(event.get(), known)],
+            (None, Some(text)) => vec![Self::read(&text, known)],
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Whether all of it has a type.
+    pub(crate) fn is_typed(&self) -> bool {
+        !self.findings.iter().any(|found| matches!(found, Finding::Unknown(_) | Finding::Malformed(_)))
+    }
+
+    /// Whether it is written as it came.
+    pub(crate) fn is_lossless(&self) -> bool {
+        !self.findings.iter().any(|found| matches!(found, Finding::Changed(_)))
+    }
+
+    /// Reads the body of an HTTP call. Its members tell which.
+    fn body(&mut self, text: &str, members: &Members<'_>, dialect: Dialect) {
+        macro_rules! read {
+            ($body:ident) => {
+                match $body::decode(text) {
+                    Ok(body) => {
+                        self.mismatches(body.mismatches());
+                        self.compare(text, &body.encode());
+                    }
+                    Err(mismatch) => self.malformed(mismatch),
+                }
+            };
+        }
+        let kind = members.kind.as_deref().unwrap_or_default();
+        match members {
+            _ if kind.ends_with(".call.incoming") => read!(Webhook),
+            Members { sdp: Some(_), .. } => read!(CallCreateRequest),
+            Members { target_uri: Some(_), .. } => read!(CallReferRequest),
+            Members { status_code: Some(_), .. } => read!(CallRejectRequest),
+            Members { value: Some(_), .. } => read!(ClientSecretResponse),
+            Members { expires_after: Some(_), .. } | Members { session: Some(_), .. } => {
+                read!(ClientSecretRequest)
+            }
+            _ => match SessionConfig::decode(text, dialect) {
+                Ok(config) => {
+                    self.mismatches(config.mismatches());
+                    self.compare(text, &config.encode(dialect));
+                }
+                Err(mismatch) => self.malformed(mismatch),
+            },
+        }
+    }
+
+    fn unknown(&mut self, kind: &str) {
+        self.findings.push(Finding::Unknown(kind.to_owned()));
+    }
+
+    fn malformed(&mut self, why: impl ToString) {
+        self.findings.push(Finding::Malformed(why.to_string()));
+    }
+
+    fn mismatches(&mut self, found: Vec<realtime_protocol::Mismatch>) {
+        self.findings.extend(found.into_iter().map(|found| Finding::Mismatch(found.to_string())));
+    }
+
+    fn compare(&mut self, before: &str, after: &str) {
+        if let Some(difference) = first_difference(before, after) {
+            self.findings.push(Finding::Changed(difference.to_string()));
+        }
+    }
+}
+
+/// Who sent an event of that type; `None` for a body.
+fn side(kind: &str, known: Known) -> Option<Side> {
+    let is_of_client = ClientEvent::KINDS.contains(&kind) || kind == "transcription_session.update";
+    match known.from {
+        _ if known.is_body => None,
+        Some(side) => Some(side),
+        None if is_of_client => Some(Side::Client),
+        None if kind.is_empty() || kind.ends_with(".call.incoming") => None,
+        None if kind == "realtime" || kind == "transcription" || kind == "translation" => None,
+        None => Some(Side::Server),
+    }
+}
+
+/// The members that tell what a text is.
+#[derive(Debug, Default, Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sdp: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    target_uri: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status_code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    expires_after: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    session: Option<&'a RawValue>,
+}
+
+/// A line of a session log, or anything else.
+#[derive(Debug, Deserialize)]
+struct Line<'a> {
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(default)]
+    dialect: Option<Dialect>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(borrow, default)]
+    event: Option<&'a RawValue>,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(text: &str, dialect: Dialect) -> Vec<Finding> {
+        Document::read(text, Known { dialect: Some(dialect), from: None, is_body: false }).findings
+    }
+
+    #[test]
+    fn bodies_are_told_apart_by_their_members() {
+        for text in [
+            r#"{"sdp": "v=0"}"#,
+            r#"{"target_uri": "tel:+1"}"#,
+            r#"{"status_code": 486}"#,
+            r#"{"value": "ek_1", "expires_at": 1, "session": {"type": "realtime"}}"#,
+            r#"{"expires_after": {"anchor": "created_at", "seconds": 600}}"#,
+            r#"{"type": "realtime", "instructions": "x"}"#,
+            r#"{"type": "realtime.call.incoming", "data": {"call_id": "rtc_1"}}"#,
+        ] {
+            assert_eq!(findings(text, Dialect::Ga), [], "{text}");
+        }
+        let refused = findings(r#"{"status_code": "busy"}"#, Dialect::Ga);
+        assert_eq!(refused, [Finding::Mismatch("status_code: expected u16, got a string".into())]);
+    }
+
+    #[test]
+    fn a_session_of_either_dialect_is_lossless() {
+        let text =
+            r#"{"type": "session.update", "session": {"modalities": ["audio", "text"], "voice": "sage"}}"#;
+        for dialect in [Dialect::Ga, Dialect::Beta] {
+            assert_eq!(findings(text, dialect), []);
+        }
+    }
+}

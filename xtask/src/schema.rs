@@ -1,0 +1,27 @@
+//! `cargo xtask schema DIR`: writes the JSON Schemas of the wire's types, one file each.
+
+use std::path::PathBuf;
+
+use crate::Error;
+
+/// Where to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The directory to write to; it is made where it is missing
+    dir: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let dir = args.dir.display();
+    std::fs::create_dir_all(&args.dir).map_err(|error| format!("cannot make {dir}: {error}"))?;
+    let schemas = realtime_protocol::schema::schemas();
+    for (name, schema) in &schemas {
+        let path = args.dir.join(format!("{name}.json"));
+        let mut text = serde_json::to_string_pretty(schema)?;
+        text.push('\n');
+        std::fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        println!("{}", path.display());
+    }
+    println!("{} schemas in {dir}", schemas.len());
+    Ok(())
+}
