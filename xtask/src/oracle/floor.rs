@@ -12,8 +12,10 @@ const PATIENCE: u64 = 20_000;
 pub(super) struct Floor {
     place: Place,
     turn: Turn,
-    /// A request waits; whether it was made before the turn to which the server responds.
-    waiting: Option<Waiting>,
+    /// A request waits that was made before the turn to which the server responds.
+    waiting: bool,
+    /// One waits that was made after it.
+    late: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -34,12 +36,6 @@ enum Turn {
     Expecting {
         since: u64,
     },
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Waiting {
-    BeforeTurn,
-    AfterTurn,
 }
 
 impl Floor {
@@ -66,10 +62,7 @@ impl Floor {
             "response.created" if !event["response"].get("conversation_id").is_some_and(Value::is_null) => {
                 if !matches!(self.place, Place::Requested { .. }) {
                     // The server's own: it serves what waited since before the turn.
-                    self.waiting = match self.waiting {
-                        Some(Waiting::AfterTurn) => Some(Waiting::BeforeTurn),
-                        _ => None,
-                    };
+                    self.waiting = std::mem::take(&mut self.late);
                 }
                 self.place = Place::Running;
                 if matches!(self.turn, Turn::Expecting { .. }) {
@@ -81,7 +74,7 @@ impl Floor {
                 if event["error"]["event_id"].as_str().is_some_and(|id| id.contains("response.create[")) =>
             {
                 if event["error"]["code"] == "conversation_already_has_active_response" {
-                    self.waiting = Some(Waiting::BeforeTurn);
+                    self.waiting = true;
                 }
                 if !matches!(self.place, Place::Running) {
                     self.place = Place::Free;
@@ -101,17 +94,24 @@ impl Floor {
             self.place = Place::Requested { at: moment.at };
             return true;
         }
-        let late = matches!(self.turn, Turn::Expecting { .. });
-        self.waiting.get_or_insert(if late { Waiting::AfterTurn } else { Waiting::BeforeTurn });
+        if matches!(self.turn, Turn::Expecting { .. }) {
+            self.late = true;
+        } else {
+            self.waiting = true;
+        }
         false
     }
 
     /// Whether a request that waited goes out now.
     pub(super) fn release(&mut self, moment: &Moment) -> bool {
-        self.is_free() && self.waiting.take().is_some() && {
-            self.place = Place::Requested { at: moment.at };
-            true
+        if !self.is_free() {
+            return false;
         }
+        let waits = std::mem::take(&mut self.waiting) || std::mem::take(&mut self.late);
+        if waits {
+            self.place = Place::Requested { at: moment.at };
+        }
+        waits
     }
 
     fn is_free(&self) -> bool {

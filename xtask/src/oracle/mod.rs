@@ -54,7 +54,7 @@ enum Verdict {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.rules {
         for rule in RULES {
-            println!("{}: {}", rule.name, rule.reason);
+            say!("{}: {}", rule.name, rule.reason);
         }
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let trace = args.dir.join("traces").join(path.file_name().unwrap_or_default());
         let verdict = judge(&path, &trace, &args.channels)
             .unwrap_or_else(|error| Verdict::Differs(format!("error: {error}")));
-        println!("{name}: {verdict}");
+        say!("{name}: {verdict}");
         counts[match verdict {
             Verdict::Same => 0,
             Verdict::ByDesign(_) => 1,
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let [same, by_design, differ] = counts;
     let all = same + by_design + differ;
-    println!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
+    say!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
     if all == 0 {
         return Err(format!("{}: no scenario matches", args.dir.display()).into());
     }

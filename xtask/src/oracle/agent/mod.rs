@@ -62,6 +62,8 @@ struct Agent {
     current: Option<String>,
     /// Whether the context was in use by a run already.
     adopted: bool,
+    /// Whether another context took its place.
+    replaced: bool,
     /// Whether this connection was given the history.
     seeded: bool,
     /// What the session was configured as.
@@ -115,6 +117,7 @@ impl Agent {
             current: chats.keys().next().cloned(),
             chats,
             adopted: false,
+            replaced: false,
             seeded: false,
             given: SessionConfig::default(),
             paused: header.service.start_audio_paused,
@@ -153,6 +156,8 @@ impl Agent {
             Step::ServerMode(mode) => self.server = mode.clone(),
             Step::Frame(frame) => self.frame(frame)?,
             Step::Context(chat) => {
+                // Another one, even if it is called the same.
+                self.replaced |= self.current.as_deref() == Some(&chat.name);
                 self.chats.insert(chat.name.clone(), Talk::new(chat.clone())?);
             }
             Step::ContextFrame(name) => self.context_frame(name)?,
@@ -260,7 +265,8 @@ impl Agent {
         if !self.chats.contains_key(name) {
             return Err(format!("there is no context `{name}`").into());
         }
-        let changed = self.adopted && self.current.as_deref() != Some(name);
+        let other = std::mem::take(&mut self.replaced) || self.current.as_deref() != Some(name);
+        let changed = self.adopted && other;
         self.current = Some(name.to_owned());
         self.adopted = true;
         if changed {
