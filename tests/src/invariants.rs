@@ -119,7 +119,7 @@ impl Invariants {
                 let bytes = chunk.format.bytes(chunk.start) + chunk.audio.len() as u64;
                 *received = chunk.format.duration(bytes);
             }
-            SessionEvent::StopPlayback => {
+            SessionEvent::StopPlayback { .. } => {
                 self.interrupted.extend(self.open.difference(&self.beside).cloned())
             }
             SessionEvent::FunctionCalls { calls, .. } => {

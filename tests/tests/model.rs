@@ -6,7 +6,7 @@ use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
     CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, Output, OverduePolicy,
-    PlaybackPosition, PlaybackReport, PlaybackSource, Session, SessionOptions, Unheard,
+    PlaybackPosition, PlaybackReport, PlaybackSource, Session, SessionOptions, StopId, Unheard,
 };
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 use realtime_tests::golden::drain;
@@ -96,7 +96,7 @@ fn app() -> impl Strategy<Value = Command> {
             let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
             Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
         }),
-        2 => Just(Command::Interrupt),
+        2 => Just(Command::Interrupt {}),
         1 => Just(Command::CancelResponse { response_id: None }),
         2 => item().prop_map(|id| Command::RetrieveItem { item_id: id.into() }),
         1 => item().prop_map(|id| Command::DeleteItem { item_id: id.into() }),
@@ -104,15 +104,16 @@ fn app() -> impl Strategy<Value = Command> {
             Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond }
         }),
         1 => any::<bool>().prop_map(|respond| Command::CommitAudio { respond }),
-        1 => Just(Command::ClearAudio),
+        1 => Just(Command::ClearAudio {}),
         1 => Just(Command::UpdateConfig { config: Box::default() }),
         1 => Just(Command::AppendAudio { audio: vec![0; 960].into() }),
         4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::CompleteCall {
             call_id: format!("{response}_c{n}").into(), output: CallOutput::Result(Value::Null), respond,
         }),
         4 => position().prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Played(at) }),
-        3 => prop::option::of(position())
-            .prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Stopped { at } }),
+        3 => (prop::option::of(position()), 1_u64..4).prop_map(|(at, id)| {
+            Command::ReportPlayback { report: PlaybackReport::Stopped { id: StopId(id), at } }
+        }),
     ]
 }
 

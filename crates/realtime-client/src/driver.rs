@@ -183,9 +183,9 @@ impl Driver {
     /// Ends the session on nobody's command.
     fn close(&mut self) {
         let id = self.shared.next_id();
-        self.log(|writer, at, out| writer.command(out, at, id, &Command::Close));
+        self.log(|writer, at, out| writer.command(out, at, id, &Command::Close {}));
         // Refused where it has ended already.
-        let _ = self.supervisor.handle_command(self.state.at, id, Command::Close);
+        let _ = self.supervisor.handle_command(self.state.at, id, Command::Close {});
         self.drain();
     }
 

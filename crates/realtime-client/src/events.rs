@@ -236,7 +236,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use realtime_protocol::audio::AudioFormat;
-    use realtime_protocol::session::CloseReason;
+    use realtime_protocol::session::{CloseReason, StopId};
     use realtime_protocol::time::MediaTime;
 
     use super::*;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     fn other() -> SessionEvent {
-        SessionEvent::StopPlayback
+        SessionEvent::StopPlayback { id: StopId(1) }
     }
 
     fn audio(bytes: usize) -> SessionEvent {

@@ -88,7 +88,7 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     pub async fn clear_audio(&self) -> Result<(), Error> {
-        self.ask(Command::ClearAudio).await.map(drop)
+        self.ask(Command::ClearAudio {}).await.map(drop)
     }
 
     /// Adds a message of the user's; with `respond`, the model answers it.
@@ -160,7 +160,7 @@ impl Handle {
     ///
     /// [`SessionEvent::Interrupted`]: realtime_protocol::session::SessionEvent::Interrupted
     pub async fn interrupt(&self) -> Result<(), Error> {
-        self.ask(Command::Interrupt).await.map(drop)
+        self.ask(Command::Interrupt {}).await.map(drop)
     }
 
     /// Changes the configuration: members that are set replace, others stay.
@@ -187,7 +187,7 @@ impl Handle {
     /// # Errors
     /// [`Error::Closed`] or [`SendError::Closed`] where it had ended before.
     pub async fn close(&self) -> Result<(), Error> {
-        self.ask(Command::Close).await.map(drop)
+        self.ask(Command::Close {}).await.map(drop)
     }
 
     /// Whether the session has ended: all commands are refused.

@@ -73,7 +73,8 @@ impl ToolRunner {
     /// Starts and stops calls as the event says. Must be called within a tokio runtime.
     pub fn handle(&mut self, event: &SessionEvent) {
         match event {
-            SessionEvent::FunctionCalls { calls, .. } => {
+            // Calls out of band take no output: they are for whoever asked for the response.
+            SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
                 for call in calls {
                     self.start(call);
                 }

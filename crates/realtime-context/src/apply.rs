@@ -106,7 +106,7 @@ impl Context {
                     words.part(chunk.content_index).audible = true;
                 }
             }
-            SessionEvent::FunctionCalls { response_id, calls } if !self.beside.contains(response_id) => {
+            SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
             SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {
@@ -159,7 +159,7 @@ impl Context {
     }
 
     fn on_placed(&mut self, changes: &mut Changes, item: &Item, place: &Place, origin: Origin) {
-        let Some(item_id) = item.id().cloned() else { return };
+        let Some(item_id) = item.id() else { return };
         if self.removed.contains(&item_id) || self.is_seeded(&item_id) {
             return;
         }
@@ -198,7 +198,7 @@ impl Context {
     /// An item is final, or was retrieved; nothing is known of its place.
     fn on_done(&mut self, changes: &mut Changes, item: &Item, done: bool) {
         let Some(item_id) = item.id().filter(|id| !self.is_seeded(id)) else { return };
-        if let Some(index) = self.find(item_id) {
+        if let Some(index) = self.find(&item_id) {
             self.merge(changes, index, item, done || is_completed(item));
         }
     }

@@ -208,8 +208,8 @@ mod tests {
         let second = context.push_system_text("Two");
         assert_ne!(first.id(), second.id());
         assert_eq!(first.as_message().unwrap().parts()[0].words(), Some("One"));
-        assert!(context.remove(second.id().unwrap()));
-        assert!(!context.remove(second.id().unwrap()));
+        assert!(context.remove(&second.id().unwrap()));
+        assert!(!context.remove(&second.id().unwrap()));
         assert_eq!(context.messages(), [Message::user("One")]);
     }
 

@@ -91,7 +91,7 @@ impl Context {
             self.entries[index].place.seeded.push(id);
             made.push(item);
         }
-        self.packed = made.first().filter(|_| is_packed).and_then(Item::id).cloned();
+        self.packed = made.first().filter(|_| is_packed).and_then(Item::id);
         Seed { instructions, items: made, omitted }
     }
 }

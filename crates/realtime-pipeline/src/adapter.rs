@@ -27,8 +27,8 @@ pub struct Adapter {
     input: AudioFormat,
     resampler: Option<Resampler>,
     running_responses: usize,
-    /// Playback was told to stop, and the interruption is not settled.
-    stopping: bool,
+    /// Interruptions for which playback was told to stop, and which are not settled.
+    stopping: usize,
 }
 
 /// Where a frame that came of a session event goes.
@@ -105,7 +105,7 @@ impl Adapter {
                 | FrameKind::Metrics(_)
                 | FrameKind::FunctionCallStarted { .. }
                 | FrameKind::FunctionCallEnded { .. }
-                | FrameKind::StopPlayback
+                | FrameKind::StopPlayback { .. }
                 | FrameKind::Interruption(_)
                 | FrameKind::Playback(_)
                 | FrameKind::PlayedAudio(_)
@@ -172,7 +172,9 @@ impl Adapter {
                 let (item_id, content_index, total) = (item_id.clone(), *content_index, *total);
                 vec![(FrameKind::OutputAudioDone { item_id, content_index, total }, Downstream)]
             }
-            SessionEvent::FunctionCalls { response_id, calls } => calls
+            // They take no output; who asked for them finds them here.
+            SessionEvent::FunctionCalls { out_of_band: true, .. } => session(),
+            SessionEvent::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
                 .map(|call| {
                     let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));
@@ -183,16 +185,17 @@ impl Adapter {
                 vec![(FrameKind::FunctionCallEnded { call_id: call_id.clone(), end: *end }, Both)]
             }
             SessionEvent::ResponseFinished(report) => self.finished(report),
-            SessionEvent::StopPlayback => {
-                self.stopping = true;
-                vec![(FrameKind::StopPlayback, Downstream)]
+            SessionEvent::StopPlayback { id } => {
+                self.stopping += 1;
+                vec![(FrameKind::StopPlayback { id: Some(*id) }, Downstream)]
             }
             SessionEvent::Interrupted(interruption) => {
                 let interruption = FrameKind::Interruption(Arc::new(interruption.clone()));
                 let mut frames = vec![(interruption, Both)];
-                if !std::mem::take(&mut self.stopping) {
-                    // The session estimates what was heard and did not ask; what waits must not be heard either.
-                    frames.insert(0, (FrameKind::StopPlayback, Downstream));
+                match self.stopping.checked_sub(1) {
+                    Some(stopping) => self.stopping = stopping,
+                    // The session did not ask; what waits must not be heard either.
+                    None => frames.insert(0, (FrameKind::StopPlayback { id: None }, Downstream)),
                 }
                 frames
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use realtime_context::Change;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::session::{
-    CallEnd, Command, FunctionCall, Interruption, PlaybackReport, ResponseReport, SessionEvent,
+    CallEnd, Command, FunctionCall, Interruption, PlaybackReport, ResponseReport, SessionEvent, StopId,
 };
 use realtime_protocol::time::MediaTime;
 
@@ -169,7 +169,10 @@ pub enum FrameKind {
 
     // Playback.
     /// Stop playing, empty the queue, and answer with [`Playback`](Self::Playback).
-    StopPlayback,
+    StopPlayback {
+        /// What the answer repeats; `None` where the session did not ask and wants none.
+        id: Option<StopId>,
+    },
     /// What was heard when the user spoke over the assistant; both ways.
     Interruption(Arc<Interruption>),
     /// What was played; upstream, to the service.
@@ -224,7 +227,7 @@ impl FrameKind {
             | Self::Error(_)
             | Self::UserStartedSpeaking { .. }
             | Self::UserStoppedSpeaking { .. }
-            | Self::StopPlayback
+            | Self::StopPlayback { .. }
             | Self::Interruption(_)
             | Self::Playback(_)
             | Self::BotStartedSpeaking
@@ -285,7 +288,7 @@ impl FrameKind {
             Self::Metrics(_) => "metrics",
             Self::FunctionCallStarted { .. } => "function_call_started",
             Self::FunctionCallEnded { .. } => "function_call_ended",
-            Self::StopPlayback => "stop_playback",
+            Self::StopPlayback { .. } => "stop_playback",
             Self::Interruption(_) => "interruption",
             Self::Playback(_) => "playback",
             Self::PlayedAudio(_) => "played_audio",
@@ -350,9 +353,12 @@ mod tests {
         let frame = |kind| Frame::new(0, Generation::default(), None, kind);
         assert!(frame(text.clone()).is_stale(now));
         assert!(!frame(text).is_stale(Generation::default()));
-        for kind in
-            [FrameKind::End, FrameKind::StopPlayback, FrameKind::BotStartedSpeaking, FrameKind::InputFinished]
-        {
+        for kind in [
+            FrameKind::End,
+            FrameKind::StopPlayback { id: None },
+            FrameKind::BotStartedSpeaking,
+            FrameKind::InputFinished,
+        ] {
             assert!(!frame(kind.clone()).is_stale(now), "{kind:?}");
         }
     }

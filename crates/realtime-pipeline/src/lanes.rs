@@ -254,7 +254,7 @@ mod tests {
         let (inbox, mut mailbox) = inbox(CAPACITY);
         push(&inbox, audio(1));
         push(&inbox, frame(2, ORDERED));
-        push(&inbox, frame(3, FrameKind::StopPlayback));
+        push(&inbox, frame(3, FrameKind::StopPlayback { id: None }));
         push(&inbox, frame(4, ORDERED));
         assert_eq!(mailbox.urgent.next().await.0.id(), 3);
         let mut ids = Vec::new();

@@ -92,7 +92,7 @@ impl RealtimeService {
             self.life = Life::Closed;
         }
         for (kind, route) in self.adapter.frames(&Arc::new(event)) {
-            if matches!(kind, FrameKind::StopPlayback) {
+            if matches!(kind, FrameKind::StopPlayback { .. }) {
                 let generation = cx.interrupt();
                 tracing::debug!(
                     generation = generation.count(),

@@ -7,6 +7,7 @@
 mod workloads;
 
 use std::hint::black_box;
+use std::process::ExitCode;
 
 use bytes::Bytes;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
@@ -21,7 +22,7 @@ const WORKLOADS: &[&str] = &[
     "append_4800",
 ];
 
-fn main() {
+fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let workload = args.next().unwrap_or_default();
     let times = args.next().and_then(|times| times.parse().ok()).unwrap_or(1);
@@ -34,9 +35,10 @@ fn main() {
         "append_4800" => append(4_800, times),
         other => {
             eprintln!("expected one of {WORKLOADS:?} and a number of rounds, got {other:?}");
-            std::process::exit(2);
+            return ExitCode::from(2);
         }
     }
+    ExitCode::SUCCESS
 }
 
 /// Text to event; an audio delta's bytes are part of it.

@@ -49,13 +49,13 @@ impl AudioFormat {
     }
 
     /// Bytes of one second.
-    pub const fn bytes_per_second(self) -> u32 {
-        self.sample_rate() * self.sample_bytes()
+    pub const fn bytes_per_second(self) -> u64 {
+        self.sample_rate() as u64 * self.sample_bytes() as u64
     }
 
     /// How long `bytes` bytes sound, rounded down to a microsecond. Zero for a rate of 0 Hz.
     pub const fn duration(self, bytes: u64) -> MediaTime {
-        match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second() as u64) {
+        match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second()) {
             Some(micros) => MediaTime::from_micros(micros),
             None => MediaTime::ZERO,
         }

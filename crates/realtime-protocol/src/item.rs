@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Deserialize;
+
 use crate::content::{ContentPart, InputText, OutputText};
 use crate::field::{Field, RawJson};
 use crate::id::{CallId, ItemId};
@@ -205,9 +207,9 @@ impl Item {
         MessageItem::default().role(role).content(alloc::vec![part]).into()
     }
 
-    /// The item's id, if it has one.
-    pub fn id(&self) -> Option<&ItemId> {
-        match self {
+    /// The item's id, if it has one; of an item of an unknown type, what its JSON says.
+    pub fn id(&self) -> Option<ItemId> {
+        let id = match self {
             Self::Message(item) => item.id.value(),
             Self::FunctionCall(item) => item.id.value(),
             Self::FunctionCallOutput(item) => item.id.value(),
@@ -216,8 +218,9 @@ impl Item {
             Self::McpApprovalRequest(item) => item.id.value(),
             Self::McpApprovalResponse(item) => item.id.value(),
             Self::Reference(item) => item.id.value(),
-            Self::Unknown(_) => None,
-        }
+            Self::Unknown(raw) => return serde_json::from_str::<Identity>(raw.get()).ok()?.id,
+        };
+        id.cloned()
     }
 
     /// Gives the item an id. An item of an unknown type stays as it is.
@@ -243,6 +246,12 @@ impl Item {
             _ => None,
         }
     }
+}
+
+/// What every item has, of whatever type.
+#[derive(Deserialize)]
+struct Identity {
+    id: Option<ItemId>,
 }
 
 impl MessageItem {

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::audio::WireFormat;
+use crate::audio::{AudioFormat, WireFormat};
 use crate::field::Field;
 use crate::id::{ConversationId, ResponseId};
 use crate::item::Item;
@@ -106,6 +106,13 @@ wire_struct! {
         code: Field<String>,
         /// The error's text.
         message: Field<String>,
+    }
+}
+
+impl ResponseAudio {
+    /// What the bytes are, where it says so.
+    pub fn format(&self) -> Option<AudioFormat> {
+        self.output.value()?.format.value()?.format()
     }
 }
 

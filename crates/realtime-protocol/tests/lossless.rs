@@ -194,7 +194,7 @@ fn event(kinds: Vec<&'static str>) -> impl Strategy<Value = String> {
 }
 
 fn quote(text: &str) -> String {
-    serde_json::to_string(text).unwrap()
+    serde_json::to_string(text).expect("a string is JSON")
 }
 
 /// Checks one text of one side; the macro stands for a trait that the two enums have no other use for.

@@ -393,8 +393,8 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
     assert!(refused.is_retryable());
     assert_eq!(refused.into_command(), Command::AppendAudio { audio: vec![0; 2].into() });
     let cancelled = handle.send(Command::CancelResponse { response_id: None }).unwrap();
-    let interrupted = handle.send(Command::Interrupt).unwrap();
-    assert!(matches!(handle.send(Command::Interrupt), Err(SendError::Full { .. })));
+    let interrupted = handle.send(Command::Interrupt {}).unwrap();
+    assert!(matches!(handle.send(Command::Interrupt {}), Err(SendError::Full { .. })));
     assert_eq!(cancelled.await, Ok(Outcome::Done));
     assert_eq!(interrupted.await, Ok(Outcome::Done));
     handle.append_audio(vec![0; 2]).unwrap();

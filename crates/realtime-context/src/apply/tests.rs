@@ -130,7 +130,11 @@ fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> SessionEvent {
         name: "get_weather".into(),
         arguments: r#"{"city":"Oslo"}"#.into(),
     };
-    SessionEvent::FunctionCalls { response_id: response.into(), calls: calls.iter().map(call).collect() }
+    SessionEvent::FunctionCalls {
+        response_id: response.into(),
+        out_of_band: false,
+        calls: calls.iter().map(call).collect(),
+    }
 }
 
 fn call_item(id: &str, call_id: &str, arguments: &str) -> Value {

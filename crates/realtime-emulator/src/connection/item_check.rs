@@ -24,7 +24,7 @@ pub(crate) fn entry(
         if length > MOST_ID {
             return Err(Fault::too_long("item.id", MOST_ID, length));
         }
-        if conversation.find(id).is_some() {
+        if conversation.find(&id).is_some() {
             let message = format!("Error adding item: the item with id '{id}' already exists.");
             return Err(Fault::new("item_create_duplicate_id", message).param("item.id"));
         }
@@ -75,7 +75,7 @@ pub(crate) fn entry(
             ));
         }
     }
-    let id = item.id().cloned().unwrap_or_else(|| ids.item());
+    let id = item.id().unwrap_or_else(|| ids.item());
     item.set_id(id.clone());
     let entry = Entry::new(id, item);
     Ok(match audio {

@@ -15,7 +15,7 @@ enum Strand<'a> {
     /// The user's words: any time after their item.
     Transcript(&'a ItemId),
     /// An item of the conversation, or the audio that becomes one.
-    Item(Option<&'a ItemId>),
+    Item(Option<ItemId>),
     /// A response; `part` for the deltas of one of its parts.
     Response { id: Option<&'a ResponseId>, part: Option<Part<'a>> },
 }
@@ -34,11 +34,11 @@ pub(super) fn may_swap(a: &ServerEvent, b: &ServerEvent) -> bool {
         (Session, _) | (_, Session) => false,
         (Free, _) | (_, Free) => true,
         (Transcript(a), Transcript(b)) => a != b,
-        (Transcript(a), Item(b)) | (Item(b), Transcript(a)) => b.is_some_and(|b| a != b),
+        (Transcript(a), Item(b)) | (Item(b), Transcript(a)) => b.is_some_and(|b| *a != b),
         (Transcript(_), Response { .. }) | (Response { .. }, Transcript(_)) => true,
         (Item(_), Item(_)) => false,
         (Item(item), Response { part, .. }) | (Response { part, .. }, Item(item)) => {
-            part.is_some_and(|part| item.is_some_and(|item| part.item != item))
+            part.is_some_and(|part| item.is_some_and(|item| *part.item != item))
         }
         (Response { id: a, part: x }, Response { id: b, part: y }) => {
             a != b
@@ -61,15 +61,15 @@ fn strand(event: &ServerEvent) -> Strand<'_> {
         ServerEvent::InputAudioTranscriptionCompleted(e) => Strand::Transcript(&e.item_id),
         ServerEvent::InputAudioTranscriptionSegment(e) => Strand::Transcript(&e.item_id),
         ServerEvent::InputAudioTranscriptionFailed(e) => Strand::Transcript(&e.item_id),
-        ServerEvent::InputAudioBufferCommitted(e) => Strand::Item(Some(&e.item_id)),
-        ServerEvent::InputAudioBufferSpeechStarted(e) => Strand::Item(e.item_id.value()),
-        ServerEvent::InputAudioBufferSpeechStopped(e) => Strand::Item(e.item_id.value()),
-        ServerEvent::InputAudioBufferTimeoutTriggered(e) => Strand::Item(e.item_id.value()),
+        ServerEvent::InputAudioBufferCommitted(e) => Strand::Item(Some(e.item_id.clone())),
+        ServerEvent::InputAudioBufferSpeechStarted(e) => Strand::Item(e.item_id.value().cloned()),
+        ServerEvent::InputAudioBufferSpeechStopped(e) => Strand::Item(e.item_id.value().cloned()),
+        ServerEvent::InputAudioBufferTimeoutTriggered(e) => Strand::Item(e.item_id.value().cloned()),
         ServerEvent::ConversationItemAdded(e) => item(&e.item),
         ServerEvent::ConversationItemDone(e) => item(&e.item),
         ServerEvent::ConversationItemRetrieved(e) => item(&e.item),
-        ServerEvent::ConversationItemTruncated(e) => Strand::Item(Some(&e.item_id)),
-        ServerEvent::ConversationItemDeleted(e) => Strand::Item(Some(&e.item_id)),
+        ServerEvent::ConversationItemTruncated(e) => Strand::Item(Some(e.item_id.clone())),
+        ServerEvent::ConversationItemDeleted(e) => Strand::Item(Some(e.item_id.clone())),
         ServerEvent::ResponseOutputAudioDelta(e) => part("audio", &e.response_id, &e.item_id),
         ServerEvent::ResponseOutputAudioDone(e) => part("audio", &e.response_id, &e.item_id),
         ServerEvent::ResponseOutputAudioTranscriptDelta(e) => part("words", &e.response_id, &e.item_id),

@@ -1,6 +1,6 @@
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::session::{
-    CallEnd, FunctionCall, Interruption, Origin, PlaybackPosition, ResponseEnd, Timeline,
+    CallEnd, FunctionCall, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
 };
 use realtime_protocol::time::{MediaTime, Timestamp};
 
@@ -113,7 +113,11 @@ fn session_events_become_these_frames() {
             &["output_audio_done Downstream"],
         ),
         (
-            SessionEvent::FunctionCalls { response_id: "resp".into(), calls: vec![call("a"), call("b")] },
+            SessionEvent::FunctionCalls {
+                response_id: "resp".into(),
+                out_of_band: false,
+                calls: vec![call("a"), call("b")],
+            },
             &["function_call_started Both", "function_call_started Both"],
         ),
         (
@@ -124,7 +128,7 @@ fn session_events_become_these_frames() {
             SessionEvent::ResponseFinished(Box::new(report())),
             &["metrics Downstream", "response_finished Downstream"],
         ),
-        (SessionEvent::StopPlayback, &["stop_playback Downstream"]),
+        (SessionEvent::StopPlayback { id: StopId(1) }, &["stop_playback Downstream"]),
         (SessionEvent::Interrupted(Interruption::default()), &["interruption Both"]),
         // Where nobody was asked to stop, as with estimated playback, the queue is emptied all the same.
         (
@@ -192,7 +196,7 @@ fn frames_become_these_commands() {
         content_index: 0,
         played: MediaTime::from_millis(100),
     });
-    let interrupt = Arc::new(Command::Interrupt);
+    let interrupt = Arc::new(Command::Interrupt {});
     let audio = AudioFrame::from_samples(24_000, &[1, 2]);
     let append = Command::AppendAudio { audio: audio.data.clone().into() };
     for (kind, direction, want) in [
@@ -204,8 +208,8 @@ fn frames_become_these_commands() {
             vec![Command::ReportPlayback { report: played.clone() }],
         ),
         (FrameKind::Playback(played), Direction::Downstream, vec![]),
-        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt]),
-        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt]),
+        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt {}]),
+        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt {}]),
         (FrameKind::InputFinished, Direction::Downstream, vec![]),
         (FrameKind::BotStoppedSpeaking, Direction::Upstream, vec![]),
     ] {

@@ -7,7 +7,7 @@ mod queue;
 
 use std::time::Duration;
 
-use realtime_protocol::session::PlaybackReport;
+use realtime_protocol::session::{PlaybackReport, StopId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cx::Cx;
@@ -116,10 +116,16 @@ impl Playout {
         }
     }
 
-    async fn stop_playback(&mut self, cx: &Cx, frame: &Frame) {
+    async fn stop_playback(&mut self, cx: &Cx, id: Option<StopId>, frame: &Frame) {
         let at = self.queue.stop(frame.generation());
         self.report(cx).await;
-        cx.push(FrameKind::Playback(PlaybackReport::Stopped { at }), Direction::Upstream).await;
+        let report = match id {
+            Some(id) => Some(PlaybackReport::Stopped { id, at }),
+            None => at.map(PlaybackReport::Played),
+        };
+        if let Some(report) = report {
+            cx.push(FrameKind::Playback(report), Direction::Upstream).await;
+        }
         self.fall_silent(cx).await;
     }
 }
@@ -149,7 +155,7 @@ impl Processor for Playout {
                 self.queue.finish_part(item_id, *content_index);
                 self.report(cx).await;
             }
-            FrameKind::StopPlayback => self.stop_playback(cx, &frame).await,
+            FrameKind::StopPlayback { id } => self.stop_playback(cx, *id, &frame).await,
             _ => {}
         }
         cx.forward(frame, direction).await;

@@ -1,3 +1,4 @@
+use realtime_protocol::session::StopId;
 use std::sync::{Arc, Mutex};
 
 use realtime_protocol::audio::AudioFormat;
@@ -26,7 +27,7 @@ impl Observer for Trace {
             (FrameKind::Playback(PlaybackReport::Played(at)), _) => {
                 format!("played {} {}", at.item_id, at.played.as_millis())
             }
-            (FrameKind::Playback(PlaybackReport::Stopped { at }), _) => match at {
+            (FrameKind::Playback(PlaybackReport::Stopped { at, .. }), _) => match at {
                 Some(at) => format!("stopped {} {}", at.item_id, at.played.as_millis()),
                 None => "stopped nowhere".to_owned(),
             },
@@ -124,7 +125,7 @@ async fn stopped_in_the_second_of_three_items_it_tells_where() {
         }
         wait(290).await;
         handle.interrupt();
-        handle.push(FrameKind::StopPlayback).await;
+        handle.push(FrameKind::StopPlayback { id: Some(StopId(1)) }).await;
         wait(10).await;
     })
     .await;
@@ -140,7 +141,7 @@ async fn what_follows_an_interruption_is_played_at_once() {
         send(&handle, "old", 0, 500).await;
         wait(30).await;
         handle.interrupt();
-        handle.push(FrameKind::StopPlayback).await;
+        handle.push(FrameKind::StopPlayback { id: Some(StopId(1)) }).await;
         wait(15).await;
         send(&handle, "new", 0, 40).await;
         done(&handle, "new").await;
@@ -177,7 +178,7 @@ async fn a_part_that_never_ends_is_silent_after_three_seconds() {
 #[tokio::test(start_paused = true)]
 async fn nothing_plays_when_playback_is_stopped_in_silence() {
     let trace = check(|handle| async move {
-        handle.push(FrameKind::StopPlayback).await;
+        handle.push(FrameKind::StopPlayback { id: Some(StopId(1)) }).await;
         wait(1).await;
     })
     .await;

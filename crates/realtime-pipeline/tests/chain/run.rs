@@ -119,7 +119,7 @@ async fn start_precedes_everything_and_stop_follows_it() {
     let task = Pipeline::new().then(Probe::new("a", &log)).then(Probe::new("b", &log)).into_task();
     let handle = task.handle();
     // Before the run, and urgent.
-    handle.push(FrameKind::StopPlayback).await;
+    handle.push(FrameKind::StopPlayback { id: None }).await;
     handle.push(note("early")).await;
     handle.end();
     assert_eq!(task.run().await.unwrap(), Finished::Ended);

@@ -121,7 +121,7 @@ impl Observer for Trace {
         }
         let told = match &seen.frame.kind {
             FrameKind::InputAudio(_) => return,
-            FrameKind::Playback(PlaybackReport::Stopped { at: Some(at) }) => {
+            FrameKind::Playback(PlaybackReport::Stopped { at: Some(at), .. }) => {
                 format!("stopped {} {}", at.item_id, at.played.as_millis())
             }
             FrameKind::Interruption(interruption) => {

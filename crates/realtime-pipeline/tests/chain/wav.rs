@@ -11,6 +11,7 @@ use realtime_pipeline::{
     AudioFrame, Finished, FrameKind, Observed, Observer, OutputAudio, Pipeline, PipelineHandle, Playout,
     WavInput, WavLayout, WavOutput,
 };
+use realtime_protocol::session::StopId;
 use realtime_protocol::time::MediaTime;
 use tokio::time::sleep;
 
@@ -173,7 +174,7 @@ async fn a_recording_holds_what_was_played_when_it_was_and_silence_elsewhere() {
         speak(&handle, "long", 9, 2_000).await;
         sleep(Duration::from_millis(990)).await;
         handle.interrupt();
-        handle.push(FrameKind::StopPlayback).await;
+        handle.push(FrameKind::StopPlayback { id: Some(StopId(1)) }).await;
         sleep(Duration::from_millis(1_015)).await;
         handle.end();
     };

@@ -8,12 +8,12 @@
 //! {"at_us":40000,"conn":0,"from":"client","event":{"type":"session.update", …}}
 //! {"at_us":90000,"from":"app","id":1,"command":{"create_response":{}}}
 //! {"at_us":95000,"from":"timer"}
-//! {"at_us":95000,"from":"session","event":{"stop_playback":null}}
+//! {"at_us":95000,"from":"session","event":{"stop_playback":{"id":1}}}
 //! ```
 //!
 //! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
 //! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
-//! tokens of MCP tools are replaced by `[redacted]`. [`Replay`] feeds the inputs to fresh machines and compares
+//! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 
 mod read;
@@ -25,7 +25,6 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Dialect;
 use crate::session::SessionOptions;
 use crate::time::UnixTime;
 
@@ -46,13 +45,11 @@ pub struct Header {
     pub format: String,
     /// The format's version.
     pub version: u32,
-    /// The spelling on the wire.
-    pub dialect: Dialect,
     /// The model that was asked for.
     pub model: String,
     /// When the log begins.
     pub started_us: UnixTime,
-    /// The options, the configuration and the seed among them.
+    /// The options: the dialect, the configuration and the seed among them.
     pub options: SessionOptions,
     /// What was taken out, in words.
     pub redacted: Vec<String>,
@@ -64,7 +61,6 @@ impl Header {
         Self {
             format: FORMAT.into(),
             version: VERSION,
-            dialect: options.dialect,
             model: model.into(),
             started_us: started,
             options,

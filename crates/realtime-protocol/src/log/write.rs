@@ -25,7 +25,7 @@ pub struct LogWriter {
 impl LogWriter {
     /// A writer for a log of that header.
     pub const fn new(header: &Header) -> Self {
-        Self { dialect: header.dialect }
+        Self { dialect: header.options.dialect }
     }
 
     /// The first line.
@@ -47,6 +47,12 @@ impl LogWriter {
         if is_line {
             out.push_str(r#","event":"#);
             push_redacted(out, text);
+        } else if let Some(event) =
+            holds_tokens(text).then(|| serde_json::from_str::<Value>(text)).and_then(Result::ok)
+        {
+            // JSON in several lines holds tokens as well as in one.
+            out.push_str(r#","event":"#);
+            push_json(out, &event);
         } else {
             out.push_str(r#","text":"#);
             push_json(out, text);
@@ -133,13 +139,18 @@ fn push_redacted(out: &mut String, json: &str) {
 /// Takes the tokens of MCP tools out of the JSON that `out` ends with.
 fn redact_from(out: &mut String, from: usize) {
     let json = &out[from..];
-    if !json.contains("\"authorization\"") && !json.contains("\"mcp\"") {
+    if !holds_tokens(json) {
         return;
     }
     let Ok(mut value) = serde_json::from_str::<Value>(json) else { return };
     redact(&mut value);
     out.truncate(from);
     crate::event::scan::write(&value, out);
+}
+
+/// Whether there may be something to redact: only MCP tools hold tokens.
+fn holds_tokens(json: &str) -> bool {
+    json.contains("\"mcp\"")
 }
 
 fn redact(value: &mut Value) {
@@ -160,5 +171,25 @@ fn redact(value: &mut Value) {
         }
         Value::Array(elements) => elements.iter_mut().for_each(redact),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::SessionOptions;
+
+    #[test]
+    fn tokens_never_stand_in_a_log_however_the_server_writes_them() {
+        let header = Header::new(SessionOptions::default(), "model", UnixTime::from_secs(1));
+        let writer = LogWriter::new(&header);
+        let text = r#"{"type":"session.created",
+            "session":{"tools":[{"type":"mcp","authorization":"sk-1"}]}}"#;
+        for text in [text.into(), text.replace('\n', " ")] {
+            let mut out = String::new();
+            writer.text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            assert!(!out.contains("sk-1") && out.contains("[redacted]"), "{out}");
+            assert_eq!(out.lines().count(), 1);
+        }
     }
 }

@@ -39,8 +39,8 @@ pub(super) enum Await {
     Deleted(ItemId),
     /// The item's `truncated`.
     Truncated(ItemId),
-    /// The response's `done`.
-    Cancelled(ResponseId),
+    /// The response's `done`; of the conversation's where it was not created yet.
+    Cancelled(Option<ResponseId>),
 }
 
 impl Await {
@@ -67,6 +67,11 @@ impl Answers {
     pub(super) fn take(&mut self, what: &Await) -> Option<Awaited> {
         let index = self.awaited.iter().position(|awaited| awaited.what == *what)?;
         self.awaited.remove(index)
+    }
+
+    /// Whether someone waits for this.
+    pub(super) fn is_awaited(&self, what: &Await) -> bool {
+        self.awaited.iter().any(|awaited| awaited.what == *what)
     }
 
     /// The one that an error names.

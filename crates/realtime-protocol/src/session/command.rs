@@ -44,14 +44,14 @@ pub enum Command {
     },
     /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of what was
     /// kept back, until the turn is committed or cleared. Not answered.
-    BeginTurn,
+    BeginTurn {},
     /// Makes a user item of the input buffer; only for sessions without turn detection.
     CommitAudio {
         /// Whether the model should answer it.
         respond: bool,
     },
     /// Empties the input buffer.
-    ClearAudio,
+    ClearAudio {},
     /// Adds an item to the conversation. It gets an id where it has none.
     CreateItem {
         /// The item.
@@ -85,7 +85,7 @@ pub enum Command {
         response_id: Option<ResponseId>,
     },
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
-    Interrupt,
+    Interrupt {},
     /// Changes the configuration: members that are set replace, others stay.
     UpdateConfig {
         /// The members to change.
@@ -111,7 +111,7 @@ pub enum Command {
         event: Box<ClientEvent>,
     },
     /// Ends the session.
-    Close,
+    Close {},
 }
 
 impl Command {
@@ -119,7 +119,10 @@ impl Command {
     pub const fn expects_answer(&self) -> bool {
         !matches!(
             self,
-            Self::AppendAudio { .. } | Self::BeginTurn | Self::ReportPlayback { .. } | Self::SendEvent { .. }
+            Self::AppendAudio { .. }
+                | Self::BeginTurn {}
+                | Self::ReportPlayback { .. }
+                | Self::SendEvent { .. }
         )
     }
 
@@ -127,20 +130,20 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AppendAudio { .. } => "append_audio",
-            Self::BeginTurn => "begin_turn",
+            Self::BeginTurn {} => "begin_turn",
             Self::CommitAudio { .. } => "commit_audio",
-            Self::ClearAudio => "clear_audio",
+            Self::ClearAudio {} => "clear_audio",
             Self::CreateItem { .. } => "create_item",
             Self::DeleteItem { .. } => "delete_item",
             Self::RetrieveItem { .. } => "retrieve_item",
             Self::CreateResponse { .. } => "create_response",
             Self::CancelResponse { .. } => "cancel_response",
-            Self::Interrupt => "interrupt",
+            Self::Interrupt {} => "interrupt",
             Self::UpdateConfig { .. } => "update_config",
             Self::CompleteCall { .. } => "complete_call",
             Self::ReportPlayback { .. } => "report_playback",
             Self::SendEvent { .. } => "send_event",
-            Self::Close => "close",
+            Self::Close {} => "close",
         }
     }
 }
@@ -198,10 +201,24 @@ pub enum PlaybackReport {
     /// The answer to [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback): playback stands
     /// still and its queue is empty.
     Stopped {
-        /// Where it stood; `None` where nothing was playing.
+        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
+        id: StopId,
+        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
+}
+
+/// Names a [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback), so that a late answer to one
+/// cannot settle another. Unique within a session.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct StopId(pub u64);
+
+impl fmt::Display for StopId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stop {}", self.0)
+    }
 }
 
 /// A place in the audio of an item.
@@ -263,8 +280,8 @@ pub enum Refusal {
     /// Outside another limit of the wire.
     #[error(transparent)]
     OutOfLimits(#[from] crate::check::Violation),
-    /// Too many commands wait for the session to be ready.
-    #[error("{waiting} commands wait already for the session to be ready")]
+    /// Too many commands wait: for the session to be ready, or for a response.
+    #[error("{waiting} commands wait already")]
     TooManyWaiting {
         /// How many wait.
         waiting: usize,

@@ -2,11 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::ToString;
 
 use bytes::Bytes;
 
 use crate::audio::Audio;
 use crate::check::{LARGEST_APPEND, LONGEST_ITEM_ID};
+use crate::error::ApiError;
 use crate::event::{
     ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
     InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
@@ -19,11 +21,13 @@ use crate::session::command::{
     CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal,
 };
 use crate::session::deadlines::Answer;
-use crate::session::function_calls::Settled;
+use crate::session::function_calls::Progress;
+use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
-use crate::session::options::{FollowUp, PlaybackSource};
+use crate::session::options::FollowUp;
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
+use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
 use crate::time::MediaTime;
 
@@ -32,31 +36,77 @@ impl Session {
         if let Err(reason) = self.check(&command) {
             return Err(CommandError { command: Box::new(command), reason });
         }
-        let waits = match &command {
-            Command::AppendAudio { .. }
-            | Command::ReportPlayback { .. }
-            | Command::Close
-            | Command::Interrupt => false,
-            // The sequencer holds requests by itself; a configuration joins the one that is sent first.
-            Command::CreateResponse { .. } => false,
-            Command::UpdateConfig { .. } => !self.is_unconfigured(),
-            _ => true,
-        };
-        if waits && !self.state.is_ready() {
-            self.held.push_back((id, command));
-            return Ok(());
+        if self.state.is_ended() {
+            return Ok(()); // a report that nobody needs any more
         }
-        self.carry_out(id, command);
+        // A turn begins and ends when the application says so, not when the session is ready.
+        if matches!(command, Command::BeginTurn {}) {
+            self.input.begin_turn();
+        } else if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+            self.input.end_turn();
+        }
+        if self.is_held(&command) {
+            self.held.push(id, command);
+        } else {
+            self.carry_out(id, command);
+        }
         Ok(())
+    }
+
+    /// Whether a command must wait for the session to be ready.
+    fn is_held(&self, command: &Command) -> bool {
+        let waits = match command {
+            Command::CommitAudio { .. }
+            | Command::ClearAudio {}
+            | Command::CreateItem { .. }
+            | Command::DeleteItem { .. }
+            | Command::RetrieveItem { .. }
+            | Command::CancelResponse { .. }
+            | Command::CompleteCall { .. }
+            | Command::SendEvent { .. } => true,
+            // A configuration joins the one that is sent first.
+            Command::UpdateConfig { .. } => !self.is_unconfigured(),
+            // Audio takes its place in the queue by itself, and the sequencer holds requests.
+            Command::AppendAudio { .. }
+            | Command::BeginTurn {}
+            | Command::CreateResponse { .. }
+            | Command::Interrupt {}
+            | Command::ReportPlayback { .. }
+            | Command::Close {} => false,
+        };
+        waits && !self.state.is_ready()
+    }
+
+    /// Sends what was held, now that the session is ready.
+    pub(super) fn release_held(&mut self) {
+        for waiting in self.held.take() {
+            match waiting {
+                Waiting::Audio(audio) => self.append(audio),
+                Waiting::Command(id, command) => match self.check(&command) {
+                    Ok(()) => self.carry_out(id, command),
+                    Err(reason) => {
+                        // It was taken, so it must be answered.
+                        let error = ApiError::default().code("refused").message(reason.to_string());
+                        self.settle(id, Outcome::Refused { error: error.into() });
+                    }
+                },
+            }
+        }
     }
 
     /// Whether a command can be right.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         if self.state.is_ended() {
-            return Err(Refusal::Ended);
+            let late = self.state != State::Closed && matches!(command, Command::ReportPlayback { .. });
+            return if late { Ok(()) } else { Err(Refusal::Ended) };
         }
-        if self.held.len() >= MOST_HELD_COMMANDS && command.expects_answer() {
-            return Err(Refusal::TooManyWaiting { waiting: self.held.len() });
+        let waiting = match command {
+            Command::CreateResponse { .. } => self.responses.waiting(),
+            _ if self.is_held(command) => self.held.commands(),
+            _ => 0,
+        };
+        if waiting >= MOST_HELD_COMMANDS {
+            return Err(Refusal::TooManyWaiting { waiting });
         }
         match command {
             Command::AppendAudio { audio } => {
@@ -76,7 +126,9 @@ impl Session {
                 item.id().map_or(0, |id| id.as_str().len()),
                 "characters",
             ),
-            Command::CompleteCall { call_id, .. } if !self.calls.is_waiting(call_id) => {
+            Command::CompleteCall { call_id, .. }
+                if !self.calls.is_waiting(call_id) || self.held.answers(call_id) =>
+            {
                 Err(Refusal::UnknownCall { call_id: call_id.clone() })
             }
             Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
@@ -89,13 +141,12 @@ impl Session {
     fn carry_out(&mut self, id: CommandId, command: Command) {
         match command {
             Command::AppendAudio { audio } => self.take_audio(audio),
-            Command::BeginTurn => {
-                for audio in self.input.begin_turn() {
+            Command::BeginTurn {} => {
+                for audio in self.input.take_pre_roll() {
                     self.pass_on(audio);
                 }
             }
             Command::CommitAudio { respond } => {
-                self.input.end_turn();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
@@ -104,8 +155,7 @@ impl Session {
                     self.responses.request(None, None);
                 }
             }
-            Command::ClearAudio => {
-                self.input.end_turn();
+            Command::ClearAudio {} => {
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Cleared);
                 self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
@@ -127,20 +177,16 @@ impl Session {
             }
             Command::CreateResponse { params } => self.responses.request(params, Some(id)),
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
-            Command::Interrupt => self.interrupt(Some(id), true),
+            Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::CompleteCall { call_id, output, respond } => {
-                if let Some(settled) = self.calls.complete(&call_id, respond) {
-                    self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
-                    self.go_on_after_calls(settled);
-                } else {
-                    // It ended while the command was held.
-                    self.settle(id, Outcome::Done);
-                }
+                let progress = self.calls.complete(&call_id, respond);
+                self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
+                self.go_on_after_calls(progress);
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
             Command::SendEvent { event } => self.send(*event),
-            Command::Close => {
+            Command::Close {} => {
                 self.close_waiters.push(id);
                 self.close(CloseReason::Requested);
             }
@@ -149,6 +195,9 @@ impl Session {
 
     fn take_audio(&mut self, audio: Audio) {
         let Ok(audio) = audio.bytes().cloned() else { return }; // checked before
+        if audio.is_empty() {
+            return;
+        }
         let format = self.config.input_format();
         if let Some(pre_roll) = self.options.pre_roll
             && !self.input.in_turn()
@@ -162,14 +211,16 @@ impl Session {
         if self.state.is_ready() {
             self.append(audio);
         } else {
-            let lost = self.input.hold(audio, self.config.input_format(), self.options.held_audio);
-            if lost > MediaTime::ZERO {
+            let format = self.config.input_format();
+            let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
+            if lost > 0 {
+                let lost = format.duration(lost);
                 self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost }));
             }
         }
     }
 
-    pub(super) fn append(&mut self, audio: Bytes) {
+    fn append(&mut self, audio: Bytes) {
         self.input.appended(audio.len());
         self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
     }
@@ -199,11 +250,12 @@ impl Session {
         self.send(ConversationItemDelete { event_id: event_id.into(), item_id, ..Default::default() });
     }
 
-    /// Cancels a response, if one runs.
+    /// Cancels a response, if it runs; without an id the one that runs in the conversation, or was asked for.
     pub(super) fn cancel(&mut self, id: Option<CommandId>, response_id: Option<ResponseId>) {
+        let response_id = response_id.or_else(|| self.responses.running().cloned());
         let runs = match &response_id {
             Some(response_id) => self.responses.get_mut(response_id).is_some(),
-            None => self.responses.running().is_some(),
+            None => self.responses.requested().is_some(),
         };
         if !runs {
             if let Some(id) = id {
@@ -211,19 +263,26 @@ impl Session {
             }
             return;
         }
-        let Some(response_id) = response_id.or_else(|| self.responses.running().cloned()) else { return };
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Cancelled(response_id.clone()));
         self.send(ResponseCancel {
             event_id: event_id.into(),
-            response_id: response_id.into(),
+            response_id: response_id.map_or(Field::Absent, Field::Value),
             ..Default::default()
         });
     }
 
+    /// Cancels what the assistant says or is asked to say in the conversation, once.
+    pub(super) fn cancel_unwanted(&mut self) {
+        let target = Await::Cancelled(self.responses.running().cloned());
+        if !self.answers.is_awaited(&target) {
+            self.cancel(None, None);
+        }
+        self.responses.interrupt_requested();
+    }
+
     /// Whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
-        use crate::session::state::State;
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
@@ -241,8 +300,8 @@ impl Session {
     }
 
     /// Asks the model to go on, once all calls of a response are answered.
-    pub(super) fn go_on_after_calls(&mut self, settled: Settled) {
-        let Settled::All { respond: true, spoke } = settled else { return };
+    pub(super) fn go_on_after_calls(&mut self, progress: Progress) {
+        let Progress::Done { respond: true, spoke } = progress else { return };
         let wanted = match self.options.follow_up {
             FollowUp::Always => true,
             FollowUp::IfSilent => !spoke,
@@ -257,32 +316,30 @@ impl Session {
         match report {
             PlaybackReport::Played(at) => self.note_played(at),
             PlaybackReport::PlayedBytes { item_id, content_index, bytes } => {
-                let played = self.config.output_format().duration(*bytes);
-                let (item_id, content_index) = (item_id.clone(), *content_index);
-                self.note_played(&PlaybackPosition { item_id, content_index, played });
+                if let Some(at) = self.playback.position_of_bytes(item_id, *content_index, *bytes) {
+                    self.note_played(&at);
+                }
             }
             PlaybackReport::Mark(mark) => {
                 if let Some(at) = self.playback.position_of(*mark) {
                     self.note_played(&at);
                 }
             }
-            PlaybackReport::Stopped { at } => {
+            PlaybackReport::Stopped { id, at } => {
                 if let Some(at) = at {
                     self.note_played(at);
                 }
-                if self.stopping.is_some() {
-                    self.finish_interruption(PlaybackSource::Reported);
-                }
+                self.on_stopped(*id);
             }
         }
         self.playback.forget_played(self.now, self.options.playback);
     }
 
     fn note_played(&mut self, at: &PlaybackPosition) {
+        let Some(part) = self.playback.report(self.now, at) else { return };
         if at.played == MediaTime::ZERO {
-            return;
+            return; // it stands at the part's beginning: nothing of it has sounded
         }
-        let Some(part) = self.playback.report(&at.item_id, at.content_index, at.played) else { return };
         let response_id = part.id.response_id.clone();
         if let Some(response) = self.responses.get_mut(&response_id) {
             response.timeline.first_played.get_or_insert(self.now);

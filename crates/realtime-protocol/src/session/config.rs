@@ -13,9 +13,10 @@ use crate::event::SessionUpdate;
 use crate::field::Field;
 use crate::id::EventId;
 use crate::session::Session;
-use crate::session::answers::Await;
+use crate::session::answers::{Await, Awaited};
 use crate::session::command::CommandId;
 use crate::session::output::{CloseReason, Outcome, SessionEvent, Warning};
+use crate::session::responses::Turn;
 use crate::session_config::SessionConfig;
 
 /// Updates that were sent and not acknowledged, oldest first.
@@ -28,6 +29,19 @@ struct Update {
     config: Box<SessionConfig>,
     /// Whether a member was left out already because the server refused it.
     retried: bool,
+}
+
+impl Updates {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes out the one that was sent with this id.
+    fn take(&mut self, event_id: &EventId) -> Option<Update> {
+        let index = self.0.iter().position(|update| update.event_id == *event_id)?;
+        self.0.remove(index)
+    }
 }
 
 impl Session {
@@ -80,9 +94,9 @@ impl Session {
         locked
     }
 
-    /// The server acknowledged the oldest update: takes its configuration over, and says where it differs.
-    pub(super) fn adopt(&mut self, echo: SessionConfig) {
-        if let Some(update) = self.updates.0.pop_front() {
+    /// The server reports its configuration. Takes over the update that it acknowledges, and says where it differs.
+    pub(super) fn adopt(&mut self, acknowledged: Option<&Awaited>, echo: SessionConfig) {
+        if let Some(update) = acknowledged.and_then(|awaited| self.updates.take(&awaited.event_id)) {
             let paths = differences(&update.config, &echo);
             if !paths.is_empty() {
                 self.tell(SessionEvent::Warning(Warning::ConfigDiffers { paths }));
@@ -90,14 +104,28 @@ impl Session {
             self.config.merge(*update.config);
         }
         self.config.merge(echo);
+        if self.config.turn_detection().is_null() {
+            self.responses.turn = Turn::Open; // nobody will say any more that the user stopped
+        }
+    }
+
+    /// The server does not acknowledge the configuration: it counts as taken over.
+    pub(super) fn assume_config(&mut self) {
+        self.updates = Updates::default();
+        self.config.merge(self.options.config.clone());
+    }
+
+    /// An answer did not come: if it was to an update, that is let go as well.
+    pub(super) fn forget_update(&mut self, awaited: &Awaited) {
+        if awaited.what == Await::Updated {
+            self.updates.take(&awaited.event_id);
+        }
     }
 
     /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again,
     /// once.
     pub(super) fn update_refused(&mut self, id: Option<CommandId>, event_id: &EventId, error: &ApiError) {
-        let position = self.updates.0.iter().position(|update| update.event_id == *event_id);
-        let update = position.and_then(|index| self.updates.0.remove(index));
-        let without = update.filter(|update| !update.retried).and_then(|update| {
+        let without = self.updates.take(event_id).filter(|update| !update.retried).and_then(|update| {
             let param = error.param.value()?;
             Some((param.clone(), update.config.without(param)?))
         });

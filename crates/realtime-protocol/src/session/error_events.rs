@@ -11,7 +11,6 @@ use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass, says_response_runs};
 use crate::session::output::{CloseReason, Outcome, ResponseEnd, SessionEvent, Warning};
-use crate::session::responses::Slot;
 
 impl Session {
     pub(super) fn on_error(&mut self, event: ErrorEvent) {
@@ -42,22 +41,22 @@ impl Session {
         if let Some(waiters) = self.retrievals.take_failed(event_id, error.code_str()) {
             return self.settle_all(waiters, &Outcome::Refused { error: Box::new(error.clone()) });
         }
-        let Some(event_id) = event_id else { return };
-        if let Some(awaited) = self.answers.take_failed(event_id) {
+        let occupied = says_response_runs(error);
+        // Some servers do not say whom this error is for; only one request can have met a response.
+        let unnamed = self.responses.requested().filter(|_| occupied);
+        let Some(event_id) = event_id.or(unnamed).cloned() else { return };
+        if let Some(awaited) = self.answers.take_failed(&event_id) {
             self.seen.note(awaited.what.answer());
             match (awaited.what, awaited.id) {
-                (Await::Updated, id) => self.update_refused(id, event_id, error),
+                (Await::Updated, id) => self.update_refused(id, &event_id, error),
                 // There was nothing to cancel any more.
                 (Await::Cancelled(_), Some(id)) => self.settle(id, Outcome::Done),
                 (_, Some(id)) => self.settle(id, Outcome::Refused { error: Box::new(error.clone()) }),
                 (_, None) => {}
             }
-        } else if let Some(request) = self.responses.take_requested(event_id) {
-            if says_response_runs(error) {
-                if matches!(self.responses.slot, Slot::Free) {
-                    self.responses.slot = Slot::Occupied { until: self.due(Answer::ResponseCreated) };
-                }
-                self.responses.put_back(request);
+        } else if let Some(request) = self.responses.take_requested(&event_id) {
+            if occupied && request.is_wanted() && !request.is_out_of_band() {
+                self.responses.put_back(request, self.due(Answer::ResponseCreated));
             } else {
                 self.settle_all(request.waiters, &Outcome::Refused { error: Box::new(error.clone()) });
             }
@@ -74,7 +73,7 @@ impl Session {
         {
             let error = ApiError::default().message("the server's response.done could not be read");
             let end = ResponseEnd::Failed { advice: Advice::Retry, error: Box::new(error) };
-            self.finish_response(open, end, None);
+            self.end_response(open, end, None);
         }
     }
 }

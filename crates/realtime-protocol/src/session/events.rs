@@ -52,17 +52,18 @@ impl Session {
             }
             ServerEvent::ConversationItemRetrieved(event) => {
                 self.seen.note(Answer::ItemRetrieved);
-                let Some(item_id) = event.item.id().cloned() else { return };
+                let Some(item_id) = event.item.id() else { return };
                 let waiters = self.retrievals.take(&item_id);
                 self.settle_all(waiters, &Outcome::Retrieved { item: event.item });
             }
             ServerEvent::ConversationItemDeleted(event) => {
-                self.settle_awaited(&Await::Deleted(event.item_id.clone()));
+                self.settle_awaited(&Await::Deleted(event.item_id.clone()), Outcome::Done);
+                self.playback.item_deleted(&event.item_id);
                 self.items.remove(&event.item_id);
                 self.tell(SessionEvent::ItemRemoved { item_id: event.item_id });
             }
             ServerEvent::ConversationItemTruncated(event) => {
-                self.settle_awaited(&Await::Truncated(event.item_id));
+                self.settle_awaited(&Await::Truncated(event.item_id), Outcome::Done);
             }
             ServerEvent::InputAudioTranscriptionDelta(event) => {
                 self.tell(SessionEvent::UserTranscriptDelta {
@@ -84,18 +85,18 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                self.input.emptied();
                 if self.responses.turn == Turn::Speaking {
                     self.speech_stopped(); // some servers do not say so
                 }
-                if let Some(awaited) = self.answered(&Await::Committed)
-                    && let Some(id) = awaited.id
-                {
-                    self.settle(id, Outcome::Committed { item_id: event.item_id.clone() });
+                let outcome = Outcome::Committed { item_id: event.item_id.clone() };
+                if !self.settle_awaited(&Await::Committed, outcome) {
+                    self.input.emptied(); // what was appended behind a commit of ours is of the next turn
                 }
                 self.tell(SessionEvent::Committed { item_id: event.item_id });
             }
-            ServerEvent::InputAudioBufferCleared(_) => self.settle_awaited(&Await::Cleared),
+            ServerEvent::InputAudioBufferCleared(_) => {
+                self.settle_awaited(&Await::Cleared, Outcome::Done);
+            }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
                 self.responses.turn = Turn::Speaking;
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
@@ -161,7 +162,8 @@ impl Session {
 
     /// The user has spoken: the server may respond by itself.
     fn speech_stopped(&mut self) {
-        let responds = self.config.turn_detection().value().is_none_or(|vad| vad.creates_response());
+        let vad = self.config.turn_detection();
+        let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
         self.responses.turn = if responds {
             Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
         } else {
@@ -170,28 +172,33 @@ impl Session {
     }
 
     fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {
-        self.seen.note(Answer::SessionUpdated);
+        let acknowledged = self.answered(&Await::Updated);
         let echo = config.into_value().map_or_else(SessionConfig::default, |config| *config);
-        self.adopt(echo);
-        if !self.state.is_ready() {
+        self.adopt(acknowledged.as_ref(), echo);
+        if self.is_unconfigured() {
+            self.configure(); // the server is there, though it did not say so
+        } else if !self.state.is_ready() {
             self.ready();
-            return;
+        } else {
+            if let Some(id) = acknowledged.and_then(|awaited| awaited.id) {
+                self.settle(id, Outcome::Done);
+            }
+            self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
         }
-        self.settle_awaited(&Await::Updated);
-        self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
     }
 
-    fn settle_awaited(&mut self, what: &Await) {
-        if let Some(awaited) = self.answered(what)
-            && let Some(id) = awaited.id
-        {
-            self.settle(id, Outcome::Done);
+    /// An answer came: whoever waited for it is told. Whether it was awaited.
+    pub(super) fn settle_awaited(&mut self, what: &Await, outcome: Outcome) -> bool {
+        let awaited = self.answered(what);
+        if let Some(id) = awaited.as_ref().and_then(|awaited| awaited.id) {
+            self.settle(id, outcome);
         }
+        awaited.is_some()
     }
 
     /// An item has a place. Told once, whichever event says it first.
     fn place(&mut self, place: Field<ItemId>, item: &Item) {
-        let Some(item_id) = item.id().cloned() else { return };
+        let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
             return;
         }
@@ -205,7 +212,7 @@ impl Session {
 
     /// An item is final. Told once, whichever event says it first.
     fn finish_item(&mut self, item: Box<Item>) {
-        if item.id().is_some_and(|item_id| self.items.finish(item_id)) {
+        if item.id().is_some_and(|item_id| self.items.finish(&item_id)) {
             self.tell(SessionEvent::ItemDone { item });
         }
     }

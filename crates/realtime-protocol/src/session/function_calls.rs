@@ -28,13 +28,13 @@ struct Group {
     whole: bool,
 }
 
-/// What the answer to a call leads to.
+/// How far the calls of a response are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Settled {
-    /// Other calls of the response still wait, or may come.
+pub(super) enum Progress {
+    /// Others still wait, or may come.
     Waiting,
     /// All are answered.
-    All {
+    Done {
         /// Whether the model should go on.
         respond: bool,
         /// Whether the response that made the calls said something itself.
@@ -62,13 +62,13 @@ impl FunctionCalls {
 
     /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
     /// for a response.
-    pub(super) fn close(&mut self, response_id: &ResponseId, respond: bool, spoke: bool) -> Settled {
+    pub(super) fn close(&mut self, response_id: &ResponseId, respond: bool, spoke: bool) -> Progress {
         let group = self.group(response_id);
         group.whole = true;
         group.respond |= respond;
         group.spoke |= spoke;
         let index = self.groups.iter().position(|group| group.response_id == *response_id);
-        self.settle(index.unwrap_or_default())
+        self.progress(index.unwrap_or_default())
     }
 
     /// Whether a call of that id waits.
@@ -76,22 +76,24 @@ impl FunctionCalls {
         self.groups.iter().any(|group| group.waiting.contains(call_id))
     }
 
-    /// Takes a call out, now that it is answered.
-    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Option<Settled> {
-        let index = self.groups.iter().position(|group| group.waiting.contains(call_id))?;
+    /// Takes a call out, now that it is answered. One that does not wait leads to nothing.
+    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Progress {
+        let Some(index) = self.groups.iter().position(|group| group.waiting.contains(call_id)) else {
+            return Progress::Waiting;
+        };
         let group = &mut self.groups[index];
         group.waiting.retain(|id| id != call_id);
         group.respond |= respond;
-        Some(self.settle(index))
+        self.progress(index)
     }
 
-    fn settle(&mut self, index: usize) -> Settled {
+    fn progress(&mut self, index: usize) -> Progress {
         match self.groups.get(index) {
             Some(group) if group.whole && group.waiting.is_empty() => {
                 let group = self.groups.remove(index);
-                Settled::All { respond: group.respond, spoke: group.spoke }
+                Progress::Done { respond: group.respond, spoke: group.spoke }
             }
-            _ => Settled::Waiting,
+            _ => Progress::Waiting,
         }
     }
 
@@ -125,11 +127,11 @@ mod tests {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
             calls.open(&"r".into(), order.map(Into::into));
-            assert_eq!(calls.close(&"r".into(), false, true), Settled::Waiting);
-            assert_eq!(calls.complete(&order[0].into(), true), Some(Settled::Waiting));
-            let all = Settled::All { respond: true, spoke: true };
-            assert_eq!(calls.complete(&order[1].into(), false), Some(all));
-            assert_eq!(calls.complete(&order[1].into(), true), None);
+            assert_eq!(calls.close(&"r".into(), false, true), Progress::Waiting);
+            assert_eq!(calls.complete(&order[0].into(), true), Progress::Waiting);
+            let all = Progress::Done { respond: true, spoke: true };
+            assert_eq!(calls.complete(&order[1].into(), false), all);
+            assert_eq!(calls.complete(&order[1].into(), true), Progress::Waiting, "answered already");
         }
     }
 
@@ -137,7 +139,7 @@ mod tests {
     fn an_early_call_waits_for_the_end_of_its_response() {
         let mut calls = FunctionCalls::default();
         calls.open(&"r".into(), ["early".into()]);
-        assert_eq!(calls.complete(&"early".into(), true), Some(Settled::Waiting));
-        assert_eq!(calls.close(&"r".into(), false, false), Settled::All { respond: true, spoke: false });
+        assert_eq!(calls.complete(&"early".into(), true), Progress::Waiting);
+        assert_eq!(calls.close(&"r".into(), false, false), Progress::Done { respond: true, spoke: false });
     }
 }

@@ -1,4 +1,4 @@
-//! Input audio: what is held until the session is ready, and how much the server's buffer holds.
+//! Input audio: what is kept back until the user's turn begins, and how much the server's buffer holds.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -14,7 +14,6 @@ pub(super) const SHORTEST_COMMIT: MediaTime = MediaTime::from_millis(100);
 /// The user's audio on its way to the server.
 #[derive(Debug, Default)]
 pub(super) struct InputAudio {
-    held: VecDeque<Bytes>,
     /// Bytes appended since the last commit or clear.
     buffered_bytes: u64,
     /// Audio from before a push-to-talk turn, the newest.
@@ -23,19 +22,20 @@ pub(super) struct InputAudio {
 }
 
 impl InputAudio {
-    /// Keeps audio until the session is ready, the newest up to `most`. Gives back what was dropped.
-    pub(super) fn hold(&mut self, audio: Bytes, format: AudioFormat, most: Duration) -> MediaTime {
-        format.duration(keep_newest(&mut self.held, audio, format.bytes(most.into())))
-    }
-
     /// Keeps audio from outside of a turn, the newest up to `most`.
     pub(super) fn keep_back(&mut self, audio: Bytes, format: AudioFormat, most: Duration) {
-        keep_newest(&mut self.pre_roll, audio, format.bytes(most.into()));
+        self.pre_roll.push_back(audio);
+        drop_oldest(self.pre_roll.iter_mut(), format.bytes(most.into()));
+        self.pre_roll.retain(|audio| !audio.is_empty());
     }
 
-    /// A push-to-talk turn begins: what was kept back of it, oldest first.
-    pub(super) fn begin_turn(&mut self) -> VecDeque<Bytes> {
+    /// A push-to-talk turn begins.
+    pub(super) fn begin_turn(&mut self) {
         self.in_turn = true;
+    }
+
+    /// What was kept back, oldest first.
+    pub(super) fn take_pre_roll(&mut self) -> VecDeque<Bytes> {
         core::mem::take(&mut self.pre_roll)
     }
 
@@ -47,11 +47,6 @@ impl InputAudio {
     /// Whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.in_turn
-    }
-
-    /// The held audio, oldest first.
-    pub(super) fn release(&mut self) -> VecDeque<Bytes> {
-        core::mem::take(&mut self.held)
     }
 
     /// Notes that audio was sent.
@@ -70,25 +65,23 @@ impl InputAudio {
     }
 }
 
-/// Adds audio to a queue that keeps the newest `most` bytes, cutting the oldest in whole samples. Gives back how many
-/// bytes were dropped.
-fn keep_newest(queue: &mut VecDeque<Bytes>, audio: Bytes, most: u64) -> u64 {
-    queue.push_back(audio);
-    let held: u64 = queue.iter().map(|audio| audio.len() as u64).sum();
-    // An even number of bytes is a whole number of samples in every format.
-    let surplus = held.saturating_sub(most).next_multiple_of(2);
-    let mut left = surplus.min(held);
-    while left > 0 {
-        let Some(oldest) = queue.front_mut() else { break };
-        let cut = left.min(oldest.len() as u64);
-        left -= cut;
-        if cut == oldest.len() as u64 {
-            queue.pop_front();
-        } else {
-            *oldest = oldest.slice(usize::try_from(cut).unwrap_or(usize::MAX)..);
+/// Keeps the newest `most` bytes of audio, cutting the oldest in whole samples; what is cut off whole is left empty.
+/// Gives back how many bytes were dropped.
+pub(super) fn drop_oldest<'a>(audio: impl DoubleEndedIterator<Item = &'a mut Bytes>, most: u64) -> u64 {
+    let mut room = most;
+    let mut dropped = 0;
+    for audio in audio.rev() {
+        let bytes = audio.len() as u64;
+        // An even number of bytes is a whole number of samples in every format.
+        let cut = bytes.saturating_sub(room).next_multiple_of(2).min(bytes);
+        room -= (bytes - cut).min(room);
+        dropped += cut;
+        if cut > 0 {
+            room = 0; // nothing older than a gap
+            *audio = audio.slice(usize::try_from(cut).unwrap_or(usize::MAX)..);
         }
     }
-    surplus.min(held)
+    dropped
 }
 
 #[cfg(test)]
@@ -102,7 +95,7 @@ mod tests {
         for second in 0..5_u8 {
             input.keep_back(Bytes::from(alloc::vec![second; 48_000]), format, Duration::from_millis(1500));
         }
-        let kept = input.begin_turn();
+        let kept = input.take_pre_roll();
         let sizes: alloc::vec::Vec<(u8, usize)> = kept.iter().map(|audio| (audio[0], audio.len())).collect();
         assert_eq!(sizes, [(3, 24_000), (4, 48_000)]);
     }

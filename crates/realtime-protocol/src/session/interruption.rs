@@ -2,98 +2,195 @@
 //!
 //! With reported playback this is a handshake: `StopPlayback` goes out, and the answer, or the deadline, settles
 //! what was heard. With estimated playback it happens in one step.
+//!
+//! A handshake is about what had begun when it did. What begins while it is open plays on; an interruption of that is a
+//! handshake of its own, with a [`StopId`] of its own. They are settled in order.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::event::ConversationItemTruncate;
+use crate::id::{ItemId, ResponseId};
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::command::CommandId;
+use crate::session::command::{CommandId, StopId};
 use crate::session::options::{PlaybackSource, Unheard};
 use crate::session::output::{Cut, HeardPart, Interruption, Outcome, SessionEvent};
+use crate::session::playback::Part;
 use crate::time::{MediaTime, Timestamp};
 
-/// An interruption that waits for playback to stand still.
+/// Interruptions that wait for playback to stand still, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Interruptions {
+    stopping: VecDeque<Stopping>,
+    /// The newest one's.
+    last: StopId,
+}
+
 #[derive(Debug)]
-pub(super) struct Stopping {
+struct Stopping {
+    id: StopId,
     /// When the last report counts.
-    pub(super) deadline: Timestamp,
-    pub(super) waiters: Vec<CommandId>,
-    response_id: Option<crate::id::ResponseId>,
+    deadline: Timestamp,
+    waiters: Vec<CommandId>,
+    response_id: Option<ResponseId>,
+}
+
+impl Interruptions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.stopping.is_empty()
+    }
+
+    /// When the oldest one's last report counts.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.stopping.front().map(|stopping| stopping.deadline)
+    }
+
+    /// The newest one that is overdue.
+    fn overdue(&self, now: Timestamp) -> Option<StopId> {
+        self.stopping.iter().rfind(|stopping| stopping.deadline <= now).map(|stopping| stopping.id)
+    }
+
+    fn contains(&self, id: StopId) -> bool {
+        self.stopping.iter().any(|stopping| stopping.id == id)
+    }
+
+    fn begin(
+        &mut self,
+        deadline: Timestamp,
+        waiter: Option<CommandId>,
+        response_id: Option<ResponseId>,
+    ) -> StopId {
+        self.last = StopId(self.last.0 + 1);
+        let waiters = waiter.into_iter().collect();
+        self.stopping.push_back(Stopping { id: self.last, deadline, waiters, response_id });
+        self.last
+    }
+
+    /// Takes out the oldest one, if it is not newer than `id`.
+    fn take(&mut self, id: StopId) -> Option<Stopping> {
+        if self.stopping.front()?.id <= id { self.stopping.pop_front() } else { None }
+    }
 }
 
 impl Session {
     /// Ends what the assistant says. `cancel`: whether this side must cancel the response, since the server will
     /// not do it by itself.
     pub(super) fn interrupt(&mut self, waiter: Option<CommandId>, cancel: bool) {
-        if let Some(stopping) = &mut self.stopping {
-            stopping.waiters.extend(waiter);
-            return;
-        }
         let response_id = self.responses.running().cloned();
-        if cancel && response_id.is_some() {
-            self.cancel(None, None);
+        if cancel {
+            self.cancel_unwanted();
         }
-        for response in self.responses.open_mut() {
-            response.interrupted |= !response.out_of_band;
-        }
+        let goes_on = self.responses.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
-        if response_id.is_none() && !audible {
-            if let Some(id) = waiter {
-                self.settle(id, Outcome::Done);
+        if !goes_on && !audible {
+            // Nothing began since the last interruption; where that is not settled, it is this one as well.
+            match (self.interruptions.stopping.back_mut(), waiter) {
+                (Some(stopping), waiter) => stopping.waiters.extend(waiter),
+                (None, Some(id)) => self.settle(id, Outcome::Done),
+                (None, None) => {}
             }
             return;
         }
+        let handshake =
+            self.options.playback == PlaybackSource::Reported && (audible || !self.interruptions.is_empty());
         let deadline = self.now + self.options.stop_deadline;
-        self.stopping = Some(Stopping { deadline, waiters: waiter.into_iter().collect(), response_id });
-        match self.options.playback {
-            PlaybackSource::Reported if audible => self.tell(SessionEvent::StopPlayback),
-            PlaybackSource::Reported | PlaybackSource::Estimated => {
-                self.finish_interruption(PlaybackSource::Estimated)
-            }
+        let id = self.interruptions.begin(deadline, waiter, response_id);
+        self.playback.stop(id);
+        if handshake {
+            self.tell(SessionEvent::StopPlayback { id });
+        } else {
+            self.finish_interruptions(id, self.options.playback);
         }
     }
 
-    /// Settles what was heard, and tells the server. `source`: whether playback itself said where it stands.
-    pub(super) fn finish_interruption(&mut self, source: PlaybackSource) {
-        let Some(stopping) = self.stopping.take() else { return };
-        let mut interruption = Interruption { response_id: stopping.response_id, parts: Vec::new() };
-        for part in self.playback.take() {
-            let heard = part.played(self.now, self.options.playback);
-            if part.has_audio() && part.heard_whole(heard) || !part.has_audio() && !part.has_words() {
-                continue;
-            }
-            let cut = if !part.has_audio() {
-                // The server cut the item off before it sent any of its sound: there is nothing to truncate.
-                Cut::Nothing
-            } else if heard == MediaTime::ZERO && self.options.unheard == Unheard::Delete {
-                self.delete_item(None, part.id.item_id.clone());
-                Cut::Deleted
-            } else {
-                let audio_end_ms = heard.as_millis();
-                let event_id = self.next_event_id();
-                self.expect(None, event_id.clone(), Await::Truncated(part.id.item_id.clone()));
-                let event_id = event_id.into();
-                self.send(ConversationItemTruncate {
-                    event_id,
-                    item_id: part.id.item_id.clone(),
-                    content_index: part.id.content_index,
-                    audio_end_ms,
-                    ..Default::default()
-                });
-                Cut::Truncated { audio_end_ms }
-            };
-            interruption.parts.push(HeardPart {
-                heard_text: part.heard_text(heard).into(),
-                received: part.received(),
-                item_id: part.id.item_id,
-                content_index: part.id.content_index,
-                heard,
-                estimated: source == PlaybackSource::Estimated,
-                cut,
-            });
+    /// Playback stands still: an answer to `StopPlayback`.
+    pub(super) fn on_stopped(&mut self, id: StopId) {
+        if self.interruptions.contains(id) {
+            // Those before it get no answer any more.
+            self.finish_interruptions(StopId(id.0 - 1), PlaybackSource::Estimated);
+            self.finish_interruptions(id, PlaybackSource::Reported);
         }
-        self.tell(SessionEvent::Interrupted(interruption));
-        self.settle_all(stopping.waiters, &Outcome::Done);
+    }
+
+    /// Lets go of answers to `StopPlayback` that did not come.
+    pub(super) fn expire_interruptions(&mut self) {
+        if let Some(id) = self.interruptions.overdue(self.now) {
+            self.finish_interruptions(id, PlaybackSource::Estimated);
+        }
+    }
+
+    /// Nobody answers any more: what was heard by the last reports.
+    pub(super) fn end_interruptions(&mut self) {
+        self.finish_interruptions(self.interruptions.last, PlaybackSource::Estimated);
+    }
+
+    /// Settles what was heard, up to this interruption, and tells the server. `source`: whether playback itself said
+    /// where it stands.
+    fn finish_interruptions(&mut self, id: StopId, source: PlaybackSource) {
+        while let Some(stopping) = self.interruptions.take(id) {
+            let parts = self.playback.take_stopped(stopping.id);
+            let unheard = self.unheard_items(&parts);
+            let mut deleted = Vec::new();
+            let mut interruption = Interruption { response_id: stopping.response_id, parts: Vec::new() };
+            for part in parts {
+                let heard = part.played(self.now, self.options.playback);
+                if part.is_settled(heard) {
+                    continue;
+                }
+                let cut = if !part.has_audio() || self.state.is_ended() {
+                    Cut::Nothing
+                } else if unheard.contains(&part.id.item_id) {
+                    if !deleted.contains(&part.id.item_id) {
+                        self.delete_item(None, part.id.item_id.clone());
+                        deleted.push(part.id.item_id.clone());
+                    }
+                    Cut::Deleted
+                } else {
+                    self.truncate(&part, heard)
+                };
+                interruption.parts.push(HeardPart {
+                    heard_text: part.heard_text(heard).into(),
+                    received: part.received(),
+                    item_id: part.id.item_id,
+                    content_index: part.id.content_index,
+                    heard,
+                    estimated: source == PlaybackSource::Estimated,
+                    cut,
+                });
+            }
+            self.tell(SessionEvent::Interrupted(interruption));
+            self.settle_all(stopping.waiters, &Outcome::Done);
+        }
+    }
+
+    /// Items to delete, since nothing of them was heard. A part behind an item's first proves nothing: the first may
+    /// have been heard, and have left the ledger.
+    fn unheard_items(&self, parts: &[Part]) -> Vec<ItemId> {
+        if self.options.unheard == Unheard::Truncate {
+            return Vec::new();
+        }
+        let is_unheard = |part: &Part| part.played(self.now, self.options.playback) == MediaTime::ZERO;
+        parts
+            .iter()
+            .filter(|part| part.id.content_index == 0 && part.has_audio())
+            .map(|part| &part.id.item_id)
+            .filter(|item_id| parts.iter().filter(|part| part.id.item_id == **item_id).all(is_unheard))
+            .cloned()
+            .collect()
+    }
+
+    fn truncate(&mut self, part: &Part, heard: MediaTime) -> Cut {
+        let audio_end_ms = heard.as_millis();
+        let event_id = self.next_event_id();
+        self.expect(None, event_id.clone(), Await::Truncated(part.id.item_id.clone()));
+        self.send(ConversationItemTruncate {
+            event_id: event_id.into(),
+            item_id: part.id.item_id.clone(),
+            content_index: part.id.content_index,
+            audio_end_ms,
+            ..Default::default()
+        });
+        Cut::Truncated { audio_end_ms }
     }
 }

@@ -1,43 +1,56 @@
 //! Items on their way: told once when they have a place and once when they are final, whichever of the wire's
 //! several events says it first. Order and content live with the application.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 
 use crate::id::ItemId;
 
 /// Final items that are remembered, so that a second event about one is not taken for a new item.
 const REMEMBERED: usize = 16;
 
+/// Items that are not final. More than ever are on their way at once: some servers never say that an item is final.
+const MOST_UNFINISHED: usize = 256;
+
 /// Items that have a place and are not final, and the last ones that are.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    unfinished: BTreeSet<ItemId>,
+    unfinished: VecDeque<ItemId>,
     finished: VecDeque<ItemId>,
 }
 
 impl Items {
     /// Whether an item is new.
     pub(super) fn place(&mut self, item_id: &ItemId) -> bool {
-        !self.finished.contains(item_id) && self.unfinished.insert(item_id.clone())
+        if self.finished.contains(item_id) || self.unfinished.contains(item_id) {
+            return false;
+        }
+        push_bounded(&mut self.unfinished, item_id.clone(), MOST_UNFINISHED);
+        true
     }
 
     /// Whether an item is final only now.
     pub(super) fn finish(&mut self, item_id: &ItemId) -> bool {
-        if !self.unfinished.remove(item_id) {
+        let Some(index) = self.unfinished.iter().position(|unfinished| unfinished == item_id) else {
             return false;
-        }
-        if self.finished.len() == REMEMBERED {
-            self.finished.pop_front();
-        }
-        self.finished.push_back(item_id.clone());
+        };
+        self.unfinished.remove(index);
+        push_bounded(&mut self.finished, item_id.clone(), REMEMBERED);
         true
     }
 
     /// An item has left the conversation.
     pub(super) fn remove(&mut self, item_id: &ItemId) {
-        self.unfinished.remove(item_id);
+        self.unfinished.retain(|unfinished| unfinished != item_id);
         self.finished.retain(|finished| finished != item_id);
     }
+}
+
+/// Adds an item, in place of the oldest where there are too many.
+fn push_bounded(items: &mut VecDeque<ItemId>, item_id: ItemId, most: usize) {
+    if items.len() == most {
+        items.pop_front();
+    }
+    items.push_back(item_id);
 }
 
 #[cfg(test)]
@@ -53,5 +66,14 @@ mod tests {
         assert!(!items.place(&item), "a second event about it");
         items.remove(&item);
         assert!(items.place(&item), "created anew");
+    }
+
+    #[test]
+    fn items_that_are_never_final_do_not_pile_up() {
+        let mut items = Items::default();
+        for index in 0..5000 {
+            items.place(&alloc::format!("item_{index}").as_str().into());
+        }
+        assert_eq!(items.unfinished.len(), MOST_UNFINISHED);
     }
 }

@@ -14,6 +14,7 @@ mod error_events;
 mod errors;
 mod events;
 mod function_calls;
+mod held;
 mod input_audio;
 mod interruption;
 mod items;
@@ -43,8 +44,9 @@ use crate::session::answers::{Answers, Await, Awaited};
 use crate::session::config::Updates;
 use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
+use crate::session::held::Held;
 use crate::session::input_audio::InputAudio;
-use crate::session::interruption::Stopping;
+use crate::session::interruption::Interruptions;
 use crate::session::items::Items;
 use crate::session::playback::Playback;
 use crate::session::responses::Responses;
@@ -53,7 +55,9 @@ use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
-pub use command::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal};
+pub use command::{
+    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
+};
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub use errors::{Advice, ErrorClass};
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
@@ -86,7 +90,7 @@ pub enum DisconnectReason {
 /// No session lives longer, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 
-/// Commands that may wait for the session to be ready.
+/// Commands that may wait: for the session to be ready, or for their turn at a response.
 const MOST_HELD_COMMANDS: usize = 1024;
 
 /// The state machine of one connection.
@@ -109,13 +113,13 @@ pub struct Session {
     state: State,
     /// The configuration as the server has it, as far as this side knows.
     config: SessionConfig,
-    held: VecDeque<(CommandId, Command)>,
+    held: Held,
     input: InputAudio,
     responses: Responses,
     playback: Playback,
-    /// Audio beside the conversation: counted, but never interrupted or truncated.
-    beside: Playback,
-    stopping: Option<Stopping>,
+    /// Out-of-band audio: counted, but never interrupted or truncated.
+    out_of_band: Playback,
+    interruptions: Interruptions,
     calls: FunctionCalls,
     retrievals: Retrievals,
     answers: Answers,
@@ -144,12 +148,12 @@ impl Session {
             outputs: VecDeque::new(),
             sent: 0,
             state: State::default(),
-            held: VecDeque::new(),
+            held: Held::default(),
             input: InputAudio::default(),
             responses: Responses::default(),
             playback: Playback::default(),
-            beside: Playback::default(),
-            stopping: None,
+            out_of_band: Playback::default(),
+            interruptions: Interruptions::default(),
             calls: FunctionCalls::default(),
             retrievals: Retrievals::default(),
             answers: Answers::default(),
@@ -208,13 +212,11 @@ impl Session {
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
         self.advance(now);
-        let before = core::mem::take(&mut self.state);
-        let reason = match (&before, reason) {
+        let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
-        self.state = before;
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
             self.tell(SessionEvent::Closed { reason });
@@ -231,14 +233,13 @@ impl Session {
             match self.state {
                 State::Configuring { .. } => {
                     self.tell(SessionEvent::Warning(Warning::ConfigUnacknowledged));
+                    self.assume_config();
                     self.ready();
                 }
                 _ => self.close(CloseReason::NotCreated),
             }
         }
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= self.now) {
-            self.finish_interruption(PlaybackSource::Estimated);
-        }
+        self.expire_interruptions();
         if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
             self.tell(SessionEvent::Expiring { left: end.saturating_since(self.now) });
         }
@@ -256,10 +257,9 @@ impl Session {
         if self.state.is_ended() {
             return None;
         }
-        let stopping = self.stopping.as_ref().map(|stopping| stopping.deadline);
         [
             self.state.deadline(),
-            stopping,
+            self.interruptions.deadline(),
             self.retrievals.deadline(),
             self.responses.deadline(),
             self.answers.deadline(),
@@ -268,6 +268,11 @@ impl Session {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether the configuration holds, so that audio and items flow.
+    pub const fn is_ready(&self) -> bool {
+        self.state.is_ready()
     }
 
     /// Whether the session is over and tells nothing more once its outputs are drained.
@@ -335,7 +340,7 @@ impl Session {
         }
         let patience = self.options.deadlines.of(Answer::ResponseCreated).after;
         let expired = self.responses.expire(self.now, patience);
-        if let Some(waiters) = expired.unanswered {
+        for waiters in expired.unanswered {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);
         }
@@ -343,6 +348,7 @@ impl Session {
             self.overdue(Answer::FirstOutput);
         }
         for awaited in self.answers.expire(self.now) {
+            self.forget_update(&awaited);
             self.overdue(awaited.what.answer());
             if let Some(id) = awaited.id {
                 self.settle(id, Outcome::TimedOut);
@@ -379,18 +385,8 @@ impl Session {
         if !self.state.step(Step::Acknowledged) {
             return;
         }
-        self.answers.take(&Await::Updated);
         self.tell(SessionEvent::Ready { config: self.config.clone().into() });
-        for audio in self.input.release() {
-            self.append(audio);
-        }
-        for (id, command) in core::mem::take(&mut self.held) {
-            if let Err(error) = self.on_command(id, command) {
-                // It was taken, so it must be answered.
-                let error = crate::error::ApiError::default().code("refused").message(format!("{error}"));
-                self.settle(id, Outcome::Refused { error: error.into() });
-            }
-        }
+        self.release_held();
     }
 
     /// Begins to close the connection.
@@ -402,7 +398,7 @@ impl Session {
 
     /// Sends the next request for a response, if one may go.
     fn flush(&mut self) {
-        if !self.state.is_ready() || self.stopping.is_some() {
+        if !self.state.is_ready() || !self.interruptions.is_empty() {
             return;
         }
         while let Some(request) = self.responses.next() {
@@ -419,28 +415,25 @@ impl Session {
 
     /// Resolves everything that waits: nothing is left open behind the end.
     fn end(&mut self, reason: &CloseReason) {
+        self.end_interruptions();
         let (waiters, responses) = self.responses.end();
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
-        if let Some(stopping) = self.stopping.take() {
-            self.settle_all(stopping.waiters, &Outcome::Closed { reason: reason.clone() });
-        }
         for call_id in self.calls.end() {
             self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
         }
-        let held = core::mem::take(&mut self.held);
         let waiters = waiters
             .into_iter()
             .chain(self.retrievals.end())
             .chain(self.answers.end().into_iter().filter_map(|awaited| awaited.id))
-            .chain(held.into_iter().filter(|(_, command)| command.expects_answer()).map(|(id, _)| id))
+            .chain(self.held.end())
             .collect();
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
         let closed = core::mem::take(&mut self.close_waiters);
         self.settle_all(closed, &Outcome::Done);
-        self.playback.take();
-        self.beside.take();
+        self.playback = Playback::default();
+        self.out_of_band = Playback::default();
         self.items = Items::default();
     }
 }

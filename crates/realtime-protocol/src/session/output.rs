@@ -16,7 +16,7 @@ use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::response::StatusReason;
-use crate::session::command::CommandId;
+use crate::session::command::{CommandId, StopId};
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass};
 use crate::session::usage_totals::UsageTotals;
@@ -137,7 +137,7 @@ pub enum SessionEvent {
         response_id: ResponseId,
         /// Who asked for it.
         origin: Origin,
-        /// Whether it runs beside the conversation.
+        /// Whether it runs beside the conversation (`conversation: none`).
         out_of_band: bool,
         /// What the request gave along.
         metadata: BTreeMap<String, String>,
@@ -169,10 +169,13 @@ pub enum SessionEvent {
         total: MediaTime,
     },
     /// The model calls functions: all calls of one response. Answer each with
-    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall).
+    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall), unless they are out of band.
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
+        /// Whether the response was out of band: the conversation does not hold its calls, so that they take no output.
+        /// Their arguments are what was asked for.
+        out_of_band: bool,
         /// The calls, in the model's order.
         calls: Vec<FunctionCall>,
     },
@@ -188,7 +191,10 @@ pub enum SessionEvent {
     /// Stop playing now, empty the queue, and answer with
     /// [`PlaybackReport::Stopped`](crate::session::PlaybackReport::Stopped). Within the options'
     /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
-    StopPlayback,
+    StopPlayback {
+        /// To be given back in the answer.
+        id: StopId,
+    },
     /// An interruption is settled: what was heard, and what was cut.
     Interrupted(Interruption),
     /// The server's rate limits.
@@ -268,7 +274,7 @@ pub struct AudioChunk {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Whether it runs beside the conversation: not to be played unless that was the point.
+    /// Whether the response is out of band: not to be played unless that was the point.
     pub out_of_band: bool,
     /// Where in the part it begins.
     pub start: MediaTime,
@@ -478,7 +484,7 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
-    /// Nothing: no audio of it had come.
+    /// Nothing: no audio of it had come, or the connection was gone.
     Nothing,
 }
 

@@ -1,16 +1,18 @@
 //! The ledger of output audio: for each content part what came, what was played, and where its words stand.
 //!
-//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible.
+//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible. Where nobody
+//! reports, it leaves some time after it would have been played.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::audio::AudioFormat;
 use crate::id::{ItemId, ResponseId};
-use crate::session::command::PlaybackPosition;
+use crate::session::command::{PlaybackPosition, StopId};
 use crate::session::options::PlaybackSource;
 use crate::time::{MediaTime, Timestamp};
 
@@ -20,6 +22,8 @@ pub(super) struct Playback {
     parts: VecDeque<Part>,
     /// Counts chunks.
     last_mark: u64,
+    /// When playback was last heard of.
+    last_report: Timestamp,
 }
 
 /// Names a content part.
@@ -42,8 +46,12 @@ pub(super) struct Part {
     /// The chunks that have not been reported as played: their marks, and the bytes of the part up to their ends.
     marks: VecDeque<(u64, u64)>,
     reported: MediaTime,
-    /// When it began to play, if nobody reports.
+    /// When it began to play, if nobody reports; known from its first audio on.
     begins: Timestamp,
+    /// The interruption that waits for playback to say where this part stands.
+    stopped: Option<StopId>,
+    /// Whether its item has left the conversation, so that there is nothing to truncate.
+    deleted: bool,
     words: Words,
 }
 
@@ -53,6 +61,10 @@ struct Words {
     text: String,
     marks: Vec<(MediaTime, usize)>,
 }
+
+/// How long a part stays after it would have been played, if nobody reports: else an application that never does would
+/// fill the ledger, and have an hour of items cut at 0 ms.
+const UNREPORTED: Duration = Duration::from_secs(60);
 
 /// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
 const MOST_MARKS: usize = 256;
@@ -71,8 +83,14 @@ impl Part {
         played.min(self.received())
     }
 
-    fn is_over(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.whole && self.played(now, source) >= self.received()
+    fn is_over(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
+        let forgotten = || now >= self.ends().max(last_report) + UNREPORTED;
+        self.whole && (self.played(now, source) >= self.received() || forgotten())
+    }
+
+    /// When all of it that came will have been played, if nobody reports.
+    fn ends(&self) -> Timestamp {
+        self.begins + self.received().as_duration()
     }
 
     fn is(&self, item_id: &ItemId, content_index: u32) -> bool {
@@ -116,11 +134,24 @@ impl Words {
                 .char_indices()
                 .map(|(index, _)| index)
                 .filter(|index| *index <= end)
-                .rfind(|index| self.text[*index..].starts_with(char::is_whitespace))
+                .rfind(|index| self.text[*index..].starts_with(ends_word))
                 .unwrap_or(0)
         };
         &self.text[..end]
     }
+}
+
+/// Whether a word may end before this character: a space, or any character of a script that writes none.
+fn ends_word(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c,
+            '\u{e00}'..='\u{eff}' // Thai, Lao
+            | '\u{1000}'..='\u{109f}' // Burmese
+            | '\u{1780}'..='\u{17ff}' // Khmer
+            | '\u{2e80}'..='\u{9fff}' // Chinese, Japanese
+            | '\u{f900}'..='\u{faff}'
+            | '\u{ff00}'..='\u{ffef}'
+            | '\u{20000}'..='\u{3ffff}')
 }
 
 impl Playback {
@@ -136,8 +167,12 @@ impl Playback {
         self.forget_played(now, source);
         self.last_mark += 1;
         let mark = self.last_mark;
-        let begins = self.end(now);
-        let part = self.part(id, format, begins);
+        let index = self.index_of(id, format);
+        if !self.parts[index].has_audio() {
+            let before = self.parts.iter().take(index).map(Part::ends);
+            self.parts[index].begins = before.fold(now, Timestamp::max);
+        }
+        let part = &mut self.parts[index];
         let start = part.received();
         let audio = part.whole_samples(audio);
         if part.begins + start.as_duration() < now {
@@ -150,9 +185,9 @@ impl Playback {
     }
 
     /// Enters spoken words.
-    pub(super) fn words(&mut self, now: Timestamp, id: &PartId, format: AudioFormat, delta: &str) {
-        let begins = self.end(now);
-        let part = self.part(id, format, begins);
+    pub(super) fn words(&mut self, id: &PartId, format: AudioFormat, delta: &str) {
+        let index = self.index_of(id, format);
+        let part = &mut self.parts[index];
         let at = part.received();
         part.words.push(delta, at);
     }
@@ -177,21 +212,18 @@ impl Playback {
         self.parts.retain(|part| part.id.response_id != *response_id);
     }
 
-    /// Enters a report: so much of a part has been played. Reports never go back.
-    pub(super) fn report(
-        &mut self,
-        item_id: &ItemId,
-        content_index: u32,
-        played: MediaTime,
-    ) -> Option<&Part> {
-        let index = self.parts.iter().position(|part| part.is(item_id, content_index))?;
+    /// Enters a report: so much of a part has been played. Reports never go back, nor count for audio to come.
+    pub(super) fn report(&mut self, now: Timestamp, at: &PlaybackPosition) -> Option<&Part> {
+        self.last_report = now;
+        let index = self.parts.iter().position(|part| part.is(&at.item_id, at.content_index))?;
         let part = &mut self.parts[index];
-        part.reported = part.reported.max(played);
+        part.reported = part.reported.max(at.played.min(part.received()));
         while part.marks.front().is_some_and(|(_, end)| part.format.duration(*end) <= part.reported) {
             part.marks.pop_front();
         }
-        // Parts play in order: what stands before the one that plays has been played.
-        for before in self.parts.iter_mut().take(index) {
+        // Parts play in order: what stands before the one that plays has been played, unless it was stopped.
+        let stopped = part.stopped;
+        for before in self.parts.iter_mut().take(index).filter(|before| before.stopped == stopped) {
             before.reported = before.received();
         }
         self.parts.get(index)
@@ -206,43 +238,75 @@ impl Playback {
         })
     }
 
+    /// Where playback stands when so many bytes of a part have been played.
+    pub(super) fn position_of_bytes(
+        &self,
+        item_id: &ItemId,
+        content_index: u32,
+        bytes: u64,
+    ) -> Option<PlaybackPosition> {
+        let part = self.parts.iter().find(|part| part.is(item_id, content_index))?;
+        Some(PlaybackPosition {
+            item_id: item_id.clone(),
+            content_index,
+            played: part.format.duration(bytes),
+        })
+    }
+
     /// Drops parts that are over.
     pub(super) fn forget_played(&mut self, now: Timestamp, source: PlaybackSource) {
-        self.parts.retain(|part| !part.is_over(now, source));
+        let last_report = self.last_report;
+        self.parts.retain(|part| !part.is_over(now, source, last_report));
     }
 
-    /// Whether anything that came has not been played.
+    /// An item has left the conversation. What came of it may still be heard.
+    pub(super) fn item_deleted(&mut self, item_id: &ItemId) {
+        for part in self.parts.iter_mut().filter(|part| part.id.item_id == *item_id) {
+            part.deleted = true;
+        }
+    }
+
+    /// Whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| part.played(now, source) < part.received())
+        self.parts.iter().any(|part| {
+            part.stopped.is_none()
+                && part.played(now, source) < part.received()
+                && !part.is_over(now, source, self.last_report)
+        })
     }
 
-    /// Takes out all parts: an interruption ends them.
-    pub(super) fn take(&mut self) -> VecDeque<Part> {
-        core::mem::take(&mut self.parts)
+    /// An interruption ends all parts that came so far.
+    pub(super) fn stop(&mut self, id: StopId) {
+        for part in self.parts.iter_mut().filter(|part| part.stopped.is_none()) {
+            part.stopped = Some(id);
+        }
     }
 
-    /// When all that came will have been played, if nobody reports.
-    fn end(&self, now: Timestamp) -> Timestamp {
-        self.parts.back().map_or(now, |last| (last.begins + last.received().as_duration()).max(now))
+    /// Takes out the parts that an interruption ended; what began since then plays on.
+    pub(super) fn take_stopped(&mut self, id: StopId) -> Vec<Part> {
+        let parts = core::mem::take(&mut self.parts);
+        let (stopped, parts) = parts.into_iter().partition::<Vec<_>, _>(|part| part.stopped == Some(id));
+        self.parts = parts.into();
+        stopped
     }
 
-    fn part(&mut self, id: &PartId, format: AudioFormat, begins: Timestamp) -> &mut Part {
-        let index =
-            self.parts.iter().position(|part| part.is(&id.item_id, id.content_index)).unwrap_or_else(|| {
-                self.parts.push_back(Part {
-                    id: id.clone(),
-                    format,
-                    received_bytes: 0,
-                    carry: None,
-                    whole: false,
-                    marks: VecDeque::new(),
-                    reported: MediaTime::ZERO,
-                    begins,
-                    words: Words::default(),
-                });
-                self.parts.len() - 1
+    fn index_of(&mut self, id: &PartId, format: AudioFormat) -> usize {
+        self.parts.iter().position(|part| part.is(&id.item_id, id.content_index)).unwrap_or_else(|| {
+            self.parts.push_back(Part {
+                id: id.clone(),
+                format,
+                received_bytes: 0,
+                carry: None,
+                whole: false,
+                marks: VecDeque::new(),
+                reported: MediaTime::ZERO,
+                begins: Timestamp::ZERO,
+                stopped: None,
+                deleted: false,
+                words: Words::default(),
             });
-        &mut self.parts[index]
+            self.parts.len() - 1
+        })
     }
 }
 
@@ -257,19 +321,16 @@ impl Part {
         self.received_bytes > 0
     }
 
-    /// Whether any words have come.
-    pub(super) const fn has_words(&self) -> bool {
-        !self.words.text.is_empty()
-    }
-
-    /// Whether all of it has come and been played.
-    pub(super) fn heard_whole(&self, played: MediaTime) -> bool {
-        self.whole && played >= self.received()
+    /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any more.
+    pub(super) fn is_settled(&self, heard: MediaTime) -> bool {
+        let has_words = !self.words.text.is_empty();
+        let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };
+        is_heard || self.deleted
     }
 
     /// Deltas may split a sample: the first half waits for the second.
     fn whole_samples(&mut self, audio: &Bytes) -> Bytes {
-        if self.format.sample_bytes() == 1 {
+        if self.format.sample_bytes() == 1 || audio.is_empty() {
             return audio.clone();
         }
         match (self.carry.take(), audio.len() % 2) {
@@ -317,7 +378,7 @@ mod tests {
 
     #[test]
     fn deltas_that_split_a_sample_give_the_same_samples() {
-        for cuts in [[1, 2, 3], [3, 3, 5], [2, 4, 6], [1, 1, 1]] {
+        for cuts in [[1, 2, 3], [3, 3, 5], [2, 4, 6], [1, 1, 1], [1, 0, 1]] {
             let mut ledger = Playback::default();
             let all = Bytes::from_static(&[0, 1, 2, 3, 4, 5, 6, 7]);
             let mut got = Vec::new();
@@ -355,7 +416,7 @@ mod tests {
         let mut ledger = Playback::default();
         let words = "one two three four five six seven eight nine ten";
         for word in words.split_inclusive(' ') {
-            ledger.words(at(0), &part("item"), FORMAT, word);
+            ledger.words(&part("item"), FORMAT, word);
         }
         receive(&mut ledger, 0, "item", 4800, PlaybackSource::Reported);
         let part = &ledger.parts[0];
@@ -368,9 +429,9 @@ mod tests {
     #[test]
     fn words_that_came_after_the_heard_audio_were_not_heard() {
         let mut ledger = Playback::default();
-        ledger.words(at(0), &part("item"), FORMAT, "early ");
+        ledger.words(&part("item"), FORMAT, "early ");
         receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
-        ledger.words(at(0), &part("item"), FORMAT, "late words of many more characters");
+        ledger.words(&part("item"), FORMAT, "late words of many more characters");
         receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
         assert_eq!(ledger.parts[0].heard_text(ms(500)), "early");
     }

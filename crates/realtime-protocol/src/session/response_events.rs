@@ -21,7 +21,7 @@ use crate::session::output::{
     AudioChunk, CallEnd, FunctionCall, Outcome, ResponseEnd, ResponseReport, SessionEvent, Warning,
 };
 use crate::session::playback::PartId;
-use crate::session::responses::{OpenResponse, SeenCall};
+use crate::session::responses::{Heard, OpenResponse, SeenCall};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -31,12 +31,20 @@ pub(super) struct PartPlace {
     pub(super) content_index: Field<u32>,
 }
 
+/// What of a response's end decides about its calls.
+struct EndedResponse {
+    id: ResponseId,
+    out_of_band: bool,
+    spoke: bool,
+    completed: bool,
+}
+
 impl Session {
     /// The response that an event belongs to; one never heard of counts as created now. `None`: none runs.
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
         match response_id {
             Field::Value(id) => {
-                self.open_response(&id, false, BTreeMap::new());
+                self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
                 self.responses.get_mut(&id).map(|response| response.id.clone())
             }
             // Servers that leave the id out have one response at a time.
@@ -48,14 +56,19 @@ impl Session {
         }
     }
 
-    fn open_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
+    fn open_response(
+        &mut self,
+        id: &ResponseId,
+        out_of_band: bool,
+        heard: Heard,
+        metadata: BTreeMap<String, String>,
+    ) {
         if self.responses.get_mut(id).is_some() || self.responses.is_finished(id) {
             return;
         }
         let output_due = self.due(Answer::FirstOutput);
-        let index = self.responses.created(self.now, id, out_of_band, output_due);
-        let origin = self.responses.open()[index].origin;
-        let late = self.responses.open()[index].interrupted;
+        let late = self.responses.created(self.now, id, out_of_band, heard, output_due);
+        let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(SessionEvent::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
             self.tell(SessionEvent::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
@@ -68,7 +81,10 @@ impl Session {
         let id = response.id.value().cloned().unwrap_or_default();
         let out_of_band = response.conversation_id.is_null();
         let metadata = response.metadata.value().cloned().unwrap_or_default();
-        self.open_response(&id, out_of_band, metadata);
+        self.open_response(&id, out_of_band, Heard::Created, metadata);
+        if let Some(open) = self.responses.get_mut(&id) {
+            open.format = response.audio.value().and_then(|audio| audio.format()).or(open.format);
+        }
     }
 
     pub(super) fn on_response_done(&mut self, response: Response) {
@@ -77,15 +93,31 @@ impl Session {
             None => self.response(Field::Absent).unwrap_or_default(),
         };
         let out_of_band = response.conversation_id.is_null();
-        self.open_response(&id, out_of_band, BTreeMap::new());
+        self.open_response(&id, out_of_band, Heard::Otherwise, BTreeMap::new());
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item);
         }
         let Some(open) = self.responses.done(&id) else { return };
         let end = end_of(&response);
-        let (calls, spoke) = (open.calls.clone(), open.spoke);
-        self.finish_response(open, end.clone(), response.usage.into_value().map(|usage| *usage));
-        self.surface_calls(&id, calls, end == ResponseEnd::Completed, spoke);
+        self.end_response(open, end, response.usage.into_value().map(|usage| *usage));
+    }
+
+    /// Tells a response's end, then its calls.
+    pub(super) fn end_response(
+        &mut self,
+        mut response: OpenResponse,
+        end: ResponseEnd,
+        usage: Option<Usage>,
+    ) {
+        let ended = EndedResponse {
+            id: response.id.clone(),
+            out_of_band: response.out_of_band,
+            spoke: response.spoke,
+            completed: end == ResponseEnd::Completed,
+        };
+        let calls = core::mem::take(&mut response.calls);
+        self.finish_response(response, end, usage);
+        self.surface_calls(&ended, calls);
     }
 
     /// Tells a response's end, and answers everyone who asked for it.
@@ -96,7 +128,7 @@ impl Session {
         usage: Option<Usage>,
     ) {
         self.playback.response_done(self.now, &response.id, self.options.playback);
-        self.beside.forget_response(&response.id);
+        self.out_of_band.forget_response(&response.id);
         response.timeline.done = Some(self.now);
         self.totals.add(usage.as_ref());
         let response_id = response.id;
@@ -108,9 +140,11 @@ impl Session {
             timeline: response.timeline,
             dropped_bytes: response.dropped_bytes,
         })));
-        while let Some(awaited) = self.answered(&Await::Cancelled(response_id.clone())) {
-            if let Some(id) = awaited.id {
-                self.settle(id, Outcome::Done);
+        let mut cancels = alloc::vec![Await::Cancelled(Some(response_id.clone()))];
+        cancels.extend((!response.out_of_band).then_some(Await::Cancelled(None)));
+        for cancel in cancels {
+            while self.answers.is_awaited(&cancel) {
+                self.settle_awaited(&cancel, Outcome::Done);
             }
         }
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
@@ -161,30 +195,37 @@ impl Session {
     /// Hands a call to the application while its response still runs, if the options allow it for this function.
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
-        let interrupted = self.responses.get_mut(response_id).is_none_or(|response| response.interrupted);
-        if interrupted || !self.options.early_calls.contains(name) {
+        let Some(response) = self.responses.get_mut(response_id) else { return };
+        if response.interrupted || !self.options.early_calls.contains(name) {
             return;
         }
+        let out_of_band = response.out_of_band;
         let Ok(call) = call_of(call_id, item) else { return }; // answered when the response is done
         if self.calls.see(call_id) {
-            self.calls.open(response_id, [call_id.clone()]);
-            let calls = alloc::vec![call];
-            self.tell(SessionEvent::FunctionCalls { response_id: response_id.clone(), calls });
+            if !out_of_band {
+                self.calls.open(response_id, [call_id.clone()]);
+            }
+            let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
+            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
         }
     }
 
     /// Hands a response's calls to the application, or answers those that must not run.
-    fn surface_calls(&mut self, response_id: &ResponseId, seen: Vec<SeenCall>, completed: bool, spoke: bool) {
+    fn surface_calls(&mut self, response: &EndedResponse, mut seen: Vec<SeenCall>) {
         if seen.is_empty() {
             return;
+        }
+        seen.retain(|call| self.calls.see(&call.call_id));
+        if response.out_of_band {
+            // The conversation holds none of them, so there is nothing to answer.
+            let calls = seen.iter().filter_map(|seen| call_of(&seen.call_id, &seen.item).ok());
+            let calls = calls.filter(|_| response.completed).collect();
+            return self.tell_calls(response, calls);
         }
         let mut calls = Vec::new();
         let mut refused: Vec<(CallId, CallOutput)> = Vec::new();
         for SeenCall { call_id, item } in seen {
-            if !self.calls.see(&call_id) {
-                continue;
-            }
-            if !completed {
+            if !response.completed {
                 // The conversation holds the call only if its item is whole.
                 if item.status.value() == Some(&ItemStatus::Completed) {
                     self.answer_call(None, call_id, &CallOutput::Cancelled, CallEnd::ResponseNotCompleted);
@@ -200,12 +241,17 @@ impl Session {
         for (call_id, output) in refused {
             self.answer_call(None, call_id, &output, CallEnd::BadArguments);
         }
-        self.calls.open(response_id, calls.iter().map(|call| call.call_id.clone()));
+        self.calls.open(&response.id, calls.iter().map(|call| call.call_id.clone()));
+        self.tell_calls(response, calls);
+        let progress = self.calls.close(&response.id, must_respond, response.spoke);
+        self.go_on_after_calls(progress);
+    }
+
+    fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<FunctionCall>) {
         if !calls.is_empty() {
-            self.tell(SessionEvent::FunctionCalls { response_id: response_id.clone(), calls });
+            let (response_id, out_of_band) = (response.id.clone(), response.out_of_band);
+            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
         }
-        let settled = self.calls.close(response_id, must_respond, spoke);
-        self.go_on_after_calls(settled);
     }
 
     /// The part that a delta belongs to, in a response that runs.
@@ -225,7 +271,8 @@ impl Session {
         response.timeline.first_text.get_or_insert(now);
         response.spoke = true;
         if spoken && !response.out_of_band {
-            self.playback.words(now, &part, self.config.output_format(), &delta);
+            let format = response.format.unwrap_or_else(|| self.config.output_format());
+            self.playback.words(&part, format, &delta);
         }
         let PartId { response_id, item_id, content_index } = part;
         self.tell(SessionEvent::Text { response_id, item_id, content_index, delta, spoken });
@@ -241,8 +288,8 @@ impl Session {
             }
         };
         let now = self.now;
-        let format = self.config.output_format();
         let Some(response) = self.responses.get_mut(&part.response_id) else { return };
+        let format = response.format.unwrap_or_else(|| self.config.output_format());
         if response.interrupted {
             response.dropped_bytes += bytes.len() as u64;
             return;
@@ -263,7 +310,7 @@ impl Session {
             return self.cancel(None, Some(response_id));
         }
         let out_of_band = response.out_of_band;
-        let ledger = if out_of_band { &mut self.beside } else { &mut self.playback };
+        let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
         if !audio.is_empty() {
             let PartId { response_id, item_id, content_index } = part;
@@ -286,7 +333,7 @@ impl Session {
         if response.interrupted {
             return;
         }
-        let ledger = if response.out_of_band { &mut self.beside } else { &mut self.playback };
+        let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let total = ledger.whole(&item_id, content_index).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
         self.tell(SessionEvent::AudioDone { response_id, item_id, content_index, total });

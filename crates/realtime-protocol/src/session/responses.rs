@@ -1,14 +1,27 @@
 //! The sequencer: at most one response is asked for in the conversation, and every request gets the outcome
 //! of the response that served it.
 //!
-//! Requests without parameters merge while they wait: before the session is ready, while a response runs,
-//! while the user speaks, and while the server's own response to the user's turn is due.
+//! Requests without parameters merge while they wait. When the next one goes out:
+//!
+//! | slot | turn | |
+//! |---|---|---|
+//! | `Free` | `Open` | at once |
+//! | any | `Speaking` | not before the user stops |
+//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well; one from after it (`late`) stays |
+//! | `Requested` | `Open` | not before that is answered, refused or overdue |
+//! | `Running` | `Open` | when that response is done |
+//! | `Late` | `Open` | when the overdue response has come and gone, or counts as never coming |
+//! | `Occupied` | `Open` | when the response that the server spoke of is done, or at the deadline |
+//!
+//! Nothing goes out before the session is ready, nor while playback is stopping. Out-of-band requests (`conversation:
+//! none`) do not wait for slot and turn.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::audio::AudioFormat;
 use crate::id::{CallId, EventId, ResponseId};
 use crate::response::ResponseParams;
 use crate::session::command::CommandId;
@@ -21,8 +34,8 @@ pub(super) struct Responses {
     pub(super) slot: Slot,
     pub(super) turn: Turn,
     waiting: VecDeque<Request>,
-    /// Requests beside the conversation that were sent and not created yet, in order.
-    beside: VecDeque<(EventId, Request)>,
+    /// Out-of-band requests that were sent and not created yet, in order.
+    out_of_band: VecDeque<Sent>,
     open: Vec<OpenResponse>,
     /// The last ones that ended, so that a late event does not open them again.
     finished: VecDeque<ResponseId>,
@@ -38,12 +51,7 @@ pub(super) enum Slot {
     #[default]
     Free,
     /// `response.create` was sent and not answered.
-    Requested {
-        event_id: EventId,
-        request: Request,
-        /// When it counts as unanswered.
-        deadline: Timestamp,
-    },
+    Requested(Sent),
     /// `response.create` was not answered in time, and nobody waits for it any more. Should its response come
     /// after all, it is cancelled.
     Late {
@@ -85,11 +93,27 @@ pub(super) struct Request {
     pub(super) sent: Option<Timestamp>,
     /// Whether it was made after the user's turn, so that the server's own response cannot serve it.
     late: bool,
+    /// Whether the user interrupted it before the server created it.
+    interrupted: bool,
+}
+
+/// A `response.create` that the server has not answered.
+#[derive(Debug)]
+pub(super) struct Sent {
+    event_id: EventId,
+    request: Request,
+    /// When it counts as unanswered.
+    deadline: Timestamp,
 }
 
 impl Request {
-    /// Whether it runs beside the conversation.
-    pub(super) fn is_beside(&self) -> bool {
+    /// Whether the user has not interrupted it.
+    pub(super) const fn is_wanted(&self) -> bool {
+        !self.interrupted
+    }
+
+    /// Whether its response does not belong to the conversation.
+    pub(super) fn is_out_of_band(&self) -> bool {
         use crate::response::ResponseConversation;
         self.params
             .as_ref()
@@ -116,13 +140,26 @@ pub(super) struct OpenResponse {
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(super) calls: Vec<SeenCall>,
     pub(super) dropped_bytes: u64,
+    /// What its audio is, where that is not the session's format.
+    pub(super) format: Option<AudioFormat>,
+    /// The request that it was taken to answer, without the waiters.
+    asked: Option<Sent>,
+}
+
+/// How a response was heard of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Heard {
+    /// By its `response.created`.
+    Created,
+    /// By another of its events: some servers send no `response.created`, and some send events far too late.
+    Otherwise,
 }
 
 /// What was overdue.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
-    /// The waiters of a request that was not answered.
-    pub(super) unanswered: Option<Vec<CommandId>>,
+    /// The waiters of each request that was not answered.
+    pub(super) unanswered: Vec<Vec<CommandId>>,
     /// Whether a response runs and gives nothing.
     pub(super) silent: bool,
 }
@@ -144,14 +181,20 @@ impl Responses {
             same.waiters.extend(waiter);
             return;
         }
-        self.waiting.push_back(Request { params, waiters: waiter.into_iter().collect(), sent: None, late });
+        let waiters = waiter.into_iter().collect();
+        self.waiting.push_back(Request { params, waiters, late, ..Request::default() });
     }
 
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
         let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open;
-        let index = self.waiting.iter().position(|request| free || request.is_beside())?;
+        let index = self.waiting.iter().position(|request| free || request.is_out_of_band())?;
         self.waiting.remove(index)
+    }
+
+    /// How many wait for a request that was not sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.iter().map(|request| request.waiters.len()).sum()
     }
 
     /// Notes that a request was sent.
@@ -163,56 +206,73 @@ impl Responses {
         deadline: Timestamp,
     ) {
         request.sent = Some(now);
-        if request.is_beside() {
-            self.beside.push_back((event_id, request));
+        let is_out_of_band = request.is_out_of_band();
+        let sent = Sent { event_id, request, deadline };
+        if is_out_of_band {
+            self.out_of_band.push_back(sent);
         } else {
-            self.slot = Slot::Requested { event_id, request, deadline };
+            self.slot = Slot::Requested(sent);
         }
     }
 
-    /// Puts a refused request back to the front.
-    pub(super) fn put_back(&mut self, request: Request) {
+    /// The server refused a request since a response runs: it waits again, at the front.
+    pub(super) fn put_back(&mut self, mut request: Request, until: Timestamp) {
+        if matches!(self.slot, Slot::Free) {
+            self.slot = Slot::Occupied { until };
+        }
+        request.late = false; // it was made before whatever runs now
+        let same = |waiting: &Request| waiting.params.is_none() && !waiting.late;
+        if request.params.is_none()
+            && let Some(index) = self.waiting.iter().position(same)
+            && let Some(same) = self.waiting.remove(index)
+        {
+            request.waiters.extend(same.waiters);
+        }
         self.waiting.push_front(request);
     }
 
-    /// Takes out the request that the event was for.
+    /// Takes out the request that the event was for: one that is not answered, or one that a response was taken to
+    /// answer, which then must be another's.
     pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<Request> {
-        if let Some(index) = self.beside.iter().position(|(id, _)| id == event_id) {
-            return self.beside.remove(index).map(|(_, request)| request);
+        if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
+            return self.out_of_band.remove(index).map(|sent| sent.request);
         }
         match core::mem::take(&mut self.slot) {
-            Slot::Requested { event_id: id, request, .. } if id == *event_id => Some(request),
-            other => {
-                self.slot = other;
-                None
-            }
+            Slot::Requested(sent) if sent.event_id == *event_id => return Some(sent.request),
+            other => self.slot = other,
         }
+        let answers = |sent: &mut Sent| sent.event_id == *event_id;
+        let (response, sent) =
+            self.open.iter_mut().find_map(|r| r.asked.take_if(answers).map(|sent| (&mut r.waiters, sent)))?;
+        Some(Request { waiters: core::mem::take(response), ..sent.request })
     }
 
-    /// Enters a response that the server created, and gives back its place in the list.
+    /// Enters a response that was not heard of before. Whether it comes so late that nobody waits for it any more.
     pub(super) fn created(
         &mut self,
         now: Timestamp,
         id: &ResponseId,
         out_of_band: bool,
+        heard: Heard,
         output_due: Timestamp,
-    ) -> usize {
-        if let Some(index) = self.position(id) {
-            return index; // seen before by one of its other events
-        }
+    ) -> bool {
         let late = !out_of_band && self.turn == Turn::Open && matches!(self.slot, Slot::Late { .. });
+        // A late event of another response neither ends the one that runs nor answers anyone.
+        let stray = heard == Heard::Otherwise && matches!(self.slot, Slot::Running(_));
         let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
-        let request = if out_of_band {
-            self.beside.pop_front().map(|(_, request)| request)
+        let mut asked = if out_of_band {
+            self.out_of_band.pop_front()
+        } else if stray {
+            None
         } else {
             self.take_slot_for(id, &mut timeline)
         };
-        let origin = if request.is_some() { Origin::Client } else { Origin::Server };
+        let origin = if asked.is_some() { Origin::Client } else { Origin::Server };
         let mut waiters = Vec::new();
-        if let Some(request) = request {
+        if let Some(Sent { request, .. }) = &mut asked {
             timeline.requested = request.sent;
-            waiters = request.waiters;
-        } else if !out_of_band && !late {
+            waiters = core::mem::take(&mut request.waiters);
+        } else if !out_of_band && !late && !stray {
             // The server responds to the user's turn: what waited since before it is served too.
             if let Some(index) = self.waiting.iter().position(|r| r.params.is_none() && !r.late)
                 && let Some(served) = self.waiting.remove(index)
@@ -227,7 +287,7 @@ impl Responses {
             id: id.clone(),
             origin,
             out_of_band,
-            interrupted: late,
+            interrupted: late || asked.as_ref().is_some_and(|sent| sent.request.interrupted),
             output_due: Some(output_due),
             spoke: false,
             audio_bytes: 0,
@@ -235,18 +295,20 @@ impl Responses {
             timeline,
             calls: Vec::new(),
             dropped_bytes: 0,
+            format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
+            asked,
         });
-        self.open.len() - 1
+        late
     }
 
     /// The conversation's place goes to this response; the request that asked for it, if one did.
-    fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Request> {
+    fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Sent> {
         if let Turn::Expecting { stopped, .. } = self.turn {
             timeline.speech_stopped = Some(stopped);
             self.turn = Turn::Open;
         }
         match core::mem::replace(&mut self.slot, Slot::Running(id.clone())) {
-            Slot::Requested { request, .. } => Some(request),
+            Slot::Requested(sent) => Some(sent),
             Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         }
     }
@@ -260,7 +322,9 @@ impl Responses {
         if self.finished.len() == REMEMBERED {
             self.finished.pop_front();
         }
-        self.finished.push_back(id.clone());
+        if !id.as_str().is_empty() {
+            self.finished.push_back(id.clone()); // servers without ids give them all the same
+        }
         Some(self.open.remove(index))
     }
 
@@ -279,23 +343,43 @@ impl Responses {
         &self.open
     }
 
-    /// All responses that run, to change.
-    pub(super) fn open_mut(&mut self) -> &mut [OpenResponse] {
-        &mut self.open
-    }
-
     /// The response that runs in the conversation.
     pub(super) const fn running(&self) -> Option<&ResponseId> {
         match &self.slot {
             Slot::Running(id) => Some(id),
-            Slot::Free | Slot::Requested { .. } | Slot::Late { .. } | Slot::Occupied { .. } => None,
+            Slot::Free | Slot::Requested(_) | Slot::Late { .. } | Slot::Occupied { .. } => None,
+        }
+    }
+
+    /// The request in the conversation that the server has not answered.
+    pub(super) const fn requested(&self) -> Option<&EventId> {
+        match &self.slot {
+            Slot::Requested(sent) => Some(&sent.event_id),
+            Slot::Free | Slot::Running(_) | Slot::Late { .. } | Slot::Occupied { .. } => None,
+        }
+    }
+
+    /// Nothing more of the responses in the conversation is passed on. Whether one runs of which this is new.
+    pub(super) fn interrupt(&mut self) -> bool {
+        let running = self.running().cloned();
+        let goes_on = self.open.iter().any(|r| Some(&r.id) == running.as_ref() && !r.interrupted);
+        for response in self.open.iter_mut().filter(|response| !response.out_of_band) {
+            response.interrupted = true;
+        }
+        goes_on
+    }
+
+    /// The request that was sent is not wanted any more: nothing of its response is passed on.
+    pub(super) fn interrupt_requested(&mut self) {
+        if let Slot::Requested(sent) = &mut self.slot {
+            sent.request.interrupted = true;
         }
     }
 
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {
-            Slot::Requested { deadline, .. } => Some(*deadline),
+            Slot::Requested(sent) => Some(sent.deadline),
             Slot::Late { until } | Slot::Occupied { until } => Some(*until),
             Slot::Free | Slot::Running(_) => None,
         };
@@ -304,7 +388,8 @@ impl Responses {
             Turn::Open | Turn::Speaking => None,
         };
         let outputs = self.open.iter().filter_map(|response| response.output_due);
-        slot.into_iter().chain(turn).chain(outputs).min()
+        let out_of_band = self.out_of_band.iter().map(|sent| sent.deadline);
+        slot.into_iter().chain(turn).chain(outputs).chain(out_of_band).min()
     }
 
     /// Lets go of what is overdue.
@@ -313,14 +398,19 @@ impl Responses {
             self.turn = Turn::Open;
         }
         let mut expired = Expired::default();
+        let (overdue, due) =
+            core::mem::take(&mut self.out_of_band).into_iter().partition(|sent| sent.deadline <= now);
+        self.out_of_band = due;
+        let mut overdue: VecDeque<Sent> = overdue;
         match core::mem::take(&mut self.slot) {
-            Slot::Requested { request, deadline, .. } if deadline <= now => {
-                expired.unanswered = Some(request.waiters);
+            Slot::Requested(sent) if sent.deadline <= now => {
+                overdue.push_front(sent);
                 self.slot = Slot::Late { until: now + patience };
             }
             Slot::Late { until } | Slot::Occupied { until } if until <= now => {}
             other => self.slot = other,
         }
+        expired.unanswered = overdue.into_iter().map(|sent| sent.request.waiters).collect();
         for response in &mut self.open {
             if response.output_due.is_some_and(|due| due <= now) {
                 response.output_due = None;
@@ -332,13 +422,13 @@ impl Responses {
 
     /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
     pub(super) fn end(&mut self) -> (Vec<CommandId>, Vec<OpenResponse>) {
-        let Self { slot, waiting, beside, open, .. } = core::mem::take(self);
+        let Self { slot, waiting, out_of_band, open, .. } = core::mem::take(self);
         let requested = match slot {
-            Slot::Requested { request, .. } => Some(request),
+            Slot::Requested(sent) => Some(sent),
             Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         };
-        let beside = beside.into_iter().map(|(_, request)| request);
-        let waiters = requested.into_iter().chain(beside).chain(waiting).flat_map(|r| r.waiters).collect();
+        let sent = requested.into_iter().chain(out_of_band).map(|sent| sent.request);
+        let waiters = sent.chain(waiting).flat_map(|request| request.waiters).collect();
         (waiters, open)
     }
 

@@ -42,9 +42,8 @@ impl State {
     pub(super) fn step(&mut self, step: Step) -> bool {
         let next = match (&*self, step) {
             (Self::Connecting, Step::Connected { created_due }) => Self::Opening { deadline: created_due },
-            // Some servers never send `session.created`, but answer the update.
             (Self::Opening { .. }, Step::Created { ready_due }) => Self::Configuring { deadline: ready_due },
-            (Self::Opening { .. } | Self::Configuring { .. }, Step::Acknowledged) => Self::Ready,
+            (Self::Configuring { .. }, Step::Acknowledged) => Self::Ready,
             (Self::Closing { .. } | Self::Closed, Step::Close { .. }) => return false,
             (_, Step::Close { reason }) => Self::Closing { reason },
             (Self::Closed, Step::Disconnected) => return false,

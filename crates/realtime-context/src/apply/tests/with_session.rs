@@ -2,7 +2,7 @@
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session::{
-    CallOutput, Command, CommandId, Output, PlaybackPosition, PlaybackReport, Session, SessionOptions,
+    CallOutput, Command, CommandId, Output, PlaybackPosition, PlaybackReport, Session, SessionOptions, StopId,
 };
 use realtime_protocol::time::{Timestamp, UnixTime};
 
@@ -137,7 +137,7 @@ fn a_seeded_call_with_a_barge_in_and_a_tool() {
     call.audio("r1", "a1");
     call.server(json!({ "type": "input_audio_buffer.speech_started", "item_id": "u2" }));
     let at = PlaybackPosition { item_id: "a1".into(), content_index: 0, played: MediaTime::from_millis(200) };
-    call.command(Command::ReportPlayback { report: PlaybackReport::Stopped { at: Some(at) } });
+    call.command(Command::ReportPlayback { report: PlaybackReport::Stopped { id: StopId(1), at: Some(at) } });
     call.words("r1", "a1", " five");
     let cut = json!({ "id": "a1", "type": "message", "role": "assistant", "status": "incomplete",
         "content": [{ "type": "output_audio", "transcript": "One two three four five" }] });

@@ -1,0 +1,77 @@
+//! Commands that wait for the session to be ready, and the audio among them: one queue, so that a clear or a commit
+//! stays where it stands among the audio.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::id::CallId;
+use crate::session::command::{Command, CommandId};
+use crate::session::input_audio::drop_oldest;
+
+/// What goes out once the session is ready, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    queue: VecDeque<Waiting>,
+    /// How many of them are commands.
+    commands: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Command(CommandId, Command),
+    Audio(Bytes),
+}
+
+impl Held {
+    /// How many commands wait.
+    pub(super) const fn commands(&self) -> usize {
+        self.commands
+    }
+
+    pub(super) fn push(&mut self, id: CommandId, command: Command) {
+        self.commands += 1;
+        self.queue.push_back(Waiting::Command(id, command));
+    }
+
+    /// Adds audio and keeps the newest `most` bytes of it. Gives back how many bytes were dropped.
+    pub(super) fn push_audio(&mut self, audio: Bytes, most: u64) -> u64 {
+        self.queue.push_back(Waiting::Audio(audio));
+        let dropped = drop_oldest(self.queue.iter_mut().filter_map(Waiting::audio_mut), most);
+        if dropped > 0 {
+            self.queue.retain(|waiting| !matches!(waiting, Waiting::Audio(audio) if audio.is_empty()));
+        }
+        dropped
+    }
+
+    /// Whether an answer to this call waits.
+    pub(super) fn answers(&self, call_id: &CallId) -> bool {
+        self.queue.iter().any(|waiting| {
+            matches!(waiting, Waiting::Command(_, Command::CompleteCall { call_id: id, .. }) if id == call_id)
+        })
+    }
+
+    /// Everything, to go out.
+    pub(super) fn take(&mut self) -> VecDeque<Waiting> {
+        core::mem::take(self).queue
+    }
+
+    /// The commands that were never answered, at the end.
+    pub(super) fn end(&mut self) -> Vec<CommandId> {
+        let expects_answer = |waiting| match waiting {
+            Waiting::Command(id, command) => command.expects_answer().then_some(id),
+            Waiting::Audio(_) => None,
+        };
+        self.take().into_iter().filter_map(expects_answer).collect()
+    }
+}
+
+impl Waiting {
+    const fn audio_mut(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Audio(audio) => Some(audio),
+            Self::Command(..) => None,
+        }
+    }
+}

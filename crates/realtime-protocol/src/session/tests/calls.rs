@@ -1,0 +1,141 @@
+//! Function calls: each surfaces once and gets exactly one output.
+
+use super::*;
+
+#[test]
+fn calls_surface_when_their_response_is_done_and_lead_to_one_response() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let call = |id: &str, arguments: &str| json!({"type": "function_call", "id": format!("item_{id}"), "call_id": id, "name": "f", "arguments": arguments});
+    let item_done =
+        json!({"type": "response.output_item.done", "response_id": "r1", "item": call("c1", "{}")});
+    assert!(bench.server(item_done).is_empty());
+    let mut event = done("r1", "completed");
+    event["response"]["output"] = json!([call("c1", "{}"), call("c2", ""), call("c3", "{\"city\": \"Par")]);
+    assert_eq!(
+        bench.server(event),
+        ["response_finished", "> conversation.item.create", "call_ended", "function_calls"]
+    );
+    let complete = |id: &str, output| Command::CompleteCall { call_id: id.into(), output, respond: true };
+    assert_eq!(
+        bench.app(complete("c2", CallOutput::Result(Value::Null))),
+        ["> conversation.item.create", "call_ended"]
+    );
+    assert_eq!(
+        bench.app(complete("c1", CallOutput::TimedOut)),
+        ["> conversation.item.create", "call_ended", "> response.create"]
+    );
+    let again = bench.session.handle_command(bench.at(), CommandId(9), complete("c1", CallOutput::Cancelled));
+    assert_eq!(again.unwrap_err().reason, Refusal::UnknownCall { call_id: "c1".into() });
+}
+
+#[test]
+fn calls_of_a_response_that_did_not_complete_never_run() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let mut event = done("r1", "cancelled");
+    event["response"]["output"] = json!([
+        {"type": "function_call", "call_id": "whole", "name": "f", "arguments": "{}", "status": "completed"},
+        {"type": "function_call", "call_id": "half", "name": "f", "arguments": "{\"a", "status": "incomplete"}]);
+    assert_eq!(bench.server(event), ["response_finished", "> conversation.item.create", "call_ended"]);
+}
+
+#[test]
+fn an_early_call_surfaces_while_its_response_runs_and_only_once() {
+    let mut bench = Bench::ready();
+    bench.session.options.early_calls.insert("f".into());
+    bench.server(created("r1"));
+    let call = json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}"});
+    let item_done = json!({"type": "response.output_item.done", "response_id": "r1", "item": call});
+    assert_eq!(bench.server(item_done), ["function_calls"]);
+    let complete =
+        Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Result(json!({})), respond: true };
+    assert_eq!(bench.app(complete), ["> conversation.item.create", "call_ended"]);
+    let mut event = done("r1", "completed");
+    event["response"]["output"] = json!([call]);
+    assert_eq!(bench.server(event), ["response_finished", "> response.create"]);
+}
+
+#[test]
+fn a_call_that_only_its_arguments_event_tells_of_runs_too() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench
+        .server(json!({"type": "response.function_call_arguments.done", "response_id": "r1", "item_id": "i",
+        "call_id": "c1", "name": "f", "arguments": "{}"}));
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "function_calls"]);
+}
+
+#[test]
+fn the_follow_up_keeps_to_its_policy() {
+    for (policy, spoke, expected) in [
+        (FollowUp::Always, true, true),
+        (FollowUp::IfSilent, true, false),
+        (FollowUp::IfSilent, false, true),
+        (FollowUp::Never, false, false),
+    ] {
+        let mut bench = Bench::ready();
+        bench.session.options.follow_up = policy;
+        bench.server(created("r1"));
+        if spoke {
+            bench.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1",
+                "item_id": "i0", "delta": "One moment."}));
+        }
+        let mut event = done("r1", "completed");
+        event["response"]["output"] =
+            json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
+        bench.server(event);
+        let output = CallOutput::Result(Value::Null);
+        let outputs = bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: true });
+        assert_eq!(outputs.contains(&"> response.create".into()), expected, "{policy:?}, spoke: {spoke}");
+    }
+}
+
+#[test]
+fn calls_out_of_band_surface_and_take_no_output() {
+    for (arguments, told) in [
+        ("{}", &["response_finished", "1 responded", "function_calls"][..]),
+        ("{\"a", &["response_finished", "1 responded"]),
+    ] {
+        let mut bench = Bench::ready();
+        bench.app(create_with(json!({"conversation": "none"})));
+        bench.server(created_out_of_band("o1"));
+        let mut event = done("o1", "completed");
+        event["response"]["conversation_id"] = Value::Null;
+        event["response"]["output"] =
+            json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": arguments}]);
+        assert_eq!(bench.server(event), told);
+        let output = CallOutput::Result(Value::Null);
+        let complete = Command::CompleteCall { call_id: "c1".into(), output, respond: true };
+        assert_eq!(
+            bench.try_app(complete).unwrap_err().reason,
+            Refusal::UnknownCall { call_id: "c1".into() }
+        );
+    }
+}
+
+#[test]
+fn a_whole_call_gets_its_output_even_if_the_end_of_its_response_cannot_be_read() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": {
+        "type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"}}));
+    assert_eq!(
+        bench.server(json!({"type": "response.done", "response": 7})),
+        ["warning", "response_finished", "> conversation.item.create", "call_ended"]
+    );
+}
+
+#[test]
+fn a_call_takes_one_answer_even_before_the_session_is_ready() {
+    let mut bench = Bench::new();
+    let mut event = done("r1", "completed");
+    event["response"]["output"] =
+        json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
+    bench.server(event);
+    let complete =
+        || Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Cancelled, respond: false };
+    bench.app(complete());
+    let error = bench.try_app(complete()).unwrap_err();
+    assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c1".into() });
+}

@@ -1,0 +1,117 @@
+//! Waiters, errors, deadlines and the end.
+
+use super::*;
+
+#[test]
+fn one_retrieval_is_in_flight_per_item_and_all_waiters_are_answered() {
+    let mut bench = Bench::ready();
+    let retrieve = |id: &str| Command::RetrieveItem { item_id: id.into() };
+    assert_eq!(bench.app(retrieve("i1")), ["> conversation.item.retrieve"]);
+    assert!(bench.app(retrieve("i1")).is_empty());
+    assert_eq!(bench.app(retrieve("i2")), ["> conversation.item.retrieve"]);
+    let item = json!({"type": "message", "id": "i1", "role": "user", "content": []});
+    assert_eq!(
+        bench.server(json!({"type": "conversation.item.retrieved", "item": item})),
+        ["1 retrieved", "2 retrieved"]
+    );
+    let error = json!({"code": "item_retrieve_invalid_item_id", "event_id": "rci_i2"});
+    assert_eq!(bench.server(json!({"type": "error", "error": error})), ["3 refused", "server_error"]);
+    assert!(
+        bench
+            .server(json!({"type": "conversation.item.retrieved", "item": {"type": "message", "id": "x"}}))
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_end_answers_everyone_in_the_same_step() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.app(create());
+    bench.app(Command::RetrieveItem { item_id: "i".into() });
+    bench.app(Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond: false });
+    bench.session.handle_disconnected(bench.at(), DisconnectReason::Lost { reason: "gone".into() });
+    assert_eq!(
+        bench.drain(),
+        ["response_finished", "1 responded", "2 closed", "3 closed", "4 closed", "closed"]
+    );
+    let error = bench.session.handle_command(bench.at(), CommandId(9), Command::Interrupt {}).unwrap_err();
+    assert_eq!((error.reason, *error.command), (Refusal::Ended, Command::Interrupt {}));
+    assert_eq!(bench.session.poll_timeout(), None);
+}
+
+#[test]
+fn errors_end_what_they_name_and_nothing_else() {
+    let mut bench = Bench::ready();
+    bench.app(Command::CreateItem { item: Item::user_text("a").into(), after: None, respond: false });
+    bench.app(Command::CreateItem { item: Item::user_text("b").into(), after: None, respond: false });
+    let error = json!({"type": "error", "error": {"code": "invalid_value", "event_id": "evt_0_3"}});
+    assert_eq!(bench.server(error), ["2 refused", "server_error"]);
+    assert_eq!(bench.server(json!({"type": "error", "error": "a bare string"})), ["warning", "server_error"]);
+    let error = json!({"type": "error", "error": {"code": "session_expired"}});
+    assert_eq!(bench.server(error), ["server_error", "> close"]);
+    assert!(bench.server(created("r1")).is_empty(), "nothing counts behind the end");
+    bench.session.handle_disconnected(bench.at(), DisconnectReason::Closed { code: None, reason: "".into() });
+    assert_eq!(bench.drain(), ["1 closed", "closed"]);
+}
+
+#[test]
+fn a_state_at_rest_is_small() {
+    assert!(size_of::<Session>() < 8 * 1024, "{}", size_of::<Session>());
+}
+
+#[test]
+fn the_age_limit_is_announced_ahead() {
+    let mut bench = Bench::new();
+    // Whatever the server's clock says, no session lives for more than an hour.
+    bench.server(json!({"type": "session.created", "session": {"expires_at": 1_000_000}}));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    assert!(bench.later(54 * 60_000).is_empty());
+    assert_eq!(bench.later(60_000), ["expiring"]);
+    assert!(bench.later(600_000).is_empty());
+}
+
+#[test]
+fn an_answer_that_never_comes_asks_for_rotation_only_where_it_used_to_come() {
+    let mut bench = Bench::ready();
+    let rotate = |bench: &mut Bench, ms| {
+        bench.now += ms;
+        bench.session.handle_timeout(bench.at());
+        core::iter::from_fn(|| bench.session.poll_output())
+            .find_map(|output| match output {
+                Output::Event(SessionEvent::Overdue { rotate, .. }) => Some(rotate),
+                _ => None,
+            })
+            .unwrap()
+    };
+    let item = || Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond: false };
+    bench.app(item());
+    assert!(!rotate(&mut bench, 10_000), "this server may never send it");
+    bench.app(item());
+    let id = format!("item_0_{}", bench.session.sent);
+    bench.server(json!({"type": "conversation.item.added", "item": {"type": "message", "id": id}}));
+    bench.app(item());
+    assert!(rotate(&mut bench, 10_000), "it did before");
+}
+
+#[test]
+fn an_item_of_an_unknown_type_has_its_place_and_can_be_retrieved() {
+    let mut bench = Bench::ready();
+    let item = json!({"type": "brand_new", "id": "n1"});
+    assert_eq!(bench.server(json!({"type": "conversation.item.added", "item": item})), ["item_placed"]);
+    bench.app(Command::RetrieveItem { item_id: "n1".into() });
+    assert_eq!(bench.server(json!({"type": "conversation.item.retrieved", "item": item})), ["1 retrieved"]);
+}
+
+#[test]
+fn reports_of_playback_are_taken_until_the_connection_is_closed() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 500));
+    bench.server(speech_started());
+    assert_eq!(bench.app(Command::Close {}), ["> close"]);
+    assert!(bench.stopped(Some(position("i1", 100))).is_empty());
+    bench.lose();
+    assert_eq!(bench.try_app(played("i1", 200)).unwrap_err().reason, Refusal::Ended);
+}

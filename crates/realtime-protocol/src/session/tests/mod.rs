@@ -1,0 +1,252 @@
+//! The session on its own: bookkeeping that no golden session shows well. This file holds the bench that the tests
+//! share.
+
+mod calls;
+mod config;
+mod input;
+mod interruption;
+mod life;
+mod responses;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::audio::{Audio, AudioFormat};
+use crate::item::Item;
+use crate::time::MediaTime;
+
+/// A session in use. What comes out of a step is given back in words, and kept as it is in `last`.
+struct Bench {
+    session: Session,
+    now: u64,
+    next: u64,
+    stop: StopId,
+    last: Vec<Output>,
+}
+
+impl Bench {
+    /// Connected.
+    fn new() -> Self {
+        Self::with(SessionOptions::default())
+    }
+
+    fn with(options: SessionOptions) -> Self {
+        let mut session = Session::new(options);
+        session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
+        Self { session, now: 0, next: 0, stop: StopId(0), last: Vec::new() }
+    }
+
+    fn ready() -> Self {
+        Self::ready_with(SessionOptions::default())
+    }
+
+    fn ready_with(options: SessionOptions) -> Self {
+        let mut bench = Self::with(options);
+        bench.server(json!({"type": "session.created", "session": {"id": "sess_1"}}));
+        bench.server(json!({"type": "session.updated", "session": {}}));
+        bench
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    fn server(&mut self, event: Value) -> Vec<String> {
+        self.now += 1;
+        self.session.handle_text(self.at(), &event.to_string());
+        self.drain()
+    }
+
+    fn app(&mut self, command: Command) -> Vec<String> {
+        self.try_app(command).unwrap()
+    }
+
+    fn try_app(&mut self, command: Command) -> Result<Vec<String>, CommandError> {
+        self.now += 1;
+        self.next += 1;
+        self.session.handle_command(self.at(), CommandId(self.next), command)?;
+        Ok(self.drain())
+    }
+
+    /// Answers the newest `StopPlayback`.
+    fn stopped(&mut self, at: Option<PlaybackPosition>) -> Vec<String> {
+        self.stopped_for(self.stop, at)
+    }
+
+    fn stopped_for(&mut self, id: StopId, at: Option<PlaybackPosition>) -> Vec<String> {
+        self.app(Command::ReportPlayback { report: PlaybackReport::Stopped { id, at } })
+    }
+
+    /// Lets time pass, with a timeout at every deadline.
+    fn later(&mut self, ms: u64) -> Vec<String> {
+        let end = self.now + ms;
+        let mut outputs = Vec::new();
+        while let Some(due) = self.session.poll_timeout().filter(|due| *due <= Timestamp::from_millis(end)) {
+            self.session.handle_timeout(due);
+            outputs.extend(core::iter::from_fn(|| self.session.poll_output()));
+        }
+        self.now = end;
+        self.session.handle_timeout(self.at());
+        outputs.extend(core::iter::from_fn(|| self.session.poll_output()));
+        self.keep(outputs)
+    }
+
+    fn lose(&mut self) -> Vec<String> {
+        self.session.handle_disconnected(self.at(), DisconnectReason::Lost { reason: "gone".into() });
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<String> {
+        let outputs = core::iter::from_fn(|| self.session.poll_output()).collect();
+        self.keep(outputs)
+    }
+
+    fn keep(&mut self, outputs: Vec<Output>) -> Vec<String> {
+        self.last = outputs;
+        let stop = self.told().find_map(|event| match event {
+            SessionEvent::StopPlayback { id } => Some(*id),
+            _ => None,
+        });
+        self.stop = stop.unwrap_or(self.stop);
+        self.last.iter().map(words).collect()
+    }
+
+    /// The client events of the last step, as JSON.
+    fn sent(&self) -> Vec<Value> {
+        self.last
+            .iter()
+            .filter_map(|output| match output {
+                Output::Send(event) => Some(serde_json::to_value(event).unwrap()),
+                Output::Event(_) | Output::Close => None,
+            })
+            .collect()
+    }
+
+    /// The session events of the last step.
+    fn told(&self) -> impl Iterator<Item = &SessionEvent> {
+        self.last.iter().filter_map(|output| match output {
+            Output::Event(event) => Some(event),
+            Output::Send(_) | Output::Close => None,
+        })
+    }
+
+    /// The truncations of the last step: items and milliseconds.
+    fn cuts(&self) -> Vec<(String, u64)> {
+        self.sent()
+            .iter()
+            .filter(|event| event["type"] == "conversation.item.truncate")
+            .map(|cut| (cut["item_id"].as_str().unwrap().into(), cut["audio_end_ms"].as_u64().unwrap()))
+            .collect()
+    }
+
+    /// The interruption that the last step told of.
+    fn interruption(&self) -> Interruption {
+        self.told()
+            .find_map(|event| match event {
+                SessionEvent::Interrupted(interruption) => Some(interruption.clone()),
+                _ => None,
+            })
+            .unwrap()
+    }
+}
+
+/// The one function that looks into outputs.
+fn words(output: &Output) -> String {
+    match output {
+        Output::Send(event) => format!("> {}", event.kind()),
+        Output::Close => "> close".into(),
+        Output::Event(SessionEvent::Settled { id, outcome }) => {
+            format!("{} {}", id.0, name(&serde_json::to_value(outcome).unwrap()))
+        }
+        Output::Event(event) => name(&serde_json::to_value(event).unwrap()),
+    }
+}
+
+/// The name of a variant.
+fn name(json: &Value) -> String {
+    match json {
+        Value::Object(members) => members.keys().next().unwrap().clone(),
+        name => name.as_str().unwrap().into(),
+    }
+}
+
+/// Options for a session without turn detection.
+fn manual() -> SessionOptions {
+    let mut options = SessionOptions::default();
+    options.config.input_mut().turn_detection = Field::Null;
+    options
+}
+
+fn config(json: &str) -> SessionConfig {
+    serde_json::from_str(json).unwrap()
+}
+
+fn create() -> Command {
+    Command::CreateResponse { params: None }
+}
+
+fn create_with(params: Value) -> Command {
+    Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()) }
+}
+
+fn append(ms: u64) -> Command {
+    Command::AppendAudio { audio: audio(ms).into() }
+}
+
+fn audio(ms: u64) -> Bytes {
+    alloc::vec![1; AudioFormat::PCM16_24K.bytes(MediaTime::from_millis(ms)) as usize].into()
+}
+
+fn position(item: &str, ms: u64) -> PlaybackPosition {
+    PlaybackPosition { item_id: item.into(), content_index: 0, played: MediaTime::from_millis(ms) }
+}
+
+fn played(item: &str, ms: u64) -> Command {
+    Command::ReportPlayback { report: PlaybackReport::Played(position(item, ms)) }
+}
+
+fn created(id: &str) -> Value {
+    json!({"type": "response.created", "response": {"id": id, "conversation_id": "conv"}})
+}
+
+fn created_out_of_band(id: &str) -> Value {
+    json!({"type": "response.created", "response": {"id": id, "conversation_id": null}})
+}
+
+fn done(id: &str, status: &str) -> Value {
+    json!({"type": "response.done", "response": {"id": id, "status": status, "conversation_id": "conv"}})
+}
+
+fn audio_delta(response: &str, item: &str, ms: u64) -> Value {
+    audio_bytes(response, item, 0, &audio(ms))
+}
+
+fn audio_bytes(response: &str, item: &str, content_index: u32, bytes: &Bytes) -> Value {
+    let mut delta = String::new();
+    Audio::from(bytes.clone()).encode_into(&mut delta);
+    json!({"type": "response.output_audio.delta", "response_id": response, "item_id": item,
+        "content_index": content_index, "delta": delta})
+}
+
+fn audio_done(response: &str, item: &str, content_index: u32) -> Value {
+    json!({"type": "response.output_audio.done", "response_id": response, "item_id": item,
+        "content_index": content_index})
+}
+
+fn speech_started() -> Value {
+    json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 0})
+}
+
+fn speech_stopped() -> Value {
+    json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 900})
+}
+
+/// The server refuses a `response.create`, since a response runs.
+fn already_runs(event_id: &Value) -> Value {
+    json!({"type": "error", "error": {"code": "conversation_already_has_active_response", "event_id": event_id}})
+}

@@ -1,0 +1,186 @@
+//! The sequencer: who asked for which response, and who is told how it ended.
+
+use super::*;
+
+#[test]
+fn requests_merge_while_a_response_runs_and_every_waiter_is_answered() {
+    let mut bench = Bench::ready();
+    assert_eq!(bench.app(create()), ["> response.create"]);
+    assert!(bench.app(create()).is_empty());
+    bench.server(created("r1"));
+    assert!(bench.app(create()).is_empty());
+    assert_eq!(
+        bench.server(done("r1", "completed")),
+        ["response_finished", "1 responded", "> response.create"]
+    );
+    bench.server(created("r2"));
+    assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "2 responded", "3 responded"]);
+}
+
+#[test]
+fn a_refused_create_goes_back_to_waiting() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    let refused = json!({"type": "error", "error": {
+        "code": "conversation_already_has_active_response", "event_id": "evt_0_2"}});
+    assert_eq!(bench.server(refused), ["server_error"]);
+    bench.server(created("theirs"));
+    assert_eq!(bench.server(done("theirs", "completed")), ["response_finished", "1 responded"]);
+}
+
+#[test]
+fn the_servers_own_response_serves_what_waited_since_before_the_turn() {
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    assert!(bench.app(create()).is_empty());
+    bench.server(speech_stopped());
+    assert!(bench.app(create()).is_empty(), "one more, after the turn");
+    bench.server(created("r1"));
+    assert_eq!(
+        bench.server(done("r1", "completed")),
+        ["response_finished", "1 responded", "> response.create"]
+    );
+}
+
+#[test]
+fn a_request_goes_out_when_the_servers_own_response_does_not_come() {
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    bench.app(create());
+    bench.server(speech_stopped());
+    assert!(bench.later(2_000).is_empty());
+    assert_eq!(bench.later(1_000), ["> response.create"]);
+}
+
+#[test]
+fn a_malformed_end_still_ends_the_response() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    assert_eq!(
+        bench.server(json!({"type": "response.done", "response": 7})),
+        ["warning", "response_finished", "1 responded"]
+    );
+}
+
+#[test]
+fn a_response_that_comes_after_its_deadline_is_cancelled_and_silent() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    assert_eq!(bench.later(10_000), ["overdue", "1 timed_out"]);
+    assert!(bench.app(create()).is_empty(), "the late one may still come");
+    assert_eq!(bench.server(created("late")), ["response_started", "warning", "> response.cancel"]);
+    assert!(bench.server(audio_delta("late", "i1", 100)).is_empty());
+    assert_eq!(bench.server(done("late", "cancelled")), ["response_finished", "> response.create"]);
+}
+
+#[test]
+fn an_endless_response_is_cancelled_at_its_budget() {
+    let mut bench = Bench::ready();
+    bench.session.options.longest_response = Duration::from_millis(250);
+    bench.server(created("r1"));
+    assert_eq!(bench.server(audio_delta("r1", "i1", 200)), ["audio"]);
+    assert_eq!(bench.server(audio_delta("r1", "i1", 200)), ["warning", "> response.cancel"]);
+    assert!(bench.server(audio_delta("r1", "i1", 200)).is_empty());
+}
+
+/// The event id of the `response.create` in the last step.
+fn create_id(bench: &Bench) -> Value {
+    let sent = bench.sent();
+    sent.iter().rfind(|event| event["type"] == "response.create").unwrap()["event_id"].clone()
+}
+
+#[test]
+fn an_out_of_band_request_that_is_refused_is_not_repeated() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.app(create_with(json!({"conversation": "none"})));
+    let refused = already_runs(&create_id(&bench));
+    assert_eq!(bench.server(refused), ["2 refused", "server_error"]);
+}
+
+#[test]
+fn an_out_of_band_request_that_is_not_answered_times_out() {
+    let mut bench = Bench::ready();
+    bench.app(create_with(json!({"conversation": "none"})));
+    assert_eq!(bench.later(60_000), ["overdue", "1 timed_out"]);
+}
+
+#[test]
+fn a_request_that_the_servers_own_response_overtook_goes_back_to_waiting() {
+    let mut bench = Bench::ready();
+    bench.app(create_with(json!({"instructions": "say X"})));
+    let refused = already_runs(&create_id(&bench));
+    bench.server(created("theirs"));
+    bench.server(refused);
+    assert_eq!(bench.server(done("theirs", "completed")), ["response_finished", "> response.create"]);
+    bench.server(created("ours"));
+    assert_eq!(bench.server(done("ours", "completed")), ["response_finished", "1 responded"]);
+}
+
+#[test]
+fn a_refused_request_merges_with_those_that_wait() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    let refused = already_runs(&create_id(&bench));
+    bench.app(create());
+    bench.server(refused);
+    bench.server(created("theirs"));
+    assert_eq!(
+        bench.server(done("theirs", "completed")),
+        ["response_finished", "1 responded", "2 responded"]
+    );
+}
+
+#[test]
+fn a_refusal_that_names_nobody_is_for_the_request_that_is_open() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(already_runs(&Value::Null));
+    assert_eq!(bench.later(30_000), ["> response.create", "overdue", "1 timed_out"]);
+}
+
+#[test]
+fn the_end_of_an_unknown_response_does_not_end_the_one_that_runs() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(done("r0", "completed"));
+    assert!(bench.app(create()).is_empty());
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "> response.create"]);
+}
+
+#[test]
+fn a_cancel_reaches_a_response_that_is_not_created_yet() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    assert_eq!(bench.app(Command::CancelResponse { response_id: None }), ["> response.cancel"]);
+    bench.server(created("r1"));
+    assert_eq!(bench.server(done("r1", "cancelled")), ["response_finished", "2 done", "1 responded"]);
+}
+
+#[test]
+fn a_cancel_is_settled_by_its_own_response() {
+    let mut bench = Bench::ready();
+    bench.app(create_with(json!({"conversation": "none"})));
+    bench.server(created_out_of_band("o1"));
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.app(Command::CancelResponse { response_id: Some("r1".into()) });
+    let mut event = done("o1", "completed");
+    event["response"]["conversation_id"] = Value::Null;
+    assert_eq!(bench.server(event), ["response_finished", "1 responded"]);
+}
+
+#[test]
+fn a_server_without_response_ids_has_more_than_one_response() {
+    let mut bench = Bench::ready();
+    for _ in 0..2 {
+        bench.app(create());
+        let created = json!({"type": "response.created", "response": {"conversation_id": "conv"}});
+        assert_eq!(bench.server(created), ["response_started"]);
+        let done =
+            json!({"type": "response.done", "response": {"conversation_id": "conv", "status": "completed"}});
+        assert_eq!(bench.server(done)[0], "response_finished");
+    }
+}
