@@ -78,7 +78,8 @@ impl Part {
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> MediaTime {
         let played = match source {
             PlaybackSource::Reported => self.reported,
-            PlaybackSource::Estimated => now.saturating_since(self.begins).into(),
+            // A report, where there is one after all, knows better than the clock.
+            PlaybackSource::Estimated => self.reported.max(now.saturating_since(self.begins).into()),
         };
         played.min(self.received())
     }
@@ -421,6 +422,17 @@ mod tests {
         // It ran dry at 2,000 ms: audio that comes at 3,000 ms plays from there.
         receive(&mut ledger, 3000, "b", 500, source);
         assert_eq!(played(&ledger, 3100).last(), Some(&1100));
+    }
+
+    #[test]
+    fn a_report_corrects_an_estimate() {
+        let mut ledger = Playback::default();
+        let source = PlaybackSource::Estimated;
+        receive(&mut ledger, 0, "a", 1000, source);
+        assert!(ledger.is_audible(at(100), source));
+        let all = PlaybackPosition { item_id: "a".into(), content_index: 0, played: ms(1000) };
+        ledger.report(at(100), &all);
+        assert!(!ledger.is_audible(at(100), source));
     }
 
     #[test]
