@@ -52,6 +52,25 @@ impl Held {
         })
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The audio among it, for another session.
+    pub(super) fn take_audio(&mut self) -> VecDeque<Bytes> {
+        let (audio, commands) = core::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(|waiting| matches!(waiting, Waiting::Audio(_)));
+        self.queue = commands;
+        let audio: VecDeque<Waiting> = audio;
+        let bytes = |waiting| match waiting {
+            Waiting::Audio(audio) => Some(audio),
+            Waiting::Command(..) => None,
+        };
+        audio.into_iter().filter_map(bytes).collect()
+    }
+
     /// Everything, to go out.
     pub(super) fn take(&mut self) -> VecDeque<Waiting> {
         core::mem::take(self).queue

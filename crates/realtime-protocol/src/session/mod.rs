@@ -6,6 +6,7 @@
 //! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
 
 mod answers;
+mod call_key;
 mod command;
 mod commands;
 mod config;
@@ -14,6 +15,7 @@ mod error_events;
 mod errors;
 mod events;
 mod function_calls;
+mod handover;
 mod held;
 mod input_audio;
 mod interruption;
@@ -55,11 +57,13 @@ use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
+pub(crate) use call_key::call_digest;
 pub use command::{
     CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
 };
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub use errors::{Advice, ErrorClass};
+pub use handover::DisconnectClass;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
@@ -78,6 +82,13 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         /// The reason given.
+        reason: String,
+    },
+    /// The far side answered the handshake with an HTTP status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
         reason: String,
     },
     /// It broke, or could not be made.
@@ -215,6 +226,9 @@ impl Session {
         let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
+            (_, DisconnectReason::Refused { status, reason }) => {
+                CloseReason::ConnectionRefused { status, reason }
+            }
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
         if self.state.step(Step::Disconnected) {

@@ -184,6 +184,11 @@ impl Playback {
         (start, mark, audio)
     }
 
+    /// Marks count from here on, so that those of an earlier session are not taken for one's own.
+    pub(super) const fn number_from(&mut self, mark: u64) {
+        self.last_mark = mark;
+    }
+
     /// Enters spoken words.
     pub(super) fn words(&mut self, id: &PartId, format: AudioFormat, delta: &str) {
         let index = self.index_of(id, format);
@@ -288,6 +293,11 @@ impl Playback {
         let (stopped, parts) = parts.into_iter().partition::<Vec<_>, _>(|part| part.stopped == Some(id));
         self.parts = parts.into();
         stopped
+    }
+
+    /// When all that came will have been played, if nobody reports.
+    pub(super) fn end(&self, now: Timestamp) -> Timestamp {
+        self.parts.iter().filter(|part| part.stopped.is_none()).map(Part::ends).fold(now, Timestamp::max)
     }
 
     fn index_of(&mut self, id: &PartId, format: AudioFormat) -> usize {
