@@ -32,6 +32,7 @@ enum Step {
     Interrupt,
     Rotate {
         endpoint: Option<u32>,
+        urgent: bool,
     },
     /// The connection ends, and nothing can be reached for so long (ms).
     Cut {
@@ -54,7 +55,8 @@ fn step(calls: bool) -> impl Strategy<Value = Step> {
         1 => Just(Step::Configure),
         1 => Just(Step::Retrieve),
         1 => Just(Step::Interrupt),
-        1 => prop::option::of(0_u32..2).prop_map(|endpoint| Step::Rotate { endpoint }),
+        1 => (prop::option::of(0_u32..2), any::<bool>())
+            .prop_map(|(endpoint, urgent)| Step::Rotate { endpoint, urgent }),
         3 => cut.prop_map(|(code, expired, down)| Step::Cut {
             code, reason: if expired { "session_expired" } else { "" }, down }),
         8 => prop_oneof![0_u64..150, 150_u64..3000].prop_map(Step::Wait),
@@ -84,7 +86,8 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
         match step {
             Step::Write { respond } => {
                 written += 1;
-                let id = world.write(&format!("note {written}"), *respond).unwrap();
+                let id =
+                    world.write(&format!("note {written}"), *respond).expect("a command that can be right");
                 if *respond {
                     asked += 1;
                     questions.insert(id);
@@ -92,7 +95,9 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
             }
             Step::WriteCall => {
                 written += 1;
-                questions.insert(world.write(&format!("call {written}"), true).unwrap());
+                questions.insert(
+                    world.write(&format!("call {written}"), true).expect("a command that can be right"),
+                );
                 asked += 1;
             }
             Step::Speak(ms) => {
@@ -114,23 +119,30 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
                 }
             }
             Step::Respond => {
-                world.command(Command::CreateResponse { params: None }).unwrap();
+                world.command(Command::CreateResponse { params: None }).expect("a command that can be right");
                 asked += 1;
             }
             Step::Configure => {
                 written += 1;
                 let config = SessionConfig::default().instructions(format!("rule {written}"));
-                world.command(Command::UpdateConfig { config: config.into() }).unwrap();
+                world
+                    .command(Command::UpdateConfig { config: config.into() })
+                    .expect("a command that can be right");
             }
             Step::Retrieve => {
                 if let Some(item_id) = world.item.clone() {
                     let _refused = world.command(Command::RetrieveItem { item_id });
                 }
             }
-            Step::Interrupt => drop(world.command(Command::Interrupt {}).unwrap()),
-            Step::Rotate { endpoint } => {
+            Step::Interrupt => {
+                drop(world.command(Command::Interrupt {}).expect("a command that can be right"))
+            }
+            Step::Rotate { endpoint, urgent } => {
+                world.urgent |= urgent;
                 let endpoint = endpoint.filter(|endpoint| *endpoint < endpoints);
-                world.command(Command::Rotate { endpoint, urgent: false }).unwrap();
+                world
+                    .command(Command::Rotate { endpoint, urgent: *urgent })
+                    .expect("a command that can be right");
             }
             Step::Cut { code, reason, down } => {
                 world.down_until = world.now + down * 1000;
@@ -149,7 +161,7 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
 /// Closes the call, and looks at what must hold of every call.
 fn finish(mut world: World) -> World {
     assert!(!world.call.is_ended(), "the budget is large enough: {:?}", world.told.last());
-    world.command(Command::Close {}).unwrap();
+    world.command(Command::Close {}).expect("a command that can be right");
     world.wait(Duration::from_secs(1));
     assert!(world.call.is_ended());
     assert_eq!(world.call.poll_timeout(), None);

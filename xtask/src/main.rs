@@ -15,6 +15,7 @@ mod conformance;
 mod demo;
 mod emulator;
 mod layering;
+mod oracle;
 mod replay;
 mod schema;
 mod story;
@@ -51,6 +52,8 @@ enum Task {
     Schema(schema::Args),
     /// Counts the instructions of the codec, beside those of other crates
     Bench(bench::Args),
+    /// Runs scenarios step by step and compares with traces of another implementation
+    Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Conformance(args) => conformance::run(&args),
         Task::Schema(args) => schema::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Oracle(args) => oracle::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };

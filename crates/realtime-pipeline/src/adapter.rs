@@ -21,10 +21,18 @@ pub(crate) const NAME: &str = "realtime";
 
 /// Translates between a pipeline and a session.
 ///
-/// It knows just the session's input format, learnt from its events, and the state of the conversion to it.
+/// It knows just the session's input format and who ends the user's turns, both learnt from its events, and the state
+/// of the conversion to that format.
+///
+/// Where the session detects no turns (`turn_detection` is `null`), a processor upstream does: its
+/// [`UserStartedSpeaking`](FrameKind::UserStartedSpeaking) interrupts the assistant and begins a turn, and its
+/// [`UserStoppedSpeaking`](FrameKind::UserStoppedSpeaking) commits it and asks for a response. Where the session
+/// detects turns, such frames ask for nothing.
 #[derive(Debug, Default)]
 pub struct Adapter {
     input: AudioFormat,
+    /// The session detects no turns.
+    manual_turns: bool,
     resampler: Option<Resampler>,
     running_responses: usize,
     /// Interruptions for which playback was told to stop, and which are not settled.
@@ -68,6 +76,13 @@ impl Adapter {
         Self { input, ..Self::default() }
     }
 
+    /// An adapter for a session that is to be configured so, for the time until it says what it is.
+    pub fn for_config(config: &SessionConfig) -> Self {
+        let mut adapter = Self::default();
+        adapter.learn(config);
+        adapter
+    }
+
     /// Whether a response runs.
     pub const fn has_running_response(&self) -> bool {
         self.running_responses > 0
@@ -87,6 +102,12 @@ impl Adapter {
                 vec![Command::ReportPlayback { report: PlaybackReport::clone(report) }]
             }
             (FrameKind::Command(command), _) => vec![Command::clone(command)],
+            (FrameKind::UserStartedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
+                vec![Command::Interrupt {}, Command::BeginTurn {}]
+            }
+            (FrameKind::UserStoppedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
+                vec![Command::CommitAudio { respond: true }]
+            }
             (
                 FrameKind::Start
                 | FrameKind::End
@@ -129,7 +150,7 @@ impl Adapter {
         let session = || vec![(FrameKind::Session(Arc::clone(event)), Downstream)];
         match &**event {
             SessionEvent::Ready { config } | SessionEvent::ConfigUpdated { config } => {
-                self.take_input_format(config);
+                self.learn(config);
                 session()
             }
             SessionEvent::SpeechStarted { item_id, .. } => {
@@ -218,6 +239,10 @@ impl Adapter {
             | SessionEvent::ItemRemoved { .. }
             | SessionEvent::UserTranscriptFailed { .. }
             | SessionEvent::RateLimits { .. }
+            | SessionEvent::Disconnected { .. }
+            | SessionEvent::Reconnecting { .. }
+            | SessionEvent::Reconnected { .. }
+            | SessionEvent::Rotated { .. }
             | SessionEvent::Overdue { .. }
             | SessionEvent::Expiring { .. }
             | SessionEvent::Warning(_) => session(),
@@ -234,7 +259,8 @@ impl Adapter {
         ]
     }
 
-    fn take_input_format(&mut self, config: &SessionConfig) {
+    fn learn(&mut self, config: &SessionConfig) {
+        self.manual_turns = config.turn_detection().is_null();
         let format = config.input_format();
         if format != self.input {
             self.input = format;

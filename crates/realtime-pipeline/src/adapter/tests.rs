@@ -116,6 +116,14 @@ fn session_events_become_these_frames() {
         (
             SessionEvent::FunctionCalls {
                 response_id: "resp".into(),
+                out_of_band: true,
+                calls: vec![call("x")],
+            },
+            &["session Downstream"],
+        ),
+        (
+            SessionEvent::FunctionCalls {
+                response_id: "resp".into(),
                 out_of_band: false,
                 calls: vec![call("a"), call("b")],
             },
@@ -217,6 +225,26 @@ fn frames_become_these_commands() {
         let shown = format!("{kind:?} {direction:?}");
         assert_eq!(commands(&mut adapter, kind, direction), want, "{shown}");
     }
+}
+
+#[test]
+fn where_the_session_detects_no_turns_a_processor_upstream_does() {
+    let started = || FrameKind::UserStartedSpeaking { item_id: None };
+    let stopped = || FrameKind::UserStoppedSpeaking { item_id: None };
+    let mut config = SessionConfig::realtime();
+    let mut adapter = Adapter::for_config(&config);
+    for kind in [started(), stopped()] {
+        assert_eq!(commands(&mut adapter, kind, Direction::Downstream), []);
+    }
+
+    config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
+    check(&mut adapter, SessionEvent::ConfigUpdated { config: Box::new(config) });
+    let turn = [Command::Interrupt {}, Command::BeginTurn {}];
+    assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
+    let commit = [Command::CommitAudio { respond: true }];
+    assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
+    // What comes from behind the service is its own echo.
+    assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
 }
 
 #[test]

@@ -69,15 +69,15 @@ impl Answers {
         self.awaited.remove(index)
     }
 
+    /// Whether someone waits for this.
+    pub(super) fn is_awaited(&self, what: &Await) -> bool {
+        self.awaited.iter().any(|awaited| awaited.what == *what)
+    }
+
     /// The one that an error names.
     pub(super) fn take_failed(&mut self, event_id: &EventId) -> Option<Awaited> {
         let index = self.awaited.iter().position(|awaited| awaited.event_id == *event_id)?;
         self.awaited.remove(index)
-    }
-
-    /// Whether anyone waits for this.
-    pub(super) fn is_awaited(&self, what: &Await) -> bool {
-        self.awaited.iter().any(|awaited| awaited.what == *what)
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {

@@ -1,8 +1,8 @@
 //! What a [`Supervisor`](crate::supervisor::Supervisor) asks of a session before another takes its place, and what it
 //! hands to the new one.
 
-use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,10 +11,9 @@ use crate::error::ApiError;
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::command::{Command, CommandId, StopId};
-use crate::session::options::PlaybackSource;
 use crate::session::output::{CloseReason, Outcome};
 use crate::session::state::State;
-use crate::time::Timestamp;
+use crate::time::{MediaTime, Timestamp};
 
 /// Why a connection ended, by what helps against it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -50,21 +49,20 @@ impl Session {
         self.is_quiet()
             && self.state.is_ready()
             && !self.playback.is_audible(self.now, self.options.playback)
-            && !(manual && buffered.as_micros() > 0)
+            && !self.input.in_turn()
+            && !(manual && buffered > MediaTime::ZERO)
     }
 
     /// When what is audible will have been played, where nobody reports and nothing else keeps the session busy.
     pub(crate) fn quiet_at(&self) -> Option<Timestamp> {
-        let audible = self.playback.is_audible(self.now, self.options.playback);
-        let estimated = self.options.playback == PlaybackSource::Estimated;
-        (estimated && audible && self.is_quiet()).then(|| self.playback.end(self.now))
+        if self.is_quiet() { self.playback.silent_at(self.now, self.options.playback) } else { None }
     }
 
     fn is_quiet(&self) -> bool {
         self.responses.is_idle()
             && self.interruptions.is_empty()
             && self.calls.is_empty()
-            && self.held.is_empty()
+            && self.held.commands() == 0
             && self.answers.deadline().is_none()
             && self.retrievals.deadline().is_none()
     }
@@ -74,15 +72,16 @@ impl Session {
     pub(crate) fn owes_response(&self) -> bool {
         // A commit that was not acknowledged left nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
-        let silent = self.responses.open().iter().any(|response| {
-            let said = response.timeline.first_text.or(response.timeline.first_audio);
-            said.is_none() && !response.out_of_band && !response.interrupted
-        });
-        self.responses.owes() && !committing || silent || !self.calls.is_empty()
+        self.responses.owes() && !committing || !self.calls.is_empty()
+    }
+
+    /// Whether a push-to-talk turn runs.
+    pub(crate) const fn in_turn(&self) -> bool {
+        self.input.in_turn()
     }
 
     /// Takes out input audio that was held and never sent, oldest first.
-    pub(crate) fn take_held_audio(&mut self) -> VecDeque<Bytes> {
+    pub(crate) fn take_held_audio(&mut self) -> Vec<Bytes> {
         self.held.take_audio()
     }
 

@@ -52,13 +52,13 @@ impl Held {
         })
     }
 
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    /// Everything, to go out.
+    pub(super) fn take(&mut self) -> VecDeque<Waiting> {
+        core::mem::take(self).queue
     }
 
-    /// The audio among it, for another session.
-    pub(super) fn take_audio(&mut self) -> VecDeque<Bytes> {
+    /// The audio, oldest first. The commands stay.
+    pub(super) fn take_audio(&mut self) -> Vec<Bytes> {
         let (audio, commands) = core::mem::take(&mut self.queue)
             .into_iter()
             .partition(|waiting| matches!(waiting, Waiting::Audio(_)));
@@ -69,11 +69,6 @@ impl Held {
             Waiting::Command(..) => None,
         };
         audio.into_iter().filter_map(bytes).collect()
-    }
-
-    /// Everything, to go out.
-    pub(super) fn take(&mut self) -> VecDeque<Waiting> {
-        core::mem::take(self).queue
     }
 
     /// The commands that were never answered, at the end.

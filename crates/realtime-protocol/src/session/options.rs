@@ -89,7 +89,7 @@ pub enum PlaybackSource {
     #[default]
     Reported,
     /// Nobody reports: audio counts as played at normal speed from the moment it came. Interruptions then say
-    /// that they are estimates.
+    /// that they are estimates. A report that comes all the same moves the estimate on, never back.
     Estimated,
 }
 

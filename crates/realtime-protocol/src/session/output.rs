@@ -217,7 +217,7 @@ pub enum SessionEvent {
         /// Whether the session should be replaced by another: this server used to answer, and its policy says so.
         rotate: bool,
     },
-    /// The session nears its age limit. Not told where the call gets another session before that.
+    /// The session nears its age limit.
     Expiring {
         /// How long it lives on.
         left: Duration,

@@ -78,7 +78,8 @@ impl Part {
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> MediaTime {
         let played = match source {
             PlaybackSource::Reported => self.reported,
-            PlaybackSource::Estimated => now.saturating_since(self.begins).into(),
+            // A report, where there is one after all, knows better than the clock.
+            PlaybackSource::Estimated => self.reported.max(now.saturating_since(self.begins).into()),
         };
         played.min(self.received())
     }
@@ -86,6 +87,12 @@ impl Part {
     fn is_over(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
         let forgotten = || now >= self.ends().max(last_report) + UNREPORTED;
         self.whole && (self.played(now, source) >= self.received() || forgotten())
+    }
+
+    fn is_audible(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
+        self.stopped.is_none()
+            && self.played(now, source) < self.received()
+            && !self.is_over(now, source, last_report)
     }
 
     /// When all of it that came will have been played, if nobody reports.
@@ -273,11 +280,7 @@ impl Playback {
 
     /// Whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| {
-            part.stopped.is_none()
-                && part.played(now, source) < part.received()
-                && !part.is_over(now, source, self.last_report)
-        })
+        self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
     }
 
     /// An interruption ends all parts that came so far.
@@ -295,9 +298,14 @@ impl Playback {
         stopped
     }
 
-    /// When all that came will have been played, if nobody reports.
-    pub(super) fn end(&self, now: Timestamp) -> Timestamp {
-        self.parts.iter().filter(|part| part.stopped.is_none()).map(Part::ends).fold(now, Timestamp::max)
+    /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody can say.
+    pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
+        let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
+        let ends = audible.map(|part| match source {
+            PlaybackSource::Estimated => Some(part.ends()),
+            PlaybackSource::Reported => part.whole.then(|| part.ends().max(self.last_report) + UNREPORTED),
+        });
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     fn index_of(&mut self, id: &PartId, format: AudioFormat) -> usize {
@@ -419,6 +427,17 @@ mod tests {
         // It ran dry at 2,000 ms: audio that comes at 3,000 ms plays from there.
         receive(&mut ledger, 3000, "b", 500, source);
         assert_eq!(played(&ledger, 3100).last(), Some(&1100));
+    }
+
+    #[test]
+    fn a_report_corrects_an_estimate() {
+        let mut ledger = Playback::default();
+        let source = PlaybackSource::Estimated;
+        receive(&mut ledger, 0, "a", 1000, source);
+        assert!(ledger.is_audible(at(100), source));
+        let all = PlaybackPosition { item_id: "a".into(), content_index: 0, played: ms(1000) };
+        ledger.report(at(100), &all);
+        assert!(!ledger.is_audible(at(100), source));
     }
 
     #[test]

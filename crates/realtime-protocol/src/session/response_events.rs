@@ -211,6 +211,25 @@ impl Session {
         }
     }
 
+    /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
+    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
+        let arguments = item.arguments.value().map_or("", String::as_str);
+        let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+        if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
+            let text = alloc::format!("expected the arguments to be a JSON object: {error}");
+            return Err(CallOutput::Error(text));
+        }
+        let session = self.config.id.value().map_or("", SessionId::as_str);
+        let name = item.name.value().cloned().unwrap_or_default();
+        Ok(FunctionCall {
+            key: call_key(session, call_id.as_str(), &name, arguments),
+            call_id: call_id.clone(),
+            item_id: item.id.value().cloned(),
+            name,
+            arguments: arguments.into(),
+        })
+    }
+
     /// Hands a response's calls to the application, or answers those that must not run.
     fn surface_calls(&mut self, response: &EndedResponse, mut seen: Vec<SeenCall>) {
         if seen.is_empty() {
@@ -246,10 +265,6 @@ impl Session {
         self.tell_calls(response, calls);
         let progress = self.calls.close(&response.id, must_respond, response.spoke);
         self.go_on_after_calls(progress);
-    }
-
-    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
-        call_of(self.config.id.value().map_or("", SessionId::as_str), call_id, item)
     }
 
     fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<FunctionCall>) {
@@ -343,24 +358,6 @@ impl Session {
         self.playback.forget_played(self.now, self.options.playback);
         self.tell(SessionEvent::AudioDone { response_id, item_id, content_index, total });
     }
-}
-
-/// A call that may run, or what to answer in its place: its arguments must be a JSON object.
-fn call_of(session: &str, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
-    let arguments = item.arguments.value().map_or("", String::as_str);
-    let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
-    if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
-        let text = alloc::format!("expected the arguments to be a JSON object: {error}");
-        return Err(CallOutput::Error(text));
-    }
-    let name = item.name.value().cloned().unwrap_or_default();
-    Ok(FunctionCall {
-        key: call_key(session, call_id.as_str(), &name, arguments),
-        call_id: call_id.clone(),
-        item_id: item.id.value().cloned(),
-        name,
-        arguments: arguments.into(),
-    })
 }
 
 fn end_of(response: &Response) -> ResponseEnd {

@@ -380,24 +380,31 @@ impl Responses {
 
     /// Whether nothing waits or runs, and nobody speaks.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.slot, Slot::Free)
+        matches!(self.slot, Slot::Free | Slot::Late { .. })
             && self.turn == Turn::Open
             && self.waiting.is_empty()
             && self.out_of_band.is_empty()
             && self.open.is_empty()
     }
 
-    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output.
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
+    /// that runs and has said nothing is still to come.
     pub(super) fn owes(&self) -> bool {
         let requested = match &self.slot {
             Slot::Requested(sent) => Some(&sent.request),
             Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         };
         let mut requests = self.waiting.iter().chain(requested);
+        let silent = |response: &OpenResponse| {
+            let said = response.timeline.first_text.or(response.timeline.first_audio);
+            said.is_none() && !response.out_of_band && !response.interrupted
+        };
         matches!(self.turn, Turn::Expecting { .. })
             || matches!(self.slot, Slot::Late { owed: true, .. })
-            || requests
-                .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
+            || self.open.iter().any(silent)
+            || requests.any(|request| {
+                request.waiters.is_empty() && !request.interrupted && !request.is_out_of_band()
+            })
     }
 
     /// When something here is due.

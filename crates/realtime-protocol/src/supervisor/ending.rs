@@ -119,9 +119,12 @@ impl Supervisor {
 
     /// Passes on the rest of a session, but for what the next one takes over.
     fn carry(&mut self, rest: Rest) {
-        let Rest { events, owes, held, .. } = rest;
+        let Rest { events, owes, held, in_turn, .. } = rest;
         self.owes |= owes;
         let (format, oldest) = self.held_bounds();
+        if in_turn {
+            self.audio.begin_turn();
+        }
         for audio in held {
             self.audio.push(self.now, audio, format, oldest);
         }
@@ -170,15 +173,18 @@ struct Rest {
     /// Whether the model still had to speak.
     owes: bool,
     /// Input audio that it never sent.
-    held: alloc::collections::VecDeque<bytes::Bytes>,
+    held: Vec<bytes::Bytes>,
+    /// Whether a push-to-talk turn runs.
+    in_turn: bool,
 }
 
 impl Rest {
     fn of(link: &mut Link, now: Timestamp, how: DisconnectReason) -> Self {
         let owes = link.session.owes_response();
         let held = link.session.take_held_audio();
+        let in_turn = link.session.in_turn();
         link.session.handle_disconnected(now, how);
-        let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held };
+        let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held, in_turn };
         while let Some(output) = link.session.poll_output() {
             match output {
                 Output::Event(SessionEvent::Closed { reason }) => rest.reason = reason,

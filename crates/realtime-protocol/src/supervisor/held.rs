@@ -1,11 +1,13 @@
 //! Input audio for which there is no session at the moment: the newest, to the sample, and what was lost of it.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use crate::audio::AudioFormat;
+use crate::session::drop_oldest;
 use crate::time::{MediaTime, Timestamp};
 
 /// Input audio that waits.
@@ -14,6 +16,19 @@ pub(super) struct HeldAudio {
     chunks: VecDeque<(Timestamp, Bytes)>,
     bytes: u64,
     lost_bytes: u64,
+    /// Where a push-to-talk turn begins: before so many chunks from the newest.
+    turn: Option<usize>,
+}
+
+/// What is taken out.
+#[derive(Debug)]
+pub(super) struct Released {
+    /// Audio from before the push-to-talk turn, oldest first; all, where there is no such turn.
+    pub(super) before: Vec<Bytes>,
+    /// The turn's audio, if there is a turn.
+    pub(super) turn: Option<Vec<Bytes>>,
+    /// What was lost.
+    pub(super) lost: MediaTime,
 }
 
 impl HeldAudio {
@@ -21,7 +36,20 @@ impl HeldAudio {
     pub(super) fn push(&mut self, now: Timestamp, audio: Bytes, format: AudioFormat, oldest: Duration) {
         self.bytes += audio.len() as u64;
         self.chunks.push_back((now, audio));
+        if let Some(turn) = &mut self.turn {
+            *turn += 1;
+        }
         self.trim(now, format, oldest);
+    }
+
+    /// A push-to-talk turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn.get_or_insert(0);
+    }
+
+    /// It ends.
+    pub(super) fn end_turn(&mut self) {
+        self.turn = None;
     }
 
     /// Lets go of what is older than `oldest`, by its length or because no more came.
@@ -29,33 +57,25 @@ impl HeldAudio {
         while let Some((came, audio)) = self.chunks.front()
             && *came + oldest < now
         {
-            self.lose(audio.len() as u64);
+            let bytes = audio.len() as u64;
+            self.chunks.pop_front();
+            self.bytes -= bytes;
+            self.lost_bytes += bytes;
         }
-        // An even number of bytes is a whole number of samples in every format.
-        let surplus = self.bytes.saturating_sub(format.bytes(oldest.into()));
-        self.lose(surplus.next_multiple_of(2).min(self.bytes));
+        let most = format.bytes(oldest.into());
+        let lost = drop_oldest(self.chunks.iter_mut().map(|(_, audio)| audio), most);
+        self.chunks.retain(|(_, audio)| !audio.is_empty());
+        self.bytes -= lost;
+        self.lost_bytes += lost;
     }
 
-    /// Takes out what is held, oldest first, and says what was lost.
-    pub(super) fn take(&mut self, format: AudioFormat) -> (VecDeque<(Timestamp, Bytes)>, MediaTime) {
-        let Self { chunks, lost_bytes, .. } = core::mem::take(self);
-        (chunks, format.duration(lost_bytes))
-    }
-
-    fn lose(&mut self, mut bytes: u64) {
-        self.bytes -= bytes;
-        self.lost_bytes += bytes;
-        while bytes > 0
-            && let Some((_, audio)) = self.chunks.front_mut()
-        {
-            let cut = bytes.min(audio.len() as u64);
-            bytes -= cut;
-            if cut == audio.len() as u64 {
-                self.chunks.pop_front();
-            } else {
-                *audio = audio.slice(usize::try_from(cut).unwrap_or(usize::MAX)..);
-            }
-        }
+    /// Takes out what is held.
+    pub(super) fn take(&mut self, format: AudioFormat) -> Released {
+        let Self { chunks, lost_bytes, turn, .. } = core::mem::take(self);
+        let begins = turn.map_or(chunks.len(), |turn| chunks.len().saturating_sub(turn));
+        let mut before: Vec<Bytes> = chunks.into_iter().map(|(_, audio)| audio).collect();
+        let after = before.split_off(begins);
+        Released { before, turn: turn.map(|_| after), lost: format.duration(lost_bytes) }
     }
 }
 
@@ -72,8 +92,8 @@ mod tests {
     }
 
     fn kept(held: &mut HeldAudio) -> (u64, u64) {
-        let (chunks, lost) = held.take(FORMAT);
-        let bytes = chunks.iter().map(|(_, audio)| audio.len() as u64).sum();
+        let Released { before, lost, .. } = held.take(FORMAT);
+        let bytes = before.iter().map(|audio| audio.len() as u64).sum();
         (FORMAT.duration(bytes).as_millis(), lost.as_millis())
     }
 
@@ -96,5 +116,26 @@ mod tests {
         assert_eq!(kept(&mut held), (500, 500));
         push(&mut held, 0, 5000);
         assert_eq!(kept(&mut held), (2000, 3000), "one long piece is cut");
+    }
+
+    #[test]
+    fn a_push_to_talk_turn_keeps_its_place() {
+        let mut held = HeldAudio::default();
+        for begin in [false, true] {
+            if begin {
+                held.begin_turn();
+            }
+            push(&mut held, 0, 1000);
+            push(&mut held, 0, 500);
+        }
+        let Released { before, turn, lost } = held.take(FORMAT);
+        assert_eq!((before.len(), turn.map(|turn| turn.len()), lost.as_millis()), (1, Some(2), 1000));
+        // A turn whose beginning is lost is a turn all the same.
+        held.begin_turn();
+        push(&mut held, 0, 3000);
+        push(&mut held, 0, 2000);
+        let Released { before, turn, .. } = held.take(FORMAT);
+        assert_eq!((before.len(), turn.map(|turn| turn.len())), (0, Some(1)));
+        assert_eq!(held.take(FORMAT).turn, None);
     }
 }

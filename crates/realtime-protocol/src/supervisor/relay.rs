@@ -76,8 +76,13 @@ impl Supervisor {
         match event {
             SessionEvent::Settled { id, outcome } => self.on_settled(id, outcome),
             SessionEvent::Ready { config } => self.on_ready(config),
-            SessionEvent::FunctionCalls { response_id, out_of_band: false, calls } => {
+            // Those of a response beside the conversation have no output, and no other session makes them again.
+            SessionEvent::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
+            }
+            SessionEvent::Overdue { answer, rotate: true } => {
+                self.tell(SessionEvent::Overdue { answer, rotate: true });
+                self.rotation.get_or_insert_with(Rotation::default).urgent = true;
             }
             SessionEvent::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
             SessionEvent::ResponseFinished(report) => {
@@ -86,13 +91,6 @@ impl Supervisor {
                 }
                 self.tell(SessionEvent::ResponseFinished(report));
             }
-            // The server has frozen: another one serves before anything else comes of this one.
-            SessionEvent::Overdue { rotate: true, .. } => {
-                self.rotation.get_or_insert_with(Rotation::default).urgent = true;
-                self.tell(event);
-            }
-            // It is replaced in time.
-            SessionEvent::Expiring { .. } if self.rotates() => {}
             event => self.tell(event),
         }
     }
@@ -138,7 +136,7 @@ impl Supervisor {
             }
         }
         if !shown.is_empty() {
-            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band: false, calls: shown });
+            self.tell(SessionEvent::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
         for (FunctionCall { call_id, .. }, output, respond) in answers {
             let id = self.own_command();

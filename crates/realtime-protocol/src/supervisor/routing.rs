@@ -46,13 +46,22 @@ impl Supervisor {
     fn without_session(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         match command {
             Command::AppendAudio { .. } => self.hold_audio(command),
+            Command::BeginTurn {} => {
+                self.audio.begin_turn();
+                Ok(())
+            }
             Command::ReportPlayback { .. } => Ok(()),
             Command::CancelResponse { .. } | Command::Interrupt {} => {
                 self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
                 Ok(())
             }
             command if can_be_carried(&command) => self.wait(id, command),
-            command => Err(refuse(command, Refusal::NotConnected)),
+            command => {
+                if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+                    self.audio.end_turn();
+                }
+                Err(refuse(command, Refusal::NotConnected))
+            }
         }
     }
 

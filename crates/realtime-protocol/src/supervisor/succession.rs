@@ -13,6 +13,7 @@ use crate::id::ItemId;
 use crate::session::{Command, CommandId, DisconnectReason, Outcome, SessionEvent, Warning};
 use crate::session_config::SessionConfig;
 use crate::supervisor::commands::item_id;
+use crate::supervisor::held::Released;
 use crate::supervisor::link::Link;
 use crate::supervisor::{ConnectionId, Seed, Supervisor, SupervisorOutput};
 use crate::time::{MediaTime, Timestamp};
@@ -173,11 +174,6 @@ impl Supervisor {
         rotation.into_iter().chain(successor).min()
     }
 
-    /// Whether a session is replaced before its age limit.
-    pub(super) fn rotates(&self) -> bool {
-        self.reconnect.as_ref().is_some_and(|reconnect| !reconnect.rotate_before.is_zero())
-    }
-
     fn rotation_due(&self) -> Option<Timestamp> {
         let before = self.reconnect.as_ref()?.rotate_before;
         self.serving.as_ref()?.rotate_at(before)
@@ -269,7 +265,7 @@ impl Supervisor {
     fn change_over(&mut self) {
         let Successor::Seeding(seeding) = core::mem::take(&mut self.successor) else { return };
         let Seeding { mut link, since, failed, replaces, .. } = *seeding;
-        let (connection, endpoint) = (link.id, link.endpoint);
+        let endpoint = link.endpoint;
         let rotated = self.serving.is_some();
         if let Some(old) = self.serving.take() {
             self.outputs.push_back(SupervisorOutput::Close(old.id));
@@ -285,7 +281,8 @@ impl Supervisor {
         }
         let (format, oldest) = self.held_bounds();
         self.audio.trim(self.now, format, oldest);
-        let (audio, audio_lost) = self.audio.take(format);
+        let audio = self.audio.take(format);
+        let audio_lost = audio.lost;
         let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
         self.tell(if rotated {
             SessionEvent::Rotated { endpoint, gap, audio_lost }
@@ -299,7 +296,7 @@ impl Supervisor {
             None
         });
         self.settle_replaced(&replaces, &failed);
-        self.hand_over(connection, audio.into_iter().map(|(_, audio)| audio));
+        self.hand_over(audio);
     }
 
     /// What waited to be created is in the seed.
@@ -313,17 +310,19 @@ impl Supervisor {
     }
 
     /// Gives the session that serves what waited for it: commands, the reply that was due, audio.
-    fn hand_over(&mut self, connection: ConnectionId, audio: impl Iterator<Item = bytes::Bytes>) {
+    fn hand_over(&mut self, audio: Released) {
         let mut batch = self.commands.release();
         if core::mem::take(&mut self.owes) {
             batch.push((self.own_command(), Command::CreateResponse { params: None }));
         }
-        let mut appends = Vec::new();
-        for audio in audio {
-            appends.push((self.own_command(), Command::AppendAudio { audio: audio.into() }));
+        let mut appends: Vec<Command> = audio.before.into_iter().map(append).collect();
+        if let Some(turn) = audio.turn {
+            appends.push(Command::BeginTurn {});
+            appends.extend(turn.into_iter().map(append));
         }
+        let appends: Vec<_> = appends.into_iter().map(|command| (self.own_command(), command)).collect();
         let now = self.now;
-        if let Some(link) = self.serving.as_mut().filter(|link| link.id == connection) {
+        if let Some(link) = &mut self.serving {
             link.session.take_over(now, batch);
             link.session.take_over(now, appends);
         }
@@ -350,12 +349,18 @@ impl Supervisor {
 
     /// Gives the session that serves what waited for another one.
     pub(super) fn release_to_serving(&mut self) {
-        let Some(connection) = self.serving.as_ref().map(|link| link.id) else { return };
-        let (format, _) = self.held_bounds();
-        let (audio, lost) = self.audio.take(format);
-        if lost > MediaTime::ZERO {
-            self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost }));
+        if self.serving.is_none() {
+            return;
         }
-        self.hand_over(connection, audio.into_iter().map(|(_, audio)| audio));
+        let (format, _) = self.held_bounds();
+        let audio = self.audio.take(format);
+        if audio.lost > MediaTime::ZERO {
+            self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost: audio.lost }));
+        }
+        self.hand_over(audio);
     }
+}
+
+fn append(audio: bytes::Bytes) -> Command {
+    Command::AppendAudio { audio: audio.into() }
 }

@@ -36,7 +36,8 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(reconnect: Reconnect) -> Self {
-        let session = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+        let (playback, expiry_notice) = (PlaybackSource::Estimated, Duration::ZERO);
+        let session = SessionOptions { playback, expiry_notice, ..SessionOptions::default() };
         let options = SupervisorOptions { session, reconnect: Some(reconnect) };
         Self { supervisor: Supervisor::new(options), now: 0 }
     }

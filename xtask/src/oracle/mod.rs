@@ -1,0 +1,209 @@
+//! `cargo xtask oracle DIR`: runs scenarios through the adapter, the context and the session, step by step, and
+//! compares what they did with traces of what another implementation did on them.
+
+mod agent;
+mod compare;
+mod facts;
+mod floor;
+mod functions;
+mod rules;
+mod scenario;
+mod sha256;
+mod trace;
+mod transport;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::compare::first_difference;
+use self::rules::{Pair, RULES};
+use self::scenario::Scenario;
+use self::trace::Trace;
+use crate::Error;
+
+/// Where the scenarios are, and what of them is compared.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names
+    dir: PathBuf,
+
+    /// Only scenarios whose names match: `*` stands for any text. May be given several times
+    #[arg(long = "match", value_name = "PATTERN")]
+    patterns: Vec<String>,
+
+    /// The channels of the traces that are compared
+    #[arg(long, value_delimiter = ',', default_value = "client,call")]
+    channels: Vec<String>,
+
+    /// Lists the rules by which traces may differ, each with its reason
+    #[arg(long)]
+    rules: bool,
+}
+
+/// How a scenario stands.
+#[derive(Debug)]
+enum Verdict {
+    Same,
+    /// These rules explain all differences.
+    ByDesign(Vec<&'static str>),
+    /// The first difference that no rule explains, or what is wrong with the scenario.
+    Differs(String),
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.rules {
+        for rule in RULES {
+            say!("{}: {}", rule.name, rule.reason);
+        }
+        return Ok(());
+    }
+    let mut counts = [0_usize; 3];
+    for path in scenarios(&args.dir)? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !args.patterns.is_empty() && !args.patterns.iter().any(|pattern| matches(pattern, &name)) {
+            continue;
+        }
+        let trace = args.dir.join("traces").join(path.file_name().unwrap_or_default());
+        let verdict = judge(&path, &trace, &args.channels)
+            .unwrap_or_else(|error| Verdict::Differs(format!("error: {error}")));
+        say!("{name}: {verdict}");
+        counts[match verdict {
+            Verdict::Same => 0,
+            Verdict::ByDesign(_) => 1,
+            Verdict::Differs(_) => 2,
+        }] += 1;
+    }
+    let [same, by_design, differ] = counts;
+    let all = same + by_design + differ;
+    say!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
+    if all == 0 {
+        return Err(format!("{}: no scenario matches", args.dir.display()).into());
+    }
+    if differ > 0 { Err(format!("{differ} scenarios differ").into()) } else { Ok(()) }
+}
+
+fn judge(scenario: &Path, trace: &Path, channels: &[String]) -> Result<Verdict, Error> {
+    let scenario = Scenario::read(&read(scenario)?)?;
+    let seed = Trace::read(&read(trace)?).map_err(|error| format!("the trace: {error}"))?;
+    let ours = agent::run(&scenario)?;
+    if first_difference(&seed, &ours, channels).is_none() {
+        return Ok(Verdict::Same);
+    }
+    let mut pair = Pair::new(&scenario, seed, ours);
+    let names = pair.apply();
+    Ok(match first_difference(&pair.seed, &pair.ours, channels) {
+        None => Verdict::ByDesign(names),
+        Some(difference) => Verdict::Differs(difference),
+    })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    Ok(fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?)
+}
+
+/// The scenarios of a folder, by name.
+fn scenarios(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let dir = dir.join("scenarios");
+    let entries = fs::read_dir(&dir).map_err(|error| format!("cannot read {}: {error}", dir.display()))?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether a name matches a pattern, in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            name.char_indices()
+                .map(|(index, _)| index)
+                .chain([name.len()])
+                .any(|index| matches(rest, &name[index..]))
+        }),
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same => f.write_str("same"),
+            Self::ByDesign(rules) => write!(f, "by design ({})", rules.join(", ")),
+            Self::Differs(difference) => write!(f, "differs: {difference}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::workspace_root;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(
+            matches("vad_*", "vad_turn") && matches("*_turn", "vad_turn") && matches("v*d*n", "vad_turn")
+        );
+        assert!(
+            matches("vad_turn", "vad_turn") && !matches("vad", "vad_turn") && !matches("vad_*x", "vad_turn")
+        );
+    }
+
+    /// A rule explains what was done, and would not explain anything else: whatever event is left out, sent twice or
+    /// sent with another value makes a difference.
+    #[test]
+    fn no_rule_hides_an_event_that_is_missing_doubled_or_altered() {
+        let fixtures = workspace_root().join("xtask/fixtures/oracle");
+        let dir = std::env::var_os("ORACLE_DIR").map_or(fixtures, PathBuf::from);
+        let channels = ["client".to_owned(), "call".to_owned()];
+        let mut unseen = Vec::new();
+        for path in scenarios(&dir).unwrap() {
+            let scenario = Scenario::read(&read(&path).unwrap()).unwrap();
+            let seed = read(&dir.join("traces").join(path.file_name().unwrap())).unwrap();
+            let seed = Trace::read(&seed).unwrap();
+            let ours = agent::run(&scenario).unwrap();
+            let differs = |ours: Trace| {
+                let mut pair = Pair::new(&scenario, seed.clone(), ours);
+                pair.apply();
+                first_difference(&pair.seed, &pair.ours, &channels).is_some()
+            };
+            let records = ours.records.iter().enumerate();
+            for (index, record) in records.filter(|(_, record)| channels.contains(&record.channel)) {
+                let mut spoiled = [ours.clone(), ours.clone(), ours.clone()];
+                spoiled[0].records.remove(index);
+                spoiled[1].records.insert(index, record.clone());
+                alter(&mut spoiled[2].records[index].members);
+                for (spoiled, how) in spoiled.into_iter().zip(["missing", "doubled", "altered"]) {
+                    if !differs(spoiled) {
+                        unseen.push(format!(
+                            "{}: step {} {} {how}",
+                            path.display(),
+                            record.step,
+                            record.name()
+                        ));
+                    }
+                }
+            }
+        }
+        assert!(unseen.is_empty(), "{}", unseen.join("\n"));
+    }
+
+    /// Changes one value of a record: another time, item, setting or caller.
+    fn alter(members: &mut Map<String, Value>) {
+        let Some(event) = members.get_mut("event").and_then(Value::as_object_mut) else {
+            members.insert("call".into(), "another".into());
+            return;
+        };
+        if let Some(millis) = event.get("audio_end_ms").and_then(Value::as_u64) {
+            event.insert("audio_end_ms".into(), (millis + 20).into());
+        } else if let Some(session) = event.get_mut("session").and_then(Value::as_object_mut) {
+            session.insert("voice".into(), "another".into());
+        } else {
+            event.insert("item_id".into(), "another".into());
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Where this project differs from the implementation that made the traces, and why: the one list of all rules.
+//!
+//! A rule is keyed by what differs, never by a scenario's name. It changes the traces before they are compared, one kind
+//! of record under one condition. Where it can, it does not leave a record out but puts what is right in its place, as
+//! worked out from the scenario alone, so that a defect still shows.
+
+mod audio;
+mod calls;
+mod responses;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::facts::{Moment, moments};
+use super::scenario::{Chat, Scenario, Step};
+use super::trace::{Record, Trace};
+
+/// One way in which traces may differ.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) reason: &'static str,
+    /// Changes the traces, and says whether there was anything to change.
+    apply: fn(&mut Pair<'_>) -> bool,
+}
+
+/// All rules, in the order in which they are applied.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "no-empty-tools",
+        reason: "`tools: []` in a response.create would take the session's tools from that response",
+        apply: responses::no_empty_tools,
+    },
+    Rule {
+        name: "session-modalities",
+        reason: "a response that asks for audio and text, and nothing else, leaves the modalities to the session",
+        apply: responses::session_modalities,
+    },
+    Rule {
+        name: "modalities-are-a-set",
+        reason: "the order of modalities means nothing",
+        apply: settings::modalities_are_a_set,
+    },
+    Rule {
+        name: "settings-once-ready",
+        reason: "settings that change before session.created go into the first session.update, not ahead of it too",
+        apply: settings::settings_once_ready,
+    },
+    Rule {
+        name: "tools-at-once",
+        reason: "tools and their choice reach the server when they are set, whoever sets them",
+        apply: settings::tools_at_once,
+    },
+    Rule {
+        name: "known-at-start",
+        reason: "instructions and tools of the context are known when the session begins, and go into its first session.update",
+        apply: settings::known_at_start,
+    },
+    Rule {
+        name: "settings-do-not-leak",
+        reason: "what an earlier context said of instructions and tools is not said again for another context",
+        apply: settings::settings_do_not_leak,
+    },
+    Rule {
+        name: "whole-messages",
+        reason: "messages go to the server when they are appended, and with all their parts",
+        apply: settings::whole_messages,
+    },
+    Rule {
+        name: "unchanged-settings",
+        reason: "a session.update names what changes; one that changes nothing is not sent",
+        apply: settings::unchanged_settings,
+    },
+    Rule {
+        name: "ids-of-a-connection",
+        reason: "an item's id means nothing beyond its connection, and may come again on the next",
+        apply: settings::ids_of_a_connection,
+    },
+    Rule {
+        name: "nothing-before-ready",
+        reason: "audio (the newest 2 s) and events wait until the configuration is acknowledged, then go out in order",
+        apply: audio::nothing_before_ready,
+    },
+    Rule {
+        name: "as-the-server-says",
+        reason: "where the server says that it detects turns, a turn of the pipeline's asks for nothing, whatever was asked of the server",
+        apply: audio::as_the_server_says,
+    },
+    Rule {
+        name: "input-format",
+        reason: "input audio is mixed and resampled to the session's format; what cannot be converted, or is empty, is not sent",
+        apply: audio::input_format,
+    },
+    Rule {
+        name: "heard",
+        reason: "items are truncated at what was heard of each, by playback reports where there are any, and not at all when all was heard or the speech must not interrupt",
+        apply: responses::heard,
+    },
+    Rule {
+        name: "pre-roll",
+        reason: "where the session detects no turns, audio from before a turn is kept back, and the last 500 ms go along with it",
+        apply: audio::pre_roll,
+    },
+    Rule {
+        name: "no-clear",
+        reason: "with a pre-roll nothing need be cleared when the user begins to speak; clearing loses the first syllable",
+        apply: audio::no_clear,
+    },
+    Rule {
+        name: "too-short",
+        reason: "a turn of less than 100 ms is refused as too short: the server makes no item of it, and no response is asked for",
+        apply: audio::too_short,
+    },
+    Rule {
+        name: "cancel-what-runs",
+        reason: "response.cancel is sent only when a response runs, and names it",
+        apply: responses::cancel_what_runs,
+    },
+    Rule {
+        name: "interrupt-cancels",
+        reason: "where the application interrupts, the server has heard no speech and does not cancel by itself: this side does",
+        apply: responses::interrupt_cancels,
+    },
+    Rule {
+        name: "calls-do-not-wait",
+        reason: "calls run when their response is done, not when a transcript has come",
+        apply: calls::calls_do_not_wait,
+    },
+    Rule {
+        name: "call-answered",
+        reason: "every call gets one output: cancelled, failed, unknown or malformed ones too",
+        apply: calls::call_answered,
+    },
+    Rule {
+        name: "one-response-at-a-time",
+        reason: "a response.create waits while one is unanswered, a response runs or the user speaks; the server's own response serves it",
+        apply: responses::one_response_at_a_time,
+    },
+    Rule {
+        name: "late-answers",
+        reason: "a response that comes more than 10 s after its request, when nobody waits for it any more, is cancelled",
+        apply: responses::late_answers,
+    },
+    Rule {
+        name: "stays-alive",
+        reason: "an event that cannot be read, or an error, ends neither the session nor the run; what follows is answered",
+        apply: responses::stays_alive,
+    },
+    Rule {
+        name: "fatal-errors-close",
+        reason: "after an error that ends the session or the account's use, the connection is closed and nothing more is sent",
+        apply: responses::fatal_errors_close,
+    },
+    Rule {
+        name: "waiters-resolved",
+        reason: "whoever waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
+        apply: calls::waiters_resolved,
+    },
+];
+
+/// The two traces of a scenario, and what holds at its steps.
+#[derive(Debug)]
+pub(super) struct Pair<'a> {
+    scenario: &'a Scenario,
+    moments: Vec<Moment>,
+    /// What the other implementation did.
+    pub(super) seed: Trace,
+    pub(super) ours: Trace,
+    inserted: usize,
+}
+
+impl<'a> Pair<'a> {
+    pub(super) fn new(scenario: &'a Scenario, seed: Trace, ours: Trace) -> Self {
+        Self { scenario, moments: moments(scenario, &seed), seed, ours, inserted: 0 }
+    }
+
+    /// Applies all rules and names those that changed anything.
+    pub(super) fn apply(&mut self) -> Vec<&'static str> {
+        RULES.iter().filter(|rule| (rule.apply)(self)).map(|rule| rule.name).collect()
+    }
+
+    /// An event id for an event that the other implementation did not send.
+    fn fresh_id(&mut self) -> Value {
+        self.inserted += 1;
+        format!("<id:{}>", 900_000 + self.inserted).into()
+    }
+
+    /// The context that is known when a connection is opened: the one whose run was asked for last.
+    fn chat_at(&self, opened: usize) -> Option<Chat> {
+        let mut chats: BTreeMap<&str, &Chat> = BTreeMap::new();
+        let mut current = "main";
+        if let Some(chat) = &self.scenario.header.context {
+            chats.insert("main", chat);
+        }
+        for (_, step) in self.scenario.numbered().filter(|(at, _)| *at <= opened) {
+            match step {
+                Step::Context(chat) => drop(chats.insert(&chat.name, chat)),
+                Step::ContextFrame(name) => current = name,
+                _ => {}
+            }
+        }
+        chats.get(current).map(|chat| Chat::clone(chat))
+    }
+
+    /// The session.updates of the other implementation, first of each connection or not.
+    fn updates(&mut self, mut change: impl FnMut(usize, bool, &mut Map<String, Value>) -> Keep) -> bool {
+        let moments = &self.moments;
+        let (mut last, mut changed) = (0, false);
+        self.seed.records.retain_mut(|record| {
+            if record.kind() != "session.update" {
+                return true;
+            }
+            let step = record.step;
+            let connection = moments[step].connection;
+            let first = std::mem::replace(&mut last, connection) != connection;
+            let Some(Value::Object(session)) = record.event_mut().and_then(|event| event.get_mut("session"))
+            else {
+                return true;
+            };
+            let before = session.clone();
+            let keep = change(step, first, session) == Keep::Yes;
+            changed |= !keep || before != *session;
+            keep
+        });
+        changed
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Keep {
+    Yes,
+    No,
+}
+
+/// Changes the client events of a type, and says whether any was changed.
+fn change(trace: &mut Trace, kind: &str, mut change: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
+    let records =
+        trace.records.iter_mut().filter(|record| record.channel == "client" && record.kind() == kind);
+    records.filter_map(Record::event_mut).map(&mut change).filter(|changed| *changed).count() > 0
+}
