@@ -1,7 +1,10 @@
-//! What the tests share: golden sessions, and the invariants of a session. The code in the README is compiled here.
+//! What the tests share: golden sessions, the invariants of a session, and a whole call in virtual time. The code in
+//! the README is compiled here.
 
+pub mod far_side;
 pub mod golden;
 pub mod invariants;
+pub mod world;
 
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]

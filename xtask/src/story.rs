@@ -141,6 +141,10 @@ impl Story {
                 Moment::Answered { name: name.unwrap_or_else(|| "a tool".into()), output }
             }
             SessionEvent::ServerError { error, .. } => Moment::Trouble { text: error.to_string() },
+            SessionEvent::Disconnected { reason, retry_at, .. } => {
+                let text = if retry_at.is_some() { "disconnected, trying again" } else { "disconnected" };
+                Moment::Trouble { text: format!("{text}: {reason}") }
+            }
             SessionEvent::Closed { reason } => Moment::Ended { reason: reason.to_string() },
             _ => return None,
         })

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use realtime_protocol::log::Header;
 use realtime_protocol::session::{DisconnectReason, SessionOptions};
-use realtime_protocol::supervisor::Supervisor;
+use realtime_protocol::supervisor::{Reconnect, Reseed, Supervisor, SupervisorOptions};
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -33,12 +33,23 @@ pub struct ClientOptions {
     pub wall: Box<dyn Fn() -> UnixTime + Send>,
     /// How much may wait for the application.
     pub bounds: Bounds,
+    /// When a connection that ended is followed by another. Default: `None`: the call ends with its first one.
+    pub reconnect: Option<Reconnect>,
+    /// Tells a new session what was said before it. Default: nobody: it knows nothing.
+    pub reseed: Option<Box<dyn Reseed + Send>>,
 }
 
 impl ClientOptions {
     /// Options for such a session, and the defaults for all else.
     pub fn new(session: SessionOptions) -> Self {
-        Self { session, log: None, wall: Box::new(system_time), bounds: Bounds::default() }
+        Self {
+            session,
+            log: None,
+            wall: Box::new(system_time),
+            bounds: Bounds::default(),
+            reconnect: None,
+            reseed: None,
+        }
     }
 
     /// Writes the session log there.
@@ -52,6 +63,15 @@ impl ClientOptions {
     #[must_use]
     pub fn wall(mut self, wall: impl Fn() -> UnixTime + Send + 'static) -> Self {
         self.wall = Box::new(wall);
+        self
+    }
+
+    /// Lets another connection follow one that ended. `reseed` tells its session what was said: it is called from the
+    /// client's task and must not take long.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
+        self.reconnect = Some(reconnect);
+        self.reseed = Some(Box::new(reseed));
         self
     }
 
@@ -81,6 +101,8 @@ impl fmt::Debug for ClientOptions {
             .field("session", &self.session)
             .field("log", &self.log.is_some())
             .field("bounds", &self.bounds)
+            .field("reconnect", &self.reconnect)
+            .field("reseed", &self.reseed.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -129,20 +151,22 @@ impl Client {
 }
 
 fn start(model: &str, options: ClientOptions, origin: Instant, mut connector: Connector) -> (Handle, Events) {
-    let ClientOptions { session, log, wall, bounds } = options;
+    let ClientOptions { session, log, wall, bounds, reconnect, reseed } = options;
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds);
     let dialect = session.dialect;
+    let machines = SupervisorOptions { session, reconnect };
     let tap = log.map(|sink| {
-        let header = Header::new(session.clone(), model, wall());
+        let header = Header::new(machines.clone(), model, wall());
         Tap::new(sink, &header, shared.tally.clone())
     });
     let span = info_span!("realtime_session", model, session_id = field::Empty);
     let driver = Driver {
-        supervisor: Supervisor::new(session),
+        supervisor: Supervisor::new(machines),
         clock: Clock { origin, wall },
         dialect,
         connect: Box::new(move || connector.connect()),
+        reseed,
         requests,
         events: sender,
         tap,
@@ -169,10 +193,18 @@ impl Connector {
             let reason = "the stream that the client was given is used up".to_owned();
             return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
         };
-        Box::pin(async move {
-            let lost = |error| DisconnectReason::Lost { reason: chain(&error) };
-            connect::open(&endpoint).await.map_err(lost)
-        })
+        Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
+    }
+}
+
+/// What the supervisor is told of an attempt that failed.
+fn failure(error: &ConnectError) -> DisconnectReason {
+    let reason = chain(error);
+    match error {
+        ConnectError::KeyRefused { status, .. } | ConnectError::Http { status, .. } => {
+            DisconnectReason::Refused { status: *status, reason }
+        }
+        _ => DisconnectReason::Lost { reason },
     }
 }
 

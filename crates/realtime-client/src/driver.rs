@@ -12,9 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::session::{CloseReason, Command, CommandId, Outcome, SessionEvent};
-use realtime_protocol::supervisor::{ConnectionId, Supervisor, SupervisorOutput};
+use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
 use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::select;
 use tokio::sync::mpsc;
@@ -40,6 +41,7 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) dialect: Dialect,
     pub(crate) connect: Box<dyn FnMut() -> Connecting + Send>,
+    pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
     pub(crate) tap: Option<Tap>,
@@ -200,13 +202,26 @@ impl Driver {
 
     /// Does what the supervisor wants done.
     fn drain(&mut self) {
+        // A seed is an input of its own, after all outputs of the one that asked for it.
+        while let Some((conn, carried)) = self.drain_once() {
+            let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
+            self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
+            self.supervisor.handle_seed(self.state.at, conn, seed);
+        }
+    }
+
+    fn drain_once(&mut self) -> Option<(ConnectionId, Vec<ItemId>)> {
         let at = self.state.at;
+        let mut asked_for = None;
         while let Some(output) = self.supervisor.poll_output() {
             if let Some(tap) = &mut self.tap {
                 tap.write(|writer, out| writer.output(out, at, &output));
             }
             match output {
-                SupervisorOutput::Connect(conn) => self.state.links.connect(conn, (self.connect)()),
+                SupervisorOutput::Connect { connection, .. } => {
+                    self.state.links.connect(connection, (self.connect)());
+                }
+                SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
                 SupervisorOutput::Send(conn, event) => {
                     // Appends are alike in size, so that the last one's length is the best guess.
                     let mut text = String::with_capacity(self.state.sent.min(MOST_RESERVED));
@@ -222,6 +237,7 @@ impl Driver {
             }
         }
         self.state.cost = 0;
+        asked_for
     }
 
     fn deliver(&mut self, mut event: SessionEvent) {
@@ -355,6 +371,12 @@ fn observe(span: &Span, event: &SessionEvent) {
         SessionEvent::Interrupted(interruption) => debug!(heard = %interruption.heard(), "interrupted"),
         SessionEvent::ServerError { error, class } => debug!(code = error.code_str(), ?class, "server error"),
         SessionEvent::Warning(_) => debug!("the session warns"),
+        SessionEvent::Disconnected { class, retry_at, .. } => {
+            info!(?class, retry = retry_at.is_some(), "disconnected");
+        }
+        SessionEvent::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
+        SessionEvent::Reconnected { gap, .. } => info!(?gap, "reconnected"),
+        SessionEvent::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
         SessionEvent::Closed { .. } => info!("session closed"),
         _ => {}
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use realtime_context::{OnInterrupt, Reply, Toolbox};
 use realtime_protocol::id::CallId;
-use realtime_protocol::session::{CallOutput, Command, FunctionCall, SessionEvent};
+use realtime_protocol::session::{CallEnd, CallOutput, Command, FunctionCall, SessionEvent};
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -79,6 +79,13 @@ impl ToolRunner {
                     self.start(call);
                 }
             }
+            // Its output may still be wanted.
+            SessionEvent::CallEnded { end: CallEnd::Detached, .. } => {}
+            SessionEvent::Closed { .. } => {
+                for (_, running) in self.running.drain() {
+                    let _ = running.stop.send(Stop::Ended);
+                }
+            }
             SessionEvent::CallEnded { call_id, .. } => {
                 if let Some(running) = self.running.remove(call_id) {
                     // A call that we have answered does not listen any more.
@@ -101,6 +108,8 @@ impl ToolRunner {
     }
 
     fn start(&mut self, call: &FunctionCall) {
+        // Calls that outlived their connection end unseen.
+        self.running.retain(|_, running| !running.stop.is_closed());
         let policy = self.toolbox.policy(&call.name);
         let (stop, stopped) = oneshot::channel();
         self.running.insert(call.call_id.clone(), Running { stop, on_interrupt: policy.on_interrupt });

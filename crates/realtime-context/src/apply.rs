@@ -49,7 +49,13 @@ impl Context {
     pub fn apply(&mut self, event: &SessionEvent) -> Vec<Change> {
         let mut changes = Changes::default();
         match event {
-            SessionEvent::Created { .. } => self.begin_conversation(),
+            SessionEvent::Created { .. } => {
+                // Nothing more comes from the one before, if there was one.
+                if self.conversation > 0 {
+                    self.on_closed(&mut changes);
+                }
+                self.begin_conversation();
+            }
             SessionEvent::Committed { item_id } => {
                 self.words(&mut changes, item_id, Words::speech);
             }
@@ -109,12 +115,12 @@ impl Context {
             SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
-            SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {
+            SessionEvent::CallEnded { call_id, end: CallEnd::Closed | CallEnd::Detached } => {
                 self.on_call_lost(&mut changes, call_id);
             }
             SessionEvent::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
             SessionEvent::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
-            SessionEvent::Closed { .. } => self.on_closed(&mut changes),
+            SessionEvent::Disconnected { .. } | SessionEvent::Closed { .. } => self.on_closed(&mut changes),
             _ => {}
         }
         self.trim();

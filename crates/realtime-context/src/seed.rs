@@ -3,12 +3,19 @@
 //! A session begins empty. A leading system message becomes its instructions; the rest goes into items, by one
 //! of two strategies.
 
+use std::collections::BTreeMap;
+
 use realtime_protocol::content::{ContentPart, InputImage, InputText, OutputText};
 use realtime_protocol::field::Field;
+use realtime_protocol::id::{CallId, ItemId};
 use realtime_protocol::item::{self, FunctionCallItem, Item, MessageItem};
+use realtime_protocol::supervisor::Reseed;
 
 use crate::context::Context;
+use crate::entry::Body;
 use crate::message::{Content, Message, Part, Role};
+
+pub use realtime_protocol::supervisor::Seed;
 
 /// What stands before a packed history.
 const PREAMBLE: &str = "What follows is the record of our conversation up to now, as a JSON list of messages, \
@@ -32,26 +39,26 @@ pub enum History {
     NativeItems,
 }
 
-/// What to give a new session.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seed {
-    /// What the model is told to be; put it into the first configuration
-    /// ([`Context::session_config`] does). `None`: the context has none.
-    pub instructions: Option<String>,
-    /// Items to create, in this order, before anything else. Each has an id, by which the context recognises
-    /// it.
-    pub items: Vec<Item>,
-    /// Parts and messages of which no item can be made, and which are left out: audio files, parts of unknown
-    /// types, images in a packed history, outputs of calls that are not there.
-    pub omitted: usize,
-}
-
 impl Context {
     /// Makes the items that bring a new session up to date.
     ///
     /// The context remembers their ids: when the session tells of them, nothing is entered twice. Of seeds that
-    /// were made before, the ids are forgotten.
+    /// were made before, the ids are forgotten. Put the instructions into the first configuration, as
+    /// [`session_config`](Self::session_config) does.
     pub fn seed(&mut self, strategy: History) -> Seed {
+        self.reseed_with(strategy, &[])
+    }
+
+    /// The same for a session that follows another one. `carried`: items that commands on their way are to create;
+    /// those that the context knows are in the seed already, which says so.
+    pub fn reseed_with(&mut self, strategy: History, carried: &[ItemId]) -> Seed {
+        // Who says what is on its way: its entry.
+        let mut known: BTreeMap<usize, Vec<ItemId>> = BTreeMap::new();
+        for id in carried {
+            if let Some(index) = self.find(id) {
+                known.entry(index).or_default().push(id.clone());
+            }
+        }
         for entry in &mut self.entries {
             entry.place.seeded.clear();
         }
@@ -84,15 +91,43 @@ impl Context {
             }
         }
         let is_packed = strategy == History::PackedMessage && history.len() > 1;
+        let first = history.first().map_or(0, |(index, _)| *index);
         let mut made = Vec::with_capacity(items.len());
+        let mut replaces = BTreeMap::new();
         for (index, mut item) in items {
             let id = self.fresh_id();
             item.set_id(id.clone());
+            if matches!(self.entries[index].body, Body::Call(_)) {
+                // The server's id for the call meant something in its conversation alone.
+                rename_call(&mut item, index);
+            }
+            // The one message says what stands before it too.
+            let from = if is_packed { first } else { index };
+            for carried in known.range(from..=index).flat_map(|(_, ids)| ids) {
+                replaces.entry(carried.clone()).or_insert_with(|| id.clone());
+            }
             self.entries[index].place.seeded.push(id);
             made.push(item);
         }
         self.packed = made.first().filter(|_| is_packed).and_then(Item::id);
-        Seed { instructions, items: made, omitted }
+        Seed { instructions, items: made, replaces, omitted }
+    }
+}
+
+impl Reseed for Context {
+    /// By the default [`History`].
+    fn reseed(&mut self, carried: &[ItemId]) -> Seed {
+        self.reseed_with(History::default(), carried)
+    }
+}
+
+/// Gives a call, or its output, an id by the place of its entry.
+fn rename_call(item: &mut Item, index: usize) {
+    let call_id = CallId::from(format!("ctx_call_{index}"));
+    match item {
+        Item::FunctionCall(call) => call.call_id = call_id.into(),
+        Item::FunctionCallOutput(output) => output.call_id = call_id.into(),
+        _ => {}
     }
 }
 
@@ -144,7 +179,7 @@ fn native(message: &Message, calls: &[String], omitted: &mut usize) -> Vec<Item>
     }
     items.extend(message.calls().iter().map(|call| {
         FunctionCallItem::default()
-            .call_id(realtime_protocol::id::CallId::from(call.id.as_str()))
+            .call_id(CallId::from(call.id.as_str()))
             .name(call.function.name.clone())
             .arguments(call.function.arguments.clone())
             .into()

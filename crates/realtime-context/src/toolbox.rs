@@ -191,6 +191,7 @@ mod tests {
 
     fn call(toolbox: &Toolbox, name: &str, arguments: &str) -> CallOutput {
         let call = FunctionCall {
+            key: String::new(),
             call_id: "call_1".into(),
             item_id: None,
             name: name.into(),

@@ -239,6 +239,10 @@ impl Adapter {
             | SessionEvent::ItemRemoved { .. }
             | SessionEvent::UserTranscriptFailed { .. }
             | SessionEvent::RateLimits { .. }
+            | SessionEvent::Disconnected { .. }
+            | SessionEvent::Reconnecting { .. }
+            | SessionEvent::Reconnected { .. }
+            | SessionEvent::Rotated { .. }
             | SessionEvent::Overdue { .. }
             | SessionEvent::Expiring { .. }
             | SessionEvent::Warning(_) => session(),

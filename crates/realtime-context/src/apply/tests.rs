@@ -125,6 +125,7 @@ const CUT: Cut = Cut::Truncated { audio_end_ms: 500 };
 
 fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> SessionEvent {
     let call = |(call_id, item_id): &(&str, Option<&str>)| FunctionCall {
+        key: String::new(),
         call_id: (*call_id).into(),
         item_id: item_id.map(Into::into),
         name: "get_weather".into(),

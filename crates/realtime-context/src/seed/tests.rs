@@ -205,3 +205,45 @@ fn every_item_has_an_id_that_no_other_seed_has() {
     assert_eq!((all, ids.len()), (7, 7));
     assert!(ids.iter().all(|id| id.as_str().len() <= 32));
 }
+
+#[test]
+fn a_seed_says_which_items_on_their_way_it_holds() {
+    for strategy in [History::PackedMessage, History::NativeItems] {
+        let mut context = Context::from_messages([Message::user("One"), Message::assistant("Two")]);
+        let first = context.seed(strategy);
+        let own = context.push_user_text("Three").id().unwrap();
+        let mut carried: Vec<ItemId> = first.items.iter().filter_map(Item::id).collect();
+        carried.extend([own.clone(), "unknown".into()]);
+        let next = context.reseed_with(strategy, &carried);
+        assert_eq!(next.replaces.len(), carried.len() - 1, "{strategy:?}: not the unknown one");
+        let ids: Vec<_> = next.items.iter().filter_map(Item::id).collect();
+        assert!(next.replaces.values().all(|by| ids.contains(by)), "{strategy:?}");
+        assert_eq!(next.replaces.get(&own), ids.last(), "{strategy:?}");
+    }
+}
+
+#[test]
+fn calls_of_an_earlier_conversation_get_ids_of_their_own() {
+    use realtime_protocol::item::FunctionCallOutputItem;
+    use realtime_protocol::session::{Origin, Place, SessionEvent};
+    let mut context = Context::new();
+    let call =
+        FunctionCallItem::default().id(ItemId::from("item")).call_id(CallId::from("call_old")).name("f");
+    let output = FunctionCallOutputItem::default()
+        .id(ItemId::from("output"))
+        .call_id(CallId::from("call_old"))
+        .output("3");
+    context.apply(&SessionEvent::Created { session_id: None });
+    for item in [Item::from(call), Item::from(output)] {
+        context.apply(&SessionEvent::ItemPlaced {
+            item: item.into(),
+            place: Place::First,
+            origin: Origin::Server,
+        });
+    }
+    let seed = context.seed(History::NativeItems);
+    let items = serde_json::to_value(&seed.items).unwrap();
+    assert_eq!(items.as_array().unwrap().len(), 2);
+    assert_eq!(items[0]["call_id"], items[1]["call_id"]);
+    assert!(!items.to_string().contains("call_old"), "{items}");
+}

@@ -59,6 +59,7 @@ fn session_events_become_these_frames() {
     let item_id = || Some("item".into());
     let time = MediaTime::ZERO;
     let call = |call_id: &str| FunctionCall {
+        key: String::new(),
         call_id: call_id.into(),
         item_id: None,
         name: "look".into(),

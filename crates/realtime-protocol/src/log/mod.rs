@@ -9,6 +9,8 @@
 //! {"at_us":90000,"from":"app","id":1,"command":{"create_response":{}}}
 //! {"at_us":95000,"from":"timer"}
 //! {"at_us":95000,"from":"session","event":{"stop_playback":{"id":1}}}
+//! {"at_us":99000,"conn":1,"from":"session","seed":{"carried":[]}}
+//! {"at_us":99000,"conn":1,"from":"app","seed":{"items":[…],"omitted":0}}
 //! ```
 //!
 //! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
@@ -26,6 +28,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::session::SessionOptions;
+use crate::supervisor::{Reconnect, SupervisorOptions};
 use crate::time::UnixTime;
 
 pub use read::{Entry, Input, LogError, read_header};
@@ -51,20 +54,30 @@ pub struct Header {
     pub started_us: UnixTime,
     /// The options: the dialect, the configuration and the seed among them.
     pub options: SessionOptions,
+    /// The options about further connections, where the call may have more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<Reconnect>,
     /// What was taken out, in words.
     pub redacted: Vec<String>,
 }
 
 impl Header {
     /// The header of a log that begins now.
-    pub fn new(options: SessionOptions, model: impl Into<String>, started: UnixTime) -> Self {
+    pub fn new(options: impl Into<SupervisorOptions>, model: impl Into<String>, started: UnixTime) -> Self {
+        let SupervisorOptions { session: options, reconnect } = options.into();
         Self {
             format: FORMAT.into(),
             version: VERSION,
             model: model.into(),
             started_us: started,
             options,
+            reconnect,
             redacted: alloc::vec!["keys".into()],
         }
+    }
+
+    /// The options of the machines.
+    pub fn machines(&self) -> SupervisorOptions {
+        SupervisorOptions { session: self.options.clone(), reconnect: self.reconnect.clone() }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::log::{FORMAT, Header, VERSION};
 use crate::session::{Command, CommandId, DisconnectReason};
-use crate::supervisor::ConnectionId;
+use crate::supervisor::{ConnectionId, Seed};
 use crate::time::{Timestamp, UnixTime};
 
 /// A line that is not of a session log.
@@ -49,6 +49,8 @@ pub enum Input {
     Disconnected(ConnectionId, DisconnectReason),
     /// The application asks for something.
     Command(CommandId, Box<Command>),
+    /// What was said before, for the session of a connection.
+    Seed(ConnectionId, Box<Seed>),
     /// Time has passed.
     Timer,
 }
@@ -65,6 +67,8 @@ struct Line<'a> {
     disconnected: Option<DisconnectReason>,
     id: Option<CommandId>,
     command: Option<Box<Command>>,
+    #[serde(borrow)]
+    seed: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -111,9 +115,17 @@ impl Entry {
         let input = match line.from {
             "client" | "session" => return Ok(Self::Output),
             "timer" => Input::Timer,
-            "app" => match (line.id, line.command) {
-                (Some(id), Some(command)) => Input::Command(id, command),
-                _ => return Err(wrong("expected `id` and `command` in an entry from the app".into())),
+            "app" => match (line.id, line.command, line.seed) {
+                (Some(id), Some(command), _) => Input::Command(id, command),
+                (_, _, Some(seed)) => {
+                    let seed = serde_json::from_str(seed.get())
+                        .map_err(|error| wrong(format!("expected a seed: {error}")))?;
+                    Input::Seed(connection, seed)
+                }
+                _ => {
+                    let expected = "`id` and `command`, or `seed`";
+                    return Err(wrong(format!("expected {expected} in an entry from the app")));
+                }
             },
             "server" => {
                 if let Some(event) = line.event {

@@ -71,7 +71,7 @@ impl Replay {
     /// Machines as the header describes them.
     pub fn new(header: &Header) -> Self {
         let mut replay = Self {
-            machines: Supervisor::new(header.options.clone()),
+            machines: Supervisor::new(header.machines()),
             writer: LogWriter::new(header),
             due: VecDeque::new(),
             difference: None,
@@ -139,6 +139,7 @@ impl Replay {
                 // One that was refused then is refused now, and leaves no trace either way.
                 let _refused = self.machines.handle_command(at, id, *command);
             }
+            Input::Seed(connection, seed) => self.machines.handle_seed(at, connection, *seed),
             Input::Timer => self.machines.handle_timeout(at),
         }
     }

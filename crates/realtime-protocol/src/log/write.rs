@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::event::Dialect;
 use crate::log::Header;
 use crate::session::{Command, CommandId, DisconnectReason};
-use crate::supervisor::{ConnectionId, SupervisorOutput};
+use crate::supervisor::{ConnectionId, Seed, SupervisorOutput};
 use crate::time::{Timestamp, UnixTime};
 
 /// Writes the lines of a session log. Each method appends one whole line, line feed included, to `out`.
@@ -82,6 +82,14 @@ impl LogWriter {
         out.push_str("}\n");
     }
 
+    /// Input: what was said before, for the session of a connection.
+    pub fn seed(&self, out: &mut String, at: Timestamp, connection: ConnectionId, seed: &Seed) {
+        start(out, at, Some(connection), "app");
+        out.push_str(r#","seed":"#);
+        push_json(out, seed);
+        out.push_str("}\n");
+    }
+
     /// Input: time has passed.
     pub fn timer(&self, out: &mut String, at: Timestamp) {
         start(out, at, None, "timer");
@@ -91,9 +99,18 @@ impl LogWriter {
     /// An output of the machines.
     pub fn output(&self, out: &mut String, at: Timestamp, output: &SupervisorOutput) {
         match output {
-            SupervisorOutput::Connect(connection) => {
+            SupervisorOutput::Connect { connection, endpoint } => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","connect":true"#);
+                if *endpoint > 0 {
+                    let _ = write!(out, r#","endpoint":{endpoint}"#);
+                }
+            }
+            SupervisorOutput::Seed { connection, carried } => {
+                start(out, at, Some(*connection), "session");
+                out.push_str(r#","seed":{"carried":"#);
+                push_json(out, carried);
+                out.push('}');
             }
             SupervisorOutput::Close(connection) => {
                 start(out, at, Some(*connection), "client");

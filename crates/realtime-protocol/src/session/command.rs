@@ -110,6 +110,15 @@ pub enum Command {
         /// The event.
         event: Box<ClientEvent>,
     },
+    /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by
+    /// a [`Supervisor`](crate::supervisor::Supervisor) that does not reconnect.
+    Rotate {
+        /// The endpoint's place in the list; the first that is fit where it is not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<u32>,
+        /// Whether to do it even in the middle of a turn, as when the server has frozen.
+        urgent: bool,
+    },
     /// Ends the session.
     Close {},
 }
@@ -143,6 +152,7 @@ impl Command {
             Self::CompleteCall { .. } => "complete_call",
             Self::ReportPlayback { .. } => "report_playback",
             Self::SendEvent { .. } => "send_event",
+            Self::Rotate { .. } => "rotate",
             Self::Close {} => "close",
         }
     }
@@ -276,6 +286,21 @@ pub enum Refusal {
         got: usize,
         /// The unit of both.
         unit: &'static str,
+    },
+    /// There is no connection at the moment: wait for
+    /// [`SessionEvent::Reconnected`](crate::session::SessionEvent::Reconnected).
+    #[error("there is no connection at the moment")]
+    NotConnected,
+    /// The call has one connection and gets no other.
+    #[error("the call has one connection and gets no other")]
+    OneConnection,
+    /// There is no such endpoint.
+    #[error("expected one of {endpoints} endpoints, got number {endpoint}")]
+    NoSuchEndpoint {
+        /// What was given, counted from 0.
+        endpoint: u32,
+        /// How many there are.
+        endpoints: u32,
     },
     /// Outside another limit of the wire.
     #[error(transparent)]

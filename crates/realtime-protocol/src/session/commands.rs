@@ -72,6 +72,7 @@ impl Session {
             | Command::CreateResponse { .. }
             | Command::Interrupt {}
             | Command::ReportPlayback { .. }
+            | Command::Rotate { .. }
             | Command::Close {} => false,
         };
         waits && !self.state.is_ready()
@@ -126,6 +127,7 @@ impl Session {
                 item.id().map_or(0, |id| id.as_str().len()),
                 "characters",
             ),
+            Command::Rotate { .. } => Err(Refusal::OneConnection),
             Command::CompleteCall { call_id, .. }
                 if !self.calls.is_waiting(call_id) || self.held.answers(call_id) =>
             {
@@ -186,6 +188,7 @@ impl Session {
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
             Command::SendEvent { event } => self.send(*event),
+            Command::Rotate { .. } => self.settle(id, Outcome::Done), // refused before
             Command::Close {} => {
                 self.close_waiters.push(id);
                 self.close(CloseReason::Requested);

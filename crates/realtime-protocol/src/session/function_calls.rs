@@ -112,6 +112,11 @@ impl FunctionCalls {
         &mut self.groups[index]
     }
 
+    /// Whether no call waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// All calls that wait, at the end.
     pub(super) fn end(&mut self) -> impl Iterator<Item = CallId> + use<> {
         core::mem::take(&mut self.groups).into_iter().flat_map(|group| group.waiting)

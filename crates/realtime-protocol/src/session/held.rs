@@ -57,6 +57,20 @@ impl Held {
         core::mem::take(self).queue
     }
 
+    /// The audio, oldest first. The commands stay.
+    pub(super) fn take_audio(&mut self) -> Vec<Bytes> {
+        let (audio, commands) = core::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(|waiting| matches!(waiting, Waiting::Audio(_)));
+        self.queue = commands;
+        let audio: VecDeque<Waiting> = audio;
+        let bytes = |waiting| match waiting {
+            Waiting::Audio(audio) => Some(audio),
+            Waiting::Command(..) => None,
+        };
+        audio.into_iter().filter_map(bytes).collect()
+    }
+
     /// The commands that were never answered, at the end.
     pub(super) fn end(&mut self) -> Vec<CommandId> {
         let expects_answer = |waiting| match waiting {

@@ -17,6 +17,7 @@
 //! - **stopping**: an interruption, until playback stands still. Nothing is asked of the model meanwhile.
 
 mod answers;
+mod call_key;
 mod command;
 mod commands;
 mod config;
@@ -25,6 +26,7 @@ mod error_events;
 mod errors;
 mod events;
 mod function_calls;
+mod handover;
 mod held;
 mod input_audio;
 mod interruption;
@@ -67,11 +69,14 @@ use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
+pub(crate) use call_key::call_digest;
 pub use command::{
     CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
 };
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub use errors::{Advice, ErrorClass};
+pub use handover::DisconnectClass;
+pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
@@ -93,6 +98,13 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         /// The reason given.
+        reason: String,
+    },
+    /// The far side answered the handshake with an HTTP status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
         reason: String,
     },
     /// It broke, or could not be made.
@@ -235,6 +247,9 @@ impl Session {
         let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
+            (_, DisconnectReason::Refused { status, reason }) => {
+                CloseReason::ConnectionRefused { status, reason }
+            }
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
         if self.state.step(Step::Disconnected) {

@@ -19,6 +19,7 @@ use crate::response::StatusReason;
 use crate::session::command::{CommandId, StopId};
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass};
+use crate::session::handover::DisconnectClass;
 use crate::session::usage_totals::UsageTotals;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
@@ -223,7 +224,40 @@ pub enum SessionEvent {
     },
     /// Something is odd, and the session lives on.
     Warning(Warning),
-    /// The session has ended. Nothing follows.
+    /// The connection ended, or an attempt to make another failed; what was not finished is carried over. Only where
+    /// the call has more than one connection.
+    Disconnected {
+        /// Why.
+        reason: CloseReason,
+        /// What helps against it.
+        class: DisconnectClass,
+        /// When the next attempt is made; `None`: the call ends.
+        retry_at: Option<Timestamp>,
+    },
+    /// Another connection is being made.
+    Reconnecting {
+        /// Which attempt since the call was healthy, from 1.
+        attempt: u32,
+        /// The endpoint's place in the list.
+        endpoint: u32,
+    },
+    /// Another connection took over: it is configured and knows what was said, and what was carried over goes out.
+    Reconnected {
+        /// How long there was none.
+        gap: Duration,
+        /// Input audio that grew too old in the meantime.
+        audio_lost: MediaTime,
+    },
+    /// Another connection took over between two turns, before the one before ended.
+    Rotated {
+        /// The endpoint's place in the list.
+        endpoint: u32,
+        /// How long input audio was held meanwhile.
+        gap: Duration,
+        /// Input audio that grew too old in the meantime.
+        audio_lost: MediaTime,
+    },
+    /// The call has ended, or the session where it is used alone. Nothing follows.
     Closed {
         /// Why.
         reason: CloseReason,
@@ -306,6 +340,8 @@ pub struct FunctionCall {
     pub name: String,
     /// The arguments: a JSON object as text, checked.
     pub arguments: String,
+    /// The idempotency key: the same call made again after a lost connection has the same one.
+    pub key: String,
 }
 
 /// How a call ended.
@@ -321,6 +357,10 @@ pub enum CallEnd {
     ResponseNotCompleted,
     /// The session ended first.
     Closed,
+    /// The connection ended first, and another follows. Whoever works on the call may go on: the output, given by
+    /// [`Command::CompleteCall`](crate::session::Command::CompleteCall) under this id, answers the same call if the
+    /// model makes it again.
+    Detached,
 }
 
 /// How a command ended.
@@ -572,6 +612,13 @@ pub enum CloseReason {
         /// The reason given.
         reason: String,
     },
+    /// The far side answered the handshake with an HTTP status.
+    ConnectionRefused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
+        reason: String,
+    },
     /// The connection broke, or could not be made.
     ConnectionLost {
         /// What happened.
@@ -603,6 +650,9 @@ impl core::fmt::Display for CloseReason {
                     write!(f, " with code {code}")?;
                 }
                 if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
+            Self::ConnectionRefused { status, reason } => {
+                write!(f, "connection refused with HTTP status {status}: {reason}")
             }
             Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),

@@ -89,6 +89,12 @@ impl Part {
         self.whole && (self.played(now, source) >= self.received() || forgotten())
     }
 
+    fn is_audible(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
+        self.stopped.is_none()
+            && self.played(now, source) < self.received()
+            && !self.is_over(now, source, last_report)
+    }
+
     /// When all of it that came will have been played, if nobody reports.
     fn ends(&self) -> Timestamp {
         self.begins + self.received().as_duration()
@@ -185,6 +191,11 @@ impl Playback {
         (start, mark, audio)
     }
 
+    /// Marks count from here on, so that those of an earlier session are not taken for one's own.
+    pub(super) const fn number_from(&mut self, mark: u64) {
+        self.last_mark = mark;
+    }
+
     /// Enters spoken words.
     pub(super) fn words(&mut self, id: &PartId, format: AudioFormat, delta: &str) {
         let index = self.index_of(id, format);
@@ -269,11 +280,7 @@ impl Playback {
 
     /// Whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| {
-            part.stopped.is_none()
-                && part.played(now, source) < part.received()
-                && !part.is_over(now, source, self.last_report)
-        })
+        self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
     }
 
     /// An interruption ends all parts that came so far.
@@ -289,6 +296,16 @@ impl Playback {
         let (stopped, parts) = parts.into_iter().partition::<Vec<_>, _>(|part| part.stopped == Some(id));
         self.parts = parts.into();
         stopped
+    }
+
+    /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody can say.
+    pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
+        let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
+        let ends = audible.map(|part| match source {
+            PlaybackSource::Estimated => Some(part.ends()),
+            PlaybackSource::Reported => part.whole.then(|| part.ends().max(self.last_report) + UNREPORTED),
+        });
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     fn index_of(&mut self, id: &PartId, format: AudioFormat) -> usize {

@@ -9,11 +9,12 @@ use crate::audio::Audio;
 use crate::error::ApiError;
 use crate::event::ResponseFunctionCallArgumentsDone;
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId};
+use crate::id::{CallId, ItemId, ResponseId, SessionId};
 use crate::item::{FunctionCallItem, Item, ItemStatus};
 use crate::response::{Response, ResponseStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
+use crate::session::call_key::call_key;
 use crate::session::command::CallOutput;
 use crate::session::deadlines::Answer;
 use crate::session::errors::Advice;
@@ -200,7 +201,7 @@ impl Session {
             return;
         }
         let out_of_band = response.out_of_band;
-        let Ok(call) = call_of(call_id, item) else { return }; // answered when the response is done
+        let Ok(call) = self.call_of(call_id, item) else { return }; // answered when the response is done
         if self.calls.see(call_id) {
             if !out_of_band {
                 self.calls.open(response_id, [call_id.clone()]);
@@ -208,6 +209,25 @@ impl Session {
             let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
             self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
         }
+    }
+
+    /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
+    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
+        let arguments = item.arguments.value().map_or("", String::as_str);
+        let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+        if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
+            let text = alloc::format!("expected the arguments to be a JSON object: {error}");
+            return Err(CallOutput::Error(text));
+        }
+        let session = self.config.id.value().map_or("", SessionId::as_str);
+        let name = item.name.value().cloned().unwrap_or_default();
+        Ok(FunctionCall {
+            key: call_key(session, call_id.as_str(), &name, arguments),
+            call_id: call_id.clone(),
+            item_id: item.id.value().cloned(),
+            name,
+            arguments: arguments.into(),
+        })
     }
 
     /// Hands a response's calls to the application, or answers those that must not run.
@@ -218,7 +238,7 @@ impl Session {
         seen.retain(|call| self.calls.see(&call.call_id));
         if response.out_of_band {
             // The conversation holds none of them, so there is nothing to answer.
-            let calls = seen.iter().filter_map(|seen| call_of(&seen.call_id, &seen.item).ok());
+            let calls = seen.iter().filter_map(|seen| self.call_of(&seen.call_id, &seen.item).ok());
             let calls = calls.filter(|_| response.completed).collect();
             return self.tell_calls(response, calls);
         }
@@ -232,7 +252,7 @@ impl Session {
                 }
                 continue;
             }
-            match call_of(&call_id, &item) {
+            match self.call_of(&call_id, &item) {
                 Ok(call) => calls.push(call),
                 Err(output) => refused.push((call_id, output)),
             }
@@ -338,22 +358,6 @@ impl Session {
         self.playback.forget_played(self.now, self.options.playback);
         self.tell(SessionEvent::AudioDone { response_id, item_id, content_index, total });
     }
-}
-
-/// A call that may run, or what to answer in its place: its arguments must be a JSON object.
-fn call_of(call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
-    let arguments = item.arguments.value().map_or("", String::as_str);
-    let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
-    if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
-        let text = alloc::format!("expected the arguments to be a JSON object: {error}");
-        return Err(CallOutput::Error(text));
-    }
-    Ok(FunctionCall {
-        call_id: call_id.clone(),
-        item_id: item.id.value().cloned(),
-        name: item.name.value().cloned().unwrap_or_default(),
-        arguments: arguments.into(),
-    })
 }
 
 fn end_of(response: &Response) -> ResponseEnd {

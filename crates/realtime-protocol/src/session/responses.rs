@@ -57,6 +57,8 @@ pub(super) enum Slot {
     Late {
         /// When it counts as never coming.
         until: Timestamp,
+        /// Whether no command waited for it, so that nobody was told and the model still has to speak.
+        owed: bool,
     },
     /// A response runs.
     Running(ResponseId),
@@ -376,11 +378,40 @@ impl Responses {
         }
     }
 
+    /// Whether nothing waits or runs, and nobody speaks.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.slot, Slot::Free | Slot::Late { .. })
+            && self.turn == Turn::Open
+            && self.waiting.is_empty()
+            && self.out_of_band.is_empty()
+            && self.open.is_empty()
+    }
+
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
+    /// that runs and has said nothing is still to come.
+    pub(super) fn owes(&self) -> bool {
+        let requested = match &self.slot {
+            Slot::Requested(sent) => Some(&sent.request),
+            Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
+        };
+        let mut requests = self.waiting.iter().chain(requested);
+        let silent = |response: &OpenResponse| {
+            let said = response.timeline.first_text.or(response.timeline.first_audio);
+            said.is_none() && !response.out_of_band && !response.interrupted
+        };
+        matches!(self.turn, Turn::Expecting { .. })
+            || matches!(self.slot, Slot::Late { owed: true, .. })
+            || self.open.iter().any(silent)
+            || requests.any(|request| {
+                request.waiters.is_empty() && !request.interrupted && !request.is_out_of_band()
+            })
+    }
+
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {
             Slot::Requested(sent) => Some(sent.deadline),
-            Slot::Late { until } | Slot::Occupied { until } => Some(*until),
+            Slot::Late { until, .. } | Slot::Occupied { until } => Some(*until),
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
@@ -404,10 +435,11 @@ impl Responses {
         let mut overdue: VecDeque<Sent> = overdue;
         match core::mem::take(&mut self.slot) {
             Slot::Requested(sent) if sent.deadline <= now => {
+                let owed = sent.request.waiters.is_empty() && sent.request.is_wanted();
                 overdue.push_front(sent);
-                self.slot = Slot::Late { until: now + patience };
+                self.slot = Slot::Late { until: now + patience, owed };
             }
-            Slot::Late { until } | Slot::Occupied { until } if until <= now => {}
+            Slot::Late { until, .. } | Slot::Occupied { until } if until <= now => {}
             other => self.slot = other,
         }
         expired.unanswered = overdue.into_iter().map(|sent| sent.request.waiters).collect();

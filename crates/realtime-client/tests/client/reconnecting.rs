@@ -1,0 +1,87 @@
+//! A connection that ends is followed by another, over loopback.
+
+use std::time::Duration;
+
+use crate::support::*;
+use realtime_client::{Client, ClientOptions, Endpoint, MemoryLog};
+use realtime_protocol::id::ItemId;
+use realtime_protocol::item::Item;
+use realtime_protocol::log::{Replay, read_header};
+use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::supervisor::{Backoff, Reconnect, Seed};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+/// Knows what was said.
+fn history(carried: &[ItemId]) -> Seed {
+    assert_eq!(carried.len(), 0);
+    let mut item = Item::user_text("what was said before");
+    item.set_id("history".into());
+    Seed { items: vec![item], ..Seed::default() }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let endpoint = Endpoint::new(&url, "test-model").unwrap();
+    let log = MemoryLog::new();
+    let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
+    let reconnect = Reconnect { backoff, ..Reconnect::default() };
+    let options =
+        ClientOptions::new(SessionOptions::default()).log(log.clone()).reconnect(reconnect, history);
+
+    let far = async {
+        let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+        server.open().await;
+        let create = server.expect("conversation.item.create").await;
+        assert_eq!(create["item"]["content"][0]["text"], "hello");
+        // In the middle of the answer to it.
+        server.begin_response("first", "reply").await;
+        let goodbye = CloseFrame { code: CloseCode::Restart, reason: "maintenance".into() };
+        server.send_message(Message::Close(Some(goodbye))).await;
+        drop(server);
+
+        let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+        server.open().await;
+        let before = server.expect("conversation.item.create").await;
+        assert_eq!(before["item"]["id"], "history");
+        server.send(json!({"type": "conversation.item.added", "item": before["item"]})).await;
+        let carried = server.expect("conversation.item.create").await;
+        assert_eq!(carried["item"]["content"][0]["text"], "hello");
+        server.send(json!({"type": "conversation.item.added", "item": carried["item"]})).await;
+        server.expect("response.create").await;
+        server.begin_response("second", "reply").await;
+        server.end_response("second").await;
+        server.expect_close().await;
+        carried["item"]["id"].as_str().unwrap().to_owned()
+    };
+    let near = async {
+        let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
+        let created = handle.send_text("hello", false).await.unwrap();
+        loop {
+            if let SessionEvent::ResponseFinished(report) = next(&mut events).await
+                && report.response_id.as_str() == "second"
+            {
+                break;
+            }
+        }
+        handle.close().await.unwrap();
+        let rest = rest(&mut events).await;
+        assert!(matches!(rest.last(), Some(SessionEvent::Closed { .. })));
+        created
+    };
+    let (created, id) = tokio::join!(near, far);
+    assert_eq!(created.as_str(), id, "one answer to the command, from the second connection");
+
+    let text = log.text();
+    let mut lines = text.lines();
+    let mut replay = Replay::new(&read_header(lines.next().unwrap()).unwrap());
+    for (index, line) in lines.enumerate() {
+        replay.line(index + 2, line).unwrap();
+    }
+    assert_eq!(replay.finish(), None);
+}

@@ -1,0 +1,115 @@
+//! What a [`Supervisor`](crate::supervisor::Supervisor) asks of a session before another takes its place, and what it
+//! hands to the new one.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::session::Session;
+use crate::session::answers::Await;
+use crate::session::command::{Command, CommandId, StopId};
+use crate::session::output::{CloseReason, Outcome};
+use crate::session::state::State;
+use crate::time::{MediaTime, Timestamp};
+
+/// Why a connection ended, by what helps against it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DisconnectClass {
+    /// The application asked for it: nothing is to be done.
+    Requested,
+    /// The network or the server: another attempt may succeed.
+    Transient,
+    /// The session reached its age limit: another one begins anew.
+    Expired,
+    /// The server refused the configuration: only another endpoint may take it.
+    Configuration,
+    /// The key, the quota or the model: only another endpoint helps.
+    Account,
+}
+
+impl Session {
+    /// Numbers what the application reports on so that it cannot be confused with what an earlier session numbered.
+    pub(crate) fn number_for(&mut self, connection: u32) {
+        let first = u64::from(connection) << 32;
+        self.playback.number_from(first);
+        self.out_of_band.number_from(first);
+        self.interruptions.number_from(StopId(first));
+    }
+
+    /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
+    /// audible, no call is open, and no answer is due.
+    pub(crate) fn is_between_turns(&self) -> bool {
+        let manual = self.config.turn_detection().is_null();
+        let buffered = self.input.buffered(self.config.input_format());
+        self.is_quiet()
+            && self.state.is_ready()
+            && !self.playback.is_audible(self.now, self.options.playback)
+            && !self.input.in_turn()
+            && !(manual && buffered > MediaTime::ZERO)
+    }
+
+    /// When what is audible will have been played, where nobody reports and nothing else keeps the session busy.
+    pub(crate) fn quiet_at(&self) -> Option<Timestamp> {
+        if self.is_quiet() { self.playback.silent_at(self.now, self.options.playback) } else { None }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.responses.is_idle()
+            && self.interruptions.is_empty()
+            && self.calls.is_empty()
+            && self.held.commands() == 0
+            && self.answers.deadline().is_none()
+            && self.retrievals.deadline().is_none()
+    }
+
+    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that waits; or
+    /// whether it had begun, and said nothing yet.
+    pub(crate) fn owes_response(&self) -> bool {
+        // A commit that was not acknowledged left nothing to respond to.
+        let committing = self.answers.is_awaited(&Await::Committed);
+        self.responses.owes() && !committing || !self.calls.is_empty()
+    }
+
+    /// Whether a push-to-talk turn runs.
+    pub(crate) const fn in_turn(&self) -> bool {
+        self.input.in_turn()
+    }
+
+    /// Takes out input audio that was held and never sent, oldest first.
+    pub(crate) fn take_held_audio(&mut self) -> Vec<Bytes> {
+        self.held.take_audio()
+    }
+
+    /// Why the session is about to close, if it is.
+    pub(crate) const fn closing_reason(&self) -> Option<&CloseReason> {
+        match &self.state {
+            State::Closing { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Carries out commands of an earlier session. Requests for a response among them merge as if they had waited
+    /// here. One that can't be right any more is settled as refused.
+    pub(crate) fn take_over(
+        &mut self,
+        now: Timestamp,
+        commands: impl IntoIterator<Item = (CommandId, Command)>,
+    ) {
+        self.advance(now);
+        for (id, command) in commands {
+            let answers = command.expects_answer();
+            if let Err(error) = self.on_command(id, command)
+                && answers
+            {
+                let error = ApiError::default().code("refused").message(format!("{error}"));
+                self.settle(id, Outcome::Refused { error: error.into() });
+            }
+        }
+        self.flush();
+    }
+}

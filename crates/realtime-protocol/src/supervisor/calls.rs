@@ -1,0 +1,250 @@
+//! Function calls over several connections: which are the same, and which of them are answered already.
+//!
+//! The rule kept here: the application is shown a call once. A session's model that makes it again, for its
+//! predecessor's output never reached the server, gets the output that is known or awaited.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::id::CallId;
+use crate::session::{CallOutput, CommandId, FunctionCall, Outcome, call_digest};
+use crate::time::Timestamp;
+
+/// Calls that are remembered; of more, the oldest are forgotten.
+const MOST: usize = 256;
+
+/// Calls whose outputs have not reached the server.
+#[derive(Debug, Default)]
+pub(super) struct Calls(VecDeque<Call>);
+
+#[derive(Debug)]
+struct Call {
+    /// The id under which the application knows it.
+    shown: CallId,
+    /// The id under which the session that serves knows it.
+    current: Option<CallId>,
+    digest: u128,
+    key: String,
+    /// The output, and whether it asks for a response.
+    output: Option<(CallOutput, bool)>,
+    /// The command that delivers it.
+    delivery: Option<CommandId>,
+    /// When the connection that made it ended.
+    detached: Option<Timestamp>,
+}
+
+/// What to do with a call that a session tells of.
+#[derive(Debug, PartialEq)]
+pub(super) enum Surfaced {
+    /// Show it to the application.
+    Show,
+    /// The application works on it already.
+    Adopted,
+    /// Its output is known.
+    Answer(CallOutput, bool),
+}
+
+/// What to do with an output that the application gives.
+#[derive(Debug, PartialEq)]
+pub(super) enum Completed {
+    /// Hand it to the session, under this id.
+    Deliver(CallId),
+    /// It waits for the model to make the call again.
+    Kept,
+    /// The call has its output.
+    Known,
+}
+
+impl Calls {
+    /// A session tells of a call.
+    pub(super) fn surface(&mut self, now: Timestamp, call: &mut FunctionCall, kept: Duration) -> Surfaced {
+        self.0.retain(|known| known.detached.is_none_or(|since| now <= since + kept));
+        let digest = call_digest(&call.name, &call.arguments);
+        let current = Some(call.call_id.clone());
+        let same = |known: &&mut Call| known.current.is_none() && known.digest == digest;
+        if let Some(known) = self.0.iter_mut().find(same) {
+            known.current = current;
+            known.detached = None;
+            return match &known.output {
+                None => Surfaced::Adopted,
+                Some((CallOutput::Cancelled | CallOutput::TimedOut, _)) => {
+                    known.output = None;
+                    known.shown = call.call_id.clone();
+                    call.key.clone_from(&known.key);
+                    Surfaced::Show
+                }
+                Some((output, respond)) => Surfaced::Answer(output.clone(), *respond),
+            };
+        }
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(Call {
+            shown: call.call_id.clone(),
+            current,
+            digest,
+            key: call.key.clone(),
+            output: None,
+            delivery: None,
+            detached: None,
+        });
+        Surfaced::Show
+    }
+
+    /// The application, or this side itself, gives an output.
+    pub(super) fn complete(
+        &mut self,
+        id: CommandId,
+        call_id: &CallId,
+        output: &CallOutput,
+        respond: bool,
+    ) -> Completed {
+        let here = self.0.iter().rposition(|call| call.shown == *call_id && call.current.is_some());
+        let index = here.or_else(|| self.0.iter().rposition(|call| call.shown == *call_id));
+        let Some(call) = index.and_then(|index| self.0.get_mut(index)) else {
+            return Completed::Deliver(call_id.clone());
+        };
+        let is_new = call.output.is_none();
+        if is_new {
+            call.output = Some((output.clone(), respond));
+        }
+        match &call.current {
+            Some(current) => {
+                if is_new {
+                    call.delivery = Some(id);
+                }
+                Completed::Deliver(current.clone())
+            }
+            None if is_new => Completed::Kept,
+            None => Completed::Known,
+        }
+    }
+
+    /// A call's known output is on its way by that command.
+    pub(super) fn delivering(&mut self, id: CommandId, current: &CallId) {
+        if let Some(call) = self.0.iter_mut().find(|call| call.current.as_ref() == Some(current)) {
+            call.delivery = Some(id);
+        }
+    }
+
+    /// The session refused the output at once: the call has none.
+    pub(super) fn refused(&mut self, id: CommandId) {
+        self.0.retain(|call| call.delivery != Some(id));
+    }
+
+    /// A command is settled. A call whose output reached the server, or never will, is forgotten.
+    pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome) {
+        let Some(index) = self.0.iter().position(|call| call.delivery == Some(id)) else { return };
+        if matches!(outcome, Outcome::Closed { .. }) {
+            self.0[index].delivery = None;
+        } else {
+            self.0.remove(index);
+        }
+    }
+
+    /// Whether the application knows the call by another id.
+    pub(super) fn is_adopted(&self, current: &CallId) -> bool {
+        self.0.iter().any(|call| call.current.as_ref() == Some(current) && call.shown != *current)
+    }
+
+    /// Whether a call of that id was made by the model.
+    pub(super) fn is_known(&self, call_id: &CallId) -> bool {
+        self.0.iter().any(|call| call.shown == *call_id || call.current.as_ref() == Some(call_id))
+    }
+
+    /// The connection that serves has ended.
+    pub(super) fn detach(&mut self, now: Timestamp) {
+        for call in &mut self.0 {
+            if call.current.take().is_some() {
+                call.detached = Some(now);
+                call.delivery = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEPT: Duration = Duration::from_secs(120);
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_millis(secs * 1000)
+    }
+
+    fn call(id: &str) -> FunctionCall {
+        FunctionCall {
+            call_id: id.into(),
+            item_id: None,
+            name: "book".into(),
+            arguments: "{}".into(),
+            key: alloc::format!("key of {id}"),
+        }
+    }
+
+    fn surface(calls: &mut Calls, now: u64, id: &str) -> (Surfaced, String) {
+        let mut call = call(id);
+        (calls.surface(at(now), &mut call, KEPT), call.key)
+    }
+
+    fn result() -> CallOutput {
+        CallOutput::Result(json!({"seat": 4}))
+    }
+
+    #[test]
+    fn two_equal_calls_of_one_session_are_two_calls() {
+        let mut calls = Calls::default();
+        assert_eq!(surface(&mut calls, 0, "a").0, Surfaced::Show);
+        assert_eq!(surface(&mut calls, 0, "b").0, Surfaced::Show);
+    }
+
+    #[test]
+    fn a_call_made_again_waits_for_the_work_on_the_first() {
+        let mut calls = Calls::default();
+        surface(&mut calls, 0, "a");
+        calls.detach(at(1));
+        assert_eq!(surface(&mut calls, 2, "b").0, Surfaced::Adopted);
+        assert!(calls.is_adopted(&"b".into()) && !calls.is_adopted(&"a".into()));
+        let delivered = calls.complete(CommandId(1), &"a".into(), &result(), true);
+        assert_eq!(delivered, Completed::Deliver("b".into()));
+        calls.settled(CommandId(1), &Outcome::Done);
+        assert_eq!(surface(&mut calls, 3, "c").0, Surfaced::Show, "delivered: this is another one");
+    }
+
+    #[test]
+    fn a_result_that_did_not_arrive_answers_the_call_made_again() {
+        let mut calls = Calls::default();
+        surface(&mut calls, 0, "a");
+        calls.detach(at(1));
+        assert_eq!(calls.complete(CommandId(1), &"a".into(), &result(), true), Completed::Kept);
+        assert_eq!(calls.complete(CommandId(2), &"a".into(), &result(), true), Completed::Known);
+        assert_eq!(surface(&mut calls, 2, "b").0, Surfaced::Answer(result(), true));
+        // Cut off once more before it was acknowledged.
+        calls.delivering(CommandId(3), &"b".into());
+        calls.settled(CommandId(3), &Outcome::Closed { reason: crate::session::CloseReason::NotCreated });
+        calls.detach(at(3));
+        assert_eq!(surface(&mut calls, 4, "c").0, Surfaced::Answer(result(), true));
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_runs_again_with_the_same_key() {
+        let mut calls = Calls::default();
+        let (_, key) = surface(&mut calls, 0, "a");
+        calls.detach(at(1));
+        calls.complete(CommandId(1), &"a".into(), &CallOutput::Cancelled, false);
+        assert_eq!(surface(&mut calls, 2, "b"), (Surfaced::Show, key));
+    }
+
+    #[test]
+    fn a_call_of_long_ago_is_another_call() {
+        let mut calls = Calls::default();
+        surface(&mut calls, 0, "a");
+        calls.detach(at(1));
+        let (surfaced, key) = surface(&mut calls, 122, "b");
+        assert_eq!((surfaced, key.as_str()), (Surfaced::Show, "key of b"));
+    }
+}

@@ -1,0 +1,198 @@
+//! A connection ends: what is carried over, whether another follows and when, and the end of the call.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::session::{
+    CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, Output, SessionEvent,
+};
+use crate::supervisor::Supervisor;
+use crate::supervisor::link::Link;
+use crate::supervisor::loss::may_pass;
+use crate::supervisor::succession::Successor;
+use crate::time::Timestamp;
+
+impl Supervisor {
+    /// The connection that serves has ended. `because`: what counts instead of what its session knows.
+    pub(super) fn lose_serving(&mut self, how: DisconnectReason, because: Option<CloseReason>) {
+        let Some(mut link) = self.serving.take() else { return };
+        let (endpoint, served) = (link.endpoint, link.serves_since);
+        let rest = Rest::of(&mut link, self.now, how);
+        let reason = because.unwrap_or_else(|| rest.reason.clone());
+        let class = DisconnectClass::of(&reason);
+        if self.reconnect.is_none() || class == DisconnectClass::Requested {
+            self.pass_on(rest);
+            self.settle_waiting(&reason);
+            return self.finish(reason);
+        }
+        let healthy_after = self.reconnect.as_ref().map(|reconnect| reconnect.healthy_after);
+        if served.zip(healthy_after).is_some_and(|(since, healthy)| since + healthy <= self.now) {
+            self.attempts = 0;
+        }
+        self.lost_at = Some(self.now);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.endpoint = None; // from here on, any that works
+        }
+        let plan = self.plan(class, &reason, endpoint, served.is_some());
+        match plan {
+            Some(_) => self.carry(rest),
+            None => self.pass_on(rest),
+        }
+        self.follow(plan, reason, class);
+    }
+
+    /// Ends a session that another one has replaced.
+    pub(super) fn end_session(&mut self, mut link: Box<Link>, how: DisconnectReason) {
+        let rest = Rest::of(&mut link, self.now, how);
+        self.carry(rest);
+    }
+
+    /// The connection that was to serve next has ended.
+    pub(super) fn lose_successor(&mut self, how: DisconnectReason) {
+        let seeding = matches!(self.successor, Successor::Seeding(_));
+        let mut link = match core::mem::take(&mut self.successor) {
+            Successor::Opening(link) | Successor::Standby(link) => link,
+            Successor::Seeding(seeding) => seeding.into_link(),
+            Successor::None | Successor::Waiting { .. } => return,
+        };
+        let (endpoint, was_ready) = (link.endpoint, link.session.is_ready());
+        let Rest { reason, .. } = Rest::of(&mut link, self.now, how);
+        let class = DisconnectClass::of(&reason);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.endpoint = None; // from here on, any that works
+        }
+        if self.serving.is_none() {
+            let plan = self.plan(class, &reason, endpoint, was_ready);
+            return self.follow(plan, reason, class);
+        }
+        if !was_ready || class != DisconnectClass::Transient {
+            self.endpoints.failed(self.now, endpoint, class, may_pass(&reason));
+        }
+        self.retry_rotation();
+        if seeding {
+            self.release_to_serving();
+        }
+    }
+
+    /// Whether there is another attempt: when and where to.
+    fn plan(
+        &mut self,
+        class: DisconnectClass,
+        reason: &CloseReason,
+        endpoint: u32,
+        was_ready: bool,
+    ) -> Option<(Timestamp, u32)> {
+        let reconnect = self.reconnect.as_ref()?;
+        let helpless = matches!(class, DisconnectClass::Account | DisconnectClass::Configuration);
+        if helpless || !was_ready {
+            self.endpoints.failed(self.now, endpoint, class, may_pass(reason));
+        }
+        if self.successor.link().is_some() {
+            return Some((self.now, 0)); // it was on its way already
+        }
+        if self.attempts >= reconnect.attempts {
+            return None;
+        }
+        let next = self.endpoints.choose(self.now)?;
+        self.attempts += 1;
+        let fresh = next != endpoint && !self.endpoints.rests(self.now, next);
+        let seed = self.options.seed.wrapping_add(u64::from(self.connections));
+        let wait = reconnect.backoff.delay(self.attempts, seed);
+        Some((if fresh { self.now } else { self.now + wait }, next))
+    }
+
+    /// Does what was planned: waits for the next attempt, or ends the call.
+    fn follow(&mut self, plan: Option<(Timestamp, u32)>, reason: CloseReason, class: DisconnectClass) {
+        let retry_at = plan.map(|(at, _)| at);
+        match plan {
+            None => self.settle_waiting(&reason),
+            Some((at, endpoint)) if self.successor.link().is_none() => {
+                self.successor = Successor::Waiting { at, endpoint };
+            }
+            Some(_) => {}
+        }
+        self.tell(SessionEvent::Disconnected { reason: reason.clone(), class, retry_at });
+        if retry_at.is_none() {
+            self.finish(reason);
+        }
+    }
+
+    /// Passes on the rest of a session, but for what the next one takes over.
+    fn carry(&mut self, rest: Rest) {
+        let Rest { events, owes, held, in_turn, .. } = rest;
+        self.owes |= owes;
+        let (format, oldest) = self.held_bounds();
+        if in_turn {
+            self.audio.begin_turn();
+        }
+        for audio in held {
+            self.audio.push(self.now, audio, format, oldest);
+        }
+        for event in events {
+            match event {
+                SessionEvent::Settled { id, outcome: Outcome::Closed { .. } }
+                    if self.commands.carry(id, &self.calls) => {}
+                SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {
+                    self.relay(SessionEvent::CallEnded { call_id, end: CallEnd::Detached });
+                }
+                event => self.relay(event),
+            }
+        }
+        self.calls.detach(self.now);
+        self.forsaken = None;
+    }
+
+    /// Passes on all that a session still tells: no other takes anything over.
+    fn pass_on(&mut self, rest: Rest) {
+        for event in rest.events {
+            self.relay(event);
+        }
+    }
+
+    /// Settles what waits for a session that will not come.
+    pub(super) fn settle_waiting(&mut self, reason: &CloseReason) {
+        let rotation = self.rotation.take().map(|rotation| rotation.waiters);
+        for id in self.commands.end().into_iter().chain(rotation.into_iter().flatten()) {
+            self.tell(SessionEvent::Settled { id, outcome: Outcome::Closed { reason: reason.clone() } });
+        }
+    }
+
+    /// The call is over.
+    pub(super) fn finish(&mut self, reason: CloseReason) {
+        self.drop_successor();
+        self.ended = true;
+        self.tell(SessionEvent::Closed { reason });
+    }
+}
+
+/// What a session leaves behind.
+struct Rest {
+    /// What it still tells, but for its end.
+    events: Vec<SessionEvent>,
+    reason: CloseReason,
+    /// Whether the model still had to speak.
+    owes: bool,
+    /// Input audio that it never sent.
+    held: Vec<bytes::Bytes>,
+    /// Whether a push-to-talk turn runs.
+    in_turn: bool,
+}
+
+impl Rest {
+    fn of(link: &mut Link, now: Timestamp, how: DisconnectReason) -> Self {
+        let owes = link.session.owes_response();
+        let held = link.session.take_held_audio();
+        let in_turn = link.session.in_turn();
+        link.session.handle_disconnected(now, how);
+        let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held, in_turn };
+        while let Some(output) = link.session.poll_output() {
+            match output {
+                Output::Event(SessionEvent::Closed { reason }) => rest.reason = reason,
+                Output::Event(event) => rest.events.push(event),
+                // There is nobody left to send it to.
+                Output::Send(_) | Output::Close => {}
+            }
+        }
+        rest
+    }
+}

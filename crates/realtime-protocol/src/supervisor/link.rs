@@ -1,0 +1,66 @@
+//! One connection of a call: its session, and what the call knows of it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::session::{Session, SessionEvent, SessionOptions};
+use crate::supervisor::ConnectionId;
+use crate::supervisor::options::mix;
+use crate::time::{Timestamp, UnixTime};
+
+/// No session lives longer, whatever the server's clock says.
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+
+/// A session that is said to end sooner than this was given a time by a clock that is off.
+const SHORTEST_LIFE: Duration = Duration::from_secs(30);
+
+/// A connection and its session.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: ConnectionId,
+    pub(super) endpoint: u32,
+    pub(super) session: Session,
+    /// The configuration that it was made with, by its number.
+    pub(super) config_version: u32,
+    /// When the connection was made, and the time of day then.
+    pub(super) connected: Option<(Timestamp, UnixTime)>,
+    /// Since when it serves and is ready.
+    pub(super) serves_since: Option<Timestamp>,
+    /// What its session told before it served.
+    pub(super) buffer: Vec<SessionEvent>,
+}
+
+impl Link {
+    pub(super) fn new(
+        id: ConnectionId,
+        endpoint: u32,
+        options: &SessionOptions,
+        config_version: u32,
+    ) -> Box<Self> {
+        // Every connection has ids of its own, so that none of an earlier one can be taken for one of its own.
+        let seed = if id.0 == 0 { options.seed } else { mix(options.seed ^ u64::from(id.0)) };
+        let mut session = Session::new(SessionOptions { seed, ..options.clone() });
+        session.number_for(id.0);
+        Box::new(Self {
+            id,
+            endpoint,
+            session,
+            config_version,
+            connected: None,
+            serves_since: None,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// When another connection should be made ready, for this one nears its age limit.
+    pub(super) fn rotate_at(&self, before: Duration) -> Option<Timestamp> {
+        if before.is_zero() {
+            return None;
+        }
+        let (at, wall) = self.connected?;
+        let expires = UnixTime::from_secs(*self.session.config().expires_at.value()?);
+        let life = expires.saturating_since(wall).min(LONGEST_LIFE);
+        (life >= SHORTEST_LIFE).then(|| at + (life - before.min(LONGEST_LIFE).min(life / 2)))
+    }
+}

@@ -1,0 +1,336 @@
+//! Many connections, one call: [`Supervisor`].
+//!
+//! It has the same shape as [`Session`], keyed by [`ConnectionId`], so that a driver or a replay holds one object
+//! for the whole of a call. It decides when to connect and where to, when a new session is told what was said, which
+//! session serves, when to change over and when to give up.
+//!
+//! # The life of a call
+//! ```text
+//!            ┌──────────────── backoff ◀─────────── failed ───────────┐
+//!            ▼                                                        │
+//! serving ── lost ──▶ Connect ──▶ configured ──▶ Seed ──▶ acknowledged ──▶ serving
+//!    │                   ▲            │           ▲                         ▲
+//!    └── near its age ───┘            └ between ──┘                         │
+//!        limit                          two turns ── old one closed ────────┘
+//! ```
+//! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new one
+//! has acknowledged what was said, and waits for the end of a turn before that. It waits for nothing where the server
+//! has frozen ([`SessionEvent::Overdue`] with `rotate`). The two are never both told to
+//! respond: the new one gets its configuration and its history, and no audio and no request before it serves.
+//!
+//! # What survives a connection
+//! | | |
+//! |---|---|
+//! | configuration | as changed since the beginning |
+//! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open |
+//! | other commands | settle as [`Outcome::Closed`](crate::session::Outcome::Closed) in the step of the loss |
+//! | a reply that was due | asked for once, if nothing of it was said; one that had begun ends as `lost` |
+//! | function calls | an output given late answers the same call made anew; see [`CallEnd::Detached`] |
+//! | input audio | what came while nothing served, as far as it is not too old |
+//! | ids | none: each connection makes its own |
+//!
+//! [`CallEnd::Detached`]: crate::session::CallEnd::Detached
+
+mod calls;
+mod commands;
+mod ending;
+mod endpoints;
+mod held;
+mod link;
+mod loss;
+mod options;
+mod relay;
+mod routing;
+mod seed;
+mod succession;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::ClientEvent;
+use crate::id::ItemId;
+use crate::session::{
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, SessionEvent, SessionOptions,
+};
+use crate::supervisor::calls::Calls;
+use crate::supervisor::commands::Commands;
+use crate::supervisor::endpoints::Endpoints;
+use crate::supervisor::held::HeldAudio;
+use crate::supervisor::link::Link;
+use crate::supervisor::succession::{Rotation, Successor};
+use crate::time::{Timestamp, UnixTime};
+
+#[cfg(doc)]
+use crate::session::Session;
+
+pub use options::{Backoff, Reconnect, SupervisorOptions};
+pub use seed::{Reseed, Seed};
+
+/// Names a connection of a call.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct ConnectionId(pub u32);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// One thing that a supervisor wants done or tells.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
+pub enum SupervisorOutput {
+    /// Open a connection, then call [`handle_connected`](Supervisor::handle_connected), or
+    /// [`handle_disconnected`](Supervisor::handle_disconnected) where that fails.
+    Connect {
+        /// The connection.
+        connection: ConnectionId,
+        /// Where to: the endpoint's place in the driver's list, from 0.
+        endpoint: u32,
+    },
+    /// Send this over that connection.
+    Send(ConnectionId, ClientEvent),
+    /// Close that connection, then call [`handle_disconnected`](Supervisor::handle_disconnected).
+    Close(ConnectionId),
+    /// Ask whoever knows what was said ([`Reseed`]) for a [`Seed`], and hand it to
+    /// [`handle_seed`](Supervisor::handle_seed): an empty one where nobody knows.
+    Seed {
+        /// The connection.
+        connection: ConnectionId,
+        /// Items that commands on their way are to create.
+        carried: Vec<ItemId>,
+    },
+    /// Tell this to the application.
+    Event(SessionEvent),
+}
+
+/// The state machine of one call, however many connections it takes.
+///
+/// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
+///
+/// ```
+/// use realtime_protocol::session::{Command, CommandId, SessionEvent, SessionOptions};
+/// use realtime_protocol::supervisor::{ConnectionId, Supervisor, SupervisorOutput};
+/// use realtime_protocol::time::{Timestamp, UnixTime};
+///
+/// let mut call = Supervisor::new(SessionOptions::default());
+/// let connection = ConnectionId(0);
+/// assert_eq!(call.poll_output(), Some(SupervisorOutput::Connect { connection, endpoint: 0 }));
+///
+/// // The driver has connected, and the server speaks first.
+/// call.handle_connected(Timestamp::from_millis(0), connection, UnixTime::from_secs(1_790_000_000));
+/// call.handle_text(Timestamp::from_millis(40), connection, r#"{"type":"session.created","session":{}}"#);
+/// while let Some(output) = call.poll_output() {
+///     if let SupervisorOutput::Send(_, event) = output {
+///         assert_eq!(event.kind(), "session.update");
+///     }
+/// }
+///
+/// // Once the configuration is acknowledged, a request for a response goes out at once.
+/// call.handle_text(Timestamp::from_millis(80), connection, r#"{"type":"session.updated","session":{}}"#);
+/// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None })?;
+/// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
+/// assert!(matches!(outputs[0], SupervisorOutput::Event(SessionEvent::Ready { .. })));
+/// assert!(matches!(&outputs[1], SupervisorOutput::Send(_, event) if event.kind() == "response.create"));
+/// # Ok::<(), realtime_protocol::session::CommandError>(())
+/// ```
+#[derive(Debug)]
+pub struct Supervisor {
+    /// The configuration among them as changed since.
+    options: SessionOptions,
+    /// Counts changes of the configuration.
+    config_version: u32,
+    reconnect: Option<Reconnect>,
+    now: Timestamp,
+    outputs: VecDeque<SupervisorOutput>,
+    /// Connections made so far.
+    connections: u32,
+    serving: Option<Box<Link>>,
+    successor: Successor,
+    rotation: Option<Rotation>,
+    commands: Commands,
+    calls: Calls,
+    audio: HeldAudio,
+    endpoints: Endpoints,
+    /// Attempts since the call was healthy.
+    attempts: u32,
+    /// Since when nothing serves.
+    lost_at: Option<Timestamp>,
+    /// Whether a reply was due that no command asked for.
+    owes: bool,
+    /// Whether the application was told that the call is ready.
+    was_ready: bool,
+    /// Why the endpoint that serves is to be left.
+    forsaken: Option<CloseReason>,
+    /// Commands of this side's own.
+    own_commands: u64,
+    ended: bool,
+}
+
+impl Supervisor {
+    /// A call whose first output is [`SupervisorOutput::Connect`]. [`SessionOptions`] alone make a call of one
+    /// connection.
+    pub fn new(options: impl Into<SupervisorOptions>) -> Self {
+        let SupervisorOptions { session: options, reconnect } = options.into();
+        let (endpoints, cooldown) =
+            reconnect.as_ref().map_or_else(Default::default, |r| (r.endpoints, r.cooldown));
+        let connection = ConnectionId::default();
+        Self {
+            serving: Some(Link::new(connection, 0, &options, 0)),
+            options,
+            config_version: 0,
+            reconnect,
+            now: Timestamp::ZERO,
+            outputs: VecDeque::from([SupervisorOutput::Connect { connection, endpoint: 0 }]),
+            connections: 1,
+            successor: Successor::None,
+            rotation: None,
+            commands: Commands::default(),
+            calls: Calls::default(),
+            audio: HeldAudio::default(),
+            endpoints: Endpoints::new(endpoints, cooldown),
+            attempts: 0,
+            lost_at: None,
+            owes: false,
+            was_ready: false,
+            forsaken: None,
+            own_commands: 0,
+            ended: false,
+        }
+    }
+
+    /// A connection is open. `wall` is the time of day.
+    pub fn handle_connected(&mut self, now: Timestamp, connection: ConnectionId, wall: UnixTime) {
+        let now = self.advance(now);
+        if let Some(link) = self.link(connection) {
+            link.connected = Some((now, wall));
+            link.session.handle_connected(now, wall);
+        }
+        self.settle_down();
+    }
+
+    /// The server sent a wire text.
+    pub fn handle_text(&mut self, now: Timestamp, connection: ConnectionId, text: &str) {
+        let now = self.advance(now);
+        if let Some(link) = self.link(connection) {
+            link.session.handle_text(now, text);
+        }
+        self.settle_down();
+    }
+
+    /// A connection has ended, or could not be made.
+    pub fn handle_disconnected(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        reason: DisconnectReason,
+    ) {
+        self.advance(now);
+        if self.serving.as_ref().is_some_and(|link| link.id == connection) {
+            self.lose_serving(reason, None);
+        } else if self.successor.link().is_some_and(|link| link.id == connection) {
+            self.lose_successor(reason);
+        }
+        self.settle_down();
+    }
+
+    /// The application asks for something.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed back.
+    pub fn handle_command(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        command: Command,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let taken = self.route(id, command);
+        self.settle_down();
+        taken
+    }
+
+    /// What was said before, for the session of a connection: the answer to [`SupervisorOutput::Seed`].
+    pub fn handle_seed(&mut self, now: Timestamp, connection: ConnectionId, seed: Seed) {
+        self.advance(now);
+        self.sow(connection, seed);
+        self.settle_down();
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let now = self.advance(now);
+        if let Some(link) = &mut self.serving {
+            link.session.handle_timeout(now);
+        }
+        if let Some(link) = self.successor.link_mut() {
+            link.session.handle_timeout(now);
+        }
+        self.settle_down();
+    }
+
+    /// What to do or tell next, oldest first.
+    pub fn poll_output(&mut self) -> Option<SupervisorOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let sessions = [self.serving.as_deref(), self.successor.link()];
+        let sessions = sessions.into_iter().flatten().filter_map(|link| link.session.poll_timeout());
+        sessions.chain(self.succession_due()).min()
+    }
+
+    /// Whether the call is over and tells nothing more once its outputs are drained.
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Time never goes back.
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// A connection that lives; input for one that has gone is nobody's.
+    fn link(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        let serving = self.serving.as_deref_mut().filter(|link| link.id == connection);
+        serving.or_else(|| self.successor.link_mut().filter(|link| link.id == connection))
+    }
+
+    fn tell(&mut self, event: SessionEvent) {
+        self.outputs.push_back(SupervisorOutput::Event(event));
+    }
+
+    /// Takes everything out of the sessions and decides what follows, until nothing more does.
+    fn settle_down(&mut self) {
+        loop {
+            self.relay_serving();
+            self.relay_successor();
+            if !self.step() {
+                break;
+            }
+        }
+    }
+
+    /// A command id of this side's own: no driver counts so far.
+    fn own_command(&mut self) -> CommandId {
+        self.own_commands += 1;
+        CommandId(OWN_COMMANDS | self.own_commands)
+    }
+}
+
+/// Set in the ids of this side's own commands.
+const OWN_COMMANDS: u64 = 1 << 63;
+
+/// Whether a command is this side's own, and its answer nobody else's.
+const fn is_own(id: CommandId) -> bool {
+    id.0 & OWN_COMMANDS != 0
+}

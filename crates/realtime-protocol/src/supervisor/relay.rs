@@ -1,0 +1,166 @@
+//! From the sessions' outputs to the call's: what is passed on, what is kept back, what is translated.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::error::ApiError;
+use crate::id::ResponseId;
+use crate::session::{
+    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome, Output,
+    ResponseEnd, SessionEvent,
+};
+use crate::session_config::SessionConfig;
+use crate::supervisor::calls::Surfaced;
+use crate::supervisor::succession::{Rotation, Successor};
+use crate::supervisor::{Supervisor, SupervisorOutput, is_own};
+
+impl Supervisor {
+    /// Passes on what the session that serves has to say.
+    pub(super) fn relay_serving(&mut self) {
+        while let Some(link) = &mut self.serving
+            && let Some(output) = link.session.poll_output()
+        {
+            let id = link.id;
+            match output {
+                Output::Send(event) => self.outputs.push_back(SupervisorOutput::Send(id, event)),
+                Output::Event(event) => self.relay(event),
+                Output::Close => {
+                    let requested = link.session.closing_reason() == Some(&CloseReason::Requested);
+                    self.outputs.push_back(SupervisorOutput::Close(id));
+                    if self.reconnect.is_some() && !requested {
+                        self.lose_serving(no_reason(), None);
+                    }
+                }
+            }
+        }
+        if let Some(reason) = self.forsaken.take()
+            && let Some(link) = &self.serving
+        {
+            self.outputs.push_back(SupervisorOutput::Close(link.id));
+            self.lose_serving(no_reason(), Some(reason));
+        }
+    }
+
+    /// Passes on what the session that is to serve sends. What it tells is kept until it serves.
+    pub(super) fn relay_successor(&mut self) {
+        while let Some(link) = self.successor.link_mut()
+            && let Some(output) = link.session.poll_output()
+        {
+            let id = link.id;
+            match output {
+                Output::Send(event) => self.outputs.push_back(SupervisorOutput::Send(id, event)),
+                Output::Close => {
+                    self.outputs.push_back(SupervisorOutput::Close(id));
+                    self.lose_successor(no_reason());
+                }
+                Output::Event(SessionEvent::Settled { id, outcome }) => self.successor.settled(id, outcome),
+                Output::Event(event @ (SessionEvent::ServerError { .. } | SessionEvent::Warning(_))) => {
+                    self.tell(event);
+                }
+                Output::Event(event) => link.buffer.push(event),
+            }
+        }
+        if let Successor::Opening(link) = &mut self.successor
+            && link.session.is_ready()
+        {
+            let Successor::Opening(link) = core::mem::take(&mut self.successor) else { return };
+            self.successor = Successor::Standby(link);
+        }
+    }
+
+    /// Passes on what the session that serves, or has just ended, tells.
+    pub(super) fn relay(&mut self, event: SessionEvent) {
+        if self.reconnect.is_none() {
+            return self.tell(event);
+        }
+        match event {
+            SessionEvent::Settled { id, outcome } => self.on_settled(id, outcome),
+            SessionEvent::Ready { config } => self.on_ready(config),
+            // Those of a response beside the conversation have no output, and no other session makes them again.
+            SessionEvent::FunctionCalls { response_id, calls, out_of_band: false } => {
+                self.on_calls(response_id, calls);
+            }
+            SessionEvent::Overdue { answer, rotate: true } => {
+                self.tell(SessionEvent::Overdue { answer, rotate: true });
+                self.rotation.get_or_insert_with(Rotation::default).urgent = true;
+            }
+            SessionEvent::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
+            SessionEvent::ResponseFinished(report) => {
+                if let ResponseEnd::Failed { error, .. } = &report.end {
+                    self.on_response_failed(error);
+                }
+                self.tell(SessionEvent::ResponseFinished(report));
+            }
+            event => self.tell(event),
+        }
+    }
+
+    fn on_settled(&mut self, id: CommandId, outcome: Outcome) {
+        let command = self.commands.take(id);
+        if let Some(Command::UpdateConfig { config }) = command
+            && outcome.is_ok()
+        {
+            self.options.config.merge(*config);
+            self.config_version += 1;
+        }
+        self.calls.settled(id, &outcome);
+        if !is_own(id) {
+            self.tell(SessionEvent::Settled { id, outcome });
+        }
+    }
+
+    /// The application starts when the call is ready: that is told once.
+    fn on_ready(&mut self, config: Box<SessionConfig>) {
+        if let Some(link) = &mut self.serving {
+            link.serves_since = Some(self.now);
+        }
+        let event = if self.was_ready {
+            SessionEvent::ConfigUpdated { config }
+        } else {
+            SessionEvent::Ready { config }
+        };
+        self.was_ready = true;
+        self.tell(event);
+    }
+
+    /// Shows the application those calls that it does not know.
+    fn on_calls(&mut self, response_id: ResponseId, calls: Vec<FunctionCall>) {
+        let kept = self.reconnect.as_ref().map_or_else(Default::default, |reconnect| reconnect.calls_kept);
+        let mut shown = Vec::new();
+        let mut answers: Vec<(FunctionCall, CallOutput, bool)> = Vec::new();
+        for mut call in calls {
+            match self.calls.surface(self.now, &mut call, kept) {
+                Surfaced::Show => shown.push(call),
+                Surfaced::Adopted => {}
+                Surfaced::Answer(output, respond) => answers.push((call, output, respond)),
+            }
+        }
+        if !shown.is_empty() {
+            self.tell(SessionEvent::FunctionCalls { response_id, calls: shown, out_of_band: false });
+        }
+        for (FunctionCall { call_id, .. }, output, respond) in answers {
+            let id = self.own_command();
+            self.calls.delivering(id, &call_id);
+            let command = Command::CompleteCall { call_id, output, respond };
+            let taken = self.serving.as_mut().map(|link| link.session.handle_command(self.now, id, command));
+            if !matches!(taken, Some(Ok(()))) {
+                // The session has ended meanwhile; the output stays known.
+                self.calls.settled(id, &Outcome::Closed { reason: CloseReason::Requested });
+            }
+        }
+    }
+
+    /// A response failed for want of money: the next one should come from elsewhere.
+    fn on_response_failed(&mut self, error: &ApiError) {
+        let Some(link) = &self.serving else { return };
+        if ErrorClass::of(error) == ErrorClass::Account && self.endpoints.has_other(self.now, link.endpoint) {
+            let (code, message) = (error.code_str().into(), error.message_str().into());
+            self.forsaken = Some(CloseReason::Fatal { code, message });
+        }
+    }
+}
+
+/// For a session that knows by itself why it ends.
+fn no_reason() -> DisconnectReason {
+    DisconnectReason::Lost { reason: "given up".into() }
+}

@@ -1,0 +1,188 @@
+//! Where a command goes: to the session that serves, or to wait for the next one.
+
+use alloc::boxed::Box;
+
+use crate::id::CallId;
+use crate::session::{
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent,
+};
+use crate::supervisor::calls::Completed;
+use crate::supervisor::commands::can_be_carried;
+use crate::supervisor::succession::{Rotation, Successor};
+use crate::supervisor::{Supervisor, SupervisorOutput};
+
+impl Supervisor {
+    pub(super) fn route(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        if self.ended {
+            return Err(refuse(command, Refusal::Ended));
+        }
+        if self.reconnect.is_none() {
+            return self.pass(id, command);
+        }
+        match command {
+            Command::Close {} => self.on_close(id),
+            Command::Rotate { endpoint, urgent } => self.on_rotate(id, endpoint, urgent),
+            Command::CompleteCall { call_id, output, respond } => {
+                self.on_complete_call(id, call_id, output, respond)
+            }
+            command if self.serving.is_none() => self.without_session(id, command),
+            command if self.is_holding() => self.while_holding(id, command),
+            command => self.pass(id, command),
+        }
+    }
+
+    /// Hands a command to the session that serves.
+    fn pass(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        let Some(link) = &mut self.serving else { return Err(refuse(command, Refusal::NotConnected)) };
+        let kept = (self.reconnect.is_some() && can_be_carried(&command)).then(|| command.clone());
+        link.session.handle_command(self.now, id, command)?;
+        if let Some(command) = kept {
+            self.commands.sent(id, command);
+        }
+        Ok(())
+    }
+
+    /// There is no session at the moment.
+    fn without_session(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::AppendAudio { .. } => self.hold_audio(command),
+            Command::BeginTurn {} => {
+                self.audio.begin_turn();
+                Ok(())
+            }
+            Command::ReportPlayback { .. } => Ok(()),
+            Command::CancelResponse { .. } | Command::Interrupt {} => {
+                self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+                Ok(())
+            }
+            command if can_be_carried(&command) => self.wait(id, command),
+            command => {
+                if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+                    self.audio.end_turn();
+                }
+                Err(refuse(command, Refusal::NotConnected))
+            }
+        }
+    }
+
+    /// The session that serves is about to be replaced.
+    fn while_holding(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::AppendAudio { .. } => self.hold_audio(command),
+            command if can_be_carried(&command) => self.wait(id, command),
+            Command::ReportPlayback { .. } => self.pass(id, command),
+            command => {
+                // It is about what only this session has.
+                if !self.rotation.as_ref().is_some_and(|rotation| rotation.urgent) {
+                    self.abort_cut_over();
+                }
+                self.pass(id, command)
+            }
+        }
+    }
+
+    fn wait(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
+        if let Some(waiting) = self.commands.too_many() {
+            return Err(refuse(command, Refusal::TooManyWaiting { waiting }));
+        }
+        self.commands.wait(id, command);
+        Ok(())
+    }
+
+    fn hold_audio(&mut self, command: Command) -> Result<(), CommandError> {
+        let Command::AppendAudio { audio } = &command else { return Ok(()) };
+        match audio.bytes() {
+            Ok(audio) => {
+                let (format, oldest) = self.held_bounds();
+                self.audio.push(self.now, audio.clone(), format, oldest);
+                Ok(())
+            }
+            Err(error) => Err(refuse(command, error.into())),
+        }
+    }
+
+    fn on_close(&mut self, id: CommandId) -> Result<(), CommandError> {
+        if self.serving.is_some() {
+            // Another must not take its place.
+            self.abort_cut_over();
+            self.drop_successor();
+            return self.pass(id, Command::Close {});
+        }
+        self.settle_waiting(&CloseReason::Requested);
+        self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+        self.finish(CloseReason::Requested);
+        Ok(())
+    }
+
+    fn on_rotate(&mut self, id: CommandId, endpoint: Option<u32>, urgent: bool) -> Result<(), CommandError> {
+        let command = Command::Rotate { endpoint, urgent };
+        let endpoints = self.endpoints.count();
+        if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint >= endpoints) {
+            return Err(refuse(command, Refusal::NoSuchEndpoint { endpoint, endpoints }));
+        }
+        if self.serving.as_ref().is_some_and(|link| link.session.closing_reason().is_some()) {
+            return Err(refuse(command, Refusal::Ended));
+        }
+        let rotation = self.rotation.get_or_insert_with(Rotation::default);
+        rotation.urgent |= urgent;
+        rotation.waiters.push(id);
+        if let Some(endpoint) = endpoint {
+            rotation.endpoint = Some(endpoint);
+            if self.serving.is_some() && self.successor.endpoint() != Some(endpoint) {
+                self.abort_cut_over();
+                self.drop_successor();
+            }
+        }
+        Ok(())
+    }
+
+    fn on_complete_call(
+        &mut self,
+        id: CommandId,
+        call_id: CallId,
+        output: CallOutput,
+        respond: bool,
+    ) -> Result<(), CommandError> {
+        match self.calls.complete(id, &call_id, &output, respond) {
+            Completed::Deliver(current) => {
+                let command = Command::CompleteCall { call_id: current, output, respond };
+                let taken = match self.serving {
+                    Some(_) if self.is_holding() => self.while_holding(id, command),
+                    _ => self.pass(id, command),
+                };
+                taken.map_err(|mut error| {
+                    self.calls.refused(id);
+                    // It is handed back as it was given.
+                    if let Command::CompleteCall { call_id: current, .. } = &mut *error.command {
+                        *current = call_id.clone();
+                    }
+                    if matches!(error.reason, Refusal::NotConnected | Refusal::UnknownCall { .. }) {
+                        error.reason = Refusal::UnknownCall { call_id };
+                    }
+                    error
+                })
+            }
+            Completed::Kept => {
+                let reason = CloseReason::ConnectionLost { reason: "the call's connection ended".into() };
+                self.tell(SessionEvent::Settled { id, outcome: Outcome::Closed { reason } });
+                Ok(())
+            }
+            Completed::Known => {
+                let command = Command::CompleteCall { call_id: call_id.clone(), output, respond };
+                Err(refuse(command, Refusal::UnknownCall { call_id }))
+            }
+        }
+    }
+
+    /// Gives up the connection that is being made ready, if there is one.
+    pub(super) fn drop_successor(&mut self) {
+        if let Some(link) = self.successor.link() {
+            self.outputs.push_back(SupervisorOutput::Close(link.id));
+        }
+        self.successor = Successor::None;
+    }
+}
+
+fn refuse(command: Command, reason: Refusal) -> CommandError {
+    CommandError { command: Box::new(command), reason }
+}

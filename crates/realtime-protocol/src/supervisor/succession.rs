@@ -1,0 +1,366 @@
+//! From one session to the next: when another connection is made, when it is told what was said, when it takes over.
+//!
+//! The rule kept here: of two sessions only the one that serves gets audio and requests, so that never both respond.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::audio::AudioFormat;
+use crate::field::Field;
+use crate::id::ItemId;
+use crate::session::{Command, CommandId, DisconnectReason, Outcome, SessionEvent, Warning};
+use crate::session_config::SessionConfig;
+use crate::supervisor::commands::item_id;
+use crate::supervisor::held::Released;
+use crate::supervisor::link::Link;
+use crate::supervisor::{ConnectionId, Seed, Supervisor, SupervisorOutput};
+use crate::time::{MediaTime, Timestamp};
+
+/// The connection that is to serve next, as far as it is.
+#[derive(Debug, Default)]
+pub(super) enum Successor {
+    /// There is none.
+    #[default]
+    None,
+    /// It will be made.
+    Waiting {
+        /// When.
+        at: Timestamp,
+        /// Where to.
+        endpoint: u32,
+    },
+    /// It is being made, and its session configured.
+    Opening(Box<Link>),
+    /// Its session is ready.
+    Standby(Box<Link>),
+    /// Its session is being told what was said.
+    Seeding(Box<Seeding>),
+}
+
+/// A session that is being told what was said.
+#[derive(Debug)]
+pub(super) struct Seeding {
+    link: Box<Link>,
+    since: Timestamp,
+    deadline: Timestamp,
+    /// Whether the seed is there.
+    sown: bool,
+    /// What it has not acknowledged: commands of this side's own, and the items they create.
+    pending: BTreeMap<CommandId, Option<ItemId>>,
+    /// Items that it did not take.
+    failed: BTreeMap<ItemId, Outcome>,
+    replaces: BTreeMap<ItemId, ItemId>,
+}
+
+/// A change of connections that is wanted while one serves.
+#[derive(Debug, Default)]
+pub(super) struct Rotation {
+    /// Whether the end of the turn is not waited for.
+    pub(super) urgent: bool,
+    /// Where to, if the application said so.
+    pub(super) endpoint: Option<u32>,
+    /// Who asked for it.
+    pub(super) waiters: Vec<CommandId>,
+    /// Attempts that failed.
+    pub(super) failures: u32,
+}
+
+impl Seeding {
+    pub(super) fn into_link(self) -> Box<Link> {
+        self.link
+    }
+}
+
+impl Successor {
+    pub(super) fn link(&self) -> Option<&Link> {
+        match self {
+            Self::None | Self::Waiting { .. } => None,
+            Self::Opening(link) | Self::Standby(link) => Some(link),
+            Self::Seeding(seeding) => Some(&seeding.link),
+        }
+    }
+
+    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::None | Self::Waiting { .. } => None,
+            Self::Opening(link) | Self::Standby(link) => Some(link),
+            Self::Seeding(seeding) => Some(&mut seeding.link),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Option<u32> {
+        match self {
+            Self::Waiting { endpoint, .. } => Some(*endpoint),
+            _ => self.link().map(|link| link.endpoint),
+        }
+    }
+
+    /// Its session answered something of the seed.
+    pub(super) fn settled(&mut self, id: CommandId, outcome: Outcome) {
+        let Self::Seeding(seeding) = self else { return };
+        if let Some(Some(item_id)) = seeding.pending.remove(&id)
+            && !outcome.is_ok()
+        {
+            seeding.failed.insert(item_id, outcome);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Decides what follows from how things stand. Whether something did.
+    pub(super) fn step(&mut self) -> bool {
+        if self.ended || self.reconnect.is_none() {
+            return false;
+        }
+        let now = self.now;
+        if self.serving.as_ref().is_some_and(|link| link.session.closing_reason().is_some()) {
+            return false;
+        }
+        if self.rotation.is_none() && self.rotation_due().is_some_and(|due| due <= now) {
+            self.rotation = Some(Rotation::default());
+        }
+        match &self.successor {
+            Successor::None if self.rotation.is_some() && self.serving.is_some() => {
+                self.open(self.rotation_target());
+                true
+            }
+            Successor::Waiting { at, endpoint } if *at <= now => {
+                // Another one may have rested meanwhile.
+                let asked_for = self.rotation.as_ref().and_then(|rotation| rotation.endpoint);
+                let endpoint = asked_for.or_else(|| self.endpoints.choose(now)).unwrap_or(*endpoint);
+                self.open(endpoint);
+                true
+            }
+            Successor::Standby(_) if self.may_change_over() => {
+                self.begin_seeding();
+                true
+            }
+            Successor::Seeding(seeding) => {
+                if !self.may_change_over() {
+                    // The old session has begun a turn: it goes on, and what was said is told anew later.
+                    self.abort_cut_over();
+                    true
+                } else if seeding.sown && seeding.pending.is_empty() || seeding.deadline <= now {
+                    self.change_over();
+                    true
+                } else {
+                    false
+                }
+            }
+            Successor::None | Successor::Waiting { .. } | Successor::Opening(_) | Successor::Standby(_) => {
+                false
+            }
+        }
+    }
+
+    /// When something here is due.
+    pub(super) fn succession_due(&self) -> Option<Timestamp> {
+        if self.ended || self.reconnect.is_none() {
+            return None;
+        }
+        let serving = self.serving.as_ref();
+        if serving.is_some_and(|link| link.session.closing_reason().is_some()) {
+            return None;
+        }
+        let rotation = if self.rotation.is_none() { self.rotation_due() } else { None };
+        let successor = match &self.successor {
+            Successor::Waiting { at, .. } => Some(*at),
+            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at()),
+            Successor::Seeding(seeding) => Some(seeding.deadline),
+            Successor::None | Successor::Opening(_) => None,
+        };
+        rotation.into_iter().chain(successor).min()
+    }
+
+    fn rotation_due(&self) -> Option<Timestamp> {
+        let before = self.reconnect.as_ref()?.rotate_before;
+        self.serving.as_ref()?.rotate_at(before)
+    }
+
+    fn rotation_target(&self) -> u32 {
+        let asked_for = self.rotation.as_ref().and_then(|rotation| rotation.endpoint);
+        let current = self.serving.as_ref().map_or(0, |link| link.endpoint);
+        asked_for.or_else(|| self.endpoints.choose(self.now)).unwrap_or(current)
+    }
+
+    /// Whether nothing is torn apart if the session that serves is replaced now.
+    fn may_change_over(&self) -> bool {
+        let urgent = self.rotation.as_ref().is_some_and(|rotation| rotation.urgent);
+        urgent || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns())
+    }
+
+    /// Whether input waits although a session serves.
+    pub(super) fn is_holding(&self) -> bool {
+        let urgent = self.rotation.as_ref().is_some_and(|rotation| rotation.urgent);
+        urgent || matches!(self.successor, Successor::Seeding(_))
+    }
+
+    pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
+        let oldest = self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.held_audio);
+        (self.options.config.input_format(), oldest)
+    }
+
+    fn open(&mut self, endpoint: u32) {
+        let connection = ConnectionId(self.connections);
+        self.connections += 1;
+        if self.serving.is_none() {
+            self.tell(SessionEvent::Reconnecting { attempt: self.attempts, endpoint });
+        }
+        self.outputs.push_back(SupervisorOutput::Connect { connection, endpoint });
+        let link = Link::new(connection, endpoint, &self.options, self.config_version);
+        self.successor = Successor::Opening(link);
+    }
+
+    fn begin_seeding(&mut self) {
+        let Successor::Standby(link) = core::mem::take(&mut self.successor) else { return };
+        let (connection, carried) = (link.id, self.commands.item_ids());
+        self.outputs.push_back(SupervisorOutput::Seed { connection, carried });
+        let patience =
+            self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.seed_deadline);
+        self.successor = Successor::Seeding(Box::new(Seeding {
+            link,
+            since: self.now,
+            deadline: self.now + patience,
+            sown: false,
+            pending: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            replaces: BTreeMap::new(),
+        }));
+    }
+
+    /// The seed is there: it goes to the new session.
+    pub(super) fn sow(&mut self, connection: ConnectionId, seed: Seed) {
+        let Successor::Seeding(seeding) = &self.successor else { return };
+        if seeding.sown || seeding.link.id != connection {
+            return;
+        }
+        let mut update = if seeding.link.config_version == self.config_version {
+            SessionConfig::default()
+        } else {
+            self.options.config.clone()
+        };
+        let instructions = seed.instructions.map_or(Field::Absent, Field::Value);
+        if !instructions.is_absent() && instructions != self.options.config.instructions {
+            update.instructions = instructions;
+        }
+        let mut batch: Vec<(CommandId, Command)> = Vec::new();
+        if update != SessionConfig::default() {
+            batch.push((self.own_command(), Command::UpdateConfig { config: Box::new(update) }));
+        }
+        for item in seed.items {
+            let create = Command::CreateItem { item: Box::new(item), after: None, respond: false };
+            batch.push((self.own_command(), create));
+        }
+        let now = self.now;
+        let Successor::Seeding(seeding) = &mut self.successor else { return };
+        seeding.sown = true;
+        seeding.replaces = seed.replaces;
+        seeding.pending = batch.iter().map(|(id, command)| (*id, item_id(command))).collect();
+        seeding.link.session.take_over(now, batch);
+    }
+
+    /// The new session takes over.
+    fn change_over(&mut self) {
+        let Successor::Seeding(seeding) = core::mem::take(&mut self.successor) else { return };
+        let Seeding { mut link, since, failed, replaces, .. } = *seeding;
+        let endpoint = link.endpoint;
+        let rotated = self.serving.is_some();
+        if let Some(old) = self.serving.take() {
+            self.outputs.push_back(SupervisorOutput::Close(old.id));
+            self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
+        }
+        let buffer = core::mem::take(&mut link.buffer);
+        self.serving = Some(link);
+        for event in buffer {
+            self.relay(event);
+        }
+        if let Some(link) = &mut self.serving {
+            link.serves_since = Some(self.now);
+        }
+        let (format, oldest) = self.held_bounds();
+        self.audio.trim(self.now, format, oldest);
+        let audio = self.audio.take(format);
+        let audio_lost = audio.lost;
+        let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
+        self.tell(if rotated {
+            SessionEvent::Rotated { endpoint, gap, audio_lost }
+        } else {
+            SessionEvent::Reconnected { gap, audio_lost }
+        });
+        self.rotation = self.rotation.take().and_then(|rotation| {
+            for id in rotation.waiters {
+                self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+            }
+            None
+        });
+        self.settle_replaced(&replaces, &failed);
+        self.hand_over(audio);
+    }
+
+    /// What waited to be created is in the seed.
+    fn settle_replaced(&mut self, replaces: &BTreeMap<ItemId, ItemId>, failed: &BTreeMap<ItemId, Outcome>) {
+        for (item_id, by) in replaces {
+            let Some((id, respond)) = self.commands.take_item(item_id) else { continue };
+            let outcome = failed.get(by).cloned().unwrap_or_else(|| Outcome::Added { item_id: by.clone() });
+            self.owes |= respond && outcome.is_ok();
+            self.tell(SessionEvent::Settled { id, outcome });
+        }
+    }
+
+    /// Gives the session that serves what waited for it: commands, the reply that was due, audio.
+    fn hand_over(&mut self, audio: Released) {
+        let mut batch = self.commands.release();
+        if core::mem::take(&mut self.owes) {
+            batch.push((self.own_command(), Command::CreateResponse { params: None }));
+        }
+        let mut appends: Vec<Command> = audio.before.into_iter().map(append).collect();
+        if let Some(turn) = audio.turn {
+            appends.push(Command::BeginTurn {});
+            appends.extend(turn.into_iter().map(append));
+        }
+        let appends: Vec<_> = appends.into_iter().map(|command| (self.own_command(), command)).collect();
+        let now = self.now;
+        if let Some(link) = &mut self.serving {
+            link.session.take_over(now, batch);
+            link.session.take_over(now, appends);
+        }
+    }
+
+    /// The session that serves goes on: what waited for another one is its own, and the other is made anew later.
+    pub(super) fn abort_cut_over(&mut self) {
+        if let Successor::Seeding(seeding) = &self.successor {
+            self.outputs.push_back(SupervisorOutput::Close(seeding.link.id));
+            self.retry_rotation();
+        }
+        self.release_to_serving();
+    }
+
+    /// Makes another connection for a rotation, later.
+    pub(super) fn retry_rotation(&mut self) {
+        let Some(reconnect) = &self.reconnect else { return };
+        let rotation = self.rotation.get_or_insert_with(Rotation::default);
+        rotation.failures += 1;
+        let seed = self.options.seed.wrapping_add(u64::from(self.connections));
+        let at = self.now + reconnect.backoff.delay(rotation.failures, seed);
+        self.successor = Successor::Waiting { at, endpoint: self.rotation_target() };
+    }
+
+    /// Gives the session that serves what waited for another one.
+    pub(super) fn release_to_serving(&mut self) {
+        if self.serving.is_none() {
+            return;
+        }
+        let (format, _) = self.held_bounds();
+        let audio = self.audio.take(format);
+        if audio.lost > MediaTime::ZERO {
+            self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost: audio.lost }));
+        }
+        self.hand_over(audio);
+    }
+}
+
+fn append(audio: bytes::Bytes) -> Command {
+    Command::AppendAudio { audio: audio.into() }
+}

@@ -1,0 +1,168 @@
+//! One rule each: a far side that is told word for word what to say.
+
+mod reconnect;
+mod rotate;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::format;
+
+use serde_json::{Value, json};
+
+use crate::audio::AudioFormat;
+use crate::item::Item;
+use crate::session::{Command, CommandError, CommandId, DisconnectReason, PlaybackSource, SessionOptions};
+use crate::supervisor::{
+    Backoff, ConnectionId, Reconnect, Seed, Supervisor, SupervisorOptions, SupervisorOutput,
+};
+use crate::time::{MediaTime, Timestamp, UnixTime};
+
+pub(super) fn at(ms: u64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+/// Attempts after 1, 2, 4, … s, and no chance.
+pub(super) fn reconnect() -> Reconnect {
+    let backoff = Backoff { first: Duration::from_secs(1), jitter_percent: 0, ..Backoff::default() };
+    Reconnect { backoff, ..Reconnect::default() }
+}
+
+/// A call, and all that came out of it since it was last looked at, in words.
+pub(super) struct Call {
+    pub(super) supervisor: Supervisor,
+    pub(super) now: u64,
+}
+
+impl Call {
+    pub(super) fn new(reconnect: Reconnect) -> Self {
+        let (playback, expiry_notice) = (PlaybackSource::Estimated, Duration::ZERO);
+        let session = SessionOptions { playback, expiry_notice, ..SessionOptions::default() };
+        let options = SupervisorOptions { session, reconnect: Some(reconnect) };
+        Self { supervisor: Supervisor::new(options), now: 0 }
+    }
+
+    /// A call whose first connection serves.
+    pub(super) fn ready(reconnect: Reconnect) -> Self {
+        let mut call = Self::new(reconnect);
+        call.open(0);
+        call.drain();
+        call
+    }
+
+    /// Connects, and acknowledges the configuration.
+    pub(super) fn open(&mut self, conn: u32) {
+        self.open_with(conn, json!({"id": format!("sess_{conn}")}));
+    }
+
+    pub(super) fn open_with(&mut self, conn: u32, session: Value) {
+        self.supervisor.handle_connected(at(self.now), ConnectionId(conn), UnixTime::from_secs(1_000_000));
+        self.hear(conn, json!({"type": "session.created", "session": session}));
+        self.hear(conn, json!({"type": "session.updated", "session": {}}));
+    }
+
+    pub(super) fn hear(&mut self, conn: u32, event: Value) {
+        self.supervisor.handle_text(at(self.now), ConnectionId(conn), &event.to_string());
+    }
+
+    pub(super) fn command(&mut self, id: u64, command: Command) -> Result<(), CommandError> {
+        self.supervisor.handle_command(at(self.now), CommandId(id), command)
+    }
+
+    pub(super) fn create(&mut self, id: u64, item_id: Option<&str>, respond: bool) {
+        let mut item = Item::user_text("hello");
+        if let Some(item_id) = item_id {
+            item.set_id(item_id.into());
+        }
+        self.command(id, Command::CreateItem { item: item.into(), after: Some("before".into()), respond })
+            .unwrap();
+    }
+
+    pub(super) fn speak(&mut self, ms: u64) {
+        let bytes = AudioFormat::PCM16_24K.bytes(MediaTime::from_millis(ms));
+        let audio = std::vec![0; bytes as usize].into();
+        self.command(0, Command::AppendAudio { audio }).unwrap();
+    }
+
+    pub(super) fn cut(&mut self, conn: u32, code: Option<u16>, reason: &str) {
+        let reason = DisconnectReason::Closed { code, reason: reason.into() };
+        self.supervisor.handle_disconnected(at(self.now), ConnectionId(conn), reason);
+    }
+
+    pub(super) fn seed(&mut self, conn: u32, seed: Seed) {
+        self.supervisor.handle_seed(at(self.now), ConnectionId(conn), seed);
+    }
+
+    /// Lets the time pass, and stops at every deadline.
+    pub(super) fn wait(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(due) = self.supervisor.poll_timeout().filter(|due| *due <= at(until)) {
+            self.now = due.as_micros().div_ceil(1000);
+            self.supervisor.handle_timeout(due);
+        }
+        self.now = until;
+    }
+
+    /// What came out, in words: `0> event` for what is sent over a connection, names of events, `connect 1 at 0`.
+    pub(super) fn drain(&mut self) -> Vec<String> {
+        self.outputs().iter().map(describe).collect()
+    }
+
+    pub(super) fn outputs(&mut self) -> Vec<SupervisorOutput> {
+        core::iter::from_fn(|| self.supervisor.poll_output()).collect()
+    }
+}
+
+pub(super) fn describe(output: &SupervisorOutput) -> String {
+    match output {
+        SupervisorOutput::Connect { connection, endpoint } => {
+            format!("connect {} to {endpoint}", connection.0)
+        }
+        SupervisorOutput::Send(conn, event) => format!("{}> {}", conn.0, event.kind()),
+        SupervisorOutput::Close(conn) => format!("close {}", conn.0),
+        SupervisorOutput::Seed { connection, carried } => {
+            let carried: String = carried.iter().map(|id| format!(" {id}")).collect();
+            format!("seed {}{carried}", connection.0)
+        }
+        SupervisorOutput::Event(event) => match serde_json::to_value(event).unwrap() {
+            Value::String(name) => name,
+            Value::Object(members) => {
+                let (name, value) = members.into_iter().next().unwrap();
+                match name.as_str() {
+                    "settled" => format!("settled {} {}", value["id"], name_of(&value["outcome"])),
+                    "closed" => format!("closed {}", name_of(&value["reason"])),
+                    "call_ended" => format!("call_ended {}", name_of(&value["end"])),
+                    "disconnected" => {
+                        let retry = value["retry_at"].as_u64().map(|at| at / 1000);
+                        format!("disconnected {} retry {retry:?}", name_of(&value["class"]))
+                    }
+                    "reconnecting" => format!("reconnecting {} to {}", value["attempt"], value["endpoint"]),
+                    "reconnected" | "rotated" => {
+                        let gap = value["gap"]["secs"].as_u64().unwrap() * 1000
+                            + value["gap"]["nanos"].as_u64().unwrap() / 1_000_000;
+                        let lost = value["audio_lost"].as_u64().unwrap() / 1000;
+                        format!("{name} gap {gap} lost {lost}")
+                    }
+                    _ => name,
+                }
+            }
+            other => other.to_string(),
+        },
+    }
+}
+
+fn name_of(value: &Value) -> String {
+    match value {
+        Value::String(name) => name.clone(),
+        Value::Object(members) => members.keys().next().cloned().unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+pub(super) fn texts(outputs: &[SupervisorOutput]) -> String {
+    let sent = outputs.iter().map(|output| match output {
+        SupervisorOutput::Send(_, event) => event.encode(Default::default()),
+        other => describe(other),
+    });
+    sent.collect::<Vec<_>>().join("\n")
+}
