@@ -243,6 +243,7 @@ impl World {
                 let unwanted = begins == Some(Begins::Asked) && std::mem::take(&mut self.unwanted);
                 if begins == Some(Begins::TooLate) {
                     moment.late.clone_from(&self.running);
+                    self.cancelled.push((self.running.clone(), self.at));
                 }
                 if unwanted || moment.late.is_some() {
                     self.interrupted.extend(self.running.clone());
