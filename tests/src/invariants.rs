@@ -6,7 +6,7 @@ use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, EventId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseConversation;
-use realtime_protocol::session::{Command, CommandId, Output, SessionEvent};
+use realtime_protocol::session::{Answer, Command, CommandId, Output, Session, SessionEvent};
 use realtime_protocol::time::MediaTime;
 
 /// Watches a session's inputs and outputs, and panics when they contradict each other.
@@ -21,12 +21,37 @@ pub struct Invariants {
     beside: BTreeSet<ResponseId>,
     /// Responses that an interruption ended.
     interrupted: BTreeSet<ResponseId>,
-    calls: BTreeMap<CallId, u32>,
+    /// Calls that surfaced, and whether they take an output.
+    calls: BTreeMap<CallId, bool>,
+    ended_calls: BTreeSet<CallId>,
     outputs_of_calls: BTreeMap<CallId, u32>,
+    /// The audio of each part of an open response.
+    audio: BTreeMap<(ResponseId, ItemId, u32), PartAudio>,
+    /// Nothing that the server sends counts any more.
+    closing: bool,
     closed: bool,
+    /// Nobody says what the server sent.
+    late: bool,
 }
 
+/// What the server sent of a part, and what of it came out (bytes).
+#[derive(Debug, Default)]
+struct PartAudio {
+    deltas: u64,
+    sent: u64,
+    came_out: u64,
+}
+
+/// The most that the state of a session may take, in characters of its `Debug`, and once it is closed.
+const LARGEST_STATE: usize = 200_000;
+const LARGEST_CLOSED_STATE: usize = 20_000;
+
 impl Invariants {
+    /// Without a look at what the server sends: for outputs that are all looked at together, at the end.
+    pub fn late() -> Self {
+        Self { late: true, ..Self::default() }
+    }
+
     /// A command was taken.
     pub fn command(&mut self, id: CommandId, command: &Command) {
         if command.expects_answer() {
@@ -34,9 +59,13 @@ impl Invariants {
         }
     }
 
-    /// The server answered something: a `response.created` answers the oldest request, an error the one it names.
-    pub fn response_created(&mut self) {
-        self.unanswered.clear();
+    /// The server sent audio, and its outputs were looked at. What comes for a response that has ended does not count.
+    pub fn audio_sent(&mut self, response_id: &str, item_id: &str, content_index: u32, bytes: u64) {
+        if !self.closing && self.open.contains(&ResponseId::from(response_id)) {
+            let part = self.audio.entry((response_id.into(), item_id.into(), content_index)).or_default();
+            part.deltas += 1;
+            part.sent += bytes;
+        }
     }
 
     /// The server refused a request.
@@ -44,9 +73,14 @@ impl Invariants {
         self.unanswered.remove(event_id);
     }
 
-    /// Enough time has passed for an unanswered request to count as lost.
-    pub fn request_expired(&mut self) {
-        self.unanswered.clear();
+    /// Looks at the state between two inputs.
+    ///
+    /// # Panics
+    /// When it has grown beyond all measure.
+    pub fn state(&self, session: &Session) {
+        let size = format!("{session:?}").len();
+        let most = if session.is_closed() { LARGEST_CLOSED_STATE } else { LARGEST_STATE };
+        assert!(size <= most, "the state takes {size} characters");
     }
 
     /// Looks at an output.
@@ -60,7 +94,7 @@ impl Invariants {
                 assert!(!self.closed, "nothing follows Closed: {event:?}");
                 self.told(event);
             }
-            Output::Close => {}
+            Output::Close => self.closing = true,
         }
     }
 
@@ -98,6 +132,8 @@ impl Invariants {
             SessionEvent::ResponseStarted { response_id, out_of_band, .. } => {
                 if *out_of_band {
                     self.beside.insert(response_id.clone());
+                } else {
+                    self.unanswered.clear();
                 }
                 assert!(self.open.insert(response_id.clone()), "{response_id} started twice");
             }
@@ -108,10 +144,16 @@ impl Invariants {
                     report.response_id
                 );
                 self.interrupted.remove(&report.response_id);
+                if !self.late {
+                    self.audio_came_out(&report.response_id, report.dropped_bytes);
+                }
             }
             SessionEvent::Audio(chunk) => {
                 assert!(self.open.contains(&chunk.response_id), "audio outside of its response");
                 assert!(!self.interrupted.contains(&chunk.response_id), "audio after an interruption");
+                assert!(!chunk.audio.is_empty(), "a chunk without audio");
+                let part = (chunk.response_id.clone(), chunk.item_id.clone(), chunk.content_index);
+                self.audio.entry(part).or_default().came_out += chunk.audio.len() as u64;
                 if chunk.out_of_band {
                     return;
                 }
@@ -122,16 +164,41 @@ impl Invariants {
             SessionEvent::StopPlayback { .. } => {
                 self.interrupted.extend(self.open.difference(&self.beside).cloned())
             }
-            SessionEvent::FunctionCalls { calls, .. } => {
+            SessionEvent::FunctionCalls { calls, out_of_band, .. } => {
                 for call in calls {
-                    let seen = self.calls.entry(call.call_id.clone()).or_default();
-                    *seen += 1;
-                    assert_eq!(*seen, 1, "{} surfaced twice", call.call_id);
+                    let seen = self.calls.insert(call.call_id.clone(), !out_of_band);
+                    assert_eq!(seen, None, "{} surfaced twice", call.call_id);
                 }
             }
+            SessionEvent::CallEnded { call_id, .. } => {
+                assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
+                assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
+            }
+            SessionEvent::Overdue { answer: Answer::ResponseCreated, .. } => self.unanswered.clear(),
             SessionEvent::Closed { .. } => self.closed = true,
             _ => {}
         }
+    }
+
+    /// All audio of a response came out or was counted as dropped. Half a sample may be lost where a part ends, and a
+    /// delta behind its end begins it anew.
+    fn audio_came_out(&mut self, response_id: &ResponseId, dropped: u64) {
+        let mut all = PartAudio::default();
+        self.audio.retain(|(response, item_id, _), part| {
+            if response != response_id {
+                return true;
+            }
+            assert!(part.came_out <= part.sent, "{item_id}: more came out than came in");
+            all.deltas += part.deltas;
+            all.sent += part.sent;
+            all.came_out += part.came_out;
+            false
+        });
+        let lost = all.sent - all.came_out;
+        assert!(
+            (dropped..=dropped + all.deltas).contains(&lost),
+            "{response_id}: {all:?}, and {dropped} bytes were dropped"
+        );
     }
 
     /// Looks at what is left once a session is closed and drained.
@@ -142,5 +209,8 @@ impl Invariants {
         assert!(self.closed, "the end was not told");
         assert!(self.due.is_empty(), "never settled: {:?}", self.due);
         assert!(self.open.is_empty(), "never finished: {:?}", self.open);
+        for (call_id, takes_output) in &self.calls {
+            assert!(!takes_output || self.ended_calls.contains(call_id), "{call_id} never ended");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::audio::Audio;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
     CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, Output, OverduePolicy,
@@ -23,15 +23,21 @@ enum Transition {
     Wait(u64),
 }
 
-const RESPONSES: [&str; 6] = ["r1", "r2", "r3", "r4", "r5", "r6"];
-const ITEMS: [&str; 3] = ["i1", "i2", "i3"];
-
-fn response() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(RESPONSES.to_vec())
+/// Few ids, so that most events meet; and many, so that some come back once they are forgotten.
+fn response() -> impl Strategy<Value = String> {
+    prop_oneof![4 => 0_u32..4, 1 => 0_u32..24].prop_map(|n| format!("r{n}"))
 }
 
-fn item() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(ITEMS.to_vec())
+/// A response, one of its items, and a part of that.
+fn part() -> impl Strategy<Value = (String, String, u32)> {
+    (response(), 0_u32..2, 0_u32..2).prop_map(|(response, n, part)| {
+        let item = format!("{response}_i{n}");
+        (response, item, part)
+    })
+}
+
+fn item() -> impl Strategy<Value = String> {
+    part().prop_map(|(_, item, _)| item)
 }
 
 fn server() -> impl Strategy<Value = Value> {
@@ -61,16 +67,17 @@ fn server() -> impl Strategy<Value = Value> {
                 .collect();
             json!({"type": "response.done", "response": {"id": id, "status": status, "output": calls}})
         }),
-        8 => (response(), item(), 0_usize..4801).prop_map(move |(response, item, bytes)| {
+        8 => (part(), 0_usize..4801).prop_map(move |((response, item, part), bytes)| {
             json!({"type": "response.output_audio.delta", "response_id": response, "item_id": item,
-                "delta": silence(bytes)})
+                "content_index": part, "delta": silence(bytes)})
         }),
-        3 => (response(), item()).prop_map(|(response, item)| {
-            json!({"type": "response.output_audio.done", "response_id": response, "item_id": item})
+        3 => part().prop_map(|(response, item, part)| {
+            json!({"type": "response.output_audio.done", "response_id": response, "item_id": item,
+                "content_index": part})
         }),
-        4 => (response(), item()).prop_map(|(response, item)| {
+        4 => part().prop_map(|(response, item, part)| {
             json!({"type": "response.output_audio_transcript.delta", "response_id": response, "item_id": item,
-                "delta": "wörds "})
+                "content_index": part, "delta": "wörds "})
         }),
         3 => item().prop_map(|id| json!({"type": "conversation.item.added",
             "item": {"type": "message", "id": id, "role": "assistant", "content": []}})),
@@ -84,9 +91,9 @@ fn server() -> impl Strategy<Value = Value> {
 
 fn app() -> impl Strategy<Value = Command> {
     let position = || {
-        (item(), 0_u64..300).prop_map(|(item, ms)| PlaybackPosition {
+        (part(), 0_u64..300).prop_map(|((_, item, part), ms)| PlaybackPosition {
             item_id: item.into(),
-            content_index: 0,
+            content_index: part,
             played: MediaTime::from_millis(ms),
         })
     };
@@ -128,9 +135,10 @@ fn transition() -> impl Strategy<Value = Transition> {
 }
 
 fn options() -> impl Strategy<Value = SessionOptions> {
-    (any::<bool>(), any::<bool>()).prop_map(|(estimated, delete)| SessionOptions {
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(estimated, delete, hurried)| SessionOptions {
         playback: if estimated { PlaybackSource::Estimated } else { PlaybackSource::Reported },
         unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
+        deadlines: if hurried { SHORT } else { NEVER },
         ..SessionOptions::default()
     })
 }
@@ -146,10 +154,16 @@ struct Variation {
     late_drain: bool,
 }
 
-/// Runs a session from connect to disconnect under all invariants, and gives back its outputs.
-fn run(options: &SessionOptions, transitions: &[Transition], variation: Variation) -> Vec<Output> {
+/// Runs a session from connect to disconnect under all invariants, and gives back its outputs. The server opens it
+/// after some of the transitions.
+fn run(
+    options: &SessionOptions,
+    opened_after: usize,
+    transitions: &[Transition],
+    variation: Variation,
+) -> Vec<Output> {
     let mut session = Session::new(options.clone());
-    let mut invariants = Invariants::default();
+    let mut invariants = if variation.late_drain { Invariants::late() } else { Invariants::default() };
     let mut outputs = Vec::new();
     let mut latest = None;
     let mut now = 0;
@@ -158,9 +172,7 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
             return;
         }
         for output in drain(session) {
-            if !variation.late_drain {
-                invariants.output(&output);
-            }
+            invariants.output(&output);
             if let Output::Send(event) = &output
                 && let Some(id) = event.event_id()
             {
@@ -170,8 +182,11 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
         }
     };
     session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
-    session.handle_text(Timestamp::ZERO, r#"{"type":"session.created","session":{"id":"s"}}"#);
     for (index, transition) in transitions.iter().enumerate() {
+        if index == opened_after {
+            let at = Timestamp::from_millis(now);
+            session.handle_text(at, r#"{"type":"session.created","session":{"id":"s"}}"#);
+        }
         seen(&mut session, &mut invariants, &mut latest);
         now += 1;
         let at = Timestamp::from_millis(now);
@@ -189,15 +204,17 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
                 if variation.unknown_members {
                     event["brand_new"] = json!({"type": "response.done", "item_id": [1]});
                 }
-                let text = event.to_string();
-                if matches!(ServerEvent::decode(&text, Dialect::Ga), ServerEvent::ResponseCreated(_)) {
-                    invariants.response_created();
+                session.handle_text(at, &event.to_string());
+                seen(&mut session, &mut invariants, &mut latest);
+                if event["type"] == "response.output_audio.delta" {
+                    let audio = Audio::from_base64(event["delta"].as_str().expect("base64"));
+                    invariants.audio_sent(
+                        event["response_id"].as_str().expect("an id"),
+                        event["item_id"].as_str().expect("an id"),
+                        event["content_index"].as_u64().expect("a number") as u32,
+                        audio.bytes().expect("base64").len() as u64,
+                    );
                 }
-                // A response heard of for the first time by another of its events answers a request too.
-                if event["response_id"].is_string() || event["type"] == "response.done" {
-                    invariants.response_created();
-                }
-                session.handle_text(at, &text);
             }
             Transition::ErrorForLatest(code) => {
                 if let Some(id) = latest.take() {
@@ -218,21 +235,20 @@ fn run(options: &SessionOptions, transitions: &[Transition], variation: Variatio
                     session.poll_timeout().filter(|due| *due <= Timestamp::from_millis(until))
                 {
                     session.handle_timeout(due);
-                    if options.deadlines.response_created.after.as_millis() <= u128::from(*ms) {
-                        invariants.request_expired();
-                    }
                     seen(&mut session, &mut invariants, &mut latest);
                 }
                 now = until;
             }
         }
         seen(&mut session, &mut invariants, &mut latest);
+        if !variation.late_drain {
+            invariants.state(&session);
+        }
     }
     session.handle_disconnected(Timestamp::from_millis(now), DisconnectReason::Lost { reason: "cut".into() });
     seen(&mut session, &mut invariants, &mut latest);
-    if !variation.late_drain {
-        invariants.end();
-    }
+    invariants.end();
+    invariants.state(&session);
     assert_eq!(session.poll_timeout(), None);
     outputs
 }
@@ -241,16 +257,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_invariants_hold_in_any_order(options in options(), transitions in vec(transition(), 0..80)) {
-        let options = SessionOptions { deadlines: NEVER, ..options };
-        run(&options, &transitions, Variation::default());
+    fn the_invariants_hold_in_any_order(
+        options in options(), opened in opened(), transitions in vec(transition(), 0..80),
+    ) {
+        run(&options, opened, &transitions, Variation::default());
     }
 
     #[test]
-    fn spurious_timeouts_change_nothing(options in options(), transitions in vec(transition(), 0..60)) {
-        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+    fn spurious_timeouts_change_nothing(
+        options in options(), opened in opened(), transitions in vec(transition(), 0..60),
+    ) {
+        let plain = run(&options, opened, &transitions, Variation::default());
         let varied = Variation { spurious_timeouts: true, ..Variation::default() };
-        let varied = run(&options_without_expiry(&options), &transitions, varied);
+        let varied = run(&options, opened, &transitions, varied);
         for (plain, varied) in plain.iter().zip(&varied) {
             prop_assert_eq!(plain, varied);
         }
@@ -258,19 +277,23 @@ proptest! {
     }
 
     #[test]
-    fn draining_late_changes_nothing(options in options(), mut transitions in vec(transition(), 0..60)) {
+    fn draining_late_changes_nothing(
+        options in options(), opened in opened(), mut transitions in vec(transition(), 0..60),
+    ) {
         // An error that names the latest event can only be made by someone who has seen that event.
         transitions.retain(|transition| !matches!(transition, Transition::ErrorForLatest(_)));
-        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+        let plain = run(&options, opened, &transitions, Variation::default());
         let varied = Variation { late_drain: true, ..Variation::default() };
-        prop_assert_eq!(plain, run(&options_without_expiry(&options), &transitions, varied));
+        prop_assert_eq!(plain, run(&options, opened, &transitions, varied));
     }
 
     #[test]
-    fn unknown_members_change_nothing(options in options(), transitions in vec(transition(), 0..60)) {
-        let plain = run(&options_without_expiry(&options), &transitions, Variation::default());
+    fn unknown_members_change_nothing(
+        options in options(), opened in opened(), transitions in vec(transition(), 0..60),
+    ) {
+        let plain = run(&options, opened, &transitions, Variation::default());
         let varied = Variation { unknown_members: true, ..Variation::default() };
-        let varied = run(&options_without_expiry(&options), &transitions, varied);
+        let varied = run(&options, opened, &transitions, varied);
         prop_assert_eq!(plain.len(), varied.len());
         for (plain, varied) in plain.iter().zip(&varied) {
             // Events that carry a wire object carry its unknown members too.
@@ -279,10 +302,9 @@ proptest! {
     }
 }
 
-/// Requests that are given up after a deadline may be sent while the server still works on them: the model of
-/// the server knows nothing of that.
-fn options_without_expiry(options: &SessionOptions) -> SessionOptions {
-    SessionOptions { deadlines: NEVER, ..options.clone() }
+/// Most servers speak first; some are slow.
+fn opened() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(0), 1 => 0_usize..12]
 }
 
 fn kind(output: &Output) -> String {
@@ -299,3 +321,7 @@ fn kind(output: &Output) -> String {
 /// Deadlines that no run reaches.
 const NEVER: Deadlines =
     Deadlines::all(Deadline { after: std::time::Duration::from_secs(36_000), policy: OverduePolicy::Report });
+
+/// Deadlines that many runs reach.
+const SHORT: Deadlines =
+    Deadlines::all(Deadline { after: std::time::Duration::from_millis(500), policy: OverduePolicy::Report });

@@ -38,21 +38,19 @@ fn golden_sessions_keep_the_invariants() {
     use realtime_protocol::event::ServerEvent;
     use realtime_protocol::log::Input;
     for path in goldens() {
-        let mut invariants = Invariants::default();
+        let mut invariants = Invariants::late();
         let mut ended = false;
         Golden::read(&path).replay(|_, input, outputs| {
             let Ok(outputs) = outputs else { return };
             match input {
                 Some(Input::Command(id, command)) => invariants.command(*id, command),
-                Some(Input::Text(_, text)) => match ServerEvent::decode(text, Default::default()) {
-                    ServerEvent::ResponseCreated(_) => invariants.response_created(),
-                    ServerEvent::ErrorEvent(error) => {
-                        if let Some(id) = error.error.value().and_then(|error| error.event_id.value()) {
-                            invariants.refused(id);
-                        }
+                Some(Input::Text(_, text)) => {
+                    if let ServerEvent::ErrorEvent(error) = ServerEvent::decode(text, Default::default())
+                        && let Some(id) = error.error.value().and_then(|error| error.event_id.value())
+                    {
+                        invariants.refused(id);
                     }
-                    _ => {}
-                },
+                }
                 Some(Input::Disconnected(..)) => ended = true,
                 _ => {}
             }

@@ -35,22 +35,22 @@ const ROUNDS: (u64, u64) = (10, 110);
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if !has_valgrind() {
-        println!("skipped: valgrind is not installed, and its callgrind counts the instructions");
+        say!("skipped: valgrind is not installed, and its callgrind counts the instructions");
         return Ok(());
     }
     let root = workspace_root();
     let ours = build(root, &["--package", "realtime-protocol", "--example", "codec"], "examples/codec")?;
     let peers = if args.peers { build_peers(root) } else { None };
 
-    print!("{:42} {:>9} {:>9}", "instructions per event", "most", "here");
+    let mut line = format!("{:42} {:>9} {:>9}", "instructions per event", "most", "here");
     for peer in peers.iter().flat_map(|_| PEERS) {
-        print!(" {peer:>13}");
+        line += &format!(" {peer:>13}");
     }
-    println!();
+    say!("{line}");
     let mut over = Vec::new();
     for (workload, name, most) in WORKLOADS {
         let here = instructions(Command::new(&ours).arg(workload))?;
-        print!("{name:42} {:>9} {:>9}", grouped(*most), grouped(here));
+        let mut line = format!("{name:42} {:>9} {:>9}", grouped(*most), grouped(here));
         for (program, peer) in peers.iter().flat_map(|program| PEERS.iter().map(move |peer| (program, peer)))
         {
             // Base64 alone has nothing to do on texts without audio.
@@ -60,9 +60,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             } else {
                 Some(instructions(Command::new(program).args([peer, workload]))?)
             };
-            print!(" {:>13}", count.map_or_else(|| "-".to_owned(), grouped));
+            line += &format!(" {:>13}", count.map_or_else(|| "-".to_owned(), grouped));
         }
-        println!();
+        say!("{line}");
         if here > *most {
             over.push(*name);
         }
@@ -97,7 +97,7 @@ fn build(dir: &Path, what: &[&str], program: &str) -> Result<PathBuf, Error> {
 fn build_peers(root: &Path) -> Option<PathBuf> {
     let built = build(&root.join("bench/peers"), &[], "realtime-bench-peers");
     if built.is_err() {
-        println!("skipped: the other crates, since bench/peers does not build");
+        say!("skipped: the other crates, since bench/peers does not build");
     }
     built.ok()
 }

@@ -56,9 +56,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             total.add(&name, &document);
         }
     }
-    println!(
+    say!(
         "{} files, {} typed, {} lossless, {} failed",
-        total.files, total.typed, total.lossless, total.failed
+        total.files,
+        total.typed,
+        total.lossless,
+        total.failed
     );
     if total.failed > 0 {
         Err(format!("{} of {} files failed", total.failed, total.files).into())
@@ -161,10 +164,10 @@ impl Total {
         self.failed += usize::from(!document.findings.is_empty());
         for finding in &document.findings {
             match finding {
-                Finding::Unknown(kind) => println!("{name}: unknown: {kind}"),
-                Finding::Malformed(why) => println!("{name}: malformed: {why}"),
-                Finding::Mismatch(what) => println!("{name}: wrong shape: {what}"),
-                Finding::Changed(what) => println!("{name}: changed: {what}"),
+                Finding::Unknown(kind) => say!("{name}: unknown: {kind}"),
+                Finding::Malformed(why) => say!("{name}: malformed: {why}"),
+                Finding::Mismatch(what) => say!("{name}: wrong shape: {what}"),
+                Finding::Changed(what) => say!("{name}: changed: {what}"),
             }
         }
     }

@@ -46,14 +46,14 @@ enum Task {
     Emulator(emulator::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
-    /// Runs scenarios step by step and compares with traces of another implementation
-    Oracle(oracle::Args),
     /// Reads JSON files, logs or JSON Lines of events and says what is not understood or not written as it came
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     Schema(schema::Args),
     /// Counts the instructions of the codec, beside those of other crates
     Bench(bench::Args),
+    /// Runs scenarios step by step and compares with traces of another implementation
+    Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
@@ -65,10 +65,10 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Emulator(args) => emulator::run(&args),
         Task::Replay(args) => replay::run(&args),
-        Task::Oracle(args) => oracle::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Schema(args) => schema::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Oracle(args) => oracle::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };

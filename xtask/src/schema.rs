@@ -20,8 +20,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let mut text = serde_json::to_string_pretty(schema)?;
         text.push('\n');
         std::fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
-    println!("{} schemas in {dir}", schemas.len());
+    say!("{} schemas in {dir}", schemas.len());
     Ok(())
 }

@@ -88,7 +88,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 LineOutput::Close { code, reason } => {
                     return Ok(End::Close(code.map(|code| close_frame(code, reason))));
                 }
-                LineOutput::Break => return Ok(End::Gone),
+                LineOutput::Break => {
+                    // What came before the break arrives.
+                    in_time(socket.flush()).await?;
+                    return Ok(End::Gone);
+                }
             }
         }
         in_time(socket.flush()).await?;

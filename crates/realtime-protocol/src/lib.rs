@@ -6,7 +6,9 @@
 //! hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
-//! use realtime_protocol::session::{Command, CommandId, Output, Session, SessionEvent, SessionOptions};
+//! use realtime_protocol::session::{
+//!     Command, CommandId, Output, PlaybackPosition, PlaybackReport, Session, SessionEvent, SessionOptions,
+//! };
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
 //!
@@ -17,26 +19,41 @@
 //! let mut session = Session::new(options);
 //!
 //! // A driver's loop in small: hand in what happened, then do all that comes out, then wait for the next thing
-//! // or for `poll_timeout`.
+//! // or for `poll_timeout`. What is to be reported back is handed in like anything else.
 //! let drive = |session: &mut Session| {
+//!     let mut reports = Vec::new();
 //!     while let Some(output) = session.poll_output() {
 //!         match output {
 //!             Output::Send(event) => println!("to the server: {}", event.encode(Default::default())),
-//!             Output::Event(SessionEvent::Audio(chunk)) => println!("play {}", chunk.duration()),
+//!             Output::Event(SessionEvent::Audio(chunk)) => {
+//!                 // Play it behind what came before; once it has sounded, say so.
+//!                 let played = chunk.start + chunk.duration();
+//!                 let (item_id, content_index) = (chunk.item_id, chunk.content_index);
+//!                 let at = PlaybackPosition { item_id, content_index, played };
+//!                 reports.push(PlaybackReport::Played(at));
+//!             }
+//!             Output::Event(SessionEvent::StopPlayback { id }) => {
+//!                 // The user speaks: fall silent, empty the queue, and say where playback stood.
+//!                 reports.push(PlaybackReport::Stopped { id, at: None });
+//!             }
 //!             Output::Event(event) => println!("to the application: {event:?}"),
 //!             Output::Close => println!("close the socket"),
 //!         }
 //!     }
+//!     reports
 //! };
 //!
 //! session.handle_connected(Timestamp::from_millis(0), UnixTime::from_secs(1_790_000_000));
 //! session.handle_text(Timestamp::from_millis(40), r#"{"type": "session.created", "session": {}}"#);
-//! drive(&mut session); // to the server: {"type":"session.update", …}
+//! let _ = drive(&mut session); // to the server: {"type":"session.update", …}
 //!
 //! // Asked before the configuration is acknowledged, it goes out after.
 //! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None })?;
 //! session.handle_text(Timestamp::from_millis(80), r#"{"type": "session.updated", "session": {}}"#);
-//! drive(&mut session); // to the application: Ready, to the server: {"type":"response.create", …}
+//! let reports = drive(&mut session); // to the application: Ready, to the server: {"type":"response.create", …}
+//! for (id, report) in (2..).zip(reports) {
+//!     session.handle_command(Timestamp::from_millis(90), CommandId(id), Command::ReportPlayback { report })?;
+//! }
 //! # Ok::<(), realtime_protocol::session::CommandError>(())
 //! ```
 //!

@@ -40,8 +40,7 @@ impl Transport {
             FrameKind::StopPlayback { id } if self.plays => {
                 self.queue.clear();
                 self.into_first = MediaTime::ZERO;
-                let at = self.position.take();
-                return id.map(|id| PlaybackReport::Stopped { id, at });
+                return Some(PlaybackReport::Stopped { id: (*id)?, at: self.position.take() });
             }
             _ => {}
         }

@@ -44,6 +44,23 @@ async fn every_call_gets_one_output_whatever_its_handler_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_out_of_band_do_not_run() {
+    let mut call = Call::begin(Toolbox::new().with(tool("echo", |args| async move { Ok(args) }))).await;
+    let output = json!({"type": "function_call", "call_id": "c1", "name": "echo", "arguments": "{}"});
+    let done = json!({"id": "resp_1", "conversation_id": null, "status": "completed", "output": [output]});
+    call.server.send(json!({"type": "response.done", "response": done})).await;
+    loop {
+        let event = next(&mut call.events).await;
+        call.runner.handle(&event);
+        if matches!(event, SessionEvent::FunctionCalls { out_of_band: true, .. }) {
+            break;
+        }
+    }
+    assert_eq!(call.runner.running(), 0);
+    call.server.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_model_goes_on_once_after_the_last_call_and_not_after_silent_ones() {
     let silent = ToolPolicy { reply: Reply::Silent, ..ToolPolicy::default() };
     let toolbox = Toolbox::new()

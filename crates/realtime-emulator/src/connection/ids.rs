@@ -44,6 +44,13 @@ impl Ids {
         self.text(prefix)
     }
 
+    /// Letters that make a delta's length tell less of its words, as GA's do.
+    pub(crate) fn obfuscation(&mut self, delta: &str) -> String {
+        let mut text = self.text("");
+        text.truncate(16_usize.saturating_sub(delta.len() % 16).max(1));
+        text
+    }
+
     /// The prefix and 21 characters of base 62.
     fn text(&mut self, prefix: &str) -> String {
         self.count += 1;

@@ -193,6 +193,7 @@ impl Running {
         self.made.text_tokens += text_tokens(&words);
         let response_id = self.id.clone();
         if open.kind == Kind::Audio {
+            let obfuscation = out.ids.obfuscation(&words);
             send!(
                 out,
                 ResponseOutputAudioTranscriptDelta {
@@ -201,6 +202,7 @@ impl Running {
                     output_index: output_index,
                     content_index: 0_u32,
                     delta: words,
+                    obfuscation: obfuscation,
                 }
             );
         } else {

@@ -59,7 +59,8 @@ pub(crate) fn adapt(event: &mut ServerEvent, dialect: Dialect) {
         }
         ServerEvent::ResponseCreated(event) => event.response.temperature = Field::Value(TEMPERATURE),
         ServerEvent::ResponseFunctionCallArgumentsDone(event) => event.name = Field::Absent,
-        ServerEvent::InputAudioTranscriptionCompleted(event) => event.usage = Field::Absent,
+        ServerEvent::InputAudioTranscriptionDelta(event) => event.obfuscation = Field::Absent,
+        ServerEvent::ResponseOutputAudioTranscriptDelta(event) => event.obfuscation = Field::Absent,
         _ => {}
     }
 }

@@ -48,6 +48,7 @@ impl Connection {
             }
         };
         for word in voice::words(&text) {
+            let obfuscation = self.out.ids.obfuscation(word);
             send!(
                 &mut self.out,
                 InputAudioTranscriptionDelta {
@@ -55,6 +56,7 @@ impl Connection {
                     content_index: 0_u32,
                     delta: word,
                     logprobs: logprobs(word),
+                    obfuscation: obfuscation,
                 }
             );
         }

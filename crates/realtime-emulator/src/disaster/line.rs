@@ -297,7 +297,7 @@ impl Line {
             }
             (Action::Stall, _) => {
                 self.state = State::Stalled;
-                self.queue.clear();
+                self.queue.stall(self.now);
             }
             (Action::Cut { code, reason }, _) => self.end(LineOutput::Close { code, reason }),
             (Action::Break, _) => self.end(LineOutput::Break),

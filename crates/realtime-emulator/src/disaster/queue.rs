@@ -95,9 +95,10 @@ impl Queue {
         self.release(now, |_| true);
     }
 
-    /// Drops all that has not left.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Drops all that was to leave later.
+    pub(super) fn stall(&mut self, now: Timestamp) {
+        self.ready.retain(|(at, _)| *at <= now);
+        self.held.clear();
     }
 
     /// The next one that may leave by `now`.

@@ -209,6 +209,18 @@ fn each_disaster_does_what_it_says() {
 }
 
 #[test]
+fn what_came_before_a_stall_or_a_break_arrives() {
+    let before = |action: &str| {
+        let script = json!({"turns": [], "disasters": [{"at": "response.content_part.added", "do": action}]});
+        let mut far = Far::with(Script::parse(&script.to_string()).unwrap());
+        far.turn();
+        far.kinds().last().unwrap().clone()
+    };
+    assert_eq!(before("stall"), "conversation.item.added");
+    assert_eq!(before("break"), "conversation.item.added");
+}
+
+#[test]
 fn audio_is_damaged_but_its_bytes_are_all_there() {
     let audio = |far: &Far| -> Vec<Vec<u8>> {
         let deltas = far.events().into_iter().filter_map(|event| match event {

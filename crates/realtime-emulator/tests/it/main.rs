@@ -11,6 +11,7 @@ mod items;
 mod mcp;
 mod random;
 mod responses;
+mod rough;
 mod scripts;
 mod session;
 mod silence;

@@ -115,6 +115,14 @@ fn session_events_become_these_frames() {
         (
             SessionEvent::FunctionCalls {
                 response_id: "resp".into(),
+                out_of_band: true,
+                calls: vec![call("x")],
+            },
+            &["session Downstream"],
+        ),
+        (
+            SessionEvent::FunctionCalls {
+                response_id: "resp".into(),
                 out_of_band: false,
                 calls: vec![call("a"), call("b")],
             },

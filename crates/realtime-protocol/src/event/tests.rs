@@ -93,3 +93,12 @@ fn a_partial_update_writes_only_what_was_set() {
         r#"{"type":"session.update","session":{"type":"realtime","instructions":"","audio":{"input":{"turn_detection":null}}}}"#
     );
 }
+
+#[test]
+fn numbers_with_a_fraction_are_read_exactly() {
+    for text in
+        ["0.30000000000000004", "1.0715086071862673e301", "5.684341886080802e-14", "9007199254740993.5"]
+    {
+        assert_eq!(serde_json::from_str::<f64>(text).unwrap(), text.parse::<f64>().unwrap(), "{text}");
+    }
+}

@@ -4,6 +4,17 @@
 //! live here: session readiness ([`SessionEvent::Ready`]), pending response (the sequencer behind
 //! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`SessionEvent::Interrupted`]),
 //! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
+//!
+//! # Four ways to wait
+//! A command that was taken and is not answered yet stands in one of these, and the end of the session answers it
+//! from there:
+//!
+//! - **held**: until the session is ready. One queue, audio in its place among the commands.
+//! - **waiting**: a request for a response, until the sequencer sends it and that response has run. Those without
+//!   parameters merge.
+//! - **awaited**: it was sent, and its acknowledgement or its error is due, up to a deadline. Retrievals are the same,
+//!   with one request for all who want an item.
+//! - **stopping**: an interruption, until playback stands still. Nothing is asked of the model meanwhile.
 
 mod answers;
 mod command;
@@ -28,6 +39,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod usage_totals;
+mod views;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -66,6 +78,9 @@ pub use output::{
     Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
 };
 pub use usage_totals::UsageTotals;
+pub use views::{
+    ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
+};
 
 /// How a connection ended, or why it could not be made.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -103,6 +118,11 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// that time. Draining late changes nothing, an early or needless `handle_timeout` does nothing, and a `now`
 /// older than one before counts as that one. No `handle_*` panics, whatever the far side sends. The same inputs
 /// give the same outputs, byte for byte.
+///
+/// Playback is the caller's duty: play each [`AudioChunk`] after those before it, report what was played
+/// ([`Command::ReportPlayback`]), and answer each [`SessionEvent::StopPlayback`]. Truncation is as exact as these
+/// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
+/// [`PlaybackSource::Estimated`].
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,

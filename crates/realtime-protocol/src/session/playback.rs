@@ -418,7 +418,8 @@ mod tests {
         let source = PlaybackSource::Estimated;
         receive(&mut ledger, 0, "a", 1000, source);
         assert!(ledger.is_audible(at(100), source));
-        ledger.report(&"a".into(), 0, ms(1000));
+        let all = PlaybackPosition { item_id: "a".into(), content_index: 0, played: ms(1000) };
+        ledger.report(at(100), &all);
         assert!(!ledger.is_audible(at(100), source));
     }
 

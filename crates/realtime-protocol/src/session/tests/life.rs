@@ -115,3 +115,18 @@ fn reports_of_playback_are_taken_until_the_connection_is_closed() {
     bench.lose();
     assert_eq!(bench.try_app(played("i1", 200)).unwrap_err().reason, Refusal::Ended);
 }
+
+#[test]
+fn a_view_is_another_spelling_of_its_command() {
+    let mut bench = Bench::ready();
+    let at = bench.at();
+    bench.session.responses().create(at, CommandId(1)).unwrap();
+    bench.session.input_audio().append(at, CommandId(2), audio(20)).unwrap();
+    assert_eq!(bench.drain(), ["> response.create", "> input_audio_buffer.append"]);
+    let error = bench
+        .session
+        .function_calls()
+        .complete(at, CommandId(3), "c".into(), CallOutput::Cancelled, false)
+        .unwrap_err();
+    assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c".into() });
+}
