@@ -135,7 +135,7 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
                 }
             }
             Step::Interrupt => {
-                drop(world.command(Command::Interrupt {}).expect("a command that can be right"))
+                world.command(Command::Interrupt {}).expect("a command that can be right");
             }
             Step::Rotate { endpoint, urgent } => {
                 world.urgent |= urgent;
