@@ -5,18 +5,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::agent::PRE_ROLL;
-use super::scenario::{Scenario, Step, delta_bytes};
+use super::floor::{Begins, Floor};
+use super::scenario::{Scenario, Step, audio_bytes, delta_bytes};
 use super::trace::Trace;
+use super::turns::Turns;
 
 /// How long a session waits for its configuration to be acknowledged (ms).
 const READY_WAIT: u64 = 5000;
 
-/// How long a request for a response is waited for, and then its late answer (ms).
-const RESPONSE_WAIT: u64 = 10_000;
-
-/// How long the server's own response to a turn is waited for (ms).
-pub(super) const TURN_WAIT: u64 = 3000;
+/// How long a cancelled response is waited for (ms).
+const CANCEL_WAIT: u64 = 10_000;
 
 /// What holds at one step.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +25,14 @@ pub(super) struct Moment {
     pub(super) connection: usize,
     pub(super) created: bool,
     pub(super) ready: bool,
-    /// The response that ran before it.
-    pub(super) running: Option<String>,
+    /// What is to be cancelled: the response that runs, or the one that was asked for and has no id yet.
+    pub(super) cancel: Option<Option<String>>,
     /// Someone other than the server says that the user interrupts.
     pub(super) interrupts: bool,
     /// Someone other than the server says that the user has spoken.
     pub(super) stops: bool,
+    /// Of what was spoken there is too little to make an item.
+    pub(super) too_short: bool,
     /// The session detects no turns.
     pub(super) manual: bool,
     /// The end of a turn that it detects makes it respond.
@@ -66,14 +66,19 @@ pub(super) fn moments(scenario: &Scenario, seed: &Trace) -> Vec<Moment> {
     let mut world = World::new(scenario);
     let mut moments = Vec::new();
     for number in 0..=scenario.steps.len() + 1 {
-        let mut moment = Moment { running: world.running.clone(), ..Moment::default() };
+        let mut moment = Moment::default();
+        let heard = seed.sends(number, "input_audio_buffer.append");
         for (_, step) in scenario.numbered().filter(|(at, _)| *at == number) {
-            world.take(step, &mut moment);
+            world.take(step, heard, &mut moment);
         }
         world.note_connections(number, seed, &mut moment);
-        if world.running.is_none() && seed.sends(number, "response.create") {
-            world.requested.get_or_insert(world.at);
+        if !moment.too_short {
+            let asked = seed.of(number, "client").filter(|record| record.kind() == "response.create");
+            for _ in asked {
+                world.floor.request(world.at);
+            }
         }
+        world.floor.release(world.at);
         moment.at = world.at;
         moment.connection = world.connection;
         moment.created = world.created.is_some();
@@ -104,9 +109,12 @@ struct World {
     speech_responds: bool,
     input_bytes: u64,
     output_bytes: u64,
-    requested: Option<u64>,
-    /// Until when it is the user's turn, or the server's to answer it.
-    turn_until: u64,
+    floor: Floor,
+    turns: Turns,
+    /// The response that was asked for is not wanted any more.
+    unwanted: bool,
+    /// What was cancelled, and when.
+    cancelled: Vec<(Option<String>, u64)>,
     running: Option<String>,
     interrupted: BTreeSet<String>,
     parts: Vec<Part>,
@@ -160,7 +168,7 @@ impl World {
         }
     }
 
-    fn take(&mut self, step: &Step, moment: &mut Moment) {
+    fn take(&mut self, step: &Step, heard: bool, moment: &mut Moment) {
         match step {
             Step::Server(events) => {
                 for event in events {
@@ -172,22 +180,35 @@ impl World {
             Step::Clock(millis) => {
                 self.at = self.at.max(*millis);
                 self.ready |= self.created.is_some_and(|created| created + READY_WAIT <= self.at);
+                self.floor.pass(self.at);
             }
             Step::Play(millis) => self.play(*millis),
-            Step::Frame(frame) => self.frame(frame, moment),
+            Step::Frame(frame) => self.frame(frame, heard, moment),
             Step::ContextFrame(name) => moment.context = Some(name.clone()),
             _ => {}
         }
     }
 
-    fn frame(&mut self, frame: &Value, moment: &mut Moment) {
+    fn frame(&mut self, frame: &Value, heard: bool, moment: &mut Moment) {
         match frame["type"].as_str().unwrap_or_default() {
-            "InputAudioRawFrame" => moment.audio = Some(frame.clone()),
+            "InputAudioRawFrame" => {
+                moment.audio = Some(frame.clone());
+                if let Some(bytes) = audio_bytes(&frame["audio"]).filter(|_| heard) {
+                    self.turns.audio(self.pre_roll, bytes);
+                }
+            }
             "StartInterruptionFrame" => {
                 moment.interrupts = true;
+                self.cancel(moment);
                 self.interrupt(moment);
+                if self.manual && self.ready {
+                    self.turns.begin();
+                }
             }
-            "UserStoppedSpeakingFrame" => moment.stops = true,
+            "UserStoppedSpeakingFrame" => {
+                moment.stops = true;
+                moment.too_short = self.manual && !self.turns.end();
+            }
             "BotStoppedSpeakingFrame" if !self.plays => {
                 self.parts.iter_mut().for_each(|part| part.reported = part.received);
             }
@@ -207,6 +228,7 @@ impl World {
     fn server(&mut self, event: &Value, moment: &mut Moment) {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let response = &event["response"];
+        let begins = self.floor.server(event, self.at, self.speech_responds);
         match event["type"].as_str().unwrap_or_default() {
             "session.created" => {
                 self.created = Some(self.at);
@@ -216,20 +238,21 @@ impl World {
                 self.ready = self.created.is_some();
                 event["session"].as_object().into_iter().for_each(|config| self.learn(config));
             }
-            "response.created" if !response.get("conversation_id").is_some_and(Value::is_null) => {
+            "response.created" if begins.is_some() => {
                 self.running = response["id"].as_str().map(str::to_owned);
-                let waited = self.requested.take().map(|since| self.at - since);
-                let in_turn = std::mem::take(&mut self.turn_until) > self.at;
-                if !in_turn
-                    && waited.is_some_and(|waited| (RESPONSE_WAIT..2 * RESPONSE_WAIT).contains(&waited))
-                {
+                let unwanted = begins == Some(Begins::Asked) && std::mem::take(&mut self.unwanted);
+                if begins == Some(Begins::TooLate) {
                     moment.late.clone_from(&self.running);
+                    self.cancelled.push((self.running.clone(), self.at));
+                }
+                if unwanted || moment.late.is_some() {
                     self.interrupted.extend(self.running.clone());
                 }
             }
             "response.done" => {
                 let id = response["id"].as_str().unwrap_or_default();
                 self.parts.iter_mut().filter(|part| part.response == id).for_each(|part| part.whole = true);
+                self.cancelled.retain(|(what, _)| what.as_deref().is_some_and(|what| what != id));
                 if self.running.as_deref() == Some(id) {
                     self.running = None;
                 }
@@ -244,16 +267,7 @@ impl World {
                 let item = text("item_id");
                 self.parts.iter_mut().filter(|part| part.item == item).for_each(|part| part.whole = true);
             }
-            "input_audio_buffer.speech_started" => {
-                self.turn_until = u64::MAX;
-                if self.speech_interrupts {
-                    self.interrupt(moment);
-                }
-            }
-            "input_audio_buffer.speech_stopped" => self.turn_until = self.at + TURN_WAIT,
-            "input_audio_buffer.committed" if self.turn_until == u64::MAX => {
-                self.turn_until = self.at + TURN_WAIT
-            }
+            "input_audio_buffer.speech_started" if self.speech_interrupts => self.interrupt(moment),
             _ => {}
         }
     }
@@ -307,6 +321,19 @@ impl World {
         part.reported.max(elapsed).min(part.received)
     }
 
+    /// What the assistant says, or is asked to say, is not wanted any more: it is cancelled, once.
+    fn cancel(&mut self, moment: &mut Moment) {
+        self.cancelled.retain(|(_, at)| self.at < at + CANCEL_WAIT);
+        let requested = self.running.is_none() && self.floor.is_requested(self.at);
+        if (requested || self.running.is_some())
+            && !self.cancelled.iter().any(|(what, _)| *what == self.running)
+        {
+            self.cancelled.push((self.running.clone(), self.at));
+            moment.cancel = Some(self.running.clone());
+        }
+        self.unwanted |= requested;
+    }
+
     fn interrupt(&mut self, moment: &mut Moment) {
         let audible = self.parts.iter().any(|part| self.played(part) < part.received);
         let mut heard = Vec::new();
@@ -335,7 +362,9 @@ impl World {
                 "open" => {
                     self.connection += 1;
                     (self.created, self.ready, self.running) = (None, false, None);
-                    (self.requested, self.turn_until) = (None, 0);
+                    (self.floor, self.turns) = (Floor::default(), Turns::default());
+                    self.unwanted = false;
+                    self.cancelled.clear();
                     self.parts.clear();
                     self.pre_roll = self.manual;
                     (self.deaf, self.never_ready, self.gone) = (false, false, false);
@@ -352,51 +381,5 @@ impl World {
                 _ => {}
             }
         }
-    }
-}
-
-/// What goes to the server of the user's audio and turns, where a processor detects them.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    in_turn: bool,
-    buffered: u64,
-    kept: Vec<Vec<u8>>,
-}
-
-impl Turns {
-    /// Audio comes; whether it is kept back.
-    pub(super) fn audio(&mut self, moment: &Moment, bytes: Vec<u8>) -> bool {
-        if self.in_turn || !moment.pre_roll {
-            self.buffered += bytes.len() as u64;
-            return false;
-        }
-        self.kept.push(bytes);
-        let most = usize::try_from(PRE_ROLL.as_millis()).unwrap_or(usize::MAX) * 48;
-        let mut surplus =
-            self.kept.iter().map(Vec::len).sum::<usize>().saturating_sub(most).next_multiple_of(2);
-        while surplus > 0 && !self.kept.is_empty() {
-            let cut = surplus.min(self.kept[0].len());
-            self.kept[0].drain(..cut);
-            surplus -= cut;
-            self.kept.retain(|audio| !audio.is_empty());
-        }
-        true
-    }
-
-    /// The user begins to speak: what goes along from before.
-    pub(super) fn begin(&mut self) -> Vec<Vec<u8>> {
-        self.in_turn = true;
-        let kept = std::mem::take(&mut self.kept);
-        self.buffered += kept.iter().map(|audio| audio.len() as u64).sum::<u64>();
-        kept
-    }
-
-    /// The user has spoken: whether there is enough to make an item of, 100 ms.
-    pub(super) fn end(&mut self) -> bool {
-        let enough = self.buffered >= 100 * 48;
-        if enough {
-            *self = Self { kept: std::mem::take(&mut self.kept), ..Self::default() };
-        }
-        enough
     }
 }

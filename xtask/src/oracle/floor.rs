@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use super::facts::{Moment, TURN_WAIT};
+/// How long a request is waited for (ms), and then as long again for its late answer.
+const PATIENCE: u64 = 10_000;
 
-/// How long a request is waited for (ms), and then its late answer.
-const PATIENCE: u64 = 20_000;
+/// How long the server's own response to a turn is waited for (ms).
+const TURN_WAIT: u64 = 3000;
 
 /// The conversation's one place for a response, and whose turn it is.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Floor {
     place: Place,
     turn: Turn,
@@ -38,60 +39,69 @@ enum Turn {
     },
 }
 
+/// Whose response begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Begins {
+    /// The one that was asked for.
+    Asked,
+    /// The one that was asked for, when nobody waits for it any more.
+    TooLate,
+    /// The server's own.
+    Server,
+}
+
 impl Floor {
-    /// What the server says, and the time that passed.
-    pub(super) fn pass(&mut self, moment: &Moment) {
-        for event in &moment.server {
-            self.server(event, moment);
+    /// Time has passed.
+    pub(super) fn pass(&mut self, now: u64) {
+        if matches!(self.place, Place::Requested { at } if at + 2 * PATIENCE <= now) {
+            self.place = Place::Free;
         }
-        match self.place {
-            Place::Requested { at } if at + PATIENCE <= moment.at => self.place = Place::Free,
-            _ => {}
-        }
-        match self.turn {
-            Turn::Expecting { since } if since + TURN_WAIT <= moment.at => self.turn = Turn::Open,
-            _ => {}
+        if matches!(self.turn, Turn::Expecting { since } if since + TURN_WAIT <= now) {
+            self.turn = Turn::Open;
         }
     }
 
-    fn server(&mut self, event: &Value, moment: &Moment) {
+    /// The server says something. `responds`: whether it responds to turns by itself.
+    pub(super) fn server(&mut self, event: &Value, now: u64, responds: bool) -> Option<Begins> {
+        let stopped = if responds { Turn::Expecting { since: now } } else { Turn::Open };
         match event["type"].as_str().unwrap_or_default() {
             "input_audio_buffer.speech_started" => self.turn = Turn::Speaking,
-            "input_audio_buffer.speech_stopped" => self.stopped(moment),
-            "input_audio_buffer.committed" if self.turn == Turn::Speaking => self.stopped(moment),
+            "input_audio_buffer.speech_stopped" => self.turn = stopped,
+            "input_audio_buffer.committed" if self.turn == Turn::Speaking => self.turn = stopped,
             "response.created" if !event["response"].get("conversation_id").is_some_and(Value::is_null) => {
-                if !matches!(self.place, Place::Requested { .. }) {
-                    // The server's own: it serves what waited since before the turn.
-                    self.waiting = std::mem::take(&mut self.late);
-                }
+                let begins = match self.place {
+                    Place::Requested { at } if now < at + PATIENCE => Begins::Asked,
+                    Place::Requested { .. } if self.turn == Turn::Open => Begins::TooLate,
+                    _ => {
+                        // It serves what waited since before the turn.
+                        self.waiting = std::mem::take(&mut self.late);
+                        Begins::Server
+                    }
+                };
                 self.place = Place::Running;
                 if matches!(self.turn, Turn::Expecting { .. }) {
                     self.turn = Turn::Open;
                 }
+                return Some(begins);
             }
             "response.done" if self.place == Place::Running => self.place = Place::Free,
             "error"
                 if event["error"]["event_id"].as_str().is_some_and(|id| id.contains("response.create[")) =>
             {
-                if event["error"]["code"] == "conversation_already_has_active_response" {
-                    self.waiting = true;
-                }
-                if !matches!(self.place, Place::Running) {
+                self.waiting |= event["error"]["code"] == "conversation_already_has_active_response";
+                if self.place != Place::Running {
                     self.place = Place::Free;
                 }
             }
             _ => {}
         }
-    }
-
-    fn stopped(&mut self, moment: &Moment) {
-        self.turn = if moment.responds { Turn::Expecting { since: moment.at } } else { Turn::Open };
+        None
     }
 
     /// A request is made; whether it goes out at once.
-    pub(super) fn request(&mut self, moment: &Moment) -> bool {
+    pub(super) fn request(&mut self, now: u64) -> bool {
         if self.is_free() {
-            self.place = Place::Requested { at: moment.at };
+            self.place = Place::Requested { at: now };
             return true;
         }
         if matches!(self.turn, Turn::Expecting { .. }) {
@@ -103,15 +113,20 @@ impl Floor {
     }
 
     /// Whether a request that waited goes out now.
-    pub(super) fn release(&mut self, moment: &Moment) -> bool {
+    pub(super) fn release(&mut self, now: u64) -> bool {
         if !self.is_free() {
             return false;
         }
         let waits = std::mem::take(&mut self.waiting) || std::mem::take(&mut self.late);
         if waits {
-            self.place = Place::Requested { at: moment.at };
+            self.place = Place::Requested { at: now };
         }
         waits
+    }
+
+    /// Whether a request waits for its answer.
+    pub(super) fn is_requested(&self, now: u64) -> bool {
+        matches!(self.place, Place::Requested { at } if now < at + PATIENCE)
     }
 
     fn is_free(&self) -> bool {

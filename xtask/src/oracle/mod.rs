@@ -11,6 +11,7 @@ mod scenario;
 mod sha256;
 mod trace;
 mod transport;
+mod turns;
 
 use std::fmt;
 use std::fs;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::ApiError;
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::command::{Command, CommandId};
+use crate::session::command::{Command, CommandId, StopId};
 use crate::session::output::{CloseReason, Outcome};
 use crate::session::state::State;
 use crate::time::{MediaTime, Timestamp};
@@ -33,6 +33,14 @@ pub enum DisconnectClass {
 }
 
 impl Session {
+    /// Numbers what the application reports on so that it cannot be confused with what an earlier session numbered.
+    pub(crate) fn number_for(&mut self, connection: u32) {
+        let first = u64::from(connection) << 32;
+        self.playback.number_from(first);
+        self.out_of_band.number_from(first);
+        self.interruptions.number_from(StopId(first));
+    }
+
     /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
     /// audible, no call is open, and no answer is due.
     pub(crate) fn is_between_turns(&self) -> bool {

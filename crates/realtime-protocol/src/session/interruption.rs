@@ -41,6 +41,11 @@ impl Interruptions {
         self.stopping.is_empty()
     }
 
+    /// Handshakes count from here on, so that an answer to one of an earlier session is not taken for one's own.
+    pub(super) const fn number_from(&mut self, id: StopId) {
+        self.last = id;
+    }
+
     /// When the oldest one's last report counts.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.stopping.front().map(|stopping| stopping.deadline)

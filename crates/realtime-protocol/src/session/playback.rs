@@ -191,6 +191,11 @@ impl Playback {
         (start, mark, audio)
     }
 
+    /// Marks count from here on, so that those of an earlier session are not taken for one's own.
+    pub(super) const fn number_from(&mut self, mark: u64) {
+        self.last_mark = mark;
+    }
+
     /// Enters spoken words.
     pub(super) fn words(&mut self, id: &PartId, format: AudioFormat, delta: &str) {
         let index = self.index_of(id, format);

@@ -57,6 +57,8 @@ pub(super) enum Slot {
     Late {
         /// When it counts as never coming.
         until: Timestamp,
+        /// Whether no command waited for it, so that nobody was told and the model still has to speak.
+        owed: bool,
     },
     /// A response runs.
     Running(ResponseId),
@@ -398,6 +400,7 @@ impl Responses {
             said.is_none() && !response.out_of_band && !response.interrupted
         };
         matches!(self.turn, Turn::Expecting { .. })
+            || matches!(self.slot, Slot::Late { owed: true, .. })
             || self.open.iter().any(silent)
             || requests.any(|request| {
                 request.waiters.is_empty() && !request.interrupted && !request.is_out_of_band()
@@ -408,7 +411,7 @@ impl Responses {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {
             Slot::Requested(sent) => Some(sent.deadline),
-            Slot::Late { until } | Slot::Occupied { until } => Some(*until),
+            Slot::Late { until, .. } | Slot::Occupied { until } => Some(*until),
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
@@ -432,10 +435,11 @@ impl Responses {
         let mut overdue: VecDeque<Sent> = overdue;
         match core::mem::take(&mut self.slot) {
             Slot::Requested(sent) if sent.deadline <= now => {
+                let owed = sent.request.waiters.is_empty() && sent.request.is_wanted();
                 overdue.push_front(sent);
-                self.slot = Slot::Late { until: now + patience };
+                self.slot = Slot::Late { until: now + patience, owed };
             }
-            Slot::Late { until } | Slot::Occupied { until } if until <= now => {}
+            Slot::Late { until, .. } | Slot::Occupied { until } if until <= now => {}
             other => self.slot = other,
         }
         expired.unanswered = overdue.into_iter().map(|sent| sent.request.waiters).collect();

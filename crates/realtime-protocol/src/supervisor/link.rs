@@ -40,7 +40,8 @@ impl Link {
     ) -> Box<Self> {
         // Every connection has ids of its own, so that none of an earlier one can be taken for one of its own.
         let seed = if id.0 == 0 { options.seed } else { mix(options.seed ^ u64::from(id.0)) };
-        let session = Session::new(SessionOptions { seed, ..options.clone() });
+        let mut session = Session::new(SessionOptions { seed, ..options.clone() });
+        session.number_for(id.0);
         Box::new(Self {
             id,
             endpoint,

@@ -14,7 +14,8 @@
 //!        limit                          two turns ── old one closed ────────┘
 //! ```
 //! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new one
-//! has acknowledged what was said, and waits for the end of a turn before that. The two are never both told to
+//! has acknowledged what was said, and waits for the end of a turn before that. It waits for nothing where the server
+//! has frozen ([`SessionEvent::Overdue`] with `rotate`). The two are never both told to
 //! respond: the new one gets its configuration and its history, and no audio and no request before it serves.
 //!
 //! # What survives a connection

@@ -1,14 +1,15 @@
 //! Input audio and the user's turns.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Pair;
-use crate::oracle::facts::{Moment, Turns};
+use crate::oracle::facts::Moment;
 use crate::oracle::scenario::audio_bytes;
 use crate::oracle::trace::{Record, Trace, audio_digest};
+use crate::oracle::turns::Turns;
 
 pub(super) fn nothing_before_ready(pair: &mut Pair<'_>) -> bool {
-    const HELD_BYTES: usize = 2000 * 48;
+    const HELD_BYTES: u64 = 2000 * 48;
 
     let moments = &pair.moments;
     let early = |record: &Record| {
@@ -17,33 +18,47 @@ pub(super) fn nothing_before_ready(pair: &mut Pair<'_>) -> bool {
         let waits = record.kind() != "session.update" && !(is_append(record) && moment.pre_roll);
         record.channel == "client" && waits && moment.connection > 0 && !moment.ready
     };
-    let (early, rest): (Vec<Record>, Vec<Record>) = pair.seed.records.drain(..).partition(early);
+    let (mut early, rest): (Vec<Record>, Vec<Record>) = pair.seed.records.drain(..).partition(early);
     pair.seed.records = rest;
+    let changed = !early.is_empty();
     let last = moments.iter().map(|moment| moment.connection).max().unwrap_or_default();
     for connection in 1..=last {
-        let mine = early.iter().filter(|record| moments[record.step].connection == connection);
-        let (mut audio, others): (Vec<&Record>, Vec<&Record>) =
-            mine.partition(|record| record.kind() == "input_audio_buffer.append");
-        let ready = moments.iter().position(|moment| moment.connection == connection && moment.ready);
-        let Some(ready) = ready else { continue };
-        // The oldest goes first when there is too much.
-        let length = |record: &Record| usize::try_from(audio_len(record)).unwrap_or_default();
-        let mut surplus = audio.iter().map(|record| length(record)).sum::<usize>().saturating_sub(HELD_BYTES);
-        while surplus > 0 && !audio.is_empty() && length(audio[0]) <= surplus {
-            surplus -= length(audio.remove(0));
+        let in_connection = |step: usize| moments[step].connection == connection;
+        let Some(ready) = (0..moments.len()).find(|step| in_connection(*step) && moments[*step].ready) else {
+            continue;
+        };
+        let mut mine: Vec<Record> = early.extract_if(.., |record| in_connection(record.step)).collect();
+        if mine.is_empty() {
+            continue;
         }
-        let mut events: Vec<Value> =
-            audio.into_iter().chain(others).map(|record| record.event().clone()).collect();
-        let first = early.iter().find(|record| moments[record.step].connection == connection);
-        if let Some(cut) = events.first_mut().filter(|_| surplus > 0)
-            && let Some(bytes) = first.and_then(|record| input_bytes(&moments[record.step]))
-            && let Some(rest) = bytes.get(surplus.next_multiple_of(2)..)
-        {
-            cut["audio"] = audio_digest(rest);
+        // The history stands where its run was asked for.
+        let run = (0..ready).find(|step| in_connection(*step) && moments[*step].context.is_some());
+        if let Some(run) = run {
+            let history =
+                |record: &mut Record| record.step == ready && record.kind() == "conversation.item.create";
+            let mut history: Vec<Record> =
+                pair.seed.records.extract_if(.., |record| history(record)).collect();
+            history.iter_mut().for_each(|record| record.step = run);
+            mine.extend(history);
+            mine.sort_by_key(|record| record.step);
         }
+        // The oldest audio goes first when there is too much.
+        let held: u64 = mine.iter().map(audio_len).sum();
+        let mut surplus = held.saturating_sub(HELD_BYTES).next_multiple_of(2);
+        mine.retain_mut(|record| {
+            let cut = surplus.min(audio_len(record));
+            surplus -= cut;
+            let rest = usize::try_from(cut).ok().filter(|cut| *cut > 0);
+            let bytes = input_bytes(&moments[record.step]);
+            if let (Some(cut), Some(bytes), Some(event)) = (rest, bytes, record.event_mut()) {
+                event.insert("audio".into(), audio_digest(&bytes[cut..]));
+            }
+            cut == 0 || audio_len(record) > 0
+        });
+        let events = mine.iter().map(|record| record.event().clone()).collect();
         pair.seed.insert_client(ready, true, events);
     }
-    !early.is_empty()
+    changed
 }
 
 fn audio_len(record: &Record) -> u64 {
@@ -114,7 +129,7 @@ pub(super) fn pre_roll(pair: &mut Pair<'_>) -> bool {
         }
         if pair.seed.sends(step, "input_audio_buffer.append")
             && let Some(bytes) = input_bytes(&moment)
-            && turns.audio(&moment, bytes)
+            && turns.audio(moment.pre_roll, bytes)
         {
             changed |= pair.seed.drop_client(|record| is_append(record) && record.step == step);
         }
@@ -126,20 +141,9 @@ pub(super) fn pre_roll(pair: &mut Pair<'_>) -> bool {
 }
 
 pub(super) fn too_short(pair: &mut Pair<'_>) -> bool {
-    let (mut buffered, mut refused) = (0, Vec::new());
-    for record in pair.seed.records.iter().filter(|record| record.channel == "client") {
-        let moment = &pair.moments[record.step];
-        match record.kind() {
-            "input_audio_buffer.append" => buffered += audio_len(record),
-            "input_audio_buffer.commit" if moment.stops && moment.manual && buffered < 100 * 48 => {
-                refused.push(record.step);
-            }
-            "input_audio_buffer.commit" => buffered = 0,
-            _ => {}
-        }
-    }
+    let moments = &pair.moments;
     let kinds = ["input_audio_buffer.commit", "response.create"];
-    pair.seed.drop_client(|record| refused.contains(&record.step) && kinds.contains(&record.kind()))
+    pair.seed.drop_client(|record| moments[record.step].too_short && kinds.contains(&record.kind()))
 }
 
 pub(super) fn as_the_server_says(pair: &mut Pair<'_>) -> bool {

@@ -115,7 +115,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "cancel-what-runs",
-        reason: "response.cancel is sent only when a response runs, and names it",
+        reason: "response.cancel is sent once, only when a response runs or was asked for, and names one that runs",
         apply: responses::cancel_what_runs,
     },
     Rule {

@@ -30,12 +30,12 @@ pub(super) fn cancel_what_runs(pair: &mut Pair<'_>) -> bool {
         let moment = &moments[record.step];
         record.kind() == "response.cancel" && moment.interrupts && moment.manual
     };
-    let mut changed =
-        pair.seed.drop_client(|record| manual(record) && moments[record.step].running.is_none());
+    let mut changed = pair.seed.drop_client(|record| manual(record) && moments[record.step].cancel.is_none());
     for record in pair.seed.records.iter_mut().filter(|record| manual(record)) {
-        let running = moments[record.step].running.clone();
-        record.event_mut().map(|event| event.insert("response_id".into(), running.into()));
-        changed = true;
+        if let Some(Some(running)) = moments[record.step].cancel.clone() {
+            record.event_mut().map(|event| event.insert("response_id".into(), running.into()));
+            changed = true;
+        }
     }
     changed
 }
@@ -44,11 +44,11 @@ pub(super) fn interrupt_cancels(pair: &mut Pair<'_>) -> bool {
     let mut changed = false;
     for step in 0..pair.moments.len() {
         let moment = &pair.moments[step];
-        let Some(running) = moment.running.clone().filter(|_| moment.interrupts && !moment.manual) else {
-            continue;
-        };
-        let cancel =
-            json!({ "type": "response.cancel", "event_id": pair.fresh_id(), "response_id": running });
+        let Some(what) = moment.cancel.clone().filter(|_| !moment.manual) else { continue };
+        let mut cancel = json!({ "type": "response.cancel", "event_id": pair.fresh_id() });
+        if let Some(running) = what {
+            cancel["response_id"] = running.into();
+        }
         pair.seed.insert_client(step, true, vec![cancel]);
         changed = true;
     }
@@ -103,14 +103,17 @@ pub(super) fn one_response_at_a_time(pair: &mut Pair<'_>) -> bool {
         if std::mem::replace(&mut connection, moment.connection) != moment.connection {
             floor = Floor::default();
         }
-        floor.pass(&moment);
+        for event in &moment.server {
+            floor.server(event, moment.at, moment.responds);
+        }
+        floor.pass(moment.at);
         // What the application sends past all bookkeeping does not wait.
         let own = pair.scenario.numbered().any(|(at, here)| at == step && matches!(here, Step::Call(_)));
         changed |= pair.seed.drop_client(|record| {
             let asks = record.step == step && record.kind() == "response.create" && !own;
-            asks && record.event()["response"]["conversation"] != "none" && !floor.request(&moment)
+            asks && record.event()["response"]["conversation"] != "none" && !floor.request(moment.at)
         });
-        if floor.release(&moment) && !moment.ends {
+        if floor.release(moment.at) && !moment.ends {
             let create = json!({ "type": "response.create", "event_id": pair.fresh_id() });
             pair.seed.insert_client(step, false, vec![create]);
             changed = true;

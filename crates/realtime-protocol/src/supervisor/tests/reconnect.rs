@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::session::{CallOutput, Refusal};
+use crate::session::{CallOutput, Refusal, SessionEvent};
 
 #[test]
 fn a_call_of_one_connection_ends_with_it() {
@@ -333,4 +333,39 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     assert_eq!(call.drain().last().map(String::as_str), Some("1> input_audio_buffer.append"));
     call.command(2, Command::CommitAudio { respond: true }).unwrap();
     assert_eq!(call.drain(), ["1> input_audio_buffer.commit", "1> response.create"]);
+}
+
+#[test]
+fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_one() {
+    let mut call = Call::ready(reconnect());
+    let mark = |conn: u32, call: &mut Call| {
+        let mut audio = String::new();
+        crate::audio::Audio::from(std::vec![0; 4800]).encode_into(&mut audio);
+        call.hear(conn, json!({"type": "response.created", "response": {"id": "r"}}));
+        let delta = json!({"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": audio});
+        call.hear(conn, delta);
+        let marks = call.outputs().into_iter().filter_map(|output| match output {
+            SupervisorOutput::Event(SessionEvent::Audio(chunk)) => Some(chunk.mark),
+            _ => None,
+        });
+        marks.last().unwrap()
+    };
+    let before = mark(0, &mut call);
+    call.cut(0, None, "");
+    call.wait(1000);
+    call.open(1);
+    call.seed(1, Seed::default());
+    assert_ne!(mark(1, &mut call), before);
+}
+
+#[test]
+fn calls_out_of_band_are_shown_and_not_kept() {
+    let mut call = Call::ready(reconnect());
+    let item = json!({"type": "function_call", "id": "i", "call_id": "c", "name": "book", "arguments": "{}",
+        "status": "completed"});
+    let response = json!({"id": "r", "conversation_id": null, "status": "completed", "output": [item]});
+    call.hear(0, json!({"type": "response.done", "response": response}));
+    assert_eq!(call.drain().last().map(String::as_str), Some("function_calls"));
+    call.cut(0, None, "");
+    assert_eq!(call.drain(), ["disconnected transient retry Some(1000)"]);
 }

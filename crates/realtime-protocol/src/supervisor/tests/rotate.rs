@@ -224,3 +224,38 @@ fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
     assert_eq!(outputs[..3], ["1> session.update", "seed 1", "close 0"]);
     assert_eq!(outputs.last().map(String::as_str), Some("1> input_audio_buffer.append"));
 }
+
+#[test]
+fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
+    let mut call = Call::ready(reconnect());
+    call.command(1, Command::CreateResponse { params: None }).unwrap();
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
+    call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
+    call.drain();
+    call.create(2, Some("mine"), true);
+    let mut item = Item::user_text("hello");
+    item.set_id("mine".into());
+    call.hear(0, json!({"type": "conversation.item.added", "item": item}));
+    assert!(call.drain().contains(&"0> response.create".to_string()));
+    call.wait(9_999);
+    assert!(call.drain().is_empty());
+    call.wait(1);
+    assert_eq!(call.drain(), ["overdue", "connect 1 to 0"], "it used to answer");
+    call.speak(20);
+    assert!(call.drain().is_empty());
+    call.open(1);
+    call.seed(1, Seed::default());
+    assert_eq!(
+        call.drain(),
+        [
+            "1> session.update",
+            "seed 1",
+            "close 0",
+            "created",
+            "config_updated",
+            "rotated gap 0 lost 0",
+            "1> response.create",
+            "1> input_audio_buffer.append"
+        ]
+    );
+}
