@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use realtime_context::History;
 use realtime_protocol::session::{
     Command, CommandId, DisconnectClass, DisconnectReason, Outcome, SessionEvent,
@@ -174,9 +175,18 @@ fn finish(mut world: World) -> World {
     world
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+/// The same calls in every run; others with `PROPTEST_RNG_SEED`.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() };
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        fixed => fixed,
+    };
+    ProptestConfig { rng_seed, ..config }
+}
 
+proptest! {
+    #![proptest_config(config())]
     #[test]
     fn no_reply_is_missing_or_made_twice(
         steps in vec(step(false), 0..40),
