@@ -130,6 +130,11 @@ impl Supervisor {
         }
         for event in events {
             match event {
+                // Cut off a second time before it came, the reply is still due.
+                SessionEvent::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
+                    self.asked = None;
+                    self.owes = true;
+                }
                 SessionEvent::Settled { id, outcome: Outcome::Closed { .. } }
                     if self.commands.carry(id, &self.calls) => {}
                 SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {

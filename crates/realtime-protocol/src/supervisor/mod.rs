@@ -165,6 +165,8 @@ pub struct Supervisor {
     lost_at: Option<Timestamp>,
     /// Whether a reply was due that no command asked for.
     owes: bool,
+    /// The command by which the session that serves was asked for that reply, until it is answered.
+    asked: Option<CommandId>,
     /// Whether the application was told that the call is ready.
     was_ready: bool,
     /// Why the endpoint that serves is to be left.
@@ -199,6 +201,7 @@ impl Supervisor {
             attempts: 0,
             lost_at: None,
             owes: false,
+            asked: None,
             was_ready: false,
             forsaken: None,
             own_commands: 0,

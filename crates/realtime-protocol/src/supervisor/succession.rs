@@ -313,7 +313,9 @@ impl Supervisor {
     fn hand_over(&mut self, audio: Released) {
         let mut batch = self.commands.release();
         if core::mem::take(&mut self.owes) {
-            batch.push((self.own_command(), Command::CreateResponse { params: None }));
+            let id = self.own_command();
+            self.asked = Some(id);
+            batch.push((id, Command::CreateResponse { params: None }));
         }
         let mut appends: Vec<Command> = audio.before.into_iter().map(append).collect();
         if let Some(turn) = audio.turn {

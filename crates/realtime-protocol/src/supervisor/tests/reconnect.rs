@@ -315,27 +315,6 @@ fn a_seed_that_is_never_acknowledged_holds_the_call_up_only_so_long() {
 }
 
 #[test]
-fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
-    let mut config = crate::session_config::SessionConfig::realtime();
-    config.input_mut().turn_detection = crate::field::Field::Null;
-    let pre_roll = Some(Duration::from_millis(100));
-    let session = SessionOptions { config, pre_roll, ..SessionOptions::default() };
-    let options = SupervisorOptions { session, reconnect: Some(reconnect()) };
-    let mut call = Call { supervisor: Supervisor::new(options), now: 0 };
-    call.open(0);
-    call.command(1, Command::BeginTurn {}).unwrap();
-    call.drain();
-    call.cut(0, None, "");
-    call.speak(300);
-    call.wait(1000);
-    call.open(1);
-    call.seed(1, Seed::default());
-    assert_eq!(call.drain().last().map(String::as_str), Some("1> input_audio_buffer.append"));
-    call.command(2, Command::CommitAudio { respond: true }).unwrap();
-    assert_eq!(call.drain(), ["1> input_audio_buffer.commit", "1> response.create"]);
-}
-
-#[test]
 fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_one() {
     let mut call = Call::ready(reconnect());
     let mark = |conn: u32, call: &mut Call| {
@@ -368,4 +347,25 @@ fn calls_out_of_band_are_shown_and_not_kept() {
     assert_eq!(call.drain().last().map(String::as_str), Some("function_calls"));
     call.cut(0, None, "");
     assert_eq!(call.drain(), ["disconnected transient retry Some(1000)"]);
+}
+
+#[test]
+fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
+    let mut config = crate::session_config::SessionConfig::realtime();
+    config.input_mut().turn_detection = crate::field::Field::Null;
+    let pre_roll = Some(Duration::from_millis(100));
+    let session = SessionOptions { config, pre_roll, ..SessionOptions::default() };
+    let options = SupervisorOptions { session, reconnect: Some(reconnect()) };
+    let mut call = Call { supervisor: Supervisor::new(options), now: 0 };
+    call.open(0);
+    call.command(1, Command::BeginTurn {}).unwrap();
+    call.drain();
+    call.cut(0, None, "");
+    call.speak(300);
+    call.wait(1000);
+    call.open(1);
+    call.seed(1, Seed::default());
+    assert_eq!(call.drain().last().map(String::as_str), Some("1> input_audio_buffer.append"));
+    call.command(2, Command::CommitAudio { respond: true }).unwrap();
+    assert_eq!(call.drain(), ["1> input_audio_buffer.commit", "1> response.create"]);
 }

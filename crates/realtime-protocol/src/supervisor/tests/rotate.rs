@@ -203,29 +203,6 @@ fn a_close_takes_the_other_connection_along() {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
-    let mut call = Call::ready(reconnect());
-    // It used to answer.
-    call.command(1, Command::CreateResponse { params: None }).unwrap();
-    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
-    call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
-    call.create(2, None, true);
-    call.drain();
-    call.wait(9_999);
-    assert!(call.drain().is_empty());
-    call.wait(1);
-    let outputs = call.drain();
-    assert!(outputs.contains(&"overdue".to_string()) && outputs.contains(&"connect 1 to 0".to_string()));
-    call.speak(20);
-    assert!(call.drain().is_empty(), "what is said to it would be lost");
-    call.open(1);
-    call.seed(1, Seed::default());
-    let outputs = call.drain();
-    assert_eq!(outputs[..3], ["1> session.update", "seed 1", "close 0"]);
-    assert_eq!(outputs.last().map(String::as_str), Some("1> input_audio_buffer.append"));
-}
-
-#[test]
 fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
     let mut call = Call::ready(reconnect());
     call.command(1, Command::CreateResponse { params: None }).unwrap();
@@ -258,4 +235,27 @@ fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
             "1> input_audio_buffer.append"
         ]
     );
+}
+
+#[test]
+fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
+    let mut call = Call::ready(reconnect());
+    // It used to answer.
+    call.command(1, Command::CreateResponse { params: None }).unwrap();
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
+    call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
+    call.create(2, None, true);
+    call.drain();
+    call.wait(9_999);
+    assert!(call.drain().is_empty());
+    call.wait(1);
+    let outputs = call.drain();
+    assert!(outputs.contains(&"overdue".to_string()) && outputs.contains(&"connect 1 to 0".to_string()));
+    call.speak(20);
+    assert!(call.drain().is_empty(), "what is said to it would be lost");
+    call.open(1);
+    call.seed(1, Seed::default());
+    let outputs = call.drain();
+    assert_eq!(outputs[..3], ["1> session.update", "seed 1", "close 0"]);
+    assert_eq!(outputs.last().map(String::as_str), Some("1> input_audio_buffer.append"));
 }
