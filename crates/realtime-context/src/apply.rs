@@ -123,6 +123,14 @@ impl Context {
             SessionEvent::Disconnected { .. } | SessionEvent::Closed { .. } => self.on_closed(&mut changes),
             _ => {}
         }
+        if matches!(
+            event,
+            SessionEvent::ItemPlaced { .. }
+                | SessionEvent::ItemDone { .. }
+                | SessionEvent::FunctionCalls { .. }
+        ) {
+            self.drop_repeated(&mut changes);
+        }
         self.trim();
         changes.0
     }
@@ -335,6 +343,10 @@ pub(crate) struct Changes(Vec<Change>);
 impl Changes {
     pub(crate) fn added(&mut self, item_id: &ItemId) {
         self.0.push(Change::Added(item_id.clone()));
+    }
+
+    pub(crate) fn removed(&mut self, item_id: Option<ItemId>) {
+        self.0.extend(item_id.map(Change::Removed));
     }
 
     fn note(&mut self, item_id: &ItemId, state: State) {

@@ -6,7 +6,7 @@ use realtime_protocol::session::FunctionCall;
 
 use crate::apply::Changes;
 use crate::context::Context;
-use crate::entry::{Body, Call, Output, State};
+use crate::entry::{Body, Call, Entry, Output, State};
 
 impl Context {
     pub(crate) fn on_call(&mut self, changes: &mut Changes, call: &FunctionCall) {
@@ -34,6 +34,31 @@ impl Context {
         {
             call.state = State::Failed;
             changes.note_entry(self, index);
+        }
+    }
+
+    /// Takes out calls that ended with an earlier conversation and that the model has made again in this one: else
+    /// they would read as failed beside the one that was answered, and be made once more.
+    pub(crate) fn drop_repeated(&mut self, changes: &mut Changes) {
+        let here = self.conversation;
+        let lost = |entry: &Entry| match &entry.body {
+            Body::Call(call) => {
+                call.state == State::Failed && call.output.is_none() && entry.place.conversation < here
+            }
+            _ => false,
+        };
+        let again = |lost: &Entry, entry: &Entry| match (&lost.body, &entry.body) {
+            (Body::Call(lost), Body::Call(call)) => {
+                entry.place.conversation == here && call.name == lost.name && call.has_arguments_of(lost)
+            }
+            _ => false,
+        };
+        while let Some(index) = self
+            .entries
+            .iter()
+            .position(|entry| lost(entry) && self.entries.iter().any(|other| again(entry, other)))
+        {
+            changes.removed(self.entries.remove(index).id);
         }
     }
 
@@ -68,6 +93,14 @@ impl Context {
             changes.note_entry(self, index);
         }
         Output { call_id, text, paired: index.is_some() }
+    }
+}
+
+impl Call {
+    /// Whether the arguments say the same, in whatever spelling.
+    fn has_arguments_of(&self, other: &Self) -> bool {
+        let value = |call: &Self| serde_json::from_str::<serde_json::Value>(&call.arguments).ok();
+        self.arguments == other.arguments || value(self).is_some_and(|own| Some(own) == value(other))
     }
 }
 

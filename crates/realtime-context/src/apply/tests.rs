@@ -353,6 +353,24 @@ fn a_call_that_nobody_answers_before_the_end_has_failed() {
 }
 
 #[test]
+fn a_call_that_is_made_again_in_the_next_conversation_is_told_once() {
+    let mut context = Context::new();
+    let made = |call_id: &str, item_id| calls("r", &[(call_id, Some(item_id))]);
+    apply(
+        &mut context,
+        [
+            SessionEvent::Created { session_id: None },
+            made("c1", "f1"),
+            SessionEvent::CallEnded { call_id: "c1".into(), end: CallEnd::Detached },
+        ],
+    );
+    assert_eq!(context.messages().len(), 2);
+    let changes = apply(&mut context, [SessionEvent::Created { session_id: None }, made("c2", "f2")]);
+    assert!(changes.contains(&Change::Removed("f1".into())));
+    assert_eq!(context.messages(), pair("c2", r#"{"status":"in_progress"}"#));
+}
+
+#[test]
 fn what_runs_beside_the_conversation_leaves_no_trace() {
     let mut called = calls("r9", &[("c9", None)]);
     if let SessionEvent::FunctionCalls { out_of_band, .. } = &mut called {
