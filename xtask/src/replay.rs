@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
-use realtime_protocol::log::{Entry, LogError, Replay, read_header};
+use realtime_protocol::log::{LogError, Replay, read_header};
 use realtime_protocol::supervisor::SupervisorOutput;
 
 use crate::Error;
@@ -36,14 +36,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let number = index + 1;
         let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
         let outputs = replay.line(number, &line).map_err(damaged)?;
-        if outputs.is_empty() {
-            continue;
-        }
-        let Ok(Entry::Input { at, .. }) = Entry::read(number, &line) else { continue };
         for output in outputs {
             if let SupervisorOutput::Event(event) = output {
                 for moment in story.moments(&event) {
-                    say!("{:>9}  {moment}", at.to_string());
+                    say!("{:>9}  {moment}", replay.now().to_string());
                 }
             }
         }

@@ -11,9 +11,10 @@
 //! {"at_us":95000,"from":"session","event":{"stop_playback":{"id":1}}}
 //! {"at_us":99000,"conn":1,"from":"session","seed":{"carried":[]}}
 //! {"at_us":99000,"conn":1,"from":"app","seed":{"items":[…],"omitted":0}}
+//! {"at_us":99500,"from":"driver","shortfall":{"unsent":{"bytes":960}}}
 //! ```
 //!
-//! `server`, `app` and `timer` are inputs, `client` and `session` outputs. An event of the server's stands there
+//! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's stands there
 //! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
 //! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
@@ -38,8 +39,8 @@ pub use write::LogWriter;
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
 
-/// The version that this crate writes.
-pub const VERSION: u32 = 1;
+/// The version that this crate writes. It reads those before it too: 1 had no entries from the driver.
+pub const VERSION: u32 = 2;
 
 /// A log's first line: what is needed to replay it, and where it comes from.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::log::{FORMAT, Header, VERSION};
-use crate::session::{Command, CommandId, DisconnectReason};
+use crate::session::{Command, CommandId, DisconnectReason, Shortfall};
 use crate::supervisor::{ConnectionId, Seed};
 use crate::time::{Timestamp, UnixTime};
 
@@ -51,6 +51,8 @@ pub enum Input {
     Command(CommandId, Box<Command>),
     /// What was said before, for the session of a connection.
     Seed(ConnectionId, Box<Seed>),
+    /// The driver could not pass something on.
+    Shortfall(Shortfall),
     /// Time has passed.
     Timer,
 }
@@ -69,6 +71,7 @@ struct Line<'a> {
     command: Option<Box<Command>>,
     #[serde(borrow)]
     seed: Option<&'a RawValue>,
+    shortfall: Option<Shortfall>,
 }
 
 #[derive(Deserialize)]
@@ -92,9 +95,9 @@ pub fn read_header(line: &str) -> Result<Header, LogError> {
     if kind.format != FORMAT {
         return Err(wrong(format!("expected a log of format {FORMAT}, got {}", kind.format)));
     }
-    if kind.version != VERSION {
+    if !(1..=VERSION).contains(&kind.version) {
         return Err(wrong(format!(
-            "expected version {VERSION}, got {}: written by another release",
+            "expected version 1 to {VERSION}, got {}: written by a later release",
             kind.version
         )));
     }
@@ -141,11 +144,36 @@ impl Entry {
                     return Err(wrong(format!("expected {expected} in an entry from the server")));
                 }
             }
+            "driver" => match line.shortfall {
+                Some(shortfall) => Input::Shortfall(shortfall),
+                None => return Err(wrong("expected `shortfall` in an entry from the driver".to_string())),
+            },
             other => {
-                let expected = "`server`, `app`, `timer`, `client` or `session`";
+                let expected = "`server`, `app`, `timer`, `driver`, `client` or `session`";
                 return Err(wrong(format!("expected `from` to be {expected}, got `{other}`")));
             }
         };
         Ok(Self::Input { at: Timestamp::from_micros(line.at_us), input })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::SessionOptions;
+
+    #[test]
+    fn a_log_of_an_older_version_is_read_and_one_of_a_later_is_not() {
+        let header = Header::new(SessionOptions::default(), "m", UnixTime::from_secs(1));
+        let line = serde_json::to_string(&header).unwrap();
+        let of_version = |version: u32| line.replace(r#""version":2"#, &format!(r#""version":{version}"#));
+        for version in [1, VERSION] {
+            assert_eq!(read_header(&of_version(version)).unwrap().version, version);
+        }
+        for version in [0, VERSION + 1] {
+            let error = read_header(&of_version(version)).unwrap_err();
+            assert_eq!(error.line, 1);
+            assert!(error.reason.starts_with("expected version 1 to 2, got"), "{error}");
+        }
     }
 }

@@ -44,6 +44,7 @@ pub struct Replay {
     /// Outputs of the machines that the log has not confirmed yet.
     due: VecDeque<String>,
     difference: Option<Difference>,
+    now: Timestamp,
     inputs: usize,
     outputs: usize,
 }
@@ -75,6 +76,7 @@ impl Replay {
             writer: LogWriter::new(header),
             due: VecDeque::new(),
             difference: None,
+            now: Timestamp::ZERO,
             inputs: 0,
             outputs: 0,
         };
@@ -99,6 +101,7 @@ impl Replay {
             }
             Entry::Input { at, input } => {
                 self.inputs += 1;
+                self.now = at;
                 if let Some(missing) = self.due.pop_front() {
                     self.differ(number, None, Some(missing));
                     self.due.clear();
@@ -116,6 +119,11 @@ impl Replay {
             self.differ(behind, None, Some(missing));
         }
         self.difference
+    }
+
+    /// When the latest input came.
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Inputs so far.
@@ -140,6 +148,7 @@ impl Replay {
                 let _refused = self.machines.handle_command(at, id, *command);
             }
             Input::Seed(connection, seed) => self.machines.handle_seed(at, connection, *seed),
+            Input::Shortfall(shortfall) => self.machines.handle_shortfall(at, shortfall),
             Input::Timer => self.machines.handle_timeout(at),
         }
     }

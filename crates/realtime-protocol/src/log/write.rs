@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::event::Dialect;
 use crate::log::Header;
-use crate::session::{Command, CommandId, DisconnectReason};
+use crate::session::{Command, CommandId, DisconnectReason, Shortfall};
 use crate::supervisor::{ConnectionId, Seed, SupervisorOutput};
 use crate::time::{Timestamp, UnixTime};
 
@@ -87,6 +87,14 @@ impl LogWriter {
         start(out, at, Some(connection), "app");
         out.push_str(r#","seed":"#);
         push_json(out, seed);
+        out.push_str("}\n");
+    }
+
+    /// Input: the driver could not pass something on.
+    pub fn shortfall(&self, out: &mut String, at: Timestamp, shortfall: &Shortfall) {
+        start(out, at, None, "driver");
+        out.push_str(r#","shortfall":"#);
+        push_json(out, shortfall);
         out.push_str("}\n");
     }
 

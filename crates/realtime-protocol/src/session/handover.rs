@@ -20,7 +20,7 @@ use crate::time::{MediaTime, Timestamp};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DisconnectClass {
-    /// The application asked for it: nothing is to be done.
+    /// The application asked for it, or did not read: nothing is to be done.
     Requested,
     /// The network or the server: another attempt may succeed.
     Transient,

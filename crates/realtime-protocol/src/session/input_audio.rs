@@ -54,6 +54,11 @@ impl InputAudio {
         self.buffered_bytes += bytes as u64;
     }
 
+    /// Notes that the driver could not send some of it.
+    pub(super) fn unsent(&mut self, bytes: u64) {
+        self.buffered_bytes = self.buffered_bytes.saturating_sub(bytes);
+    }
+
     /// Notes that the server's buffer is empty again.
     pub(super) fn emptied(&mut self) {
         self.buffered_bytes = 0;

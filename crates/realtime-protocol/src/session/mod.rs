@@ -37,6 +37,7 @@ mod playback;
 mod response_events;
 mod responses;
 mod retrievals;
+mod shortfall;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,7 @@ pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
     Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
 };
+pub use shortfall::Shortfall;
 pub use usage_totals::UsageTotals;
 pub use views::{
     ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,

@@ -591,8 +591,20 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
-    /// Input audio waited too long for the session to be ready: the oldest was dropped.
+    /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
+    /// dropped.
     InputAudioDropped {
+        /// What was lost.
+        lost: MediaTime,
+    },
+    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
+    AudioDropped {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Where in the part it stood.
+        start: MediaTime,
         /// What was lost.
         lost: MediaTime,
     },
@@ -624,6 +636,8 @@ pub enum CloseReason {
         /// What happened.
         reason: String,
     },
+    /// The application read its events so slowly that they passed the driver's bounds.
+    ConsumerTooSlow,
     /// The server never opened the session.
     NotCreated,
     /// The server refused the configuration.
@@ -655,6 +669,7 @@ impl core::fmt::Display for CloseReason {
                 write!(f, "connection refused with HTTP status {status}: {reason}")
             }
             Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
+            Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),
             Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
             Self::Fatal { code, message } => write!(f, "{code}: {message}"),

@@ -46,6 +46,8 @@ pub(super) struct Part {
     /// The chunks that have not been reported as played: their marks, and the bytes of the part up to their ends.
     marks: VecDeque<(u64, u64)>,
     reported: MediaTime,
+    /// What playback never got: from where, and how much (bytes of the part), in order.
+    skipped: Vec<(u64, u64)>,
     /// When it began to play, if nobody reports; known from its first audio on.
     begins: Timestamp,
     /// The interruption that waits for playback to say where this part stands.
@@ -261,8 +263,20 @@ impl Playback {
         Some(PlaybackPosition {
             item_id: item_id.clone(),
             content_index,
-            played: part.format.duration(bytes),
+            played: part.format.duration(part.past_gaps(bytes)),
         })
+    }
+
+    /// Some of a part never gets to playback.
+    pub(super) fn skip(&mut self, item_id: &ItemId, content_index: u32, start: MediaTime, lost: MediaTime) {
+        let Some(part) = self.parts.iter_mut().find(|part| part.is(item_id, content_index)) else { return };
+        let (start, lost) = (part.format.bytes(start), part.format.bytes(lost));
+        let full = part.skipped.len() == MOST_MARKS;
+        match part.skipped.last_mut() {
+            // Beyond the bound only the place is inexact.
+            Some((from, bytes)) if full || *from + *bytes == start => *bytes += lost,
+            _ => part.skipped.push((start, lost)),
+        }
     }
 
     /// Drops parts that are over.
@@ -318,6 +332,7 @@ impl Playback {
                 whole: false,
                 marks: VecDeque::new(),
                 reported: MediaTime::ZERO,
+                skipped: Vec::new(),
                 begins: Timestamp::ZERO,
                 stopped: None,
                 deleted: false,
@@ -332,6 +347,11 @@ impl Part {
     /// The words that were heard when `heard` of the audio was.
     pub(super) fn heard_text(&self, heard: MediaTime) -> &str {
         self.words.heard(heard, self.received(), self.whole)
+    }
+
+    /// Where in the part playback stands when it has played so many bytes of what it got.
+    fn past_gaps(&self, played: u64) -> u64 {
+        self.skipped.iter().fold(played, |at, (from, bytes)| if *from < at { at + bytes } else { at })
     }
 
     /// Whether any audio has come.

@@ -7,7 +7,7 @@ impl DisconnectClass {
     /// Classes the end of a session.
     pub fn of(reason: &CloseReason) -> Self {
         match reason {
-            CloseReason::Requested => Self::Requested,
+            CloseReason::Requested | CloseReason::ConsumerTooSlow => Self::Requested,
             // OpenAI closes with 4000 what speaks the beta dialect.
             CloseReason::ClosedByServer { code: Some(4000), .. } => Self::Account,
             CloseReason::ClosedByServer { reason, .. } => Self::of_text(reason),

@@ -56,7 +56,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::ClientEvent;
 use crate::id::ItemId;
 use crate::session::{
-    CloseReason, Command, CommandError, CommandId, DisconnectReason, SessionEvent, SessionOptions,
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, SessionEvent, SessionOptions, Shortfall,
 };
 use crate::supervisor::calls::Calls;
 use crate::supervisor::commands::Commands;
@@ -264,6 +264,13 @@ impl Supervisor {
     pub fn handle_seed(&mut self, now: Timestamp, connection: ConnectionId, seed: Seed) {
         self.advance(now);
         self.sow(connection, seed);
+        self.settle_down();
+    }
+
+    /// The driver could not pass something on.
+    pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
+        self.advance(now);
+        self.fall_short(shortfall);
         self.settle_down();
     }
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use crate::id::CallId;
 use crate::session::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent,
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Shortfall,
 };
 use crate::supervisor::calls::Completed;
 use crate::supervisor::commands::can_be_carried;
@@ -102,16 +102,43 @@ impl Supervisor {
     }
 
     fn on_close(&mut self, id: CommandId) -> Result<(), CommandError> {
-        if self.serving.is_some() {
-            // Another must not take its place.
-            self.abort_cut_over();
-            self.drop_successor();
+        if self.stays_last() {
             return self.pass(id, Command::Close {});
         }
         self.settle_waiting(&CloseReason::Requested);
         self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
         self.finish(CloseReason::Requested);
         Ok(())
+    }
+
+    /// What the driver could not pass on is the matter of the session that serves, if there is one.
+    pub(super) fn fall_short(&mut self, shortfall: Shortfall) {
+        if self.ended {
+            return;
+        }
+        let too_slow = shortfall == Shortfall::TooSlow;
+        if too_slow && !self.stays_last() {
+            self.settle_waiting(&CloseReason::ConsumerTooSlow);
+            return self.finish(CloseReason::ConsumerTooSlow);
+        }
+        match &mut self.serving {
+            Some(link) => link.session.handle_shortfall(self.now, shortfall),
+            None => {
+                let (input, _) = self.held_bounds();
+                let warning = shortfall.warning(input);
+                self.outputs.extend(warning.map(SupervisorOutput::Event));
+            }
+        }
+    }
+
+    /// Sees to it that no other session takes the place of the one that serves, if one does.
+    fn stays_last(&mut self) -> bool {
+        let serves = self.serving.is_some();
+        if serves {
+            self.abort_cut_over();
+            self.drop_successor();
+        }
+        serves
     }
 
     fn on_rotate(&mut self, id: CommandId, endpoint: Option<u32>, urgent: bool) -> Result<(), CommandError> {

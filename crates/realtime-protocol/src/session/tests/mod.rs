@@ -7,6 +7,7 @@ mod input;
 mod interruption;
 mod life;
 mod responses;
+mod shortfall;
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::session::{CallOutput, Refusal, SessionEvent};
+use crate::session::{CallOutput, Refusal, SessionEvent, Shortfall};
 
 #[test]
 fn a_call_of_one_connection_ends_with_it() {
@@ -298,6 +298,39 @@ fn a_close_in_the_gap_settles_everything() {
     call.command(2, Command::Close {}).unwrap();
     assert_eq!(call.drain(), ["settled 1 closed", "settled 2 done", "close 1", "closed requested"]);
     assert_eq!(call.supervisor.poll_timeout(), None);
+}
+
+#[test]
+fn a_reader_that_is_too_slow_ends_the_call_for_good() {
+    for (cut, outputs) in [
+        (false, ["close 0", "settled 1 closed", "closed consumer_too_slow"].as_slice()),
+        (true, &["settled 1 closed", "close 1", "closed consumer_too_slow"]),
+    ] {
+        let mut call = Call::ready(reconnect());
+        call.create(1, None, true);
+        if cut {
+            call.cut(0, None, "");
+            call.wait(1000);
+        }
+        call.drain();
+        call.supervisor.handle_shortfall(at(call.now), Shortfall::TooSlow);
+        let mut came = call.drain();
+        if !cut {
+            call.cut(0, None, "");
+            came.extend(call.drain());
+        }
+        assert_eq!(came, outputs);
+        assert_eq!(call.supervisor.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn audio_lost_while_nothing_serves_is_told() {
+    let mut call = Call::ready(reconnect());
+    call.cut(0, None, "");
+    call.drain();
+    call.supervisor.handle_shortfall(at(call.now), Shortfall::Unsent { bytes: 960 });
+    assert_eq!(call.drain(), ["warning"]);
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! What a driver could not pass on, in either direction: [`Shortfall`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::audio::AudioFormat;
+use crate::id::ItemId;
+use crate::session::Session;
+use crate::session::output::{CloseReason, Output, SessionEvent, Warning};
+use crate::time::{MediaTime, Timestamp};
+
+/// What a driver could not pass on. It is an input like any other, so that a session log replays with it.
+///
+/// A driver keeps what waits within bounds. Audio may be lost to them, the oldest first; an event never is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Shortfall {
+    /// Input audio waited too long for the connection to take it, and was not sent.
+    Unsent {
+        /// Bytes of audio, in the session's input format.
+        bytes: u64,
+    },
+    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
+    Unread {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Where in the part it stood.
+        start: MediaTime,
+        /// How much it was.
+        lost: MediaTime,
+    },
+    /// The application reads too slowly for events that must not be lost: the session closes as
+    /// [`CloseReason::ConsumerTooSlow`].
+    TooSlow,
+}
+
+impl Shortfall {
+    /// What the application is told of lost audio. `input`: the format of the session's input.
+    pub(crate) fn warning(self, input: AudioFormat) -> Option<SessionEvent> {
+        let warning = match self {
+            Self::Unsent { bytes } => Warning::InputAudioDropped { lost: input.duration(bytes) },
+            Self::Unread { item_id, content_index, start, lost } => {
+                Warning::AudioDropped { item_id, content_index, start, lost }
+            }
+            Self::TooSlow => return None,
+        };
+        Some(SessionEvent::Warning(warning))
+    }
+}
+
+impl Session {
+    /// The driver could not pass something on.
+    pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
+        self.advance(now);
+        match &shortfall {
+            Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
+            Shortfall::Unread { item_id, content_index, start, lost } => {
+                self.playback.skip(item_id, *content_index, *start, *lost);
+            }
+            Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
+        }
+        self.outputs.extend(shortfall.warning(self.config.input_format()).map(Output::Event));
+    }
+}
