@@ -1,8 +1,7 @@
 //! Setting a client up: [`Client`] and its [`ClientOptions`].
 
 use std::fmt;
-use std::future::ready;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use realtime_protocol::log::Header;
 use realtime_protocol::session::{DisconnectReason, SessionOptions};
@@ -15,10 +14,12 @@ use tracing::{Instrument, field, info_span};
 use crate::connect;
 use crate::driver::{Clock, Driver, State};
 use crate::endpoint::Endpoint;
+use crate::endpoints::{self, Endpoints};
 use crate::error::ConnectError;
 use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
-use crate::links::Connecting;
+use crate::links::Links;
+use crate::outbox::Patience;
 use crate::socket::Socket;
 use crate::tap::{LogSink, Tap};
 
@@ -37,6 +38,11 @@ pub struct ClientOptions {
     pub reconnect: Option<Reconnect>,
     /// Tells a new session what was said before it. Default: nobody: it knows nothing.
     pub reseed: Option<Box<dyn Reseed + Send>>,
+    /// Where to go when the endpoint that the client was given fails, in this order. Default: nowhere.
+    pub fallbacks: Vec<Endpoint>,
+    /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives none for as
+    /// long again counts as lost. `None`: it is never asked. Default: 15 s.
+    pub keepalive: Option<Duration>,
 }
 
 impl ClientOptions {
@@ -49,6 +55,8 @@ impl ClientOptions {
             bounds: Bounds::default(),
             reconnect: None,
             reseed: None,
+            fallbacks: Vec::new(),
+            keepalive: Some(Duration::from_secs(15)),
         }
     }
 
@@ -72,6 +80,21 @@ impl ClientOptions {
     pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
         self.reconnect = Some(reconnect);
         self.reseed = Some(Box::new(reseed));
+        self
+    }
+
+    /// Adds an endpoint to go to when those before it fail. The call gets more than one connection by that, with the
+    /// defaults of [`Reconnect`] unless [`reconnect`](Self::reconnect) says more.
+    #[must_use]
+    pub fn fallback(mut self, endpoint: Endpoint) -> Self {
+        self.fallbacks.push(endpoint);
+        self
+    }
+
+    /// Replaces how long a connection may be silent.
+    #[must_use]
+    pub const fn keepalive(mut self, silence: Option<Duration>) -> Self {
+        self.keepalive = silence;
         self
     }
 
@@ -103,6 +126,8 @@ impl fmt::Debug for ClientOptions {
             .field("bounds", &self.bounds)
             .field("reconnect", &self.reconnect)
             .field("reseed", &self.reseed.is_some())
+            .field("fallbacks", &self.fallbacks)
+            .field("keepalive", &self.keepalive)
             .finish_non_exhaustive()
     }
 }
@@ -119,7 +144,8 @@ impl Client {
     /// Must be called within a tokio runtime with time and I/O enabled.
     ///
     /// # Errors
-    /// [`ConnectError`], by who must act.
+    /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks) an endpoint that fails is no
+    /// error: the call goes on to the next one, as its events tell.
     ///
     /// [`SessionEvent::Ready`]: realtime_protocol::session::SessionEvent::Ready
     pub async fn connect(
@@ -127,9 +153,15 @@ impl Client {
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
-        let socket = Box::pin(connect::open(&endpoint)).await?;
+        let mut options = options.into();
+        let first = match Box::pin(connect::open(&endpoint)).await {
+            Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
+            first => first.map_err(|error| endpoints::failure(&error)),
+        };
         let model = endpoint.model().to_owned();
-        Ok(start(&model, options.into(), origin, Connector { first: Some(socket), endpoint: Some(endpoint) }))
+        let mut list = vec![endpoint];
+        list.append(&mut options.fallbacks);
+        Ok(start(&model, options, origin, first, list))
     }
 
     /// Does the WebSocket handshake over a stream that is there already, whatever it is: a proxy's, one with
@@ -146,12 +178,23 @@ impl Client {
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
         let socket = Box::pin(connect::over(endpoint, Box::new(stream))).await?;
-        Ok(start(endpoint.model(), options.into(), origin, Connector { first: Some(socket), endpoint: None }))
+        Ok(start(endpoint.model(), options.into(), origin, Ok(socket), Vec::new()))
     }
 }
 
-fn start(model: &str, options: ClientOptions, origin: Instant, mut connector: Connector) -> (Handle, Events) {
-    let ClientOptions { session, log, wall, bounds, reconnect, reseed } = options;
+fn start(
+    model: &str,
+    options: ClientOptions,
+    origin: Instant,
+    first: Result<Socket, DisconnectReason>,
+    list: Vec<Endpoint>,
+) -> (Handle, Events) {
+    let ClientOptions { session, log, wall, bounds, mut reconnect, reseed, fallbacks: _, keepalive } =
+        options;
+    if list.len() > 1 {
+        reconnect.get_or_insert_default().endpoints = u32::try_from(list.len()).unwrap_or(u32::MAX);
+    }
+    let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds);
     let dialect = session.dialect;
@@ -164,8 +207,8 @@ fn start(model: &str, options: ClientOptions, origin: Instant, mut connector: Co
     let driver = Driver {
         supervisor: Supervisor::new(machines),
         clock: Clock { origin, wall },
-        dialect,
-        connect: Box::new(move || connector.connect()),
+        endpoints: Endpoints::new(first, list, dialect),
+        links: Links::new(patience, keepalive, shared.tally.clone()),
         reseed,
         requests,
         events: sender,
@@ -176,48 +219,6 @@ fn start(model: &str, options: ClientOptions, origin: Instant, mut connector: Co
     };
     tokio::spawn(Box::new(driver).run().instrument(span));
     (handle, events)
-}
-
-/// Makes the connections that the supervisor asks for. The first is there before the driver is.
-struct Connector {
-    first: Option<Socket>,
-    endpoint: Option<Endpoint>,
-}
-
-impl Connector {
-    fn connect(&mut self) -> Connecting {
-        if let Some(socket) = self.first.take() {
-            return Box::pin(ready(Ok(socket)));
-        }
-        let Some(endpoint) = self.endpoint.clone() else {
-            let reason = "the stream that the client was given is used up".to_owned();
-            return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
-        };
-        Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
-    }
-}
-
-/// What the supervisor is told of an attempt that failed.
-fn failure(error: &ConnectError) -> DisconnectReason {
-    let reason = chain(error);
-    match error {
-        ConnectError::KeyRefused { status, .. } | ConnectError::Http { status, .. } => {
-            DisconnectReason::Refused { status: *status, reason }
-        }
-        _ => DisconnectReason::Lost { reason },
-    }
-}
-
-/// An error's text with those of its causes: here it becomes data, and the causes are lost otherwise.
-fn chain(error: &ConnectError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn system_time() -> UnixTime {

@@ -4,7 +4,7 @@
 //! handed to the supervisor, then all its outputs are logged and done, before the next input is looked at: so a
 //! log replays exactly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use std::time::Duration;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
-use realtime_protocol::session::{CloseReason, Command, CommandId, Outcome, SessionEvent};
+use realtime_protocol::session::{
+    AudioChunk, CloseReason, Command, CommandId, Outcome, SessionEvent, Shortfall,
+};
 use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
 use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::select;
@@ -23,15 +25,14 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::{Level, Span, debug, enabled, info, trace, warn};
 
 use crate::counters::Tally;
+use crate::endpoints::Endpoints;
 use crate::events::{EventSender, Pushed};
 use crate::handle::{Reply, Request, Shared};
-use crate::links::{Connecting, LinkEvent, Links};
+use crate::links::{LinkEvent, Links};
 use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.
 const BURST: u32 = 32;
-/// The most that is reserved for a wire text before it is written (bytes).
-const MOST_RESERVED: usize = 64 * 1024;
 /// How long the end of the session log may take.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -39,8 +40,8 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) struct Driver {
     pub(crate) supervisor: Supervisor,
     pub(crate) clock: Clock,
-    pub(crate) dialect: Dialect,
-    pub(crate) connect: Box<dyn FnMut() -> Connecting + Send>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) links: Links,
     pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
@@ -53,29 +54,17 @@ pub(crate) struct Driver {
 /// What changes from turn to turn.
 #[derive(Default)]
 pub(crate) struct State {
-    links: Links,
     waiters: HashMap<CommandId, Reply>,
     /// The time of the latest input, which its outputs share.
     at: Timestamp,
     /// Bytes of wire text that the next event is charged with.
     cost: usize,
-    /// Bytes of the latest wire text sent.
-    sent: usize,
     /// Commands taken since the connections had their turn.
     burst: u32,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
-    reader: Reader,
-}
-
-/// Whether the application keeps up with its events.
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
-enum Reader {
-    #[default]
-    Fine,
-    TooSlow,
-    /// It was too slow, and the session was told to close.
-    GivenUp,
+    /// What could not be passed on, and the supervisor does not know yet.
+    shortfalls: VecDeque<Shortfall>,
 }
 
 impl Driver {
@@ -94,14 +83,14 @@ impl Driver {
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut alarm = Alarm::default();
         self.drain();
-        while !(self.supervisor.is_ended() && self.state.links.is_empty()) {
+        while !(self.supervisor.is_ended() && self.links.is_empty()) {
             alarm.set(self.supervisor.poll_timeout().map(|due| self.clock.instant(due)));
             select! {
                 biased;
                 request = self.requests.recv(), if !self.state.deaf && self.state.burst < BURST => {
                     self.on_request(request);
                 }
-                (conn, event) = self.state.links.next() => self.on_link(conn, event),
+                (conn, event) = self.links.next() => self.on_link(conn, event),
                 () = alarm.ring() => {}
                 () = ready(()), if self.state.burst == BURST => self.state.burst = 0,
             }
@@ -147,7 +136,7 @@ impl Driver {
                 self.supervisor.handle_connected(self.state.at, conn, wall);
             }
             LinkEvent::Text(text) => {
-                trace_received(self.dialect, &text);
+                trace_received(&text);
                 self.shared.tally.texts_received.add(1);
                 self.shared.tally.bytes_received.add(text.len());
                 self.state.cost = text.len();
@@ -158,6 +147,11 @@ impl Driver {
                 warn!(%conn, bytes, "a binary message was ignored: the protocol has none");
                 self.shared.tally.binary_ignored.add(1);
                 return;
+            }
+            LinkEvent::Unsent(bytes) => {
+                let bytes = bytes as u64;
+                debug!(%conn, bytes, "the connection is too slow: input audio was dropped");
+                self.state.shortfalls.push_back(Shortfall::Unsent { bytes });
             }
             LinkEvent::Disconnected(reason) => {
                 debug!(%conn, "disconnected");
@@ -174,11 +168,6 @@ impl Driver {
             self.log(|writer, at, out| writer.timer(out, at));
             self.supervisor.handle_timeout(self.state.at);
             self.drain();
-        }
-        if self.state.reader == Reader::TooSlow {
-            self.state.reader = Reader::GivenUp;
-            warn!("the application reads its events too slowly: the session is closed");
-            self.close();
         }
     }
 
@@ -202,11 +191,18 @@ impl Driver {
 
     /// Does what the supervisor wants done.
     fn drain(&mut self) {
-        // A seed is an input of its own, after all outputs of the one that asked for it.
-        while let Some((conn, carried)) = self.drain_once() {
-            let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
-            self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
-            self.supervisor.handle_seed(self.state.at, conn, seed);
+        // Seeds and shortfalls are inputs of their own, after all outputs of the one that led to them.
+        loop {
+            if let Some((conn, carried)) = self.drain_once() {
+                let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
+                self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
+                self.supervisor.handle_seed(self.state.at, conn, seed);
+            } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
+                self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
+                self.supervisor.handle_shortfall(self.state.at, shortfall);
+            } else {
+                break;
+            }
         }
     }
 
@@ -218,21 +214,13 @@ impl Driver {
                 tap.write(|writer, out| writer.output(out, at, &output));
             }
             match output {
-                SupervisorOutput::Connect { connection, .. } => {
-                    self.state.links.connect(connection, (self.connect)());
+                SupervisorOutput::Connect { connection, endpoint } => {
+                    let (dialect, attempt) = self.endpoints.connect(endpoint);
+                    self.links.connect(connection, dialect, attempt);
                 }
                 SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
-                SupervisorOutput::Send(conn, event) => {
-                    // Appends are alike in size, so that the last one's length is the best guess.
-                    let mut text = String::with_capacity(self.state.sent.min(MOST_RESERVED));
-                    event.encode_into(self.dialect, &mut text);
-                    self.state.sent = text.len();
-                    trace!(%conn, kind = event.kind(), bytes = text.len(), "sent");
-                    self.shared.tally.texts_sent.add(1);
-                    self.shared.tally.bytes_sent.add(text.len());
-                    self.state.links.send(conn, text);
-                }
-                SupervisorOutput::Close(conn) => self.state.links.close(conn),
+                SupervisorOutput::Send(conn, event) => self.links.send(conn, event),
+                SupervisorOutput::Close(conn) => self.links.close(conn),
                 SupervisorOutput::Event(event) => self.deliver(event),
             }
         }
@@ -240,11 +228,8 @@ impl Driver {
         asked_for
     }
 
-    fn deliver(&mut self, mut event: SessionEvent) {
+    fn deliver(&mut self, event: SessionEvent) {
         observe(&self.span, &event);
-        if self.state.reader != Reader::Fine {
-            tell_why(&mut event);
-        }
         if let SessionEvent::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
                 // A caller that has gone away does not mind.
@@ -258,13 +243,17 @@ impl Driver {
         let cost = std::mem::take(&mut self.state.cost);
         match self.events.push(event, cost) {
             Pushed::Taken => {}
-            Pushed::Dropped { chunks, bytes } => {
-                debug!(chunks, bytes, "the application reads too slowly: audio was dropped");
-                self.shared.tally.audio_dropped.add(chunks);
+            Pushed::Dropped(chunks) => {
+                let bytes = chunks.iter().map(|chunk| chunk.audio.len()).sum();
+                debug!(chunks = chunks.len(), bytes, "the application reads too slowly: audio was dropped");
+                self.shared.tally.audio_dropped.add(chunks.len());
                 self.shared.tally.audio_dropped_bytes.add(bytes);
+                self.state.shortfalls.extend(chunks.into_iter().map(unread));
             }
-            Pushed::Overflow if self.state.reader == Reader::Fine => self.state.reader = Reader::TooSlow,
-            Pushed::Overflow => {}
+            Pushed::Overflow => {
+                warn!("the application reads its events too slowly: the session is closed");
+                self.state.shortfalls.push_back(Shortfall::TooSlow);
+            }
         }
     }
 
@@ -280,15 +269,11 @@ impl Driver {
     }
 }
 
-/// Names the reason of an end that the supervisor knows only as asked for.
-fn tell_why(event: &mut SessionEvent) {
-    if let SessionEvent::Closed { reason } | SessionEvent::Settled { outcome: Outcome::Closed { reason }, .. } =
-        event
-        && *reason == CloseReason::Requested
-    {
-        let why = "the application read its events too slowly".to_owned();
-        *reason = CloseReason::ConnectionLost { reason: why };
-    }
+/// Audio that the application will never read.
+fn unread(chunk: AudioChunk) -> Shortfall {
+    let lost = chunk.format.duration(chunk.audio.len() as u64);
+    let AudioChunk { item_id, content_index, start, .. } = chunk;
+    Shortfall::Unread { item_id, content_index, start, lost }
 }
 
 /// The driver's two clocks: tokio's, so that tests can pause it, and the time of day.
@@ -346,9 +331,10 @@ async fn finish(tap: Tap, tally: &Tally) {
 }
 
 /// Notes that a wire text came: its type, if it is a known one, and its length. Never its content.
-fn trace_received(dialect: Dialect, text: &str) {
+fn trace_received(text: &str) {
     if enabled!(Level::TRACE) {
-        let event = ServerEvent::decode(text, dialect);
+        // Names are known in every dialect.
+        let event = ServerEvent::decode(text, Dialect::Ga);
         let kind = ServerEvent::KINDS.iter().find(|kind| **kind == event.kind());
         trace!(kind = kind.copied().unwrap_or("other"), bytes = text.len(), "received");
     }

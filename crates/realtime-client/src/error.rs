@@ -94,6 +94,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the endpoint itself can't be right, whatever the network does.
+    pub(crate) const fn is_mistake(&self) -> bool {
+        matches!(self, Self::BadUrl { .. } | Self::BadHeader { .. } | Self::NoTls { .. })
+    }
+
     /// Whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -9,20 +9,31 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::Stream;
 use realtime_protocol::session::{AudioChunk, SessionEvent};
 
-/// How much may wait for the application.
+/// How much may wait: of what the application gives, and of what it reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
     /// Commands that wait to be taken by the session; they wait for the client's task alone, never for the
     /// network. Default: 1,024.
     pub commands: usize,
-    /// Bytes of input audio among them. Default: 4 MiB, 87 s of PCM at 24 kHz.
+    /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the oldest is
+    /// dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
+    ///
+    /// [`Warning::InputAudioDropped`]: realtime_protocol::session::Warning::InputAudioDropped
     pub input_audio_bytes: usize,
-    /// Bytes of the model's audio that wait to be read; beyond it the oldest is dropped. Default: 16 MiB,
-    /// 5.8 min of PCM at 24 kHz. The server sends audio faster than it plays.
+    /// The oldest input audio that is sent over a connection that is behind; what grew older is dropped and told. A
+    /// model that hears the past answers it. `None`, for audio from a file, which is not late: all is sent. Default:
+    /// 2 s.
+    pub input_audio_age: Option<Duration>,
+    /// Bytes of the model's audio that wait to be read; beyond it the oldest is dropped, as
+    /// [`Warning::AudioDropped`] tells. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio faster than
+    /// it plays.
+    ///
+    /// [`Warning::AudioDropped`]: realtime_protocol::session::Warning::AudioDropped
     pub audio_bytes: usize,
     /// Other events that wait to be read; beyond it the session closes. Default: 16,384.
     pub events: usize,
@@ -35,6 +46,7 @@ impl Default for Bounds {
         Self {
             commands: 1024,
             input_audio_bytes: 4 << 20,
+            input_audio_age: Some(Duration::from_secs(2)),
             audio_bytes: 16 << 20,
             events: 16_384,
             event_bytes: 64 << 20,
@@ -98,13 +110,13 @@ pub(crate) struct EventSender {
 }
 
 /// What became of an event that was pushed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Pushed {
-    /// It waits to be read, or nobody reads any more.
+    /// It waits to be read, or joined one that does, or nobody reads any more.
     Taken,
-    /// So many older chunks of audio, and bytes of them, gave way to it.
-    Dropped { chunks: usize, bytes: usize },
-    /// More waits than the bounds allow: this event and all that follow are lost, besides `Closed`.
+    /// Older audio gave way to it.
+    Dropped(Vec<AudioChunk>),
+    /// From now on more waits than the bounds allow: this event and all that follow are lost, besides `Closed`.
     Overflow,
 }
 
@@ -179,12 +191,15 @@ struct Waiting {
 
 impl Waiting {
     fn push(&mut self, event: SessionEvent, cost: usize, bounds: &Bounds) -> Pushed {
-        if self.abandoned {
+        let last = matches!(event, SessionEvent::Closed { .. });
+        if self.abandoned || self.overflowed && !last {
             return Pushed::Taken;
         }
-        let last = matches!(event, SessionEvent::Closed { .. });
-        if self.overflowed && !last {
-            return Pushed::Overflow;
+        if let SessionEvent::Warning(warning) = &event
+            && let Some((_, SessionEvent::Warning(before), _)) = self.others.back_mut()
+            && before.absorb(warning)
+        {
+            return Pushed::Taken;
         }
         self.pushed += 1;
         match event {
@@ -208,15 +223,14 @@ impl Waiting {
 
     /// Drops the oldest audio beyond the bound; the newest chunk stays whatever its size.
     fn shed(&mut self, bound: usize) -> Pushed {
-        let (mut chunks, mut bytes) = (0, 0);
+        let mut dropped = Vec::new();
         while self.audio_bytes > bound && self.audio.len() > 1 {
             if let Some((_, chunk)) = self.audio.pop_front() {
                 self.audio_bytes -= chunk.audio.len();
-                bytes += chunk.audio.len();
-                chunks += 1;
+                dropped.push(chunk);
             }
         }
-        if chunks == 0 { Pushed::Taken } else { Pushed::Dropped { chunks, bytes } }
+        if dropped.is_empty() { Pushed::Taken } else { Pushed::Dropped(dropped) }
     }
 
     fn pop(&mut self) -> Option<SessionEvent> {
@@ -236,13 +250,19 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use realtime_protocol::audio::AudioFormat;
-    use realtime_protocol::session::{CloseReason, StopId};
+    use realtime_protocol::session::{CloseReason, StopId, Warning};
     use realtime_protocol::time::MediaTime;
 
     use super::*;
 
-    const SMALL: Bounds =
-        Bounds { commands: 1, input_audio_bytes: 1, audio_bytes: 10, events: 3, event_bytes: 1000 };
+    const SMALL: Bounds = Bounds {
+        commands: 1,
+        input_audio_bytes: 1,
+        input_audio_age: None,
+        audio_bytes: 10,
+        events: 3,
+        event_bytes: 1000,
+    };
 
     #[test]
     fn order_is_kept_between_audio_and_the_rest() {
@@ -260,8 +280,8 @@ mod tests {
         sender.push(audio(4), 0);
         sender.push(audio(5), 0);
         sender.push(other(), 0);
-        assert_eq!(sender.push(audio(6), 0), Pushed::Dropped { chunks: 2, bytes: 9 });
-        assert_eq!(sender.push(audio(11), 0), Pushed::Dropped { chunks: 1, bytes: 6 });
+        assert_eq!(dropped(sender.push(audio(6), 0)), [4, 5]);
+        assert_eq!(dropped(sender.push(audio(11), 0)), [6]);
         assert_eq!(drain(&mut events), "..b");
     }
 
@@ -269,9 +289,13 @@ mod tests {
     fn beyond_the_bounds_only_the_end_is_told() {
         for (costs, taken) in [([0, 0, 0, 0], "...E"), ([1001, 0, 0, 0], ".E")] {
             let (sender, mut events) = channel(SMALL);
-            let last = costs.map(|cost| sender.push(other(), cost))[3];
-            assert_eq!(last, Pushed::Overflow);
-            assert_eq!(sender.push(audio(1), 0), Pushed::Overflow);
+            let pushed = costs.map(|cost| sender.push(other(), cost));
+            assert_eq!(
+                pushed.iter().filter(|pushed| **pushed == Pushed::Overflow).count(),
+                1,
+                "it is told once"
+            );
+            assert_eq!(sender.push(audio(1), 0), Pushed::Taken);
             let closed = SessionEvent::Closed { reason: CloseReason::Requested };
             assert_eq!(sender.push(closed, 0), Pushed::Taken);
             assert_eq!(drain(&mut events), taken);
@@ -295,6 +319,26 @@ mod tests {
         tokio::task::yield_now().await;
         drop(sender);
         assert_eq!(reader.await.unwrap(), (true, None));
+    }
+
+    #[test]
+    fn losses_that_follow_each_other_are_one_event() {
+        let (sender, mut events) = channel(SMALL);
+        for _ in 0..100 {
+            let lost = MediaTime::from_millis(20);
+            sender.push(SessionEvent::Warning(Warning::InputAudioDropped { lost }), 0);
+        }
+        sender.push(other(), 0);
+        let Some(SessionEvent::Warning(Warning::InputAudioDropped { lost })) = events.try_next() else {
+            panic!("the loss was not told")
+        };
+        assert_eq!(lost, MediaTime::from_millis(2000));
+        assert_eq!(drain(&mut events), ".");
+    }
+
+    fn dropped(pushed: Pushed) -> Vec<usize> {
+        let Pushed::Dropped(chunks) = pushed else { panic!("expected a loss, got {pushed:?}") };
+        chunks.iter().map(|chunk| chunk.audio.len()).collect()
     }
 
     fn drain(events: &mut Events) -> String {

@@ -70,7 +70,10 @@
 //! - **Every command is answered exactly once**, at the session's end at the latest: by its outcome, by the
 //!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
 //! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
-//!   oldest audio is dropped and counted, and nothing else ever is: the session ends instead.
+//!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
+//!   [`ConsumerTooSlow`](realtime_protocol::session::CloseReason::ConsumerTooSlow).
+//! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
+//!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
 //! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. The WebSocket
@@ -80,7 +83,8 @@
 //! # What it does not do
 //!
 //! It decides nothing about the conversation (that is [`realtime_protocol`]'s part), keeps no history, plays no
-//! audio, and in this version makes one connection per call: when that ends, the call ends.
+//! audio, and makes one connection per call unless it is told more ([`ClientOptions::reconnect`],
+//! [`ClientOptions::fallback`]).
 //!
 //! # Many calls
 //!
@@ -96,7 +100,9 @@
 //! | `endpoint` | [`Endpoint`], [`ApiKey`]: address, headers, key |
 //! | `connect`, `tls` | TCP, TLS and the WebSocket handshake under one deadline |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
+//! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
+//! | `outbox` | what waits for a connection that is behind |
 //! | `driver` | the task: one loop on one screen |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `events` | [`Events`], [`Bounds`]: the stream of session events and its bounds |
@@ -116,10 +122,12 @@ mod connect;
 mod counters;
 mod driver;
 mod endpoint;
+mod endpoints;
 mod error;
 mod events;
 mod handle;
 mod links;
+mod outbox;
 mod socket;
 mod tap;
 #[cfg(feature = "tls")]

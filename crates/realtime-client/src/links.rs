@@ -3,15 +3,19 @@
 
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use realtime_protocol::event::{ClientEvent, Dialect};
 use realtime_protocol::session::DisconnectReason;
 use realtime_protocol::supervisor::ConnectionId;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::counters::Tally;
+use crate::outbox::{Outbox, Patience};
 use crate::socket::{Received, Socket};
 
 /// How long the far side may take to answer a goodbye, and to hang up after its own.
@@ -29,6 +33,8 @@ pub(crate) enum LinkEvent {
     Text(Utf8Bytes),
     /// A binary message of so many bytes came.
     Binary(usize),
+    /// So many bytes of input audio waited too long, and are not sent.
+    Unsent(usize),
     /// The connection could not be made, or has ended: nothing but [`Gone`](Self::Gone) follows.
     Disconnected(DisconnectReason),
     /// Nothing is left of the connection.
@@ -36,14 +42,25 @@ pub(crate) enum LinkEvent {
 }
 
 /// All connections of a client.
-#[derive(Default)]
 pub(crate) struct Links {
     links: Vec<Link>,
+    patience: Patience,
+    keepalive: Option<Duration>,
+    tally: Arc<Tally>,
 }
 
 struct Link {
     conn: ConnectionId,
+    outbox: Outbox,
+    pulse: Option<Pulse>,
     state: State,
+}
+
+/// Tells a connection that is quiet from one that is dead.
+struct Pulse {
+    every: Duration,
+    alarm: Pin<Box<Sleep>>,
+    asked: bool,
 }
 
 enum State {
@@ -57,15 +74,24 @@ enum State {
 }
 
 impl Links {
-    /// Begins a connection.
-    pub(crate) fn connect(&mut self, conn: ConnectionId, attempt: Connecting) {
-        self.links.push(Link { conn, state: State::Connecting(attempt) });
+    pub(crate) const fn new(patience: Patience, keepalive: Option<Duration>, tally: Arc<Tally>) -> Self {
+        Self { links: Vec::new(), patience, keepalive, tally }
     }
 
-    /// Queues a wire text; dropped where the connection is not open any more.
-    pub(crate) fn send(&mut self, conn: ConnectionId, text: String) {
-        if let Some(Link { state: State::Open(socket), .. }) = self.link(conn) {
-            socket.send(text);
+    /// Begins a connection.
+    pub(crate) fn connect(&mut self, conn: ConnectionId, dialect: Dialect, attempt: Connecting) {
+        let outbox = Outbox::new(conn, dialect, self.patience, Arc::clone(&self.tally));
+        let pulse = self.keepalive.map(Pulse::new);
+        self.links.push(Link { conn, outbox, pulse, state: State::Connecting(attempt) });
+    }
+
+    /// Sends an event; it is dropped where the connection is not open any more.
+    pub(crate) fn send(&mut self, conn: ConnectionId, event: ClientEvent) {
+        let Some(Link { outbox, state: State::Open(socket), .. }) = self.link(conn) else { return };
+        if outbox.is_empty() && !socket.is_blocked() {
+            socket.send(outbox.encode(&event));
+        } else {
+            outbox.push(event);
         }
     }
 
@@ -78,6 +104,9 @@ impl Links {
                 State::Connecting(Box::pin(ready(Err(DisconnectReason::Lost { reason }))))
             }
             State::Open(mut socket) => {
+                while let Some(text) = link.outbox.pop() {
+                    socket.send(text);
+                }
                 socket.start_close();
                 State::Closing(socket, Box::pin(sleep(CLOSE_DEADLINE)))
             }
@@ -129,7 +158,28 @@ impl Link {
                     LinkEvent::Disconnected(reason)
                 }
             }),
-            State::Open(socket) => socket.poll(cx).map(|received| self.receive(received)),
+            State::Open(socket) => {
+                let unsent = self.outbox.shed();
+                if unsent > 0 {
+                    return Poll::Ready(LinkEvent::Unsent(unsent));
+                }
+                socket.poll_flush(cx);
+                while !socket.is_blocked()
+                    && let Some(text) = self.outbox.pop()
+                {
+                    socket.send(text);
+                    socket.poll_flush(cx);
+                }
+                if let Poll::Ready(received) = socket.poll(cx) {
+                    return Poll::Ready(self.receive(received));
+                }
+                let Some(pulse) = &mut self.pulse else { return Poll::Pending };
+                pulse.poll(cx, socket).map(|()| {
+                    let reason = format!("not a sign of life within {} s", pulse.limit().as_secs());
+                    self.state = State::Gone;
+                    LinkEvent::Disconnected(DisconnectReason::Lost { reason })
+                })
+            }
             State::Closing(socket, deadline) => {
                 if let Poll::Ready(received) = socket.poll(cx) {
                     return Poll::Ready(self.receive(received));
@@ -164,5 +214,33 @@ impl Link {
                 LinkEvent::Disconnected(reason)
             }
         }
+    }
+}
+
+impl Pulse {
+    fn new(every: Duration) -> Self {
+        Self { every, alarm: Box::pin(sleep(every)), asked: false }
+    }
+
+    /// How long a dead connection may go unnoticed.
+    const fn limit(&self) -> Duration {
+        self.every.saturating_mul(2)
+    }
+
+    /// Asks for a sign of life when nothing came for a while; is ready when there was none.
+    fn poll(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<()> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if socket.take_heard() {
+                self.asked = false;
+            } else if self.asked {
+                return Poll::Ready(());
+            } else {
+                self.asked = true;
+                socket.ping();
+                socket.poll_flush(cx);
+            }
+            self.alarm.as_mut().reset(Instant::now() + self.every);
+        }
+        Poll::Pending
     }
 }

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use realtime_protocol::session::DisconnectReason;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -50,13 +51,17 @@ pub(crate) enum Received {
 pub(crate) struct Socket {
     inner: WebSocketStream<Box<dyn ByteStream>>,
     unflushed: bool,
+    /// Whether the far side is behind: the latest flush has not ended.
+    blocked: bool,
+    /// Whether anything came since this was asked last.
+    heard: bool,
     /// Why writing has failed; reading goes on, for the far side's last words explain it.
     broken: Option<String>,
 }
 
 impl Socket {
     pub(crate) const fn new(inner: WebSocketStream<Box<dyn ByteStream>>) -> Self {
-        Self { inner, unflushed: false, broken: None }
+        Self { inner, unflushed: false, blocked: false, heard: false, broken: None }
     }
 
     /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in one write.
@@ -64,6 +69,21 @@ impl Socket {
         // tungstenite copies and masks the text into its own output buffer, and takes it as a `Bytes` that it
         // checks for UTF-8 unless it was a `String`: a buffer of ours, used again, would cost that check.
         self.start_send(Message::text(text));
+    }
+
+    /// Whether the connection does not take any more for now.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Asks the far side for a sign of life.
+    pub(crate) fn ping(&mut self) {
+        self.start_send(Message::Ping(Bytes::new()));
+    }
+
+    /// Whether anything came since this was asked last: an answer to a ping counts too.
+    pub(crate) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
     }
 
     /// Queues a goodbye. Texts may still arrive until the far side has answered it.
@@ -76,7 +96,9 @@ impl Socket {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         self.poll_flush(cx);
         loop {
-            return match Pin::new(&mut self.inner).poll_next(cx) {
+            let received = Pin::new(&mut self.inner).poll_next(cx);
+            self.heard |= received.is_ready();
+            return match received {
                 Poll::Ready(Some(Ok(Message::Text(text)))) => Poll::Ready(Received::Text(text)),
                 Poll::Ready(Some(Ok(Message::Binary(bytes)))) => Poll::Ready(Received::Binary(bytes.len())),
                 // tungstenite answers pings itself, with the next read or flush.
@@ -118,14 +140,15 @@ impl Socket {
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+    /// Sends what is queued as far as the connection takes it.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) {
         if !self.unflushed {
             return;
         }
         match Pin::new(&mut self.inner).poll_flush(cx) {
-            Poll::Pending => {}
+            Poll::Pending => self.blocked = true,
             Poll::Ready(result) => {
-                self.unflushed = false;
+                (self.unflushed, self.blocked) = (false, false);
                 if let Err(error) = result {
                     self.broken.get_or_insert_with(|| error.to_string());
                 }

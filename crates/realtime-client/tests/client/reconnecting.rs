@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::support::*;
-use realtime_client::{Client, ClientOptions, Endpoint, MemoryLog};
+use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
-use realtime_protocol::log::{Replay, read_header};
 use realtime_protocol::session::{SessionEvent, SessionOptions};
 use realtime_protocol::supervisor::{Backoff, Reconnect, Seed};
 use serde_json::json;
@@ -21,6 +20,37 @@ fn history(carried: &[ItemId]) -> Seed {
     let mut item = Item::user_text("what was said before");
     item.set_id("history".into());
     Seed { items: vec![item], ..Seed::default() }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_gives_way_to_the_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let next_best = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "second").unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let first = Endpoint::new(&format!("ws://{}", gone.local_addr().unwrap()), "first").unwrap();
+    drop(gone);
+    let options = ClientOptions::default().fallback(next_best.clone());
+    let far = async {
+        let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+        server.open().await;
+        server.expect_close().await;
+    };
+    let near = async {
+        let (handle, mut events) = Client::connect(first.clone(), options).await.unwrap();
+        assert!(matches!(next(&mut events).await, SessionEvent::Disconnected { retry_at: Some(_), .. }));
+        assert!(matches!(next(&mut events).await, SessionEvent::Reconnecting { endpoint: 1, .. }));
+        while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+        handle.close().await.unwrap();
+    };
+    tokio::join!(near, far);
+    // A mistake in the endpoint is the caller's all the same, and without another one so is a failure.
+    let broken = first.clone().key("not\na key");
+    let options = ClientOptions::default().fallback(next_best);
+    assert!(matches!(Client::connect(broken, options).await, Err(ConnectError::BadHeader { .. })));
+    assert!(matches!(
+        Client::connect(first, ClientOptions::default()).await,
+        Err(ConnectError::Unreachable { .. })
+    ));
 }
 
 #[tokio::test]
@@ -76,12 +106,5 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
     };
     let (created, id) = tokio::join!(near, far);
     assert_eq!(created.as_str(), id, "one answer to the command, from the second connection");
-
-    let text = log.text();
-    let mut lines = text.lines();
-    let mut replay = Replay::new(&read_header(lines.next().unwrap()).unwrap());
-    for (index, line) in lines.enumerate() {
-        replay.line(index + 2, line).unwrap();
-    }
-    assert_eq!(replay.finish(), None);
+    replays(&log.text());
 }

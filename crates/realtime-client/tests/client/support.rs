@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
+use realtime_protocol::log::{Replay, read_header};
 use realtime_protocol::session::SessionEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
@@ -52,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<S> {
 
     /// Nothing comes for a second.
     pub(crate) async fn expect_silence(&mut self) {
-        if let Ok(message) = timeout(Duration::from_secs(1), self.ws.next()).await {
+        if let Ok(message) = timeout(Duration::from_secs(1), self.next()).await {
             panic!("expected nothing, got {message:?}");
         }
     }
@@ -98,8 +99,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<S> {
     }
 
     async fn message(&mut self) -> Message {
-        let next = timeout(Duration::from_secs(60), self.ws.next());
-        next.await.expect("a message within a minute").expect("an open connection").unwrap()
+        timeout(Duration::from_secs(60), self.next()).await.expect("a message within a minute")
+    }
+
+    /// The next message; the WebSocket library answers pings meanwhile.
+    pub(crate) async fn next(&mut self) -> Message {
+        loop {
+            match self.ws.next().await.expect("an open connection").unwrap() {
+                Message::Ping(_) => {}
+                message => return message,
+            }
+        }
     }
 }
 
@@ -143,4 +153,14 @@ pub(crate) async fn rest(events: &mut Events) -> Vec<SessionEvent> {
         all.push(event);
     }
     all
+}
+
+/// A log gives the same outputs again.
+pub(crate) fn replays(text: &str) {
+    let mut lines = text.lines();
+    let mut replay = Replay::new(&read_header(lines.next().unwrap()).unwrap());
+    for (index, line) in lines.enumerate() {
+        replay.line(index + 2, line).unwrap();
+    }
+    assert_eq!(replay.finish(), None);
 }

@@ -50,6 +50,26 @@ impl Shortfall {
     }
 }
 
+impl Warning {
+    /// Takes in what was lost right behind what this tells of: whether one can stand for both.
+    pub fn absorb(&mut self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::InputAudioDropped { lost }, Self::InputAudioDropped { lost: more }) => {
+                *lost += *more;
+                true
+            }
+            (
+                Self::AudioDropped { item_id, content_index, start, lost },
+                Self::AudioDropped { item_id: item, content_index: index, start: next, lost: more },
+            ) if item_id == item && content_index == index && *start + *lost == *next => {
+                *lost += *more;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Session {
     /// The driver could not pass something on.
     pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {

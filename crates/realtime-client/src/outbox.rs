@@ -1,0 +1,139 @@
+//! What waits for a connection to take it. While the connection takes everything at once, nothing does.
+//!
+//! Events keep their order and are never lost. Input audio that waits is sent in fewer, larger appends, and what grew
+//! too old is dropped, oldest first: a model that hears the past answers it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend};
+use realtime_protocol::supervisor::ConnectionId;
+use tokio::time::Instant;
+use tracing::trace;
+
+use crate::counters::Tally;
+
+/// The most audio in one append (bytes): 5 s of PCM at 24 kHz.
+const LARGEST_APPEND: usize = 240_000;
+/// The most that is reserved for a wire text before it is written (bytes).
+const MOST_RESERVED: usize = 64 * 1024;
+
+/// How much input audio may wait for a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// The oldest that is still sent.
+    pub(crate) oldest: Option<Duration>,
+    /// The most (bytes).
+    pub(crate) most: usize,
+}
+
+/// The way out to one connection.
+pub(crate) struct Outbox {
+    conn: ConnectionId,
+    dialect: Dialect,
+    patience: Patience,
+    queue: VecDeque<Waiting>,
+    /// Bytes of audio in the queue.
+    audio: usize,
+    /// Bytes of the latest wire text: appends are alike in size, so that it is the best guess for the next.
+    latest: usize,
+    tally: Arc<Tally>,
+}
+
+enum Waiting {
+    Audio(Instant, Bytes),
+    Event(ClientEvent),
+}
+
+impl Outbox {
+    pub(crate) const fn new(
+        conn: ConnectionId,
+        dialect: Dialect,
+        patience: Patience,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { conn, dialect, patience, queue: VecDeque::new(), audio: 0, latest: 0, tally }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Lets an event wait.
+    pub(crate) fn push(&mut self, event: ClientEvent) {
+        self.queue.push_back(match plain_audio(&event) {
+            Some(audio) => {
+                self.audio += audio.len();
+                Waiting::Audio(Instant::now(), audio)
+            }
+            None => Waiting::Event(event),
+        });
+    }
+
+    /// Drops audio that is too old or too much. Gives back how many bytes.
+    pub(crate) fn shed(&mut self) -> usize {
+        if self.audio == 0 {
+            return 0;
+        }
+        let Patience { oldest, most } = self.patience;
+        let limit = oldest.and_then(|oldest| Instant::now().checked_sub(oldest));
+        let before = self.audio;
+        self.queue.retain(|waiting| {
+            let Waiting::Audio(since, audio) = waiting else { return true };
+            let keep = self.audio <= most && limit.is_none_or(|limit| *since >= limit);
+            if !keep {
+                self.audio -= audio.len();
+            }
+            keep
+        });
+        before - self.audio
+    }
+
+    /// The next wire text that waited.
+    pub(crate) fn pop(&mut self) -> Option<String> {
+        let event = match self.queue.pop_front()? {
+            Waiting::Event(event) => event,
+            Waiting::Audio(_, audio) => self.merge(audio).into(),
+        };
+        Some(self.encode(&event))
+    }
+
+    /// An event's wire text, which leaves now.
+    pub(crate) fn encode(&mut self, event: &ClientEvent) -> String {
+        let mut text = String::with_capacity(self.latest.min(MOST_RESERVED));
+        event.encode_into(self.dialect, &mut text);
+        self.latest = text.len();
+        trace!(conn = %self.conn, kind = event.kind(), bytes = text.len(), "sent");
+        self.tally.texts_sent.add(1);
+        self.tally.bytes_sent.add(text.len());
+        text
+    }
+
+    /// One append of all audio that stands together.
+    fn merge(&mut self, first: Bytes) -> InputAudioBufferAppend {
+        self.audio -= first.len();
+        let mut merged = BytesMut::new();
+        while let Some(Waiting::Audio(_, next)) = self.queue.front() {
+            if first.len().max(merged.len()) + next.len() > LARGEST_APPEND {
+                break;
+            }
+            if merged.is_empty() {
+                merged.extend_from_slice(&first);
+            }
+            merged.extend_from_slice(next);
+            self.audio -= next.len();
+            self.queue.pop_front();
+        }
+        let audio = if merged.is_empty() { first } else { merged.freeze() };
+        InputAudioBufferAppend { audio: audio.into(), ..InputAudioBufferAppend::default() }
+    }
+}
+
+/// The audio of an append that says nothing else.
+fn plain_audio(event: &ClientEvent) -> Option<Bytes> {
+    let ClientEvent::InputAudioBufferAppend(append) = event else { return None };
+    let plain = InputAudioBufferAppend { audio: append.audio.clone(), ..InputAudioBufferAppend::default() };
+    if plain == *append { append.audio.bytes().ok().cloned() } else { None }
+}

@@ -1,0 +1,167 @@
+//! One side is slower than the other: what is lost is told to the millisecond, and nothing but audio ever is.
+
+use std::time::Duration;
+
+use crate::support::*;
+use futures_util::StreamExt;
+use realtime_client::{Bounds, ClientOptions, Error, Events, MemoryLog};
+use realtime_protocol::audio::{Audio, AudioFormat};
+use realtime_protocol::session::{CloseReason, Command, SessionEvent, Warning};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_loses_the_oldest_audio_first_and_nothing_else() {
+    let bounds = Bounds { audio_bytes: 10_000, ..Bounds::default() };
+    let (handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    server.begin_response("resp_1", "item_1").await;
+    for _ in 0..10 {
+        server.audio("resp_1", "item_1", &"A".repeat(6400)).await;
+    }
+    server.end_response("resp_1").await;
+    sleep(Duration::from_secs(1)).await;
+    let (mut starts, mut losses) = (Vec::new(), Vec::new());
+    while starts.len() < 2 {
+        match next(&mut events).await {
+            SessionEvent::Audio(chunk) => starts.push(chunk.start.as_millis()),
+            SessionEvent::Warning(Warning::AudioDropped { start, lost, .. }) => {
+                losses.push((start.as_millis(), lost.as_millis()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((starts, losses), (vec![800, 900], vec![(0, 800)]));
+    let counters = handle.counters();
+    assert_eq!((counters.audio_dropped, counters.audio_dropped_bytes), (8, 8 * 4800));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
+    let bounds = Bounds { events: 100, ..Bounds::default() };
+    let log = MemoryLog::new();
+    let options = ClientOptions::default().bounds(bounds).log(log.clone());
+    let (handle, mut events, mut server) = ready(options).await;
+    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
+    server.expect("conversation.item.retrieve").await;
+    for n in 0..101 {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+    }
+    assert_eq!(server.expect_close().await.unwrap().code, CloseCode::Normal);
+    assert!(server.ws.next().await.is_none());
+    drop(server);
+    let mut events = rest(&mut events).await;
+    let reason = CloseReason::ConsumerTooSlow;
+    assert_eq!(events.pop(), Some(SessionEvent::Closed { reason: reason.clone() }));
+    assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
+    replays(&log.text());
+    assert_eq!(events.len(), 100);
+    assert!(handle.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_reading_events_stops_nothing() {
+    let bounds = Bounds { events: 10, ..Bounds::default() };
+    let (handle, events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    drop(events);
+    for n in 0..100 {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+    }
+    let far = async {
+        server.expect("input_audio_buffer.clear").await;
+        server.send(json!({"type": "input_audio_buffer.cleared"})).await;
+    };
+    let (cleared, ()) = tokio::join!(handle.clear_audio(), far);
+    assert_eq!(cleared, Ok(()));
+}
+
+/// 20 ms of PCM at 24 kHz.
+const CHUNK: usize = 960;
+
+/// Talks for so long in real time, to a server that reads nothing meanwhile. The pipe holds 4 KiB each way.
+async fn talk_to_a_stalled_server(bounds: Bounds, seconds: u64) -> (Vec<usize>, usize) {
+    let log = MemoryLog::new();
+    let options = ClientOptions::default().bounds(bounds).log(log.clone());
+    let (handle, mut events, mut server) = connect_through(4096, options).await;
+    server.open().await;
+    let chunks = seconds * 50;
+    for n in 0..chunks {
+        if n == chunks / 2 {
+            handle.send(Command::ClearAudio {}).unwrap();
+        }
+        handle.append_audio(vec![0; CHUNK]).unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
+    // It reads again.
+    let last = handle.send(Command::ClearAudio {}).unwrap();
+    let (mut appends, mut clears) = (Vec::new(), 0);
+    while clears < 2 {
+        let event = server.receive().await;
+        if event["type"] == "input_audio_buffer.clear" {
+            clears += 1;
+            server.send(json!({"type": "input_audio_buffer.cleared"})).await;
+        } else {
+            let audio = Audio::from_base64(event["audio"].as_str().unwrap());
+            appends.push(audio.bytes().unwrap().len());
+        }
+    }
+    last.await.unwrap();
+    server.ws.close(None).await.unwrap();
+    let lost = lost_ms(&mut events).await;
+    let sent: usize = appends.iter().sum();
+    assert_eq!(sent / CHUNK * 20 + lost, chunks as usize * 20, "nothing is lost without being told");
+    replays(&log.text());
+    (appends, lost)
+}
+
+async fn lost_ms(events: &mut Events) -> usize {
+    let lost = rest(events).await.into_iter().filter_map(|event| match event {
+        SessionEvent::Warning(Warning::InputAudioDropped { lost }) => Some(lost.as_millis() as usize),
+        _ => None,
+    });
+    lost.sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_connection_gets_no_audio_older_than_the_limit() {
+    let (appends, lost) = talk_to_a_stalled_server(Bounds::default(), 10).await;
+    // Besides what the pipe and the socket hold.
+    assert!((7_500..=8_000).contains(&lost), "{lost}");
+    let newest = *appends.last().unwrap();
+    let two_seconds = AudioFormat::PCM16_24K.bytes_per_second() as usize * 2;
+    assert!((two_seconds - CHUNK..=two_seconds).contains(&newest), "one append for what waited: {appends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_age_limit_only_the_bound_counts() {
+    let bounds = Bounds { input_audio_age: None, ..Bounds::default() };
+    let (_, lost) = talk_to_a_stalled_server(bounds, 10).await;
+    assert_eq!(lost, 0);
+    let bounds = Bounds { input_audio_bytes: 48_000, ..bounds };
+    let (_, lost) = talk_to_a_stalled_server(bounds, 10).await;
+    assert!((8_500..=9_000).contains(&lost), "{lost}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_sign_of_life_is_lost_and_a_quiet_one_is_not() {
+    let (_handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    assert!(timeout(Duration::from_secs(600), server.next()).await.is_err(), "nothing but pings");
+    assert_eq!(events.try_next(), None);
+    // From now on it reads no more.
+    let began = Instant::now();
+    let end = rest(&mut events).await.pop();
+    let Some(SessionEvent::Closed { reason: CloseReason::ConnectionLost { reason } }) = end else {
+        panic!("expected a lost connection, got {end:?}")
+    };
+    assert_eq!(reason, "not a sign of life within 30 s");
+    assert!((15..=45).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    drop(server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_told_not_to_ask_waits_for_ever() {
+    let (handle, mut events, server) = ready(ClientOptions::default().keepalive(None)).await;
+    sleep(Duration::from_secs(3000)).await;
+    assert_eq!((events.try_next(), handle.is_closed()), (None, false));
+    drop(server);
+}
