@@ -222,10 +222,10 @@ impl Driver {
                     self.state.links.connect(connection, (self.connect)());
                 }
                 SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
-                SupervisorOutput::Send(conn, event) => {
+                SupervisorOutput::Send { connection: conn, dialect, event } => {
                     // Appends are alike in size, so that the last one's length is the best guess.
                     let mut text = String::with_capacity(self.state.sent.min(MOST_RESERVED));
-                    event.encode_into(self.dialect, &mut text);
+                    event.encode_into(dialect, &mut text);
                     self.state.sent = text.len();
                     trace!(%conn, kind = event.kind(), bytes = text.len(), "sent");
                     self.shared.tally.texts_sent.add(1);
