@@ -120,7 +120,7 @@ impl World {
             open: BTreeSet::new(),
             next_command: 1,
             prefixes: BTreeMap::new(),
-            writer: LogWriter::new(&header),
+            writer: LogWriter::default(),
             header,
             log: logged.then(String::new),
         };
@@ -303,7 +303,7 @@ impl World {
                         };
                         self.later(2 * LATENCY, outcome);
                     }
-                    SupervisorOutput::Send(ConnectionId(conn), event) => {
+                    SupervisorOutput::Send { connection: ConnectionId(conn), event, .. } => {
                         self.later(LATENCY, Delivery::ToServer(conn, Box::new(event)));
                     }
                     SupervisorOutput::Close(ConnectionId(conn)) => {
@@ -352,7 +352,7 @@ impl World {
     fn check(&mut self, output: &SupervisorOutput) {
         let mut text = String::new();
         match output {
-            SupervisorOutput::Send(ConnectionId(conn), event) => {
+            SupervisorOutput::Send { connection: ConnectionId(conn), event, .. } => {
                 assert!(!self.dead.contains(conn), "something is sent over connection {conn}, which is over");
                 match event {
                     ClientEvent::InputAudioBufferAppend(_) => {}

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use realtime_context::History;
+use realtime_protocol::event::Dialect;
 use realtime_protocol::session::{
     Command, CommandId, DisconnectClass, DisconnectReason, Outcome, SessionEvent,
 };
@@ -65,6 +66,7 @@ fn step(calls: bool) -> impl Strategy<Value = Step> {
 }
 
 fn reconnect(endpoints: u32) -> Reconnect {
+    let endpoints = vec![Dialect::Ga; endpoints as usize];
     Reconnect { attempts: 50, endpoints, ..Reconnect::default() }
 }
 

@@ -192,12 +192,11 @@ fn start(
     let ClientOptions { session, log, wall, bounds, mut reconnect, reseed, fallbacks: _, keepalive } =
         options;
     if list.len() > 1 {
-        reconnect.get_or_insert_default().endpoints = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        reconnect.get_or_insert_default().endpoints = vec![session.dialect; list.len()];
     }
     let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds);
-    let dialect = session.dialect;
     let machines = SupervisorOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model, wall());
@@ -207,7 +206,7 @@ fn start(
     let driver = Driver {
         supervisor: Supervisor::new(machines),
         clock: Clock { origin, wall },
-        endpoints: Endpoints::new(first, list, dialect),
+        endpoints: Endpoints::new(first, list),
         links: Links::new(patience, keepalive, shared.tally.clone()),
         reseed,
         requests,

@@ -215,11 +215,12 @@ impl Driver {
             }
             match output {
                 SupervisorOutput::Connect { connection, endpoint } => {
-                    let (dialect, attempt) = self.endpoints.connect(endpoint);
-                    self.links.connect(connection, dialect, attempt);
+                    self.links.connect(connection, self.endpoints.connect(endpoint));
                 }
                 SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
-                SupervisorOutput::Send(conn, event) => self.links.send(conn, event),
+                SupervisorOutput::Send { connection, dialect, event } => {
+                    self.links.send(connection, dialect, event);
+                }
                 SupervisorOutput::Close(conn) => self.links.close(conn),
                 SupervisorOutput::Event(event) => self.deliver(event),
             }

@@ -2,7 +2,6 @@
 
 use std::future::ready;
 
-use realtime_protocol::event::Dialect;
 use realtime_protocol::session::DisconnectReason;
 
 use crate::connect;
@@ -15,22 +14,17 @@ use crate::socket::Socket;
 pub(crate) struct Endpoints {
     first: Option<Result<Socket, DisconnectReason>>,
     list: Vec<Endpoint>,
-    dialect: Dialect,
 }
 
 impl Endpoints {
     /// An empty list makes a call that cannot connect again.
-    pub(crate) const fn new(
-        first: Result<Socket, DisconnectReason>,
-        list: Vec<Endpoint>,
-        dialect: Dialect,
-    ) -> Self {
-        Self { first: Some(first), list, dialect }
+    pub(crate) const fn new(first: Result<Socket, DisconnectReason>, list: Vec<Endpoint>) -> Self {
+        Self { first: Some(first), list }
     }
 
-    /// Begins an attempt, and says in which dialect the endpoint speaks.
-    pub(crate) fn connect(&mut self, endpoint: u32) -> (Dialect, Connecting) {
-        let attempt: Connecting = match (self.first.take(), self.list.get(endpoint as usize).cloned()) {
+    /// Begins an attempt.
+    pub(crate) fn connect(&mut self, endpoint: u32) -> Connecting {
+        match (self.first.take(), self.list.get(endpoint as usize).cloned()) {
             (Some(first), _) => Box::pin(ready(first)),
             (None, Some(endpoint)) => {
                 Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
@@ -39,8 +33,7 @@ impl Endpoints {
                 let reason = "the stream that the client was given is used up".to_owned();
                 Box::pin(ready(Err(DisconnectReason::Lost { reason })))
             }
-        };
-        (self.dialect, attempt)
+        }
     }
 }
 

@@ -79,15 +79,16 @@ impl Links {
     }
 
     /// Begins a connection.
-    pub(crate) fn connect(&mut self, conn: ConnectionId, dialect: Dialect, attempt: Connecting) {
-        let outbox = Outbox::new(conn, dialect, self.patience, Arc::clone(&self.tally));
+    pub(crate) fn connect(&mut self, conn: ConnectionId, attempt: Connecting) {
+        let outbox = Outbox::new(conn, self.patience, Arc::clone(&self.tally));
         let pulse = self.keepalive.map(Pulse::new);
         self.links.push(Link { conn, outbox, pulse, state: State::Connecting(attempt) });
     }
 
     /// Sends an event; it is dropped where the connection is not open any more.
-    pub(crate) fn send(&mut self, conn: ConnectionId, event: ClientEvent) {
+    pub(crate) fn send(&mut self, conn: ConnectionId, dialect: Dialect, event: ClientEvent) {
         let Some(Link { outbox, state: State::Open(socket), .. }) = self.link(conn) else { return };
+        outbox.speak(dialect);
         if outbox.is_empty() && !socket.is_blocked() {
             socket.send(outbox.encode(&event));
         } else {

@@ -32,6 +32,7 @@ pub(crate) struct Patience {
 /// The way out to one connection.
 pub(crate) struct Outbox {
     conn: ConnectionId,
+    /// What the far side speaks: the same from the first event on.
     dialect: Dialect,
     patience: Patience,
     queue: VecDeque<Waiting>,
@@ -48,13 +49,13 @@ enum Waiting {
 }
 
 impl Outbox {
-    pub(crate) const fn new(
-        conn: ConnectionId,
-        dialect: Dialect,
-        patience: Patience,
-        tally: Arc<Tally>,
-    ) -> Self {
-        Self { conn, dialect, patience, queue: VecDeque::new(), audio: 0, latest: 0, tally }
+    pub(crate) const fn new(conn: ConnectionId, patience: Patience, tally: Arc<Tally>) -> Self {
+        Self { conn, dialect: Dialect::Ga, patience, queue: VecDeque::new(), audio: 0, latest: 0, tally }
+    }
+
+    /// Sets what the far side speaks.
+    pub(crate) const fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -168,7 +168,7 @@ pub(crate) struct Tap {
 impl Tap {
     /// Begins a log with its header.
     pub(crate) fn new(sink: Box<dyn LogSink>, header: &Header, tally: Arc<Tally>) -> Self {
-        let mut tap = Self { writer: LogWriter::new(header), sink: Some(sink), line: String::new(), tally };
+        let mut tap = Self { writer: LogWriter::default(), sink: Some(sink), line: String::new(), tally };
         tap.write(|writer, line| writer.header(line, header));
         tap
     }

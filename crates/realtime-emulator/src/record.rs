@@ -34,7 +34,7 @@ impl Record {
         std::fs::create_dir_all(directory)?;
         let file = File::create(directory.join(format!("session-{number:06}.jsonl")))?;
         let header = Header::new(SessionOptions { dialect, ..SessionOptions::default() }, model, wall);
-        let writer = LogWriter::new(&header);
+        let writer = LogWriter::default();
         let mut record = Self { file: Some(BufWriter::new(file)), writer, dialect, line: String::new() };
         record.write(|writer, line| {
             writer.header(line, &header);
@@ -58,7 +58,7 @@ impl Record {
             }
             event => event,
         };
-        let output = SupervisorOutput::Send(CONNECTION, event);
+        let output = SupervisorOutput::Send { connection: CONNECTION, dialect: self.dialect, event };
         self.write(|writer, line| writer.output(line, at, &output));
     }
 

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::log::{FORMAT, Header, VERSION};
@@ -79,6 +80,9 @@ struct Connected {
     wall_us: UnixTime,
 }
 
+/// More than anyone has, so that a damaged header does not ask for memory without end.
+const MOST_ENDPOINTS: usize = 1024;
+
 /// Reads the first line.
 ///
 /// # Errors
@@ -101,7 +105,19 @@ pub fn read_header(line: &str) -> Result<Header, LogError> {
             kind.version
         )));
     }
-    serde_json::from_str(line)
+    let mut header: Value = serde_json::from_str(line)
+        .map_err(|error| wrong(format!("expected the header of a session log: {error}")))?;
+    if kind.version == 1 {
+        // It counted the endpoints: all spoke the session's dialect.
+        let dialect = header["options"].get("dialect").cloned().unwrap_or_default();
+        if let Some(endpoints) = header.pointer_mut("/reconnect/endpoints")
+            && let Some(count) = endpoints.as_u64()
+        {
+            let count = usize::try_from(count).unwrap_or(usize::MAX).min(MOST_ENDPOINTS);
+            *endpoints = Value::Array(alloc::vec![dialect; count]);
+        }
+    }
+    serde_json::from_value(header)
         .map_err(|error| wrong(format!("expected the header of a session log: {error}")))
 }
 
@@ -160,7 +176,9 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Dialect;
     use crate::session::SessionOptions;
+    use crate::supervisor::{Reconnect, SupervisorOptions};
 
     #[test]
     fn a_log_of_an_older_version_is_read_and_one_of_a_later_is_not() {
@@ -170,6 +188,14 @@ mod tests {
         for version in [1, VERSION] {
             assert_eq!(read_header(&of_version(version)).unwrap().version, version);
         }
+        let reconnecting = SupervisorOptions { reconnect: Some(Reconnect::default()), ..header.machines() };
+        let mut header = Header::new(reconnecting, "m", UnixTime::from_secs(1));
+        let line = serde_json::to_string(&header).unwrap().replace(r#""endpoints":[]"#, r#""endpoints":2"#);
+        let read = read_header(&line.replace(r#""version":2"#, r#""version":1"#)).unwrap();
+        header.version = 1;
+        header.reconnect.as_mut().unwrap().endpoints = alloc::vec![Dialect::Ga; 2];
+        assert_eq!(read, header);
+        assert!(read_header(&line).is_err());
         for version in [0, VERSION + 1] {
             let error = read_header(&of_version(version)).unwrap_err();
             assert_eq!(error.line, 1);

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// # use realtime_protocol::time::{Timestamp, UnixTime};
 /// // Record …
 /// let header = Header::new(SessionOptions::default(), "gpt-realtime", UnixTime::from_secs(1_790_000_000));
-/// let writer = LogWriter::new(&header);
+/// let writer = LogWriter::default();
 /// let mut call = Supervisor::new(header.options.clone());
 /// let (now, mut log) = (Timestamp::ZERO, String::new());
 /// while let Some(output) = call.poll_output() {
@@ -73,7 +73,7 @@ impl Replay {
     pub fn new(header: &Header) -> Self {
         let mut replay = Self {
             machines: Supervisor::new(header.machines()),
-            writer: LogWriter::new(header),
+            writer: LogWriter::default(),
             due: VecDeque::new(),
             difference: None,
             now: Timestamp::ZERO,

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event::Dialect;
 use crate::log::Header;
 use crate::session::{Command, CommandId, DisconnectReason, Shortfall};
 use crate::supervisor::{ConnectionId, Seed, SupervisorOutput};
@@ -17,17 +16,10 @@ use crate::time::{Timestamp, UnixTime};
 ///
 /// Inputs must be written in the order in which they were handed to the
 /// [`Supervisor`](crate::supervisor::Supervisor), and all outputs that one leads to behind it.
-#[derive(Clone, Copy, Debug)]
-pub struct LogWriter {
-    dialect: Dialect,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogWriter {}
 
 impl LogWriter {
-    /// A writer for a log of that header.
-    pub const fn new(header: &Header) -> Self {
-        Self { dialect: header.options.dialect }
-    }
-
     /// The first line.
     pub fn header(&self, out: &mut String, header: &Header) {
         push_json(out, header);
@@ -124,11 +116,11 @@ impl LogWriter {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","close":true"#);
             }
-            SupervisorOutput::Send(connection, event) => {
+            SupervisorOutput::Send { connection, dialect, event } => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","event":"#);
                 let from = out.len();
-                event.encode_into(self.dialect, out);
+                event.encode_into(*dialect, out);
                 redact_from(out, from);
             }
             SupervisorOutput::Event(event) => {
@@ -202,12 +194,10 @@ fn redact(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::SessionOptions;
 
     #[test]
     fn tokens_never_stand_in_a_log_however_the_server_writes_them() {
-        let header = Header::new(SessionOptions::default(), "model", UnixTime::from_secs(1));
-        let writer = LogWriter::new(&header);
+        let writer = LogWriter::default();
         let text = r#"{"type":"session.created",
             "session":{"tools":[{"type":"mcp","authorization":"sk-1"}]}}"#;
         for text in [text.into(), text.replace('\n', " ")] {

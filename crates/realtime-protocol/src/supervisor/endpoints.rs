@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::event::Dialect;
 use crate::session::DisconnectClass;
 use crate::time::Timestamp;
 
@@ -13,8 +14,9 @@ pub(super) struct Endpoints {
     cooldown: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Standing {
+    dialect: Dialect,
     rests_until: Option<Timestamp>,
     /// Whether nothing but time helps: it is not tried before it has rested.
     out: bool,
@@ -33,8 +35,17 @@ impl Standing {
 }
 
 impl Endpoints {
-    pub(super) fn new(count: u32, cooldown: Duration) -> Self {
-        Self { standing: alloc::vec![Standing::default(); count.max(1) as usize], cooldown }
+    /// Those of a call; where none is named there is one, of the dialect `unnamed`.
+    pub(super) fn new(dialects: &[Dialect], unnamed: Dialect, cooldown: Duration) -> Self {
+        let dialects = if dialects.is_empty() { &[unnamed] } else { dialects };
+        let fit =
+            |dialect: &Dialect| Standing { dialect: *dialect, rests_until: None, out: false, never: false };
+        Self { standing: dialects.iter().map(fit).collect(), cooldown }
+    }
+
+    /// What an endpoint speaks.
+    pub(super) fn dialect(&self, endpoint: u32) -> Dialect {
+        self.standing.get(endpoint as usize).map_or_else(Dialect::default, |standing| standing.dialect)
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -78,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_first_endpoint_is_tried_again_only_after_it_has_rested() {
-        let mut endpoints = Endpoints::new(2, Duration::from_secs(60));
+        let mut endpoints = Endpoints::new(&[Dialect::Ga; 2], Dialect::Ga, Duration::from_secs(60));
         assert_eq!(endpoints.choose(at(0)), Some(0));
         endpoints.failed(at(0), 0, DisconnectClass::Transient, false);
         assert_eq!(endpoints.choose(at(59)), Some(1));
@@ -89,12 +100,17 @@ mod tests {
 
     #[test]
     fn a_quota_may_pass_and_a_key_does_not() {
-        let mut endpoints = Endpoints::new(2, Duration::from_secs(60));
+        let mut endpoints = Endpoints::new(&[Dialect::Ga; 2], Dialect::Ga, Duration::from_secs(60));
         endpoints.failed(at(0), 0, DisconnectClass::Account, true);
         endpoints.failed(at(1), 1, DisconnectClass::Account, false);
         assert_eq!(endpoints.choose(at(2)), None);
         assert!(!endpoints.has_other(at(2), 1));
         assert_eq!(endpoints.choose(at(60)), Some(0));
-        assert_eq!(Endpoints::new(0, Duration::ZERO).count(), 1);
+    }
+
+    #[test]
+    fn where_no_endpoint_is_named_there_is_one() {
+        let endpoints = Endpoints::new(&[], Dialect::Beta, Duration::ZERO);
+        assert_eq!((endpoints.count(), endpoints.dialect(0)), (1, Dialect::Beta));
     }
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::event::Dialect;
 use crate::session::{Session, SessionEvent, SessionOptions};
 use crate::supervisor::ConnectionId;
 use crate::supervisor::options::mix;
@@ -20,6 +21,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(30);
 pub(super) struct Link {
     pub(super) id: ConnectionId,
     pub(super) endpoint: u32,
+    pub(super) dialect: Dialect,
     pub(super) session: Session,
     /// The configuration that it was made with, by its number.
     pub(super) config_version: u32,
@@ -35,16 +37,18 @@ impl Link {
     pub(super) fn new(
         id: ConnectionId,
         endpoint: u32,
+        dialect: Dialect,
         options: &SessionOptions,
         config_version: u32,
     ) -> Box<Self> {
         // Every connection has ids of its own, so that none of an earlier one can be taken for one of its own.
         let seed = if id.0 == 0 { options.seed } else { mix(options.seed ^ u64::from(id.0)) };
-        let mut session = Session::new(SessionOptions { seed, ..options.clone() });
+        let mut session = Session::new(SessionOptions { dialect, seed, ..options.clone() });
         session.number_for(id.0);
         Box::new(Self {
             id,
             endpoint,
+            dialect,
             session,
             config_version,
             connected: None,

@@ -53,7 +53,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::ClientEvent;
+use crate::event::{ClientEvent, Dialect};
 use crate::id::ItemId;
 use crate::session::{
     CloseReason, Command, CommandError, CommandId, DisconnectReason, SessionEvent, SessionOptions, Shortfall,
@@ -95,8 +95,15 @@ pub enum SupervisorOutput {
         /// Where to: the endpoint's place in the driver's list, from 0.
         endpoint: u32,
     },
-    /// Send this over that connection.
-    Send(ConnectionId, ClientEvent),
+    /// Send this.
+    Send {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// What its far side speaks.
+        dialect: Dialect,
+        /// What to send.
+        event: ClientEvent,
+    },
     /// Close that connection, then call [`handle_disconnected`](Supervisor::handle_disconnected).
     Close(ConnectionId),
     /// Ask whoever knows what was said ([`Reseed`]) for a [`Seed`], and hand it to
@@ -128,7 +135,7 @@ pub enum SupervisorOutput {
 /// call.handle_connected(Timestamp::from_millis(0), connection, UnixTime::from_secs(1_790_000_000));
 /// call.handle_text(Timestamp::from_millis(40), connection, r#"{"type":"session.created","session":{}}"#);
 /// while let Some(output) = call.poll_output() {
-///     if let SupervisorOutput::Send(_, event) = output {
+///     if let SupervisorOutput::Send { event, .. } = output {
 ///         assert_eq!(event.kind(), "session.update");
 ///     }
 /// }
@@ -138,7 +145,7 @@ pub enum SupervisorOutput {
 /// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None })?;
 /// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
 /// assert!(matches!(outputs[0], SupervisorOutput::Event(SessionEvent::Ready { .. })));
-/// assert!(matches!(&outputs[1], SupervisorOutput::Send(_, event) if event.kind() == "response.create"));
+/// assert!(matches!(&outputs[1], SupervisorOutput::Send { event, .. } if event.kind() == "response.create"));
 /// # Ok::<(), realtime_protocol::session::CommandError>(())
 /// ```
 #[derive(Debug)]
@@ -181,11 +188,12 @@ impl Supervisor {
     /// connection.
     pub fn new(options: impl Into<SupervisorOptions>) -> Self {
         let SupervisorOptions { session: options, reconnect } = options.into();
-        let (endpoints, cooldown) =
-            reconnect.as_ref().map_or_else(Default::default, |r| (r.endpoints, r.cooldown));
+        let (dialects, cooldown) =
+            reconnect.as_ref().map_or_else(Default::default, |r| (r.endpoints.as_slice(), r.cooldown));
+        let endpoints = Endpoints::new(dialects, options.dialect, cooldown);
         let connection = ConnectionId::default();
         Self {
-            serving: Some(Link::new(connection, 0, &options, 0)),
+            serving: Some(Link::new(connection, 0, endpoints.dialect(0), &options, 0)),
             options,
             config_version: 0,
             reconnect,
@@ -197,7 +205,7 @@ impl Supervisor {
             commands: Commands::default(),
             calls: Calls::default(),
             audio: HeldAudio::default(),
-            endpoints: Endpoints::new(endpoints, cooldown),
+            endpoints,
             attempts: 0,
             lost_at: None,
             owes: false,

@@ -1,9 +1,11 @@
 //! What a call decides beyond its session: whether there is more than one connection, when, and where to.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Dialect;
 use crate::session::SessionOptions;
 
 /// What this side decides about a call.
@@ -34,8 +36,9 @@ pub struct Reconnect {
     /// How long a connection must serve before the count of attempts starts anew: else a server that accepts and
     /// hangs up would be tried forever. Default: 60 s.
     pub healthy_after: Duration,
-    /// Endpoints that the driver knows; the first is preferred. Default: 1.
-    pub endpoints: u32,
+    /// Endpoints that the driver knows, each by the dialect that it speaks; the first is preferred. Default: none named:
+    /// one, which speaks [`SessionOptions::dialect`].
+    pub endpoints: Vec<Dialect>,
     /// How long an endpoint rests after it failed, if there is another one. Default: 60 s.
     pub cooldown: Duration,
     /// How long before its age limit a connection is replaced: at most 60 min, and at most half of the session's
@@ -57,7 +60,7 @@ impl Default for Reconnect {
             backoff: Backoff::default(),
             attempts: 8,
             healthy_after: Duration::from_secs(60),
-            endpoints: 1,
+            endpoints: Vec::new(),
             cooldown: Duration::from_secs(60),
             rotate_before: Duration::from_secs(300),
             held_audio: Duration::from_secs(2),

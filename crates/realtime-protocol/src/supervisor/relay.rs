@@ -20,9 +20,11 @@ impl Supervisor {
         while let Some(link) = &mut self.serving
             && let Some(output) = link.session.poll_output()
         {
-            let id = link.id;
+            let (id, dialect) = (link.id, link.dialect);
             match output {
-                Output::Send(event) => self.outputs.push_back(SupervisorOutput::Send(id, event)),
+                Output::Send(event) => {
+                    self.outputs.push_back(SupervisorOutput::Send { connection: id, dialect, event });
+                }
                 Output::Event(event) => self.relay(event),
                 Output::Close => {
                     let requested = link.session.closing_reason() == Some(&CloseReason::Requested);
@@ -46,9 +48,11 @@ impl Supervisor {
         while let Some(link) = self.successor.link_mut()
             && let Some(output) = link.session.poll_output()
         {
-            let id = link.id;
+            let (id, dialect) = (link.id, link.dialect);
             match output {
-                Output::Send(event) => self.outputs.push_back(SupervisorOutput::Send(id, event)),
+                Output::Send(event) => {
+                    self.outputs.push_back(SupervisorOutput::Send { connection: id, dialect, event });
+                }
                 Output::Close => {
                     self.outputs.push_back(SupervisorOutput::Close(id));
                     self.lose_successor(no_reason());

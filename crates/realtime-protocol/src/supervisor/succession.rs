@@ -209,7 +209,8 @@ impl Supervisor {
             self.tell(SessionEvent::Reconnecting { attempt: self.attempts, endpoint });
         }
         self.outputs.push_back(SupervisorOutput::Connect { connection, endpoint });
-        let link = Link::new(connection, endpoint, &self.options, self.config_version);
+        let dialect = self.endpoints.dialect(endpoint);
+        let link = Link::new(connection, endpoint, dialect, &self.options, self.config_version);
         self.successor = Successor::Opening(link);
     }
 

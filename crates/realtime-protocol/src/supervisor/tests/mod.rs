@@ -118,7 +118,7 @@ pub(super) fn describe(output: &SupervisorOutput) -> String {
         SupervisorOutput::Connect { connection, endpoint } => {
             format!("connect {} to {endpoint}", connection.0)
         }
-        SupervisorOutput::Send(conn, event) => format!("{}> {}", conn.0, event.kind()),
+        SupervisorOutput::Send { connection, event, .. } => format!("{}> {}", connection.0, event.kind()),
         SupervisorOutput::Close(conn) => format!("close {}", conn.0),
         SupervisorOutput::Seed { connection, carried } => {
             let carried: String = carried.iter().map(|id| format!(" {id}")).collect();
@@ -161,7 +161,7 @@ fn name_of(value: &Value) -> String {
 
 pub(super) fn texts(outputs: &[SupervisorOutput]) -> String {
     let sent = outputs.iter().map(|output| match output {
-        SupervisorOutput::Send(_, event) => event.encode(Default::default()),
+        SupervisorOutput::Send { dialect, event, .. } => event.encode(*dialect),
         other => describe(other),
     });
     sent.collect::<Vec<_>>().join("\n")

@@ -1,6 +1,7 @@
 //! A connection is lost.
 
 use super::*;
+use crate::event::Dialect;
 use crate::session::{CallOutput, Refusal, SessionEvent, Shortfall};
 
 #[test]
@@ -122,7 +123,7 @@ fn an_error_of_the_account_ends_a_call_that_has_no_other_endpoint() {
 
 #[test]
 fn an_error_of_the_account_moves_the_call_to_the_next_endpoint_until_the_first_has_rested() {
-    let two = Reconnect { endpoints: 2, ..reconnect() };
+    let two = Reconnect { endpoints: alloc::vec![Dialect::Ga; 2], ..reconnect() };
     for failed_response in [false, true] {
         let mut call = Call::ready(two.clone());
         let error = json!({"type": "invalid_request_error", "code": "insufficient_quota"});
@@ -401,4 +402,26 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     assert_eq!(call.drain().last().map(String::as_str), Some("1> input_audio_buffer.append"));
     call.command(2, Command::CommitAudio { respond: true }).unwrap();
     assert_eq!(call.drain(), ["1> input_audio_buffer.commit", "1> response.create"]);
+}
+
+#[test]
+fn a_call_that_moves_to_another_endpoint_speaks_its_dialect() {
+    let endpoints = alloc::vec![Dialect::Ga, Dialect::Beta];
+    let mut call = Call::ready(Reconnect { endpoints, ..reconnect() });
+    call.hear(0, json!({"type": "error", "error": {"code": "insufficient_quota"}}));
+    call.drain();
+    call.open(1);
+    let sent = call.outputs().into_iter().find_map(|output| match output {
+        SupervisorOutput::Send { dialect, event, .. } => Some((dialect, event.encode(dialect))),
+        _ => None,
+    });
+    let (dialect, update) = sent.unwrap();
+    assert_eq!(dialect, Dialect::Beta);
+    assert!(!update.contains(r#""type":"realtime""#), "only GA has that: {update}");
+    call.seed(1, Seed::default());
+    call.drain();
+    call.hear(1, json!({"type": "response.created", "response": {"id": "r1"}}));
+    let delta = json!({"response_id": "r1", "item_id": "i1", "type": "response.text.delta", "delta": "Hi."});
+    call.hear(1, delta);
+    assert_eq!(call.drain(), ["response_started", "text"]);
 }

@@ -1,6 +1,7 @@
 //! A connection is replaced before it ends.
 
 use super::*;
+use crate::event::Dialect;
 use crate::session::Refusal;
 
 /// A session that ends an hour after the time of day at which the tests connect.
@@ -153,7 +154,7 @@ fn the_new_session_is_configured_as_the_old_one_is_in_the_end() {
 
 #[test]
 fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
-    let mut call = Call::ready(Reconnect { endpoints: 2, ..reconnect() });
+    let mut call = Call::ready(Reconnect { endpoints: alloc::vec![Dialect::Ga; 2], ..reconnect() });
     let rotate = |endpoint| Command::Rotate { endpoint, urgent: true };
     let refused = call.command(1, rotate(Some(2))).unwrap_err();
     assert_eq!(refused.reason, Refusal::NoSuchEndpoint { endpoint: 2, endpoints: 2 });
