@@ -16,6 +16,7 @@ mod demo;
 mod emulator;
 mod layering;
 mod oracle;
+mod record;
 mod replay;
 mod schema;
 mod story;
@@ -44,6 +45,8 @@ enum Task {
     Demo(demo::Args),
     /// Serves the Realtime protocol on this machine, without network or key
     Emulator(emulator::Args),
+    /// Holds the demo's conversation and writes its session log where it is asked for
+    Record(record::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
     /// Reads JSON files, logs or JSON Lines of events and says what is not understood or not written as it came
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Emulator(args) => emulator::run(&args),
+        Task::Record(args) => record::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Schema(args) => schema::run(&args),

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
-use realtime_protocol::log::{LogError, Replay, read_header};
+use realtime_client::audio_path;
+use realtime_protocol::log::{LogContent, LogError, Replay, read_header, restore};
 use realtime_protocol::supervisor::SupervisorOutput;
 
 use crate::Error;
@@ -29,13 +30,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let (_, first) =
         lines.next().ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
     let header = read_header(&first.map_err(|error| format!("{name}: {error}"))?).map_err(damaged)?;
+    let aside = match header.content {
+        LogContent::AudioAside => {
+            let path = audio_path(&args.log);
+            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
+        }
+        content if content.replays() => Vec::new(),
+        _ => {
+            return Err(format!(
+                "{name}: expected a log with all that was said, got one without: record another"
+            )
+            .into());
+        }
+    };
     let mut replay = Replay::new(&header);
     let mut story = Story::default();
     say!("{:>9}  {}", "time", header.model);
     for (index, line) in lines {
         let number = index + 1;
         let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
-        let outputs = replay.line(number, &line).map_err(damaged)?;
+        let outputs = replay.line(number, &restore(&line, &aside)).map_err(damaged)?;
         for output in outputs {
             if let SupervisorOutput::Event(event) = output {
                 for moment in story.moments(&event) {

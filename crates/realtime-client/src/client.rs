@@ -200,7 +200,7 @@ fn start(
     let machines = SupervisorOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model, wall());
-        Tap::new(sink, &header, shared.tally.clone())
+        Tap::new(sink, header, shared.tally.clone())
     });
     let span = info_span!("realtime_session", model, session_id = field::Empty);
     let driver = Driver {

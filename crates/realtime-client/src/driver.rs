@@ -15,7 +15,7 @@ use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::session::{
-    AudioChunk, CloseReason, Command, CommandId, Outcome, SessionEvent, Shortfall,
+    AudioChunk, CloseReason, Command, CommandId, Outcome, SessionEvent, Shortfall, Warning,
 };
 use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -168,6 +168,10 @@ impl Driver {
             self.log(|writer, at, out| writer.timer(out, at));
             self.supervisor.handle_timeout(self.state.at);
             self.drain();
+        }
+        if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
+            // The log has ended, so that this is no output of the machines that a replay would miss.
+            self.deliver(SessionEvent::Warning(Warning::LogFailed { reason: error.to_string() }));
         }
     }
 

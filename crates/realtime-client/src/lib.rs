@@ -106,7 +106,7 @@
 //! | `driver` | the task: one loop on one screen |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `events` | [`Events`], [`Bounds`]: the stream of session events and its bounds |
-//! | `tap` | [`LogSink`] and its implementations: the session log |
+//! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | `ToolRunner`, with the feature `tools`: the functions that the model calls |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
 //! | `error` | [`ConnectError`], [`SendError`], [`Error`]: by who must act |
@@ -125,6 +125,7 @@ mod endpoint;
 mod endpoints;
 mod error;
 mod events;
+mod file_log;
 mod handle;
 mod links;
 mod outbox;
@@ -140,7 +141,8 @@ pub use counters::Counters;
 pub use endpoint::{ApiKey, Endpoint};
 pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
+pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending};
-pub use tap::{FileLog, LogSink, MemoryLog};
+pub use tap::{LogSink, MemoryLog};
 #[cfg(feature = "tools")]
 pub use tools::ToolRunner;

@@ -1,29 +1,28 @@
-//! The session log's way out of the client: [`LogSink`], its implementations, and the driver's tap.
+//! The session log's way out of the client: [`LogSink`], and the driver's tap.
 //!
 //! A sink that fails ends the log and never the call.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use futures_util::future::BoxFuture;
 use realtime_protocol::log::{Header, LogWriter};
-use tokio::sync::oneshot;
 
 use crate::counters::Tally;
 
 /// Where the lines of a session log go.
 pub trait LogSink: Send {
+    /// Says in the log's header what this sink leaves out. Called once, before the first line.
+    fn describe(&self, _header: &mut Header) {}
+
     /// Takes one line, line feed included. Called from the client's task, between reading the socket and
     /// telling the application: it must not take long.
     ///
     /// # Errors
-    /// Any error ends the log. The session goes on.
+    /// Any error ends the log, as [`Warning::LogFailed`](realtime_protocol::session::Warning::LogFailed) tells. The
+    /// session goes on.
     fn write(&mut self, line: &str) -> io::Result<()>;
 
     /// Ends the log: the future is done when all lines are where they belong. The client's
@@ -60,117 +59,28 @@ impl LogSink for MemoryLog {
     }
 }
 
-/// A session log in a file.
-#[derive(Debug)]
-pub struct FileLog(Writing);
-
-#[derive(Debug)]
-enum Writing {
-    Direct(BufWriter<File>),
-    Thread { work: SyncSender<Work>, failure: Arc<Mutex<Option<io::Error>>> },
-}
-
-enum Work {
-    Line(String),
-    Finish(oneshot::Sender<()>),
-}
-
-/// Lines that may wait for the disk.
-const MOST_WAITING: usize = 16_384;
-
-impl FileLog {
-    /// Creates the file, replacing an older one, and writes it from a thread of its own. A disk that stays
-    /// 16,384 lines behind ends the log.
-    ///
-    /// # Errors
-    /// The file cannot be created, or no thread can be had.
-    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
-        let (work, lines) = sync_channel(MOST_WAITING);
-        let failure = Arc::new(Mutex::new(None));
-        let report = Arc::clone(&failure);
-        thread::Builder::new().name("realtime-log".to_owned()).spawn(move || {
-            if let Err(error) = write_all(file, &lines) {
-                *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        })?;
-        Ok(Self(Writing::Thread { work, failure }))
-    }
-
-    /// Creates the file, replacing an older one, and writes it within the client's task: no thread takes
-    /// part, so that a run on paused time stays the same every time. Each session on that runtime waits for
-    /// the disk.
-    ///
-    /// # Errors
-    /// The file cannot be created.
-    pub fn direct(path: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self(Writing::Direct(BufWriter::new(File::create(path)?))))
-    }
-}
-
-impl LogSink for FileLog {
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        match &mut self.0 {
-            Writing::Direct(file) => file.write_all(line.as_bytes()),
-            Writing::Thread { work, failure } => match work.try_send(Work::Line(line.to_owned())) {
-                Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(io::Error::other("the disk is too slow for the log")),
-                Err(TrySendError::Disconnected(_)) => Err(taken(failure)),
-            },
-        }
-    }
-
-    fn finish(self: Box<Self>) -> BoxFuture<'static, io::Result<()>> {
-        match self.0 {
-            Writing::Direct(mut file) => Box::pin(std::future::ready(file.flush())),
-            Writing::Thread { work, failure } => Box::pin(async move {
-                let (done, finished) = oneshot::channel();
-                let sent = work.try_send(Work::Finish(done)).is_ok();
-                drop(work);
-                if sent && finished.await.is_ok() { Ok(()) } else { Err(taken(&failure)) }
-            }),
-        }
-    }
-}
-
-/// Writes until the log is finished or dropped, and leaves nothing in the buffer while there is nothing to do.
-fn write_all(mut file: BufWriter<File>, lines: &Receiver<Work>) -> io::Result<()> {
-    while let Ok(first) = lines.recv() {
-        for work in std::iter::once(first).chain(lines.try_iter()) {
-            match work {
-                Work::Line(line) => file.write_all(line.as_bytes())?,
-                Work::Finish(done) => {
-                    file.flush()?;
-                    // Nobody waits any more where the client's task was cut off.
-                    let _ = done.send(());
-                    return Ok(());
-                }
-            }
-        }
-        file.flush()?;
-    }
-    Ok(())
-}
-
-fn taken(failure: &Mutex<Option<io::Error>>) -> io::Error {
-    let error = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-    error.unwrap_or_else(|| io::Error::other("the log is not whole"))
-}
-
 /// The driver's pen: one line per input and output, written through [`LogWriter`].
 pub(crate) struct Tap {
     writer: LogWriter,
     sink: Option<Box<dyn LogSink>>,
     line: String,
+    failure: Option<io::Error>,
     tally: Arc<Tally>,
 }
 
 impl Tap {
     /// Begins a log with its header.
-    pub(crate) fn new(sink: Box<dyn LogSink>, header: &Header, tally: Arc<Tally>) -> Self {
-        let mut tap = Self { writer: LogWriter::default(), sink: Some(sink), line: String::new(), tally };
-        tap.write(|writer, line| writer.header(line, header));
+    pub(crate) fn new(sink: Box<dyn LogSink>, mut header: Header, tally: Arc<Tally>) -> Self {
+        sink.describe(&mut header);
+        let writer = LogWriter::default();
+        let mut tap = Self { writer, sink: Some(sink), line: String::new(), failure: None, tally };
+        tap.write(|writer, line| writer.header(line, &header));
         tap
+    }
+
+    /// Why the log has ended before the call, told once.
+    pub(crate) const fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     /// Writes a line.
@@ -183,6 +93,7 @@ impl Tap {
             Err(error) => {
                 self.sink = None;
                 self.fail(&error);
+                self.failure = Some(error);
             }
         }
         // One retrieved item makes a line of megabytes; the buffer must not stay so for a whole call.

@@ -254,6 +254,13 @@ impl schemars::JsonSchema for Audio {
     }
 }
 
+/// 64 bits by which audio is told apart in logs: FNV-1a.
+pub(crate) fn fnv1a(audio: &[u8]) -> u64 {
+    audio
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Appends the base64 text of `bytes` to `out`.
 pub(crate) fn encode_base64(bytes: &[u8], out: &mut String) {
     STANDARD.encode_append(bytes, out);

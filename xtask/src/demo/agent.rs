@@ -11,6 +11,7 @@ use realtime_emulator::{Emulator, Options, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
 use realtime_pipeline::{Pipeline, Playout, RealtimeService, SharedContext};
 use realtime_protocol::field::Field;
+use realtime_protocol::log::{Filter, LogContent};
 use realtime_protocol::session::{Command, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 use realtime_protocol::time::UnixTime;
@@ -19,9 +20,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::demo::Args;
 use crate::demo::report::{Files, Report};
 use crate::demo::timeline::{Books, Timeline};
+use crate::demo::{Args, Recording};
 use crate::{Error, workspace_root};
 
 /// The time of day in virtual time: the same in every run, so that logs are.
@@ -51,11 +52,11 @@ fn toolbox() -> Toolbox {
 }
 
 /// Holds the conversation, writes its files to `folder`, and reports what it came to.
-pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error> {
+pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Result<Report, Error> {
     let files = Files {
         audio: folder.join("conversation.wav"),
         transcript: folder.join("transcript.json"),
-        log: folder.join("session.jsonl"),
+        log: log.path,
     };
     let built_in = workspace_root().join("xtask/fixtures/demo.wav");
     let input = WavInput::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
@@ -68,7 +69,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
     let session =
         SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
 
-    let (handle, events) = connect(args, session, &files.log).await?;
+    let (handle, events) = connect(args, session, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
     drop(handle.send(Command::CreateResponse { params: None })?);
 
@@ -118,17 +119,22 @@ fn session_config(args: &Args) -> SessionConfig {
 }
 
 /// Connects to the server of the command line, or to an emulator in this process.
-async fn connect(args: &Args, session: SessionOptions, log: &Path) -> Result<(Handle, Events), Error> {
+async fn connect(
+    args: &Args,
+    session: SessionOptions,
+    log: &Path,
+    content: LogContent,
+) -> Result<(Handle, Events), Error> {
     let options = ClientOptions::new(session);
-    let cannot_log = |error| format!("cannot write {}: {error}", log.display());
+    let file = if args.fast { FileLog::direct(log) } else { FileLog::create(log) };
+    let file = file.and_then(|file| file.filter(Filter::new(content)));
+    let options = options.log(file.map_err(|error| format!("cannot write {}: {error}", log.display()))?);
     if args.fast {
         let (near, far) = tokio::io::duplex(1 << 20);
         tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
         let endpoint = Endpoint::new("ws://emulator", &args.model)?;
-        let options = options.log(FileLog::direct(log).map_err(cannot_log)?).wall(|| VIRTUAL_NOW);
-        return Ok(Client::over(near, &endpoint, options).await?);
+        return Ok(Client::over(near, &endpoint, options.wall(|| VIRTUAL_NOW)).await?);
     }
-    let options = options.log(FileLog::create(log).map_err(cannot_log)?);
     let endpoint = match &args.url {
         Some(url) => {
             let endpoint = Endpoint::new(url, &args.model)?;

@@ -11,6 +11,7 @@ mod timeline;
 
 use std::path::PathBuf;
 
+use realtime_protocol::log::LogContent;
 use tokio::runtime::Builder;
 
 use crate::{Error, workspace_root};
@@ -43,15 +44,29 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// A session log to write.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) path: PathBuf,
+    pub(crate) content: LogContent,
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    hold(args, None)
+}
+
+/// Holds the conversation; its log goes to where it is asked for, or beside the other files.
+pub(crate) fn hold(args: &Args, log: Option<Recording>) -> Result<(), Error> {
     let folder = workspace_root().join("target/demo");
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let log =
+        log.unwrap_or_else(|| Recording { path: folder.join("session.jsonl"), content: LogContent::Full });
     let runtime = if args.fast {
         Builder::new_current_thread().enable_time().start_paused(true).build()
     } else {
         Builder::new_current_thread().enable_all().build()
     }?;
-    let report = runtime.block_on(agent::converse(args, &folder))?;
+    let report = runtime.block_on(agent::converse(args, &folder, log))?;
     let scene = if args.url.is_none() && args.input.is_none() { Scene::Known } else { Scene::Unknown };
     finish(&report, scene, args.json)
 }

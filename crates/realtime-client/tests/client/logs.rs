@@ -2,10 +2,15 @@
 
 use std::future::pending;
 use std::io;
+use std::path::Path;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use realtime_client::{ClientOptions, FileLog, LogSink};
+use realtime_client::{ClientOptions, FileLog, LogSink, audio_path};
+use realtime_protocol::item::Item;
+use realtime_protocol::log::{Filter, LogContent, read_header, restore};
+use realtime_protocol::session::{Command, SessionEvent, Warning};
+use serde_json::Value;
 
 use crate::support::*;
 
@@ -34,6 +39,84 @@ async fn a_full_disk_is_noticed_by_a_file_log() {
         let finished = log.finish().await;
         assert!(written.is_err() || finished.is_err());
     }
+}
+
+/// The log of a session in which both sides spoke, and the audio beside it.
+async fn recorded(name: &str, filter: Filter) -> (String, Vec<u8>) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("client-{name}.jsonl"));
+    let log = FileLog::create(&path).unwrap().filter(filter).unwrap();
+    let (handle, mut events, mut server) = ready(ClientOptions::default().log(log)).await;
+    handle.append_audio(&b"\x01\x02\x03\x04"[..]).unwrap();
+    server.expect("input_audio_buffer.append").await;
+    drop(handle.send(Command::CreateItem {
+        item: Item::user_text("secret").into(),
+        after: None,
+        respond: false,
+    }));
+    server.expect("conversation.item.create").await;
+    server.begin_response("resp_1", "item_1").await;
+    server.audio("resp_1", "item_1", "BQYHCA==").await;
+    server.end_response("resp_1").await;
+    server.ws.close(None).await.unwrap();
+    rest(&mut events).await;
+    (std::fs::read_to_string(&path).unwrap(), std::fs::read(audio_path(&path)).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn audio_aside_makes_a_log_whole() {
+    let (text, audio) = recorded("aside", Filter::new(LogContent::AudioAside)).await;
+    assert!(!text.contains("AQIDBA") && !text.contains("BQYHCA") && text.contains("secret"), "{text}");
+    // The command, the event that it became, and the answer.
+    assert_eq!(audio, [1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let whole: Vec<_> = text.lines().map(|line| restore(line, &audio)).collect();
+    replays(&whole.join("\n"));
+}
+
+#[tokio::test]
+async fn a_log_holds_no_more_than_it_should() {
+    let (text, audio) = recorded("digest", Filter::new(LogContent::AudioDigest)).await;
+    assert!(!text.contains("AQIDBA") && text.contains("digest:4 bytes") && text.contains("secret"), "{text}");
+    assert_eq!(audio.len(), 0);
+    let (text, _) = recorded("metadata", Filter::new(LogContent::Metadata)).await;
+    assert!(!text.contains("AQIDBA") && !text.contains("secret") && text.contains("item_1"), "{text}");
+    let header = read_header(text.lines().next().unwrap()).unwrap();
+    assert_eq!((header.content, header.content.replays()), (LogContent::Metadata, false));
+    let hide = |entry: &mut Value| {
+        if let Some(text) = entry.pointer_mut("/command/create_item/item/content/0/text") {
+            *text = "***".into();
+        }
+    };
+    let (text, _) = recorded("hook", Filter::default().redact(hide)).await;
+    assert!(text.contains("***"), "{text}");
+    assert_eq!(read_header(text.lines().next().unwrap()).unwrap().redacted.len(), 2);
+}
+
+#[test]
+fn an_older_log_stays_until_there_is_a_new_one() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client-older.jsonl");
+    std::fs::write(&path, "older").unwrap();
+    let mut log = FileLog::direct(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "older");
+    log.write("new\n").unwrap();
+    assert!(Box::new(log).finish().now_or_never().unwrap().is_ok());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_ends_the_log_and_not_the_call() {
+    struct Full(usize);
+    impl LogSink for Full {
+        fn write(&mut self, _line: &str) -> io::Result<()> {
+            self.0 += 1;
+            if self.0 > 3 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+    let (handle, mut events, mut server) = connect(ClientOptions::default().log(Full(0))).await;
+    server.open().await;
+    while !matches!(next(&mut events).await, SessionEvent::Warning(Warning::LogFailed { .. })) {}
+    assert_eq!((handle.counters().log_lines, handle.counters().log_failed), (3, true));
+    handle.append_audio(vec![0, 0]).unwrap();
+    server.expect("input_audio_buffer.append").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -419,21 +419,6 @@ async fn logged() -> (realtime_client::Counters, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_disk_ends_the_log_and_not_the_call() {
-    struct Full(usize);
-    impl LogSink for Full {
-        fn write(&mut self, _line: &str) -> io::Result<()> {
-            self.0 += 1;
-            if self.0 > 3 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-        }
-    }
-    let (handle, _events, mut server) = ready(ClientOptions::default().log(Full(0))).await;
-    assert_eq!((handle.counters().log_lines, handle.counters().log_failed), (3, true));
-    handle.append_audio(vec![0, 0]).unwrap();
-    server.expect("input_audio_buffer.append").await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_panic_in_the_clients_task_leaves_nobody_waiting() {
     struct Bomb;
     impl LogSink for Bomb {

@@ -19,6 +19,7 @@
 //! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 
+mod content;
 mod read;
 mod replay;
 mod write;
@@ -32,6 +33,7 @@ use crate::session::SessionOptions;
 use crate::supervisor::{Reconnect, SupervisorOptions};
 use crate::time::UnixTime;
 
+pub use content::{Filter, LogContent, Redact, restore};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
@@ -58,7 +60,10 @@ pub struct Header {
     /// The options about further connections, where the call may have more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconnect: Option<Reconnect>,
-    /// What was taken out, in words.
+    /// How much it holds.
+    #[serde(default)]
+    pub content: LogContent,
+    /// What was taken out besides, in words.
     pub redacted: Vec<String>,
 }
 
@@ -73,6 +78,7 @@ impl Header {
             started_us: started,
             options,
             reconnect,
+            content: LogContent::default(),
             redacted: alloc::vec!["keys".into()],
         }
     }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use crate::audio::AudioFormat;
+use crate::audio::{AudioFormat, fnv1a};
 use crate::error::ApiError;
 use crate::event::{ClientEvent, Malformed, UnknownEvent};
 use crate::field::Field;
@@ -597,6 +597,11 @@ pub enum Warning {
         /// What was lost.
         lost: MediaTime,
     },
+    /// The driver could not write the session log any further: it ends, and the session goes on.
+    LogFailed {
+        /// What happened.
+        reason: String,
+    },
     /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
     AudioDropped {
         /// The item.
@@ -679,10 +684,7 @@ impl core::fmt::Display for CloseReason {
 
 /// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
 fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-    let hash = audio.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    serializer.collect_str(&format_args!("{} bytes {hash:016x}", audio.len()))
+    serializer.collect_str(&format_args!("{} bytes {:016x}", audio.len(), fnv1a(audio)))
 }
 
 fn format_text<S: Serializer>(format: &AudioFormat, serializer: S) -> Result<S::Ok, S::Error> {
