@@ -73,9 +73,9 @@
 //!   oldest audio is dropped and counted, and nothing else ever is: the session ends instead.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. The WebSocket
-//!   library below writes its frames to the crate `log` at the level `trace`, handshake and key included: keep
-//!   the targets `tungstenite` and `tokio_tungstenite` above that level.
+//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. No key gets to the
+//!   crate `log` either. The WebSocket library below writes its frames there at the level `trace`, with what they
+//!   hold: keep the targets `tungstenite` and `tokio_tungstenite` above that level.
 //!
 //! # What it does not do
 //!
@@ -93,8 +93,11 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
-//! | `endpoint` | [`Endpoint`], [`ApiKey`]: address, headers, key |
-//! | `connect`, `tls` | TCP, TLS and the WebSocket handshake under one deadline |
+//! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
+//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and where they go |
+//! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
+//! | `dial`, `tls` | TCP and TLS |
+//! | `handshake`, `http1` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `driver` | the task: one loop on one screen |
@@ -111,14 +114,20 @@
 //!   error.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 
+mod address;
+mod auth;
 mod client;
 mod connect;
 mod counters;
+mod deadline;
+mod dial;
 mod driver;
 mod endpoint;
 mod error;
 mod events;
 mod handle;
+mod handshake;
+mod http1;
 mod links;
 mod socket;
 mod tap;
@@ -127,9 +136,11 @@ mod tls;
 #[cfg(feature = "tools")]
 mod tools;
 
+pub use auth::{ApiKey, KeyPlace};
 pub use client::{Client, ClientOptions};
 pub use counters::Counters;
-pub use endpoint::{ApiKey, Endpoint};
+pub use deadline::Phase;
+pub use endpoint::Endpoint;
 pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
 pub use handle::{Handle, Pending};

@@ -7,15 +7,19 @@ use std::sync::{Arc, OnceLock};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::socket::ByteStream;
+
 /// Agrees on TLS 1.2 or 1.3 with the server of that name.
-pub(crate) async fn connect(host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(
+    host: &str,
+    stream: Box<dyn ByteStream>,
+) -> io::Result<TlsStream<Box<dyn ByteStream>>> {
     let bad_name = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let name = ServerName::try_from(host.to_owned()).map_err(bad_name)?;
-    TlsConnector::from(config()?).connect(name, tcp).await
+    TlsConnector::from(config()?).connect(name, stream).await
 }
 
 /// One configuration for all connections, so that they can resume each other's TLS sessions.
