@@ -1,4 +1,4 @@
-//! From an [`Endpoint`](crate::Endpoint) to an open stream: name, TCP, and TLS.
+//! From an [`Endpoint`] to an open stream: name, TCP, and TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
+use crate::address::host_and_port;
 use crate::deadline::{Attempt, Phase};
+use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 use crate::socket::ByteStream;
 
@@ -21,7 +23,7 @@ pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, C
     if !endpoint.is_tls() {
         return Ok(stream);
     }
-    attempt.during(Phase::Tls, tls(attempt, endpoint.host(), &endpoint.address(), stream)).await
+    attempt.during(Phase::Tls, tls(endpoint, endpoint.host(), endpoint.port(), stream)).await
 }
 
 async fn tcp(host: &str, port: u16, end: Instant) -> io::Result<TcpStream> {
@@ -56,25 +58,25 @@ async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Resul
     Err(failure)
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_rustls")]
 async fn tls(
-    _attempt: &Attempt<'_>,
+    endpoint: &Endpoint,
     host: &str,
-    address: &str,
+    port: u16,
     stream: Box<dyn ByteStream>,
 ) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let failed = |source| ConnectError::Tls { address: address.to_owned(), source };
-    Ok(Box::new(crate::tls::connect(host, stream).await.map_err(failed)?))
+    let failed = |source| ConnectError::Tls { address: host_and_port(host, port), source };
+    endpoint.trust().connect(host, stream).await.map_err(failed)
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "_rustls"))]
 async fn tls(
-    _attempt: &Attempt<'_>,
-    _host: &str,
-    address: &str,
+    _endpoint: &Endpoint,
+    host: &str,
+    port: u16,
     _stream: Box<dyn ByteStream>,
 ) -> Result<Box<dyn ByteStream>, ConnectError> {
-    Err(ConnectError::NoTls { address: address.to_owned() })
+    Err(ConnectError::NoTls { address: host_and_port(host, port) })
 }
 
 #[cfg(test)]

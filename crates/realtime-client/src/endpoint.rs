@@ -11,6 +11,8 @@ use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::deadline::{Deadlines, Phase};
 use crate::error::{ConnectError, Source};
 use crate::http1::{RequestHead, is_token, is_value};
+#[cfg(feature = "_rustls")]
+use crate::tls::Tls;
 
 /// An address that serves the Realtime protocol, with what a connection to it needs: model, key, headers and
 /// the time it may take.
@@ -36,6 +38,8 @@ pub struct Endpoint {
     key_place: KeyPlace,
     headers: Vec<(String, String)>,
     deadlines: Deadlines,
+    #[cfg(feature = "_rustls")]
+    tls: Tls,
 }
 
 impl Endpoint {
@@ -197,6 +201,14 @@ impl Endpoint {
         self
     }
 
+    /// Decides whom TLS trusts. Default: the roots of this build's features.
+    #[cfg(feature = "_rustls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// The model asked for; empty where the address or a call names it.
     pub fn model(&self) -> &str {
         &self.model
@@ -211,6 +223,11 @@ impl Endpoint {
     pub fn url(&self) -> String {
         let scheme = if self.is_tls { "wss" } else { "ws" };
         format!("{scheme}://{}{}", self.authority(), self.target())
+    }
+
+    #[cfg(feature = "_rustls")]
+    pub(crate) const fn trust(&self) -> &Tls {
+        &self.tls
     }
 
     pub(crate) const fn deadlines(&self) -> &Deadlines {
@@ -349,6 +366,8 @@ impl Endpoint {
             key_place: KeyPlace::Bearer,
             headers: Vec::new(),
             deadlines: Deadlines::default(),
+            #[cfg(feature = "_rustls")]
+            tls: Tls::default(),
         }
     }
 

@@ -40,6 +40,12 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A certificate to trust cannot be used. Correct it.
+    #[error("cannot trust a certificate: {reason}")]
+    BadCertificate {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `wss://` without the feature `tls`. Enable it.
     #[error(
         "cannot connect to {address} by wss://: this build has no TLS (feature `tls` of realtime-client)"
@@ -158,9 +164,8 @@ impl ConnectError {
     /// Whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } | Self::NoTls { .. } => {
-                false
-            }
+            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
+            Self::BadCertificate { .. } | Self::NoTls { .. } => false,
             Self::Unreachable { .. } | Self::ProxyUnreachable { .. } => true,
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
             Self::NoKey { .. } => true,

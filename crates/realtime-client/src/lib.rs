@@ -96,7 +96,7 @@
 //! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and where they go |
 //! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
-//! | `dial`, `tls` | TCP and TLS |
+//! | `dial`, `tls` | TCP; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
@@ -110,8 +110,9 @@
 //!
 //! # Features
 //!
-//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`; without it `wss://` is an
-//!   error.
+//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the features `ring`
+//!   and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as the provider,
+//!   `platform-roots` for what the operating system trusts, or both. Without a provider `wss://` is an error.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 
 mod address;
@@ -131,7 +132,7 @@ mod http1;
 mod links;
 mod socket;
 mod tap;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_rustls")]
 mod tls;
 #[cfg(feature = "tools")]
 mod tools;
@@ -145,5 +146,7 @@ pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
 pub use handle::{Handle, Pending};
 pub use tap::{FileLog, LogSink, MemoryLog};
+#[cfg(feature = "_rustls")]
+pub use tls::Tls;
 #[cfg(feature = "tools")]
 pub use tools::ToolRunner;

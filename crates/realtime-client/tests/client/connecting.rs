@@ -113,7 +113,7 @@ async fn a_server_that_never_answers_is_left_at_the_deadline() {
     assert!((3000..3010).contains(&began.elapsed().as_millis()));
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_rustls")]
 #[tokio::test(start_paused = true)]
 async fn a_server_without_tls_is_told_apart_from_one_without_trust() {
     let (listener, endpoint) = listen("wss").await;
@@ -128,7 +128,7 @@ async fn a_server_without_tls_is_told_apart_from_one_without_trust() {
     assert!(error.source().is_some());
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "_rustls"))]
 #[tokio::test(start_paused = true)]
 async fn without_the_feature_wss_is_a_clear_error() {
     let (_listener, endpoint) = listen("wss").await;
@@ -229,7 +229,7 @@ async fn the_phase_that_took_too_long_is_named() {
     assert_eq!(error, (Phase::WebSocket, Duration::from_secs(2)));
     let error = timed_out(endpoint.phase_deadline(Phase::WebSocket, Duration::MAX)).await;
     assert_eq!(error, (Phase::WebSocket, Duration::from_secs(10)));
-    if cfg!(feature = "tls") {
+    if cfg!(feature = "_rustls") {
         let (_listener, endpoint) = listen("wss").await;
         assert_eq!(timed_out(endpoint).await, (Phase::Tls, Duration::from_secs(10)));
     }

@@ -11,6 +11,9 @@ mod reconnecting;
 mod session;
 #[cfg(test)]
 mod support;
+#[cfg(feature = "_rustls")]
+#[cfg(test)]
+mod tls;
 #[cfg(feature = "tools")]
 #[cfg(test)]
 mod tools;
