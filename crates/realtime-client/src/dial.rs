@@ -1,4 +1,4 @@
-//! From an [`Endpoint`] to an open stream: name, TCP, and TLS.
+//! From an [`Endpoint`] to an open stream: name, TCP, proxy, and TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,28 +10,47 @@ use crate::address::host_and_port;
 use crate::deadline::{Attempt, Phase};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
+use crate::proxy::Hop;
 use crate::socket::ByteStream;
 
-/// A stream to the server, with TLS where the address asks for it.
+/// A stream to the server: through a proxy where there is one, with TLS where the address asks for it.
 pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, ConnectError> {
     let endpoint = attempt.endpoint;
-    let tcp = attempt.during(Phase::Tcp, async {
-        let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
-        tcp(endpoint.host(), endpoint.port(), attempt.end()).await.map_err(unreachable)
-    });
-    let stream: Box<dyn ByteStream> = Box::new(tcp.await?);
+    let (host, port) = (endpoint.host(), endpoint.port());
+    let stream = match endpoint.hop()? {
+        Some(hop) => through(attempt, hop).await?,
+        None => {
+            let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
+            let tcp = async { tcp(host, port, attempt.end()).await.map_err(unreachable) };
+            attempt.during(Phase::Tcp, tcp).await?
+        }
+    };
     if !endpoint.is_tls() {
         return Ok(stream);
     }
-    attempt.during(Phase::Tls, tls(endpoint, endpoint.host(), endpoint.port(), stream)).await
+    attempt.during(Phase::Tls, tls(endpoint, host, port, stream)).await
 }
 
-async fn tcp(host: &str, port: u16, end: Instant) -> io::Result<TcpStream> {
+/// A tunnel to the server through a proxy.
+async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>, ConnectError> {
+    let endpoint = attempt.endpoint;
+    let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
+    let tcp = async { tcp(&hop.host, hop.port, attempt.end()).await.map_err(unreachable) };
+    let stream = attempt.during(Phase::Tcp, tcp).await?;
+    attempt
+        .during(Phase::Proxy, async {
+            let stream = if hop.is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
+            hop.tunnel(stream, &endpoint.address(), attempt.end()).await
+        })
+        .await
+}
+
+async fn tcp(host: &str, port: u16, end: Instant) -> io::Result<Box<dyn ByteStream>> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     let tcp = first_that_answers(&addresses, end).await?;
     // Without it small appends wait up to 40 ms for the acknowledgement of those before.
     tcp.set_nodelay(true)?;
-    Ok(tcp)
+    Ok(Box::new(tcp))
 }
 
 /// Tries one address after the other. One that is silent gets its share of the time that is left.

@@ -11,6 +11,7 @@ use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::deadline::{Deadlines, Phase};
 use crate::error::{ConnectError, Source};
 use crate::http1::{RequestHead, is_token, is_value};
+use crate::proxy::{Hop, Proxy};
 #[cfg(feature = "_rustls")]
 use crate::tls::Tls;
 
@@ -38,6 +39,7 @@ pub struct Endpoint {
     key_place: KeyPlace,
     headers: Vec<(String, String)>,
     deadlines: Deadlines,
+    proxy: Proxy,
     #[cfg(feature = "_rustls")]
     tls: Tls,
 }
@@ -201,6 +203,14 @@ impl Endpoint {
         self
     }
 
+    /// Goes through a proxy, or through none. Default: what the environment said when the endpoint was made
+    /// ([`Proxy::from_env`]).
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
     /// Decides whom TLS trusts. Default: the roots of this build's features.
     #[cfg(feature = "_rustls")]
     #[must_use]
@@ -228,6 +238,11 @@ impl Endpoint {
     #[cfg(feature = "_rustls")]
     pub(crate) const fn trust(&self) -> &Tls {
         &self.tls
+    }
+
+    /// The proxy on the way to the server.
+    pub(crate) fn hop(&self) -> Result<Option<&Hop>, ConnectError> {
+        self.proxy.hop(self.is_tls, &self.host, self.port)
     }
 
     pub(crate) const fn deadlines(&self) -> &Deadlines {
@@ -366,6 +381,7 @@ impl Endpoint {
             key_place: KeyPlace::Bearer,
             headers: Vec::new(),
             deadlines: Deadlines::default(),
+            proxy: Proxy::from_env(),
             #[cfg(feature = "_rustls")]
             tls: Tls::default(),
         }
@@ -413,6 +429,7 @@ impl fmt::Debug for Endpoint {
             .field("key_place", &self.key_place)
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("deadlines", &self.deadlines)
+            .field("proxy", &self.proxy)
             .finish()
     }
 }

@@ -1,10 +1,8 @@
 //! The WebSocket handshake (RFC 6455, section 4.1), done here and not by the WebSocket library: that one writes
 //! the request with its key to the crate `log`.
 
-use std::time::Duration;
-
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -15,6 +13,7 @@ use crate::deadline::{Attempt, Phase};
 use crate::endpoint::{Endpoint, VALUE};
 use crate::error::ConnectError;
 use crate::http1::{Head, HeadError, RequestHead, is_token};
+use crate::refusal::{Refusal, message};
 use crate::socket::{self, ByteStream, Socket};
 
 /// What is sent, and what the answer is measured by.
@@ -113,47 +112,17 @@ impl Offer {
     }
 }
 
-/// Says who must act on a status other than 101. The body is waited for only a little: the status says most.
+/// Says who must act on a status other than 101.
 async fn refusal(
     end: Instant,
     stream: &mut Box<dyn ByteStream>,
     head: Head,
     secrets: &Secrets,
 ) -> ConnectError {
-    let (status, retry_after) = (head.status, retry_after(&head));
-    let mut body = head.into_body(MAX_BODY);
-    let until = end.min(Instant::now() + BODY_PATIENCE);
-    // What came until it failed is as good as what there is.
-    let _ = timeout_at(until, body.fill(stream)).await;
-    let message = message(&body.bytes, secrets);
+    let Refusal { status, retry_after, body } = Refusal::read(head, stream, end).await;
+    let message = message(&body, secrets);
     match status {
         401 | 403 => ConnectError::KeyRefused { status, message },
         _ => ConnectError::Http { status, message, retry_after },
     }
 }
-
-/// The header `Retry-After`, where it is in seconds.
-pub(crate) fn retry_after(head: &Head) -> Option<Duration> {
-    head.header("retry-after")?.parse().ok().map(Duration::from_secs)
-}
-
-/// The text that a server gives with an HTTP status.
-pub(crate) fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
-    let body = String::from_utf8_lossy(body);
-    let json = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
-    let error = json.get("error").unwrap_or(&json);
-    let text = error.get("message").unwrap_or(error).as_str().unwrap_or_else(|| body.trim());
-    // A page is for browsers, and control characters are for nobody.
-    if text.is_empty() || text.starts_with('<') {
-        return None;
-    }
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Some(secrets.redact(&text).chars().take(MAX_MESSAGE).collect())
-}
-
-/// The most of a refusal's body that is read (bytes).
-const MAX_BODY: usize = 16 * 1024;
-/// How long a refusal's body may take.
-const BODY_PATIENCE: Duration = Duration::from_secs(2);
-/// The most of a refusal's text that an error repeats (characters).
-const MAX_MESSAGE: usize = 300;

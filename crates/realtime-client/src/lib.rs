@@ -96,8 +96,8 @@
 //! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and where they go |
 //! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
-//! | `dial`, `tls` | TCP; `Tls`: whom TLS trusts |
-//! | `handshake`, `http1` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
+//! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `driver` | the task: one loop on one screen |
@@ -130,6 +130,8 @@ mod handle;
 mod handshake;
 mod http1;
 mod links;
+mod proxy;
+mod refusal;
 mod socket;
 mod tap;
 #[cfg(feature = "_rustls")]
@@ -145,6 +147,7 @@ pub use endpoint::Endpoint;
 pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
 pub use handle::{Handle, Pending};
+pub use proxy::Proxy;
 pub use tap::{FileLog, LogSink, MemoryLog};
 #[cfg(feature = "_rustls")]
 pub use tls::Tls;

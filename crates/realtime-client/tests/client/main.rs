@@ -6,6 +6,8 @@ mod connecting;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod reconnecting;
 #[cfg(test)]
 mod session;
