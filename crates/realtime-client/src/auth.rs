@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
+use realtime_protocol::http::ClientSecretResponse;
 use realtime_protocol::time::UnixTime;
 
 use crate::error::{ConnectError, Source};
@@ -29,6 +30,15 @@ impl ApiKey {
     pub const fn expires_at(mut self, at: UnixTime) -> Self {
         self.expires_at = Some(at);
         self
+    }
+
+    /// The short-lived key of an answer, with its end; `None` where the answer has none.
+    pub fn from_client_secret(secret: &ClientSecretResponse) -> Option<Self> {
+        let key = Self::new(secret.value.value()?.0.as_str());
+        Some(match secret.expires_at.value() {
+            Some(at) => key.expires_at(UnixTime::from_secs(*at)),
+            None => key,
+        })
     }
 
     /// The key itself. Keep it out of logs.

@@ -53,7 +53,8 @@ impl Endpoint {
     /// The side channel of a call at OpenAI that runs by SIP or WebRTC: a session that hears of all events
     /// and steers the call, but has none of its audio.
     ///
-    /// The call's model stands already: whoever accepted or made the call has named it.
+    /// The call's model stands already: whoever accepted or made the call has named it. The type `Rest` does both
+    /// (feature `http`).
     pub fn openai_call(key: impl Into<ApiKey>, call_id: &str) -> Self {
         Self::at_openai("call_id", call_id).key(key)
     }
@@ -271,6 +272,27 @@ impl Endpoint {
     pub(crate) fn target(&self) -> String {
         let separator = if self.query.is_empty() { "" } else { "?" };
         format!("{}{separator}{}", self.path, self.query)
+    }
+
+    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays out.
+    #[cfg(feature = "http")]
+    pub(crate) fn target_beside(&self, call: &str) -> String {
+        let of_session = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && !matches!(name, "model" | "deployment" | "call_id" | "intent")
+        };
+        let query = self.query.split('&').filter(of_session).collect::<Vec<_>>().join("&");
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{}/{call}{separator}{query}", self.path.trim_end_matches('/'))
+    }
+
+    /// The same, with a key that HTTP can carry.
+    #[cfg(feature = "http")]
+    pub(crate) fn for_http(mut self) -> Self {
+        if self.key_place == KeyPlace::Subprotocol {
+            self.key_place = KeyPlace::Bearer;
+        }
+        self
     }
 
     /// The key for one attempt.

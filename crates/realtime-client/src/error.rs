@@ -148,6 +148,14 @@ pub enum ConnectError {
         /// What happened.
         reason: String,
     },
+    /// The far side hung up before it had answered an HTTP request (feature `http`).
+    #[error("{address} hung up before it had answered: {reason}")]
+    Interrupted {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
     /// It took too long.
     #[error("no connection to {address} within {} ms: still {phase}", .after.as_millis())]
     TimedOut {
@@ -168,7 +176,7 @@ impl ConnectError {
             Self::BadCertificate { .. } | Self::NoTls { .. } => false,
             Self::Unreachable { .. } | Self::ProxyUnreachable { .. } => true,
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
-            Self::NoKey { .. } => true,
+            Self::NoKey { .. } | Self::Interrupted { .. } => true,
             Self::KeyExpired { .. } => false,
             // rustls reports what the peers disagree on as invalid data; anything else is the network's doing.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
@@ -266,7 +274,7 @@ impl Error {
     }
 }
 
-fn said(message: &Option<String>) -> String {
+pub(crate) fn said(message: &Option<String>) -> String {
     message.as_ref().map(|message| format!(": {message}")).unwrap_or_default()
 }
 

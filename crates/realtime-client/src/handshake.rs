@@ -1,7 +1,6 @@
 //! The WebSocket handshake (RFC 6455, section 4.1), done here and not by the WebSocket library: that one writes
 //! the request with its key to the crate `log`.
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -32,21 +31,10 @@ pub(crate) async fn upgrade(
 ) -> Result<Socket, ConnectError> {
     let endpoint = attempt.endpoint;
     let head = attempt.during(Phase::WebSocket, async {
-        let hung_up = |reason| ConnectError::HungUp { address: endpoint.address(), reason };
-        let sent = async {
-            stream.write_all(&offer.request).await?;
-            stream.flush().await
-        };
-        // A server that refuses at once may close before it has read everything: its answer counts.
-        let sent = sent.await;
-        match (Head::read(&mut stream).await, sent) {
-            (Ok(head), _) => Ok(head),
-            (Err(_), Err(error)) => Err(hung_up(error.to_string())),
-            (Err(HeadError::HungUp(reason)), Ok(())) => Err(hung_up(reason)),
-            (Err(HeadError::NotHttp(reason)), Ok(())) => {
-                Err(ConnectError::NotWebSocket { address: endpoint.address(), reason })
-            }
-        }
+        Head::exchange(&mut stream, &offer.request).await.map_err(|error| match error {
+            HeadError::HungUp(reason) => ConnectError::HungUp { address: endpoint.address(), reason },
+            HeadError::NotHttp(reason) => ConnectError::NotWebSocket { address: endpoint.address(), reason },
+        })
     });
     let head = head.await?;
     if head.status != 101 {

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The most that the head of an answer may have (bytes).
 const MAX_HEAD: usize = 16 * 1024;
@@ -65,6 +65,23 @@ pub(crate) enum HeadError {
 }
 
 impl Head {
+    /// Sends a request and reads the head of its answer. An answer counts though the request did not get through:
+    /// whoever refuses at once may hang up before it has read everything.
+    pub(crate) async fn exchange(
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        request: &[u8],
+    ) -> Result<Self, HeadError> {
+        let sent = async {
+            stream.write_all(request).await?;
+            stream.flush().await
+        };
+        let sent: io::Result<()> = sent.await;
+        match (Self::read(stream).await, sent) {
+            (Err(_), Err(error)) => Err(HeadError::HungUp(error.to_string())),
+            (head, _) => head,
+        }
+    }
+
     /// Reads up to the end of the head, and what came along with it.
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, HeadError> {
         let mut read = Vec::with_capacity(1024);

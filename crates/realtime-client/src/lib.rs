@@ -98,6 +98,7 @@
 //! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
 //! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `driver` | the task: one loop on one screen |
@@ -113,6 +114,7 @@
 //! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the features `ring`
 //!   and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as the provider,
 //!   `platform-roots` for what the operating system trusts, or both. Without a provider `wss://` is an error.
+//! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 
 mod address;
@@ -132,6 +134,8 @@ mod http1;
 mod links;
 mod proxy;
 mod refusal;
+#[cfg(feature = "http")]
+mod rest;
 mod socket;
 mod tap;
 #[cfg(feature = "_rustls")]
@@ -148,6 +152,8 @@ pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
 pub use handle::{Handle, Pending};
 pub use proxy::Proxy;
+#[cfg(feature = "http")]
+pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{FileLog, LogSink, MemoryLog};
 #[cfg(feature = "_rustls")]
 pub use tls::Tls;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 
 use base64_simd::STANDARD;
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::address::{Parts, host_and_port, shown, split_port};
@@ -180,12 +179,8 @@ impl Hop {
             // Hosts and base64 have no character that HTTP does not allow.
             let _ = head.add(name, value);
         }
-        let sent = async {
-            stream.write_all(&head.into_bytes()).await?;
-            stream.flush().await
-        };
-        sent.await.map_err(|error: std::io::Error| failed(error.to_string()))?;
-        let head = Head::read(&mut stream).await.map_err(|error| match error {
+        let answer = Head::exchange(&mut stream, &head.into_bytes()).await;
+        let head = answer.map_err(|error| match error {
             HeadError::HungUp(reason) | HeadError::NotHttp(reason) => failed(reason),
         })?;
         match head.status {

@@ -9,6 +9,9 @@ mod logs;
 mod proxies;
 #[cfg(test)]
 mod reconnecting;
+#[cfg(feature = "http")]
+#[cfg(test)]
+mod rest;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
