@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use realtime_protocol::log::Header;
-use realtime_protocol::session::{DisconnectReason, SessionOptions};
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::supervisor::{Reconnect, Reseed, Supervisor, SupervisorOptions};
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,12 +20,11 @@ use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
 use crate::outbox::Patience;
-use crate::socket::Socket;
 use crate::tap::{LogSink, Tap};
 
 /// What a client is set up with, besides where to connect to.
 pub struct ClientOptions {
-    /// What this side decides about the session: its configuration, its deadlines.
+    /// What this side decides about the session: its configuration, its deadlines. Its dialect is the endpoint's.
     pub session: SessionOptions,
     /// Where the session log goes. Default: nowhere.
     pub log: Option<Box<dyn LogSink>>,
@@ -153,15 +152,12 @@ impl Client {
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
-        let mut options = options.into();
+        let options = options.into();
         let first = match Box::pin(connect::open(&endpoint)).await {
             Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
             first => first.map_err(|error| endpoints::failure(&error)),
         };
-        let model = endpoint.model().to_owned();
-        let mut list = vec![endpoint];
-        list.append(&mut options.fallbacks);
-        Ok(start(&model, options, origin, first, list))
+        Ok(start(Endpoints::new(first, endpoint), options, origin))
     }
 
     /// Does the WebSocket handshake over a stream that is there already, whatever it is: a proxy's, one with
@@ -178,35 +174,32 @@ impl Client {
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
         let socket = Box::pin(connect::over(endpoint, Box::new(stream))).await?;
-        Ok(start(endpoint.model(), options.into(), origin, Ok(socket), Vec::new()))
+        Ok(start(Endpoints::given(socket, endpoint.clone()), options.into(), origin))
     }
 }
 
-fn start(
-    model: &str,
-    options: ClientOptions,
-    origin: Instant,
-    first: Result<Socket, DisconnectReason>,
-    list: Vec<Endpoint>,
-) -> (Handle, Events) {
-    let ClientOptions { session, log, wall, bounds, mut reconnect, reseed, fallbacks: _, keepalive } =
+fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (Handle, Events) {
+    let ClientOptions { mut session, log, wall, bounds, mut reconnect, reseed, fallbacks, keepalive } =
         options;
-    if list.len() > 1 {
-        reconnect.get_or_insert_default().endpoints = vec![session.dialect; list.len()];
+    session.dialect = endpoints.first().dialect();
+    let model = endpoints.first().model().to_owned();
+    if !fallbacks.is_empty() {
+        endpoints.extend(fallbacks);
+        reconnect.get_or_insert_default().endpoints = endpoints.dialects();
     }
     let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds);
     let machines = SupervisorOptions { session, reconnect };
     let tap = log.map(|sink| {
-        let header = Header::new(machines.clone(), model, wall());
+        let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())
     });
     let span = info_span!("realtime_session", model, session_id = field::Empty);
     let driver = Driver {
         supervisor: Supervisor::new(machines),
         clock: Clock { origin, wall },
-        endpoints: Endpoints::new(first, list),
+        endpoints,
         links: Links::new(patience, keepalive, shared.tally.clone()),
         reseed,
         requests,

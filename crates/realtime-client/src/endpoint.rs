@@ -1,224 +1,442 @@
 //! Where a session is to be had, and with which key. Nothing here ever shows the key.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
-use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use realtime_protocol::event::Dialect;
 
-use crate::error::ConnectError;
-
-/// A secret that neither `Debug` nor `Display` shows.
-#[derive(Clone, Eq, PartialEq)]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    /// Takes the key, without the blanks around it that files and shells like to add.
-    pub fn new(key: impl Into<String>) -> Self {
-        let key: String = key.into();
-        Self(key.trim().to_owned())
-    }
-
-    /// The key itself. Keep it out of logs.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl fmt::Display for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl From<&str> for ApiKey {
-    fn from(key: &str) -> Self {
-        Self::new(key)
-    }
-}
-
-impl From<String> for ApiKey {
-    fn from(key: String) -> Self {
-        Self::new(key)
-    }
-}
+use crate::address::{self, Parts, host_and_port, percent_encode};
+use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
+use crate::deadline::{Deadlines, Phase};
+use crate::error::{ConnectError, Source};
+use crate::http1::{RequestHead, is_token, is_value};
+use crate::proxy::{Hop, Proxy};
+#[cfg(feature = "_rustls")]
+use crate::tls::Tls;
 
 /// An address that serves the Realtime protocol, with what a connection to it needs: model, key, headers and
 /// the time it may take.
 ///
+/// | server | from |
+/// |---|---|
+/// | OpenAI | [`openai`](Self::openai), [`openai_call`](Self::openai_call) |
+/// | Azure | [`azure`](Self::azure), [`azure_preview`](Self::azure_preview) |
+/// | any other | [`new`](Self::new) |
+///
 /// `Debug` shows neither the key, nor the values of headers, nor those of the query besides the model.
 #[derive(Clone)]
 pub struct Endpoint {
-    uri: Uri,
+    is_tls: bool,
+    host: String,
+    port: u16,
+    path: String,
+    /// Without its `?`.
+    query: String,
     model: String,
-    key: Option<ApiKey>,
-    headers: HeaderMap,
-    connect_deadline: Duration,
+    dialect: Dialect,
+    key: KeySource,
+    key_place: KeyPlace,
+    headers: Vec<(String, String)>,
+    deadlines: Deadlines,
+    proxy: Proxy,
+    #[cfg(feature = "_rustls")]
+    tls: Tls,
 }
 
 impl Endpoint {
     /// OpenAI's own address.
-    ///
-    /// # Panics
-    /// With a model's name of more than 20,000 bytes, which no address can hold.
     pub fn openai(key: impl Into<ApiKey>, model: &str) -> Self {
-        let endpoint = Self::new("wss://api.openai.com", model);
-        endpoint.expect("a constant address and an encoded name make an address").key(key)
+        Self::at_openai("model", model).named(model).key(key)
     }
 
-    /// The address of any server that speaks the protocol: `ws://host:port`, `wss://host/path`, with or
-    /// without a query.
+    /// The side channel of a call at OpenAI that runs by SIP or WebRTC: a session that hears of all events
+    /// and steers the call, but has none of its audio.
     ///
-    /// An address without a path gets `/v1/realtime`. `model` goes into the query, unless it is empty or the
-    /// query has a `model`, a `deployment` or a `call_id` already: those name the model themselves.
+    /// The call's model stands already: whoever accepted or made the call has named it. The type `Rest` does both
+    /// (feature `http`).
+    pub fn openai_call(key: impl Into<ApiKey>, call_id: &str) -> Self {
+        Self::at_openai("call_id", call_id).key(key)
+    }
+
+    /// Azure's v1 address, which speaks the dialect of general availability. `resource` is the address of the
+    /// resource, `https://NAME.openai.azure.com`; `deployment` names the model.
+    ///
+    /// The key goes as `api-key`; for Entra use [`token_provider`](Self::token_provider).
+    ///
+    /// # Errors
+    /// [`ConnectError::BadUrl`]: correct the address.
+    pub fn azure(resource: &str, deployment: &str) -> Result<Self, ConnectError> {
+        let mut endpoint = Self::at_azure(resource, "/openai/v1/realtime")?.named(deployment);
+        endpoint.add_to_query("model", deployment);
+        Ok(endpoint)
+    }
+
+    /// Azure's preview address, which speaks the dialect of the beta. `api_version` is the likes of
+    /// `2025-04-01-preview`.
+    ///
+    /// # Errors
+    /// [`ConnectError::BadUrl`]: correct the address.
+    pub fn azure_preview(resource: &str, api_version: &str, deployment: &str) -> Result<Self, ConnectError> {
+        let mut endpoint = Self::at_azure(resource, "/openai/realtime")?.named(deployment);
+        endpoint.add_to_query("api-version", api_version);
+        endpoint.add_to_query("deployment", deployment);
+        endpoint.dialect = Dialect::Beta;
+        Ok(endpoint)
+    }
+
+    /// The address of any server that speaks the protocol.
+    ///
+    /// `ws://host:port` and `wss://host/path`, with or without a query, are taken as they are, and get
+    /// `/v1/realtime` where they have no path. `http://` and `https://` are base addresses, as HTTP clients are
+    /// given them: a path that does not end in `/realtime` gets that appended, so that
+    /// `https://api.openai.com/v1` becomes `wss://api.openai.com/v1/realtime`.
+    ///
+    /// `model` goes into the query, unless it is empty or the query has a `model`, a `deployment` or a
+    /// `call_id` already: those name the model themselves. An address with an `api-version` speaks the dialect
+    /// of the beta, as Azure's preview does; any other speaks GA's.
     ///
     /// # Errors
     /// [`ConnectError::BadUrl`]: correct the address.
     pub fn new(base: &str, model: &str) -> Result<Self, ConnectError> {
-        let base = base.trim();
-        // The query may hold a key, so that an error shows only what stands before it.
-        let bad = |reason: String| ConnectError::BadUrl {
-            url: base.split(['?', '#']).next().unwrap_or_default().to_owned(),
-            reason,
-        };
-        let parsed: Uri = base.parse().map_err(|error| bad(format!("{error}")))?;
-        let scheme = match parsed.scheme_str() {
-            Some(scheme @ ("ws" | "wss")) => scheme,
-            Some(other) => return Err(bad(format!("expected ws:// or wss://, got {other}://"))),
-            None => return Err(bad("expected ws:// or wss:// before the host".to_owned())),
-        };
-        let authority = match parsed.authority() {
-            Some(authority) if !authority.host().is_empty() => authority.as_str(),
-            _ => return Err(bad("there is no host".to_owned())),
-        };
-        if authority.contains('@') {
-            return Err(bad("expected no user in the address: give the key apart".to_owned()));
+        let mut endpoint = Self::parse(base)?.named(model);
+        let names_model = |name| matches!(name, "model" | "deployment" | "call_id");
+        if !model.is_empty() && !endpoint.query_names().any(names_model) {
+            endpoint.add_to_query("model", model);
         }
-        let path = match parsed.path() {
-            "" | "/" => "/v1/realtime",
-            path => path,
-        };
-        let mut query = parsed.query().unwrap_or_default().to_owned();
-        let named = query
-            .split('&')
-            .filter_map(|pair| pair.split('=').next())
-            .any(|name| matches!(name, "model" | "deployment" | "call_id"));
-        if !named && !model.is_empty() {
-            if !query.is_empty() && !query.ends_with('&') {
-                query.push('&');
-            }
-            query.push_str("model=");
-            percent_encode(model, &mut query);
+        if endpoint.is_azure_preview() {
+            endpoint.dialect = Dialect::Beta;
         }
-        let separator = if query.is_empty() { "" } else { "?" };
-        let whole = format!("{scheme}://{authority}{path}{separator}{query}");
-        Ok(Self {
-            uri: whole.parse().map_err(|error| bad(format!("{error}")))?,
-            model: model.to_owned(),
-            key: None,
-            headers: HeaderMap::new(),
-            connect_deadline: Duration::from_secs(10),
-        })
+        Ok(endpoint)
     }
 
-    /// Sends `Authorization: Bearer` with this key. An ephemeral key goes here too.
+    /// Sends this key with each attempt: as `Authorization: Bearer`, or as `api-key` to Azure. A short-lived
+    /// key goes here too.
     #[must_use]
     pub fn key(mut self, key: impl Into<ApiKey>) -> Self {
-        self.key = Some(key.into());
+        self.key = KeySource::Fixed(key.into());
         self
     }
 
-    /// Sends one more header with the handshake. Its value counts as secret.
+    /// Asks for a token before each attempt, the first and those after a connection was lost, and sends it as
+    /// `Authorization: Bearer`: for tokens that end, such as Microsoft Entra's.
+    ///
+    /// The time that the provider takes is part of the attempt's. Where it fails, the attempt fails with
+    /// [`ConnectError::NoKey`] and may be made again. A token that it keeps should be given only while it is good:
+    /// one that the server refuses ends the call.
+    #[must_use]
+    pub fn token_provider<F, Fut, E>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ApiKey, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.key = KeySource::Provider(Arc::new(move || {
+            let key = provider();
+            Box::pin(async move { key.await.map_err(|error| -> Source { error.into() }) })
+        }));
+        self.key_place(KeyPlace::Bearer)
+    }
+
+    /// Sends the key in that place instead.
+    #[must_use]
+    pub const fn key_place(mut self, place: KeyPlace) -> Self {
+        self.key_place = place;
+        self
+    }
+
+    /// Speaks the dialect of the beta: [`dialect`](Self::dialect) tells so, and `OpenAI-Beta: realtime=v1` goes
+    /// along, except to Azure's preview, which needs no such header.
+    #[must_use]
+    pub const fn beta(mut self) -> Self {
+        self.dialect = Dialect::Beta;
+        self
+    }
+
+    /// Sends one more header with each attempt. Its value counts as secret.
     ///
     /// # Errors
-    /// [`ConnectError::BadHeader`] where HTTP cannot carry the name or the value.
+    /// [`ConnectError::BadHeader`] where HTTP cannot carry the name or the value, or the name is one of those
+    /// that make the handshake.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
-        let bad = || ConnectError::BadHeader { name: name.to_owned() };
-        let header = HeaderName::try_from(name).map_err(|_| bad())?;
-        self.headers.append(header, secret(value).ok_or_else(bad)?);
-        Ok(self)
+        let lower = name.to_ascii_lowercase();
+        let reason = if !is_token(name) {
+            "HTTP does not allow its name"
+        } else if !is_value(value) {
+            VALUE
+        } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+            "it belongs to the connection itself"
+        } else {
+            self.headers.push((name.to_owned(), value.to_owned()));
+            return Ok(self);
+        };
+        Err(ConnectError::BadHeader { name: name.to_owned(), reason })
     }
 
-    /// How long TCP, TLS and the WebSocket handshake may take together. Default: 10 s.
+    /// Counts the session to that organisation (`OpenAI-Organization`).
+    ///
+    /// # Errors
+    /// [`ConnectError::BadHeader`] where HTTP cannot carry it.
+    pub fn organization(self, id: &str) -> Result<Self, ConnectError> {
+        self.header("OpenAI-Organization", id)
+    }
+
+    /// Counts the session to that project (`OpenAI-Project`).
+    ///
+    /// # Errors
+    /// [`ConnectError::BadHeader`] where HTTP cannot carry it.
+    pub fn project(self, id: &str) -> Result<Self, ConnectError> {
+        self.header("OpenAI-Project", id)
+    }
+
+    /// How long a whole attempt may take, from asking for a key to the end of the WebSocket handshake. Default:
+    /// 10 s.
     #[must_use]
     pub const fn connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline;
+        self.deadlines.attempt = deadline;
         self
     }
 
-    /// The model asked for.
+    /// How long one part of an attempt may take, within the deadline of the whole. Default: as long as that.
+    #[must_use]
+    pub const fn phase_deadline(mut self, phase: Phase, deadline: Duration) -> Self {
+        self.deadlines.phases[phase as usize] = Some(deadline);
+        self
+    }
+
+    /// Goes through a proxy, or through none. Default: what the environment said when the endpoint was made
+    /// ([`Proxy::from_env`]).
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Decides whom TLS trusts. Default: the roots of this build's features.
+    #[cfg(feature = "_rustls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// The model asked for; empty where the address or a call names it.
     pub fn model(&self) -> &str {
         &self.model
     }
 
+    /// The dialect that the server speaks.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The whole address with its query, which on some servers holds a key.
     pub fn url(&self) -> String {
-        self.uri.to_string()
+        let scheme = if self.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}{}", self.authority(), self.target())
     }
 
-    pub(crate) const fn uri(&self) -> &Uri {
-        &self.uri
+    #[cfg(feature = "_rustls")]
+    pub(crate) const fn trust(&self) -> &Tls {
+        &self.tls
     }
 
-    pub(crate) const fn deadline(&self) -> Duration {
-        self.connect_deadline
+    /// The proxy on the way to the server.
+    pub(crate) fn hop(&self) -> Result<Option<&Hop>, ConnectError> {
+        self.proxy.hop(self.is_tls, &self.host, self.port)
     }
 
-    pub(crate) fn is_tls(&self) -> bool {
-        self.uri.scheme_str() == Some("wss")
+    pub(crate) const fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// The host as a resolver takes it: an IPv6 address without its brackets.
     pub(crate) fn host(&self) -> &str {
-        let host = self.uri.host().unwrap_or_default();
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        &self.host
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        let default = if self.is_tls() { 443 } else { 80 };
-        self.uri.port_u16().unwrap_or(default)
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Host and port, for errors and logs.
     pub(crate) fn address(&self) -> String {
-        match self.uri.host() {
-            Some(host) => format!("{host}:{}", self.port()),
-            None => String::new(),
-        }
+        host_and_port(&self.host, self.port)
     }
 
-    /// The headers of the handshake besides WebSocket's own.
-    pub(crate) fn headers(&self) -> Result<HeaderMap, ConnectError> {
-        let mut headers = self.headers.clone();
-        if let Some(key) = &self.key {
-            let value = secret(&format!("Bearer {}", key.expose()));
-            let bad = || ConnectError::BadHeader { name: "authorization".to_owned() };
-            headers.insert(AUTHORIZATION, value.ok_or_else(bad)?);
-        }
-        Ok(headers)
+    /// Path and query, as a request has them.
+    pub(crate) fn target(&self) -> String {
+        let separator = if self.query.is_empty() { "" } else { "?" };
+        format!("{}{separator}{}", self.path, self.query)
     }
 
-    /// Takes this endpoint's secrets, and what looks like a key, out of a text that the server sent.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let values = self.headers.values().filter_map(|value| value.to_str().ok());
-        for secret in self.key.iter().map(ApiKey::expose).chain(values) {
-            if secret.len() >= 4 {
-                text = text.replace(secret, "[redacted]");
+    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays out.
+    #[cfg(feature = "http")]
+    pub(crate) fn target_beside(&self, call: &str) -> String {
+        let of_session = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && !matches!(name, "model" | "deployment" | "call_id" | "intent")
+        };
+        let query = self.query.split('&').filter(of_session).collect::<Vec<_>>().join("&");
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{}/{call}{separator}{query}", self.path.trim_end_matches('/'))
+    }
+
+    /// The same, with a key that HTTP can carry.
+    #[cfg(feature = "http")]
+    pub(crate) fn for_http(mut self) -> Self {
+        if self.key_place == KeyPlace::Subprotocol {
+            self.key_place = KeyPlace::Bearer;
+        }
+        self
+    }
+
+    /// The key for one attempt.
+    pub(crate) async fn key_for_attempt(&self) -> Result<Option<ApiKey>, ConnectError> {
+        self.key.key().await
+    }
+
+    /// The key, where it goes as a subprotocol.
+    pub(crate) fn subprotocol_key<'a>(&self, key: Option<&'a ApiKey>) -> Option<&'a ApiKey> {
+        key.filter(|_| self.key_place == KeyPlace::Subprotocol)
+    }
+
+    /// Whether the server is told of the dialect by a header.
+    pub(crate) fn says_beta(&self) -> bool {
+        self.dialect == Dialect::Beta && !self.is_azure_preview()
+    }
+
+    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
+    pub(crate) fn add_headers(
+        &self,
+        head: &mut RequestHead,
+        key: Option<&ApiKey>,
+    ) -> Result<Secrets, ConnectError> {
+        let mut secrets = Secrets::default();
+        let mut add = |name: &str, value: &str| match head.add(name, value) {
+            true => Ok(()),
+            false => Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE }),
+        };
+        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !given("host") {
+            add("Host", &self.authority())?;
+        }
+        if !given("user-agent") {
+            add("User-Agent", concat!("realtime-client/", env!("CARGO_PKG_VERSION")))?;
+        }
+        if self.says_beta() && !given("openai-beta") {
+            add("OpenAI-Beta", "realtime=v1")?;
+        }
+        if let Some(key) = key {
+            secrets.add(key.expose());
+            match self.key_place {
+                KeyPlace::Bearer => add("Authorization", &format!("Bearer {}", key.expose()))?,
+                KeyPlace::ApiKeyHeader => add("api-key", key.expose())?,
+                KeyPlace::Subprotocol => {}
             }
         }
-        let word = |word: &str| {
-            let bare = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-            let key = ["sk-", "ek_", "sess-"].iter().any(|prefix| bare.starts_with(prefix));
-            if key { "[redacted]".to_owned() } else { word.to_owned() }
+        for (name, value) in &self.headers {
+            secrets.add(value);
+            add(name, value)?;
+        }
+        Ok(secrets)
+    }
+
+    fn at_openai(name: &str, value: &str) -> Self {
+        let host = "api.openai.com".to_owned();
+        let mut endpoint = Self::at(true, host, 443, "/v1/realtime".to_owned(), String::new());
+        endpoint.add_to_query(name, value);
+        endpoint
+    }
+
+    fn at_azure(resource: &str, path: &str) -> Result<Self, ConnectError> {
+        let mut endpoint = Self::parse(resource)?;
+        endpoint.key_place = KeyPlace::ApiKeyHeader;
+        // Whatever of the path is known already; a gateway may have one of its own before it.
+        let given = endpoint.path.trim_end_matches('/');
+        let given = given.strip_suffix("/realtime").unwrap_or(given);
+        let given = given.strip_suffix("/v1").unwrap_or(given);
+        let prefix = given.strip_suffix("/openai").unwrap_or(given);
+        endpoint.path = format!("{prefix}{path}");
+        Ok(endpoint)
+    }
+
+    fn parse(base: &str) -> Result<Self, ConnectError> {
+        let base = base.trim();
+        let bad = |reason| ConnectError::BadUrl { url: address::shown(base), reason };
+        let parts = Parts::of(base).map_err(bad)?;
+        let (is_tls, is_base) = match parts.scheme {
+            "ws" => (false, false),
+            "wss" => (true, false),
+            "http" => (false, true),
+            "https" => (true, true),
+            other => return Err(bad(format!("expected ws://, wss://, http:// or https://, got {other}://"))),
         };
-        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+        if parts.user.is_some() {
+            return Err(bad("expected no user in the address: give the key apart".to_owned()));
+        }
+        let path = match parts.path {
+            "" | "/" => "/v1/realtime".to_owned(),
+            path if is_base && !path.trim_end_matches('/').ends_with("/realtime") => {
+                format!("{}/realtime", path.trim_end_matches('/'))
+            }
+            path => path.to_owned(),
+        };
+        let port = parts.port.unwrap_or_else(|| default_port(is_tls));
+        Ok(Self::at(is_tls, parts.host.to_owned(), port, path, parts.query.to_owned()))
+    }
+
+    fn at(is_tls: bool, host: String, port: u16, path: String, query: String) -> Self {
+        Self {
+            is_tls,
+            host,
+            port,
+            path,
+            query,
+            model: String::new(),
+            dialect: Dialect::Ga,
+            key: KeySource::None,
+            key_place: KeyPlace::Bearer,
+            headers: Vec::new(),
+            deadlines: Deadlines::default(),
+            proxy: Proxy::from_env(),
+            #[cfg(feature = "_rustls")]
+            tls: Tls::default(),
+        }
+    }
+
+    fn named(mut self, model: &str) -> Self {
+        model.clone_into(&mut self.model);
+        self
+    }
+
+    fn add_to_query(&mut self, name: &str, value: &str) {
+        if !self.query.is_empty() && !self.query.ends_with('&') {
+            self.query.push('&');
+        }
+        self.query.extend([name, "="]);
+        percent_encode(value, &mut self.query);
+    }
+
+    fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.query.split('&').filter_map(|pair| pair.split('=').next())
+    }
+
+    fn is_azure_preview(&self) -> bool {
+        self.query_names().any(|name| name == "api-version")
+    }
+
+    /// Host and port as an address has them: without the port that goes without saying.
+    fn authority(&self) -> String {
+        let whole = self.address();
+        match whole.strip_suffix(&format!(":{}", default_port(self.is_tls))) {
+            Some(host) if self.port == default_port(self.is_tls) => host.to_owned(),
+            _ => whole,
+        }
     }
 }
 
@@ -226,36 +444,27 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("address", &self.address())
-            .field("path", &self.uri.path())
+            .field("path", &self.path)
             .field("model", &self.model)
+            .field("dialect", &self.dialect)
             .field("key", &self.key)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("connect_deadline", &self.connect_deadline)
+            .field("key_place", &self.key_place)
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("deadlines", &self.deadlines)
+            .field("proxy", &self.proxy)
             .finish()
     }
 }
 
-/// A header value that `Debug` does not show.
-fn secret(value: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(value).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+const fn default_port(is_tls: bool) -> u16 {
+    if is_tls { 443 } else { 80 }
 }
 
-/// Appends `text` with everything but RFC 3986's unreserved characters as `%XX`.
-fn percent_encode(text: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => {
-                out.push('%');
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
-    }
-}
+/// What is wrong with a header's value.
+pub(crate) const VALUE: &str = "HTTP does not allow its value";
+/// Headers that the connection itself decides on, in lower case.
+const OWN_HEADERS: &[&str] =
+    &["connection", "upgrade", "content-length", "transfer-encoding", "expect", "te", "trailer"];
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +483,11 @@ mod tests {
             ("wss://h/p?a=1&call_id=rtc_1", "m", "wss://h/p?a=1&call_id=rtc_1"),
             ("wss://h/p?deployment=d", "m", "wss://h/p?deployment=d"),
             ("wss://h/p", "", "wss://h/p"),
+            ("wss://h:443/p#x", "", "wss://h/p"),
+            ("ws://h:443/p", "", "ws://h:443/p"),
+            ("https://api.openai.com/v1", "m", "wss://api.openai.com/v1/realtime?model=m"),
+            ("https://api.openai.com/v1/realtime/", "", "wss://api.openai.com/v1/realtime/"),
+            ("http://localhost:8000", "m", "ws://localhost:8000/v1/realtime?model=m"),
             (" wss://h/p \n", "", "wss://h/p"),
         ] {
             assert_eq!(Endpoint::new(base, model).unwrap().url(), whole, "{base}");
@@ -283,34 +497,113 @@ mod tests {
     #[test]
     fn an_address_that_cannot_work_says_why_and_hides_its_query() {
         for (base, reason) in [
-            ("https://api.openai.com/v1?api-key=hidden", "expected ws:// or wss://, got https://"),
-            ("api.openai.com", "expected ws:// or wss:// before the host"),
-            ("/v1/realtime", "expected ws:// or wss:// before the host"),
+            (
+                "ftp://api.openai.com/v1?api-key=hidden",
+                "expected ws://, wss://, http:// or https://, got ftp://",
+            ),
+            ("api.openai.com", "no scheme before the host"),
+            ("/v1/realtime", "no scheme before the host"),
             ("ws://user:hidden@host", "expected no user in the address"),
-            ("ws://ho st", "invalid"),
+            ("ws://ho st", "the character ' ' is not allowed"),
             ("", "empty"),
         ] {
             let error = Endpoint::new(base, "m").unwrap_err().to_string();
             assert!(error.contains(reason), "{base}: {error}");
-            assert!(!error.contains("api-key"), "{error}");
+            assert!(!error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_server_has_its_address_its_dialect_and_its_place_for_the_key() {
+        let azure = |resource| Endpoint::azure(resource, "d").unwrap().key("k");
+        let preview = Endpoint::azure_preview("https://r.openai.azure.com/", "2025-04-01-preview", "d 1");
+        let v1 = "wss://r.openai.azure.com/openai/v1/realtime?model=d";
+        for (endpoint, url, dialect, header) in [
+            (
+                Endpoint::openai("k", "gpt-realtime"),
+                "wss://api.openai.com/v1/realtime?model=gpt-realtime",
+                Dialect::Ga,
+                "Authorization: Bearer k\r\n",
+            ),
+            (
+                Endpoint::openai_call("k", "rtc_1"),
+                "wss://api.openai.com/v1/realtime?call_id=rtc_1",
+                Dialect::Ga,
+                "Authorization: Bearer k\r\n",
+            ),
+            (azure("https://r.openai.azure.com"), v1, Dialect::Ga, "api-key: k\r\n"),
+            (azure("https://r.openai.azure.com/openai/v1/"), v1, Dialect::Ga, "api-key: k\r\n"),
+            (azure("wss://r.openai.azure.com/openai/v1/realtime"), v1, Dialect::Ga, "api-key: k\r\n"),
+            (
+                azure("https://gateway/ours/openai"),
+                "wss://gateway/ours/openai/v1/realtime?model=d",
+                Dialect::Ga,
+                "api-key: k\r\n",
+            ),
+            (
+                preview.unwrap().key("k"),
+                "wss://r.openai.azure.com/openai/realtime?api-version=2025-04-01-preview&deployment=d%201",
+                Dialect::Beta,
+                "api-key: k\r\n",
+            ),
+            (
+                Endpoint::new("wss://h/openai/realtime?api-version=x&deployment=d", "").unwrap().key("k"),
+                "wss://h/openai/realtime?api-version=x&deployment=d",
+                Dialect::Beta,
+                "Authorization: Bearer k\r\n",
+            ),
+            (
+                Endpoint::openai("k", "m").beta(),
+                "wss://api.openai.com/v1/realtime?model=m",
+                Dialect::Beta,
+                "OpenAI-Beta: realtime=v1\r\n",
+            ),
+        ] {
+            assert_eq!((endpoint.url().as_str(), endpoint.dialect()), (url, dialect));
+            let head = head(&endpoint);
+            assert!(head.contains(header), "{url}: {head}");
+            let says_beta = endpoint.dialect() == Dialect::Beta && !url.contains("api-version");
+            assert_eq!(head.contains("OpenAI-Beta"), says_beta, "{url}: {head}");
+        }
+    }
+
+    #[test]
+    fn headers_go_along_and_those_of_the_connection_are_refused() {
+        let endpoint = Endpoint::openai("k", "m").organization("org-1").unwrap().project("proj_1").unwrap();
+        let endpoint = endpoint.header("User-Agent", "mine").unwrap();
+        let sent = head(&endpoint);
+        for header in ["OpenAI-Organization: org-1", "OpenAI-Project: proj_1", "User-Agent: mine"] {
+            assert!(sent.contains(&format!("{header}\r\n")), "{sent}");
+        }
+        assert!(!sent.contains("realtime-client/"), "{sent}");
+        for (name, value) in
+            [("a b", "x"), ("", "x"), ("a", "x\r\ny: z"), ("Upgrade", "h2c"), ("sec-websocket-key", "x")]
+        {
+            let error = endpoint.clone().header(name, value).unwrap_err();
+            assert!(matches!(error, ConnectError::BadHeader { .. }), "{error}");
         }
     }
 
     #[test]
     fn secrets_do_not_show() {
         let endpoint = Endpoint::openai("sk-canary", "m").header("api-key", "canary").unwrap();
-        let shown = format!("{endpoint:?} {:?} {}", ApiKey::new("canary"), ApiKey::new("canary"));
+        let shown = format!("{endpoint:?} {:?}", endpoint.clone().token_provider(async || Err("canary")));
         assert!(!shown.contains("canary"), "{shown}");
-        assert!(!format!("{:?}", endpoint.headers().unwrap()).contains("canary"));
-        let text = "Incorrect API key provided: 'sk-can***ary'. Also canary.";
-        assert_eq!(endpoint.redact(text), "Incorrect API key provided: [redacted] Also [redacted].");
     }
 
     #[test]
     fn a_key_from_a_file_loses_its_newline_and_one_within_is_refused() {
-        let endpoint = Endpoint::openai("sk-1\n", "m");
-        assert_eq!(endpoint.headers().unwrap()[AUTHORIZATION], "Bearer sk-1");
-        let error = Endpoint::openai("sk\n1", "m").headers().unwrap_err();
-        assert_eq!(error.to_string(), "cannot send the header authorization: HTTP does not allow its value");
+        assert!(head(&Endpoint::openai("sk-1\n", "m")).contains("Authorization: Bearer sk-1\r\n"));
+        let mut head = RequestHead::new("GET", "/");
+        let endpoint = Endpoint::openai("", "m");
+        let error = endpoint.add_headers(&mut head, Some(&ApiKey::new("sk\n1"))).err().unwrap();
+        assert_eq!(error.to_string(), "cannot send the header Authorization: HTTP does not allow its value");
+    }
+
+    fn head(endpoint: &Endpoint) -> String {
+        let mut head = RequestHead::new("GET", &endpoint.target());
+        let KeySource::Fixed(key) = &endpoint.key else { panic!("{endpoint:?}") };
+        endpoint.add_headers(&mut head, Some(key)).unwrap();
+        String::from_utf8(head.into_bytes()).unwrap()
     }
 }

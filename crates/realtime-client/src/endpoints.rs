@@ -2,6 +2,7 @@
 
 use std::future::ready;
 
+use realtime_protocol::event::Dialect;
 use realtime_protocol::session::DisconnectReason;
 
 use crate::connect;
@@ -10,30 +11,55 @@ use crate::error::ConnectError;
 use crate::links::Connecting;
 use crate::socket::Socket;
 
-/// The endpoints of a call. The first attempt was made before its driver was, so that its error is the caller's.
+/// The endpoints of a call, the first and its fallbacks.
 pub(crate) struct Endpoints {
-    first: Option<Result<Socket, DisconnectReason>>,
-    list: Vec<Endpoint>,
+    /// How the first attempt ended. It was made before the driver was, so that its error can be the caller's.
+    latest: Option<Result<Socket, DisconnectReason>>,
+    first: Endpoint,
+    /// Whether the first was reached over a stream that somebody gave, so that it cannot be reached again.
+    given: bool,
+    fallbacks: Vec<Endpoint>,
 }
 
 impl Endpoints {
-    /// An empty list makes a call that cannot connect again.
-    pub(crate) const fn new(first: Result<Socket, DisconnectReason>, list: Vec<Endpoint>) -> Self {
-        Self { first: Some(first), list }
+    /// An endpoint and the outcome of the first attempt to connect to it.
+    pub(crate) const fn new(attempt: Result<Socket, DisconnectReason>, first: Endpoint) -> Self {
+        Self { latest: Some(attempt), first, given: false, fallbacks: Vec::new() }
+    }
+
+    /// A socket over a stream that was there already.
+    pub(crate) const fn given(socket: Socket, first: Endpoint) -> Self {
+        Self { latest: Some(Ok(socket)), first, given: true, fallbacks: Vec::new() }
+    }
+
+    pub(crate) const fn first(&self) -> &Endpoint {
+        &self.first
+    }
+
+    pub(crate) fn extend(&mut self, fallbacks: impl IntoIterator<Item = Endpoint>) {
+        self.fallbacks.extend(fallbacks);
+    }
+
+    /// What each of them speaks.
+    pub(crate) fn dialects(&self) -> Vec<Dialect> {
+        std::iter::once(&self.first).chain(&self.fallbacks).map(Endpoint::dialect).collect()
     }
 
     /// Begins an attempt.
-    pub(crate) fn connect(&mut self, endpoint: u32) -> Connecting {
-        match (self.first.take(), self.list.get(endpoint as usize).cloned()) {
-            (Some(first), _) => Box::pin(ready(first)),
-            (None, Some(endpoint)) => {
-                Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
-            }
-            (None, None) => {
-                let reason = "the stream that the client was given is used up".to_owned();
-                Box::pin(ready(Err(DisconnectReason::Lost { reason })))
-            }
+    pub(crate) fn connect(&mut self, number: u32) -> Connecting {
+        if let Some(attempt) = self.latest.take() {
+            return Box::pin(ready(attempt));
         }
+        let endpoint = match number.checked_sub(1) {
+            None if self.given => None,
+            None => Some(&self.first),
+            Some(index) => self.fallbacks.get(index as usize),
+        };
+        let Some(endpoint) = endpoint.cloned() else {
+            let reason = "the stream that the client was given is used up".to_owned();
+            return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
+        };
+        Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
     }
 }
 

@@ -7,6 +7,11 @@ use std::time::Duration;
 use realtime_protocol::error::ApiError;
 use realtime_protocol::session::{CloseReason, Command, CommandError, Outcome};
 
+use crate::deadline::Phase;
+
+/// Another's error, kept as it came.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,10 +25,26 @@ pub enum ConnectError {
         reason: String,
     },
     /// HTTP cannot carry a header. Correct the key or the header.
-    #[error("cannot send the header {name}: HTTP does not allow its value")]
+    #[error("cannot send the header {name}: {reason}")]
     BadHeader {
         /// The header's name.
         name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The proxy's address cannot be used. Correct it, or the environment that it is from.
+    #[error("cannot use the proxy {proxy:?}: {reason}")]
+    BadProxy {
+        /// The address as it was given, without user and password.
+        proxy: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate to trust cannot be used. Correct it.
+    #[error("cannot trust a certificate: {reason}")]
+    BadCertificate {
+        /// What is wrong with it.
+        reason: String,
     },
     /// `wss://` without the feature `tls`. Enable it.
     #[error(
@@ -32,6 +53,48 @@ pub enum ConnectError {
     NoTls {
         /// Host and port.
         address: String,
+    },
+    /// The key's provider has none. What it says is the source: keep keys out of it, for it gets into logs.
+    #[error("cannot get a key")]
+    NoKey {
+        /// What the provider says.
+        #[source]
+        source: Source,
+    },
+    /// The key has ended, as [`ApiKey::expires_at`](crate::ApiKey::expires_at) had it. Ask for another.
+    #[error("the key ended {} s ago", .since.as_secs())]
+    KeyExpired {
+        /// How long ago it ended.
+        since: Duration,
+    },
+    /// The proxy cannot be reached, or its name is not known.
+    #[error("cannot reach the proxy {proxy}")]
+    ProxyUnreachable {
+        /// The proxy's host and port.
+        proxy: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The proxy does not let the connection through: 407 where it wants another user or password.
+    #[error("the proxy {proxy} refused to connect to {address} with HTTP status {status}{}", said(.message))]
+    ProxyRefused {
+        /// The proxy's host and port.
+        proxy: String,
+        /// Host and port behind it.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the proxy says to it, its password taken out.
+        message: Option<String>,
+    },
+    /// The proxy hung up before it answered, or is none.
+    #[error("the proxy {proxy} gave no answer that can be read: {reason}")]
+    ProxyFailed {
+        /// The proxy's host and port.
+        proxy: String,
+        /// What happened.
+        reason: String,
     },
     /// Nobody answers there, or its name is not known.
     #[error("cannot reach {address}")]
@@ -66,6 +129,8 @@ pub enum ConnectError {
         status: u16,
         /// What the server says to it, keys taken out.
         message: Option<String>,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
     },
     /// What answers does not speak WebSocket.
     #[error("{address} does not answer as a WebSocket server: {reason}")]
@@ -83,12 +148,22 @@ pub enum ConnectError {
         /// What happened.
         reason: String,
     },
-    /// TCP, TLS and WebSocket together took too long.
-    #[error("no connection to {address} within {} ms", .after.as_millis())]
+    /// The far side hung up before it had answered an HTTP request (feature `http`).
+    #[error("{address} hung up before it had answered: {reason}")]
+    Interrupted {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("no connection to {address} within {} ms: still {phase}", .after.as_millis())]
     TimedOut {
         /// Host and port.
         address: String,
-        /// The deadline.
+        /// What took so long, or came last.
+        phase: Phase,
+        /// The deadline: of the phase, where it has its own, or of the whole attempt.
         after: Duration,
     },
 }
@@ -96,20 +171,36 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether the endpoint itself can't be right, whatever the network does.
     pub(crate) const fn is_mistake(&self) -> bool {
-        matches!(self, Self::BadUrl { .. } | Self::BadHeader { .. } | Self::NoTls { .. })
+        matches!(
+            self,
+            Self::BadUrl { .. }
+                | Self::BadHeader { .. }
+                | Self::BadProxy { .. }
+                | Self::BadCertificate { .. }
+                | Self::NoTls { .. }
+        )
     }
 
     /// Whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::NoTls { .. } => false,
-            Self::Unreachable { .. } | Self::HungUp { .. } | Self::TimedOut { .. } => true,
+            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
+            Self::BadCertificate { .. } | Self::NoTls { .. } => false,
+            Self::Unreachable { .. } | Self::ProxyUnreachable { .. } => true,
+            Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
+            Self::NoKey { .. } | Self::Interrupted { .. } => true,
+            Self::KeyExpired { .. } => false,
             // rustls reports what the peers disagree on as invalid data; anything else is the network's doing.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
-            Self::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+            Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),
         }
     }
+}
+
+/// Whether an HTTP status tells of something that passes.
+pub(crate) const fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// A command that did not reach the session. It is handed back.
@@ -195,7 +286,7 @@ impl Error {
     }
 }
 
-fn said(message: &Option<String>) -> String {
+pub(crate) fn said(message: &Option<String>) -> String {
     message.as_ref().map(|message| format!(": {message}")).unwrap_or_default()
 }
 

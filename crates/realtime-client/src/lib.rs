@@ -76,9 +76,9 @@
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. The WebSocket
-//!   library below writes its frames to the crate `log` at the level `trace`, handshake and key included: keep
-//!   the targets `tungstenite` and `tokio_tungstenite` above that level.
+//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. No key gets to the
+//!   crate `log` either. The WebSocket library below writes its frames there at the level `trace`, with what they
+//!   hold: keep the targets `tungstenite` and `tokio_tungstenite` above that level.
 //!
 //! # What it does not do
 //!
@@ -97,8 +97,12 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
-//! | `endpoint` | [`Endpoint`], [`ApiKey`]: address, headers, key |
-//! | `connect`, `tls` | TCP, TLS and the WebSocket handshake under one deadline |
+//! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
+//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and where they go |
+//! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
+//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
+//! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
 //! | `socket` | the WebSocket without waiting: the one file that knows the library |
 //! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
@@ -113,13 +117,19 @@
 //!
 //! # Features
 //!
-//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`; without it `wss://` is an
-//!   error.
+//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the features `ring`
+//!   and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as the provider,
+//!   `platform-roots` for what the operating system trusts, or both. Without a provider `wss://` is an error.
+//! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 
+mod address;
+mod auth;
 mod client;
 mod connect;
 mod counters;
+mod deadline;
+mod dial;
 mod driver;
 mod endpoint;
 mod endpoints;
@@ -127,22 +137,35 @@ mod error;
 mod events;
 mod file_log;
 mod handle;
+mod handshake;
+mod http1;
 mod links;
 mod outbox;
+mod proxy;
+mod refusal;
+#[cfg(feature = "http")]
+mod rest;
 mod socket;
 mod tap;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_rustls")]
 mod tls;
 #[cfg(feature = "tools")]
 mod tools;
 
+pub use auth::{ApiKey, KeyPlace};
 pub use client::{Client, ClientOptions};
 pub use counters::Counters;
-pub use endpoint::{ApiKey, Endpoint};
+pub use deadline::Phase;
+pub use endpoint::Endpoint;
 pub use error::{ConnectError, Error, SendError};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending};
+pub use proxy::Proxy;
+#[cfg(feature = "http")]
+pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
+#[cfg(feature = "_rustls")]
+pub use tls::Tls;
 #[cfg(feature = "tools")]
 pub use tools::ToolRunner;

@@ -8,11 +8,19 @@ mod connecting;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod reconnecting;
+#[cfg(feature = "http")]
+#[cfg(test)]
+mod rest;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
 mod support;
+#[cfg(feature = "_rustls")]
+#[cfg(test)]
+mod tls;
 #[cfg(feature = "tools")]
 #[cfg(test)]
 mod tools;

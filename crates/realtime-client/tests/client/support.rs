@@ -7,7 +7,7 @@ use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
 use realtime_protocol::log::{Replay, read_header};
 use realtime_protocol::session::SessionEvent;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -136,6 +136,15 @@ pub(crate) async fn ready(options: impl Into<ClientOptions>) -> (Handle, Events,
     assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
     assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
     (handle, events, server)
+}
+
+/// Reads the head of a request, and no byte more.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }
 
 /// The next event, which must come within a minute.

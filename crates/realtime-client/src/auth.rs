@@ -1,0 +1,180 @@
+//! Keys: how they are held, where they come from, and how they are sent. Nothing here ever shows one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::future::BoxFuture;
+use realtime_protocol::http::ClientSecretResponse;
+use realtime_protocol::time::UnixTime;
+
+use crate::error::{ConnectError, Source};
+
+/// A secret that neither `Debug` nor `Display` shows.
+#[derive(Clone, Eq, PartialEq)]
+pub struct ApiKey {
+    text: String,
+    expires_at: Option<UnixTime>,
+}
+
+impl ApiKey {
+    /// Takes the key, without the blanks around it that files and shells like to add.
+    pub fn new(key: impl Into<String>) -> Self {
+        let key: String = key.into();
+        Self { text: key.trim().to_owned(), expires_at: None }
+    }
+
+    /// Says when the key ends, as a short-lived one does. An attempt with it after that is refused here, by
+    /// [`ConnectError::KeyExpired`], and not by the server.
+    #[must_use]
+    pub const fn expires_at(mut self, at: UnixTime) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+
+    /// The short-lived key of an answer, with its end; `None` where the answer has none.
+    pub fn from_client_secret(secret: &ClientSecretResponse) -> Option<Self> {
+        let key = Self::new(secret.value.value()?.0.as_str());
+        Some(match secret.expires_at.value() {
+            Some(at) => key.expires_at(UnixTime::from_secs(*at)),
+            None => key,
+        })
+    }
+
+    /// The key itself. Keep it out of logs.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it may still be used.
+    fn check(&self) -> Result<(), ConnectError> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = UnixTime::from_secs(since.as_secs());
+        match self.expires_at {
+            Some(at) if at <= now => Err(ConnectError::KeyExpired { since: now.saturating_since(at) }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<&str> for ApiKey {
+    fn from(key: &str) -> Self {
+        Self::new(key)
+    }
+}
+
+impl From<String> for ApiKey {
+    fn from(key: String) -> Self {
+        Self::new(key)
+    }
+}
+
+/// How a key is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// `Authorization: Bearer KEY`: OpenAI, and tokens of Microsoft Entra.
+    Bearer,
+    /// `api-key: KEY`: Azure.
+    ApiKeyHeader,
+    /// The WebSocket subprotocol `openai-insecure-api-key.KEY`, as browsers have to, beside `realtime`.
+    Subprotocol,
+}
+
+type Provider = dyn Fn() -> BoxFuture<'static, Result<ApiKey, Source>> + Send + Sync;
+
+/// Where keys come from.
+#[derive(Clone, Default)]
+pub(crate) enum KeySource {
+    #[default]
+    None,
+    Fixed(ApiKey),
+    Provider(Arc<Provider>),
+}
+
+impl KeySource {
+    /// The key for one attempt.
+    pub(crate) async fn key(&self) -> Result<Option<ApiKey>, ConnectError> {
+        let key = match self {
+            Self::None => return Ok(None),
+            Self::Fixed(key) => key.clone(),
+            Self::Provider(provider) => provider().await.map_err(|source| ConnectError::NoKey { source })?,
+        };
+        key.check()?;
+        Ok(Some(key))
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Fixed(_) => "[redacted]",
+            Self::Provider(_) => "provider",
+        })
+    }
+}
+
+/// The secrets of one attempt, to be taken out of what the far side says.
+#[derive(Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    pub(crate) fn add(&mut self, secret: &str) {
+        // A shorter one is no secret, and would tear words apart.
+        if secret.len() >= 4 {
+            self.0.push(secret.to_owned());
+        }
+    }
+
+    /// Takes these secrets, and what looks like a key, out of a text.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.0 {
+            text = text.replace(secret, "[redacted]");
+        }
+        let word = |word: &str| {
+            let bare = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+            let key = ["sk-", "ek_", "sess-"].iter().any(|prefix| bare.starts_with(prefix));
+            if key { "[redacted]".to_owned() } else { word.to_owned() }
+        };
+        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_that_has_ended_is_told_before_it_is_used() {
+        let source = KeySource::Fixed(ApiKey::new("ek_1").expires_at(UnixTime::from_secs(1_000)));
+        let error = source.key().await.unwrap_err();
+        assert!(matches!(error, ConnectError::KeyExpired { .. }) && !error.is_retryable(), "{error}");
+        let later = ApiKey::new("ek_1").expires_at(UnixTime::from_secs(u64::MAX / 1_000_000));
+        assert_eq!(KeySource::Fixed(later).key().await.unwrap().unwrap().expose(), "ek_1");
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let key = ApiKey::new("canary\n");
+        assert_eq!(key.expose(), "canary");
+        assert!(!format!("{key:?} {key} {:?}", KeySource::Fixed(key.clone())).contains("canary"));
+        let mut secrets = Secrets::default();
+        secrets.add("canary");
+        let text = "Incorrect API key provided: 'sk-can***ary'. Also canary.";
+        assert_eq!(secrets.redact(text), "Incorrect API key provided: [redacted] Also [redacted].");
+    }
+}

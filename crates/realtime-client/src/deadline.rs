@@ -1,0 +1,96 @@
+//! What an attempt to connect goes through, and how long it may take.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::endpoint::Endpoint;
+use crate::error::ConnectError;
+
+/// A part of an attempt to connect, in their order. Each may take as long as the attempt, unless
+/// [`Endpoint::phase_deadline`] says less.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Asking the provider for a key.
+    Key,
+    /// Resolving the name and connecting by TCP: to the proxy, where there is one.
+    Tcp,
+    /// The proxy's answer.
+    Proxy,
+    /// Agreeing on TLS.
+    Tls,
+    /// The WebSocket handshake.
+    WebSocket,
+    /// The answer to an HTTP request (feature `http`).
+    Http,
+}
+
+impl Phase {
+    pub(crate) const COUNT: usize = 6;
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "asking for a key",
+            Self::Tcp => "connecting by TCP",
+            Self::Proxy => "waiting for the proxy",
+            Self::Tls => "agreeing on TLS",
+            Self::WebSocket => "in the WebSocket handshake",
+            Self::Http => "waiting for the answer to the request",
+        })
+    }
+}
+
+/// The deadlines of an endpoint: of a whole attempt, and of phases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    pub(crate) attempt: Duration,
+    pub(crate) phases: [Option<Duration>; Phase::COUNT],
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { attempt: Duration::from_secs(10), phases: [None; Phase::COUNT] }
+    }
+}
+
+/// The time of one attempt.
+pub(crate) struct Attempt<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    began: Instant,
+}
+
+impl<'a> Attempt<'a> {
+    /// Begins now.
+    pub(crate) fn new(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, began: Instant::now() }
+    }
+
+    /// Does a part of the attempt, if there is time.
+    pub(crate) async fn during<T>(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        let Deadlines { attempt, phases } = self.endpoint.deadlines();
+        let (end, now) = (self.end(), Instant::now());
+        let (until, after) = match phases[phase as usize] {
+            Some(own) if own < end.saturating_duration_since(now) => (now + own, own),
+            _ => (end, *attempt),
+        };
+        match timeout_at(until, work).await {
+            Ok(result) => result,
+            Err(_) => Err(ConnectError::TimedOut { address: self.endpoint.address(), phase, after }),
+        }
+    }
+
+    /// When the whole attempt must be over.
+    pub(crate) fn end(&self) -> Instant {
+        // A century is as good as for ever, and no clock overflows by it.
+        const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.began + self.endpoint.deadlines().attempt.min(FOREVER)
+    }
+}

@@ -1,0 +1,116 @@
+//! The WebSocket handshake (RFC 6455, section 4.1), done here and not by the WebSocket library: that one writes
+//! the request with its key to the crate `log`.
+
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::auth::{ApiKey, Secrets};
+use crate::deadline::{Attempt, Phase};
+use crate::endpoint::{Endpoint, VALUE};
+use crate::error::ConnectError;
+use crate::http1::{Head, HeadError, RequestHead, is_token};
+use crate::refusal::{Refusal, message};
+use crate::socket::{self, ByteStream, Socket};
+
+/// What is sent, and what the answer is measured by.
+pub(crate) struct Offer {
+    request: Vec<u8>,
+    accept: String,
+    protocols: Vec<String>,
+    secrets: Secrets,
+}
+
+/// Asks for the upgrade, and checks the answer.
+pub(crate) async fn upgrade(
+    attempt: &Attempt<'_>,
+    mut stream: Box<dyn ByteStream>,
+    offer: &Offer,
+) -> Result<Socket, ConnectError> {
+    let endpoint = attempt.endpoint;
+    let head = attempt.during(Phase::WebSocket, async {
+        Head::exchange(&mut stream, &offer.request).await.map_err(|error| match error {
+            HeadError::HungUp(reason) => ConnectError::HungUp { address: endpoint.address(), reason },
+            HeadError::NotHttp(reason) => ConnectError::NotWebSocket { address: endpoint.address(), reason },
+        })
+    });
+    let head = head.await?;
+    if head.status != 101 {
+        return Err(refusal(attempt.end(), &mut stream, head, &offer.secrets).await);
+    }
+    offer
+        .check(&head)
+        .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
+    let config = Some(socket::config());
+    Ok(Socket::new(WebSocketStream::from_partially_read(stream, head.rest, Role::Client, config).await))
+}
+
+impl Offer {
+    /// A new one for each attempt.
+    pub(crate) fn new(endpoint: &Endpoint, key: Option<&ApiKey>) -> Result<Self, ConnectError> {
+        let mut head = RequestHead::new("GET", &endpoint.target());
+        let secrets = endpoint.add_headers(&mut head, key)?;
+        let nonce = generate_key();
+        let mut protocols = Vec::new();
+        if let Some(key) = endpoint.subprotocol_key(key) {
+            protocols.push("realtime".to_owned());
+            protocols.push(format!("openai-insecure-api-key.{}", key.expose()));
+            if endpoint.says_beta() {
+                protocols.push("openai-beta.realtime-v1".to_owned());
+            }
+        }
+        let mut add = |name: &str, value: &str| match head.add(name, value) {
+            true => Ok(()),
+            false => Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE }),
+        };
+        add("Connection", "Upgrade")?;
+        add("Upgrade", "websocket")?;
+        add("Sec-WebSocket-Version", "13")?;
+        add("Sec-WebSocket-Key", &nonce)?;
+        if !protocols.is_empty() {
+            let name = "Sec-WebSocket-Protocol";
+            if !protocols.iter().all(|protocol| is_token(protocol)) {
+                return Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE });
+            }
+            add(name, &protocols.join(", "))?;
+        }
+        let accept = derive_accept_key(nonce.as_bytes());
+        Ok(Self { request: head.into_bytes(), accept, protocols, secrets })
+    }
+
+    /// Whether the far side has understood what it agrees to.
+    fn check(&self, head: &Head) -> Result<(), String> {
+        if !head.lists("upgrade", "websocket") || !head.lists("connection", "upgrade") {
+            return Err("it switches to another protocol".to_owned());
+        }
+        if head.header("sec-websocket-accept") != Some(&self.accept) {
+            return Err("its Sec-WebSocket-Accept does not answer this handshake".to_owned());
+        }
+        if head.header("sec-websocket-extensions").is_some_and(|extensions| !extensions.is_empty()) {
+            return Err("it uses an extension that was not offered".to_owned());
+        }
+        match head.header("sec-websocket-protocol") {
+            Some(chosen) if !self.protocols.iter().any(|offered| offered == chosen) => {
+                Err("it chose a subprotocol that was not offered".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says who must act on a status other than 101.
+async fn refusal(
+    end: Instant,
+    stream: &mut Box<dyn ByteStream>,
+    head: Head,
+    secrets: &Secrets,
+) -> ConnectError {
+    let Refusal { status, retry_after, body } = Refusal::read(head, stream, end).await;
+    let message = message(&body, secrets);
+    match status {
+        401 | 403 => ConnectError::KeyRefused { status, message },
+        _ => ConnectError::Http { status, message, retry_after },
+    }
+}

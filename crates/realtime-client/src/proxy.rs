@@ -1,0 +1,375 @@
+//! Ways through an HTTP proxy: which connection takes one, and asking it by `CONNECT`.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use base64_simd::STANDARD;
+use tokio::time::Instant;
+
+use crate::address::{Parts, host_and_port, shown, split_port};
+use crate::auth::Secrets;
+use crate::error::ConnectError;
+use crate::http1::{Head, HeadError, RequestHead};
+use crate::refusal::{Refusal, message};
+use crate::socket::ByteStream;
+
+/// Which connections go through an HTTP proxy, and through which. All of them ask it for a tunnel by `CONNECT`.
+///
+/// An endpoint has what the environment says ([`from_env`](Self::from_env)) unless
+/// [`Endpoint::proxy`](crate::Endpoint::proxy) says otherwise.
+///
+/// `Debug` shows no password.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    tls: Route,
+    plain: Route,
+    direct: Vec<Direct>,
+}
+
+/// Where connections of a kind go.
+#[derive(Clone, Debug, Default)]
+enum Route {
+    #[default]
+    Direct,
+    Through(Hop),
+    /// The address is no good; told when it is needed.
+    Bad {
+        proxy: String,
+        reason: String,
+    },
+}
+
+/// A proxy.
+#[derive(Clone)]
+pub(crate) struct Hop {
+    pub(crate) is_tls: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    login: Option<Login>,
+}
+
+/// Who asks.
+#[derive(Clone)]
+struct Login {
+    password: String,
+    /// `Proxy-Authorization`.
+    header: String,
+}
+
+/// Hosts that are reached directly.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Direct {
+    All,
+    /// The name, and all that end in it after a dot.
+    Name {
+        name: String,
+        port: Option<u16>,
+    },
+    Network {
+        address: IpAddr,
+        bits: u32,
+        port: Option<u16>,
+    },
+}
+
+impl Proxy {
+    /// Every connection through this one: `http://user:password@host:port`, or `https://` where the way to the
+    /// proxy is by TLS too. A user and a password with special characters are written with `%XX`.
+    ///
+    /// # Errors
+    /// [`ConnectError::BadProxy`]: correct the address.
+    pub fn new(url: &str) -> Result<Self, ConnectError> {
+        let hop =
+            Hop::parse(url).map_err(|reason| ConnectError::BadProxy { proxy: shown(url.trim()), reason })?;
+        Ok(Self { tls: Route::Through(hop.clone()), plain: Route::Through(hop), direct: Vec::new() })
+    }
+
+    /// Every connection directly.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// What the environment says now.
+    ///
+    /// `HTTPS_PROXY` is for `wss://`, `HTTP_PROXY` for `ws://`, and `ALL_PROXY` for both where the one is not there;
+    /// each in lower case, too, which goes first. `HTTP_PROXY` in upper case does not count in a CGI program,
+    /// where it is a header of whoever asks. `NO_PROXY` lists what is reached directly: `*`, hosts with all below
+    /// them, addresses, networks such as `10.0.0.0/8`, each with a port or without. The own machine always is.
+    ///
+    /// A variable that cannot be used is told by [`ConnectError::BadProxy`] when a connection needs it.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let either = |name: &str| set(&name.to_ascii_lowercase()).or_else(|| set(name));
+        let http = set("http_proxy").or_else(|| {
+            let is_cgi = set("REQUEST_METHOD").is_some();
+            set("HTTP_PROXY").filter(|_| !is_cgi)
+        });
+        let all = either("ALL_PROXY");
+        let route = |url: Option<String>| match url.or_else(|| all.clone()) {
+            None => Route::Direct,
+            Some(url) => match Hop::parse(&url) {
+                Ok(hop) => Route::Through(hop),
+                Err(reason) => Route::Bad { proxy: shown(url.trim()), reason },
+            },
+        };
+        let mut direct = loopback();
+        let listed = either("NO_PROXY").unwrap_or_default();
+        direct.extend(listed.split([',', ' ', '\t']).filter_map(Direct::parse));
+        Self { tls: route(either("HTTPS_PROXY")), plain: route(http), direct }
+    }
+
+    /// The proxy on the way there; none where the way is direct.
+    pub(crate) fn hop(&self, is_tls: bool, host: &str, port: u16) -> Result<Option<&Hop>, ConnectError> {
+        if self.direct.iter().any(|direct| direct.covers(host, port)) {
+            return Ok(None);
+        }
+        match if is_tls { &self.tls } else { &self.plain } {
+            Route::Direct => Ok(None),
+            Route::Through(hop) => Ok(Some(hop)),
+            Route::Bad { proxy, reason } => {
+                Err(ConnectError::BadProxy { proxy: proxy.clone(), reason: reason.clone() })
+            }
+        }
+    }
+}
+
+impl Hop {
+    fn parse(url: &str) -> Result<Self, String> {
+        let url = url.trim();
+        let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let parts = Parts::of(&whole)?;
+        let is_tls = match parts.scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            other => return Err(format!("expected http:// or https://, got {other}://")),
+        };
+        let login = parts.user.map(|user| {
+            let (user, password) = user.split_once(':').unwrap_or((user, ""));
+            let password = percent_decode(password);
+            let given = [&percent_decode(user), b":".as_slice(), &password].concat();
+            Login {
+                password: String::from_utf8_lossy(&password).into_owned(),
+                header: format!("Basic {}", STANDARD.encode_to_string(given)),
+            }
+        });
+        let port = parts.port.unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Self { is_tls, host: parts.host.to_owned(), port, login })
+    }
+
+    /// Host and port, for errors.
+    pub(crate) fn address(&self) -> String {
+        host_and_port(&self.host, self.port)
+    }
+
+    /// Asks for a tunnel to `target`, a host with its port.
+    pub(crate) async fn tunnel(
+        &self,
+        mut stream: Box<dyn ByteStream>,
+        target: &str,
+        end: Instant,
+    ) -> Result<Box<dyn ByteStream>, ConnectError> {
+        let failed = |reason: String| ConnectError::ProxyFailed { proxy: self.address(), reason };
+        let mut head = RequestHead::new("CONNECT", target);
+        let authorization = self.login.as_ref().map(|login| ("Proxy-Authorization", login.header.as_str()));
+        for (name, value) in [("Host", target)].into_iter().chain(authorization) {
+            // Hosts and base64 have no character that HTTP does not allow.
+            let _ = head.add(name, value);
+        }
+        let answer = Head::exchange(&mut stream, &head.into_bytes()).await;
+        let head = answer.map_err(|error| match error {
+            HeadError::HungUp(reason) | HeadError::NotHttp(reason) => failed(reason),
+        })?;
+        match head.status {
+            200..300 if head.rest.is_empty() => Ok(stream),
+            200..300 => Err(failed("it says more than it was asked".to_owned())),
+            _ => {
+                let mut secrets = Secrets::default();
+                if let Some(login) = &self.login {
+                    secrets.add(&login.password);
+                    secrets.add(login.header.trim_start_matches("Basic "));
+                }
+                let Refusal { status, body, .. } = Refusal::read(head, &mut stream, end).await;
+                let message = message(&body, &secrets);
+                Err(ConnectError::ProxyRefused {
+                    proxy: self.address(),
+                    address: target.to_owned(),
+                    status,
+                    message,
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let user = if self.login.is_some() { "[redacted]@" } else { "" };
+        write!(f, "{scheme}://{user}{}", self.address())
+    }
+}
+
+impl Direct {
+    /// One element of `NO_PROXY`. What cannot be read covers nothing, as everywhere.
+    fn parse(element: &str) -> Option<Self> {
+        let element = element.trim();
+        if element.is_empty() {
+            return None;
+        }
+        if element == "*" {
+            return Some(Self::All);
+        }
+        if let Some((address, bits)) = element.split_once('/') {
+            return Some(Self::Network {
+                address: address.parse().ok()?,
+                bits: bits.parse().ok()?,
+                port: None,
+            });
+        }
+        if let Ok(address) = element.parse::<IpAddr>() {
+            return Some(Self::Network { address, bits: 128, port: None });
+        }
+        let (host, port) = split_port(element.trim_start_matches("*")).ok()?;
+        Some(match host.parse::<IpAddr>() {
+            Ok(address) => Self::Network { address, bits: 128, port },
+            Err(_) => Self::Name { name: host.trim_matches('.').to_ascii_lowercase(), port },
+        })
+    }
+
+    fn covers(&self, host: &str, port: u16) -> bool {
+        let is_port = |own: &Option<u16>| own.is_none_or(|own| own == port);
+        match self {
+            Self::All => true,
+            Self::Name { name, port } => {
+                let host = host.trim_end_matches('.').to_ascii_lowercase();
+                let below = host.strip_suffix(name.as_str());
+                is_port(port) && below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            Self::Network { address, bits, port } => {
+                is_port(port) && host.parse().is_ok_and(|host| is_within(host, *address, *bits))
+            }
+        }
+    }
+}
+
+/// The own machine.
+fn loopback() -> Vec<Direct> {
+    ["localhost", "127.0.0.0/8", "::1"].into_iter().filter_map(Direct::parse).collect()
+}
+
+/// Whether the first bits of both are the same.
+fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
+    match (host, network) {
+        (IpAddr::V4(host), IpAddr::V4(network)) => {
+            let differs = host.to_bits() ^ network.to_bits();
+            differs.leading_zeros() >= bits.min(32)
+        }
+        (IpAddr::V6(host), IpAddr::V6(network)) => {
+            let differs = host.to_bits() ^ network.to_bits();
+            differs.leading_zeros() >= bits.min(128)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+/// What `%XX` stands for; other text as it is.
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut rest = text.as_bytes();
+    let mut out = Vec::with_capacity(rest.len());
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        rest = after;
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two digits of base 16 fit.
+                out.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => out.push(*first),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(variables: &[(&str, &str)]) -> Proxy {
+        Proxy::from_variables(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn way(proxy: &Proxy, is_tls: bool, host: &str) -> String {
+        match proxy.hop(is_tls, host, 443) {
+            Ok(Some(hop)) => format!("{hop:?}"),
+            Ok(None) => "direct".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_connection_has_its_variable() {
+        let env = [("HTTPS_PROXY", "http://a"), ("HTTP_PROXY", "b:8080"), ("ALL_PROXY", "https://c")];
+        let check = |env: &[(&str, &str)], tls: &str, plain: &str| {
+            let proxy = proxy(env);
+            assert_eq!((way(&proxy, true, "h").as_str(), way(&proxy, false, "h").as_str()), (tls, plain));
+        };
+        check(&env, "http://a:80", "http://b:8080");
+        check(&env[2..], "https://c:443", "https://c:443");
+        check(&env[1..2], "direct", "http://b:8080");
+        check(&[("https_proxy", "x"), env[0]], "http://x:80", "direct");
+        check(&[env[1], ("REQUEST_METHOD", "GET")], "direct", "direct");
+        check(&[("HTTPS_PROXY", " ")], "direct", "direct");
+        check(&[], "direct", "direct");
+        let bad = "cannot use the proxy \"socks5://c:1\": expected http:// or https://, got socks5://";
+        check(&[("ALL_PROXY", "socks5://user:canary@c:1")], bad, bad);
+    }
+
+    #[test]
+    fn what_no_proxy_lists_is_reached_directly() {
+        for (list, host, is_direct) in [
+            ("", "localhost", true),
+            ("", "127.9.9.9", true),
+            ("", "::1", true),
+            ("", "example.com", false),
+            ("*", "example.com", true),
+            ("x, example.com", "api.Example.com", true),
+            (".example.com", "example.com", true),
+            ("*.example.com", "a.b.example.com", true),
+            ("example.com", "notexample.com", false),
+            ("example.com:443", "example.com", true),
+            ("example.com:80", "example.com", false),
+            ("10.0.0.0/8", "10.200.1.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/0", "11.0.0.1", true),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3:80", "10.1.2.3", false),
+            ("fd00::/8", "fd12::1", true),
+            ("[fd12::1]:443", "fd12::1", true),
+            ("fd12::1", "fd12::2", false),
+            ("10.0.0.0/x, ,/,a b:c", "h", false),
+        ] {
+            let proxy = proxy(&[("ALL_PROXY", "p"), ("NO_PROXY", list)]);
+            assert_eq!(way(&proxy, true, host) == "direct", is_direct, "{list:?}: {host}");
+        }
+        assert_ne!(way(&Proxy::new("http://p").unwrap(), true, "localhost"), "direct");
+    }
+
+    #[test]
+    fn passwords_are_decoded_and_do_not_show() {
+        let hop = Hop::parse("http://us%40er:canary%zz@[::1]:3128/").unwrap();
+        assert_eq!(format!("{hop:?}"), "http://[redacted]@[::1]:3128");
+        let basic = STANDARD.encode_to_string("us@er:canary%zz");
+        assert_eq!(hop.login.unwrap().header, format!("Basic {basic}"));
+        let error = Proxy::new("http://user:canary@").unwrap_err();
+        assert_eq!(error.to_string(), "cannot use the proxy \"http://\": there is no host");
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}
