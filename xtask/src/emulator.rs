@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// From a response's start to its first item (ms)
     #[arg(long, default_value_t = 200, value_name = "MS")]
     latency: u64,
+    /// Tokens that the model can read; as documented for the model where it is not given
+    #[arg(long, value_name = "TOKENS")]
+    context_tokens: Option<u64>,
     /// How long a session lives (s)
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     session_length: u64,
@@ -112,6 +115,9 @@ fn options(args: &Args) -> Result<Options, Error> {
         .beta(!args.no_beta)
         .control(args.control)
         .voice(voice(args)?);
+    if let Some(tokens) = args.context_tokens {
+        options = options.context_tokens(tokens);
+    }
     if let Some(key) = &args.key {
         options = options.api_key(key.as_str());
     }

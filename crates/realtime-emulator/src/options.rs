@@ -142,6 +142,13 @@ impl Options {
         self
     }
 
+    /// Tokens that a response can read, as for `truncation`; default as documented for the model.
+    #[must_use]
+    pub const fn context_tokens(mut self, tokens: u64) -> Self {
+        self.connection.context_tokens = Some(tokens);
+        self
+    }
+
     /// How long a session lives; default 60 minutes.
     #[must_use]
     pub const fn session_length(mut self, length: Duration) -> Self {
