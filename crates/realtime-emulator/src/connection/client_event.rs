@@ -6,7 +6,6 @@ use realtime_protocol::id::EventId;
 use serde_json::Value;
 
 use crate::connection::fault::{Fault, no_unknown};
-use crate::connection::spelling::{Foreign, foreign};
 
 /// Reads one wire text. A refusal comes with the client's id of the event, where that could be read.
 pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, Option<EventId>)> {
@@ -17,9 +16,11 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, 
         event => event.event_id().cloned(),
     };
     let has_spellings = matches!(event, ClientEvent::SessionUpdate(_) | ClientEvent::ResponseCreate(_));
-    let known = match has_spellings.then(|| foreign(text, dialect)).flatten() {
-        Some(Foreign::Kind(kind)) => Err(Fault::unsupported("type", &kind, ClientEvent::KINDS)),
-        Some(Foreign::Member(path)) => Err(Fault::unknown(path)),
+    let known = match has_spellings.then(|| dialect.foreign_name(text)).flatten() {
+        Some(foreign) if foreign.path == "type" => {
+            Err(Fault::unsupported("type", &foreign.name, ClientEvent::KINDS))
+        }
+        Some(foreign) => Err(Fault::unknown(foreign.path)),
         None => Ok(()),
     };
     match known.and_then(|()| check(&event, event_id.as_ref(), text.len())) {
