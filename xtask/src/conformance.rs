@@ -1,10 +1,13 @@
 //! `cargo xtask conformance PATH…`: reads what a server or client really sends, writes it again, and says where the
 //! two differ. So it shows whether another server speaks the protocol, and whether this workspace reads all of it.
+//! With `--schema FILE` each event is compared with a published schema as well, where `null` may stand for whatever need
+//! not be said.
 //!
 //! A path is a JSON file, a session log or any JSON Lines of events, or a directory of these. Each event of a log
 //! counts as one file.
 
 mod document;
+mod schema;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +16,7 @@ use realtime_protocol::event::Dialect;
 
 use crate::Error;
 use crate::conformance::document::{Document, Finding};
+use crate::conformance::schema::Schemas;
 
 /// What to check, and what is known of it.
 #[derive(Debug, clap::Args)]
@@ -27,6 +31,12 @@ pub(crate) struct Args {
     /// given
     #[arg(long)]
     from: Option<Side>,
+    /// Compares events with this schema as well: OpenAPI 3 or JSON Schema, in JSON; can be given several times
+    #[arg(long, value_name = "FILE")]
+    schema: Vec<PathBuf>,
+    /// Refuses members that the schema does not name
+    #[arg(long, requires = "schema")]
+    closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -47,12 +57,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     for path in &args.paths {
         collect(path, &mut files)?;
     }
+    let schemas = Schemas::read(&args.schema, args.closed)?;
     let mut total = Total::default();
     for path in &files {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let known = Known::of(path, args);
-        for (name, document) in documents(path, &text, known) {
+        for (name, document) in documents(path, &text, known, &schemas) {
             total.add(&name, &document);
         }
     }
@@ -131,17 +142,17 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
 }
 
 /// A file's documents with their names: one, or one for each line that holds an event.
-fn documents(path: &Path, text: &str, known: Known) -> Vec<(String, Document)> {
+fn documents(path: &Path, text: &str, known: Known, schemas: &Schemas) -> Vec<(String, Document)> {
     let name = path.display().to_string();
     let is_lines = path.extension().is_some_and(|ending| ending == "jsonl")
         || (serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() && text.trim().contains('\n'));
     if !is_lines {
-        return vec![(name, Document::read(text, known))];
+        return vec![(name, Document::read(text, known, schemas))];
     }
     let mut known = known;
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        for document in Document::read_line(line, &mut known) {
+        for document in Document::read_line(line, &mut known, schemas) {
             found.push((format!("{name}:{}", index + 1), document));
         }
     }
@@ -168,6 +179,7 @@ impl Total {
                 Finding::Malformed(why) => say!("{name}: malformed: {why}"),
                 Finding::Mismatch(what) => say!("{name}: wrong shape: {what}"),
                 Finding::Changed(what) => say!("{name}: changed: {what}"),
+                Finding::Invalid(kind, fault) => say!("{name}: invalid: {kind}: {fault}"),
             }
         }
     }
@@ -180,7 +192,7 @@ mod tests {
     const NOTHING: Known = Known { dialect: None, from: None, is_body: false };
 
     fn lines(text: &str) -> Vec<String> {
-        documents(Path::new("x.jsonl"), text, NOTHING)
+        documents(Path::new("x.jsonl"), text, NOTHING, &Schemas::default())
             .into_iter()
             .map(|(name, document)| format!("{name} {:?}", document.findings))
             .collect()
@@ -189,7 +201,7 @@ mod tests {
     #[test]
     fn each_event_of_a_log_is_checked_in_the_logs_dialect() {
         let log = concat!(
-            r#"{"format":"realtime-session-log","version":1,"dialect":"beta","options":{}}"#,
+            r#"{"format":"realtime-session-log","version":1,"options":{"dialect":"beta"}}"#,
             "\n",
             r#"{"at_us":0,"conn":0,"from":"server","connected":{"wall_us":1}}"#,
             "\n",
@@ -221,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_path_says_what_is_in_a_file() {
-        let args = Args { paths: Vec::new(), dialect: None, from: None };
+        let args = Args { paths: Vec::new(), dialect: None, from: None, schema: Vec::new(), closed: false };
         let known = Known::of(Path::new("ga/orphans/beta/client/session.update.json"), &args);
         assert_eq!((known.dialect, known.from), (Some(Dialect::Beta), Some(Side::Client)));
         let known = Known::of(Path::new("ga/http/calls.json"), &args);

@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// A key that is answered with HTTP status 403
     #[arg(long, value_name = "KEY")]
     forbidden_key: Option<String>,
-    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given
+    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then nobody can
+    /// guess a short-lived key
     #[arg(long)]
     seed: Option<u64>,
     /// How much faster than real time answers are sent
@@ -48,6 +49,9 @@ pub(crate) struct Args {
     /// From a response's start to its first item (ms)
     #[arg(long, default_value_t = 200, value_name = "MS")]
     latency: u64,
+    /// Tokens that the model can read; as documented for the model where it is not given
+    #[arg(long, value_name = "TOKENS")]
+    context_tokens: Option<u64>,
     /// How long a session lives (s)
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     session_length: u64,
@@ -103,7 +107,6 @@ async fn told_to_stop() {
 
 fn options(args: &Args) -> Result<Options, Error> {
     let mut options = Options::default()
-        .seed(args.seed.unwrap_or(0))
         .pace(args.pace)
         .burst(Duration::from_millis(args.burst))
         .audio_delta(Duration::from_millis(args.delta))
@@ -112,6 +115,12 @@ fn options(args: &Args) -> Result<Options, Error> {
         .beta(!args.no_beta)
         .control(args.control)
         .voice(voice(args)?);
+    if let Some(seed) = args.seed {
+        options = options.seed(seed);
+    }
+    if let Some(tokens) = args.context_tokens {
+        options = options.context_tokens(tokens);
+    }
     if let Some(key) = &args.key {
         options = options.api_key(key.as_str());
     }

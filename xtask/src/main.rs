@@ -49,7 +49,8 @@ enum Task {
     Record(record::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
-    /// Reads JSON files, logs or JSON Lines of events and says what is not understood or not written as it came
+    /// Reads JSON files, logs or JSON Lines of events and says what is not understood, not written as it came, or not
+    /// as a schema has it
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     Schema(schema::Args),

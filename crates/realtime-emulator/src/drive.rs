@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_protocol::time::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
@@ -35,6 +36,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
             .ok()
     });
+    let waits = own.voice.waits_for_a_program();
     let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
     let line = Line::new(connection, line, Timestamp::ZERO);
     let stop = async move {
@@ -43,11 +45,12 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
         }
     };
-    let end = drive(socket, line, record.as_mut(), origin, stop).await;
+    let end = drive(socket, Driven { line, waits }, record.as_mut(), origin, stop).await;
     if let Some(record) = &mut record {
         let (code, reason) = match &end {
             Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
             Ok(End::Close(None)) => (None, "closed without a code"),
+            Ok(End::TooBig) => (Some(1009), TOO_BIG),
             Ok(End::Gone) => (None, "the client is gone"),
             Err(_) => (None, "the connection broke"),
         };
@@ -55,7 +58,39 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     match end? {
         End::Close(frame) => finish(socket, frame).await,
+        End::TooBig => {
+            in_time(socket.close(Some(too_big()))).await?;
+            // The library reads no more. What still comes is dropped, lest the close be lost with the connection.
+            let mut rest = [0; 4096];
+            let rest = async { while socket.get_mut().read(&mut rest).await.is_ok_and(|read| read > 0) {} };
+            let _ = timeout(CLOSING, rest).await;
+            Ok(())
+        }
         End::Gone => Ok(()),
+    }
+}
+
+/// The line, and whether what it does may wait for a program, so that it is done beside the runtime.
+struct Driven {
+    line: Line,
+    waits: bool,
+}
+
+impl Driven {
+    async fn step(self, act: impl FnOnce(&mut Line) + Send + 'static) -> Self {
+        let Self { mut line, waits } = self;
+        if !waits {
+            act(&mut line);
+            return Self { line, waits };
+        }
+        let stepped = spawn_blocking(move || {
+            act(&mut line);
+            line
+        });
+        match stepped.await {
+            Ok(line) => Self { line, waits },
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
@@ -63,6 +98,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 enum End {
     /// This side closes, with that frame.
     Close(Option<CloseFrame>),
+    /// The client sent a message that is too big to be read.
+    TooBig,
     /// The client is gone, or is to think that this side is.
     Gone,
 }
@@ -70,14 +107,14 @@ enum End {
 /// Feeds the core until one side closes.
 async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    mut line: Line,
+    mut driven: Driven,
     mut record: Option<&mut Record>,
     origin: Instant,
     stop: impl Future<Output = CloseFrame>,
 ) -> Result<End, ServeError> {
     tokio::pin!(stop);
     loop {
-        while let Some(output) = line.poll_output() {
+        while let Some(output) = driven.line.poll_output() {
             match output {
                 LineOutput::Text(text) => {
                     if let Some(record) = &mut record {
@@ -96,25 +133,28 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         in_time(socket.flush()).await?;
-        let deadline = line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
+        let deadline = driven.line.poll_timeout().map(|at| origin + Duration::from_micros(at.as_micros()));
         tokio::select! {
             biased; // the stop first, so that a flood of messages cannot keep it waiting
             frame = &mut stop => return Ok(End::Close(Some(frame))),
-            message = socket.next(), if line.wants_input() => match message {
+            message = socket.next(), if driven.line.wants_input() => match message {
                 Some(Ok(Message::Text(text))) => {
                     if let Some(record) = &mut record {
                         record.came(now(origin), &text);
                     }
-                    line.handle_text(now(origin), &text);
+                    let at = now(origin);
+                    driven = driven.step(move |line| line.handle_text(at, &text)).await;
                 }
-                Some(Ok(Message::Binary(_))) => line.handle_binary(now(origin)),
+                Some(Ok(Message::Binary(_))) => driven.line.handle_binary(now(origin)),
                 // Pings and closes are answered by the library as it reads on.
                 Some(Ok(_)) => {}
+                Some(Err(tungstenite::Error::Capacity(_))) => return Ok(End::TooBig),
                 Some(Err(error)) => return Err(Box::new(error).into()),
                 None => return Ok(End::Gone),
             },
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
-                line.handle_timeout(now(origin));
+                let at = now(origin);
+                driven = driven.step(move |line| line.handle_timeout(at)).await;
             }
         }
     }
@@ -154,11 +194,57 @@ fn close_frame(code: u16, reason: String) -> CloseFrame {
     CloseFrame { code: code.into(), reason: reason.into() }
 }
 
+fn too_big() -> CloseFrame {
+    close_frame(1009, TOO_BIG.into())
+}
+
 fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
+const TOO_BIG: &str = "message too big";
 /// For taking what is sent, and for the handshake.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 /// For the client's answer to a close.
 const CLOSING: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::thread::{self, ThreadId};
+
+    use crate::brain::{Brain, Reply, Turn};
+    use crate::connection::ConnectionOptions;
+    use crate::disaster::LineOptions;
+    use crate::voice::{Espeak, VoiceKind};
+
+    use super::*;
+
+    /// Notes on which thread it is asked.
+    struct Noting(Arc<Mutex<Vec<ThreadId>>>);
+
+    impl Brain for Noting {
+        fn reply(&mut self, _: &Turn<'_>) -> Reply {
+            self.0.lock().unwrap().push(thread::current().id());
+            Reply::say("Hello.")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_voice_that_waits_for_a_program_speaks_beside_the_runtime() {
+        for (voice, is_beside) in [(VoiceKind::Tones, false), (VoiceKind::Espeak(Espeak::perhaps()), true)] {
+            let threads = Arc::new(Mutex::new(Vec::new()));
+            let waits = voice.waits_for_a_program();
+            let own = ConnectionOptions { voice, ..ConnectionOptions::default() };
+            let wall = realtime_protocol::time::UnixTime::from_secs(1);
+            let connection = Connection::new(own, Box::new(Noting(threads.clone())), Timestamp::ZERO, wall);
+            let line = Line::new(connection, LineOptions::default(), Timestamp::ZERO);
+            let create = |line: &mut Line| line.handle_text(Timestamp::ZERO, r#"{"type":"response.create"}"#);
+            let mut driven = Driven { line, waits }.step(create).await;
+            let texts = std::iter::from_fn(|| driven.line.poll_output()).count();
+            assert!(texts >= 3, "created, limits, and what was sent before");
+            let here = thread::current().id();
+            assert_eq!(threads.lock().unwrap().iter().map(|id| *id != here).collect::<Vec<_>>(), [is_beside]);
+        }
+    }
+}

@@ -72,7 +72,7 @@
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
 //! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
 //!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
-//!   state; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
+//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
 //! - `http`, `access`, `handshake`, `registry`: requests, keys, and what sessions share.
 //! - `server`, `drive`, `record`, `options`: the socket.

@@ -21,8 +21,8 @@ pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
 /// Tells the wall time.
 pub type WallClock = dyn Fn() -> UnixTime + Send + Sync;
 
-/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, short-lived keys,
-/// and calls.
+/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, and short-lived
+/// keys and calls.
 ///
 /// The default is a [`Parrot`] that takes any key.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Options {
     disasters: Arc<[Disaster]>,
     control: bool,
     connection: ConnectionOptions,
+    pub(crate) key_seed: Option<u64>,
     pub(crate) forbidden_keys: Vec<Arc<str>>,
     pub(crate) beta: bool,
     pub(crate) log_directory: Option<Arc<Path>>,
@@ -121,10 +122,12 @@ impl Options {
         self
     }
 
-    /// What all ids are made from; default 0. Each connection gets its own from it, by its number.
+    /// What all ids are made from; default 0. Each connection gets its own from it, by its number. Short-lived keys and
+    /// the ids of calls are made from it only where it is given here: else nobody can guess them.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.connection.seed = seed;
+        self.key_seed = Some(seed);
         self
     }
 
@@ -139,6 +142,13 @@ impl Options {
     #[must_use]
     pub const fn latency(mut self, latency: Duration) -> Self {
         self.connection.latency = latency;
+        self
+    }
+
+    /// Tokens that a response can read, as for `truncation`; default as documented for the model.
+    #[must_use]
+    pub const fn context_tokens(mut self, tokens: u64) -> Self {
+        self.connection.context_tokens = Some(tokens);
         self
     }
 
@@ -231,6 +241,7 @@ impl Default for Options {
             disasters: Arc::default(),
             control: false,
             connection: ConnectionOptions::default(),
+            key_seed: None,
             forbidden_keys: Vec::new(),
             beta: true,
             log_directory: None,

@@ -1,24 +1,21 @@
 //! Session logs of what a server saw: the format of [`realtime_protocol::log`], without the application's part, which
-//! only the client knows. Lines are `server` for what this side sent and `client` for what came; what came and is no JSON
-//! is left out.
+//! only the client knows. Lines are `server` for what this side sent and `client` for what came, whatever it is.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use realtime_protocol::event::{ClientEvent, Dialect};
+use realtime_protocol::event::Dialect;
 use realtime_protocol::log::{Header, LogWriter};
 use realtime_protocol::session::{DisconnectReason, SessionOptions};
-use realtime_protocol::supervisor::{ConnectionId, SupervisorOutput};
+use realtime_protocol::supervisor::ConnectionId;
 use realtime_protocol::time::{Timestamp, UnixTime};
-use serde_json::Value;
 
 /// Writes one session's log. The first failure ends the log and not the session.
 #[derive(Debug)]
 pub(crate) struct Record {
     file: Option<BufWriter<File>>,
     writer: LogWriter,
-    dialect: Dialect,
     line: String,
 }
 
@@ -35,7 +32,7 @@ impl Record {
         let file = File::create(directory.join(format!("session-{number:06}.jsonl")))?;
         let header = Header::new(SessionOptions { dialect, ..SessionOptions::default() }, model, wall);
         let writer = LogWriter::default();
-        let mut record = Self { file: Some(BufWriter::new(file)), writer, dialect, line: String::new() };
+        let mut record = Self { file: Some(BufWriter::new(file)), writer, line: String::new() };
         record.write(|writer, line| {
             writer.header(line, &header);
             writer.connected(line, Timestamp::ZERO, CONNECTION, wall);
@@ -50,16 +47,7 @@ impl Record {
 
     /// The client sent a text.
     pub(crate) fn came(&mut self, at: Timestamp, text: &str) {
-        let event = match ClientEvent::decode(text, self.dialect) {
-            // These are written as they came, which might be no line of JSON.
-            ClientEvent::Unknown(_) | ClientEvent::Malformed(_) => {
-                let Ok(value) = serde_json::from_str::<Value>(text) else { return };
-                ClientEvent::decode(&value.to_string(), self.dialect)
-            }
-            event => event,
-        };
-        let output = SupervisorOutput::Send { connection: CONNECTION, dialect: self.dialect, event };
-        self.write(|writer, line| writer.output(line, at, &output));
+        self.write(|writer, line| writer.client_text(line, at, CONNECTION, text));
     }
 
     /// The connection has ended.

@@ -1,6 +1,8 @@
 //! What connections share: how many there were, short-lived keys, and calls.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -59,9 +61,16 @@ impl Registry {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Makes a short-lived key; returns when it ends, in seconds since 1970, with it.
-    pub(crate) fn add_secret(&self, session: SessionConfig, seconds: u64, now: u64) -> (String, u64) {
-        let (value, ends) = (self.id("ek_"), now + seconds);
+    /// Makes a short-lived key; returns when it ends, in seconds since 1970, with it. Only with a seed can it be told
+    /// before.
+    pub(crate) fn add_secret(
+        &self,
+        session: SessionConfig,
+        seconds: u64,
+        now: u64,
+        seed: Option<u64>,
+    ) -> (String, u64) {
+        let (value, ends) = (self.id("ek_", seed), now + seconds);
         let mut secrets = lock(&self.secrets);
         if secrets.len() >= MOST {
             secrets.retain(|_, (ends, _)| *ends > now);
@@ -79,8 +88,8 @@ impl Registry {
     }
 
     /// Adds a call under an id of its own.
-    pub(crate) fn add_call(&self, session: SessionConfig) -> String {
-        let id = self.id("rtc_");
+    pub(crate) fn add_call(&self, session: SessionConfig, seed: Option<u64>) -> String {
+        let id = self.id("rtc_", seed);
         self.accept_call(&id, session);
         id
     }
@@ -112,9 +121,11 @@ impl Registry {
         })
     }
 
-    fn id(&self, prefix: &str) -> String {
+    fn id(&self, prefix: &str, seed: Option<u64>) -> String {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        Ids::new(number.wrapping_mul(0x2545_f491_4f6c_dd1d)).other(prefix)
+        // The standard library's hashers begin with what the operating system drew by chance.
+        let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        Ids::new(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d)).other(prefix)
     }
 }
 

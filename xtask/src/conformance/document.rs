@@ -10,6 +10,7 @@ use realtime_protocol::session_config::SessionConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::conformance::schema::{Fault, Schemas};
 use crate::conformance::{Known, Side};
 
 /// What is wrong with a text, or with how this workspace reads it.
@@ -23,6 +24,8 @@ pub(crate) enum Finding {
     Mismatch(String),
     /// A member that is not written as it came.
     Changed(String),
+    /// An event of that type is not what the schema says.
+    Invalid(String, Fault),
 }
 
 /// A text that has been read and written again.
@@ -33,12 +36,17 @@ pub(crate) struct Document {
 
 impl Document {
     /// Reads a text that stands alone.
-    pub(crate) fn read(text: &str, known: Known) -> Self {
+    pub(crate) fn read(text: &str, known: Known, schemas: &Schemas) -> Self {
         let dialect = known.dialect.unwrap_or_default();
         let members: Members<'_> = serde_json::from_str(text).unwrap_or_default();
         let kind = members.kind.as_deref().unwrap_or_default();
         let mut document = Self::default();
-        match side(kind, known) {
+        let side = side(kind, known);
+        if let Some(side) = side {
+            let faults = schemas.check(text, side).into_iter();
+            document.findings.extend(faults.map(|fault| Finding::Invalid(kind.to_owned(), fault)));
+        }
+        match side {
             None => document.body(text, &members, dialect),
             Some(Side::Client) => {
                 let event = ClientEvent::decode(text, dialect);
@@ -65,12 +73,12 @@ impl Document {
     }
 
     /// Reads a line of a session log, or of bare events; a log's header says the dialect for the lines after it.
-    pub(crate) fn read_line(line: &str, known: &mut Known) -> Vec<Self> {
+    pub(crate) fn read_line(line: &str, known: &mut Known, schemas: &Schemas) -> Vec<Self> {
         let Ok(entry) = serde_json::from_str::<Line<'_>>(line) else {
-            return vec![Self::read(line, *known)];
+            return vec![Self::read(line, *known, schemas)];
         };
         if entry.format.is_some() {
-            known.dialect = known.dialect.or(entry.dialect);
+            known.dialect = known.dialect.or_else(|| entry.options?.dialect);
             return Vec::new();
         }
         let from = match entry.from.as_deref() {
@@ -78,12 +86,12 @@ impl Document {
             Some("client") => Side::Client,
             // What the application asked for and was told is not on the wire.
             Some(_) => return Vec::new(),
-            None => return vec![Self::read(line, *known)],
+            None => return vec![Self::read(line, *known, schemas)],
         };
         let known = Known { from: Some(from), is_body: false, ..*known };
         match (entry.event, entry.text) {
-            (Some(event), _) => vec![Self::read(event.get(), known)],
-            (None, Some(text)) => vec![Self::read(&text, known)],
+            (Some(event), _) => vec![Self::read(event.get(), known, schemas)],
+            (None, Some(text)) => vec![Self::read(&text, known, schemas)],
             (None, None) => Vec::new(),
         }
     }
@@ -188,7 +196,7 @@ struct Line<'a> {
     #[serde(default)]
     format: Option<String>,
     #[serde(default)]
-    dialect: Option<Dialect>,
+    options: Option<Options>,
     #[serde(default)]
     from: Option<String>,
     #[serde(borrow, default)]
@@ -197,12 +205,20 @@ struct Line<'a> {
     text: Option<String>,
 }
 
+/// What a log's header says of how its events are spelled.
+#[derive(Debug, Deserialize)]
+struct Options {
+    #[serde(default)]
+    dialect: Option<Dialect>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn findings(text: &str, dialect: Dialect) -> Vec<Finding> {
-        Document::read(text, Known { dialect: Some(dialect), from: None, is_body: false }).findings
+        let known = Known { dialect: Some(dialect), from: None, is_body: false };
+        Document::read(text, known, &Schemas::default()).findings
     }
 
     #[test]

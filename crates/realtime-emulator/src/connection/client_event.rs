@@ -6,7 +6,6 @@ use realtime_protocol::id::EventId;
 use serde_json::Value;
 
 use crate::connection::fault::{Fault, no_unknown};
-use crate::connection::spelling::{Foreign, foreign};
 
 /// Reads one wire text. A refusal comes with the client's id of the event, where that could be read.
 pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, Option<EventId>)> {
@@ -17,9 +16,11 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, 
         event => event.event_id().cloned(),
     };
     let has_spellings = matches!(event, ClientEvent::SessionUpdate(_) | ClientEvent::ResponseCreate(_));
-    let known = match has_spellings.then(|| foreign(text, dialect)).flatten() {
-        Some(Foreign::Kind(kind)) => Err(Fault::unsupported("type", &kind, ClientEvent::KINDS)),
-        Some(Foreign::Member(path)) => Err(Fault::unknown(path)),
+    let known = match has_spellings.then(|| dialect.foreign_name(text)).flatten() {
+        Some(foreign) if foreign.path == "type" => {
+            Err(Fault::unsupported("type", &foreign.name, ClientEvent::KINDS))
+        }
+        Some(foreign) => Err(Fault::unknown(foreign.path)),
         None => Ok(()),
     };
     match known.and_then(|()| check(&event, event_id.as_ref(), text.len())) {
@@ -58,8 +59,7 @@ fn check(event: &ClientEvent, event_id: Option<&EventId>, bytes: usize) -> Resul
         _ => return Err(Fault::unsupported("type", event.kind(), ClientEvent::KINDS)),
     };
     if let Some(mismatch) = event.mismatches().into_iter().next() {
-        let message = format!("Invalid type for '{}': {} instead.", mismatch.path, mismatch.reason);
-        return Err(Fault::new("invalid_type", message).param(mismatch.path));
+        return Err(wrong_type(&mismatch.path, &mismatch.reason));
     }
     no_unknown(extra, "")
 }
@@ -69,13 +69,36 @@ fn malformed_fault(malformed: &Malformed) -> Fault {
         ("", reason) => {
             Fault::new("invalid_json", format!("Invalid event: failed to parse JSON value. {reason}"))
         }
-        ("type", _) if malformed.kind.is_none() => {
-            Fault::new("invalid_event", "The 'type' field is missing.")
-        }
+        ("type", reason) if malformed.kind.is_none() => match serde_json::from_str(&malformed.raw) {
+            Ok(Value::Object(event)) => match event.get("type") {
+                None => Fault::new("invalid_event", "The 'type' field is missing."),
+                Some(kind) => wrong_type("type", &format!("expected a string, got {}", kind_of(kind))),
+            },
+            _ => Fault::new("invalid_event", format!("Invalid event: {}.", but_got(reason))),
+        },
         (path, "missing") => Fault::missing(path),
-        (path, reason) => {
-            Fault::new("invalid_type", format!("Invalid type for '{path}': {reason} instead.")).param(path)
-        }
+        (path, reason) => wrong_type(path, reason),
+    }
+}
+
+/// A member of the wrong shape; `reason` says what was expected and what came.
+fn wrong_type(path: &str, reason: &str) -> Fault {
+    let message = format!("Invalid type for '{path}': {} instead.", but_got(reason));
+    Fault::new("invalid_type", message).param(path)
+}
+
+fn but_got(reason: &str) -> String {
+    reason.replacen(", got ", ", but got ", 1)
+}
+
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) heard: Option<String>,
     /// Whether no response has answered it yet.
     pub(crate) is_new: bool,
+    /// Whether it left the model's context.
+    pub(crate) is_forgotten: bool,
     /// Whether its transcript was dropped with the audio that was not heard.
     truncated: bool,
 }
@@ -90,6 +92,10 @@ impl Conversation {
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut()
     }
 
     /// The last item, as `previous_item_id` of the next one.
@@ -224,7 +230,7 @@ impl Conversation {
 
 impl Entry {
     pub(crate) const fn new(id: ItemId, item: Item) -> Self {
-        Self { id, item, audio: None, heard: None, is_new: true, truncated: false }
+        Self { id, item, audio: None, heard: None, is_new: true, is_forgotten: false, truncated: false }
     }
 
     pub(crate) fn with_audio(mut self, format: AudioFormat, bytes: Vec<u8>) -> Self {

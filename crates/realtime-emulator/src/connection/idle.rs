@@ -83,7 +83,7 @@ impl Connection {
         );
         send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
         if detection.creates_response() {
-            self.start(ResponseParams::default(), false, &Input::Idle);
+            self.start(ResponseParams::default(), false, &Input::Idle, None);
         }
     }
 

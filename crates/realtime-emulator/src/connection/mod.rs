@@ -1,6 +1,7 @@
 //! The core: one connection's life as a state machine without socket, clock or randomness.
 
 mod client_event;
+mod context;
 mod conversation;
 mod fault;
 mod idle;

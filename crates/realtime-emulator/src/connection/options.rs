@@ -28,6 +28,9 @@ pub struct ConnectionOptions {
     pub pace: f64,
     /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
     pub silence_duration_ms: u32,
+    /// Tokens that a response can read, instructions and tools included: what `truncation` is about. Default by the
+    /// model, as documented: 123,904 from `gpt-realtime-2` on, 28,224 for others.
+    pub context_tokens: Option<u64>,
     /// How long a session lives; default 60 minutes, as at OpenAI.
     pub session_length: Duration,
     /// How long a cancelled response goes on before it ends, as deltas that were under way do; default 0.
@@ -58,6 +61,7 @@ impl Default for ConnectionOptions {
             voice: VoiceKind::Tones,
             pace: 10.0,
             silence_duration_ms: 500,
+            context_tokens: None,
             session_length: Duration::from_secs(60 * 60),
             cancel_delay: Duration::ZERO,
             kind: SessionKind::Realtime,

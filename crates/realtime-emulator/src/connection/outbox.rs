@@ -62,8 +62,8 @@ impl Outbox {
 
     /// Refuses a client event.
     pub(crate) fn refuse(&mut self, mut fault: Fault, event_id: Option<EventId>) {
-        fault.param = fault.param.map(|param| spelling::path(&param, self.dialect));
-        fault.message = spelling::path(&fault.message, self.dialect);
+        fault.param = fault.param.map(|param| self.dialect.paths(&param));
+        fault.message = self.dialect.paths(&fault.message);
         send!(self, ErrorEvent { error: fault.into_error(event_id) });
     }
 }

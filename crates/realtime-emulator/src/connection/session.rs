@@ -13,6 +13,7 @@ use realtime_protocol::session_config::{
 use realtime_protocol::time::UnixTime;
 use realtime_protocol::tool::{ToolChoice, ToolMode};
 
+use crate::connection::context;
 use crate::connection::fault::Fault;
 use crate::connection::ids::Ids;
 use crate::connection::options::ConnectionOptions;
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     config: SessionConfig,
     /// The server's default for [`ServerVad::silence_duration_ms`].
     silence_duration_ms: u32,
+    /// Tokens that a response can read.
+    most_read: u64,
     /// The model that the URL named, where this kind of session cannot have one.
     wrong_model: Option<String>,
     /// Whether the assistant was heard: its voice is fixed then.
@@ -64,8 +67,13 @@ impl Session {
         }
         let is_wrong = options.kind == SessionKind::Transcription && !options.model.is_empty();
         let wrong_model = is_wrong.then(|| options.model.clone());
-        let mut session =
-            Self { config, silence_duration_ms: options.silence_duration_ms, wrong_model, spoken: false };
+        let mut session = Self {
+            config,
+            silence_duration_ms: options.silence_duration_ms,
+            most_read: options.context_tokens.unwrap_or_else(|| context::most_read(&options.model)),
+            wrong_model,
+            spoken: false,
+        };
         session.config.audio = session.default_audio().into();
         session.apply(SessionConfig::clone(&options.session));
         session
@@ -73,6 +81,10 @@ impl Session {
 
     pub(crate) const fn config(&self) -> &SessionConfig {
         &self.config
+    }
+
+    pub(crate) const fn most_read(&self) -> u64 {
+        self.most_read
     }
 
     /// The configuration as events show it, every member written that the service writes.
@@ -88,7 +100,7 @@ impl Session {
             let message = format!("Model \"{model}\" is not supported in transcription mode.");
             return Err(Fault::new("invalid_model", message));
         }
-        session_check::check(&update, &self.config, self.spoken)?;
+        session_check::check(&update, self)?;
         self.apply(update);
         Ok(())
     }

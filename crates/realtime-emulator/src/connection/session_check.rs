@@ -5,15 +5,18 @@ use realtime_protocol::field::Field;
 use realtime_protocol::response::{ResponseConversation, ResponseParams};
 use realtime_protocol::session_config::{
     AudioInput, AudioOutput, Eagerness, MaxOutputTokens, Modality, NoiseReductionKind, SessionConfig,
-    SessionKind, TurnDetection, Voice,
+    SessionKind, Truncation, TruncationMode, TruncationRule, TurnDetection, Voice,
 };
 use realtime_protocol::tool::{SpecificTool, Tool, ToolChoice, ToolMode};
 
 use crate::connection::client_event::required;
+use crate::connection::context;
 use crate::connection::fault::{Fault, no_unknown};
+use crate::connection::session::Session;
 
-/// Finds the first reason to refuse an update of `current`.
-pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: bool) -> Result<(), Fault> {
+/// Finds the first reason to refuse an update of a session.
+pub(crate) fn check(update: &SessionConfig, session: &Session) -> Result<(), Fault> {
+    let current = session.config();
     match required(&update.kind, "session.type")? {
         kind if current.kind.value() == Some(kind) => {}
         SessionKind::Realtime => {
@@ -56,6 +59,7 @@ pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: boo
     tools(&update.tools, "session")?;
     tool_choice(&update.tool_choice, "session")?;
     max_output_tokens(&update.max_output_tokens, "session")?;
+    truncation(&update.truncation, session.most_read())?;
     let Some(audio) = update.audio.value() else { return Ok(()) };
     no_unknown(&audio.extra, "session.audio")?;
     if let Some(input) = audio.input.value() {
@@ -63,7 +67,7 @@ pub(crate) fn check(update: &SessionConfig, current: &SessionConfig, spoken: boo
     }
     if let Some(output) = audio.output.value() {
         check_output(output)?;
-        voice_is_free(&output.voice, current, spoken)?;
+        voice_is_free(&output.voice, current, session.spoken)?;
     }
     Ok(())
 }
@@ -78,6 +82,7 @@ fn no_realtime_members(update: &SessionConfig) -> Result<(), Fault> {
         ("session.tools", !update.tools.is_absent()),
         ("session.tool_choice", !update.tool_choice.is_absent()),
         ("session.max_output_tokens", !update.max_output_tokens.is_absent()),
+        ("session.truncation", !update.truncation.is_absent()),
         ("session.audio.output", has_output),
     ];
     match members.into_iter().find(|(_, given)| *given) {
@@ -268,6 +273,34 @@ fn max_output_tokens(most: &Field<MaxOutputTokens>, path: &str) -> Result<(), Fa
     }
 }
 
+fn truncation(truncation: &Field<Truncation>, most_read: u64) -> Result<(), Fault> {
+    let path = "session.truncation";
+    match truncation.value() {
+        Some(Truncation::Mode(TruncationMode::Other(other))) => {
+            Err(Fault::unsupported(path, other, &["auto", "disabled"]))
+        }
+        Some(Truncation::Rule(TruncationRule::RetentionRatio(rule))) => {
+            no_unknown(&rule.extra, path)?;
+            required(&rule.retention_ratio, &format!("{path}.retention_ratio"))?;
+            within(&rule.retention_ratio, 0.0..=1.0, &format!("{path}.retention_ratio"))?;
+            let Some(limits) = rule.token_limits.value() else { return Ok(()) };
+            let path = format!("{path}.token_limits");
+            no_unknown(&limits.extra, &path)?;
+            match limits.post_instructions.value() {
+                Some(limit) if *limit > most_read => {
+                    let param = format!("{path}.post_instructions");
+                    let message =
+                        format!("Invalid '{param}': Expected at most {most_read}, but got {limit} instead.");
+                    Err(Fault::invalid_value(param, message))
+                }
+                _ => Ok(()),
+            }
+        }
+        Some(Truncation::Rule(other)) => Err(wrong_kind(path, &other.kind(), &["retention_ratio"])),
+        None | Some(Truncation::Mode(_)) => Ok(()),
+    }
+}
+
 fn within(value: &Field<f64>, range: std::ops::RangeInclusive<f64>, param: &str) -> Result<(), Fault> {
     match value.value() {
         Some(value) if !range.contains(value) => {
@@ -289,6 +322,5 @@ pub(crate) fn wrong_kind(path: &str, kind: &str, supported: &[&str]) -> Fault {
 
 /// Whether a model reasons: of OpenAI's, those from `gpt-realtime-2` on.
 fn reasons(model: &str) -> bool {
-    let Some(rest) = model.strip_prefix("gpt-") else { return true };
-    rest == "realtime-2" || rest.starts_with("realtime-2.") || rest.starts_with("realtime-2-")
+    !model.starts_with("gpt-") || context::is_second(model)
 }

@@ -78,10 +78,14 @@ fn approval(item: &McpApprovalResponseItem, conversation: &Conversation) -> Opti
 }
 
 impl Connection {
-    /// What the response is to answer: its own `input`, or what is new in the conversation.
-    pub(super) fn input_of(&mut self, params: &ResponseParams) -> Result<Input, Fault> {
+    /// What the response is to answer: what is new in the conversation, or its own `input`, which comes with it.
+    pub(super) fn input_of(
+        &mut self,
+        params: &ResponseParams,
+    ) -> Result<(Input, Option<Conversation>), Fault> {
         let Some(items) = params.input.value() else {
-            return Ok(Input::of(self.conversation.iter().filter(|entry| entry.is_new), &self.conversation));
+            let new = self.conversation.iter().filter(|entry| entry.is_new);
+            return Ok((Input::of(new, &self.conversation), None));
         };
         // A conversation of its own, made of the items that were given and those that they name.
         let mut own = Conversation::new(self.options.limits.clone());
@@ -106,6 +110,6 @@ impl Connection {
             };
             own.push(entry);
         }
-        Ok(Input::of(own.iter(), &self.conversation))
+        Ok((Input::of(own.iter(), &self.conversation), Some(own)))
     }
 }

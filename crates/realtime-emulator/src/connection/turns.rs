@@ -11,9 +11,10 @@ use realtime_protocol::response::{
 };
 use realtime_protocol::session_config::{MaxOutputTokens, SessionKind, TurnDetection};
 
-use crate::brain::{Speech, Trigger, Turn};
+use crate::brain::{Ending, Reply, Speech, Trigger, Turn};
 use crate::codec;
-use crate::connection::conversation::Entry;
+use crate::connection::context::{self, TooLong};
+use crate::connection::conversation::{Conversation, Entry};
 use crate::connection::fault::Fault;
 use crate::connection::input_audio::Heard;
 use crate::connection::outbox::send;
@@ -21,6 +22,7 @@ use crate::connection::plan::Form;
 use crate::connection::response::{Made, Running};
 use crate::connection::transcription::Transcription;
 use crate::connection::trigger::Input;
+use crate::connection::usage::Tokens;
 use crate::connection::vad::VadSettings;
 use crate::connection::{Connection, plan, session_check, usage};
 
@@ -98,8 +100,8 @@ impl Connection {
             );
             return Err(Fault::new("conversation_already_has_active_response", message));
         }
-        let input = self.input_of(&params)?;
-        self.start(params, beside, &input);
+        let (input, own) = self.input_of(&params)?;
+        self.start(params, beside, &input, own);
         Ok(())
     }
 
@@ -174,8 +176,14 @@ impl Connection {
         }
     }
 
-    /// Asks the brain, and starts its answer.
-    pub(super) fn start(&mut self, params: ResponseParams, beside: bool, input: &Input) {
+    /// Asks the brain, and starts its answer. Where the response has an `own` input, it reads nothing else.
+    pub(super) fn start(
+        &mut self,
+        params: ResponseParams,
+        beside: bool,
+        input: &Input,
+        mut own: Option<Conversation>,
+    ) {
         let (samples, heard);
         let trigger = match input {
             Input::Speech { item_id, audio, format, transcript } => {
@@ -192,10 +200,24 @@ impl Connection {
         };
         let config = self.session.config();
         let turn = Turn::new(trigger, config, &params);
-        let read = usage::read_tokens(turn.instructions(), turn.tools(), &self.conversation);
+        let instructions = usage::instruction_tokens(turn.instructions(), turn.tools());
+        let read = context::fit(
+            own.as_mut().unwrap_or(&mut self.conversation),
+            instructions,
+            self.session.most_read(),
+            config.truncation.value(),
+        );
         let text_only = turn.is_text_only();
+        let (read, mut reply) = match read {
+            Ok(context) => {
+                if context.was_cut {
+                    self.cache = instructions.cached(self.cache);
+                }
+                (context.tokens, self.brain.reply(&turn))
+            }
+            Err(too_long) => (Tokens::default(), Reply::default().ending(too_long.into())),
+        };
         let cached = read.cached(self.cache);
-        let mut reply = self.brain.reply(&turn);
         std::mem::take(&mut reply.disasters).into_iter().for_each(|disaster| self.out.disaster(disaster));
 
         let asked = params.audio.value().and_then(|audio| audio.output.value());
@@ -261,6 +283,15 @@ impl Connection {
             self.idle = None;
             self.running.insert(0, running);
         }
+    }
+}
+
+impl From<TooLong> for Ending {
+    fn from(TooLong { tokens, most }: TooLong) -> Self {
+        let message = format!(
+            "The conversation has {tokens} tokens, and the model reads at most {most}. Truncation is disabled."
+        );
+        Self::Failed { code: "context_length_exceeded".into(), message }
     }
 }
 

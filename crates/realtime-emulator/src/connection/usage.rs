@@ -1,5 +1,7 @@
 //! Token counts, estimated: text by its characters, audio by its length.
 
+use std::ops::{Add, Sub};
+
 use realtime_protocol::content::{ContentPart, ImageDetail};
 use realtime_protocol::item::Item;
 use realtime_protocol::time::MediaTime;
@@ -9,7 +11,7 @@ use realtime_protocol::usage::{
     Usage,
 };
 
-use crate::connection::conversation::Conversation;
+use crate::connection::conversation::Entry;
 
 /// Tokens by kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,11 +37,35 @@ impl Tokens {
     }
 }
 
-/// What a response reads: instructions, tools and the whole conversation.
-pub(crate) fn read_tokens(instructions: &str, tools: &[Tool], conversation: &Conversation) -> Tokens {
-    let mut tokens = Tokens { text: text_tokens(instructions), ..Tokens::default() };
+impl Add for Tokens {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            text: self.text + other.text,
+            audio: self.audio + other.audio,
+            image: self.image + other.image,
+        }
+    }
+}
+
+impl Sub for Tokens {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            text: self.text.saturating_sub(other.text),
+            audio: self.audio.saturating_sub(other.audio),
+            image: self.image.saturating_sub(other.image),
+        }
+    }
+}
+
+/// What a response reads before the conversation.
+pub(crate) fn instruction_tokens(instructions: &str, tools: &[Tool]) -> Tokens {
+    let mut text = text_tokens(instructions);
     for tool in tools {
-        tokens.text += match tool {
+        text += match tool {
             Tool::Function(tool) => {
                 tool.name.value().map_or(0, |name| text_tokens(name))
                     + tool.description.value().map_or(0, |text| text_tokens(text))
@@ -48,21 +74,22 @@ pub(crate) fn read_tokens(instructions: &str, tools: &[Tool], conversation: &Con
             _ => 0,
         };
     }
-    for entry in conversation.iter() {
-        tokens.audio += heard_tokens(entry.audio_length());
-        tokens.image += images(&entry.item);
-        tokens.text += match &entry.item {
-            Item::Message(message) => message.parts().iter().map(part_tokens).sum(),
-            Item::FunctionCall(call) => call.arguments.value().map_or(0, |text| text_tokens(text)),
-            Item::FunctionCallOutput(output) => output.output.value().map_or(0, |text| text_tokens(text)),
-            Item::McpCall(call) => {
-                call.arguments.value().map_or(0, |text| text_tokens(text))
-                    + call.output.value().map_or(0, |text| text_tokens(text))
-            }
-            _ => 0,
-        };
-    }
-    tokens
+    Tokens { text, ..Tokens::default() }
+}
+
+/// What a response reads of an item.
+pub(crate) fn entry_tokens(entry: &Entry) -> Tokens {
+    let text = match &entry.item {
+        Item::Message(message) => message.parts().iter().map(part_tokens).sum(),
+        Item::FunctionCall(call) => call.arguments.value().map_or(0, |text| text_tokens(text)),
+        Item::FunctionCallOutput(output) => output.output.value().map_or(0, |text| text_tokens(text)),
+        Item::McpCall(call) => {
+            call.arguments.value().map_or(0, |text| text_tokens(text))
+                + call.output.value().map_or(0, |text| text_tokens(text))
+        }
+        _ => 0,
+    };
+    Tokens { text, audio: heard_tokens(entry.audio_length()), image: images(&entry.item) }
 }
 
 /// What the images of a message cost.

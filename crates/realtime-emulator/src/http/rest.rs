@@ -66,7 +66,8 @@ fn client_secret(request: &Request, options: &Options) -> Result<Answer, Fault> 
     }
     let given = asked.session.into_value().map_or_else(SessionConfig::realtime, |session| *session);
     let shown = opening_session(&given, Dialect::Ga)?;
-    let (value, expires_at) = options.registry.add_secret(given, seconds.into(), options.now());
+    let (value, expires_at) =
+        options.registry.add_secret(given, seconds.into(), options.now(), options.key_seed);
     let response = ClientSecretResponse::default()
         .value(Secret(value))
         .expires_at(expires_at)
@@ -80,7 +81,7 @@ fn beta_session(request: &Request, kind: SessionKind, options: &Options) -> Resu
     let given =
         SessionConfig::decode(text, Dialect::Beta).map_err(|m| bad_body(&m.path, &m.reason))?.kind(kind);
     let mut shown = opening_session(&given, Dialect::Beta)?;
-    let (value, expires_at) = options.registry.add_secret(given, 60, options.now());
+    let (value, expires_at) = options.registry.add_secret(given, 60, options.now(), options.key_seed);
     shown.client_secret = ClientSecret::default().value(Secret(value)).expires_at(expires_at).into();
     shown.expires_at = 0_u64.into();
     Ok(Answer::text(200, "application/json", shown.encode(Dialect::Beta)))
@@ -104,7 +105,7 @@ fn create_call(request: &Request, access: Access, options: &Options) -> Result<A
     opening_session(&session, Dialect::Ga)?;
     let answer = sdp::answer(offer)
         .ok_or_else(|| Fault::invalid_value("sdp", "Expected an SDP offer, which begins with 'v=0'."))?;
-    let id = options.registry.add_call(session);
+    let id = options.registry.add_call(session, options.key_seed);
     tracing::info!(id, "a WebRTC call without media: it can be joined by ?call_id=");
     Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
 }
@@ -223,6 +224,16 @@ mod tests {
         assert!(matches!(access::check(&with_secret, &options), Ok(Access::Secret(_))));
         let later = options.wall_clock(|| realtime_protocol::time::UnixTime::from_secs(1061));
         assert_eq!(access::check(&with_secret, &later).unwrap_err().status, 401);
+    }
+
+    #[test]
+    fn a_client_secret_can_be_foretold_only_with_a_seed() {
+        let first = |options: Options| {
+            json(&post("/v1/realtime/client_secrets", "{}", &options))["value"].as_str().unwrap().to_owned()
+        };
+        assert_ne!(first(Options::default()), first(Options::default()));
+        assert_eq!(first(Options::default().seed(7)), first(Options::default().seed(7)));
+        assert_ne!(first(Options::default().seed(7)), first(Options::default().seed(8)));
     }
 
     #[test]

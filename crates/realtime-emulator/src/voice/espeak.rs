@@ -12,7 +12,8 @@ use crate::voice::{SAMPLE_RATE, Utterance, spread};
 
 /// The program `espeak-ng`. Clones share what was spoken before.
 ///
-/// Each new text takes the program some 20 ms, in which the connection's thread waits.
+/// Each new text takes the program some 20 ms, in which the caller waits. A server lets its connections speak on threads
+/// of their own, so that no other connection does.
 #[derive(Clone)]
 pub struct Espeak {
     spoken: Arc<Mutex<BTreeMap<String, Arc<Utterance>>>>,
@@ -23,6 +24,12 @@ impl Espeak {
     pub fn find() -> Option<Self> {
         let espeak = Self { spoken: Arc::default() };
         (!espeak.run("one")?.is_empty()).then_some(espeak)
+    }
+
+    /// One that might be installed or not.
+    #[cfg(test)]
+    pub(crate) fn perhaps() -> Self {
+        Self { spoken: Arc::default() }
     }
 
     /// Speaks `text`; nothing where the program fails.

@@ -71,6 +71,11 @@ impl VoiceKind {
         Espeak::find().map_or(Self::Tones, Self::Espeak)
     }
 
+    /// Whether it takes a program, and so some time, to speak.
+    pub(crate) const fn waits_for_a_program(&self) -> bool {
+        matches!(self, Self::Espeak(_))
+    }
+
     /// Speaks `text`.
     pub fn speak(&self, text: &str) -> Utterance {
         let mut spoken = match self {

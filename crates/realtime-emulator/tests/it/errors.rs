@@ -2,7 +2,7 @@
 
 use realtime_emulator::brain::Parrot;
 use realtime_emulator::{ConnectionOptions, Limits};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::driver::Driver;
 
@@ -22,6 +22,38 @@ fn text_that_is_no_event_is_refused() {
     check(r#"{"event_id":"e1"}"#, "invalid_event", "", "e1");
     check(r#"{"type":"ping","event_id":"e2"}"#, "invalid_value", "type", "e2");
     check(r#"{"type":"transcription_session.update","session":{}}"#, "invalid_value", "type", "");
+}
+
+#[test]
+fn the_text_of_a_refusal_says_what_was_wrong() {
+    let mut driver = Driver::new();
+    let mut check = |text: &str, code: &str, param: Value, expected: &str| {
+        driver.send_text(text);
+        let error = driver.find("error")["error"].clone();
+        assert_eq!((&error["code"], &error["param"]), (&json!(code), &param), "{text}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(expected), "{text}: {message}");
+    };
+    let type_is = "Invalid type for 'type': expected a string, but got";
+    check(r#"{"type":5}"#, "invalid_type", json!("type"), &format!("{type_is} a number instead."));
+    check(r#"{"type":null}"#, "invalid_type", json!("type"), &format!("{type_is} null instead."));
+    check(r#"{"type":{}}"#, "invalid_type", json!("type"), &format!("{type_is} an object instead."));
+    check("{}", "invalid_event", json!(null), "The 'type' field is missing.");
+    let event_is = "Invalid event: expected an object with a string `type`, but got";
+    check("[]", "invalid_event", json!(null), &format!("{event_is} an array."));
+    check("7", "invalid_event", json!(null), &format!("{event_is} a number."));
+    check("null", "invalid_event", json!(null), &format!("{event_is} null."));
+    let not_json = "Invalid event: failed to parse JSON value.";
+    for text in ["", " ", "\0", "{", "{\"type\":\"response.create\"}{}", "NaN", &"[".repeat(200)] {
+        check(text, "invalid_json", json!(null), not_json);
+    }
+    let delete = r#"{"type":"conversation.item.delete","item_id":7}"#;
+    check(
+        delete,
+        "invalid_type",
+        json!("item_id"),
+        "Invalid type for 'item_id': expected a string, but got a number",
+    );
 }
 
 #[test]

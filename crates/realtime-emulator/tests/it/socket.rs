@@ -169,3 +169,35 @@ async fn a_refusal_is_reported_to_the_caller() {
     assert!(matches!(refused, Err(tungstenite::Error::Http(response)) if response.status() == 404));
     assert!(matches!(server.await.unwrap(), Err(ServeError::Refused(404))));
 }
+
+#[tokio::test]
+async fn a_message_that_is_too_big_closes_the_connection_with_1009() {
+    let server = server(Options::default()).await;
+    let mut socket = connect(&server, &[]).await.unwrap();
+    event(&mut socket, "session.created").await;
+    // The server may close before all of it is sent.
+    drop(socket.send(Message::text("x".repeat((16 << 20) + 1))).await);
+    let close = loop {
+        match socket.next().await.expect("a close comes first").unwrap() {
+            Message::Close(frame) => break frame.unwrap(),
+            _ => continue,
+        }
+    };
+    assert_eq!(close.code, CloseCode::Size);
+    let mut next = connect(&server, &[]).await.unwrap();
+    assert_eq!(text_turn(&mut next).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_plain_request_to_the_websockets_path_is_told_to_upgrade() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = server(Options::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
+    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body["error"]["type"], "invalid_request_error");
+}

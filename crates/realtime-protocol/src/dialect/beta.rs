@@ -28,7 +28,7 @@ pub(crate) const SERVER_KINDS: &[(&str, &str)] = &[
 pub(crate) const TRANSCRIPTION_UPDATE: &str = "transcription_session.update";
 
 /// Members of a session, and where GA has them: half and name within `audio`.
-const SESSION_AUDIO: &[(&str, &str, &str)] = &[
+pub(crate) const SESSION_AUDIO: &[(&str, &str, &str)] = &[
     ("input_audio_format", "input", "format"),
     ("input_audio_transcription", "input", "transcription"),
     ("input_audio_noise_reduction", "input", "noise_reduction"),
@@ -39,7 +39,7 @@ const SESSION_AUDIO: &[(&str, &str, &str)] = &[
 ];
 
 /// The same for a response.
-const RESPONSE_AUDIO: &[(&str, &str, &str)] =
+pub(crate) const RESPONSE_AUDIO: &[(&str, &str, &str)] =
     &[("output_audio_format", "output", "format"), ("voice", "output", "voice")];
 
 /// Names that a session has in beta alone.
@@ -60,10 +60,10 @@ pub(crate) const RESPONSE_ONLY: &[&str] =
     &["modalities", "output_audio_format", "voice", "max_response_output_tokens"];
 
 /// Members that GA has no equivalent of.
-const BETA_ONLY: &[&str] = &["temperature", "client_secret"];
+pub(crate) const BETA_ONLY: &[&str] = &["temperature", "client_secret"];
 
 /// Members of a session or a request that beta does not know and would refuse.
-const GA_ONLY: &[&str] = &["truncation", "reasoning", "parallel_tool_calls"];
+pub(crate) const GA_ONLY: &[&str] = &["truncation", "reasoning", "parallel_tool_calls"];
 
 /// Audio formats: beta's word, then GA's object.
 const FORMATS: &[(&str, &str)] = &[

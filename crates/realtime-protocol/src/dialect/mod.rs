@@ -6,6 +6,7 @@
 //! its spelling, and is written again as it came for as long as nobody changes it.
 
 mod beta;
+mod foreign;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -14,6 +15,8 @@ use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Extra;
 use crate::response::{Response, ResponseParams};
 use crate::session_config::{SessionConfig, SessionKind};
+
+pub use foreign::Foreign;
 
 pub(crate) use beta::{
     bare_session_in as session_in, bare_session_to_ga as session_to_ga, body_to_ga, ga_path,

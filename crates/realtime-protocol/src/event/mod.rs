@@ -12,7 +12,7 @@ use alloc::string::String;
 
 use crate::field::RawJson;
 
-pub use crate::dialect::Dialect;
+pub use crate::dialect::{Dialect, Foreign};
 pub use client::*;
 pub use server::*;
 

@@ -34,22 +34,15 @@ impl LogWriter {
 
     /// Input: the server sent a wire text.
     pub fn text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
-        start(out, at, Some(connection), "server");
-        let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
-        if is_line {
-            out.push_str(r#","event":"#);
-            push_redacted(out, text);
-        } else if let Some(event) =
-            holds_tokens(text).then(|| serde_json::from_str::<Value>(text)).and_then(Result::ok)
-        {
-            // JSON in several lines holds tokens as well as in one.
-            out.push_str(r#","event":"#);
-            push_json(out, &event);
-        } else {
-            out.push_str(r#","text":"#);
-            push_json(out, text);
-        }
-        out.push_str("}\n");
+        wire(out, at, connection, "server", text);
+    }
+
+    /// For logs that a server writes: the client sent a wire text, whatever it is. What is no JSON and may hold a
+    /// token is not told.
+    pub fn client_text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
+        let is_unclear = holds_tokens(text) && serde_json::from_str::<&RawValue>(text).is_err();
+        let text = if is_unclear { "[redacted]" } else { text };
+        wire(out, at, connection, "client", text);
     }
 
     /// Input: a connection has ended.
@@ -133,6 +126,26 @@ impl LogWriter {
     }
 }
 
+/// One wire text of one side: as it came where that is one line of JSON.
+fn wire(out: &mut String, at: Timestamp, connection: ConnectionId, from: &str, text: &str) {
+    start(out, at, Some(connection), from);
+    let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
+    if is_line {
+        out.push_str(r#","event":"#);
+        push_redacted(out, text);
+    } else if let Some(event) =
+        holds_tokens(text).then(|| serde_json::from_str::<Value>(text)).and_then(Result::ok)
+    {
+        // JSON in several lines holds tokens as well as in one.
+        out.push_str(r#","event":"#);
+        push_json(out, &event);
+    } else {
+        out.push_str(r#","text":"#);
+        push_json(out, text);
+    }
+    out.push_str("}\n");
+}
+
 fn start(out: &mut String, at: Timestamp, connection: Option<ConnectionId>, from: &str) {
     let _ = write!(out, r#"{{"at_us":{}"#, at.as_micros());
     if let Some(connection) = connection {
@@ -203,8 +216,13 @@ mod tests {
         for text in [text.into(), text.replace('\n', " ")] {
             let mut out = String::new();
             writer.text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
-            assert!(!out.contains("sk-1") && out.contains("[redacted]"), "{out}");
-            assert_eq!(out.lines().count(), 1);
+            writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            assert!(!out.contains("sk-1"), "{out}");
+            assert_eq!((out.matches("[redacted]").count(), out.lines().count()), (2, 2), "{out}");
         }
+        let mut out = String::new();
+        writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), text.trim_end_matches('}'));
+        writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), "no JSON");
+        assert!(!out.contains("sk-1") && out.ends_with("\"text\":\"no JSON\"}\n"), "{out}");
     }
 }
