@@ -298,9 +298,9 @@ impl Session {
         self.tell(SessionEvent::Text { response_id, item_id, content_index, delta, spoken });
     }
 
-    pub(super) fn on_audio(&mut self, place: PartPlace, audio: &Audio) {
+    pub(super) fn on_audio(&mut self, place: PartPlace, audio: Audio) {
         let Some(part) = self.part(place) else { return };
-        let bytes = match audio.bytes() {
+        let bytes = match audio.into_bytes() {
             Ok(bytes) => bytes,
             Err(error) => {
                 let warning = Warning::AudioUnreadable { item_id: part.item_id, characters: error.len };
