@@ -68,7 +68,8 @@ impl Session {
             return;
         }
         let output_due = self.due(Answer::FirstOutput);
-        let late = self.responses.created(self.now, id, out_of_band, heard, output_due);
+        let unplaced = self.answers.first_unplaced();
+        let late = self.responses.created(self.now, id, out_of_band, heard, output_due, unplaced);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(SessionEvent::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
