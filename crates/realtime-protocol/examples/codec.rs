@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
+use realtime_protocol::session::Output;
+use realtime_protocol::time::Timestamp;
 
 /// What it can run.
 const WORKLOADS: &[&str] = &[
@@ -20,6 +22,7 @@ const WORKLOADS: &[&str] = &[
     "response_done",
     "append_960",
     "append_4800",
+    "session_audio_delta_9600",
 ];
 
 fn main() -> ExitCode {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "response_done" => decode(workloads::RESPONSE_DONE, times),
         "append_960" => append(960, times),
         "append_4800" => append(4_800, times),
+        "session_audio_delta_9600" => handle(&workloads::audio_delta(9_600), times),
         other => {
             eprintln!("expected one of {WORKLOADS:?} and a number of rounds, got {other:?}");
             return ExitCode::from(2);
@@ -60,5 +64,18 @@ fn append(bytes: usize, times: u32) {
             InputAudioBufferAppend { audio: black_box(&pcm).clone().into(), ..Default::default() }.into();
         event.encode_into(Dialect::Ga, &mut text);
         black_box(&text);
+    }
+}
+
+/// Text to chunk: what a session does with a delta, its decoding among it.
+fn handle(text: &str, times: u32) {
+    let mut session = workloads::responding();
+    for round in 0..times {
+        session.handle_text(Timestamp::from_millis(u64::from(round) * 50), black_box(text));
+        let mut chunks = 0;
+        while let Some(output) = session.poll_output() {
+            chunks += u32::from(matches!(black_box(output), Output::Event(_)));
+        }
+        assert_eq!(chunks, 1);
     }
 }

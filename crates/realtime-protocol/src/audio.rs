@@ -168,6 +168,14 @@ impl Audio {
         }
     }
 
+    /// [`bytes`](Self::bytes) without a clone, which would allocate what counts its owners.
+    pub(crate) fn into_bytes(self) -> Result<Bytes, NotBase64> {
+        match self.0 {
+            Repr::Bytes(bytes) => Ok(bytes),
+            Repr::Text(text) => Err(NotBase64 { len: text.len() }),
+        }
+    }
+
     /// The text as it came, if it was not canonical base64.
     pub fn text(&self) -> Option<&str> {
         match &self.0 {

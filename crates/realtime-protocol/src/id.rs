@@ -34,10 +34,18 @@ impl InlineStr {
         }
     }
 
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Heap(text) => text.as_bytes(),
+        }
+    }
+
     fn as_str(&self) -> &str {
         match self {
-            Self::Inline { len, bytes } => core::str::from_utf8(&bytes[..usize::from(*len)])
-                .expect("copied from a str of that length in `new`"),
+            Self::Inline { .. } => {
+                core::str::from_utf8(self.as_bytes()).expect("copied from a str of that length in `new`")
+            }
             Self::Heap(text) => text,
         }
     }
@@ -57,7 +65,7 @@ macro_rules! ids {
 
             /// Whether it is the empty string, which no server should send.
             pub fn is_empty(&self) -> bool {
-                self.as_str().is_empty()
+                self.0.as_bytes().is_empty()
             }
         }
 
@@ -99,7 +107,7 @@ macro_rules! ids {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.as_str() == other.as_str()
+                self.0.as_bytes() == other.0.as_bytes() // a delta's ids are compared often: UTF-8 is not checked for it
             }
         }
 

@@ -5,6 +5,8 @@ mod workloads;
 
 use bytes::Bytes;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
+use realtime_protocol::session::{Command, CommandId, Output, PlaybackReport, Session, SessionEvent};
+use realtime_protocol::time::Timestamp;
 
 #[test]
 fn an_audio_delta_allocates_its_audio_alone() {
@@ -20,6 +22,59 @@ fn an_audio_delta_allocates_its_audio_alone() {
         let len = delta.delta.bytes().unwrap().len() as u64;
         assert_eq!((allocated.count_total, allocated.bytes_max), (1, len), "{dialect:?}");
     }
+}
+
+#[test]
+fn a_session_allocates_for_an_audio_delta_its_audio_alone() {
+    let text = workloads::audio_delta(9_600);
+    let mut session = workloads::responding();
+    let mut deltas = 0_u64;
+    let mut delta = |session: &mut Session| {
+        deltas += 1;
+        let now = Timestamp::from_millis(200 * deltas);
+        let mut chunk = None;
+        let allocated = allocation_counter::measure(|| {
+            session.handle_text(now, &text);
+            while let Some(output) = session.poll_output() {
+                let Output::Event(SessionEvent::Audio(audio)) = output else { continue };
+                chunk = Some(audio);
+            }
+        });
+        let chunk = chunk.expect("one chunk comes out");
+        let report = PlaybackReport::Mark(chunk.mark);
+        session.handle_command(now, CommandId(deltas), Command::ReportPlayback { report }).unwrap();
+        (allocated.count_total, allocated.bytes_total)
+    };
+    delta(&mut session); // it makes the part's entry in the ledger
+    for _ in 0..100 {
+        assert_eq!(delta(&mut session), (1, 9_600));
+    }
+}
+
+#[test]
+fn a_session_at_rest_takes_less_than_8_kib() {
+    let mut session = None;
+    let made = allocation_counter::measure(|| session = Some(workloads::responding()));
+    let mut session = session.expect("it was made");
+    let turns = allocation_counter::measure(|| {
+        for turn in 0..100 {
+            let response_id = format!("resp_{turn}");
+            let created = r#"{"type":"response.created","response":{"id":"ID","conversation_id":"conv_1"}}"#;
+            let delta = workloads::audio_delta(9_600).replace("resp_C9G8p7IH2WxLbkgPNouYL", "ID");
+            let done = workloads::RESPONSE_DONE.replace("resp_CCXHw0UJld10EzIUXQCNh", "ID");
+            for text in [created, &delta, &done] {
+                let now = Timestamp::from_millis(1000 * turn);
+                session.handle_text(now, &text.replace("ID", &response_id));
+                while let Some(output) = session.poll_output() {
+                    let Output::Event(SessionEvent::Audio(chunk)) = output else { continue };
+                    let report = PlaybackReport::Mark(chunk.mark);
+                    session.handle_command(now, CommandId(turn), Command::ReportPlayback { report }).unwrap();
+                }
+            }
+        }
+    });
+    let at_rest = size_of::<Session>() as i64 + made.bytes_current + turns.bytes_current;
+    assert!(at_rest < 8 * 1024, "{at_rest} bytes, {} of them in the struct", size_of::<Session>());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The texts and bytes that codecs are measured on: shaped and ordered as OpenAI's service writes them.
 
 use realtime_protocol::audio::Audio;
+use realtime_protocol::session::{Session, SessionOptions};
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 /// Speech-like bytes: nothing in the codecs depends on their values.
 pub(crate) fn pcm(bytes: usize) -> Vec<u8> {
@@ -20,6 +22,22 @@ pub(crate) fn audio_delta(bytes: usize) -> String {
     Audio::from(pcm(bytes)).encode_into(&mut text);
     text.push_str("\"}");
     text
+}
+
+/// A ready session in whose response [`audio_delta`] comes.
+#[allow(dead_code, reason = "not every program that shares these texts runs a session")]
+pub(crate) fn responding() -> Session {
+    let mut session = Session::new(SessionOptions::default());
+    session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1_790_000_000));
+    for text in [
+        r#"{"type":"session.created","session":{"id":"sess_C9G5QJeJ2f1dM0bZxJ8Sq"}}"#,
+        r#"{"type":"session.updated","session":{}}"#,
+        r#"{"type":"response.created","response":{"id":"resp_C9G8p7IH2WxLbkgPNouYL","conversation_id":"conv_1"}}"#,
+    ] {
+        session.handle_text(Timestamp::ZERO, text);
+    }
+    while session.poll_output().is_some() {}
+    session
 }
 
 /// A transcript delta: one word.

@@ -20,6 +20,8 @@ pub(super) struct Awaited {
     /// The command; `None` for what the session sent by itself.
     pub(super) id: Option<CommandId>,
     pub(super) event_id: EventId,
+    /// The event's place among those that were sent.
+    pub(super) number: u64,
     pub(super) what: Await,
     pub(super) deadline: Timestamp,
 }
@@ -72,6 +74,12 @@ impl Answers {
     /// Whether someone waits for this.
     pub(super) fn is_awaited(&self, what: &Await) -> bool {
         self.awaited.iter().any(|awaited| awaited.what == *what)
+    }
+
+    /// The first event sent that created an item which has no place in the conversation yet.
+    pub(super) fn first_unplaced(&self) -> Option<u64> {
+        let unplaced = |awaited: &&Awaited| matches!(awaited.what, Await::Added(_));
+        self.awaited.iter().find(unplaced).map(|awaited| awaited.number)
     }
 
     /// The one that an error names.

@@ -154,7 +154,7 @@ impl Session {
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
                 self.input.emptied();
                 if respond {
-                    self.responses.request(None, None);
+                    self.request(None, None);
                 }
             }
             Command::ClearAudio {} => {
@@ -166,7 +166,7 @@ impl Session {
             Command::CreateItem { item, after, respond } => {
                 self.create_item(Some(id), item, after);
                 if respond {
-                    self.responses.request(None, None);
+                    self.request(None, None);
                 }
             }
             Command::DeleteItem { item_id } => self.delete_item(Some(id), item_id),
@@ -177,7 +177,7 @@ impl Session {
                     self.send(ConversationItemRetrieve { event_id, item_id, ..Default::default() });
                 }
             }
-            Command::CreateResponse { params } => self.responses.request(params, Some(id)),
+            Command::CreateResponse { params } => self.request(params, Some(id)),
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
             Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
@@ -311,7 +311,7 @@ impl Session {
             FollowUp::Never => false,
         };
         if wanted {
-            self.responses.request(None, None);
+            self.request(None, None);
         }
     }
 

@@ -128,7 +128,7 @@ impl Session {
             ServerEvent::ResponseOutputAudioTranscriptDelta(event) => {
                 self.on_text(place!(event), event.delta, true);
             }
-            ServerEvent::ResponseOutputAudioDelta(event) => self.on_audio(place!(event), &event.delta),
+            ServerEvent::ResponseOutputAudioDelta(event) => self.on_audio(place!(event), event.delta),
             ServerEvent::ResponseOutputAudioDone(event) => self.on_audio_done(place!(event)),
             ServerEvent::RateLimitsUpdated(event) => self.tell(SessionEvent::RateLimits {
                 limits: event.rate_limits.into_value().unwrap_or_default(),

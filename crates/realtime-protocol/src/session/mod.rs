@@ -44,6 +44,7 @@ mod tests;
 mod usage_totals;
 mod views;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
@@ -55,6 +56,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
 use crate::id::EventId;
+use crate::response::ResponseParams;
 use crate::session::answers::{Answers, Await, Awaited};
 use crate::session::config::Updates;
 use crate::session::deadlines::Seen;
@@ -354,7 +356,12 @@ impl Session {
     /// Notes that an answer is due for an event.
     fn expect(&mut self, id: Option<CommandId>, event_id: EventId, what: Await) {
         let deadline = self.due(what.answer());
-        self.answers.expect(Awaited { id, event_id, what, deadline });
+        self.answers.expect(Awaited { id, event_id, number: self.sent, what, deadline });
+    }
+
+    /// Takes in a request for a response.
+    fn request(&mut self, params: Option<Box<ResponseParams>>, waiter: Option<CommandId>) {
+        self.responses.request(params, waiter, self.sent);
     }
 
     /// When an answer counts as overdue, asked for now.

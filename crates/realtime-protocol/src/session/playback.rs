@@ -170,7 +170,7 @@ impl Playback {
         now: Timestamp,
         id: &PartId,
         format: AudioFormat,
-        audio: &Bytes,
+        audio: Bytes,
         source: PlaybackSource,
     ) -> (MediaTime, u64, Bytes) {
         self.forget_played(now, source);
@@ -367,12 +367,12 @@ impl Part {
     }
 
     /// Deltas may split a sample: the first half waits for the second.
-    fn whole_samples(&mut self, audio: &Bytes) -> Bytes {
+    fn whole_samples(&mut self, audio: Bytes) -> Bytes {
         if self.format.sample_bytes() == 1 || audio.is_empty() {
-            return audio.clone();
+            return audio;
         }
         match (self.carry.take(), audio.len() % 2) {
-            (None, 0) => audio.clone(),
+            (None, 0) => audio,
             (None, _) => {
                 self.carry = audio.last().copied();
                 audio.slice(..audio.len() - 1)
@@ -380,7 +380,7 @@ impl Part {
             (Some(first), odd) => {
                 let mut joined = BytesMut::with_capacity(audio.len() + 1);
                 joined.extend_from_slice(&[first]);
-                joined.extend_from_slice(audio);
+                joined.extend_from_slice(&audio);
                 if odd == 0 {
                     self.carry = audio.last().copied();
                     joined.truncate(joined.len() - 1);
@@ -411,7 +411,7 @@ mod tests {
 
     fn receive(ledger: &mut Playback, now: u64, item: &str, millis: u64, source: PlaybackSource) {
         let audio = Bytes::from(alloc::vec![0; FORMAT.bytes(ms(millis)) as usize]);
-        ledger.receive(at(now), &part(item), FORMAT, &audio, source);
+        ledger.receive(at(now), &part(item), FORMAT, audio, source);
     }
 
     #[test]
@@ -424,7 +424,7 @@ mod tests {
             for cut in cuts.into_iter().chain([usize::MAX]) {
                 let piece = rest.split_to(cut.min(rest.len()));
                 let (start, _, audio) =
-                    ledger.receive(at(0), &part("item"), FORMAT, &piece, PlaybackSource::Reported);
+                    ledger.receive(at(0), &part("item"), FORMAT, piece, PlaybackSource::Reported);
                 assert_eq!(FORMAT.bytes(start) as usize, got.len());
                 assert_eq!(audio.len() % 2, 0);
                 got.extend_from_slice(&audio);

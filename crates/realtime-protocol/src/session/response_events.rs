@@ -68,7 +68,8 @@ impl Session {
             return;
         }
         let output_due = self.due(Answer::FirstOutput);
-        let late = self.responses.created(self.now, id, out_of_band, heard, output_due);
+        let unplaced = self.answers.first_unplaced();
+        let late = self.responses.created(self.now, id, out_of_band, heard, output_due, unplaced);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(SessionEvent::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
@@ -298,9 +299,9 @@ impl Session {
         self.tell(SessionEvent::Text { response_id, item_id, content_index, delta, spoken });
     }
 
-    pub(super) fn on_audio(&mut self, place: PartPlace, audio: &Audio) {
+    pub(super) fn on_audio(&mut self, place: PartPlace, audio: Audio) {
         let Some(part) = self.part(place) else { return };
-        let bytes = match audio.bytes() {
+        let bytes = match audio.into_bytes() {
             Ok(bytes) => bytes,
             Err(error) => {
                 let warning = Warning::AudioUnreadable { item_id: part.item_id, characters: error.len };

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `Free` | `Open` | at once |
 //! | any | `Speaking` | not before the user stops |
-//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well; one from after it (`late`) stays |
+//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays |
 //! | `Requested` | `Open` | not before that is answered, refused or overdue |
 //! | `Running` | `Open` | when that response is done |
 //! | `Late` | `Open` | when the overdue response has come and gone, or counts as never coming |
@@ -95,6 +95,8 @@ pub(super) struct Request {
     pub(super) sent: Option<Timestamp>,
     /// Whether it was made after the user's turn, so that the server's own response cannot serve it.
     late: bool,
+    /// How many events had been sent when it was made: a response serves it that comes after all of their items.
+    made_after: u64,
     /// Whether the user interrupted it before the server created it.
     interrupted: bool,
 }
@@ -174,17 +176,23 @@ pub(super) struct SeenCall {
 }
 
 impl Responses {
-    /// Takes in a request. One without parameters merges with one that waits.
-    pub(super) fn request(&mut self, params: Option<Box<ResponseParams>>, waiter: Option<CommandId>) {
+    /// Takes in a request, made after so many events were sent. One without parameters merges with one that waits.
+    pub(super) fn request(
+        &mut self,
+        params: Option<Box<ResponseParams>>,
+        waiter: Option<CommandId>,
+        made_after: u64,
+    ) {
         let late = matches!(self.turn, Turn::Expecting { .. });
         if params.is_none()
             && let Some(same) = self.waiting.iter_mut().find(|r| r.params.is_none() && r.late == late)
         {
             same.waiters.extend(waiter);
+            same.made_after = made_after;
             return;
         }
         let waiters = waiter.into_iter().collect();
-        self.waiting.push_back(Request { params, waiters, late, ..Request::default() });
+        self.waiting.push_back(Request { params, waiters, late, made_after, ..Request::default() });
     }
 
     /// The next request that may be sent now.
@@ -229,6 +237,7 @@ impl Responses {
             && let Some(same) = self.waiting.remove(index)
         {
             request.waiters.extend(same.waiters);
+            request.made_after = same.made_after;
         }
         self.waiting.push_front(request);
     }
@@ -249,7 +258,7 @@ impl Responses {
         Some(Request { waiters: core::mem::take(response), ..sent.request })
     }
 
-    /// Enters a response that was not heard of before. Whether it comes so late that nobody waits for it any more.
+    /// Enters a response that was not heard of before. `unplaced`: the first event sent whose item has no place yet. Whether it comes so late that nobody waits for it any more.
     pub(super) fn created(
         &mut self,
         now: Timestamp,
@@ -257,6 +266,7 @@ impl Responses {
         out_of_band: bool,
         heard: Heard,
         output_due: Timestamp,
+        unplaced: Option<u64>,
     ) -> bool {
         let late = !out_of_band && self.turn == Turn::Open && matches!(self.slot, Slot::Late { .. });
         // A late event of another response neither ends the one that runs nor answers anyone.
@@ -275,8 +285,10 @@ impl Responses {
             timeline.requested = request.sent;
             waiters = core::mem::take(&mut request.waiters);
         } else if !out_of_band && !late && !stray {
-            // The server responds to the user's turn: what waited since before it is served too.
-            if let Some(index) = self.waiting.iter().position(|r| r.params.is_none() && !r.late)
+            // The server responds to the user's turn: what waited since before it is served too, if the model knows it.
+            let knows = |request: &Request| unplaced.is_none_or(|item| item > request.made_after);
+            let served = |r: &Request| r.params.is_none() && !r.late && knows(r);
+            if let Some(index) = self.waiting.iter().position(served)
                 && let Some(served) = self.waiting.remove(index)
             {
                 waiters = served.waiters;

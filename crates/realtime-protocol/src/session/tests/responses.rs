@@ -184,3 +184,53 @@ fn a_server_without_response_ids_has_more_than_one_response() {
         assert_eq!(bench.server(done)[0], "response_finished");
     }
 }
+
+#[test]
+fn an_item_that_the_servers_own_response_cannot_have_seen_gets_a_response_of_its_own() {
+    for in_time in [true, false] {
+        let mut bench = Bench::ready();
+        bench.server(speech_started());
+        let mut item = Item::user_text("and the other one?");
+        item.set_id("mine".into());
+        bench.app(Command::CreateItem { item: item.into(), after: None, respond: true });
+        let added = json!({"type": "conversation.item.added", "item": {"type": "message", "id": "mine"}});
+        bench.server(speech_stopped());
+        if in_time {
+            bench.server(added.clone());
+        }
+        bench.server(created("r1"));
+        if !in_time {
+            bench.server(added);
+        }
+        let ended = bench.server(done("r1", "completed"));
+        assert_eq!(ended.contains(&"> response.create".into()), !in_time, "{ended:?}");
+    }
+}
+
+#[test]
+fn a_call_output_that_the_servers_own_response_cannot_have_seen_is_followed_up() {
+    for in_time in [true, false] {
+        let mut bench = Bench::ready();
+        bench.server(created("r1"));
+        let call =
+            json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}"});
+        let mut event = done("r1", "completed");
+        event["response"]["output"] = json!([call]);
+        bench.server(event);
+        bench.server(speech_started());
+        let output = CallOutput::Result(json!(7));
+        bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: true });
+        let item_id = bench.sent()[0]["item"]["id"].clone();
+        let added = json!({"type": "conversation.item.added", "item": {"type": "function_call_output", "id": item_id}});
+        bench.server(speech_stopped());
+        if in_time {
+            bench.server(added.clone());
+        }
+        bench.server(created("r2"));
+        if !in_time {
+            bench.server(added);
+        }
+        let ended = bench.server(done("r2", "completed"));
+        assert_eq!(ended.contains(&"> response.create".into()), !in_time, "{ended:?}");
+    }
+}
