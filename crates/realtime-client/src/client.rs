@@ -9,16 +9,18 @@ use realtime_protocol::supervisor::{Reconnect, Reseed, Supervisor, SupervisorOpt
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
-use tracing::{Instrument, field, info_span};
+use tracing::Instrument;
 
+use crate::clock::Clock;
 use crate::connect;
-use crate::driver::{Clock, Driver, State};
+use crate::driver::{Driver, State};
 use crate::endpoint::Endpoint;
 use crate::endpoints::{self, Endpoints};
 use crate::error::ConnectError;
 use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
+use crate::observe::Observer;
 use crate::outbox::Patience;
 use crate::tap::{LogSink, Tap};
 
@@ -31,7 +33,7 @@ pub struct ClientOptions {
     /// The time of day, by which the session reads when it expires and the log says when it was. Default: the
     /// system's.
     pub wall: Box<dyn Fn() -> UnixTime + Send>,
-    /// How much may wait for the application.
+    /// How much may wait.
     pub bounds: Bounds,
     /// When a connection that ended is followed by another. Default: `None`: the call ends with its first one.
     pub reconnect: Option<Reconnect>,
@@ -42,6 +44,8 @@ pub struct ClientOptions {
     /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives none for as
     /// long again counts as lost. `None`: it is never asked. Default: 15 s.
     pub keepalive: Option<Duration>,
+    /// Whether `tracing` gets to see transcripts, texts and arguments. Default: `false`.
+    pub trace_content: bool,
 }
 
 impl ClientOptions {
@@ -56,6 +60,7 @@ impl ClientOptions {
             reseed: None,
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
+            trace_content: false,
         }
     }
 
@@ -94,6 +99,13 @@ impl ClientOptions {
     #[must_use]
     pub const fn keepalive(mut self, silence: Option<Duration>) -> Self {
         self.keepalive = silence;
+        self
+    }
+
+    /// Shows transcripts, texts and arguments to `tracing`, at the level `info`.
+    #[must_use]
+    pub const fn trace_content(mut self) -> Self {
+        self.trace_content = true;
         self
     }
 
@@ -179,8 +191,17 @@ impl Client {
 }
 
 fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (Handle, Events) {
-    let ClientOptions { mut session, log, wall, bounds, mut reconnect, reseed, fallbacks, keepalive } =
-        options;
+    let ClientOptions {
+        mut session,
+        log,
+        wall,
+        bounds,
+        mut reconnect,
+        reseed,
+        fallbacks,
+        keepalive,
+        trace_content,
+    } = options;
     session.dialect = endpoints.first().dialect();
     let model = endpoints.first().model().to_owned();
     if !fallbacks.is_empty() {
@@ -189,13 +210,14 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     }
     let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
-    let (sender, events) = events::channel(bounds);
+    let (sender, events) = events::channel(bounds, shared.tally.clone());
     let machines = SupervisorOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())
     });
-    let span = info_span!("realtime_session", model, session_id = field::Empty);
+    let observer = Observer::new(endpoints.first(), trace_content);
+    let span = observer.span();
     let driver = Driver {
         supervisor: Supervisor::new(machines),
         clock: Clock { origin, wall },
@@ -206,7 +228,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         events: sender,
         tap,
         shared,
-        span: span.clone(),
+        observer,
         state: State::default(),
     };
     tokio::spawn(Box::new(driver).run().instrument(span));

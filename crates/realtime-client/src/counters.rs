@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A snapshot of what a client has counted since it began.
+/// A snapshot of what a client has counted since it began, and of what waits now.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counters {
     /// Wire texts from the server.
@@ -17,17 +17,27 @@ pub struct Counters {
     pub binary_ignored: u64,
     /// Commands that were refused with nobody waiting to learn of it.
     pub commands_refused: u64,
+    /// Connections that were made, the first among them.
+    pub connections: u64,
+    /// Bytes of input audio that a connection was too slow for.
+    pub input_audio_dropped_bytes: u64,
     /// Chunks of the model's audio that were dropped because the application read too slowly.
     pub audio_dropped: u64,
     /// Their bytes.
     pub audio_dropped_bytes: u64,
+    /// Events that wait to be read now, those for audio among them.
+    pub events_waiting: u64,
+    /// Bytes of the model's audio that wait to be read now.
+    pub audio_waiting_bytes: u64,
+    /// Bytes of input audio that wait now for a connection that is behind.
+    pub input_audio_waiting_bytes: u64,
     /// Lines of the session log.
     pub log_lines: u64,
     /// Whether the session log could not be written any further.
     pub log_failed: bool,
 }
 
-/// The counters themselves. Only the driver adds to them, so that relaxed order is enough.
+/// The counters themselves. Each is set in one place, so that relaxed order is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) texts_received: Count,
@@ -36,8 +46,13 @@ pub(crate) struct Tally {
     pub(crate) bytes_sent: Count,
     pub(crate) binary_ignored: Count,
     pub(crate) commands_refused: Count,
+    pub(crate) connections: Count,
+    pub(crate) input_audio_dropped_bytes: Count,
     pub(crate) audio_dropped: Count,
     pub(crate) audio_dropped_bytes: Count,
+    pub(crate) events_waiting: Count,
+    pub(crate) audio_waiting_bytes: Count,
+    pub(crate) input_audio_waiting_bytes: Count,
     pub(crate) log_lines: Count,
     pub(crate) log_failed: AtomicBool,
 }
@@ -51,21 +66,31 @@ impl Tally {
             bytes_sent: self.bytes_sent.value(),
             binary_ignored: self.binary_ignored.value(),
             commands_refused: self.commands_refused.value(),
+            connections: self.connections.value(),
+            input_audio_dropped_bytes: self.input_audio_dropped_bytes.value(),
             audio_dropped: self.audio_dropped.value(),
             audio_dropped_bytes: self.audio_dropped_bytes.value(),
+            events_waiting: self.events_waiting.value(),
+            audio_waiting_bytes: self.audio_waiting_bytes.value(),
+            input_audio_waiting_bytes: self.input_audio_waiting_bytes.value(),
             log_lines: self.log_lines.value(),
             log_failed: self.log_failed.load(Ordering::Relaxed),
         }
     }
 }
 
-/// One number that only grows.
+/// One number: of something that only grows, or of what waits now.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add(&self, more: usize) {
         self.0.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// What waits now.
+    pub(crate) fn set(&self, now: usize) {
+        self.0.store(now as u64, Ordering::Relaxed);
     }
 
     fn value(&self) -> u64 {

@@ -6,29 +6,29 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::ready;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::session::{
     AudioChunk, CloseReason, Command, CommandId, Outcome, SessionEvent, Shortfall, Warning,
 };
 use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
-use realtime_protocol::time::{Timestamp, UnixTime};
+use realtime_protocol::time::Timestamp;
 use tokio::select;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tracing::{Level, Span, debug, enabled, info, trace, warn};
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
+use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::{EventSender, Pushed};
 use crate::handle::{Reply, Request, Shared};
 use crate::links::{LinkEvent, Links};
+use crate::observe::{Observer, trace_received};
 use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.
@@ -47,7 +47,7 @@ pub(crate) struct Driver {
     pub(crate) events: EventSender,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) span: Span,
+    pub(crate) observer: Observer,
     pub(crate) state: State,
 }
 
@@ -131,6 +131,7 @@ impl Driver {
         match event {
             LinkEvent::Opened => {
                 debug!(%conn, "connected");
+                self.shared.tally.connections.add(1);
                 let wall = (self.clock.wall)();
                 self.log(|writer, at, out| writer.connected(out, at, conn, wall));
                 self.supervisor.handle_connected(self.state.at, conn, wall);
@@ -234,7 +235,7 @@ impl Driver {
     }
 
     fn deliver(&mut self, event: SessionEvent) {
-        observe(&self.span, &event);
+        self.observer.observe(&event);
         if let SessionEvent::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
                 // A caller that has gone away does not mind.
@@ -281,94 +282,10 @@ fn unread(chunk: AudioChunk) -> Shortfall {
     Shortfall::Unread { item_id, content_index, start, lost }
 }
 
-/// The driver's two clocks: tokio's, so that tests can pause it, and the time of day.
-pub(crate) struct Clock {
-    pub(crate) origin: Instant,
-    pub(crate) wall: Box<dyn Fn() -> UnixTime + Send>,
-}
-
-impl Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::ZERO + self.origin.elapsed()
-    }
-
-    fn instant(&self, at: Timestamp) -> Instant {
-        self.origin + Duration::from_micros(at.as_micros())
-    }
-}
-
-/// Wakes the loop no later than asked. A deadline that moves away leaves the alarm as it stands, for moving it
-/// costs more than one needless turn.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    set_for: Option<Instant>,
-}
-
-impl Alarm {
-    fn set(&mut self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return };
-        if self.set_for.is_some_and(|set_for| set_for <= deadline) {
-            return;
-        }
-        self.set_for = Some(deadline);
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(deadline),
-            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
-        }
-    }
-
-    async fn ring(&mut self) {
-        match (&mut self.sleep, self.set_for) {
-            (Some(sleep), Some(_)) => sleep.await,
-            _ => std::future::pending().await,
-        }
-        self.set_for = None;
-    }
-}
-
 /// Waits for the log to be written, and not forever.
 async fn finish(tap: Tap, tally: &Tally) {
     if timeout(LOG_DEADLINE, tap.finish()).await.is_err() {
         tally.log_failed.store(true, Ordering::Relaxed);
         warn!("the session log is not written yet; the client does not wait for it any longer");
-    }
-}
-
-/// Notes that a wire text came: its type, if it is a known one, and its length. Never its content.
-fn trace_received(text: &str) {
-    if enabled!(Level::TRACE) {
-        // Names are known in every dialect.
-        let event = ServerEvent::decode(text, Dialect::Ga);
-        let kind = ServerEvent::KINDS.iter().find(|kind| **kind == event.kind());
-        trace!(kind = kind.copied().unwrap_or("other"), bytes = text.len(), "received");
-    }
-}
-
-/// Notes changes of state. What people or models said stays out.
-fn observe(span: &Span, event: &SessionEvent) {
-    match event {
-        SessionEvent::Created { session_id } => {
-            let id = session_id.as_ref().map_or("", |id| id.as_str());
-            span.record("session_id", id);
-            debug!("session created");
-        }
-        SessionEvent::Ready { .. } => debug!("session ready"),
-        SessionEvent::ConfigUpdated { .. } => debug!("configuration updated"),
-        SessionEvent::ResponseStarted { response_id, .. } => debug!(%response_id, "response started"),
-        SessionEvent::ResponseFinished(report) => {
-            debug!(response_id = %report.response_id, "response finished");
-        }
-        SessionEvent::Interrupted(interruption) => debug!(heard = %interruption.heard(), "interrupted"),
-        SessionEvent::ServerError { error, class } => debug!(code = error.code_str(), ?class, "server error"),
-        SessionEvent::Warning(_) => debug!("the session warns"),
-        SessionEvent::Disconnected { class, retry_at, .. } => {
-            info!(?class, retry = retry_at.is_some(), "disconnected");
-        }
-        SessionEvent::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
-        SessionEvent::Reconnected { gap, .. } => info!(?gap, "reconnected"),
-        SessionEvent::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
-        SessionEvent::Closed { .. } => info!("session closed"),
-        _ => {}
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 use futures_util::Stream;
 use realtime_protocol::session::{AudioChunk, SessionEvent};
 
+use crate::counters::Tally;
+
 /// How much may wait: of what the application gives, and of what it reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
@@ -72,7 +74,8 @@ impl Events {
 
     /// The next event, if one is there already.
     pub fn try_next(&mut self) -> Option<SessionEvent> {
-        self.queue.lock().pop()
+        let mut waiting = self.queue.lock();
+        self.queue.pop(&mut waiting)
     }
 }
 
@@ -125,6 +128,7 @@ impl EventSender {
     pub(crate) fn push(&self, event: SessionEvent, cost: usize) -> Pushed {
         let mut waiting = self.queue.lock();
         let pushed = waiting.push(event, cost, &self.queue.bounds);
+        self.queue.count(&waiting);
         let waker = waiting.waker.take();
         drop(waiting);
         if let Some(waker) = waker {
@@ -146,13 +150,14 @@ impl Drop for EventSender {
     }
 }
 
-pub(crate) fn channel(bounds: Bounds) -> (EventSender, Events) {
-    let queue = Arc::new(Queue { bounds, waiting: Mutex::default() });
+pub(crate) fn channel(bounds: Bounds, tally: Arc<Tally>) -> (EventSender, Events) {
+    let queue = Arc::new(Queue { bounds, tally, waiting: Mutex::default() });
     (EventSender { queue: Arc::clone(&queue) }, Events { queue })
 }
 
 struct Queue {
     bounds: Bounds,
+    tally: Arc<Tally>,
     waiting: Mutex<Waiting>,
 }
 
@@ -162,9 +167,22 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pop(&self, waiting: &mut Waiting) -> Option<SessionEvent> {
+        let event = waiting.pop();
+        if event.is_some() {
+            self.count(waiting);
+        }
+        event
+    }
+
+    fn count(&self, waiting: &Waiting) {
+        self.tally.events_waiting.set(waiting.audio.len() + waiting.others.len());
+        self.tally.audio_waiting_bytes.set(waiting.audio_bytes);
+    }
+
     fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<SessionEvent>> {
         let mut waiting = self.lock();
-        match waiting.pop() {
+        match self.pop(&mut waiting) {
             Some(event) => Poll::Ready(Some(event)),
             None if waiting.finished => Poll::Ready(None),
             None => {
@@ -266,7 +284,7 @@ mod tests {
 
     #[test]
     fn order_is_kept_between_audio_and_the_rest() {
-        let (sender, mut events) = channel(SMALL);
+        let (sender, mut events) = channel(SMALL, Arc::default());
         for event in [audio(1), other(), audio(2), audio(3), other()] {
             assert_eq!(sender.push(event, 0), Pushed::Taken);
         }
@@ -275,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_oldest_audio_gives_way_and_nothing_else_does() {
-        let (sender, mut events) = channel(SMALL);
+        let (sender, mut events) = channel(SMALL, Arc::default());
         sender.push(other(), 0);
         sender.push(audio(4), 0);
         sender.push(audio(5), 0);
@@ -288,7 +306,7 @@ mod tests {
     #[test]
     fn beyond_the_bounds_only_the_end_is_told() {
         for (costs, taken) in [([0, 0, 0, 0], "...E"), ([1001, 0, 0, 0], ".E")] {
-            let (sender, mut events) = channel(SMALL);
+            let (sender, mut events) = channel(SMALL, Arc::default());
             let pushed = costs.map(|cost| sender.push(other(), cost));
             assert_eq!(
                 pushed.iter().filter(|pushed| **pushed == Pushed::Overflow).count(),
@@ -304,7 +322,7 @@ mod tests {
 
     #[test]
     fn nobody_reading_is_no_overflow() {
-        let (sender, events) = channel(SMALL);
+        let (sender, events) = channel(SMALL, Arc::default());
         drop(events);
         for _ in 0..100 {
             assert_eq!(sender.push(other(), 1000), Pushed::Taken);
@@ -313,7 +331,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_stream_ends_with_its_sender() {
-        let (sender, mut events) = channel(SMALL);
+        let (sender, mut events) = channel(SMALL, Arc::default());
         sender.push(other(), 0);
         let reader = tokio::spawn(async move { (events.next().await.is_some(), events.next().await) });
         tokio::task::yield_now().await;
@@ -323,7 +341,7 @@ mod tests {
 
     #[test]
     fn losses_that_follow_each_other_are_one_event() {
-        let (sender, mut events) = channel(SMALL);
+        let (sender, mut events) = channel(SMALL, Arc::default());
         for _ in 0..100 {
             let lost = MediaTime::from_millis(20);
             sender.push(SessionEvent::Warning(Warning::InputAudioDropped { lost }), 0);

@@ -126,6 +126,7 @@
 mod address;
 mod auth;
 mod client;
+mod clock;
 mod connect;
 mod counters;
 mod deadline;
@@ -140,6 +141,7 @@ mod handle;
 mod handshake;
 mod http1;
 mod links;
+mod observe;
 mod outbox;
 mod proxy;
 mod refusal;

@@ -89,6 +89,8 @@ impl Outbox {
             }
             keep
         });
+        self.tally.input_audio_waiting_bytes.set(self.audio);
+        self.tally.input_audio_dropped_bytes.add(before - self.audio);
         before - self.audio
     }
 

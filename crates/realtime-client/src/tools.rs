@@ -13,7 +13,7 @@ use realtime_protocol::session::{CallEnd, CallOutput, Command, FunctionCall, Ses
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, info_span};
 
 use crate::handle::Handle;
 
@@ -116,7 +116,12 @@ impl ToolRunner {
 
         let (toolbox, call, room) = (self.toolbox.clone(), call.clone(), Arc::clone(&self.room));
         let (handle, call_id) = (self.handle.clone(), call.call_id.clone());
-        let name = call.name.clone();
+        let span = info_span!(
+            "execute_tool",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = call.name,
+            gen_ai.tool.call.id = %call_id,
+        );
         // The handler is entered within the task and within the net: what it does before its first await may
         // panic too.
         let work = AssertUnwindSafe(async move {
@@ -148,14 +153,14 @@ impl ToolRunner {
                 },
                 output = work => output,
             };
-            debug!(%call_id, name, output = kind(&output), "function call ended");
+            debug!(output = kind(&output), "function call ended");
             // After an interruption the model's turn comes with the user's words, not with the call's.
             let respond = policy.reply == Reply::Auto && output != CallOutput::Cancelled;
             if handle.ask(Command::CompleteCall { call_id, output, respond }).await.is_err() {
-                debug!(name, "the output of a function call was not taken");
+                debug!("the output of a function call was not taken");
             }
         };
-        tokio::spawn(task.in_current_span());
+        tokio::spawn(task.instrument(span));
     }
 }
 

@@ -18,11 +18,11 @@ mod support;
 
 use support::*;
 
-#[tokio::test(start_paused = true)]
-async fn no_key_audio_or_word_reaches_tracing() {
+/// A session in which every text that anyone gives says `canary`.
+async fn session(options: ClientOptions) -> String {
     let seen = Seen::default();
     let _guard = tracing::subscriber::set_default(seen.clone());
-    let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
+    let (handle, mut events, mut server) = ready(options).await;
 
     handle.append_audio(b"canary".to_vec()).unwrap();
     server.expect("input_audio_buffer.append").await;
@@ -43,7 +43,8 @@ async fn no_key_audio_or_word_reaches_tracing() {
         "id": "item_2", "type": "function_call", "status": "completed",
         "call_id": "call_1", "name": "look", "arguments": "{\"for\":\"canary\"}",
     });
-    let done = json!({"id": "resp_1", "status": "completed", "output": [call]});
+    let usage = json!({"total_tokens": 30, "input_tokens": 10, "output_tokens": 20, "input_token_details": {"cached_tokens": 4}});
+    let done = json!({"id": "resp_1", "status": "completed", "output": [call], "usage": usage});
     server.send(json!({"type": "response.done", "response": done})).await;
     server.send(json!({"type": "error", "error": {"code": "odd", "message": "canary"}})).await;
     server.send(json!({"type": "canary"})).await;
@@ -57,11 +58,33 @@ async fn no_key_audio_or_word_reaches_tracing() {
     drop(server);
     rest(&mut events).await;
 
-    let text = seen.text();
+    seen.text()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_audio_or_word_reaches_tracing() {
+    let text = session(ClientOptions::default()).await;
     assert!(!text.contains("canary") && !text.contains("Y2FuYXJ5"), "{text}");
-    for what in ["session ready", "response.output_audio.delta", "session_id=sess_1", "session closed"] {
+    for what in
+        ["session ready", "response.output_audio.delta", "gen_ai.conversation.id=sess_1", "session closed"]
+    {
         assert!(text.contains(what), "{what} is missing in:\n{text}");
     }
+    for field in [
+        "gen_ai.request.model=test-model",
+        "gen_ai.response.id=resp_1",
+        "gen_ai.response.finish_reasons=stop",
+        "gen_ai.usage.input_tokens=10",
+        "gen_ai.usage.output_tokens=20",
+        "gen_ai.usage.cache_read.input_tokens=4",
+        "error.type=connection_lost",
+    ] {
+        assert!(text.contains(field), "{field} is missing in:\n{text}");
+    }
+
+    let text = session(ClientOptions::default().trace_content()).await;
+    assert!(text.contains(r#"gen_ai.tool.call.arguments={"for":"canary"}"#), "{text}");
+    assert!(!text.contains("Y2FuYXJ5") && !text.contains(KEY), "audio and keys are never shown: {text}");
 }
 
 /// Everything that `tracing` was told, as text.

@@ -1,0 +1,186 @@
+//! What `tracing` gets to see of a call: spans and events, with the field names of OpenTelemetry's conventions for
+//! generative AI. What people or models said is in none of them, unless the application asks for it.
+
+use std::collections::HashMap;
+
+use realtime_protocol::content::ContentPart;
+use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::id::ResponseId;
+use realtime_protocol::item::Item;
+use realtime_protocol::session::{CloseReason, ResponseEnd, ResponseReport, SessionEvent};
+use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
+
+use crate::endpoint::Endpoint;
+
+/// Responses whose spans are kept open: more never run at once.
+const MOST_RESPONSES: usize = 64;
+
+/// Turns what a session tells into spans and events.
+pub(crate) struct Observer {
+    session: Span,
+    responses: HashMap<ResponseId, Span>,
+    /// Whether words and arguments are shown too.
+    content: bool,
+}
+
+impl Observer {
+    pub(crate) fn new(endpoint: &Endpoint, content: bool) -> Self {
+        let session = info_span!(
+            "realtime_session",
+            otel.kind = "client",
+            gen_ai.operation.name = "realtime",
+            gen_ai.provider.name = "openai",
+            gen_ai.request.model = endpoint.model(),
+            gen_ai.conversation.id = field::Empty,
+            server.address = endpoint.host(),
+            server.port = endpoint.port(),
+            error.r#type = field::Empty,
+        );
+        Self { session, responses: HashMap::new(), content }
+    }
+
+    /// The span of the whole call.
+    pub(crate) fn span(&self) -> Span {
+        self.session.clone()
+    }
+
+    /// Notes changes of state.
+    pub(crate) fn observe(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::Created { session_id } => {
+                self.session.record("gen_ai.conversation.id", session_id.as_ref().map(|id| id.as_str()));
+                debug!("session created");
+            }
+            SessionEvent::Ready { .. } => debug!("session ready"),
+            SessionEvent::ConfigUpdated { .. } => debug!("configuration updated"),
+            SessionEvent::ResponseStarted { response_id, .. } => self.response_started(response_id),
+            SessionEvent::ResponseFinished(report) => self.response_finished(report),
+            SessionEvent::Interrupted(interruption) => {
+                debug!(heard_ms = interruption.heard().as_millis(), "interrupted");
+            }
+            SessionEvent::ServerError { error, class } => {
+                debug!(error.r#type = error.code_str(), ?class, "server error");
+            }
+            SessionEvent::Warning(_) => debug!("the session warns"),
+            SessionEvent::Disconnected { class, retry_at, .. } => {
+                info!(?class, retry = retry_at.is_some(), "disconnected");
+            }
+            SessionEvent::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
+            SessionEvent::Reconnected { gap, .. } => info!(?gap, "reconnected"),
+            SessionEvent::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
+            SessionEvent::Closed { reason } => {
+                if *reason != CloseReason::Requested {
+                    self.session.record("error.type", kind_of_end(reason));
+                }
+                self.responses.clear();
+                info!("session closed");
+            }
+            _ => {}
+        }
+        if self.content {
+            self.show(event);
+        }
+    }
+
+    fn response_started(&mut self, response_id: &ResponseId) {
+        let span = info_span!(
+            parent: &self.session,
+            "realtime_response",
+            gen_ai.operation.name = "chat",
+            gen_ai.response.id = %response_id,
+            gen_ai.response.finish_reasons = field::Empty,
+            gen_ai.usage.input_tokens = field::Empty,
+            gen_ai.usage.output_tokens = field::Empty,
+            gen_ai.usage.cache_read.input_tokens = field::Empty,
+            first_audio_ms = field::Empty,
+            error.r#type = field::Empty,
+        );
+        span.in_scope(|| debug!("response started"));
+        if self.responses.len() < MOST_RESPONSES {
+            self.responses.insert(response_id.clone(), span);
+        }
+    }
+
+    fn response_finished(&mut self, report: &ResponseReport) {
+        let span = self.responses.remove(&report.response_id).unwrap_or_else(Span::none);
+        let finish = match &report.end {
+            ResponseEnd::Completed => "stop",
+            ResponseEnd::Cancelled { .. } => "cancelled",
+            ResponseEnd::Incomplete { .. } => "length",
+            ResponseEnd::Failed { error, .. } => {
+                span.record("error.type", error.code_str());
+                "error"
+            }
+            _ => "lost",
+        };
+        span.record("gen_ai.response.finish_reasons", finish);
+        if let Some(usage) = &report.usage {
+            span.record("gen_ai.usage.input_tokens", usage.input_tokens.value());
+            span.record("gen_ai.usage.output_tokens", usage.output_tokens.value());
+            let cached = usage.input_token_details.value().and_then(|details| details.cached_tokens.value());
+            span.record("gen_ai.usage.cache_read.input_tokens", cached);
+        }
+        let timeline = &report.timeline;
+        if let (Some(asked), Some(first)) =
+            (timeline.requested.or(timeline.speech_stopped), timeline.first_audio)
+        {
+            let after = u64::try_from(first.saturating_since(asked).as_millis()).unwrap_or(u64::MAX);
+            span.record("first_audio_ms", after);
+        }
+        span.in_scope(|| debug!(response_id = %report.response_id, "response finished"));
+    }
+
+    /// Shows what was said.
+    fn show(&self, event: &SessionEvent) {
+        match event {
+            SessionEvent::UserTranscript { transcript, .. } => {
+                info!(event.name = "gen_ai.user.message", content = transcript, "the user said");
+            }
+            SessionEvent::ItemDone { item } => {
+                if let Item::Message(message) = &**item {
+                    for text in message.parts().iter().filter_map(ContentPart::words) {
+                        info!(event.name = "gen_ai.message", content = text, "a message holds");
+                    }
+                }
+            }
+            SessionEvent::FunctionCalls { response_id, calls, .. } => {
+                for call in calls {
+                    info!(
+                        event.name = "gen_ai.tool.message",
+                        gen_ai.response.id = %response_id,
+                        gen_ai.tool.name = call.name,
+                        gen_ai.tool.call.id = %call.call_id,
+                        gen_ai.tool.call.arguments = call.arguments,
+                        "the model calls"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Notes that a wire text came: its type, if it is a known one, and its length. Never its content.
+pub(crate) fn trace_received(text: &str) {
+    if enabled!(Level::TRACE) {
+        // Names are known in every dialect.
+        let event = ServerEvent::decode(text, Dialect::Ga);
+        let kind = ServerEvent::KINDS.iter().find(|kind| **kind == event.kind());
+        trace!(kind = kind.copied().unwrap_or("other"), bytes = text.len(), "received");
+    }
+}
+
+/// An end's name, of which there are few.
+const fn kind_of_end(reason: &CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Requested => "requested",
+        CloseReason::ClosedByServer { .. } => "closed_by_server",
+        CloseReason::ConnectionRefused { .. } => "connection_refused",
+        CloseReason::ConnectionLost { .. } => "connection_lost",
+        CloseReason::ConsumerTooSlow => "consumer_too_slow",
+        CloseReason::NotCreated => "not_created",
+        CloseReason::ConfigRefused { .. } => "config_refused",
+        CloseReason::Fatal { .. } => "fatal",
+        _ => "other",
+    }
+}
