@@ -1,11 +1,8 @@
-//! The WebSocket handshake (RFC 6455, section 4.1), done here and not by the WebSocket library: that one writes
-//! the request with its key to the crate `log`.
+//! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds the key.
 
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::auth::{ApiKey, Secrets};
 use crate::deadline::{Attempt, Phase};
@@ -13,7 +10,7 @@ use crate::endpoint::{Endpoint, VALUE};
 use crate::error::ConnectError;
 use crate::http1::{Head, HeadError, RequestHead, is_token};
 use crate::refusal::{Refusal, message};
-use crate::socket::{self, ByteStream, Socket};
+use crate::socket::{ByteStream, Socket};
 
 /// What is sent, and what the answer is measured by.
 pub(crate) struct Offer {
@@ -43,8 +40,7 @@ pub(crate) async fn upgrade(
     offer
         .check(&head)
         .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
-    let config = Some(socket::config());
-    Ok(Socket::new(WebSocketStream::from_partially_read(stream, head.rest, Role::Client, config).await))
+    Ok(Socket::new(stream, &head.rest))
 }
 
 impl Offer {

@@ -76,9 +76,8 @@
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **`tracing` gets no content**: types, lengths and ids, and never a key, a word or audio. No key gets to the
-//!   crate `log` either. The WebSocket library below writes its frames there at the level `trace`, with what they
-//!   hold: keep the targets `tungstenite` and `tokio_tungstenite` above that level.
+//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never a key, a
+//!   word or audio.
 //!
 //! # What it does not do
 //!
@@ -103,7 +102,7 @@
 //! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
-//! | `socket` | the WebSocket without waiting: the one file that knows the library |
+//! | `socket`, `websocket`, `frames` | the WebSocket without waiting |
 //! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outbox` | what waits for a connection that is behind |
@@ -137,6 +136,7 @@ mod endpoints;
 mod error;
 mod events;
 mod file_log;
+mod frames;
 mod handle;
 mod handshake;
 mod http1;
@@ -153,6 +153,7 @@ mod tap;
 mod tls;
 #[cfg(feature = "tools")]
 mod tools;
+mod websocket;
 
 pub use auth::{ApiKey, KeyPlace};
 pub use client::{Client, ClientOptions};

@@ -6,6 +6,10 @@ use std::sync::Mutex;
 use realtime_client::{Client, ClientOptions, KeyPlace};
 use realtime_protocol::session::SessionEvent;
 use serde_json::json;
+use tokio::io::DuplexStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[cfg(test)]
 #[path = "client/support.rs"]
@@ -15,30 +19,51 @@ mod support;
 use support::*;
 
 #[tokio::test]
-async fn no_key_reaches_the_crate_log() {
+async fn no_key_audio_or_word_reaches_the_crate_log() {
     log::set_logger(&LOGGED).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
+    log::trace!("this is logged");
     for place in [KeyPlace::Bearer, KeyPlace::ApiKeyHeader, KeyPlace::Subprotocol] {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let endpoint = endpoint().key_place(place).header("x-token", "canary-token").unwrap();
-        // On a thread of its own, for what the library logs for a server is not ours.
-        let server = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            MINE.set(false);
-            runtime.block_on(async move {
-                let mut server = Server::accept(far).await;
-                server.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
-                server.expect("session.update").await;
-            });
-        });
-        let (_handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await.unwrap();
-        assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-        rest(&mut events).await;
+        let server = std::thread::spawn(move || far_side(far));
+        let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await.unwrap();
+        while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+        handle.append_audio(b"canary".to_vec()).unwrap();
+        let said = handle.send_text("canary", false).await;
+        assert!(said.is_err(), "the far side closed without an answer");
+        let all = rest(&mut events).await;
+        assert!(all.iter().any(|event| matches!(event, SessionEvent::Text { .. })), "{all:?}");
         server.join().unwrap();
     }
     let text = LOGGED.0.lock().unwrap();
-    assert!(text.contains("tungstenite"), "nothing was logged at all:\n{text}");
-    assert!(!text.contains("canary"), "{text}");
+    assert!(text.contains("this is logged"), "{text}");
+    let base64 = "Y2FuYXJ5";
+    // The library that is the far side here writes frames in hexadecimal.
+    let hex = "63616e617279";
+    assert!(![base64, hex, "canary"].iter().any(|secret| text.contains(secret)), "{text}");
+}
+
+/// A server that says a word and closes. On a thread of its own, for what its library logs is not ours.
+fn far_side(stream: DuplexStream) {
+    MINE.set(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async move {
+        let mut server = Server::accept(stream).await;
+        server.open().await;
+        server.expect("input_audio_buffer.append").await;
+        server.expect("conversation.item.create").await;
+        server.send_message(Message::Ping("canary".into())).await;
+        server.begin_response("resp_1", "item_1").await;
+        let delta = json!({
+            "type": "response.output_text.delta", "response_id": "resp_1", "item_id": "item_1",
+            "output_index": 0, "content_index": 0, "delta": "canary",
+        });
+        server.send(delta).await;
+        server.audio("resp_1", "item_1", "Y2FuYXJ5").await;
+        let frame = CloseFrame { code: CloseCode::Error, reason: "canary".into() };
+        server.send_message(Message::Close(Some(frame))).await;
+    });
 }
 
 static LOGGED: Logged = Logged(Mutex::new(String::new()));
