@@ -260,7 +260,8 @@ pub enum Refusal {
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
-    /// The server makes no item of less.
+    /// The server makes no item of less. A push-to-talk turn is over all the same: its audio does not begin the next
+    /// one. Elsewhere the audio stays in the buffer, for more to come.
     #[error("expected at least 100 ms of audio in the input buffer, got {buffered}")]
     TooShort {
         /// What has been appended since the last commit or clear.

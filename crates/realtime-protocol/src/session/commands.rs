@@ -34,6 +34,7 @@ use crate::time::MediaTime;
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         if let Err(reason) = self.check(&command) {
+            self.note_refusal(&reason);
             return Err(CommandError { command: Box::new(command), reason });
         }
         if self.state.is_ended() {
@@ -86,12 +87,21 @@ impl Session {
                 Waiting::Command(id, command) => match self.check(&command) {
                     Ok(()) => self.carry_out(id, command),
                     Err(reason) => {
+                        self.note_refusal(&reason);
                         // It was taken, so it must be answered.
                         let error = ApiError::default().code("refused").message(reason.to_string());
                         self.settle(id, Outcome::Refused { error: error.into() });
                     }
                 },
             }
+        }
+    }
+
+    /// The user let go too soon: the turn is over all the same.
+    fn note_refusal(&mut self, reason: &Refusal) {
+        let by_turns = self.input.in_turn() || self.options.pre_roll.is_some();
+        if by_turns && matches!(reason, Refusal::TooShort { .. }) {
+            self.input.abandon_turn();
         }
     }
 
@@ -157,12 +167,7 @@ impl Session {
                     self.request(None, None);
                 }
             }
-            Command::ClearAudio {} => {
-                let event_id = self.next_event_id();
-                self.expect(Some(id), event_id.clone(), Await::Cleared);
-                self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
-                self.input.emptied();
-            }
+            Command::ClearAudio {} => self.clear_audio(Some(id)),
             Command::CreateItem { item, after, respond } => {
                 self.create_item(Some(id), item, after);
                 if respond {
@@ -223,7 +228,17 @@ impl Session {
         }
     }
 
+    fn clear_audio(&mut self, id: Option<CommandId>) {
+        let event_id = self.next_event_id();
+        self.expect(id, event_id.clone(), Await::Cleared);
+        self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
+        self.input.emptied();
+    }
+
     fn append(&mut self, audio: Bytes) {
+        if self.input.is_stale() {
+            self.clear_audio(None);
+        }
         self.input.appended(audio.len());
         self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
     }

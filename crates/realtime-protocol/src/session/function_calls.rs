@@ -26,6 +26,8 @@ struct Group {
     spoke: bool,
     /// Whether that response has ended, so that all its calls are known.
     whole: bool,
+    /// Whether the user spoke over all that wait.
+    interrupted: bool,
 }
 
 /// How far the calls of a response are.
@@ -57,7 +59,10 @@ impl FunctionCalls {
 
     /// Enters calls that surface now.
     pub(super) fn open(&mut self, response_id: &ResponseId, calls: impl IntoIterator<Item = CallId>) {
-        self.group(response_id).waiting.extend(calls);
+        let group = self.group(response_id);
+        let waiting = group.waiting.len();
+        group.waiting.extend(calls);
+        group.interrupted &= group.waiting.len() == waiting;
     }
 
     /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
@@ -106,10 +111,20 @@ impl FunctionCalls {
                     respond: false,
                     spoke: false,
                     whole: false,
+                    interrupted: false,
                 });
                 self.groups.len() - 1
             });
         &mut self.groups[index]
+    }
+
+    /// The user speaks over the calls that wait. Whether this is new to any of them.
+    pub(super) fn interrupt(&mut self) -> bool {
+        let mut news = false;
+        for group in self.groups.iter_mut().filter(|group| !group.waiting.is_empty()) {
+            news |= !core::mem::replace(&mut group.interrupted, true);
+        }
+        news
     }
 
     /// Whether no call waits.

@@ -19,6 +19,8 @@ pub(super) struct InputAudio {
     /// Audio from before a push-to-talk turn, the newest.
     pre_roll: VecDeque<Bytes>,
     in_turn: bool,
+    /// Whether the server's buffer holds the audio of a turn that came to nothing.
+    stale: bool,
 }
 
 impl InputAudio {
@@ -44,6 +46,17 @@ impl InputAudio {
         self.in_turn = false;
     }
 
+    /// A push-to-talk turn was too short to be an item: its audio must not begin the next one.
+    pub(super) fn abandon_turn(&mut self) {
+        self.end_turn();
+        self.stale |= core::mem::take(&mut self.buffered_bytes) > 0;
+    }
+
+    /// Whether the server's buffer must be cleared before more audio goes there.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.in_turn
@@ -62,6 +75,7 @@ impl InputAudio {
     /// Notes that the server's buffer is empty again.
     pub(super) fn emptied(&mut self) {
         self.buffered_bytes = 0;
+        self.stale = false;
     }
 
     /// How much the server's buffer holds.

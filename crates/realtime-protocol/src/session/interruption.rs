@@ -86,7 +86,8 @@ impl Session {
         if cancel {
             self.cancel_unwanted();
         }
-        let goes_on = self.responses.interrupt();
+        // A call that still works counts as something that goes on: whoever runs it may want to stop.
+        let goes_on = self.responses.interrupt() | self.calls.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
         if !goes_on && !audible {
             // Nothing began since the last interruption; where that is not settled, it is this one as well.

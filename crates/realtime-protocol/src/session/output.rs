@@ -196,7 +196,8 @@ pub enum SessionEvent {
         /// To be given back in the answer.
         id: StopId,
     },
-    /// An interruption is settled: what was heard, and what was cut.
+    /// An interruption is settled: what was heard, and what was cut. It names nothing where the user spoke over
+    /// function calls alone, which whoever runs them may stop.
     Interrupted(Interruption),
     /// The server's rate limits.
     RateLimits {

@@ -102,6 +102,45 @@ fn is_object(arguments: &Value) -> bool {
     text.trim().is_empty() || serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }
 
+pub(super) fn speech_stops_calls(pair: &mut Pair<'_>) -> bool {
+    let mut changed = false;
+    for step in 0..pair.moments.len() {
+        let moment = &pair.moments[step];
+        let spoken = moment.server.iter().any(|event| event["type"] == "input_audio_buffer.speech_started");
+        if !spoken || moment.heard.is_none() {
+            continue;
+        }
+        let mut running: Vec<(Value, Value)> = Vec::new();
+        for record in
+            pair.seed.records.iter().filter(|record| record.channel == "function" && record.step < step)
+        {
+            let call_id = &record.members["call_id"];
+            running.retain(|(id, _)| id != call_id);
+            if record.members["phase"] == "called" {
+                running.push((call_id.clone(), record.members["name"].clone()));
+            }
+        }
+        for (id, name) in running {
+            let function = function_of(pair, name.as_str().unwrap_or_default());
+            if function.is_none_or(|function| function.cancel_on_interruption == Some(false))
+                || is_answered(&pair.seed, 0..=step, &id)
+            {
+                continue;
+            }
+            // Its result comes too late, and with it the request for a response to it.
+            let answers = |record: &Record| call_output(record).is_some_and(|(answered, _)| id == answered);
+            let late = pair.seed.records.iter().find(|record| answers(record)).map(|record| record.step);
+            pair.seed.drop_client(|record| {
+                Some(record.step) == late && (answers(record) || record.kind() == "response.create")
+            });
+            let event = answer(pair, &id, &CallOutput::Cancelled.to_wire());
+            pair.seed.insert_client(step, false, vec![event]);
+            changed = true;
+        }
+    }
+    changed
+}
+
 pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
     let mut changed = false;
     for step in 0..pair.moments.len() {

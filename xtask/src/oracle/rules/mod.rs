@@ -129,6 +129,11 @@ pub(super) const RULES: &[Rule] = &[
         apply: calls::calls_do_not_wait,
     },
     Rule {
+        name: "speech-stops-calls",
+        reason: "the user's speech stops the calls that still run, as any other interruption does, and leads to the next response",
+        apply: calls::speech_stops_calls,
+    },
+    Rule {
         name: "call-answered",
         reason: "every call gets one output: cancelled, failed, unknown or malformed ones too",
         apply: calls::call_answered,

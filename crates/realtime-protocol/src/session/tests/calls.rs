@@ -139,3 +139,35 @@ fn a_call_takes_one_answer_even_before_the_session_is_ready() {
     let error = bench.try_app(complete()).unwrap_err();
     assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c1".into() });
 }
+
+/// A response that called a function has ended, and nothing sounds.
+fn calling() -> Bench {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let mut event = done("r1", "completed");
+    event["response"]["output"] = json!([{"type": "function_call", "id": "i", "call_id": "c1", "name": "f"}]);
+    bench.server(event);
+    bench
+}
+
+#[test]
+fn speech_over_a_call_alone_is_an_interruption_and_sends_nothing() {
+    let mut bench = calling();
+    assert_eq!(bench.server(speech_started()), ["speech_started", "interrupted"]);
+    assert_eq!(bench.interruption(), Interruption::default());
+    bench.server(speech_stopped());
+    assert_eq!(bench.server(speech_started()), ["speech_started"], "once for each call");
+    let mut bench = calling();
+    assert_eq!(bench.app(Command::Interrupt {}), ["interrupted", "1 done"]);
+    let output = CallOutput::Cancelled;
+    bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: false });
+    assert_eq!(bench.app(Command::Interrupt {}), ["3 done"], "no call waits any more");
+}
+
+#[test]
+fn speech_that_must_not_interrupt_leaves_calls_alone() {
+    let mut bench = calling();
+    bench.session.config.input_mut().turn_detection =
+        serde_json::from_value(json!({"type": "server_vad", "interrupt_response": false})).unwrap();
+    assert_eq!(bench.server(speech_started()), ["speech_started"]);
+}

@@ -191,3 +191,53 @@ fn turn_detection_that_is_switched_off_while_the_user_speaks_holds_nothing_back(
         assert!(outputs.contains(&"> response.create".into()), "{outputs:?}");
     }
 }
+
+#[test]
+fn a_turn_that_was_too_short_is_over_and_does_not_begin_the_next_one() {
+    let mut bench =
+        Bench::ready_with(SessionOptions { pre_roll: Some(Duration::from_millis(40)), ..manual() });
+    bench.app(Command::BeginTurn {});
+    bench.app(append(40));
+    let too_short = |bench: &mut Bench, ms| {
+        let error = bench.try_app(Command::CommitAudio { respond: true }).unwrap_err();
+        assert_eq!(error.reason, Refusal::TooShort { buffered: MediaTime::from_millis(ms) });
+        assert!(bench.drain().is_empty(), "nothing is sent for it");
+    };
+    too_short(&mut bench, 40);
+    too_short(&mut bench, 0);
+    assert!(bench.app(append(40)).is_empty(), "nobody speaks");
+    assert_eq!(
+        bench.app(Command::BeginTurn {}),
+        ["> input_audio_buffer.clear", "> input_audio_buffer.append"],
+        "the next turn has the buffer for itself"
+    );
+    too_short(&mut bench, 40);
+    bench.app(Command::BeginTurn {});
+    assert_eq!(bench.app(append(120)), ["> input_audio_buffer.clear", "> input_audio_buffer.append"]);
+    assert_eq!(
+        bench.app(Command::CommitAudio { respond: true }),
+        ["> input_audio_buffer.commit", "> response.create"]
+    );
+}
+
+#[test]
+fn a_turn_before_ready_that_was_too_short_does_not_begin_the_next_one() {
+    let mut bench = Bench::with(SessionOptions { pre_roll: Some(Duration::ZERO), ..manual() });
+    for ms in [40, 200] {
+        bench.app(Command::BeginTurn {});
+        bench.app(append(ms));
+        bench.app(Command::CommitAudio { respond: false });
+    }
+    bench.server(json!({"type": "session.created", "session": {}}));
+    assert_eq!(
+        bench.server(json!({"type": "session.updated", "session": {}})),
+        [
+            "ready",
+            "> input_audio_buffer.append",
+            "3 refused",
+            "> input_audio_buffer.clear",
+            "> input_audio_buffer.append",
+            "> input_audio_buffer.commit"
+        ]
+    );
+}
