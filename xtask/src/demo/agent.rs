@@ -7,9 +7,10 @@ use std::time::Duration;
 use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
 use realtime_context::{Context, Message, ToolError, Toolbox};
 use realtime_emulator::brain::Script;
-use realtime_emulator::{Emulator, Options, serve_stream};
+use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
 use realtime_pipeline::{Pipeline, Playout, RealtimeService, SharedContext};
+use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::session::{Command, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
@@ -65,8 +66,12 @@ pub(crate) async fn converse(args: &Args, folder: &Path) -> Result<Report, Error
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
     let config = context.with(|context| context.session_config(session_config(args)));
-    let session =
-        SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
+    let session = SessionOptions {
+        config: toolbox.session_config(config),
+        dialect: args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()).unwrap_or_default(),
+        seed: 1,
+        ..SessionOptions::default()
+    };
 
     let (handle, events) = connect(args, session, &files.log).await?;
     // The agent speaks first. The request waits until the session is ready.
@@ -149,10 +154,15 @@ async fn connect(args: &Args, session: SessionOptions, log: &Path) -> Result<(Ha
     Ok(Client::connect(endpoint, options).await?)
 }
 
+fn profile(args: &Args) -> Profile {
+    Profile::named(&args.profile).unwrap_or_default()
+}
+
 /// The far side. It knows the words of the built-in user, and of no other.
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()
+        .profile(profile(args))
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
 }
 
