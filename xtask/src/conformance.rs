@@ -40,9 +40,18 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum DialectName {
+pub(crate) enum DialectName {
     Ga,
     Beta,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Ga => Self::Ga,
+            DialectName::Beta => Self::Beta,
+        }
+    }
 }
 
 /// Who sent an event.
@@ -92,14 +101,7 @@ pub(crate) struct Known {
 
 impl Known {
     fn of(path: &Path, args: &Args) -> Self {
-        let mut known = Self {
-            dialect: args.dialect.map(|name| match name {
-                DialectName::Ga => Dialect::Ga,
-                DialectName::Beta => Dialect::Beta,
-            }),
-            from: args.from,
-            is_body: false,
-        };
+        let mut known = Self { dialect: args.dialect.map(Dialect::from), from: args.from, is_body: false };
         // The innermost directory says it best.
         for part in path.components().rev().skip(1) {
             let part = part.as_os_str();

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use realtime_emulator::brain::{Parrot, Script};
 use realtime_emulator::voice::VoiceKind;
-use realtime_emulator::{Emulator, Options};
+use realtime_emulator::{Emulator, Options, Profile};
 use tokio::runtime::Builder;
 
 use crate::Error;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Answers by the demo's script
     #[arg(long)]
     demo: bool,
+    /// Which server it is taken for: others do not do all of it
+    #[arg(long, default_value = "openai", value_parser = profile())]
+    profile: String,
     /// Lets clients ask for disasters, by events of type `emulator.disaster`
     #[arg(long)]
     control: bool,
@@ -105,6 +109,11 @@ async fn told_to_stop() {
     }
 }
 
+/// Reads a profile's name.
+pub(crate) fn profile() -> PossibleValuesParser {
+    PossibleValuesParser::new(Profile::ALL.iter().map(|profile| profile.name()))
+}
+
 fn options(args: &Args) -> Result<Options, Error> {
     let mut options = Options::default()
         .pace(args.pace)
@@ -114,6 +123,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         .session_length(Duration::from_secs(args.session_length))
         .beta(!args.no_beta)
         .control(args.control)
+        .profile(Profile::named(&args.profile).unwrap_or_default())
         .voice(voice(args)?);
     if let Some(seed) = args.seed {
         options = options.seed(seed);

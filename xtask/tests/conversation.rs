@@ -108,6 +108,22 @@ fn the_demo_holds_its_conversation_and_the_log_replays() {
     assert!(transcript.contains("speech, "), "nobody knows what was said: {transcript}");
 }
 
+#[test]
+fn the_demo_talks_to_servers_that_do_not_do_all_of_it() {
+    let _folder = folder();
+    for profile in ["azure-preview", "minimal", "speaches"] {
+        let report = demo(&["--fast", "--profile", profile]);
+        assert_whole(&report);
+        let log = file(&report, "log");
+        let output = xtask(&["replay", log.to_str().expect("a path of text")]);
+        assert!(output.status.success(), "{profile}: {}", text(&output.stderr));
+        let log = fs::read_to_string(log).expect("the session log");
+        let has = |kind: &str| log.contains(&format!("\"type\":\"{kind}\""));
+        assert_eq!(has("response.created"), profile != "minimal");
+        assert_eq!(has("conversation.item.truncated"), profile == "azure-preview", "{profile}");
+    }
+}
+
 fn damaged_logs(log: &str, path: &Path) {
     let damaged = path.with_file_name("damaged.jsonl");
     let name = damaged.to_str().expect("a path of text");

@@ -24,6 +24,21 @@ pub(crate) struct Asked {
     pub(crate) selects_realtime: bool,
 }
 
+/// Refuses a request for an upgrade that the WebSocket library would not answer.
+pub(crate) fn is_whole(request: &Request) -> Result<(), Answer> {
+    if request.header("sec-websocket-version") != Some("13") {
+        let message = "The version of the WebSocket must be 13.";
+        let refusal = Answer::refusal(426, "upgrade_required", message);
+        return Err(refusal.header("Sec-WebSocket-Version", "13"));
+    }
+    let asks = request.list("connection").any(|option| option.eq_ignore_ascii_case("upgrade"));
+    if request.method != "GET" || !asks || request.header("sec-websocket-key").is_none() {
+        let message = "This is no whole request for a WebSocket.";
+        return Err(Answer::refusal(400, "bad_request", message));
+    }
+    Ok(())
+}
+
 /// Reads the request.
 pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answer> {
     let offers = |name: &str| request.list("sec-websocket-protocol").any(|protocol| protocol == name);

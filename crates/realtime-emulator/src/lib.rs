@@ -58,6 +58,8 @@
 //! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure as the
 //! header `api-key`. Any key is good where [`Options::api_key`] names none.
 //!
+//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along.
+//!
 //! # What it does not do
 //!
 //! It understands nothing: what it transcribes is what its script says. Calls have no media: the answer to a WebRTC
@@ -74,6 +76,7 @@
 //!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
 //!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
+//! - `profile`: servers that do not do all of it, as tables.
 //! - `http`, `access`, `handshake`, `registry`: requests, keys, and what sessions share.
 //! - `server`, `drive`, `record`, `options`: the socket.
 
@@ -86,6 +89,7 @@ mod drive;
 mod handshake;
 mod http;
 mod options;
+mod profile;
 mod record;
 mod registry;
 mod server;
@@ -93,4 +97,5 @@ pub mod voice;
 
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};
+pub use profile::Profile;
 pub use server::{Emulator, ServeError, serve_stream};

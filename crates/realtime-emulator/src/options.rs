@@ -12,6 +12,7 @@ use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
 use crate::disaster::{Action, Disaster, LineOptions};
 use crate::handshake::Asked;
+use crate::profile::Profile;
 use crate::registry::Registry;
 use crate::voice::VoiceKind;
 
@@ -152,6 +153,13 @@ impl Options {
         self
     }
 
+    /// Which server it is taken for; default OpenAI's. The dialect follows it.
+    #[must_use]
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.connection.profile = profile;
+        self
+    }
+
     /// How long a session lives; default 60 minutes.
     #[must_use]
     pub const fn session_length(mut self, length: Duration) -> Self {
@@ -203,7 +211,7 @@ impl Options {
             model: std::mem::take(&mut asked.model),
             seed,
             kind: asked.kind.clone(),
-            dialect: asked.dialect,
+            dialect: own.profile.dialect().unwrap_or(asked.dialect),
             session: std::mem::take(&mut asked.session),
             sideband: own.sideband || asked.call.is_some(),
             limits,

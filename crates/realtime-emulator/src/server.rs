@@ -150,7 +150,7 @@ where
         tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
         return tell(&mut stream, &answer).await;
     }
-    let asked = match handshake::accept(&request, &options) {
+    let asked = match handshake::is_whole(&request).and_then(|()| handshake::accept(&request, &options)) {
         Ok(asked) => asked,
         Err(refusal) => {
             tell(&mut stream, &refusal).await?;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
 use realtime_context::{Context, Message, ToolError, Toolbox};
 use realtime_emulator::brain::Script;
-use realtime_emulator::{Emulator, Options, serve_stream};
+use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
 use realtime_pipeline::{Pipeline, Playout, RealtimeService, SharedContext};
+use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::log::{Filter, LogContent};
 use realtime_protocol::session::{Command, SessionOptions};
@@ -66,8 +67,12 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
     let config = context.with(|context| context.session_config(session_config(args)));
-    let session =
-        SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
+    let session = SessionOptions {
+        config: toolbox.session_config(config),
+        dialect: args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()).unwrap_or_default(),
+        seed: 1,
+        ..SessionOptions::default()
+    };
 
     let (handle, events) = connect(args, session, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
@@ -155,10 +160,15 @@ async fn connect(
     Ok(Client::connect(endpoint, options).await?)
 }
 
+fn profile(args: &Args) -> Profile {
+    Profile::named(&args.profile).unwrap_or_default()
+}
+
 /// The far side. It knows the words of the built-in user, and of no other.
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()
+        .profile(profile(args))
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
 }
 

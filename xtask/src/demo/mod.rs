@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use realtime_protocol::log::LogContent;
 use tokio::runtime::Builder;
 
+use crate::conformance::DialectName;
 use crate::{Error, workspace_root};
 
 use report::{Report, Scene};
@@ -27,6 +28,12 @@ pub(crate) struct Args {
     /// A server other than the built-in emulator; its key is read from OPENAI_API_KEY
     #[arg(long)]
     url: Option<String>,
+    /// The spelling on the wire, as that server has it: GA where it is not given
+    #[arg(long, requires = "url", value_enum)]
+    dialect: Option<DialectName>,
+    /// Which server the built-in emulator is taken for
+    #[arg(long, default_value = "openai", value_parser = crate::emulator::profile(), conflicts_with = "url")]
+    profile: String,
     /// The model to ask for
     #[arg(long, default_value = "gpt-realtime")]
     model: String,

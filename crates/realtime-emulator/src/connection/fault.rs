@@ -9,14 +9,32 @@ use realtime_protocol::id::EventId;
 /// A refusal of one client event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
     pub(crate) code: &'static str,
     pub(crate) param: Option<String>,
     pub(crate) message: String,
 }
 
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FaultKind {
+    Request,
+    Server,
+}
+
+impl FaultKind {
+    /// The error's type.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "invalid_request_error",
+            Self::Server => "server_error",
+        }
+    }
+}
+
 impl Fault {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, param: None, message: message.into() }
+        Self { kind: FaultKind::Request, code, param: None, message: message.into() }
     }
 
     pub(crate) fn param(mut self, param: impl Into<String>) -> Self {
@@ -64,7 +82,7 @@ impl Fault {
     /// The error object, with every member written.
     pub(crate) fn into_error(self, event_id: Option<EventId>) -> ApiError {
         ApiError {
-            kind: "invalid_request_error".into(),
+            kind: self.kind.as_str().into(),
             code: self.code.into(),
             message: self.message.into(),
             param: self.param.map_or(Field::Null, Field::Value),

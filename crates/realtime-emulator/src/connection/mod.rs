@@ -25,6 +25,7 @@ mod vad;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use realtime_protocol::event::*;
 use realtime_protocol::id::{ConversationId, EventId, ItemId};
@@ -41,7 +42,7 @@ use crate::connection::session::Session;
 use crate::connection::transcription::Transcription;
 use crate::connection::usage::Tokens;
 
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
@@ -92,8 +93,18 @@ enum Due {
 
 impl Connection {
     /// A session that begins now: `session.created` is its first output. `wall` is needed for `expires_at` only.
-    pub fn new(options: ConnectionOptions, brain: Box<dyn Brain>, now: Timestamp, wall: UnixTime) -> Self {
-        let mut out = Outbox::new(Ids::new(options.seed), options.dialect);
+    pub fn new(
+        mut options: ConnectionOptions,
+        brain: Box<dyn Brain>,
+        now: Timestamp,
+        wall: UnixTime,
+    ) -> Self {
+        let profile = options.profile.table();
+        options.session_length = options.session_length.min(profile.session_length);
+        if profile.transcribes_first {
+            options.transcription_delay = Duration::ZERO;
+        }
+        let mut out = Outbox::new(Ids::new(options.seed), options.dialect, profile);
         let session = Session::new(&options, out.ids.session(), wall);
         let conversation_id = out.ids.conversation();
         send!(&mut out, SessionCreated { session: session.shown() });
@@ -133,9 +144,13 @@ impl Connection {
         if self.closed {
             return;
         }
-        match client_event::read(text, self.options.dialect) {
-            Ok(event) => self.handle_event(event),
-            Err((fault, event_id)) => self.out.refuse(fault, event_id),
+        let taken = self.options.profile.table().taken(text);
+        taken.faults.into_iter().for_each(|(fault, event_id)| self.out.refuse(fault, event_id));
+        if let Some(text) = taken.text {
+            match client_event::read(&text, self.options.dialect) {
+                Ok(event) => self.handle_event(event),
+                Err((fault, event_id)) => self.out.refuse(fault, event_id),
+            }
         }
         self.advance(now);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::{SessionConfig, SessionKind};
 
+use crate::profile::Profile;
 use crate::voice::VoiceKind;
 
 /// Settings of one [`Connection`](crate::Connection). Plain data: change what you need of the default.
@@ -45,6 +46,8 @@ pub struct ConnectionOptions {
     pub conversation_created: Option<bool>,
     /// The spelling on the wire; default GA. The socket part sets it from the URL and the headers.
     pub dialect: Dialect,
+    /// Which server it is taken for; default OpenAI's. The dialect is to fit it: see [`Profile::dialect`].
+    pub profile: Profile,
     /// What bounds its memory.
     pub limits: Limits,
 }
@@ -69,6 +72,7 @@ impl Default for ConnectionOptions {
             sideband: false,
             conversation_created: None,
             dialect: Dialect::Ga,
+            profile: Profile::OpenAi,
             limits: Limits::default(),
         }
     }

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use realtime_protocol::event::{Dialect, ErrorEvent, ServerEvent};
+use realtime_protocol::field::Field;
 use realtime_protocol::id::EventId;
 
 use crate::connection::fault::Fault;
 use crate::connection::ids::Ids;
 use crate::connection::spelling;
 use crate::disaster::Disaster;
+use crate::profile::Table;
 
 /// What a [`Connection`](crate::Connection) wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,20 +34,29 @@ pub enum Output {
 pub(crate) struct Outbox {
     pub(crate) ids: Ids,
     dialect: Dialect,
+    profile: &'static Table,
     queue: VecDeque<Output>,
 }
 
 impl Outbox {
-    pub(crate) const fn new(ids: Ids, dialect: Dialect) -> Self {
-        Self { ids, dialect, queue: VecDeque::new() }
+    pub(crate) const fn new(ids: Ids, dialect: Dialect, profile: &'static Table) -> Self {
+        Self { ids, dialect, profile, queue: VecDeque::new() }
     }
 
     pub(crate) fn push(&mut self, event: impl Into<ServerEvent>) {
         let mut event = event.into();
         spelling::adapt(&mut event, self.dialect);
-        if event.is_sent_in(self.dialect) {
+        if event.is_sent_in(self.dialect)
+            && let Some(event) = self.profile.sent(event)
+        {
             self.queue.push_back(Output::Send(Box::new(event)));
         }
+    }
+
+    /// The id of the next event.
+    pub(crate) fn event_id(&mut self) -> Field<EventId> {
+        let id = self.ids.event();
+        if self.profile.has_ids { id.into() } else { Field::Absent }
     }
 
     pub(crate) fn disaster(&mut self, disaster: Disaster) {
@@ -72,7 +83,7 @@ impl Outbox {
 macro_rules! send {
     ($out:expr, $event:ident { $($field:ident: $value:expr),* $(,)? }) => {{
         let out = &mut *$out;
-        let event = $event { event_id: out.ids.event().into(), $($field: $value.into(),)* ..$event::default() };
+        let event = $event { event_id: out.event_id(), $($field: $value.into(),)* ..$event::default() };
         out.push(event);
     }};
 }

@@ -92,6 +92,10 @@ impl Connection {
                 let message = format!("At most {count} responses can run beside the conversation.");
                 return Err(Fault::new("too_many_active_responses", message));
             }
+        } else if let Some(index) = self.running.iter().position(|running| running.in_conversation)
+            && self.options.profile.table().replaces_responses
+        {
+            self.cancel_running(index, StatusReason::ClientCancelled);
         } else if let Some(running) = self.running.iter().find(|running| running.in_conversation) {
             let message = format!(
                 "Conversation already has an active response in progress: {}. Wait until the response is finished \

@@ -232,7 +232,7 @@ impl Line {
     }
 
     fn forward(&mut self, mut event: ServerEvent) {
-        if self.state != State::Open || !event.is_sent_in(self.dialect) {
+        if self.state != State::Open {
             return;
         }
         if self.armed.is_empty() {

@@ -10,6 +10,7 @@ mod errors;
 mod http;
 mod items;
 mod mcp;
+mod profiles;
 mod random;
 mod responses;
 mod rough;

@@ -189,15 +189,24 @@ async fn a_message_that_is_too_big_closes_the_connection_with_1009() {
 }
 
 #[tokio::test]
-async fn a_plain_request_to_the_websockets_path_is_told_to_upgrade() {
+async fn a_request_that_asks_for_no_whole_websocket_is_told_so() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let server = server(Options::default()).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
-    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    assert_eq!(body["error"]["type"], "invalid_request_error");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (headers, status) in [
+        (String::new(), "426 Upgrade Required"),
+        (upgrade.into(), "426 Upgrade Required"),
+        (format!("{upgrade}Sec-WebSocket-Version: 8\r\n"), "426 Upgrade Required"),
+        (format!("{upgrade}Sec-WebSocket-Version: 13\r\n"), "400 Bad Request"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{headers}: {answer}");
+        let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+    }
 }
