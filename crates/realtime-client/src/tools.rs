@@ -9,12 +9,15 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use realtime_context::{OnInterrupt, Reply, Toolbox};
 use realtime_protocol::id::CallId;
-use realtime_protocol::session::{CallEnd, CallOutput, Command, FunctionCall, SessionEvent};
+use realtime_protocol::session::{
+    CallEnd, CallOutput, Command, CommandError, FunctionCall, Refusal, SessionEvent,
+};
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{Instrument, debug, info_span};
 
+use crate::error::Error;
 use crate::handle::Handle;
 
 /// Runs the calls of one session in tasks of their own, from a [`Toolbox`], and answers them.
@@ -156,7 +159,15 @@ impl ToolRunner {
             debug!(output = kind(&output), "function call ended");
             // After an interruption the model's turn comes with the user's words, not with the call's.
             let respond = policy.reply == Reply::Auto && output != CallOutput::Cancelled;
-            if handle.ask(Command::CompleteCall { call_id, output, respond }).await.is_err() {
+            let complete = |output| Command::CompleteCall { call_id: call_id.clone(), output, respond };
+            let mut taken = handle.ask(complete(output)).await;
+            if let Err(Error::Command(CommandError { reason: reason @ Refusal::TooLarge { .. }, .. })) =
+                &taken
+            {
+                // The model must learn of it: it waits for the one output.
+                taken = handle.ask(complete(CallOutput::Error(reason.to_string()))).await;
+            }
+            if taken.is_err() {
                 debug!("the output of a function call was not taken");
             }
         };

@@ -14,6 +14,8 @@ use crate::session_config::{MaxOutputTokens, SessionConfig, TurnDetection};
 
 /// Bytes of base64 in one `input_audio_buffer.append`: 15 MiB.
 pub const LARGEST_APPEND: usize = 15 * 1024 * 1024;
+/// Bytes of one event that a client sends: 16 MiB. A larger one would cost the connection.
+pub const LARGEST_EVENT: usize = 16 * 1024 * 1024;
 /// Characters of an event id that a client chooses.
 pub const LONGEST_EVENT_ID: usize = 512;
 /// Characters of an item id that a client chooses.

@@ -20,10 +20,11 @@ async fn every_call_gets_one_output_whatever_its_handler_does() {
         .with(tool("fail", |_| async { Err("no such city") }))
         .with(tool("panic", |_| async { panic!("on purpose") }))
         .with(tool("panic_early", |_| -> std::future::Ready<Result<Value, &str>> { panic!("on purpose") }))
+        .with(tool("flood", |_| async { Ok(Value::from("x".repeat(17 << 20))) }))
         .with(tool("hang", |_| async { std::future::pending().await }));
     let mut call = Call::begin(toolbox).await;
     let began = Instant::now();
-    for name in ["echo", "fail", "panic", "panic_early", "hang", "nothing"] {
+    for name in ["echo", "fail", "panic", "panic_early", "flood", "hang", "nothing"] {
         call.ask(&[name]).await;
     }
     for (name, output) in [
@@ -31,6 +32,7 @@ async fn every_call_gets_one_output_whatever_its_handler_does() {
         ("fail", json!({"error": "no such city"})),
         ("panic", json!({"error": "the function failed"})),
         ("panic_early", json!({"error": "the function failed"})),
+        ("flood", json!({"error": "expected at most 16773120 bytes in one event, got 17825798"})),
         ("nothing", json!({"error": "there is no such function"})),
         ("hang", json!({"error": "the function took too long"})),
     ] {

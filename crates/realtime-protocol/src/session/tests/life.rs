@@ -62,6 +62,17 @@ fn a_state_at_rest_is_small() {
 }
 
 #[test]
+fn what_would_cost_the_connection_is_refused_here() {
+    let mut bench = Bench::ready();
+    let item = Item::user_text("x".repeat(16 * 1024 * 1024));
+    let refused =
+        bench.try_app(Command::CreateItem { item: item.into(), after: None, respond: false }).unwrap_err();
+    assert!(refused.reason.to_string().starts_with("expected at most 16773120 bytes in one event, got 167"));
+    let item = Item::user_text("x".repeat(16 * 1024 * 1024 - 8192));
+    assert!(bench.try_app(Command::CreateItem { item: item.into(), after: None, respond: false }).is_ok());
+}
+
+#[test]
 fn the_age_limit_is_announced_ahead() {
     let mut bench = Bench::new();
     // Whatever the server's clock says, no session lives for more than an hour.
