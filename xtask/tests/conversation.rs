@@ -117,11 +117,29 @@ fn the_demo_talks_to_servers_that_do_not_do_all_of_it() {
         let log = file(&report, "log");
         let output = xtask(&["replay", log.to_str().expect("a path of text")]);
         assert!(output.status.success(), "{profile}: {}", text(&output.stderr));
+        conforms(&log, profile);
         let log = fs::read_to_string(log).expect("the session log");
         let has = |kind: &str| log.contains(&format!("\"type\":\"{kind}\""));
         assert_eq!(has("response.created"), profile != "minimal");
         assert_eq!(has("conversation.item.truncated"), profile == "azure-preview", "{profile}");
     }
+}
+
+/// All of a log can be read, and is what the schemas of the wire's types say, which describe GA.
+fn conforms(log: &Path, profile: &str) {
+    let (folder, log) = (log.with_file_name("schemas"), log.to_str().expect("a path of text"));
+    let mut arguments = vec!["conformance".to_owned(), log.to_owned()];
+    if profile == "minimal" {
+        let output = xtask(&["schema", folder.to_str().expect("a path of text")]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        for name in ["ClientEvent.json", "ServerEvent.json"] {
+            arguments.extend(["--schema".into(), folder.join(name).display().to_string()]);
+        }
+    }
+    let output = xtask(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{profile}: {out}\n{err}");
+    assert!(out.lines().last().is_some_and(|line| line.ends_with(" 0 failed")), "{out}");
 }
 
 fn damaged_logs(log: &str, path: &Path) {
