@@ -42,6 +42,8 @@ enum Check {
     Advisories,
     /// A short run of each fuzz target
     Fuzz,
+    /// Each example, against the emulator
+    Examples,
     /// The rules between crates
     Tidy,
     /// The README's commands
@@ -116,6 +118,7 @@ impl Check {
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
             Self::Fuzz => "cargo +nightly fuzz run TARGET -- -max_total_time=10, for each target",
+            Self::Examples => "cargo run -p realtime-client --example NAME, for each example",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -155,6 +158,7 @@ impl Check {
             },
             Self::Advisories => tools.advisories(),
             Self::Fuzz => tools.fuzz(),
+            Self::Examples => tools.examples(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme(&tools.xtask)),
         }
@@ -189,6 +193,27 @@ impl Tools {
     fn missing_subcommand(&self, subcommand: &str, why: &str) -> Option<Outcome> {
         let answer = output(self.cargo_command().args([subcommand, "--version"]));
         answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
+    }
+
+    /// Runs what `crates/realtime-client/examples` holds. The features are those of the tests, so that little is built anew.
+    fn examples(&self) -> Outcome {
+        let directory = workspace_root().join("crates/realtime-client/examples");
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            return Outcome::Failed(format!("cannot read {}", directory.display()));
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+            .collect();
+        names.sort();
+        for name in names {
+            say!("\n-- {name}");
+            let args = ["run", "--quiet", "-p", "realtime-client", "--all-features", "--example", &name];
+            let outcome = self.cargo(args);
+            if outcome != Outcome::Passed {
+                return Outcome::Failed(format!("the example {name} failed"));
+            }
+        }
+        Outcome::Passed
     }
 
     fn wasm(&self) -> Outcome {

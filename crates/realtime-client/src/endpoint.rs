@@ -189,6 +189,13 @@ impl Endpoint {
         self.header("OpenAI-Project", id)
     }
 
+    /// Adds to the query: what this crate has no name for. The value is encoded.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.add_to_query(name, value);
+        self
+    }
+
     /// How long a whole attempt may take, from asking for a key to the end of the WebSocket handshake. Default:
     /// 10 s.
     #[must_use]

@@ -1,0 +1,56 @@
+//! The model calls a Rust function.
+//!
+//! ```sh
+//! cargo run -p realtime-client --features tools --example tools
+//! ```
+
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+mod support;
+
+use std::error::Error;
+
+use realtime_client::{Client, ToolRunner};
+use realtime_context::{ToolError, Toolbox};
+use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::session_config::{Modality, SessionConfig};
+use serde_json::{Value, json};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct WeatherArgs {
+    /// The city, such as "Paris"
+    city: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let toolbox =
+        Toolbox::new().tool("get_weather", "Looks up the weather", |args: WeatherArgs| async move {
+            println!("(get_weather is called for {})", args.city);
+            Ok::<Value, ToolError>(json!({ "city": args.city, "celsius": 21 }))
+        });
+    let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
+    let options = SessionOptions { config: toolbox.session_config(config), ..SessionOptions::default() };
+    let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
+    // It answers every call exactly once, whatever the function does.
+    let mut runner = ToolRunner::new(handle.clone(), toolbox);
+
+    // The emulator calls the function that a text names.
+    handle.send_text(r#"get_weather {"city":"Paris"}"#, true).await?;
+    let mut answered = false;
+    while !answered {
+        let event = events.next().await.ok_or("the events ended before the answer")?;
+        runner.handle(&event);
+        match event {
+            SessionEvent::Text { delta, .. } => print!("{delta}"),
+            SessionEvent::CallEnded { call_id, end } => println!("({call_id}: {end:?})"),
+            // The call is a response of its own; the one that says something is the answer.
+            SessionEvent::ResponseFinished(report) => answered = report.timeline.first_text.is_some(),
+            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            _ => {}
+        }
+    }
+    println!();
+    handle.close().await?;
+    Ok(())
+}
