@@ -1,0 +1,174 @@
+//! What calls cost: CPU, latency and memory of many calls in one process, beside a floor of sockets and a timer, and
+//! beside a bare tokio-tungstenite loop.
+//!
+//! ```sh
+//! cargo bench -p realtime-client --bench calls -- --calls 50 --seconds 10 --rounds 3
+//! ```
+//!
+//! Each call sends 20 ms of audio 50 times a second, and hears 10 deltas of 100 ms and 15 small events a second. The far
+//! side is a process of its own, each client another, on one thread. Rounds are interleaved and medians told, for the
+//! machine may be busy with other things.
+
+#![expect(clippy::print_stdout, reason = "this is what it measured")]
+
+mod clients;
+mod far_side;
+mod gauge;
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use clients::Kind;
+use gauge::{Measured, median};
+
+/// CPU of the client beside the floor's, at most: at 50 calls, and at 600.
+const MOST_CPU: [(usize, f64); 2] = [(50, 1.15), (600, 1.35)];
+/// Memory of a session that is idle, and of one that was busy (KiB), at most.
+const MOST_IDLE: u64 = 40;
+const MOST_AFTER_BURST: u64 = 96;
+/// Sessions by which memory is measured.
+const IDLE_SESSIONS: usize = 500;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("far-side") => far_side::run(),
+        Some(kind @ ("floor" | "bare" | "ours")) => {
+            let [_, address, calls, seconds] = &args[..] else {
+                return Err("expected ADDRESS CALLS SECONDS".into());
+            };
+            let kind = Kind::named(kind);
+            println!("{}", clients::run(kind, address, calls.parse()?, seconds.parse()?)?);
+            Ok(())
+        }
+        Some(mode @ ("quiet" | "burst")) => {
+            println!("{}", clients::memory(args.get(1).ok_or("expected ADDRESS")?, mode, IDLE_SESSIONS)?);
+            Ok(())
+        }
+        _ => compare(&Options::read(&args)?),
+    }
+}
+
+struct Options {
+    calls: usize,
+    seconds: u64,
+    rounds: usize,
+}
+
+impl Options {
+    fn read(args: &[String]) -> Result<Self, Box<dyn Error>> {
+        let mut options = Self { calls: 50, seconds: 10, rounds: 3 };
+        let mut args = args.iter();
+        while let Some(name) = args.next() {
+            let mut number = || -> Result<usize, Box<dyn Error>> {
+                Ok(args.next().ok_or_else(|| format!("expected a number behind {name}"))?.parse()?)
+            };
+            match name.as_str() {
+                "--calls" => options.calls = number()?.max(1),
+                "--seconds" => options.seconds = number()?.max(1) as u64,
+                "--rounds" => options.rounds = number()?.max(1),
+                "--bench" => {} // cargo says so
+                other => return Err(format!("expected --calls, --seconds or --rounds, got {other}").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
+    let far = FarSide::start()?;
+    let Options { calls, seconds, rounds } = *options;
+    println!("{calls} calls for {seconds} s, medians of {rounds} rounds, one thread each");
+    let mut measured: [Vec<Measured>; 3] = Default::default();
+    for _ in 0..rounds {
+        for (kind, rounds) in Kind::ALL.into_iter().zip(&mut measured) {
+            let args = [kind.name(), &far.address, &calls.to_string(), &seconds.to_string()];
+            rounds.push(Measured::parse(&run_self(&args)?)?);
+        }
+    }
+    println!(
+        "{:30} {:>16} {:>9} {:>16} {:>22}",
+        "", "CPU ms/call-min", "x floor", "calls per core", "delta p50 / p99 (us)"
+    );
+    let cpu = |rounds: &[Measured]| median(rounds.iter().map(|round| round.cpu_us_per_call_second));
+    let floor = cpu(&measured[0]);
+    let mut ratio = 1.0;
+    for (kind, rounds) in Kind::ALL.into_iter().zip(&measured) {
+        let cost = cpu(rounds);
+        ratio = cost / floor;
+        let latency = match kind {
+            Kind::Floor => "-".to_owned(),
+            _ => {
+                let p50 = median(rounds.iter().map(|round| round.p50_us));
+                let p99 = median(rounds.iter().map(|round| round.p99_us));
+                format!("{p50:.0} / {p99:.0}")
+            }
+        };
+        println!(
+            "{:30} {:>16.1} {ratio:>9.2} {:>16.0} {latency:>22}",
+            kind.title(),
+            cost * 60.0 / 1000.0,
+            1e6 / cost
+        );
+    }
+    let idle: u64 = run_self(&["quiet", &far.address])?.trim().parse()?;
+    let after: u64 = run_self(&["burst", &far.address])?.trim().parse()?;
+    println!(
+        "memory of a session, resident: idle {idle} KiB (most {MOST_IDLE}), after a burst {after} KiB (most {MOST_AFTER_BURST})"
+    );
+
+    let mut over = Vec::new();
+    if let Some((_, most)) = MOST_CPU.into_iter().find(|(at, _)| *at == calls)
+        && ratio > most
+    {
+        over.push(format!("CPU is {ratio:.2} x the floor, at most {most} is meant"));
+    }
+    if idle > MOST_IDLE || after > MOST_AFTER_BURST {
+        over.push("a session takes too much memory".to_owned());
+    }
+    if over.is_empty() { Ok(()) } else { Err(over.join("; ").into()) }
+}
+
+/// Runs this program in another role, and gives what it says.
+fn run_self(args: &[&str]) -> Result<String, Box<dyn Error>> {
+    let output = Command::new(std::env::current_exe()?).args(args).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{} failed", args[0]).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The far side's process. It ends with this one.
+struct FarSide {
+    child: Child,
+    address: String,
+    _said: BufReader<ChildStdout>,
+}
+
+impl FarSide {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.arg("far-side").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        Ok(Self { child, address: line.trim().to_owned(), _said: said })
+    }
+}
+
+impl Drop for FarSide {
+    fn drop(&mut self) {
+        // Its input ends, and with it the process; if not, it is ended.
+        drop(self.child.stdin.take());
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of the input: the process that asked for this one has ended.
+fn until_input_ends() {
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
