@@ -75,15 +75,20 @@ impl<'a> Attempt<'a> {
         phase: Phase,
         work: impl Future<Output = Result<T, ConnectError>>,
     ) -> Result<T, ConnectError> {
-        let Deadlines { attempt, phases } = self.endpoint.deadlines();
-        let (end, now) = (self.end(), Instant::now());
-        let (until, after) = match phases[phase as usize] {
-            Some(own) if own < end.saturating_duration_since(now) => (now + own, own),
-            _ => (end, *attempt),
-        };
+        let (until, after) = self.limit(phase);
         match timeout_at(until, work).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::TimedOut { address: self.endpoint.address(), phase, after }),
+        }
+    }
+
+    /// When a phase that begins now must be over, and what deadline that is.
+    pub(crate) fn limit(&self, phase: Phase) -> (Instant, Duration) {
+        let Deadlines { attempt, phases } = self.endpoint.deadlines();
+        let (end, now) = (self.end(), Instant::now());
+        match phases[phase as usize] {
+            Some(own) if own < end.saturating_duration_since(now) => (now + own, own),
+            _ => (end, *attempt),
         }
     }
 

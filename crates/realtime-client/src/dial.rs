@@ -21,7 +21,7 @@ pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, C
         Some(hop) => through(attempt, hop).await?,
         None => {
             let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
-            let tcp = async { tcp(host, port, attempt.end()).await.map_err(unreachable) };
+            let tcp = async { tcp(host, port, attempt).await.map_err(unreachable) };
             attempt.during(Phase::Tcp, tcp).await?
         }
     };
@@ -35,7 +35,7 @@ pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, C
 async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>, ConnectError> {
     let endpoint = attempt.endpoint;
     let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
-    let tcp = async { tcp(&hop.host, hop.port, attempt.end()).await.map_err(unreachable) };
+    let tcp = async { tcp(&hop.host, hop.port, attempt).await.map_err(unreachable) };
     let stream = attempt.during(Phase::Tcp, tcp).await?;
     attempt
         .during(Phase::Proxy, async {
@@ -45,7 +45,8 @@ async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>
         .await
 }
 
-async fn tcp(host: &str, port: u16, end: Instant) -> io::Result<Box<dyn ByteStream>> {
+async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn ByteStream>> {
+    let (end, _) = attempt.limit(Phase::Tcp);
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     let tcp = first_that_answers(&addresses, end).await?;
     // Without it small appends wait up to 40 ms for the acknowledgement of those before.

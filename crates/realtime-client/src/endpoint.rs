@@ -7,13 +7,17 @@ use std::time::Duration;
 use realtime_protocol::event::Dialect;
 
 use crate::address::{self, Parts, host_and_port, percent_encode};
-use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
+use crate::auth::{ApiKey, KeyPlace, KeySource};
 use crate::deadline::{Deadlines, Phase};
 use crate::error::{ConnectError, Source};
-use crate::http1::{RequestHead, is_token, is_value};
+use crate::http1::{is_token, is_value};
 use crate::proxy::{Hop, Proxy};
 #[cfg(feature = "_rustls")]
 use crate::tls::Tls;
+
+pub(crate) use request::VALUE;
+
+mod request;
 
 /// An address that serves the Realtime protocol, with what a connection to it needs: model, key, headers and
 /// the time it may take.
@@ -275,84 +279,6 @@ impl Endpoint {
         host_and_port(&self.host, self.port)
     }
 
-    /// Path and query, as a request has them.
-    pub(crate) fn target(&self) -> String {
-        let separator = if self.query.is_empty() { "" } else { "?" };
-        format!("{}{separator}{}", self.path, self.query)
-    }
-
-    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays out.
-    #[cfg(feature = "http")]
-    pub(crate) fn target_beside(&self, call: &str) -> String {
-        let of_session = |pair: &&str| {
-            let name = pair.split('=').next().unwrap_or_default();
-            !name.is_empty() && !matches!(name, "model" | "deployment" | "call_id" | "intent")
-        };
-        let query = self.query.split('&').filter(of_session).collect::<Vec<_>>().join("&");
-        let separator = if query.is_empty() { "" } else { "?" };
-        format!("{}/{call}{separator}{query}", self.path.trim_end_matches('/'))
-    }
-
-    /// The same, with a key that HTTP can carry.
-    #[cfg(feature = "http")]
-    pub(crate) fn for_http(mut self) -> Self {
-        if self.key_place == KeyPlace::Subprotocol {
-            self.key_place = KeyPlace::Bearer;
-        }
-        self
-    }
-
-    /// The key for one attempt.
-    pub(crate) async fn key_for_attempt(&self) -> Result<Option<ApiKey>, ConnectError> {
-        self.key.key().await
-    }
-
-    /// The key, where it goes as a subprotocol.
-    pub(crate) fn subprotocol_key<'a>(&self, key: Option<&'a ApiKey>) -> Option<&'a ApiKey> {
-        key.filter(|_| self.key_place == KeyPlace::Subprotocol)
-    }
-
-    /// Whether the server is told of the dialect by a header.
-    pub(crate) fn says_beta(&self) -> bool {
-        self.dialect == Dialect::Beta && !self.is_azure_preview()
-    }
-
-    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
-    pub(crate) fn add_headers(
-        &self,
-        head: &mut RequestHead,
-        key: Option<&ApiKey>,
-    ) -> Result<Secrets, ConnectError> {
-        let mut secrets = Secrets::default();
-        let mut add = |name: &str, value: &str| match head.add(name, value) {
-            true => Ok(()),
-            false => Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE }),
-        };
-        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !given("host") {
-            add("Host", &self.authority())?;
-        }
-        if !given("user-agent") {
-            add("User-Agent", concat!("realtime-client/", env!("CARGO_PKG_VERSION")))?;
-        }
-        if self.says_beta() && !given("openai-beta") {
-            add("OpenAI-Beta", "realtime=v1")?;
-        }
-        if let Some(key) = key {
-            secrets.add(key.expose());
-            match self.key_place {
-                KeyPlace::Bearer => add("Authorization", &format!("Bearer {}", key.expose()))?,
-                KeyPlace::ApiKeyHeader => add("api-key", key.expose())?,
-                KeyPlace::Subprotocol => {}
-            }
-        }
-        for (name, value) in &self.headers {
-            secrets.add(value);
-            add(name, value)?;
-        }
-        Ok(secrets)
-    }
-
     fn at_openai(name: &str, value: &str) -> Self {
         let host = "api.openai.com".to_owned();
         let mut endpoint = Self::at(true, host, 443, "/v1/realtime".to_owned(), String::new());
@@ -436,15 +362,6 @@ impl Endpoint {
     fn is_azure_preview(&self) -> bool {
         self.query_names().any(|name| name == "api-version")
     }
-
-    /// Host and port as an address has them: without the port that goes without saying.
-    fn authority(&self) -> String {
-        let whole = self.address();
-        match whole.strip_suffix(&format!(":{}", default_port(self.is_tls))) {
-            Some(host) if self.port == default_port(self.is_tls) => host.to_owned(),
-            _ => whole,
-        }
-    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -467,8 +384,6 @@ const fn default_port(is_tls: bool) -> u16 {
     if is_tls { 443 } else { 80 }
 }
 
-/// What is wrong with a header's value.
-pub(crate) const VALUE: &str = "HTTP does not allow its value";
 /// Headers that the connection itself decides on, in lower case.
 const OWN_HEADERS: &[&str] =
     &["connection", "upgrade", "content-length", "transfer-encoding", "expect", "te", "trailer"];
@@ -476,6 +391,7 @@ const OWN_HEADERS: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http1::RequestHead;
 
     #[test]
     fn the_address_is_completed_and_nothing_given_is_lost() {
@@ -589,6 +505,14 @@ mod tests {
             let error = endpoint.clone().header(name, value).unwrap_err();
             assert!(matches!(error, ConnectError::BadHeader { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_taken_out_of_what_the_server_says() {
+        let endpoint = Endpoint::new("wss://h/p?api-key=canary&model=gpt-realtime", "").unwrap();
+        let secrets = endpoint.add_headers(&mut RequestHead::new("GET", "/"), None).unwrap();
+        let text = secrets.redact("no such model gpt-realtime for canary");
+        assert_eq!(text, "no such model gpt-realtime for [redacted]");
     }
 
     #[test]

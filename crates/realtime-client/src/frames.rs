@@ -392,6 +392,26 @@ mod tests {
     }
 
     #[test]
+    fn no_bytes_are_too_strange() {
+        // A linear congruential generator, so that every run has the same bytes.
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let mut outcomes = [0, 0];
+        for _ in 0..5_000 {
+            let mut bytes: Vec<u8> = (0..random() % 32).map(|_| random()).collect();
+            // Mostly without what is refused at once.
+            if let [first, second, ..] = &mut bytes[..] {
+                (*first, *second) = (*first & 0x8f, *second & 0x7f);
+            }
+            outcomes[usize::from(read(&bytes).is_ok())] += 1;
+        }
+        assert!(outcomes.iter().all(|count| *count > 100), "{outcomes:?}");
+    }
+
+    #[test]
     fn a_large_message_costs_its_memory_no_longer_than_it_lasts() {
         let mut reader = Reader::new(&frame(0x81, &[b'x'; 1_000_000]), 2_000_000);
         assert!(reader.next().unwrap().is_some());

@@ -1,0 +1,109 @@
+//! What an endpoint puts into a request.
+
+use realtime_protocol::event::Dialect;
+
+use super::{Endpoint, default_port};
+use crate::auth::{ApiKey, KeyPlace, Secrets};
+use crate::error::ConnectError;
+use crate::http1::RequestHead;
+
+impl Endpoint {
+    /// Path and query, as a request has them.
+    pub(crate) fn target(&self) -> String {
+        let separator = if self.query.is_empty() { "" } else { "?" };
+        format!("{}{separator}{}", self.path, self.query)
+    }
+
+    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays out.
+    #[cfg(feature = "http")]
+    pub(crate) fn target_beside(&self, call: &str) -> String {
+        let of_session = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && !matches!(name, "model" | "deployment" | "call_id" | "intent")
+        };
+        let query = self.query.split('&').filter(of_session).collect::<Vec<_>>().join("&");
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{}/{call}{separator}{query}", self.path.trim_end_matches('/'))
+    }
+
+    /// The same, with a key that HTTP can carry.
+    #[cfg(feature = "http")]
+    pub(crate) fn for_http(mut self) -> Self {
+        if self.key_place == KeyPlace::Subprotocol {
+            self.key_place = KeyPlace::Bearer;
+        }
+        self
+    }
+
+    /// The key for one attempt.
+    pub(crate) async fn key_for_attempt(&self) -> Result<Option<ApiKey>, ConnectError> {
+        self.key.key().await
+    }
+
+    /// The key, where it goes as a subprotocol.
+    pub(crate) fn subprotocol_key<'a>(&self, key: Option<&'a ApiKey>) -> Option<&'a ApiKey> {
+        key.filter(|_| self.key_place == KeyPlace::Subprotocol)
+    }
+
+    /// Whether the server is told of the dialect by a header.
+    pub(crate) fn says_beta(&self) -> bool {
+        self.dialect == Dialect::Beta && !self.is_azure_preview()
+    }
+
+    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
+    pub(crate) fn add_headers(
+        &self,
+        head: &mut RequestHead,
+        key: Option<&ApiKey>,
+    ) -> Result<Secrets, ConnectError> {
+        let mut secrets = Secrets::default();
+        for pair in self.query.split('&').filter(|pair| !is_public(pair)) {
+            secrets.add(pair.split_once('=').unwrap_or(("", pair)).1);
+        }
+        let mut add = |name: &str, value: &str| match head.add(name, value) {
+            true => Ok(()),
+            false => Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE }),
+        };
+        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !given("host") {
+            add("Host", &self.authority())?;
+        }
+        if !given("user-agent") {
+            add("User-Agent", concat!("realtime-client/", env!("CARGO_PKG_VERSION")))?;
+        }
+        if self.says_beta() && !given("openai-beta") {
+            add("OpenAI-Beta", "realtime=v1")?;
+        }
+        if let Some(key) = key {
+            secrets.add(key.expose());
+            match self.key_place {
+                KeyPlace::Bearer => add("Authorization", &format!("Bearer {}", key.expose()))?,
+                KeyPlace::ApiKeyHeader => add("api-key", key.expose())?,
+                KeyPlace::Subprotocol => {}
+            }
+        }
+        for (name, value) in &self.headers {
+            secrets.add(value);
+            add(name, value)?;
+        }
+        Ok(secrets)
+    }
+
+    /// Host and port as an address has them: without the port that goes without saying.
+    pub(super) fn authority(&self) -> String {
+        let whole = self.address();
+        match whole.strip_suffix(&format!(":{}", default_port(self.is_tls))) {
+            Some(host) if self.port == default_port(self.is_tls) => host.to_owned(),
+            _ => whole,
+        }
+    }
+}
+
+/// Whether this pair of a query is known to hold no key.
+fn is_public(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    matches!(name, "model" | "deployment" | "call_id" | "intent" | "api-version")
+}
+
+/// What is wrong with a header's value.
+pub(crate) const VALUE: &str = "HTTP does not allow its value";
