@@ -242,6 +242,9 @@ impl Driver {
 
     fn deliver(&mut self, mut event: SessionEvent) {
         observe(&self.span, &event);
+        if let Some(reseed) = &mut self.reseed {
+            reseed.observe(&event);
+        }
         if self.state.reader != Reader::Fine {
             tell_why(&mut event);
         }
