@@ -17,7 +17,7 @@ use realtime_protocol::session::{
 };
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::supervisor::{
-    ConnectionId, Reconnect, Supervisor, SupervisorOptions, SupervisorOutput,
+    ConnectionId, Reconnect, Reseed, Supervisor, SupervisorOptions, SupervisorOutput,
 };
 use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::json;
@@ -324,7 +324,7 @@ impl World {
     }
 
     fn hear_of(&mut self, event: SessionEvent) {
-        self.context.apply(&event);
+        self.context.observe(&event);
         match &event {
             SessionEvent::Settled { id, .. } => {
                 let settled = self.settled.get_mut(id).unwrap_or_else(|| panic!("{id} was never given"));

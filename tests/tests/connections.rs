@@ -364,3 +364,22 @@ fn a_reply_that_is_cut_off_twice_before_it_came_still_comes() {
         assert!(!world.told[last..].iter().any(|(_, event)| late(event)), "cut after {wait} ms");
     }
 }
+
+#[test]
+fn what_came_last_before_a_cut_is_in_the_seed() {
+    let mut world = World::new(World::options(reconnect(1)), true);
+    world.wait(Duration::from_millis(200));
+    let id = world.write("said last", false).unwrap();
+    while !world
+        .told
+        .iter()
+        .any(|(_, event)| matches!(event, SessionEvent::Settled { id: it, .. } if *it == id))
+    {
+        world.wait(Duration::from_millis(1));
+    }
+    world.cut(&DisconnectReason::Lost { reason: "cut".into() });
+    world.wait(Duration::from_secs(2));
+    let far = world.serving().expect("another connection");
+    let texts: Vec<&str> = far.items.iter().filter_map(|item| item["content"][0]["text"].as_str()).collect();
+    assert_eq!(texts, ["said last"]);
+}

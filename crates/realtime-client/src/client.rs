@@ -79,7 +79,7 @@ impl ClientOptions {
     }
 
     /// Lets another connection follow one that ended. `reseed` tells its session what was said: it is called from the
-    /// client's task and must not take long.
+    /// client's task, with each event too, and must not take long.
     #[must_use]
     pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
         self.reconnect = Some(reconnect);

@@ -236,6 +236,9 @@ impl Driver {
 
     fn deliver(&mut self, event: SessionEvent) {
         self.observer.observe(&event);
+        if let Some(reseed) = &mut self.reseed {
+            reseed.observe(&event);
+        }
         if let SessionEvent::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
                 // A caller that has gone away does not mind.

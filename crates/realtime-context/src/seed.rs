@@ -9,6 +9,7 @@ use realtime_protocol::content::{ContentPart, InputImage, InputText, OutputText}
 use realtime_protocol::field::Field;
 use realtime_protocol::id::{CallId, ItemId};
 use realtime_protocol::item::{self, FunctionCallItem, Item, MessageItem};
+use realtime_protocol::session::SessionEvent;
 use realtime_protocol::supervisor::Reseed;
 
 use crate::context::Context;
@@ -114,7 +115,12 @@ impl Context {
     }
 }
 
+/// A context that is given away as this learns of events here: nobody else should [`apply`](Context::apply) them to it.
 impl Reseed for Context {
+    fn observe(&mut self, event: &SessionEvent) {
+        self.apply(event);
+    }
+
     /// By the default [`History`].
     fn reseed(&mut self, carried: &[ItemId]) -> Seed {
         self.reseed_with(History::default(), carried)

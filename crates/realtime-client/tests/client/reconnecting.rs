@@ -7,7 +7,7 @@ use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{SessionEvent, SessionOptions};
-use realtime_protocol::supervisor::{Backoff, Reconnect, Seed};
+use realtime_protocol::supervisor::{Backoff, Reconnect, Reseed, Seed};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
@@ -107,4 +107,45 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
     let (created, id) = tokio::join!(near, far);
     assert_eq!(created.as_str(), id, "one answer to the command, from the second connection");
     replays(&log.text());
+}
+
+/// Remembers the user's items.
+#[derive(Default)]
+struct Memory(Vec<Item>);
+
+impl Reseed for Memory {
+    fn observe(&mut self, event: &SessionEvent) {
+        if let SessionEvent::ItemDone { item } = event {
+            self.0.push((**item).clone());
+        }
+    }
+
+    fn reseed(&mut self, _carried: &[ItemId]) -> Seed {
+        Seed { items: self.0.clone(), ..Seed::default() }
+    }
+}
+
+#[tokio::test]
+async fn what_came_last_is_in_the_seed_although_nobody_has_read_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "test-model").unwrap();
+    let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
+    let reconnect = Reconnect { backoff, ..Reconnect::default() };
+    let options = ClientOptions::new(SessionOptions::default()).reconnect(reconnect, Memory::default());
+    let far = async {
+        let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+        server.open().await;
+        let content = json!([{"type": "input_text", "text": "said last"}]);
+        let item = json!({"type": "message", "id": "last", "role": "user", "content": content});
+        for kind in ["conversation.item.added", "conversation.item.done"] {
+            server.send(json!({"type": kind, "item": item})).await;
+        }
+        drop(server);
+        let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+        server.open().await;
+        let seeded = server.expect("conversation.item.create").await;
+        assert_eq!(seeded["item"]["content"][0]["text"], "said last");
+    };
+    let (client, ()) = tokio::join!(Client::connect(endpoint, options), far);
+    drop(client.unwrap()); // no event was read
 }

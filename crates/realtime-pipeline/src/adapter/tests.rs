@@ -29,6 +29,7 @@ fn report() -> ResponseReport {
         first_audio: at(1_200),
         first_played: at(1_250),
         done: at(1_600),
+        ..Timeline::default()
     };
     let response_id = ResponseId::from("resp");
     ResponseReport {

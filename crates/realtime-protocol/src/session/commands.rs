@@ -26,7 +26,7 @@ use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
-use crate::session::options::FollowUp;
+use crate::session::options::{FollowUp, PlaybackSource};
 use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
 use crate::session::state::State;
@@ -363,7 +363,7 @@ impl Session {
         }
         let response_id = part.id.response_id.clone();
         if let Some(response) = self.responses.get_mut(&response_id) {
-            response.timeline.first_played.get_or_insert(self.now);
+            response.timeline.played(self.now, PlaybackSource::Reported);
         }
     }
 }

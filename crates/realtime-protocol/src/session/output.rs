@@ -20,6 +20,7 @@ use crate::session::command::{CommandId, StopId};
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass};
 use crate::session::handover::DisconnectClass;
+use crate::session::options::PlaybackSource;
 use crate::session::usage_totals::UsageTotals;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
@@ -459,7 +460,8 @@ pub struct ResponseReport {
     pub dropped_bytes: u64,
 }
 
-/// When a response did what, on the driver's clock.
+/// When a response did what, on the driver's clock: as this side sent it, as the server's events came, and of playback
+/// as `first_played_source` says.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Timeline {
     /// When `response.create` was sent.
@@ -472,10 +474,23 @@ pub struct Timeline {
     pub first_text: Option<Timestamp>,
     /// When the first audio came.
     pub first_audio: Option<Timestamp>,
-    /// When its first playback was reported.
+    /// When its first playback was reported, or when it begins by an estimate.
     pub first_played: Option<Timestamp>,
+    /// Which of the two.
+    #[serde(skip_serializing_if = "is_reported")]
+    pub first_played_source: PlaybackSource,
     /// When it ended.
     pub done: Option<Timestamp>,
+}
+
+impl Timeline {
+    /// It began to play. The first word counts, but a report more than an estimate.
+    pub(super) fn played(&mut self, at: Timestamp, source: PlaybackSource) {
+        let better = self.first_played_source != source && source == PlaybackSource::Reported;
+        if self.first_played.is_none() || better {
+            (self.first_played, self.first_played_source) = (Some(at), source);
+        }
+    }
 }
 
 /// An interruption: what was heard of what was audible, and what was cut.
@@ -686,6 +701,11 @@ impl core::fmt::Display for CloseReason {
 /// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
 fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{} bytes {:016x}", audio.len(), fnv1a(audio)))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_reported(source: &PlaybackSource) -> bool {
+    *source == PlaybackSource::Reported
 }
 
 fn format_text<S: Serializer>(format: &AudioFormat, serializer: S) -> Result<S::Ok, S::Error> {

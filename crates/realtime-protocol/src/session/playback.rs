@@ -193,6 +193,11 @@ impl Playback {
         (start, mark, audio)
     }
 
+    /// When a part begins to play, if nobody reports.
+    pub(super) fn begins(&self, id: &PartId) -> Option<Timestamp> {
+        self.parts.iter().find(|part| part.is(&id.item_id, id.content_index)).map(|part| part.begins)
+    }
+
     /// Marks count from here on, so that those of an earlier session are not taken for one's own.
     pub(super) const fn number_from(&mut self, mark: u64) {
         self.last_mark = mark;

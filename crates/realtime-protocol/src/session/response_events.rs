@@ -18,6 +18,7 @@ use crate::session::call_key::call_key;
 use crate::session::command::CallOutput;
 use crate::session::deadlines::Answer;
 use crate::session::errors::Advice;
+use crate::session::options::PlaybackSource;
 use crate::session::output::{
     AudioChunk, CallEnd, FunctionCall, Outcome, ResponseEnd, ResponseReport, SessionEvent, Warning,
 };
@@ -317,6 +318,7 @@ impl Session {
         }
         self.voice_locked = true;
         response.timeline.first_audio.get_or_insert(now);
+        let unplayed = response.timeline.first_played.is_none();
         response.spoke = true;
         response.audio_bytes += bytes.len() as u64;
         let came = format.duration(response.audio_bytes);
@@ -333,6 +335,12 @@ impl Session {
         let out_of_band = response.out_of_band;
         let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
+        if unplayed && !out_of_band && self.options.playback == PlaybackSource::Estimated {
+            let begins = self.playback.begins(&part);
+            if let (Some(begins), Some(response)) = (begins, self.responses.get_mut(&part.response_id)) {
+                response.timeline.played(begins, PlaybackSource::Estimated);
+            }
+        }
         if !audio.is_empty() {
             let PartId { response_id, item_id, content_index } = part;
             self.tell(SessionEvent::Audio(AudioChunk {

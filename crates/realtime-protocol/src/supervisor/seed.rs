@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ItemId;
 use crate::item::Item;
+use crate::session::SessionEvent;
 
 /// What to give a new session of what was said before it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -29,9 +30,15 @@ pub struct Seed {
 /// Knows what was said, and can tell it to a new session.
 ///
 /// A [`Supervisor`](crate::supervisor::Supervisor) asks for it by
-/// [`SupervisorOutput::Seed`](crate::supervisor::SupervisorOutput::Seed). Whoever implements it should have learned of
-/// every session event that came before.
+/// [`SupervisorOutput::Seed`](crate::supervisor::SupervisorOutput::Seed). A function from the carried items to a seed is
+/// one that learns of events elsewhere: what came last may be missing in its seeds.
 pub trait Reseed {
+    /// Learns of a session event. The driver tells every one, in order, before it asks for a seed and before the
+    /// application can read the event. Default: nothing.
+    fn observe(&mut self, event: &SessionEvent) {
+        let _ = event;
+    }
+
     /// Makes the items that bring a new session up to date. `carried` names the items that commands on their way will
     /// create unless the seed [replaces](Seed::replaces) them.
     fn reseed(&mut self, carried: &[ItemId]) -> Seed;

@@ -333,3 +333,34 @@ fn an_interruption_reaches_a_response_that_is_not_created_yet() {
     assert!(bench.server(audio_delta("r1", "i1", 100)).is_empty());
     assert_eq!(bench.server(done("r1", "cancelled")), ["response_finished", "1 responded"]);
 }
+
+#[test]
+fn the_first_playback_of_a_response_says_where_it_comes_from() {
+    let timeline = |bench: &mut Bench, id: &str| {
+        bench.server(done(id, "completed"));
+        let report = bench.told().find_map(|event| match event {
+            SessionEvent::ResponseFinished(report) => Some(report.timeline),
+            _ => None,
+        });
+        let timeline = report.unwrap();
+        (timeline.first_played.map(|at| at.as_micros() / 1000), timeline.first_played_source)
+    };
+    let options = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let mut bench = Bench::ready_with(options);
+    bench.now = 100;
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 1000));
+    assert_eq!(timeline(&mut bench, "r1"), (Some(102), PlaybackSource::Estimated));
+    bench.server(created("r2"));
+    bench.server(audio_delta("r2", "i2", 1000));
+    assert_eq!(timeline(&mut bench, "r2"), (Some(1102), PlaybackSource::Estimated), "behind the first");
+    bench.now = 1500;
+    bench.server(created("r3"));
+    bench.server(audio_delta("r3", "i3", 1000));
+    bench.app(played("i3", 100));
+    assert_eq!(timeline(&mut bench, "r3"), (Some(1503), PlaybackSource::Reported), "a report knows better");
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 1000));
+    assert_eq!(timeline(&mut bench, "r1"), (None, PlaybackSource::Reported));
+}
