@@ -59,7 +59,17 @@ impl Endpoints {
             let reason = "the stream that the client was given is used up".to_owned();
             return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
         };
-        Box::pin(async move { connect::open(&endpoint).await.map_err(|error| failure(&error)) })
+        Box::pin(async move {
+            connect::open(&endpoint).await.map_err(|error| match error {
+                // The next attempt asks for another token.
+                ConnectError::KeyRefused { status: 401, .. } | ConnectError::KeyExpired { .. }
+                    if endpoint.asks_for_tokens() =>
+                {
+                    DisconnectReason::Lost { reason: chain(&error) }
+                }
+                error => failure(&error),
+            })
+        })
     }
 }
 
@@ -70,7 +80,8 @@ pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
         ConnectError::KeyRefused { status, .. } | ConnectError::Http { status, .. } => {
             DisconnectReason::Refused { status: *status, reason }
         }
-        _ => DisconnectReason::Lost { reason },
+        error if error.is_retryable() => DisconnectReason::Lost { reason },
+        _ => DisconnectReason::Unusable { reason },
     }
 }
 

@@ -176,6 +176,7 @@ const fn kind_of_end(reason: &CloseReason) -> &'static str {
         CloseReason::Requested => "requested",
         CloseReason::ClosedByServer { .. } => "closed_by_server",
         CloseReason::ConnectionRefused { .. } => "connection_refused",
+        CloseReason::EndpointUnusable { .. } => "endpoint_unusable",
         CloseReason::ConnectionLost { .. } => "connection_lost",
         CloseReason::ConsumerTooSlow => "consumer_too_slow",
         CloseReason::NotCreated => "not_created",

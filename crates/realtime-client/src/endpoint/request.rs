@@ -3,7 +3,7 @@
 use realtime_protocol::event::Dialect;
 
 use super::{Endpoint, default_port};
-use crate::auth::{ApiKey, KeyPlace, Secrets};
+use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::error::ConnectError;
 use crate::http1::RequestHead;
 
@@ -38,6 +38,11 @@ impl Endpoint {
     /// The key for one attempt.
     pub(crate) async fn key_for_attempt(&self) -> Result<Option<ApiKey>, ConnectError> {
         self.key.key().await
+    }
+
+    /// Whether each attempt gets a key of its own.
+    pub(crate) const fn asks_for_tokens(&self) -> bool {
+        matches!(self.key, KeySource::Provider(_))
     }
 
     /// The key, where it goes as a subprotocol.

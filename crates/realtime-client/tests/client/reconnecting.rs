@@ -1,14 +1,17 @@
 //! A connection that ends is followed by another, over loopback.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::*;
-use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
+use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::session::{CloseReason, SessionEvent, SessionOptions};
 use realtime_protocol::supervisor::{Backoff, Reconnect, Reseed, Seed};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -20,6 +23,60 @@ fn history(carried: &[ItemId]) -> Seed {
     let mut item = Item::user_text("what was said before");
     item.set_id("history".into());
     Seed { items: vec![item], ..Seed::default() }
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
+    for asks in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "m").unwrap();
+        let given = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&given);
+        let endpoint = if asks {
+            endpoint.token_provider(move || {
+                let number = counted.fetch_add(1, Ordering::Relaxed);
+                async move { Ok::<_, &str>(ApiKey::new(format!("token-{number}"))) }
+            })
+        } else {
+            endpoint.key(KEY)
+        };
+        let far = async {
+            let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+            server.open().await;
+            server.ws.close(None).await.unwrap();
+            drop(server);
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _head = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            drop(stream);
+            if asks {
+                let mut server = Server::accept(listener.accept().await.unwrap().0).await;
+                server.open().await;
+                server.expect_close().await;
+            }
+        };
+        let near = async {
+            let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
+            let options = ClientOptions::default()
+                .reconnect(Reconnect { backoff, ..Reconnect::default() }, |_: &[ItemId]| Seed::default());
+            let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
+            loop {
+                match next(&mut events).await {
+                    SessionEvent::Reconnected { .. } => return handle.close().await.unwrap(),
+                    SessionEvent::Closed { reason } => {
+                        assert!(
+                            !asks && matches!(reason, CloseReason::ConnectionRefused { status: 401, .. }),
+                            "{reason}"
+                        );
+                        return;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::join!(near, far);
+        assert_eq!(given.load(Ordering::Relaxed), if asks { 3 } else { 0 });
+    }
 }
 
 #[tokio::test]

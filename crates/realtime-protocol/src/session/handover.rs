@@ -26,7 +26,7 @@ pub enum DisconnectClass {
     Transient,
     /// The session reached its age limit: another one begins anew.
     Expired,
-    /// The server refused the configuration: only another endpoint may take it.
+    /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may help.
     Configuration,
     /// The key, the quota or the model: only another endpoint helps.
     Account,

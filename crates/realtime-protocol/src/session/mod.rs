@@ -111,6 +111,12 @@ pub enum DisconnectReason {
         /// What it said to it.
         reason: String,
     },
+    /// No attempt to that endpoint can succeed as things stand: its key has ended, nobody trusts its certificate, what
+    /// answers there is something else.
+    Unusable {
+        /// What is wrong.
+        reason: String,
+    },
     /// It broke, or could not be made.
     Lost {
         /// What happened.
@@ -254,6 +260,7 @@ impl Session {
             (_, DisconnectReason::Refused { status, reason }) => {
                 CloseReason::ConnectionRefused { status, reason }
             }
+            (_, DisconnectReason::Unusable { reason }) => CloseReason::EndpointUnusable { reason },
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
         };
         if self.state.step(Step::Disconnected) {

@@ -652,6 +652,12 @@ pub enum CloseReason {
         /// What it said to it.
         reason: String,
     },
+    /// No attempt to connect there can succeed: the key has ended, nobody trusts the certificate, what answers is
+    /// something else. Correct the endpoint.
+    EndpointUnusable {
+        /// What is wrong.
+        reason: String,
+    },
     /// The connection broke, or could not be made.
     ConnectionLost {
         /// What happened.
@@ -689,6 +695,7 @@ impl core::fmt::Display for CloseReason {
             Self::ConnectionRefused { status, reason } => {
                 write!(f, "connection refused with HTTP status {status}: {reason}")
             }
+            Self::EndpointUnusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
             Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
             Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),

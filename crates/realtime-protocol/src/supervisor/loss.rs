@@ -15,7 +15,7 @@ impl DisconnectClass {
             CloseReason::ConnectionRefused { .. }
             | CloseReason::ConnectionLost { .. }
             | CloseReason::NotCreated => Self::Transient,
-            CloseReason::ConfigRefused { .. } => Self::Configuration,
+            CloseReason::ConfigRefused { .. } | CloseReason::EndpointUnusable { .. } => Self::Configuration,
             CloseReason::Fatal { code, message } => {
                 match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
                     ErrorClass::Account => Self::Account,
