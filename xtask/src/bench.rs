@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what codec and session cost in instructions, which a busy machine does not change, beside the most it may
-//! cost and, with `--peers`, beside other crates on the same texts.
+//! cost and, with `--peers`, beside other crates on the same texts; then what whole calls cost, beside a floor of sockets
+//! and a timer.
 //!
 //! A round's cost is the difference between two runs under callgrind, divided by the difference of their rounds, so
 //! that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
@@ -16,6 +17,24 @@ pub(crate) struct Args {
     /// Measures other crates as well; cargo fetches and builds them first, which takes minutes
     #[arg(long)]
     peers: bool,
+    /// Measures this alone
+    #[arg(long, value_enum)]
+    only: Option<Subject>,
+    /// Calls in one process
+    #[arg(long, default_value_t = 50)]
+    calls: usize,
+    /// How long each round of calls takes (s)
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Subject {
+    /// Codec and session, in instructions
+    Codec,
+    /// Whole calls in real time: CPU beside the floor, latency, memory
+    Calls,
 }
 
 /// A workload, and the most instructions that it may take.
@@ -43,6 +62,26 @@ const PEERS: &[&str] = &["base64-simd", "async-openai", "adk-realtime"];
 const ROUNDS: (u64, u64) = (10, 110);
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    // Each tells what it found, whatever the other did.
+    let codec = if args.only == Some(Subject::Calls) { Ok(()) } else { codec(args) };
+    let calls = if args.only == Some(Subject::Codec) { Ok(()) } else { calls(args) };
+    codec.and(calls)
+}
+
+/// Holds calls in real time, in release, with the far side in a process of its own.
+fn calls(args: &Args) -> Result<(), Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
+    let status = Command::new(cargo)
+        .current_dir(workspace_root())
+        .args(["bench", "--quiet", "--package", "realtime-client", "--bench", "calls", "--"])
+        .args(["--calls", &calls, "--seconds", &seconds])
+        .status()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("calls cost more than they may, as told above".into()) }
+}
+
+fn codec(args: &Args) -> Result<(), Error> {
     if !has_valgrind() {
         say!("skipped: valgrind is not installed, and its callgrind counts the instructions");
         return Ok(());

@@ -54,7 +54,7 @@ enum Task {
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     Schema(schema::Args),
-    /// Counts the instructions of the codec, beside those of other crates
+    /// Measures codec, session and calls, beside their limits and other crates
     Bench(bench::Args),
     /// Runs scenarios step by step and compares with traces of another implementation
     Oracle(oracle::Args),

@@ -1,13 +1,15 @@
 //! One side is slower than the other: what is lost is told to the millisecond, and nothing but audio ever is.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::support::*;
 use futures_util::StreamExt;
-use realtime_client::{Bounds, ClientOptions, Error, Events, MemoryLog};
+use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
 use realtime_protocol::session::{CloseReason, Command, SessionEvent, Warning};
 use serde_json::json;
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -130,6 +132,38 @@ async fn a_stalled_connection_gets_no_audio_older_than_the_limit() {
     let newest = *appends.last().unwrap();
     let two_seconds = AudioFormat::PCM16_24K.bytes_per_second() as usize * 2;
     assert!((two_seconds - CHUNK..=two_seconds).contains(&newest), "one append for what waited: {appends:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "m").unwrap();
+    // The far side reads nothing more.
+    let far = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut server = Server::accept(stream).await;
+        server.open().await;
+        server
+    };
+    let options = ClientOptions::default().keepalive(None);
+    let (client, server) = tokio::join!(Client::connect(endpoint, options), far);
+    let (handle, mut events) = client.unwrap();
+    while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+    for _ in 0..120 {
+        for _ in 0..50 {
+            handle.append_audio(vec![0; CHUNK]).unwrap();
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    let dropped = handle.counters().input_audio_dropped_bytes;
+    let held = (120 * 50 * CHUNK) as u64 - dropped;
+    assert!(held < 500_000, "{held} bytes are on their way to a far side that does not read");
+    drop(server);
 }
 
 #[tokio::test(start_paused = true)]
