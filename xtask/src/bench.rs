@@ -6,6 +6,7 @@
 //! that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -63,33 +64,33 @@ const ROUNDS: (u64, u64) = (10, 110);
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // Each tells what it found, whatever the other did.
-    let codec = if args.only == Some(Subject::Calls) { Ok(()) } else { codec(args) };
-    let calls = if args.only == Some(Subject::Codec) { Ok(()) } else { calls(args) };
+    let peers = if args.peers { build_peers(workspace_root()) } else { None };
+    let codec = if args.only == Some(Subject::Calls) { Ok(()) } else { codec(peers.as_deref()) };
+    let calls = if args.only == Some(Subject::Codec) { Ok(()) } else { calls(args, peers.as_deref()) };
     codec.and(calls)
 }
 
 /// Holds calls in real time, in release, with the far side in a process of its own.
-fn calls(args: &Args) -> Result<(), Error> {
+fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
     let status = Command::new(cargo)
         .current_dir(workspace_root())
         .args(["bench", "--quiet", "--package", "realtime-client", "--bench", "calls", "--"])
         .args(["--calls", &calls, "--seconds", &seconds])
+        .args(peers.iter().flat_map(|program| [OsStr::new("--peers"), program.as_os_str()]))
         .status()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err("calls cost more than they may, as told above".into()) }
 }
 
-fn codec(args: &Args) -> Result<(), Error> {
+fn codec(peers: Option<&Path>) -> Result<(), Error> {
     if !has_valgrind() {
         say!("skipped: valgrind is not installed, and its callgrind counts the instructions");
         return Ok(());
     }
     let root = workspace_root();
     let ours = build(root, &["--package", "realtime-protocol", "--example", "codec"], "examples/codec")?;
-    let peers = if args.peers { build_peers(root) } else { None };
-
     let mut line = format!("{:46} {:>9} {:>9}", "instructions per event", "most", "here");
     for peer in peers.iter().flat_map(|_| PEERS) {
         line += &format!(" {peer:>13}");

@@ -4,6 +4,7 @@
 
 #![allow(missing_docs)]
 
+mod calls;
 #[path = "../../../crates/realtime-protocol/benches/workloads/mod.rs"]
 mod workloads;
 
@@ -14,6 +15,14 @@ use base64::engine::general_purpose::STANDARD;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, peer, address, calls, seconds] = args.as_slice()
+        && role == "calls"
+    {
+        let (calls, seconds) =
+            (calls.parse().unwrap_or_else(|_| usage()), seconds.parse().unwrap_or_else(|_| usage()));
+        println!("{}", calls::run(peer, address, calls, seconds).expect("calls are held"));
+        return;
+    }
     let [peer, workload, times] = args.as_slice() else { usage() };
     let times = times.parse().unwrap_or_else(|_| usage());
     let text = match workload.as_str() {
@@ -33,7 +42,8 @@ fn decode(peer: &str, text: &str, times: u32) {
         "async-openai" => {
             use async_openai::types::realtime::RealtimeServerEvent as Event;
             for _ in 0..times {
-                let event: Event = serde_json::from_str(black_box(text)).expect("the peer reads the workload");
+                let event: Event =
+                    serde_json::from_str(black_box(text)).expect("the peer reads the workload");
                 // It leaves audio as text.
                 if let Event::ResponseOutputAudioDelta(delta) = &event {
                     black_box(STANDARD.decode(&delta.delta).expect("base64"));

@@ -18,8 +18,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::far_side::written_at;
-use crate::gauge::{Measured, cpu_us, now_us, resident_kib};
+use crate::gauge::{Measured, cpu_us, now_us, resident_kib, written_at};
 
 /// 20 ms of PCM at 24 kHz.
 const APPEND: usize = 960;

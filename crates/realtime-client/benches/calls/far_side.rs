@@ -131,11 +131,6 @@ impl Delta {
     }
 }
 
-/// When a delta with this audio was written (microseconds since 1970).
-pub(crate) fn written_at(audio: &[u8]) -> u64 {
-    audio.first_chunk().map_or(0, |stamp| u64::from_le_bytes(*stamp))
-}
-
 /// One text as a server frames it.
 fn frame(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];

@@ -10,6 +10,11 @@ pub(crate) fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// When a delta with this audio was written (microseconds since 1970).
+pub(crate) fn written_at(audio: &[u8]) -> u64 {
+    audio.first_chunk().map_or(0, |stamp| u64::from_le_bytes(*stamp))
+}
+
 /// CPU time of this thread (microseconds), the kernel's share included.
 pub(crate) fn cpu_us() -> Result<u64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")

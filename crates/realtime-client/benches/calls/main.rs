@@ -55,11 +55,16 @@ struct Options {
     calls: usize,
     seconds: u64,
     rounds: usize,
+    /// A program that holds the same calls with other crates: `PROGRAM calls CRATE ADDRESS CALLS SECONDS`.
+    peers: Option<String>,
 }
+
+/// The other crates that it knows.
+const PEERS: [&str; 2] = ["adk-realtime", "async-openai"];
 
 impl Options {
     fn read(args: &[String]) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self { calls: 50, seconds: 10, rounds: 3 };
+        let mut options = Self { calls: 50, seconds: 10, rounds: 3, peers: None };
         let mut args = args.iter();
         while let Some(name) = args.next() {
             let mut number = || -> Result<usize, Box<dyn Error>> {
@@ -69,8 +74,13 @@ impl Options {
                 "--calls" => options.calls = number()?.max(1),
                 "--seconds" => options.seconds = number()?.max(1) as u64,
                 "--rounds" => options.rounds = number()?.max(1),
+                "--peers" => options.peers = args.next().cloned(),
                 "--bench" => {} // cargo says so
-                other => return Err(format!("expected --calls, --seconds or --rounds, got {other}").into()),
+                other => {
+                    return Err(
+                        format!("expected --calls, --seconds, --rounds or --peers, got {other}").into()
+                    );
+                }
             }
         }
         Ok(options)
@@ -79,13 +89,19 @@ impl Options {
 
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     let far = FarSide::start()?;
-    let Options { calls, seconds, rounds } = *options;
+    let Options { calls, seconds, rounds, peers } = options;
     println!("{calls} calls for {seconds} s, medians of {rounds} rounds, one thread each");
-    let mut measured: [Vec<Measured>; 3] = Default::default();
-    for _ in 0..rounds {
-        for (kind, rounds) in Kind::ALL.into_iter().zip(&mut measured) {
-            let args = [kind.name(), &far.address, &calls.to_string(), &seconds.to_string()];
-            rounds.push(Measured::parse(&run_self(&args)?)?);
+    let this = std::env::current_exe()?;
+    let ours = Kind::ALL.map(|kind| (kind.title(), Command::new(&this), vec![kind.name()]));
+    let theirs =
+        peers.iter().flat_map(|program| PEERS.map(|peer| (peer, Command::new(program), vec!["calls", peer])));
+    let mut clients: Vec<_> = ours.into_iter().chain(theirs).map(|client| (client, Vec::new())).collect();
+    for _ in 0..*rounds {
+        for ((title, program, role), measured) in &mut clients {
+            let mut command = Command::new(program.get_program());
+            command.args(&*role).arg(&far.address).args([calls.to_string(), seconds.to_string()]);
+            let said = output(&mut command).map_err(|error| format!("{title}: {error}"))?;
+            measured.push(Measured::parse(&said)?);
         }
     }
     println!(
@@ -93,25 +109,18 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         "", "CPU ms/call-min", "x floor", "calls per core", "delta p50 / p99 (us)"
     );
     let cpu = |rounds: &[Measured]| median(rounds.iter().map(|round| round.cpu_us_per_call_second));
-    let floor = cpu(&measured[0]);
+    let floor = cpu(&clients[0].1);
     let mut ratio = 1.0;
-    for (kind, rounds) in Kind::ALL.into_iter().zip(&measured) {
+    for ((title, ..), rounds) in &clients {
         let cost = cpu(rounds);
-        ratio = cost / floor;
-        let latency = match kind {
-            Kind::Floor => "-".to_owned(),
-            _ => {
-                let p50 = median(rounds.iter().map(|round| round.p50_us));
-                let p99 = median(rounds.iter().map(|round| round.p99_us));
-                format!("{p50:.0} / {p99:.0}")
-            }
-        };
-        println!(
-            "{:30} {:>16.1} {ratio:>9.2} {:>16.0} {latency:>22}",
-            kind.title(),
-            cost * 60.0 / 1000.0,
-            1e6 / cost
-        );
+        if *title == Kind::Ours.title() {
+            ratio = cost / floor;
+        }
+        let p50 = median(rounds.iter().map(|round| round.p50_us));
+        let p99 = median(rounds.iter().map(|round| round.p99_us));
+        let latency = if p50.is_nan() { "-".to_owned() } else { format!("{p50:.0} / {p99:.0}") };
+        let (per_minute, factor, per_core) = (cost * 60.0 / 1000.0, cost / floor, 1e6 / cost);
+        println!("{title:30} {per_minute:>16.1} {factor:>9.2} {per_core:>16.0} {latency:>22}");
     }
     let idle: u64 = run_self(&["quiet", &far.address])?.trim().parse()?;
     let after: u64 = run_self(&["burst", &far.address])?.trim().parse()?;
@@ -120,7 +129,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     );
 
     let mut over = Vec::new();
-    if let Some((_, most)) = MOST_CPU.into_iter().find(|(at, _)| *at == calls)
+    if let Some((_, most)) = MOST_CPU.into_iter().find(|(at, _)| at == calls)
         && ratio > most
     {
         over.push(format!("CPU is {ratio:.2} x the floor, at most {most} is meant"));
@@ -133,9 +142,13 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// Runs this program in another role, and gives what it says.
 fn run_self(args: &[&str]) -> Result<String, Box<dyn Error>> {
-    let output = Command::new(std::env::current_exe()?).args(args).stderr(Stdio::inherit()).output()?;
+    output(Command::new(std::env::current_exe()?).args(args))
+}
+
+fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(format!("{} failed", args[0]).into());
+        return Err(format!("{command:?} failed").into());
     }
     Ok(String::from_utf8(output.stdout)?)
 }
