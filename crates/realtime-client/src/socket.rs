@@ -431,6 +431,36 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn no_bytes_are_too_strange() {
+        // A linear congruential generator, so that every run has the same bytes.
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let mut ends = std::collections::BTreeSet::new();
+        for _ in 0..5_000 {
+            let mut bytes: Vec<u8> = (0..random() % 32).map(|_| random()).collect();
+            // Mostly without what is refused at once.
+            if let [first, second, ..] = &mut bytes[..] {
+                (*first, *second) = (*first & 0x8f, *second & 0x7f);
+            }
+            let (mut socket, far) = socket(1024, &bytes);
+            drop(far);
+            ends.insert(loop {
+                match next(&mut socket).await {
+                    Received::Ended(DisconnectReason::Lost { reason }) => break reason,
+                    Received::Ended(_) => break "a goodbye".to_owned(),
+                    Received::Text(_) | Received::Binary(_) => {}
+                }
+            });
+        }
+        for end in [HUNG_UP, "a goodbye", "invalid utf-8", "invalid opcode", "invalid payload length"] {
+            assert!(ends.contains(end), "{end} is not among {ends:?}");
+        }
+    }
+
     #[test]
     fn a_large_text_costs_its_memory_no_longer_than_it_lasts() {
         for read in [vec![], large(10_000_000), [large(70_000).repeat(20), b"\x81\x01x".repeat(100)].concat()]
