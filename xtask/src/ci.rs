@@ -471,11 +471,11 @@ cargo xtask prose
 
     #[test]
     fn the_oldest_toolchain_is_found_by_its_version() {
-        let list = "stable-x86_64-unknown-linux-gnu (active, default)\n1.88.0-x86_64-unknown-linux-gnu\n";
-        assert_eq!(toolchain_of("1.88", list), Some("1.88.0-x86_64-unknown-linux-gnu"));
-        assert_eq!(toolchain_of("1.88", "1.88-aarch64-apple-darwin"), Some("1.88-aarch64-apple-darwin"));
+        let list = "stable-x86_64-unknown-linux-gnu (active, default)\n1.89.0-x86_64-unknown-linux-gnu\n";
+        assert_eq!(toolchain_of("1.89", list), Some("1.89.0-x86_64-unknown-linux-gnu"));
+        assert_eq!(toolchain_of("1.89", "1.89-aarch64-apple-darwin"), Some("1.89-aarch64-apple-darwin"));
         assert_eq!(toolchain_of("1.8", list), None);
-        assert_eq!(toolchain_of("1.88", ""), None);
+        assert_eq!(toolchain_of("1.89", ""), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds the key.
 
+use base64_simd::STANDARD;
+use sha1_smol::Sha1;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{ApiKey, Secrets};
 use crate::deadline::{Attempt, Phase};
@@ -40,7 +40,7 @@ pub(crate) async fn upgrade(
     offer
         .check(&head)
         .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
-    Ok(Socket::new(stream, &head.rest))
+    Ok(Socket::new(stream, head.rest))
 }
 
 impl Offer {
@@ -48,7 +48,7 @@ impl Offer {
     pub(crate) fn new(endpoint: &Endpoint, key: Option<&ApiKey>) -> Result<Self, ConnectError> {
         let mut head = RequestHead::new("GET", &endpoint.target());
         let secrets = endpoint.add_headers(&mut head, key)?;
-        let nonce = generate_key();
+        let nonce = STANDARD.encode_to_string(rand::random::<[u8; 16]>());
         let mut protocols = Vec::new();
         if let Some(key) = endpoint.subprotocol_key(key) {
             protocols.push("realtime".to_owned());
@@ -72,8 +72,7 @@ impl Offer {
             }
             add(name, &protocols.join(", "))?;
         }
-        let accept = derive_accept_key(nonce.as_bytes());
-        Ok(Self { request: head.into_bytes(), accept, protocols, secrets })
+        Ok(Self { request: head.into_bytes(), accept: accept(&nonce), protocols, secrets })
     }
 
     /// Whether the far side has understood what it agrees to.
@@ -96,6 +95,13 @@ impl Offer {
     }
 }
 
+/// What the far side must make of a `Sec-WebSocket-Key`.
+fn accept(nonce: &str) -> String {
+    let mut hash = Sha1::from(nonce);
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode_to_string(hash.digest().bytes())
+}
+
 /// Says who must act on a status other than 101.
 async fn refusal(
     end: Instant,
@@ -108,5 +114,15 @@ async fn refusal(
     match status {
         401 | 403 => ConnectError::KeyRefused { status, message },
         _ => ConnectError::Http { status, message, retry_after },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_accepted_as_the_rfc_says() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

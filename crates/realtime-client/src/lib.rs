@@ -102,7 +102,7 @@
 //! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
-//! | `socket`, `websocket`, `frames` | the WebSocket without waiting |
+//! | `socket` | the WebSocket without waiting; it alone knows the library |
 //! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outbox` | what waits for a connection that is behind |
@@ -136,7 +136,6 @@ mod endpoints;
 mod error;
 mod events;
 mod file_log;
-mod frames;
 mod handle;
 mod handshake;
 mod http1;
@@ -153,7 +152,6 @@ mod tap;
 mod tls;
 #[cfg(feature = "tools")]
 mod tools;
-mod websocket;
 
 pub use auth::{ApiKey, KeyPlace};
 pub use client::{Client, ClientOptions};

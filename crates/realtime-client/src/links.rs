@@ -12,11 +12,10 @@ use realtime_protocol::event::{ClientEvent, Dialect};
 use realtime_protocol::session::DisconnectReason;
 use realtime_protocol::supervisor::ConnectionId;
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::counters::Tally;
 use crate::outbox::{Outbox, Patience};
-use crate::socket::{Received, Socket};
+use crate::socket::{Received, Socket, Text};
 
 /// How long the far side may take to answer a goodbye, and to hang up after its own.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -30,7 +29,7 @@ pub(crate) enum LinkEvent {
     /// The WebSocket is open.
     Opened,
     /// A wire text came.
-    Text(Utf8Bytes),
+    Text(Text),
     /// A binary message of so many bytes came.
     Binary(usize),
     /// So many bytes of input audio waited too long, and are not sent.

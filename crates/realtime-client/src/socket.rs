@@ -1,13 +1,16 @@
-//! The WebSocket, as the driver wants it: wire texts in and out, and why it ended.
+//! The WebSocket, as the driver wants it: wire texts in and out, and why it ended. No other file knows the library.
 
-use std::task::{Context, Poll, ready};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use realtime_protocol::session::DisconnectReason;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
-use crate::frames::Message;
-use crate::websocket::WebSocket;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio_websockets::{ClientBuilder, CloseCode, Config, Error, Limits, Message, WebSocketStream};
 
 /// A stream of bytes that a WebSocket can run over.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -18,7 +21,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 #[derive(Debug)]
 pub(crate) enum Received {
     /// A wire text.
-    Text(Utf8Bytes),
+    Text(Text),
     /// A binary message, which this protocol does not have; its length in bytes.
     Binary(usize),
     /// The far side closed, or the connection broke. Nothing follows besides what polling for the end of the
@@ -26,28 +29,55 @@ pub(crate) enum Received {
     Ended(DisconnectReason),
 }
 
+/// A wire text, where it was read to.
+#[derive(Clone)]
+pub(crate) struct Text(Message);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // It is made of text messages alone.
+        self.0.as_text().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} bytes)", self.len())
+    }
+}
+
 /// An open WebSocket.
 pub(crate) struct Socket {
-    inner: WebSocket,
+    inner: WebSocketStream<Wire>,
     /// Whether the far side is behind: the latest flush has not ended.
     blocked: bool,
+    /// The most that may wait to be sent (bytes): what was queued since nothing waited.
+    unsent: usize,
     /// Whether anything came since this was asked last.
     heard: bool,
-    /// Why writing has failed; reading goes on, for the far side's last words explain it.
-    broken: Option<String>,
+    /// The latest text, where it is large, until the next is asked for: the library reads on in the memory of a text
+    /// that is gone, and would keep the largest for the rest of the call.
+    held: Option<Text>,
 }
 
 impl Socket {
     /// Goes on behind a handshake, of which `read` is what came with it.
-    pub(crate) fn new(stream: Box<dyn ByteStream>, read: &[u8]) -> Self {
-        Self { inner: WebSocket::new(stream, read), blocked: false, heard: false, broken: None }
+    pub(crate) fn new(stream: Box<dyn ByteStream>, read: Vec<u8>) -> Self {
+        let wire = Wire { read: read.into(), stream, broken: None };
+        let inner = ClientBuilder::new()
+            // A text is one frame, and waits until it is flushed.
+            .config(Config::default().frame_size(MAX_UNSENT).flush_threshold(usize::MAX))
+            .limits(Limits::default().max_payload_len(Some(MAX_TEXT)))
+            .take_over(wire);
+        Self { inner, blocked: false, unsent: 0, heard: false, held: None }
     }
 
-    /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in one write.
+    /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes as the
+    /// connection allows.
     pub(crate) fn send(&mut self, text: String) {
-        if let Err(error) = self.inner.send(&text) {
-            self.broken = Some(error);
-        }
+        self.queue(Message::text(Bytes::from(text)));
     }
 
     /// Whether the connection does not take any more for now.
@@ -57,7 +87,7 @@ impl Socket {
 
     /// Asks the far side for a sign of life.
     pub(crate) fn ping(&mut self) {
-        self.inner.ping();
+        self.queue(Message::ping(""));
     }
 
     /// Whether anything came since this was asked last: an answer to a ping counts too.
@@ -67,60 +97,391 @@ impl Socket {
 
     /// Queues a goodbye. Texts may still arrive until the far side has answered it.
     pub(crate) fn start_close(&mut self) {
-        self.inner.close(Some(1000), "");
+        self.queue(Message::close(Some(CloseCode::NORMAL_CLOSURE), ""));
     }
 
     /// Sends what is queued as far as the connection takes it, answers pings, and gives what came.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         self.poll_flush(cx);
         loop {
-            let received = self.inner.poll_next(cx);
-            self.heard |= received.is_ready();
-            return match received {
-                Poll::Ready(Some(Ok(Message::Text(text)))) => Poll::Ready(Received::Text(text)),
-                Poll::Ready(Some(Ok(Message::Binary(bytes)))) => Poll::Ready(Received::Binary(bytes)),
-                Poll::Ready(Some(Ok(Message::Ping(_)))) => {
-                    self.poll_flush(cx);
-                    continue;
-                }
-                Poll::Ready(Some(Ok(Message::Pong))) => continue,
-                Poll::Ready(Some(Ok(Message::Close { code, reason }))) => {
-                    Poll::Ready(Received::Ended(DisconnectReason::Closed { code, reason }))
-                }
-                Poll::Ready(Some(Err(error))) => Poll::Ready(lost(error)),
-                Poll::Ready(None) => Poll::Ready(lost("the far side hung up".to_owned())),
-                Poll::Pending => match self.broken.take() {
-                    Some(reason) => Poll::Ready(lost(reason)),
-                    None => Poll::Pending,
-                },
+            let received = self.inner.poll_next_unpin(cx);
+            self.held = None;
+            let Poll::Ready(received) = received else {
+                let broken = self.inner.get_ref().broken.as_ref();
+                return broken.map_or(Poll::Pending, |reason| Poll::Ready(lost(reason.clone())));
             };
+            self.heard = true;
+            let message = match received {
+                Some(Ok(message)) if message.is_text() => {
+                    let text = Text(message);
+                    self.held = (text.len() > HELD).then(|| text.clone());
+                    return Poll::Ready(Received::Text(text));
+                }
+                received => received,
+            };
+            // To anything else the library may have queued an answer.
+            let charged = self.charge(0);
+            return Poll::Ready(match message {
+                Some(Ok(message)) if message.is_binary() => Received::Binary(message.as_payload().len()),
+                Some(Ok(message)) => match message.as_close() {
+                    Some((code, reason)) => {
+                        let code = (code != CloseCode::NO_STATUS_RECEIVED).then(|| code.into());
+                        Received::Ended(DisconnectReason::Closed { code, reason: reason.to_owned() })
+                    }
+                    None => {
+                        self.poll_flush(cx);
+                        match charged {
+                            Ok(()) => continue,
+                            Err(reason) => lost(reason),
+                        }
+                    }
+                },
+                Some(Err(error)) => {
+                    if let Error::PayloadTooLong { .. } = error {
+                        // Where it came in fragments, the library has not told the far side.
+                        self.queue(Message::close(Some(CloseCode::MESSAGE_TOO_BIG), ""));
+                    }
+                    lost(error.to_string())
+                }
+                None => lost(HUNG_UP.to_owned()),
+            });
         }
     }
 
     /// After either side's goodbye: sends what is left, and waits for the far side to hang up.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_flush(cx);
-        while let Some(Ok(_)) = ready!(self.inner.poll_next(cx)) {}
+        let wire = self.inner.get_mut();
+        while let Ok(1..) = ready!(pin!(wire.read(&mut [0; 1024])).poll_unpin(cx)) {}
         Poll::Ready(())
     }
 
     /// Sends what is queued as far as the connection takes it.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) {
-        if !self.inner.is_unflushed() {
+        if self.unsent == 0 {
             return;
         }
-        match self.inner.poll_flush(cx) {
-            Poll::Pending => self.blocked = true,
-            Poll::Ready(result) => {
-                self.blocked = false;
-                if let Err(error) = result {
-                    self.broken.get_or_insert(error);
-                }
+        self.blocked = self.inner.poll_flush_unpin(cx).is_pending();
+        if !self.blocked {
+            self.unsent = 0;
+        }
+    }
+
+    /// Nothing follows a goodbye; what else cannot be queued breaks the connection.
+    fn queue(&mut self, message: Message) {
+        if let Err(reason) = self.charge(message.as_payload().len()) {
+            self.inner.get_mut().broken.get_or_insert(reason);
+        } else if self.inner.poll_ready_unpin(&mut Context::from_waker(Waker::noop())).is_ready() {
+            // By its configuration it always is ready, and this fails behind a goodbye alone.
+            let _ = self.inner.start_send_unpin(message);
+        }
+    }
+
+    fn charge(&mut self, payload: usize) -> Result<(), String> {
+        self.unsent += payload + FRAME;
+        match self.unsent {
+            ..=MAX_UNSENT => Ok(()),
+            _ => Err(format!("more than {MAX_UNSENT} bytes wait to be sent")),
+        }
+    }
+}
+
+/// The stream as the library sees it.
+struct Wire {
+    /// What came with the handshake, and comes first.
+    read: Bytes,
+    stream: Box<dyn ByteStream>,
+    /// Why nothing can be written any more. The library is not told, for then it would not read on, and the far side's
+    /// last words explain it; what it writes is dropped.
+    broken: Option<String>,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            return Poll::Ready(match buffer.filled().len() {
+                // Whether it ends within a frame is all the same.
+                after if after == before => Err(io::Error::new(io::ErrorKind::UnexpectedEof, HUNG_UP)),
+                _ => Ok(()),
+            });
+        }
+        let length = self.read.len().min(buffer.remaining());
+        buffer.put_slice(&self.read.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.is_none() {
+            match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts)) {
+                Ok(0) => self.broken = Some(io::Error::from(io::ErrorKind::WriteZero).to_string()),
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) => self.broken = Some(error.to_string()),
             }
         }
+        Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.broken.is_none()
+            && let Err(error) = ready!(Pin::new(&mut self.stream).poll_flush(cx))
+        {
+            self.broken = Some(error.to_string());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 fn lost(reason: String) -> Received {
     Received::Ended(DisconnectReason::Lost { reason })
+}
+
+const HUNG_UP: &str = "the far side hung up";
+/// The most that one wire text from the server may have (bytes): a retrieved item brings its audio along.
+const MAX_TEXT: usize = 64 * 1024 * 1024;
+/// The most that may wait to be sent (bytes). A far side that reads so slowly counts as lost.
+const MAX_UNSENT: usize = 32 * 1024 * 1024;
+/// What a frame costs besides its payload, at most (bytes of memory).
+const FRAME: usize = 256;
+/// A text above this does not fit in the library's buffer as it is made (bytes).
+const HELD: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn socket(pipe: usize, read: &[u8]) -> (Socket, DuplexStream) {
+        let (near, far) = duplex(pipe);
+        (Socket::new(Box::new(near), read.to_vec()), far)
+    }
+
+    async fn next(socket: &mut Socket) -> Received {
+        poll_fn(|cx| socket.poll(cx)).await
+    }
+
+    async fn text(socket: &mut Socket) -> String {
+        match next(socket).await {
+            Received::Text(text) => text.to_string(),
+            other => panic!("expected a text, got {other:?}"),
+        }
+    }
+
+    async fn end(socket: &mut Socket) -> DisconnectReason {
+        match next(socket).await {
+            Received::Ended(reason) => reason,
+            other => panic!("expected the end, got {other:?}"),
+        }
+    }
+
+    async fn flush(socket: &mut Socket) {
+        poll_fn(|cx| {
+            socket.poll_flush(cx);
+            if socket.is_blocked() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    /// The next frame of the client, without its mask: its first byte and its payload.
+    async fn frame(far: &mut DuplexStream) -> (u8, Vec<u8>) {
+        let (first, length) = (far.read_u8().await.unwrap(), far.read_u8().await.unwrap());
+        assert_eq!(length & 0x80, 0x80, "a client masks");
+        let mut rest = vec![0; 4 + usize::from(length & 0x7f)];
+        far.read_exact(&mut rest).await.unwrap();
+        let (mask, payload) = rest.split_at(4);
+        (first, payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())
+    }
+
+    /// A server's frame of 65,536 bytes or more.
+    fn large(length: usize) -> Vec<u8> {
+        [&[0x81, 127][..], &(length as u64).to_be_bytes(), &vec![b'x'; length]].concat()
+    }
+
+    #[tokio::test]
+    async fn what_came_with_the_handshake_comes_first_and_pings_are_answered() {
+        let (mut socket, mut far) = socket(1024, b"\x81\x01a\x89\x01p\x01\x01\xc3");
+        assert!(!socket.take_heard());
+        far.write_all(b"\x89\x00\x80\x01\xa4\x82\x02..").await.unwrap();
+        assert_eq!(text(&mut socket).await, "a");
+        assert_eq!(text(&mut socket).await, "ä");
+        assert!(matches!(next(&mut socket).await, Received::Binary(2)));
+        assert!(socket.take_heard() && !socket.take_heard());
+        assert_eq!(frame(&mut far).await, (0x8a, b"p".to_vec()));
+        assert_eq!(frame(&mut far).await, (0x8a, b"".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_is_answered_once_and_nothing_follows_it() {
+        let (mut socket, mut far) = socket(1024, b"");
+        far.write_all(b"\x88\x05\x0f\xa0bye\x81\x01x").await.unwrap();
+        let goodbye = DisconnectReason::Closed { code: Some(4000), reason: "bye".to_owned() };
+        assert_eq!(end(&mut socket).await, goodbye);
+        socket.send("late".to_owned());
+        socket.ping();
+        socket.start_close();
+        flush(&mut socket).await;
+        assert_eq!(frame(&mut far).await, (0x88, b"\x0f\xa0".to_vec()));
+        far.shutdown().await.unwrap();
+        poll_fn(|cx| socket.poll_end(cx)).await;
+        drop(socket);
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn texts_still_come_behind_our_goodbye() {
+        let (mut socket, mut far) = socket(1024, b"");
+        socket.send("x".to_owned());
+        socket.start_close();
+        socket.send("late".to_owned());
+        far.write_all(b"\x81\x01y\x88\x00").await.unwrap();
+        assert_eq!(text(&mut socket).await, "y");
+        assert_eq!(end(&mut socket).await, DisconnectReason::Closed { code: None, reason: String::new() });
+        assert_eq!(frame(&mut far).await, (0x81, b"x".to_vec()));
+        assert_eq!(frame(&mut far).await, (0x88, 1000_u16.to_be_bytes().to_vec()));
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_is_told_to_the_far_side_too() {
+        for (bytes, code, what) in [
+            (&b"\x81\x01\xff\x81\x01x"[..], 1007_u16, "invalid utf-8"),
+            (b"\x81\x80\0\0\0\0", 1002, "unexpected masked frame"),
+            (b"\xc1\x00", 1002, "invalid extension"),
+            (b"\x88\x01\x03", 1002, "invalid payload length"),
+            (b"\x81\x05xxxxx", 1009, "payload length of 5 exceeds the limit of 4"),
+            (b"\x01\x03xxx\x80\x02xx", 1009, "payload length of 5 exceeds the limit of 4"),
+        ] {
+            let (mut socket, mut far) = socket(1024, bytes);
+            socket.inner.limits_mut().set_max_payload_len(Some(4));
+            assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason: what.to_owned() });
+            let ended = tokio::spawn(async move { poll_fn(|cx| socket.poll_end(cx)).await });
+            let (first, goodbye) = frame(&mut far).await;
+            assert_eq!((first, &goodbye[..2]), (0x88, &code.to_be_bytes()[..]), "{what}");
+            drop(far);
+            ended.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_far_side_does_not_read_waits_up_to_its_bound() {
+        let (mut socket, mut far) = socket(16, b"");
+        let long = "x".repeat(100);
+        socket.send(long.clone());
+        assert!(!socket.is_blocked());
+        socket.poll_flush(&mut Context::from_waker(Waker::noop()));
+        assert!(socket.is_blocked());
+        let ((), received) = tokio::join!(flush(&mut socket), frame(&mut far));
+        assert_eq!(received, (0x81, long.into_bytes()));
+        socket.send("x".repeat(MAX_UNSENT));
+        let reason = "more than 33554432 bytes wait to be sent".to_owned();
+        assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
+    }
+
+    #[tokio::test]
+    async fn pings_of_a_far_side_that_reads_nothing_do_not_pile_up_without_end() {
+        let (mut socket, _far) = socket(16, &b"\x89\x00".repeat(MAX_UNSENT / FRAME + 10));
+        let reason = "more than 33554432 bytes wait to be sent".to_owned();
+        assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
+    }
+
+    #[tokio::test]
+    async fn the_last_words_are_heard_though_nothing_can_be_written() {
+        let (mut socket, mut far) = socket(1024, b"");
+        far.write_all(b"\x81\x01x\x88\x02\x0f\xa0").await.unwrap();
+        drop(far);
+        socket.send("y".to_owned());
+        assert_eq!(text(&mut socket).await, "x");
+        let goodbye = DisconnectReason::Closed { code: Some(4000), reason: String::new() };
+        assert_eq!(end(&mut socket).await, goodbye);
+        poll_fn(|cx| socket.poll_end(cx)).await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_is_told_wherever_it_ends() {
+        for bytes in [&b""[..], b"\x81", b"\x81\x05x"] {
+            let (mut socket, far) = socket(16, bytes);
+            drop(far);
+            let reason = "the far side hung up".to_owned();
+            assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
+        }
+    }
+
+    #[tokio::test]
+    async fn no_bytes_are_too_strange() {
+        // A linear congruential generator, so that every run has the same bytes.
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let mut ends = std::collections::BTreeSet::new();
+        for _ in 0..5_000 {
+            let mut bytes: Vec<u8> = (0..random() % 32).map(|_| random()).collect();
+            // Mostly without what is refused at once.
+            if let [first, second, ..] = &mut bytes[..] {
+                (*first, *second) = (*first & 0x8f, *second & 0x7f);
+            }
+            let (mut socket, far) = socket(1024, &bytes);
+            drop(far);
+            ends.insert(loop {
+                match next(&mut socket).await {
+                    Received::Ended(DisconnectReason::Lost { reason }) => break reason,
+                    Received::Ended(_) => break "a goodbye".to_owned(),
+                    Received::Text(_) | Received::Binary(_) => {}
+                }
+            });
+        }
+        for end in [HUNG_UP, "a goodbye", "invalid utf-8", "invalid opcode", "invalid payload length"] {
+            assert!(ends.contains(end), "{end} is not among {ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_text_costs_its_memory_no_longer_than_it_lasts() {
+        for read in [vec![], large(10_000_000), [large(70_000).repeat(20), b"\x81\x01x".repeat(100)].concat()]
+        {
+            let (near, mut far) = duplex(16);
+            let mut socket = None;
+            let heap = allocation_counter::measure(|| {
+                let socket = socket.insert(Socket::new(Box::new(near), read.clone()));
+                let cx = &mut Context::from_waker(Waker::noop());
+                while socket.poll(cx).is_ready() {}
+                for _ in 0..50 {
+                    socket.send("x".repeat(1000));
+                    while {
+                        socket.poll_flush(cx);
+                        socket.is_blocked()
+                    } {
+                        let _ = pin!(far.read(&mut [0; 16])).poll_unpin(cx);
+                    }
+                }
+            });
+            assert!(heap.bytes_current < 16 * 1024, "{heap:?}");
+        }
+    }
 }

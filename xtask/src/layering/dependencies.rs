@@ -37,7 +37,7 @@ const FORBIDDEN_CRATES: &[(&[&str], &str)] = &[
         "a pure crate runs on any runtime, so it brings none",
     ),
     (
-        &["socket2", "tokio-tungstenite", "tungstenite"],
+        &["socket2", "tokio-tungstenite", "tokio-websockets", "tungstenite"],
         "a pure crate opens no socket: its driver hands it the text",
     ),
     (
