@@ -19,7 +19,7 @@ use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, Supervisor
 use realtime_protocol::time::Timestamp;
 use tokio::select;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use crate::clock::{Alarm, Clock};
@@ -83,8 +83,11 @@ impl Driver {
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut alarm = Alarm::default();
         self.drain();
-        while !(self.supervisor.is_ended() && self.links.is_empty()) {
-            alarm.set(self.supervisor.poll_timeout().map(|due| self.clock.instant(due)));
+        loop {
+            alarm.set(self.on_clock());
+            if self.supervisor.is_ended() && self.links.is_empty() {
+                break;
+            }
             select! {
                 biased;
                 request = self.requests.recv(), if !self.state.deaf && self.state.burst < BURST => {
@@ -94,7 +97,6 @@ impl Driver {
                 () = alarm.ring() => {}
                 () = ready(()), if self.state.burst == BURST => self.state.burst = 0,
             }
-            self.on_clock();
         }
         if let Some(tap) = self.tap.take() {
             finish(tap, &self.shared.tally).await;
@@ -164,16 +166,20 @@ impl Driver {
         self.drain();
     }
 
-    fn on_clock(&mut self) {
-        if self.supervisor.poll_timeout().is_some_and(|due| due <= self.clock.now()) {
+    /// Does what is due, and says when the next is.
+    fn on_clock(&mut self) -> Option<Instant> {
+        let mut due = self.supervisor.poll_timeout();
+        if due.is_some_and(|due| due <= self.clock.now()) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.supervisor.handle_timeout(self.state.at);
             self.drain();
+            due = self.supervisor.poll_timeout();
         }
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
             // The log has ended, so that this is no output of the machines that a replay would miss.
             self.deliver(SessionEvent::Warning(Warning::LogFailed { reason: error.to_string() }));
         }
+        due.map(|due| self.clock.instant(due))
     }
 
     /// Ends the session on nobody's command.
