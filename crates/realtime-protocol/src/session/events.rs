@@ -72,11 +72,13 @@ impl Session {
                     delta: event.delta.into_value().unwrap_or_default(),
                 })
             }
-            ServerEvent::InputAudioTranscriptionCompleted(event) => self.tell(SessionEvent::UserTranscript {
-                item_id: event.item_id,
-                content_index: event.content_index.unwrap_or(0),
-                transcript: event.transcript.into_value().unwrap_or_default(),
-            }),
+            ServerEvent::InputAudioTranscriptionCompleted(event) => {
+                self.tell(SessionEvent::UserTranscript {
+                    item_id: event.item_id,
+                    content_index: event.content_index.unwrap_or(0),
+                    transcript: event.transcript.into_value().unwrap_or_default(),
+                });
+            }
             ServerEvent::InputAudioTranscriptionFailed(event) => {
                 self.tell(SessionEvent::UserTranscriptFailed {
                     item_id: event.item_id,
@@ -85,7 +87,7 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                if self.responses.turn == Turn::Speaking {
+                if self.responses.is_user_speaking() {
                     self.speech_stopped(); // some servers do not say so
                 }
                 let outcome = Outcome::Committed { item_id: event.item_id.clone() };
@@ -98,7 +100,7 @@ impl Session {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.turn = Turn::Speaking;
+                self.responses.set_turn(Turn::Speaking);
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
                 self.tell(SessionEvent::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
@@ -164,11 +166,12 @@ impl Session {
     fn speech_stopped(&mut self) {
         let vad = self.config.turn_detection();
         let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
-        self.responses.turn = if responds {
+        let turn = if responds {
             Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
         } else {
             Turn::Open
         };
+        self.responses.set_turn(turn);
     }
 
     fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {

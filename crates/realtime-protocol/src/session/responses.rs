@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `Free` | `Open` | at once |
 //! | any | `Speaking` | not before the user stops |
-//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays |
+//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays, and is one from before the next turn |
 //! | `Requested` | `Open` | not before that is answered, refused or overdue |
 //! | `Running` | `Open` | when that response is done |
 //! | `Late` | `Open` | when the overdue response has come and gone, or counts as never coming |
@@ -32,7 +32,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     pub(super) slot: Slot,
-    pub(super) turn: Turn,
+    turn: Turn,
     waiting: VecDeque<Request>,
     /// Out-of-band requests that were sent and not created yet, in order.
     out_of_band: VecDeque<Sent>,
@@ -195,6 +195,35 @@ impl Responses {
         self.waiting.push_back(Request { params, waiters, late, made_after, ..Request::default() });
     }
 
+    /// Whether the user speaks.
+    pub(super) fn is_user_speaking(&self) -> bool {
+        self.turn == Turn::Speaking
+    }
+
+    /// The turn is somebody else's.
+    pub(super) fn set_turn(&mut self, turn: Turn) {
+        self.turn = turn;
+        if !matches!(turn, Turn::Expecting { .. }) {
+            self.merge_waiting();
+        }
+    }
+
+    /// The server's response to the last turn is not waited for any more: what was asked for since came before the
+    /// next one, and waits together with what was asked for earlier.
+    fn merge_waiting(&mut self) {
+        for request in &mut self.waiting {
+            request.late = false;
+        }
+        let automatic = |request: &Request| request.params.is_none();
+        while let Some(last) = self.waiting.iter().rposition(automatic)
+            && let Some(first) = self.waiting.iter().position(automatic).filter(|first| *first < last)
+            && let Some(merged) = self.waiting.remove(last)
+        {
+            self.waiting[first].waiters.extend(merged.waiters);
+            self.waiting[first].made_after = merged.made_after;
+        }
+    }
+
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
         let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open;
@@ -293,9 +322,9 @@ impl Responses {
             {
                 waiters = served.waiters;
             }
-            for request in &mut self.waiting {
-                request.late = false; // from the next turn's point of view they came before it
-            }
+        }
+        if !out_of_band && self.turn == Turn::Open {
+            self.merge_waiting();
         }
         self.open.push(OpenResponse {
             id: id.clone(),
@@ -438,7 +467,7 @@ impl Responses {
     /// Lets go of what is overdue.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Duration) -> Expired {
         if matches!(self.turn, Turn::Expecting { until, .. } if until <= now) {
-            self.turn = Turn::Open;
+            self.set_turn(Turn::Open);
         }
         let mut expired = Expired::default();
         let (overdue, due) =
