@@ -60,6 +60,7 @@ impl Session {
                 self.settle_awaited(&Await::Deleted(event.item_id.clone()), Outcome::Done);
                 self.playback.item_deleted(&event.item_id);
                 self.items.remove(&event.item_id);
+                self.transcripts.came(&event.item_id);
                 self.tell(SessionEvent::ItemRemoved { item_id: event.item_id });
             }
             ServerEvent::ConversationItemTruncated(event) => {
@@ -73,6 +74,7 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioTranscriptionCompleted(event) => {
+                self.transcripts.came(&event.item_id);
                 self.tell(SessionEvent::UserTranscript {
                     item_id: event.item_id,
                     content_index: event.content_index.unwrap_or(0),
@@ -80,6 +82,7 @@ impl Session {
                 });
             }
             ServerEvent::InputAudioTranscriptionFailed(event) => {
+                self.transcripts.came(&event.item_id);
                 self.tell(SessionEvent::UserTranscriptFailed {
                     item_id: event.item_id,
                     content_index: event.content_index.unwrap_or(0),
@@ -93,6 +96,9 @@ impl Session {
                 let outcome = Outcome::Committed { item_id: event.item_id.clone() };
                 if !self.settle_awaited(&Await::Committed, outcome) {
                     self.input.emptied(); // what was appended behind a commit of ours is of the next turn
+                }
+                if self.config.transcription().value().is_some() {
+                    self.transcripts.expect(self.now, event.item_id.clone());
                 }
                 self.tell(SessionEvent::Committed { item_id: event.item_id });
             }

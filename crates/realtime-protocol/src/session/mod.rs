@@ -64,7 +64,7 @@ use crate::session::function_calls::FunctionCalls;
 use crate::session::held::Held;
 use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
-use crate::session::items::Items;
+use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
 use crate::session::responses::Responses;
 use crate::session::retrievals::Retrievals;
@@ -172,6 +172,7 @@ pub struct Session {
     seen: Seen,
     close_waiters: Vec<CommandId>,
     items: Items,
+    transcripts: Transcripts,
 }
 
 impl Session {
@@ -201,6 +202,7 @@ impl Session {
             seen: Seen::default(),
             close_waiters: Vec::new(),
             items: Items::default(),
+            transcripts: Transcripts::default(),
         }
     }
 
@@ -479,5 +481,6 @@ impl Session {
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();
+        self.transcripts = Transcripts::default();
     }
 }

@@ -172,7 +172,7 @@ impl Supervisor {
         let rotation = if self.rotation.is_none() { self.rotation_due() } else { None };
         let successor = match &self.successor {
             Successor::Waiting { at, .. } => Some(*at),
-            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at()),
+            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at(self.patience())),
             Successor::Seeding(seeding) => Some(seeding.deadline),
             Successor::None | Successor::Opening(_) => None,
         };
@@ -192,7 +192,13 @@ impl Supervisor {
 
     /// Whether nothing is torn apart if the session that serves is replaced now.
     fn may_change_over(&self) -> bool {
-        self.is_urgent() || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns())
+        self.is_urgent()
+            || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns(self.patience()))
+    }
+
+    /// How long a change waits for the words of what the user said.
+    fn patience(&self) -> Duration {
+        self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.transcript_deadline)
     }
 
     /// Whether input waits although a session serves.
@@ -280,6 +286,7 @@ impl Supervisor {
     fn hurry(&mut self) {
         if let Successor::Seeding(seeding) = &mut self.successor {
             seeding.urgent = true;
+            self.lost_at = Some(seeding.since); // since then it got no audio
         }
         self.retire();
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::Dialect;
 use crate::session::Refusal;
+use crate::session_config::Transcription;
 
 /// A session that ends an hour after the time of day at which the tests connect.
 fn an_hour() -> Value {
@@ -79,6 +80,48 @@ fn it_waits_for_the_end_of_the_turn() {
     assert!(call.drain().is_empty());
     call.wait(1);
     assert_eq!(call.drain(), ["seed 1"]);
+}
+
+/// A call whose user has spoken and got an answer; the words are not there, and another connection is ready.
+fn without_the_users_words() -> Call {
+    let mut config = SessionConfig::realtime();
+    config.input_mut().transcription = Transcription::default().model("whisper-1").into();
+    let mut call = Call::with(config, reconnect());
+    call.open_with(0, an_hour());
+    call.wait(55 * 60_000);
+    call.hear(0, json!({"type": "input_audio_buffer.speech_started", "item_id": "u"}));
+    call.hear(0, json!({"type": "input_audio_buffer.speech_stopped", "item_id": "u"}));
+    call.hear(0, json!({"type": "input_audio_buffer.committed", "item_id": "u"}));
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
+    call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
+    call.drain();
+    call.open_with(1, an_hour());
+    assert_eq!(call.drain(), ["1> session.update"], "what the user said would be missing");
+    call
+}
+
+#[test]
+fn it_waits_for_what_the_user_said() {
+    let end = "conversation.item.input_audio_transcription";
+    for (came, told) in [("completed", "user_transcript"), ("failed", "user_transcript_failed")] {
+        let mut call = without_the_users_words();
+        call.wait(2000);
+        assert!(call.drain().is_empty());
+        call.hear(0, json!({"type": format!("{end}.{came}"), "item_id": "u", "transcript": "hello"}));
+        assert_eq!(call.drain(), [told, "seed 1"]);
+    }
+}
+
+#[test]
+fn it_does_not_wait_for_ever_for_what_the_user_said() {
+    let mut call = without_the_users_words();
+    call.wait(2_999);
+    assert!(call.drain().is_empty());
+    call.wait(1);
+    assert_eq!(call.drain(), ["seed 1"]);
+    let mut call = without_the_users_words();
+    call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
+    assert_eq!(call.drain(), ["close 0", "seed 1"]);
 }
 
 #[test]
