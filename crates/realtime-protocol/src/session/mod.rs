@@ -83,7 +83,7 @@ pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, SpeechEnd, Timeline, Warning,
 };
 pub use shortfall::Shortfall;
 pub use usage_totals::UsageTotals;

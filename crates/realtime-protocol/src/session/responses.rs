@@ -97,6 +97,8 @@ pub(super) struct Request {
     late: bool,
     /// How many events had been sent when it was made: a response serves it that comes after all of their items.
     made_after: u64,
+    /// When this side said that the user's turn had ended, for a response to it.
+    committed: Option<Timestamp>,
     /// Whether the user interrupted it before the server created it.
     interrupted: bool,
 }
@@ -114,6 +116,13 @@ impl Request {
     /// Whether the user has not interrupted it.
     pub(super) const fn is_wanted(&self) -> bool {
         !self.interrupted
+    }
+
+    /// Takes in a later one that the same response serves.
+    fn merge(&mut self, later: Self) {
+        self.waiters.extend(later.waiters);
+        self.made_after = later.made_after;
+        self.committed = later.committed.or(self.committed);
     }
 
     /// Whether its response does not belong to the conversation.
@@ -195,6 +204,13 @@ impl Responses {
         self.waiting.push_back(Request { params, waiters, late, made_after, ..Request::default() });
     }
 
+    /// The request that was just made is for a response to a turn that this side has ended.
+    pub(super) fn turn_committed(&mut self, now: Timestamp) {
+        if let Some(request) = self.waiting.iter_mut().rfind(|request| request.params.is_none()) {
+            request.committed = Some(now);
+        }
+    }
+
     /// Whether the user speaks.
     pub(super) fn is_user_speaking(&self) -> bool {
         self.turn == Turn::Speaking
@@ -219,8 +235,7 @@ impl Responses {
             && let Some(first) = self.waiting.iter().position(automatic).filter(|first| *first < last)
             && let Some(merged) = self.waiting.remove(last)
         {
-            self.waiting[first].waiters.extend(merged.waiters);
-            self.waiting[first].made_after = merged.made_after;
+            self.waiting[first].merge(merged);
         }
     }
 
@@ -265,8 +280,7 @@ impl Responses {
             && let Some(index) = self.waiting.iter().position(same)
             && let Some(same) = self.waiting.remove(index)
         {
-            request.waiters.extend(same.waiters);
-            request.made_after = same.made_after;
+            request.merge(same);
         }
         self.waiting.push_front(request);
     }
@@ -312,6 +326,7 @@ impl Responses {
         let mut waiters = Vec::new();
         if let Some(Sent { request, .. }) = &mut asked {
             timeline.requested = request.sent;
+            timeline.committed(request.committed);
             waiters = core::mem::take(&mut request.waiters);
         } else if !out_of_band && !late && !stray {
             // The server responds to the user's turn: what waited since before it is served too, if the model knows it.
@@ -320,6 +335,7 @@ impl Responses {
             if let Some(index) = self.waiting.iter().position(served)
                 && let Some(served) = self.waiting.remove(index)
             {
+                timeline.committed(served.committed);
                 waiters = served.waiters;
             }
         }
