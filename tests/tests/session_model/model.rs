@@ -137,6 +137,16 @@ impl Model {
         }
     }
 
+    /// What was asked for since the last turn came before the next one, and waits with the rest.
+    fn merge_waiting(&mut self) {
+        let merged = std::mem::take(&mut self.waiting).into_iter().reduce(|mut first, request| {
+            first.waiters.extend(request.waiters);
+            first.needs.extend(request.needs);
+            first
+        });
+        self.waiting = merged.into_iter().map(|request| Request { late: false, ..request }).collect();
+    }
+
     /// Whoever is first asks the server, if the place is free and nobody speaks.
     fn go_on(&mut self) {
         let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open && self.stopping.is_none();
@@ -156,10 +166,10 @@ impl Model {
             Slot::Free | Slot::Running { .. } => {
                 let known = self.waiting.iter().position(|request| !request.late && request.needs.is_empty());
                 let served = known.map(|index| self.waiting.remove(index).waiters);
-                self.waiting.iter_mut().for_each(|request| request.late = false);
                 (served.unwrap_or_default(), false)
             }
         };
+        self.merge_waiting();
         self.responses += 1;
         self.slot = Slot::Running { waiters, interrupted, deltas: 0 };
         self.says("response_started");
@@ -343,6 +353,7 @@ impl ReferenceStateMachine for Model {
             }
             Transition::SpeechStarted => {
                 model.turn = Turn::Speaking;
+                model.merge_waiting();
                 model.interrupt(None);
             }
             Transition::SpeechStopped => model.turn = Turn::Expecting,

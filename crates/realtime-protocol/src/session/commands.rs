@@ -168,6 +168,7 @@ impl Session {
                 self.input.emptied();
                 if respond {
                     self.request(None, None);
+                    self.responses.turn_committed(self.now);
                 }
             }
             Command::ClearAudio {} => self.clear_audio(Some(id)),

@@ -105,7 +105,7 @@ impl Session {
         }
         self.config.merge(echo);
         if self.config.turn_detection().is_null() {
-            self.responses.turn = Turn::Open; // nobody will say any more that the user stopped
+            self.responses.set_turn(Turn::Open); // nobody will say any more that the user stopped
         }
     }
 

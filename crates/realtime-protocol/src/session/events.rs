@@ -60,6 +60,7 @@ impl Session {
                 self.settle_awaited(&Await::Deleted(event.item_id.clone()), Outcome::Done);
                 self.playback.item_deleted(&event.item_id);
                 self.items.remove(&event.item_id);
+                self.transcripts.came(&event.item_id);
                 self.tell(SessionEvent::ItemRemoved { item_id: event.item_id });
             }
             ServerEvent::ConversationItemTruncated(event) => {
@@ -72,12 +73,16 @@ impl Session {
                     delta: event.delta.into_value().unwrap_or_default(),
                 })
             }
-            ServerEvent::InputAudioTranscriptionCompleted(event) => self.tell(SessionEvent::UserTranscript {
-                item_id: event.item_id,
-                content_index: event.content_index.unwrap_or(0),
-                transcript: event.transcript.into_value().unwrap_or_default(),
-            }),
+            ServerEvent::InputAudioTranscriptionCompleted(event) => {
+                self.transcripts.came(&event.item_id);
+                self.tell(SessionEvent::UserTranscript {
+                    item_id: event.item_id,
+                    content_index: event.content_index.unwrap_or(0),
+                    transcript: event.transcript.into_value().unwrap_or_default(),
+                });
+            }
             ServerEvent::InputAudioTranscriptionFailed(event) => {
+                self.transcripts.came(&event.item_id);
                 self.tell(SessionEvent::UserTranscriptFailed {
                     item_id: event.item_id,
                     content_index: event.content_index.unwrap_or(0),
@@ -85,12 +90,15 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                if self.responses.turn == Turn::Speaking {
+                if self.responses.is_user_speaking() {
                     self.speech_stopped(); // some servers do not say so
                 }
                 let outcome = Outcome::Committed { item_id: event.item_id.clone() };
                 if !self.settle_awaited(&Await::Committed, outcome) {
                     self.input.emptied(); // what was appended behind a commit of ours is of the next turn
+                }
+                if self.config.transcription().value().is_some() {
+                    self.transcripts.expect(self.now, event.item_id.clone());
                 }
                 self.tell(SessionEvent::Committed { item_id: event.item_id });
             }
@@ -98,7 +106,7 @@ impl Session {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.turn = Turn::Speaking;
+                self.responses.set_turn(Turn::Speaking);
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
                 self.tell(SessionEvent::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
@@ -164,11 +172,12 @@ impl Session {
     fn speech_stopped(&mut self) {
         let vad = self.config.turn_detection();
         let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
-        self.responses.turn = if responds {
+        let turn = if responds {
             Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
         } else {
             Turn::Open
         };
+        self.responses.set_turn(turn);
     }
 
     fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {

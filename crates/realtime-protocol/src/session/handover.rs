@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -42,20 +43,28 @@ impl Session {
     }
 
     /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
-    /// audible, no call is open, and no answer is due.
-    pub(crate) fn is_between_turns(&self) -> bool {
+    /// audible, no call is open, and no answer is due. `patience`: how long that waits for the words of what the user
+    /// said, which the next session could not be told.
+    pub(crate) fn is_between_turns(&self, patience: Duration) -> bool {
         let manual = self.config.turn_detection().is_null();
         let buffered = self.input.buffered(self.config.input_format());
         self.is_quiet()
             && self.state.is_ready()
             && !self.playback.is_audible(self.now, self.options.playback)
+            && self.transcripts.until(patience).is_none_or(|until| until <= self.now)
             && !self.input.in_turn()
             && !(manual && buffered > MediaTime::ZERO)
     }
 
-    /// When what is audible will have been played, where nobody reports and nothing else keeps the session busy.
-    pub(crate) fn quiet_at(&self) -> Option<Timestamp> {
-        if self.is_quiet() { self.playback.silent_at(self.now, self.options.playback) } else { None }
+    /// When time alone makes the session quiet, if nothing else keeps it busy: what is audible will have been played,
+    /// where nobody reports, and the user's words are not waited for any more.
+    pub(crate) fn quiet_at(&self, patience: Duration) -> Option<Timestamp> {
+        if !self.is_quiet() {
+            return None;
+        }
+        let transcripts = self.transcripts.until(patience).filter(|until| *until > self.now);
+        let silent = self.playback.silent_at(self.now, self.options.playback);
+        silent.into_iter().chain(transcripts).min()
     }
 
     fn is_quiet(&self) -> bool {

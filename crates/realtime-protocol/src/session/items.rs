@@ -1,9 +1,12 @@
 //! Items on their way: told once when they have a place and once when they are final, whichever of the wire's
-//! several events says it first. Order and content live with the application.
+//! several events says it first. And the user's, whose words come later still. Order and content live with the application.
 
 use alloc::collections::VecDeque;
 
+use core::time::Duration;
+
 use crate::id::ItemId;
+use crate::time::Timestamp;
 
 /// Final items that are remembered, so that a second event about one is not taken for a new item.
 const REMEMBERED: usize = 16;
@@ -45,12 +48,33 @@ impl Items {
     }
 }
 
+/// The user's items whose transcripts are not there, oldest first, and when each was made.
+#[derive(Debug, Default)]
+pub(super) struct Transcripts(VecDeque<(ItemId, Timestamp)>);
+
+impl Transcripts {
+    /// An item was made of what the user said.
+    pub(super) fn expect(&mut self, now: Timestamp, item_id: ItemId) {
+        push_bounded(&mut self.0, (item_id, now), REMEMBERED);
+    }
+
+    /// A transcript came, or will not.
+    pub(super) fn came(&mut self, item_id: &ItemId) {
+        self.0.retain(|(expected, _)| expected != item_id);
+    }
+
+    /// Until when one is waited for, with so much patience; `None`: none is missing.
+    pub(super) fn until(&self, patience: Duration) -> Option<Timestamp> {
+        self.0.back().map(|(_, made)| *made + patience)
+    }
+}
+
 /// Adds an item, in place of the oldest where there are too many.
-fn push_bounded(items: &mut VecDeque<ItemId>, item_id: ItemId, most: usize) {
+fn push_bounded<T>(items: &mut VecDeque<T>, item: T, most: usize) {
     if items.len() == most {
         items.pop_front();
     }
-    items.push_back(item_id);
+    items.push_back(item);
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ use crate::session::function_calls::FunctionCalls;
 use crate::session::held::Held;
 use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
-use crate::session::items::Items;
+use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
 use crate::session::responses::Responses;
 use crate::session::retrievals::Retrievals;
@@ -83,7 +83,7 @@ pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    Place, ResponseEnd, ResponseReport, SessionEvent, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, SpeechEnd, Timeline, Warning,
 };
 pub use shortfall::Shortfall;
 pub use usage_totals::UsageTotals;
@@ -178,6 +178,7 @@ pub struct Session {
     seen: Seen,
     close_waiters: Vec<CommandId>,
     items: Items,
+    transcripts: Transcripts,
 }
 
 impl Session {
@@ -207,6 +208,7 @@ impl Session {
             seen: Seen::default(),
             close_waiters: Vec::new(),
             items: Items::default(),
+            transcripts: Transcripts::default(),
         }
     }
 
@@ -486,5 +488,6 @@ impl Session {
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();
+        self.transcripts = Transcripts::default();
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `Free` | `Open` | at once |
 //! | any | `Speaking` | not before the user stops |
-//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays |
+//! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays, and is one from before the next turn |
 //! | `Requested` | `Open` | not before that is answered, refused or overdue |
 //! | `Running` | `Open` | when that response is done |
 //! | `Late` | `Open` | when the overdue response has come and gone, or counts as never coming |
@@ -32,7 +32,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     pub(super) slot: Slot,
-    pub(super) turn: Turn,
+    turn: Turn,
     waiting: VecDeque<Request>,
     /// Out-of-band requests that were sent and not created yet, in order.
     out_of_band: VecDeque<Sent>,
@@ -97,6 +97,8 @@ pub(super) struct Request {
     late: bool,
     /// How many events had been sent when it was made: a response serves it that comes after all of their items.
     made_after: u64,
+    /// When this side said that the user's turn had ended, for a response to it.
+    committed: Option<Timestamp>,
     /// Whether the user interrupted it before the server created it.
     interrupted: bool,
 }
@@ -114,6 +116,13 @@ impl Request {
     /// Whether the user has not interrupted it.
     pub(super) const fn is_wanted(&self) -> bool {
         !self.interrupted
+    }
+
+    /// Takes in a later one that the same response serves.
+    fn merge(&mut self, later: Self) {
+        self.waiters.extend(later.waiters);
+        self.made_after = later.made_after;
+        self.committed = later.committed.or(self.committed);
     }
 
     /// Whether its response does not belong to the conversation.
@@ -195,6 +204,41 @@ impl Responses {
         self.waiting.push_back(Request { params, waiters, late, made_after, ..Request::default() });
     }
 
+    /// The request that was just made is for a response to a turn that this side has ended.
+    pub(super) fn turn_committed(&mut self, now: Timestamp) {
+        if let Some(request) = self.waiting.iter_mut().rfind(|request| request.params.is_none()) {
+            request.committed = Some(now);
+        }
+    }
+
+    /// Whether the user speaks.
+    pub(super) fn is_user_speaking(&self) -> bool {
+        self.turn == Turn::Speaking
+    }
+
+    /// The turn is somebody else's.
+    pub(super) fn set_turn(&mut self, turn: Turn) {
+        self.turn = turn;
+        if !matches!(turn, Turn::Expecting { .. }) {
+            self.merge_waiting();
+        }
+    }
+
+    /// The server's response to the last turn is not waited for any more: what was asked for since came before the
+    /// next one, and waits together with what was asked for earlier.
+    fn merge_waiting(&mut self) {
+        for request in &mut self.waiting {
+            request.late = false;
+        }
+        let automatic = |request: &Request| request.params.is_none();
+        while let Some(last) = self.waiting.iter().rposition(automatic)
+            && let Some(first) = self.waiting.iter().position(automatic).filter(|first| *first < last)
+            && let Some(merged) = self.waiting.remove(last)
+        {
+            self.waiting[first].merge(merged);
+        }
+    }
+
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
         let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open;
@@ -236,8 +280,7 @@ impl Responses {
             && let Some(index) = self.waiting.iter().position(same)
             && let Some(same) = self.waiting.remove(index)
         {
-            request.waiters.extend(same.waiters);
-            request.made_after = same.made_after;
+            request.merge(same);
         }
         self.waiting.push_front(request);
     }
@@ -283,6 +326,7 @@ impl Responses {
         let mut waiters = Vec::new();
         if let Some(Sent { request, .. }) = &mut asked {
             timeline.requested = request.sent;
+            timeline.committed(request.committed);
             waiters = core::mem::take(&mut request.waiters);
         } else if !out_of_band && !late && !stray {
             // The server responds to the user's turn: what waited since before it is served too, if the model knows it.
@@ -291,11 +335,12 @@ impl Responses {
             if let Some(index) = self.waiting.iter().position(served)
                 && let Some(served) = self.waiting.remove(index)
             {
+                timeline.committed(served.committed);
                 waiters = served.waiters;
             }
-            for request in &mut self.waiting {
-                request.late = false; // from the next turn's point of view they came before it
-            }
+        }
+        if !out_of_band && self.turn == Turn::Open {
+            self.merge_waiting();
         }
         self.open.push(OpenResponse {
             id: id.clone(),
@@ -438,7 +483,7 @@ impl Responses {
     /// Lets go of what is overdue.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Duration) -> Expired {
         if matches!(self.turn, Turn::Expecting { until, .. } if until <= now) {
-            self.turn = Turn::Open;
+            self.set_turn(Turn::Open);
         }
         let mut expired = Expired::default();
         let (overdue, due) =

@@ -133,6 +133,12 @@ impl SessionConfig {
         self.input().map_or(ABSENT, |input| &input.turn_detection)
     }
 
+    /// How the user's speech is transcribed: absent or `null` means not at all.
+    pub fn transcription(&self) -> &Field<Transcription> {
+        const ABSENT: &Field<Transcription> = &Field::Absent;
+        self.input().map_or(ABSENT, |input| &input.transcription)
+    }
+
     /// What output bytes are; 24 kHz PCM where it is not said.
     pub fn output_format(&self) -> AudioFormat {
         self.output().and_then(|o| o.format.value()?.format()).unwrap_or_default()

@@ -14,9 +14,10 @@
 //!        limit                          two turns ── old one closed ────────┘
 //! ```
 //! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new one
-//! has acknowledged what was said, and waits for the end of a turn before that. It waits for nothing where the server
-//! has frozen ([`SessionEvent::Overdue`] with `rotate`). The two are never both told to
-//! respond: the new one gets its configuration and its history, and no audio and no request before it serves.
+//! has acknowledged what was said, and waits for the end of a turn before that. An urgent one ([`Command::Rotate`], or
+//! [`SessionEvent::Overdue`] with `rotate` where the server has frozen) waits for nothing, and ends the old session before
+//! the new one is told: what it went on to do would be in no seed. The two are never both told to respond: the new one
+//! gets its configuration and its history, and no audio and no request before it serves.
 //!
 //! # What survives a connection
 //! | | |

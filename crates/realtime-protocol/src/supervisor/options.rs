@@ -50,6 +50,9 @@ pub struct Reconnect {
     pub held_audio: Duration,
     /// How long a new session may take to acknowledge what was said before it. Default: 5 s.
     pub seed_deadline: Duration,
+    /// How long a change of connections between two turns waits for the transcript of what the user said last, where
+    /// one is to come: without it, the new session could not be told. An urgent change does not wait. Default: 3 s.
+    pub transcript_deadline: Duration,
     /// How long the output of a call counts for the same call made anew on another connection. Default: 2 min.
     pub calls_kept: Duration,
 }
@@ -65,6 +68,7 @@ impl Default for Reconnect {
             rotate_before: Duration::from_secs(300),
             held_audio: Duration::from_secs(2),
             seed_deadline: Duration::from_secs(5),
+            transcript_deadline: Duration::from_secs(3),
             calls_kept: Duration::from_secs(120),
         }
     }

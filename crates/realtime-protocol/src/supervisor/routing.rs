@@ -73,7 +73,7 @@ impl Supervisor {
             Command::ReportPlayback { .. } => self.pass(id, command),
             command => {
                 // It is about what only this session has.
-                if !self.rotation.as_ref().is_some_and(|rotation| rotation.urgent) {
+                if !self.is_urgent() {
                     self.abort_cut_over();
                 }
                 self.pass(id, command)

@@ -45,6 +45,8 @@ pub(super) struct Seeding {
     link: Box<Link>,
     since: Timestamp,
     deadline: Timestamp,
+    /// Whether the session before it has ended for its sake already.
+    urgent: bool,
     /// Whether the seed is there.
     sown: bool,
     /// What it has not acknowledged: commands of this side's own, and the items they create.
@@ -138,7 +140,10 @@ impl Supervisor {
                 true
             }
             Successor::Seeding(seeding) => {
-                if !self.may_change_over() {
+                if self.serving.is_some() && self.is_urgent() {
+                    self.hurry();
+                    true
+                } else if !self.may_change_over() {
                     // The old session has begun a turn: it goes on, and what was said is told anew later.
                     self.abort_cut_over();
                     true
@@ -167,7 +172,7 @@ impl Supervisor {
         let rotation = if self.rotation.is_none() { self.rotation_due() } else { None };
         let successor = match &self.successor {
             Successor::Waiting { at, .. } => Some(*at),
-            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at()),
+            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at(self.patience())),
             Successor::Seeding(seeding) => Some(seeding.deadline),
             Successor::None | Successor::Opening(_) => None,
         };
@@ -187,14 +192,23 @@ impl Supervisor {
 
     /// Whether nothing is torn apart if the session that serves is replaced now.
     fn may_change_over(&self) -> bool {
-        let urgent = self.rotation.as_ref().is_some_and(|rotation| rotation.urgent);
-        urgent || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns())
+        self.is_urgent()
+            || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns(self.patience()))
+    }
+
+    /// How long a change waits for the words of what the user said.
+    fn patience(&self) -> Duration {
+        self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.transcript_deadline)
     }
 
     /// Whether input waits although a session serves.
     pub(super) fn is_holding(&self) -> bool {
-        let urgent = self.rotation.as_ref().is_some_and(|rotation| rotation.urgent);
-        urgent || matches!(self.successor, Successor::Seeding(_))
+        self.is_urgent() || matches!(self.successor, Successor::Seeding(_))
+    }
+
+    /// Whether the change does not wait for the end of the turn.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.rotation.as_ref().is_some_and(|rotation| rotation.urgent)
     }
 
     pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
@@ -216,6 +230,11 @@ impl Supervisor {
 
     fn begin_seeding(&mut self) {
         let Successor::Standby(link) = core::mem::take(&mut self.successor) else { return };
+        let urgent = self.is_urgent() && self.serving.is_some();
+        if urgent {
+            self.retire(); // what it went on to do would be in no seed
+            self.lost_at = Some(self.now);
+        }
         let (connection, carried) = (link.id, self.commands.item_ids());
         self.outputs.push_back(SupervisorOutput::Seed { connection, carried });
         let patience =
@@ -224,6 +243,7 @@ impl Supervisor {
             link,
             since: self.now,
             deadline: self.now + patience,
+            urgent,
             sown: false,
             pending: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -262,16 +282,29 @@ impl Supervisor {
         seeding.link.session.take_over(now, batch);
     }
 
+    /// The change has become urgent since the seed was asked for.
+    fn hurry(&mut self) {
+        if let Successor::Seeding(seeding) = &mut self.successor {
+            seeding.urgent = true;
+            self.lost_at = Some(seeding.since); // since then it got no audio
+        }
+        self.retire();
+    }
+
+    /// The session that serves ends, for another one takes its place.
+    fn retire(&mut self) {
+        let Some(old) = self.serving.take() else { return };
+        self.outputs.push_back(SupervisorOutput::Close(old.id));
+        self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
+    }
+
     /// The new session takes over.
     fn change_over(&mut self) {
         let Successor::Seeding(seeding) = core::mem::take(&mut self.successor) else { return };
-        let Seeding { mut link, since, failed, replaces, .. } = *seeding;
+        let Seeding { mut link, since, urgent, failed, replaces, .. } = *seeding;
         let endpoint = link.endpoint;
-        let rotated = self.serving.is_some();
-        if let Some(old) = self.serving.take() {
-            self.outputs.push_back(SupervisorOutput::Close(old.id));
-            self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
-        }
+        let rotated = urgent || self.serving.is_some();
+        self.retire();
         let buffer = core::mem::take(&mut link.buffer);
         self.serving = Some(link);
         for event in buffer {

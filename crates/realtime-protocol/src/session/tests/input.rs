@@ -241,3 +241,45 @@ fn a_turn_before_ready_that_was_too_short_does_not_begin_the_next_one() {
         ]
     );
 }
+
+/// When the turn ended that the response of the last step was to (ms), and how that is known.
+fn speech_end(bench: &Bench) -> (Option<u64>, SpeechEnd) {
+    let timeline = bench.told().find_map(|event| match event {
+        SessionEvent::ResponseFinished(report) => Some(report.timeline),
+        _ => None,
+    });
+    let timeline = timeline.unwrap();
+    (timeline.speech_stopped.map(|at| at.as_micros() / 1000), timeline.speech_stopped_source)
+}
+
+#[test]
+fn a_response_tells_when_the_turn_ended_and_who_said_so() {
+    let mut bench = Bench::ready_with(manual());
+    bench.app(append(200));
+    bench.app(Command::CommitAudio { respond: true });
+    let committed = bench.now;
+    bench.server(json!({"type": "input_audio_buffer.committed", "item_id": "u"}));
+    bench.server(created("r1"));
+    // Another turn ends before the first response does.
+    bench.app(append(200));
+    bench.app(Command::CommitAudio { respond: true });
+    let again = bench.now;
+    bench.server(done("r1", "completed"));
+    assert_eq!(speech_end(&bench), (Some(committed), SpeechEnd::Committed));
+    bench.server(created("r2"));
+    bench.server(done("r2", "cancelled"));
+    assert_eq!(speech_end(&bench), (Some(again), SpeechEnd::Committed));
+    // What is asked for otherwise has nothing to do with it.
+    bench.app(create());
+    bench.server(created("r3"));
+    bench.server(done("r3", "completed"));
+    assert_eq!(speech_end(&bench), (None, SpeechEnd::Detected));
+
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    bench.server(speech_stopped());
+    let stopped = bench.now;
+    bench.server(created("r1"));
+    bench.server(done("r1", "completed"));
+    assert_eq!(speech_end(&bench), (Some(stopped), SpeechEnd::Detected));
+}

@@ -43,6 +43,50 @@ fn the_servers_own_response_serves_what_waited_since_before_the_turn() {
 }
 
 #[test]
+fn what_was_asked_for_after_a_turn_is_served_by_the_response_to_the_next_one() {
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    bench.app(create());
+    bench.server(speech_stopped());
+    bench.app(create());
+    bench.server(speech_started());
+    bench.server(speech_stopped());
+    bench.server(created("r1"));
+    assert_eq!(
+        bench.server(done("r1", "completed")),
+        ["response_finished", "1 responded", "2 responded"],
+        "and nothing is asked for once more"
+    );
+}
+
+#[test]
+fn what_was_asked_for_before_and_after_a_turn_goes_out_once_when_no_response_comes() {
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    bench.app(create());
+    bench.server(speech_stopped());
+    bench.app(create());
+    assert_eq!(bench.later(3_000), ["> response.create"]);
+    bench.server(created("r1"));
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "1 responded", "2 responded"]);
+}
+
+#[test]
+fn what_was_asked_for_while_another_response_was_due_is_served_by_the_one_to_the_next_turn() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(speech_started());
+    bench.server(speech_stopped());
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.server(speech_started());
+    assert_eq!(bench.server(done("r1", "cancelled")), ["response_finished", "1 responded"]);
+    bench.server(speech_stopped());
+    bench.server(created("r2"));
+    assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "2 responded"]);
+}
+
+#[test]
 fn a_request_goes_out_when_the_servers_own_response_does_not_come() {
     let mut bench = Bench::ready();
     bench.server(speech_started());

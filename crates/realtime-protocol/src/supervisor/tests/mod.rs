@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::audio::AudioFormat;
 use crate::item::Item;
 use crate::session::{Command, CommandError, CommandId, DisconnectReason, PlaybackSource, SessionOptions};
+use crate::session_config::SessionConfig;
 use crate::supervisor::{
     Backoff, ConnectionId, Reconnect, Seed, Supervisor, SupervisorOptions, SupervisorOutput,
 };
@@ -36,8 +37,12 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(reconnect: Reconnect) -> Self {
+        Self::with(SessionConfig::realtime(), reconnect)
+    }
+
+    pub(super) fn with(config: SessionConfig, reconnect: Reconnect) -> Self {
         let (playback, expiry_notice) = (PlaybackSource::Estimated, Duration::ZERO);
-        let session = SessionOptions { playback, expiry_notice, ..SessionOptions::default() };
+        let session = SessionOptions { playback, expiry_notice, config, ..SessionOptions::default() };
         let options = SupervisorOptions { session, reconnect: Some(reconnect) };
         Self { supervisor: Supervisor::new(options), now: 0 }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::Dialect;
 use crate::session::Refusal;
+use crate::session_config::Transcription;
 
 /// A session that ends an hour after the time of day at which the tests connect.
 fn an_hour() -> Value {
@@ -79,6 +80,48 @@ fn it_waits_for_the_end_of_the_turn() {
     assert!(call.drain().is_empty());
     call.wait(1);
     assert_eq!(call.drain(), ["seed 1"]);
+}
+
+/// A call whose user has spoken and got an answer; the words are not there, and another connection is ready.
+fn without_the_users_words() -> Call {
+    let mut config = SessionConfig::realtime();
+    config.input_mut().transcription = Transcription::default().model("whisper-1").into();
+    let mut call = Call::with(config, reconnect());
+    call.open_with(0, an_hour());
+    call.wait(55 * 60_000);
+    call.hear(0, json!({"type": "input_audio_buffer.speech_started", "item_id": "u"}));
+    call.hear(0, json!({"type": "input_audio_buffer.speech_stopped", "item_id": "u"}));
+    call.hear(0, json!({"type": "input_audio_buffer.committed", "item_id": "u"}));
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
+    call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
+    call.drain();
+    call.open_with(1, an_hour());
+    assert_eq!(call.drain(), ["1> session.update"], "what the user said would be missing");
+    call
+}
+
+#[test]
+fn it_waits_for_what_the_user_said() {
+    let end = "conversation.item.input_audio_transcription";
+    for (came, told) in [("completed", "user_transcript"), ("failed", "user_transcript_failed")] {
+        let mut call = without_the_users_words();
+        call.wait(2000);
+        assert!(call.drain().is_empty());
+        call.hear(0, json!({"type": format!("{end}.{came}"), "item_id": "u", "transcript": "hello"}));
+        assert_eq!(call.drain(), [told, "seed 1"]);
+    }
+}
+
+#[test]
+fn it_does_not_wait_for_ever_for_what_the_user_said() {
+    let mut call = without_the_users_words();
+    call.wait(2_999);
+    assert!(call.drain().is_empty());
+    call.wait(1);
+    assert_eq!(call.drain(), ["seed 1"]);
+    let mut call = without_the_users_words();
+    call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
+    assert_eq!(call.drain(), ["close 0", "seed 1"]);
 }
 
 #[test]
@@ -168,8 +211,8 @@ fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
         call.drain(),
         [
             "1> session.update",
-            "seed 1",
             "close 0",
+            "seed 1",
             "created",
             "config_updated",
             "rotated gap 0 lost 0",
@@ -178,6 +221,52 @@ fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
             "1> input_audio_buffer.append"
         ]
     );
+}
+
+#[test]
+fn what_was_under_way_is_settled_before_an_urgent_change_asks_for_the_seed() {
+    let mut call = Call::ready(reconnect());
+    call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
+    let work = json!({"type": "function_call", "call_id": "c", "name": "work", "arguments": "{}"});
+    let done = json!({"id": "r", "status": "completed", "output": [work]});
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
+    call.hear(0, json!({"type": "response.done", "response": done}));
+    call.drain();
+    call.open(1);
+    assert_eq!(call.drain(), ["1> session.update", "close 0", "call_ended detached", "seed 1"]);
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r2"}}));
+    assert!(call.drain().is_empty(), "it is nobody's any more");
+    call.wait(100);
+    call.seed(1, Seed::default());
+    assert_eq!(call.drain()[2..], ["rotated gap 100 lost 0", "settled 1 done", "1> response.create"]);
+}
+
+#[test]
+fn a_change_that_becomes_urgent_ends_the_old_session_at_once() {
+    let mut call = rotating();
+    call.open_with(1, an_hour());
+    assert_eq!(call.drain(), ["1> session.update", "seed 1"]);
+    call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
+    assert_eq!(call.drain(), ["close 0"]);
+    call.seed(1, Seed::default());
+    assert_eq!(call.drain(), ["created", "config_updated", "rotated gap 0 lost 0", "settled 1 done"]);
+}
+
+#[test]
+fn a_new_connection_that_fails_after_an_urgent_change_began_is_made_again() {
+    let mut call = Call::ready(reconnect());
+    call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
+    call.open(1);
+    assert_eq!(call.drain(), ["connect 1 to 0", "1> session.update", "close 0", "seed 1"]);
+    call.wait(100);
+    call.cut(1, Some(1006), "");
+    call.wait(1000);
+    let outputs = call.drain();
+    assert_eq!(outputs, ["disconnected transient retry Some(1100)", "reconnecting 1 to 0", "connect 2 to 0"]);
+    call.open(2);
+    call.seed(2, Seed::default());
+    let last = ["created", "config_updated", "reconnected gap 1100 lost 0", "settled 1 done"];
+    assert_eq!(call.drain()[2..], last);
 }
 
 #[test]
@@ -227,8 +316,8 @@ fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
         call.drain(),
         [
             "1> session.update",
-            "seed 1",
             "close 0",
+            "seed 1",
             "created",
             "config_updated",
             "rotated gap 0 lost 0",
@@ -257,6 +346,6 @@ fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
     call.open(1);
     call.seed(1, Seed::default());
     let outputs = call.drain();
-    assert_eq!(outputs[..3], ["1> session.update", "seed 1", "close 0"]);
+    assert_eq!(outputs[..3], ["1> session.update", "close 0", "seed 1"]);
     assert_eq!(outputs.last().map(String::as_str), Some("1> input_audio_buffer.append"));
 }
