@@ -6,6 +6,8 @@ mod backlog;
 #[cfg(test)]
 mod connecting;
 #[cfg(test)]
+mod goodbyes;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod proxies;
@@ -16,6 +18,8 @@ mod reconnecting;
 mod rest;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod support;
 #[cfg(feature = "_rustls")]
