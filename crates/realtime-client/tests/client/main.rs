@@ -6,6 +6,10 @@ mod backlog;
 #[cfg(test)]
 mod connecting;
 #[cfg(test)]
+mod disasters;
+#[cfg(test)]
+mod garbage;
+#[cfg(test)]
 mod goodbyes;
 #[cfg(test)]
 mod logs;
