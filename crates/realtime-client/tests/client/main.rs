@@ -8,6 +8,8 @@ mod connecting;
 #[cfg(test)]
 mod disasters;
 #[cfg(test)]
+mod dropping;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod goodbyes;
@@ -24,6 +26,8 @@ mod rest;
 mod session;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod stalls;
 #[cfg(test)]
 mod support;
 #[cfg(feature = "_rustls")]
