@@ -1,6 +1,8 @@
 //! Setting a client up: [`Client`] and its [`ClientOptions`].
 
 use std::fmt;
+use std::future::ready;
+use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use realtime_protocol::log::Header;
@@ -15,13 +17,14 @@ use crate::clock::Clock;
 use crate::connect;
 use crate::driver::{Driver, State};
 use crate::endpoint::Endpoint;
-use crate::endpoints::{self, Endpoints};
+use crate::endpoints::{self, Endpoints, Streams};
 use crate::error::ConnectError;
 use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::outbox::Patience;
+use crate::socket::{ByteStream, Socket};
 use crate::tap::{LogSink, Tap};
 
 /// What a client is set up with, besides where to connect to.
@@ -165,15 +168,14 @@ impl Client {
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
         let options = options.into();
-        let first = match Box::pin(connect::open(&endpoint)).await {
-            Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
-            first => first.map_err(|error| endpoints::failure(&error)),
-        };
-        Ok(start(Endpoints::new(first, endpoint), options, origin))
+        let attempt = Box::pin(connect::open(&endpoint)).await;
+        begin(attempt, endpoint, None, options, origin)
     }
 
     /// Does the WebSocket handshake over a stream that is there already, whatever it is: a proxy's, one with
-    /// TLS of the caller's own, one in memory. Of the endpoint, the path, the headers and the deadline count.
+    /// TLS of the caller's own, one in memory. Of the endpoint, the path, the headers and the deadline count. There is
+    /// no way back to the endpoint when the stream ends: for a call that reconnects see
+    /// [`over_streams`](Self::over_streams).
     ///
     /// Must be called within a tokio runtime with time enabled.
     ///
@@ -185,9 +187,56 @@ impl Client {
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
-        let socket = Box::pin(connect::over(endpoint, Box::new(stream))).await?;
-        Ok(start(Endpoints::given(socket, endpoint.clone()), options.into(), origin))
+        let attempt = Ok(Box::pin(connect::over(endpoint, Box::new(stream))).await?);
+        let used_up: Streams = Box::new(|| {
+            let error = io::Error::other("the stream that the client was given is used up");
+            Box::pin(ready(Err(error)))
+        });
+        begin(attempt, endpoint.clone(), Some(used_up), options.into(), origin)
     }
+
+    /// Connects as [`connect`](Self::connect) does, but over streams that `open` opens: it is asked for one at each
+    /// attempt to reach the endpoint, and may take as long as an attempt may. Its error counts as
+    /// [`ConnectError::Unreachable`]. Fallbacks are dialled.
+    ///
+    /// With [`tokio::io::duplex`] and paused time, a call that loses its connections can be tested without a socket.
+    ///
+    /// Must be called within a tokio runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`ConnectError`], by who must act.
+    pub async fn over_streams<S, F>(
+        mut open: impl FnMut() -> F + Send + 'static,
+        endpoint: Endpoint,
+        options: impl Into<ClientOptions>,
+    ) -> Result<(Handle, Events), ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let origin = Instant::now();
+        let mut streams: Streams = Box::new(move || {
+            let stream = open();
+            Box::pin(async move { stream.await.map(|stream| Box::new(stream) as Box<dyn ByteStream>) })
+        });
+        let attempt = Box::pin(endpoints::over(&endpoint, streams())).await;
+        begin(attempt, endpoint, Some(streams), options.into(), origin)
+    }
+}
+
+/// Starts a call whose first attempt to connect is made. Its failure is the caller's, unless there is a fallback.
+fn begin(
+    attempt: Result<Socket, ConnectError>,
+    endpoint: Endpoint,
+    streams: Option<Streams>,
+    options: ClientOptions,
+    origin: Instant,
+) -> Result<(Handle, Events), ConnectError> {
+    let attempt = match attempt {
+        Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
+        attempt => attempt.map_err(|error| endpoints::failure(&error)),
+    };
+    Ok(start(Endpoints::new(attempt, endpoint, streams), options, origin))
 }
 
 fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (Handle, Events) {

@@ -1,35 +1,40 @@
 //! Where a call can go: the list in which the supervisor's numbers count, and the attempts to get there.
 
 use std::future::ready;
+use std::io;
 
+use futures_util::future::BoxFuture;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session::DisconnectReason;
 
 use crate::connect;
+use crate::deadline::{Attempt, Phase};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 use crate::links::Connecting;
-use crate::socket::Socket;
+use crate::socket::{ByteStream, Socket};
+
+/// Opens a stream for each attempt to connect, in the place of TCP and TLS.
+pub(crate) type Streams = Box<dyn FnMut() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send>;
 
 /// The endpoints of a call, the first and its fallbacks.
 pub(crate) struct Endpoints {
     /// How the first attempt ended. It was made before the driver was, so that its error can be the caller's.
     latest: Option<Result<Socket, DisconnectReason>>,
     first: Endpoint,
-    /// Whether the first was reached over a stream that somebody gave, so that it cannot be reached again.
-    given: bool,
+    /// What leads to the first, where the caller has a way of its own.
+    streams: Option<Streams>,
     fallbacks: Vec<Endpoint>,
 }
 
 impl Endpoints {
-    /// An endpoint and the outcome of the first attempt to connect to it.
-    pub(crate) const fn new(attempt: Result<Socket, DisconnectReason>, first: Endpoint) -> Self {
-        Self { latest: Some(attempt), first, given: false, fallbacks: Vec::new() }
-    }
-
-    /// A socket over a stream that was there already.
-    pub(crate) const fn given(socket: Socket, first: Endpoint) -> Self {
-        Self { latest: Some(Ok(socket)), first, given: true, fallbacks: Vec::new() }
+    /// An endpoint, the outcome of the first attempt to connect to it, and the way there if it is the caller's.
+    pub(crate) const fn new(
+        attempt: Result<Socket, DisconnectReason>,
+        first: Endpoint,
+        streams: Option<Streams>,
+    ) -> Self {
+        Self { latest: Some(attempt), first, streams, fallbacks: Vec::new() }
     }
 
     pub(crate) const fn first(&self) -> &Endpoint {
@@ -50,17 +55,21 @@ impl Endpoints {
         if let Some(attempt) = self.latest.take() {
             return Box::pin(ready(attempt));
         }
-        let endpoint = match number.checked_sub(1) {
-            None if self.given => None,
-            None => Some(&self.first),
-            Some(index) => self.fallbacks.get(index as usize),
+        let (endpoint, streams) = match number.checked_sub(1) {
+            None => (Some(&self.first), self.streams.as_mut()),
+            Some(index) => (self.fallbacks.get(index as usize), None),
         };
         let Some(endpoint) = endpoint.cloned() else {
-            let reason = "the stream that the client was given is used up".to_owned();
+            let reason = format!("there is no endpoint {number}");
             return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
         };
+        let stream = streams.map(|open| open());
         Box::pin(async move {
-            connect::open(&endpoint).await.map_err(|error| match error {
+            let attempt = match stream {
+                Some(stream) => over(&endpoint, stream).await,
+                None => connect::open(&endpoint).await,
+            };
+            attempt.map_err(|error| match error {
                 // The next attempt asks for another token.
                 ConnectError::KeyRefused { status: 401, .. } | ConnectError::KeyExpired { .. }
                     if endpoint.asks_for_tokens() =>
@@ -71,6 +80,17 @@ impl Endpoints {
             })
         })
     }
+}
+
+/// One attempt to connect over a stream that the caller opens: that may take as long as the rest.
+pub(crate) async fn over(
+    endpoint: &Endpoint,
+    stream: impl Future<Output = io::Result<Box<dyn ByteStream>>>,
+) -> Result<Socket, ConnectError> {
+    let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
+    let stream = async { stream.await.map_err(unreachable) };
+    let stream = Attempt::new(endpoint).during(Phase::Tcp, stream).await?;
+    connect::over(endpoint, stream).await
 }
 
 /// What the supervisor is told of an attempt that failed.

@@ -91,7 +91,7 @@ impl Links {
         if outbox.is_empty() && !socket.is_blocked() {
             socket.send(outbox.encode(&event));
         } else {
-            outbox.push(event);
+            outbox.push(&event);
         }
     }
 
@@ -162,6 +162,10 @@ impl Link {
                 let unsent = self.outbox.shed();
                 if unsent > 0 {
                     return Poll::Ready(LinkEvent::Unsent(unsent));
+                }
+                if let Some(reason) = self.outbox.overflow() {
+                    self.state = State::Gone;
+                    return Poll::Ready(LinkEvent::Disconnected(DisconnectReason::Lost { reason }));
                 }
                 socket.poll_flush(cx);
                 while !socket.is_blocked()

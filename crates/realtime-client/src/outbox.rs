@@ -1,6 +1,6 @@
 //! What waits for a connection to take it. While the connection takes everything at once, nothing does.
 //!
-//! Events keep their order and are never lost. Input audio that waits is sent in fewer, larger appends, and what grew
+//! Events keep their order and are never lost; where they grow beyond a bound, the connection counts as lost. Input audio that waits is sent in fewer, larger appends, and what grew
 //! too old is dropped, oldest first: a model that hears the past answers it.
 
 use std::collections::VecDeque;
@@ -17,6 +17,8 @@ use crate::counters::Tally;
 
 /// The most audio in one append (bytes): 5 s of PCM at 24 kHz.
 const LARGEST_APPEND: usize = 240_000;
+/// The most that may wait besides audio (bytes).
+const MOST_WAITING: usize = 32 * 1024 * 1024;
 /// The most that is reserved for a wire text before it is written (bytes).
 const MOST_RESERVED: usize = 64 * 1024;
 
@@ -38,6 +40,8 @@ pub(crate) struct Outbox {
     queue: VecDeque<Waiting>,
     /// Bytes of audio in the queue.
     audio: usize,
+    /// Bytes of wire text in the queue.
+    texts: usize,
     /// Bytes of the latest wire text: appends are alike in size, so that it is the best guess for the next.
     latest: usize,
     tally: Arc<Tally>,
@@ -45,12 +49,22 @@ pub(crate) struct Outbox {
 
 enum Waiting {
     Audio(Instant, Bytes),
-    Event(ClientEvent),
+    /// An event of that type, as it goes out.
+    Text(String, String),
 }
 
 impl Outbox {
     pub(crate) const fn new(conn: ConnectionId, patience: Patience, tally: Arc<Tally>) -> Self {
-        Self { conn, dialect: Dialect::Ga, patience, queue: VecDeque::new(), audio: 0, latest: 0, tally }
+        Self {
+            conn,
+            dialect: Dialect::Ga,
+            patience,
+            queue: VecDeque::new(),
+            audio: 0,
+            texts: 0,
+            latest: 0,
+            tally,
+        }
     }
 
     /// Sets what the far side speaks.
@@ -63,14 +77,24 @@ impl Outbox {
     }
 
     /// Lets an event wait.
-    pub(crate) fn push(&mut self, event: ClientEvent) {
-        self.queue.push_back(match plain_audio(&event) {
+    pub(crate) fn push(&mut self, event: &ClientEvent) {
+        let waiting = match plain_audio(event) {
             Some(audio) => {
                 self.audio += audio.len();
                 Waiting::Audio(Instant::now(), audio)
             }
-            None => Waiting::Event(event),
-        });
+            None => {
+                let text = self.write(event);
+                self.texts += text.len();
+                Waiting::Text(event.kind().to_owned(), text)
+            }
+        };
+        self.queue.push_back(waiting);
+    }
+
+    /// Why what waits is too much, if it is.
+    pub(crate) fn overflow(&self) -> Option<String> {
+        (self.texts > MOST_WAITING).then(|| format!("more than {MOST_WAITING} bytes wait to be sent"))
     }
 
     /// Drops audio that is too old or too much. Gives back how many bytes.
@@ -96,19 +120,33 @@ impl Outbox {
 
     /// The next wire text that waited.
     pub(crate) fn pop(&mut self) -> Option<String> {
-        let event = match self.queue.pop_front()? {
-            Waiting::Event(event) => event,
-            Waiting::Audio(_, audio) => self.merge(audio).into(),
-        };
-        Some(self.encode(&event))
+        Some(match self.queue.pop_front()? {
+            Waiting::Text(kind, text) => {
+                self.texts -= text.len();
+                self.leaves(&kind, text)
+            }
+            Waiting::Audio(_, audio) => {
+                let append = self.merge(audio).into();
+                self.encode(&append)
+            }
+        })
     }
 
     /// An event's wire text, which leaves now.
     pub(crate) fn encode(&mut self, event: &ClientEvent) -> String {
+        let text = self.write(event);
+        self.leaves(event.kind(), text)
+    }
+
+    fn write(&mut self, event: &ClientEvent) -> String {
         let mut text = String::with_capacity(self.latest.min(MOST_RESERVED));
         event.encode_into(self.dialect, &mut text);
         self.latest = text.len();
-        trace!(conn = %self.conn, kind = event.kind(), bytes = text.len(), "sent");
+        text
+    }
+
+    fn leaves(&self, kind: &str, text: String) -> String {
+        trace!(conn = %self.conn, kind, bytes = text.len(), "sent");
         self.tally.texts_sent.add(1);
         self.tally.bytes_sent.add(text.len());
         text

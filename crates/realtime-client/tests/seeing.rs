@@ -24,7 +24,7 @@ async fn session(options: ClientOptions) -> String {
     let _guard = tracing::subscriber::set_default(seen.clone());
     let (handle, mut events, mut server) = ready(options).await;
 
-    handle.append_audio(b"canary".to_vec()).unwrap();
+    handle.append_audio(b"canary".to_vec()).expect("a session that lives");
     server.expect("input_audio_buffer.append").await;
     let _pending = handle.send(Command::CreateItem {
         item: Box::new(realtime_protocol::item::Item::user_text("canary")),
@@ -53,7 +53,7 @@ async fn session(options: ClientOptions) -> String {
             break;
         }
     }
-    handle.append_audio(b"canary".to_vec()).unwrap();
+    handle.append_audio(b"canary".to_vec()).expect("a session that lives");
     server.expect("input_audio_buffer.append").await;
     drop(server);
     rest(&mut events).await;

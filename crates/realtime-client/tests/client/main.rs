@@ -6,6 +6,14 @@ mod backlog;
 #[cfg(test)]
 mod connecting;
 #[cfg(test)]
+mod disasters;
+#[cfg(test)]
+mod dropping;
+#[cfg(test)]
+mod garbage;
+#[cfg(test)]
+mod goodbyes;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod proxies;
@@ -16,6 +24,10 @@ mod reconnecting;
 mod rest;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod silence;
+#[cfg(test)]
+mod stalls;
 #[cfg(test)]
 mod support;
 #[cfg(feature = "_rustls")]

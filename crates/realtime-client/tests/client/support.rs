@@ -1,5 +1,6 @@
 //! A far side that is told word for word what to say.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -8,6 +9,7 @@ use realtime_protocol::log::{Replay, read_header};
 use realtime_protocol::session::SessionEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -172,4 +174,40 @@ pub(crate) fn replays(text: &str) {
         replay.line(index + 2, line).unwrap();
     }
     assert_eq!(replay.finish(), None);
+}
+
+/// The far side of a call that may have many connections: each attempt to connect is a pipe, taken here.
+pub(crate) struct Calls {
+    pipes: mpsc::UnboundedReceiver<DuplexStream>,
+}
+
+impl Calls {
+    /// The next attempt to connect, which must come within a minute.
+    pub(crate) async fn pipe(&mut self) -> DuplexStream {
+        let pipe = timeout(Duration::from_secs(60), self.pipes.recv()).await;
+        pipe.expect("an attempt within a minute").expect("a client that lives")
+    }
+
+    pub(crate) async fn accept(&mut self) -> Server<DuplexStream> {
+        Server::accept(self.pipe().await).await
+    }
+
+    /// No attempt to connect is waiting.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.pipes.try_recv().is_err()
+    }
+}
+
+/// A call that reconnects as it is told, its first connection, and those that follow.
+pub(crate) async fn call(options: impl Into<ClientOptions>) -> (Handle, Events, Server<DuplexStream>, Calls) {
+    let (given, pipes) = mpsc::unbounded_channel();
+    let mut calls = Calls { pipes };
+    let open = move || {
+        let (near, far) = duplex(64 * 1024);
+        let taken = given.send(far).map_err(|_| io::Error::other("nobody is there"));
+        async move { taken.map(|()| near) }
+    };
+    let (client, server) = tokio::join!(Client::over_streams(open, endpoint(), options), calls.accept());
+    let (handle, events) = client.unwrap();
+    (handle, events, server, calls)
 }

@@ -18,6 +18,8 @@ pub enum Answer {
     ResponseCreated,
     /// The first word, sound or item of a response that runs.
     FirstOutput,
+    /// What follows the first output of a response that runs, up to its `response.done`.
+    NextOutput,
     /// `response.done` to a cancel.
     ResponseDone,
     /// `session.updated` to a `session.update`.
@@ -34,7 +36,9 @@ pub enum Answer {
 
 /// What follows when an answer does not come in time.
 ///
-/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::session::Outcome::TimedOut).
+/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::session::Outcome::TimedOut). Where it is the
+/// output of a response, those who asked for that are told [`Deadlines::response_done`] later, unless the response, or
+/// another session, goes on. What still comes of it afterwards is passed on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -80,6 +84,9 @@ pub struct Deadlines {
     pub response_created: Deadline,
     /// For [`Answer::FirstOutput`]. Default: 30 s, rotate: a model may think.
     pub first_output: Deadline,
+    /// For [`Answer::NextOutput`]. Default: 30 s, rotate; ten times as long while the server itself
+    /// calls an MCP tool.
+    pub next_output: Deadline,
     /// For [`Answer::ResponseDone`]. Default: 10 s, rotate.
     pub response_done: Deadline,
     /// For [`Answer::SessionUpdated`]. Default: 10 s, report.
@@ -101,6 +108,7 @@ impl Default for Deadlines {
             cleared: Deadline::report(10),
             response_created: Deadline::rotate(10),
             first_output: Deadline::rotate(30),
+            next_output: Deadline::rotate(30),
             response_done: Deadline::rotate(10),
             session_updated: Deadline::report(10),
             item_added: Deadline::rotate(10),
@@ -119,6 +127,7 @@ impl Deadlines {
             cleared: deadline,
             response_created: deadline,
             first_output: deadline,
+            next_output: deadline,
             response_done: deadline,
             session_updated: deadline,
             item_added: deadline,
@@ -135,6 +144,7 @@ impl Deadlines {
             Answer::Cleared => self.cleared,
             Answer::ResponseCreated => self.response_created,
             Answer::FirstOutput => self.first_output,
+            Answer::NextOutput => self.next_output,
             Answer::ResponseDone => self.response_done,
             Answer::SessionUpdated => self.session_updated,
             Answer::ItemAdded => self.item_added,

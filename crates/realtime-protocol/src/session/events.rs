@@ -106,7 +106,7 @@ impl Session {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.set_turn(Turn::Speaking);
+                self.responses.set_turn(Turn::Speaking { until: self.now + self.options.longest_turn });
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
                 self.tell(SessionEvent::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
@@ -128,8 +128,22 @@ impl Session {
             }
             ServerEvent::ResponseOutputItemDone(event) => {
                 let response_id = self.response(event.response_id);
+                if let Some(response_id) = &response_id {
+                    self.note_output(response_id);
+                }
                 self.on_item_done(response_id.as_ref(), &event.item);
                 self.finish_item(event.item);
+            }
+            ServerEvent::ResponseFunctionCallArgumentsDelta(event) => {
+                if let Some(response_id) = event.response_id.value() {
+                    self.note_output(response_id);
+                }
+            }
+            ServerEvent::ResponseMcpCallArgumentsDelta(_)
+            | ServerEvent::ResponseMcpCallArgumentsDone(_)
+            | ServerEvent::ResponseMcpCallInProgress(_) => self.note_tool(false),
+            ServerEvent::ResponseMcpCallCompleted(_) | ServerEvent::ResponseMcpCallFailed(_) => {
+                self.note_tool(true);
             }
             ServerEvent::ResponseFunctionCallArgumentsDone(event) => self.on_arguments_done(event),
             ServerEvent::ResponseOutputTextDelta(event) => self.on_text(place!(event), event.delta, false),
@@ -156,12 +170,6 @@ impl Session {
             | ServerEvent::ResponseContentPartDone(_)
             | ServerEvent::ResponseOutputTextDone(_)
             | ServerEvent::ResponseOutputAudioTranscriptDone(_)
-            | ServerEvent::ResponseFunctionCallArgumentsDelta(_)
-            | ServerEvent::ResponseMcpCallArgumentsDelta(_)
-            | ServerEvent::ResponseMcpCallArgumentsDone(_)
-            | ServerEvent::ResponseMcpCallInProgress(_)
-            | ServerEvent::ResponseMcpCallCompleted(_)
-            | ServerEvent::ResponseMcpCallFailed(_)
             | ServerEvent::McpListToolsInProgress(_)
             | ServerEvent::McpListToolsCompleted(_)
             | ServerEvent::McpListToolsFailed(_) => {}

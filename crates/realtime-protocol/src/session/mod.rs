@@ -66,7 +66,7 @@ use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
 use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
-use crate::session::responses::Responses;
+use crate::session::responses::{Patience, Responses};
 use crate::session::retrievals::Retrievals;
 use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
@@ -391,15 +391,19 @@ impl Session {
             self.overdue(Answer::ItemRetrieved);
             self.settle_all(retrievals, &Outcome::TimedOut);
         }
-        let patience = self.options.deadlines.of(Answer::ResponseCreated).after;
+        let patience = Patience {
+            created: self.options.deadlines.response_created.after,
+            done: self.options.deadlines.response_done.after,
+        };
         let expired = self.responses.expire(self.now, patience);
         for waiters in expired.unanswered {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);
         }
-        if expired.silent {
-            self.overdue(Answer::FirstOutput);
+        for answer in expired.silent {
+            self.overdue(answer);
         }
+        self.settle_all(expired.forsaken, &Outcome::TimedOut);
         for awaited in self.answers.expire(self.now) {
             self.forget_update(&awaited);
             self.overdue(awaited.what.answer());

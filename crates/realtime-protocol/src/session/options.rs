@@ -31,6 +31,8 @@ pub struct SessionOptions {
     pub ready_deadline: Duration,
     /// How long the server may take to answer anything else, and what follows when it does not.
     pub deadlines: Deadlines,
+    /// How long a request waits, at most, for the end of the user's speech: what tells it may be lost. Default: 2 min.
+    pub longest_turn: Duration,
     /// How long a request waits, after the user's turn, for the response that the server makes by itself.
     /// Default: 3 s.
     pub turn_response_deadline: Duration,
@@ -67,6 +69,7 @@ impl Default for SessionOptions {
             created_deadline: Duration::from_secs(10),
             ready_deadline: Duration::from_secs(5),
             deadlines: Deadlines::default(),
+            longest_turn: Duration::from_secs(120),
             turn_response_deadline: Duration::from_secs(3),
             held_audio: Duration::from_secs(2),
             longest_response: Duration::from_secs(600),

@@ -23,7 +23,7 @@ use crate::session::output::{
     AudioChunk, CallEnd, FunctionCall, Outcome, ResponseEnd, ResponseReport, SessionEvent, Warning,
 };
 use crate::session::playback::PartId;
-use crate::session::responses::{Heard, OpenResponse, SeenCall};
+use crate::session::responses::{Heard, OpenResponse, Pace, SeenCall};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -153,12 +153,26 @@ impl Session {
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
     }
 
-    /// Some output of a response came.
+    /// Some output of a response came, or a sign of it.
     pub(super) fn note_output(&mut self, response_id: &ResponseId) {
-        self.seen.note(Answer::FirstOutput);
-        if let Some(response) = self.responses.get_mut(response_id) {
-            response.output_due = None;
+        self.note_pace(response_id, 1);
+    }
+
+    /// The server calls a tool itself, for the response that runs: that takes its time.
+    pub(super) fn note_tool(&mut self, is_done: bool) {
+        if let Some(response_id) = self.responses.running().cloned() {
+            self.note_pace(&response_id, if is_done { 1 } else { 10 });
         }
+    }
+
+    /// A response goes on; its next output may take so many times as long as usual.
+    fn note_pace(&mut self, response_id: &ResponseId, times: u32) {
+        let due = self.now + self.options.deadlines.next_output.after.saturating_mul(times);
+        let Some(response) = self.responses.get_mut(response_id) else { return };
+        let answer =
+            if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
+        response.pace = Pace::Going(due);
+        self.seen.note(answer);
     }
 
     pub(super) fn on_item_done(&mut self, response_id: Option<&ResponseId>, item: &Item) {

@@ -6,7 +6,7 @@
 //! | slot | turn | |
 //! |---|---|---|
 //! | `Free` | `Open` | at once |
-//! | any | `Speaking` | not before the user stops |
+//! | any | `Speaking` | not before the user stops, or has spoken for longer than anyone does |
 //! | any | `Expecting` | not before the server's own response to the turn has run, or counts as not coming. It serves a request from before the end of the turn as well, if all items that were sent before the request had a place in the conversation; one from after it (`late`) stays, and is one from before the next turn |
 //! | `Requested` | `Open` | not before that is answered, refused or overdue |
 //! | `Running` | `Open` | when that response is done |
@@ -25,6 +25,7 @@ use crate::audio::AudioFormat;
 use crate::id::{CallId, EventId, ResponseId};
 use crate::response::ResponseParams;
 use crate::session::command::CommandId;
+use crate::session::deadlines::Answer;
 use crate::session::output::{Origin, Timeline};
 use crate::time::Timestamp;
 
@@ -76,7 +77,10 @@ pub(super) enum Turn {
     #[default]
     Open,
     /// The user speaks.
-    Speaking,
+    Speaking {
+        /// When that counts as over in any case: its end may have been lost.
+        until: Timestamp,
+    },
     /// The user has spoken, and the server will respond by itself.
     Expecting {
         /// When the user stopped.
@@ -142,8 +146,7 @@ pub(super) struct OpenResponse {
     pub(super) out_of_band: bool,
     /// Nothing more of it is passed on.
     pub(super) interrupted: bool,
-    /// When its first output counts as overdue; `None` once there was some.
-    pub(super) output_due: Option<Timestamp>,
+    pub(super) pace: Pace,
     /// Whether it said or wrote anything.
     pub(super) spoke: bool,
     /// Audio that came (bytes).
@@ -159,6 +162,19 @@ pub(super) struct OpenResponse {
     asked: Option<Sent>,
 }
 
+/// What a response that runs owes next, and since when it counts as overdue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pace {
+    /// Its first output.
+    Begun(Timestamp),
+    /// More of it, or its end.
+    Going(Timestamp),
+    /// What did not come. From then on nobody waits for it.
+    Stalled(Timestamp),
+    /// Nothing: nobody waits for it any more, and others may be asked for.
+    Forsaken,
+}
+
 /// How a response was heard of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Heard {
@@ -168,13 +184,33 @@ pub(super) enum Heard {
     Otherwise,
 }
 
+impl Pace {
+    const fn deadline(self) -> Option<Timestamp> {
+        match self {
+            Self::Begun(due) | Self::Going(due) | Self::Stalled(due) => Some(due),
+            Self::Forsaken => None,
+        }
+    }
+}
+
+/// How long what is overdue may still come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The answer to a request.
+    pub(super) created: Duration,
+    /// The rest of a response.
+    pub(super) done: Duration,
+}
+
 /// What was overdue.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
     /// The waiters of each request that was not answered.
     pub(super) unanswered: Vec<Vec<CommandId>>,
-    /// Whether a response runs and gives nothing.
-    pub(super) silent: bool,
+    /// What responses that run did not give.
+    pub(super) silent: Vec<Answer>,
+    /// The waiters of each response that nobody waits for any more.
+    pub(super) forsaken: Vec<CommandId>,
 }
 
 /// A function call item that is whole.
@@ -213,7 +249,7 @@ impl Responses {
 
     /// Whether the user speaks.
     pub(super) fn is_user_speaking(&self) -> bool {
-        self.turn == Turn::Speaking
+        matches!(self.turn, Turn::Speaking { .. })
     }
 
     /// The turn is somebody else's.
@@ -347,7 +383,7 @@ impl Responses {
             origin,
             out_of_band,
             interrupted: late || asked.as_ref().is_some_and(|sent| sent.request.interrupted),
-            output_due: Some(output_due),
+            pace: Pace::Begun(output_due),
             spoke: false,
             audio_bytes: 0,
             waiters,
@@ -441,7 +477,7 @@ impl Responses {
             && self.turn == Turn::Open
             && self.waiting.is_empty()
             && self.out_of_band.is_empty()
-            && self.open.is_empty()
+            && self.open.iter().all(|response| response.pace == Pace::Forsaken)
     }
 
     /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
@@ -472,17 +508,18 @@ impl Responses {
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
-            Turn::Expecting { until, .. } => Some(until),
-            Turn::Open | Turn::Speaking => None,
+            Turn::Speaking { until } | Turn::Expecting { until, .. } => Some(until),
+            Turn::Open => None,
         };
-        let outputs = self.open.iter().filter_map(|response| response.output_due);
+        let outputs = self.open.iter().filter_map(|response| response.pace.deadline());
         let out_of_band = self.out_of_band.iter().map(|sent| sent.deadline);
         slot.into_iter().chain(turn).chain(outputs).chain(out_of_band).min()
     }
 
-    /// Lets go of what is overdue.
-    pub(super) fn expire(&mut self, now: Timestamp, patience: Duration) -> Expired {
-        if matches!(self.turn, Turn::Expecting { until, .. } if until <= now) {
+    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
+    /// response that has stalled.
+    pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
+        if matches!(self.turn, Turn::Speaking { until } | Turn::Expecting { until, .. } if until <= now) {
             self.set_turn(Turn::Open);
         }
         let mut expired = Expired::default();
@@ -494,17 +531,30 @@ impl Responses {
             Slot::Requested(sent) if sent.deadline <= now => {
                 let owed = sent.request.waiters.is_empty() && sent.request.is_wanted();
                 overdue.push_front(sent);
-                self.slot = Slot::Late { until: now + patience, owed };
+                self.slot = Slot::Late { until: now + patience.created, owed };
             }
             Slot::Late { until, .. } | Slot::Occupied { until } if until <= now => {}
             other => self.slot = other,
         }
         expired.unanswered = overdue.into_iter().map(|sent| sent.request.waiters).collect();
         for response in &mut self.open {
-            if response.output_due.is_some_and(|due| due <= now) {
-                response.output_due = None;
-                expired.silent |= !response.interrupted;
+            if response.pace.deadline().is_none_or(|due| now < due) {
+                continue;
             }
+            let missing = match response.pace {
+                Pace::Begun(_) => Answer::FirstOutput,
+                Pace::Going(_) => Answer::NextOutput,
+                Pace::Stalled(_) | Pace::Forsaken => {
+                    response.pace = Pace::Forsaken;
+                    expired.forsaken.append(&mut response.waiters);
+                    if matches!(&self.slot, Slot::Running(running) if *running == response.id) {
+                        self.slot = Slot::Free;
+                    }
+                    continue;
+                }
+            };
+            response.pace = Pace::Stalled(now + patience.done);
+            expired.silent.extend((!response.interrupted).then_some(missing));
         }
         expired
     }

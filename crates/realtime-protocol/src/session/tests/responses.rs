@@ -278,3 +278,54 @@ fn a_call_output_that_the_servers_own_response_cannot_have_seen_is_followed_up()
         assert_eq!(ended.contains(&"> response.create".into()), !in_time, "{ended:?}");
     }
 }
+
+#[test]
+fn a_response_that_stalls_keeps_nobody_waiting() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 20));
+    assert!(bench.later(29_000).is_empty());
+    bench.server(audio_delta("r1", "i1", 20));
+    assert_eq!(bench.later(30_000), ["overdue"]);
+    bench.app(create());
+    assert_eq!(bench.later(10_000), ["1 timed_out", "> response.create"]);
+    bench.server(created("r2"));
+    assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "2 responded"]);
+    assert!(bench.session.responses.is_idle(), "what still runs is not waited for");
+    // It may go on, and ends once.
+    assert_eq!(bench.server(audio_delta("r1", "i1", 20)), ["audio"]);
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished"]);
+}
+
+#[test]
+fn a_stalled_response_that_goes_on_answers_those_who_wait() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    assert_eq!(bench.later(30_000), ["overdue"]);
+    bench.server(audio_delta("r1", "i1", 20));
+    assert!(bench.later(29_000).is_empty());
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "1 responded"]);
+}
+
+#[test]
+fn a_tool_that_the_server_calls_itself_may_take_longer() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.server(json!({"type": "response.mcp_call.in_progress", "item_id": "i1", "output_index": 0}));
+    assert!(bench.later(299_000).is_empty());
+    bench.server(json!({"type": "response.mcp_call.completed", "item_id": "i1", "output_index": 0}));
+    assert!(bench.later(29_000).is_empty());
+    assert_eq!(bench.later(1000), ["overdue"]);
+}
+
+#[test]
+fn a_request_does_not_wait_forever_for_the_end_of_speech() {
+    let mut bench = Bench::ready();
+    bench.server(speech_started());
+    assert!(bench.app(create()).is_empty());
+    assert!(bench.later(119_000).is_empty());
+    assert_eq!(bench.later(1000), ["> response.create"]);
+}
