@@ -78,8 +78,8 @@ pub(super) enum Turn {
     Open,
     /// The user speaks.
     Speaking {
-        /// When that counts as over in any case: its end may have been lost.
-        until: Timestamp,
+        /// How long requests wait for the end of that, which may have been lost; `None`: no longer.
+        until: Option<Timestamp>,
     },
     /// The user has spoken, and the server will respond by itself.
     Expecting {
@@ -88,6 +88,12 @@ pub(super) enum Turn {
         /// When it counts as not coming.
         until: Timestamp,
     },
+}
+
+impl Turn {
+    const fn lets_requests_go(self) -> bool {
+        matches!(self, Self::Open | Self::Speaking { until: None })
+    }
 }
 
 /// One `response.create`, sent or to be sent.
@@ -277,7 +283,7 @@ impl Responses {
 
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
-        let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open;
+        let free = matches!(self.slot, Slot::Free) && self.turn.lets_requests_go();
         let index = self.waiting.iter().position(|request| free || request.is_out_of_band())?;
         self.waiting.remove(index)
     }
@@ -347,7 +353,7 @@ impl Responses {
         output_due: Timestamp,
         unplaced: Option<u64>,
     ) -> bool {
-        let late = !out_of_band && self.turn == Turn::Open && matches!(self.slot, Slot::Late { .. });
+        let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
         // A late event of another response neither ends the one that runs nor answers anyone.
         let stray = heard == Heard::Otherwise && matches!(self.slot, Slot::Running(_));
         let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
@@ -375,7 +381,7 @@ impl Responses {
                 waiters = served.waiters;
             }
         }
-        if !out_of_band && self.turn == Turn::Open {
+        if !out_of_band && self.turn.lets_requests_go() {
             self.merge_waiting();
         }
         self.open.push(OpenResponse {
@@ -508,7 +514,8 @@ impl Responses {
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
-            Turn::Speaking { until } | Turn::Expecting { until, .. } => Some(until),
+            Turn::Speaking { until } => until,
+            Turn::Expecting { until, .. } => Some(until),
             Turn::Open => None,
         };
         let outputs = self.open.iter().filter_map(|response| response.pace.deadline());
@@ -519,8 +526,12 @@ impl Responses {
     /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
     /// response that has stalled.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
-        if matches!(self.turn, Turn::Speaking { until } | Turn::Expecting { until, .. } if until <= now) {
-            self.set_turn(Turn::Open);
+        match self.turn {
+            Turn::Speaking { until: Some(until) } if until <= now => {
+                self.set_turn(Turn::Speaking { until: None })
+            }
+            Turn::Expecting { until, .. } if until <= now => self.set_turn(Turn::Open),
+            Turn::Open | Turn::Speaking { .. } | Turn::Expecting { .. } => {}
         }
         let mut expired = Expired::default();
         let (overdue, due) =
