@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use realtime_protocol::session::Output;
+use realtime_protocol::session::{Output, SessionEvent};
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;
 
@@ -58,5 +58,17 @@ fn golden_sessions_keep_the_invariants() {
         });
         assert!(ended, "{} has no end", path.display());
         invariants.end();
+    }
+}
+
+#[test]
+fn golden_sessions_raise_no_alarm() {
+    for path in goldens() {
+        Golden::read(&path).replay(|at, _, outputs| {
+            for output in outputs.unwrap_or_default() {
+                let alarm = matches!(output, Output::Event(SessionEvent::Overdue { .. }));
+                assert!(!alarm, "{} at {at}: {output:?}", path.display());
+            }
+        });
     }
 }

@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use realtime_protocol::event::Dialect;
 
 use crate::Error;
-use crate::conformance::document::{Document, Finding};
+use crate::conformance::document::{Document, Finding, Spelling};
 use crate::conformance::schema::Schemas;
 
 /// What to check, and what is known of it.
@@ -24,7 +24,8 @@ pub(crate) struct Args {
     /// JSON files, session logs, JSON Lines of events, or directories of these
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The spelling; found from a directory's name (`ga`, `beta`) or a log's header where it is not given, else GA
+    /// The spelling; found from a directory's name (`ga`, `beta`) or a log's header and connections where it is not given,
+    /// else GA
     #[arg(long)]
     dialect: Option<DialectName>,
     /// Who sent the events; found from a directory's name (`client`, `server`) or the event's type where it is not
@@ -151,10 +152,10 @@ fn documents(path: &Path, text: &str, known: Known, schemas: &Schemas) -> Vec<(S
     if !is_lines {
         return vec![(name, Document::read(text, known, schemas))];
     }
-    let mut known = known;
+    let mut spelling = Spelling::default();
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        for document in Document::read_line(line, &mut known, schemas) {
+        for document in Document::read_line(line, known, &mut spelling, schemas) {
             found.push((format!("{name}:{}", index + 1), document));
         }
     }

@@ -1,5 +1,7 @@
 //! One text: an event of one side, or the body of an HTTP call.
 
+use std::collections::BTreeMap;
+
 use realtime_protocol::compare::first_difference;
 use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
 use realtime_protocol::http::{
@@ -72,23 +74,32 @@ impl Document {
         document
     }
 
-    /// Reads a line of a session log, or of bare events; a log's header says the dialect for the lines after it.
-    pub(crate) fn read_line(line: &str, known: &mut Known, schemas: &Schemas) -> Vec<Self> {
+    /// Reads a line of a session log, or of bare events. `spelling`: what the lines before it say of the dialects.
+    pub(crate) fn read_line(
+        line: &str,
+        known: Known,
+        spelling: &mut Spelling,
+        schemas: &Schemas,
+    ) -> Vec<Self> {
         let Ok(entry) = serde_json::from_str::<Line<'_>>(line) else {
-            return vec![Self::read(line, *known, schemas)];
+            return vec![Self::read(line, spelling.of(known, 0), schemas)];
         };
         if entry.format.is_some() {
-            known.dialect = known.dialect.or_else(|| entry.options?.dialect);
+            spelling.header(&entry);
             return Vec::new();
         }
+        if entry.connect == Some(true) {
+            spelling.connect(entry.conn, entry.endpoint);
+        }
+        let known = spelling.of(known, entry.conn);
         let from = match entry.from.as_deref() {
             Some("server") => Side::Server,
             Some("client") => Side::Client,
             // What the application asked for and was told is not on the wire.
             Some(_) => return Vec::new(),
-            None => return vec![Self::read(line, *known, schemas)],
+            None => return vec![Self::read(line, known, schemas)],
         };
-        let known = Known { from: Some(from), is_body: false, ..*known };
+        let known = Known { from: Some(from), is_body: false, ..known };
         match (entry.event, entry.text) {
             (Some(event), _) => vec![Self::read(event.get(), known, schemas)],
             (None, Some(text)) => vec![Self::read(&text, known, schemas)],
@@ -198,6 +209,14 @@ struct Line<'a> {
     #[serde(default)]
     options: Option<Options>,
     #[serde(default)]
+    reconnect: Option<Reconnect>,
+    #[serde(default)]
+    conn: u32,
+    #[serde(default)]
+    connect: Option<bool>,
+    #[serde(default)]
+    endpoint: usize,
+    #[serde(default)]
     from: Option<String>,
     #[serde(borrow, default)]
     event: Option<&'a RawValue>,
@@ -210,6 +229,54 @@ struct Line<'a> {
 struct Options {
     #[serde(default)]
     dialect: Option<Dialect>,
+}
+
+/// What a log's header says of where its connections go.
+#[derive(Debug, Deserialize)]
+struct Reconnect {
+    #[serde(default)]
+    endpoints: Endpoints,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Endpoints {
+    Each(Vec<Dialect>),
+    /// Logs of the first version count them: all speak the session's dialect.
+    Counted(serde::de::IgnoredAny),
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self::Each(Vec::new())
+    }
+}
+
+/// What a log says of the dialects of its connections: each speaks that of the endpoint that it goes to.
+#[derive(Debug, Default)]
+pub(crate) struct Spelling {
+    session: Option<Dialect>,
+    endpoints: Vec<Dialect>,
+    connections: BTreeMap<u32, Dialect>,
+}
+
+impl Spelling {
+    fn header(&mut self, header: &Line<'_>) {
+        self.session = header.options.as_ref().and_then(|options| options.dialect);
+        if let Some(Reconnect { endpoints: Endpoints::Each(endpoints) }) = &header.reconnect {
+            self.endpoints.clone_from(endpoints);
+        }
+    }
+
+    fn connect(&mut self, connection: u32, endpoint: usize) {
+        self.connections.extend(self.endpoints.get(endpoint).map(|dialect| (connection, *dialect)));
+    }
+
+    /// What is known of a line of that connection. Who runs the command knows better.
+    fn of(&self, known: Known, connection: u32) -> Known {
+        let said = self.connections.get(&connection).copied().or(self.session);
+        Known { dialect: known.dialect.or(said), ..known }
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +303,31 @@ mod tests {
         }
         let refused = findings(r#"{"status_code": "busy"}"#, Dialect::Ga);
         assert_eq!(refused, [Finding::Mismatch("status_code: expected u16, got a string".into())]);
+    }
+
+    #[test]
+    fn each_connection_of_a_log_is_read_in_the_dialect_of_its_endpoint() {
+        let log = [
+            r#"{"format":"realtime-session-log","options":{"dialect":"beta"},"reconnect":{"endpoints":["ga","beta"]}}"#,
+            r#"{"at_us":0,"conn":0,"from":"client","connect":true}"#,
+            r#"{"at_us":1,"conn":1,"from":"client","connect":true,"endpoint":1}"#,
+            r#"{"at_us":2,"conn":2,"from":"client","connect":true,"endpoint":7}"#,
+        ];
+        let nothing = Known { dialect: None, from: None, is_body: false };
+        let dialects = |log: &str, known: Known| {
+            let mut spelling = Spelling::default();
+            for line in log.lines() {
+                let documents = Document::read_line(line, known, &mut spelling, &Schemas::default());
+                assert!(documents.is_empty(), "{line}");
+            }
+            [0, 1, 2].map(|connection| spelling.of(known, connection).dialect)
+        };
+        let (ga, beta) = (Some(Dialect::Ga), Some(Dialect::Beta));
+        let log = log.join("\n");
+        assert_eq!(dialects(&log, nothing), [ga, beta, beta]);
+        // Logs of the first version count their endpoints: all speak the session's dialect.
+        assert_eq!(dialects(&log.replace(r#"["ga","beta"]"#, "2"), nothing), [beta, beta, beta]);
+        assert_eq!(dialects(&log, Known { dialect: ga, ..nothing }), [ga, ga, ga]);
     }
 
     #[test]

@@ -163,6 +163,11 @@ pub(super) const RULES: &[Rule] = &[
         reason: "whoever waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
         apply: calls::waiters_resolved,
     },
+    Rule {
+        name: "replaced-begins-anew",
+        reason: "messages that replace those of a conversation that runs begin it anew, over another connection; nothing more is sent over the one before",
+        apply: settings::replaced_begins_anew,
+    },
 ];
 
 /// The two traces of a scenario, and what holds at its steps.

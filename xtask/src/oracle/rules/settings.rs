@@ -207,6 +207,23 @@ pub(super) fn whole_messages(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
+pub(super) fn replaced_begins_anew(pair: &mut Pair<'_>) -> bool {
+    let replaced = pair.scenario.numbered().filter_map(|(at, step)| match step {
+        Step::Frame(frame) if frame["type"] == "LLMMessagesUpdateFrame" => Some(at),
+        _ => None,
+    });
+    let opens =
+        |record: &&Record| record.channel == "conn" && record.members.get("ev") == Some(&json!("open"));
+    let anew: Vec<usize> = replaced
+        .filter(|at| *at > 0 && pair.ours.records.iter().filter(opens).any(|record| record.step == *at))
+        .collect();
+    let moments = &pair.moments;
+    let left = |record: &Record, at: usize| {
+        record.step >= at && moments[record.step].connection == moments[at].connection
+    };
+    pair.seed.drop_client(|record| anew.iter().any(|at| left(record, *at)))
+}
+
 pub(super) fn ids_of_a_connection(pair: &mut Pair<'_>) -> bool {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let moments = &pair.moments;

@@ -171,3 +171,41 @@ fn speech_that_must_not_interrupt_leaves_calls_alone() {
         serde_json::from_value(json!({"type": "server_vad", "interrupt_response": false})).unwrap();
     assert_eq!(bench.server(speech_started()), ["speech_started"]);
 }
+
+/// The session after a response that made one call.
+fn called(arguments: &str) -> (Bench, Vec<String>) {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let mut event = done("r1", "completed");
+    event["response"]["output"] =
+        json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": arguments}]);
+    let outputs = bench.server(event);
+    (bench, outputs)
+}
+
+#[test]
+fn arguments_that_end_anywhere_too_early_never_run_and_are_answered_once() {
+    let arguments = r#"{"city": "Bor\u00e5s", "days": [1, {"n": 2.5e3}], "now": true}"#;
+    for end in 1..arguments.len() {
+        let (bench, outputs) = called(&arguments[..end]);
+        let refused = ["response_finished", "> conversation.item.create", "call_ended", "> response.create"];
+        assert_eq!(outputs, refused, "{}", &arguments[..end]);
+        assert!(bench.sent()[0]["item"]["output"].as_str().unwrap().contains("error"));
+    }
+    assert_eq!(called(arguments).1, ["response_finished", "function_calls"]);
+}
+
+#[test]
+fn every_json_value_is_a_result_and_leads_to_one_response_if_wanted() {
+    for value in [json!(null), json!({}), json!([]), json!(""), json!(0), json!(false), json!({"a": [1]})] {
+        for respond in [true, false] {
+            let (mut bench, _) = called("{}");
+            let output = CallOutput::Result(value.clone());
+            let outputs = bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond });
+            let text = bench.sent()[0]["item"]["output"].as_str().unwrap().to_string();
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+            let creates = outputs.iter().filter(|output| *output == "> response.create").count();
+            assert_eq!(creates, usize::from(respond), "{value}");
+        }
+    }
+}

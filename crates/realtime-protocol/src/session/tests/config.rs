@@ -82,3 +82,39 @@ fn an_update_that_was_never_acknowledged_is_let_go() {
     bench.server(json!({"type": "session.updated", "session": {}}));
     assert_eq!(bench.session.config().instructions.value().map(String::as_str), Some("B"));
 }
+
+#[test]
+fn whichever_member_is_refused_the_session_comes_up_without_it() {
+    let all = json!({
+        "instructions": "x", "output_modalities": ["audio"], "max_output_tokens": 100, "tool_choice": "auto",
+        "tools": [{"type": "function", "name": "f"}], "truncation": "auto", "tracing": "auto",
+        "include": ["item.input_audio_transcription.logprobs"], "reasoning": {"effort": "low"},
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcmu"}, "transcription": {"model": "whisper-1"},
+                "noise_reduction": {"type": "near_field"}, "turn_detection": {"type": "semantic_vad"},
+            },
+            "output": {"format": {"type": "audio/pcmu"}, "voice": "marin", "speed": 1.5},
+        },
+    });
+    let members =
+        all.as_object().unwrap().keys().filter(|name| *name != "audio").map(|name| format!("/{name}"));
+    let audio = ["input", "output"].into_iter().flat_map(|half| {
+        let names = all["audio"][half].as_object().unwrap().keys();
+        names.map(move |name| format!("/audio/{half}/{name}"))
+    });
+    for place in members.chain(audio) {
+        let param = format!("session{}", place.replace('/', "."));
+        let mut bench =
+            Bench::with(SessionOptions { config: config(&all.to_string()), ..Default::default() });
+        bench.server(json!({"type": "session.created", "session": {}}));
+        let error = json!({"code": "unknown_parameter", "param": param, "event_id": "evt_0_1"});
+        let outputs = bench.server(json!({"type": "error", "error": error}));
+        assert_eq!(outputs.iter().filter(|output| *output == "warning").count(), 1, "{param}: {outputs:?}");
+        let sent = &bench.sent()[0]["session"];
+        assert_eq!(sent.pointer(&place), None, "{param}");
+        let left = |value: &Value| value.to_string().matches(':').count();
+        assert_eq!(left(sent), left(&all) - left(all.pointer(&place).unwrap()) - 1, "{param}: {sent}");
+        assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["ready"]);
+    }
+}

@@ -283,3 +283,33 @@ fn a_response_tells_when_the_turn_ended_and_who_said_so() {
     bench.server(done("r1", "completed"));
     assert_eq!(speech_end(&bench), (Some(stopped), SpeechEnd::Detected));
 }
+
+#[test]
+fn every_message_reaches_the_server_once_and_asks_for_one_response_if_wanted() {
+    let parts = [
+        json!({"type": "input_text", "text": "hi"}),
+        json!({"type": "input_audio", "audio": "AAAA"}),
+        json!({"type": "input_image", "image_url": "data:image/png;base64,AAAA"}),
+        json!({"type": "output_text", "text": "hi"}),
+    ];
+    for role in ["user", "assistant", "system"] {
+        for part in &parts {
+            for respond in [true, false] {
+                let mut bench = Bench::ready();
+                let item = json!({"type": "message", "id": "m", "role": role, "content": [part]});
+                let create = Command::CreateItem {
+                    item: serde_json::from_value(item.clone()).unwrap(),
+                    after: None,
+                    respond,
+                };
+                let outputs = bench.app(create);
+                let asked: &[&str] = if respond { &["> response.create"] } else { &[] };
+                assert_eq!(outputs[0], "> conversation.item.create");
+                assert_eq!(outputs[1..], *asked);
+                assert_eq!(bench.sent()[0]["item"], item);
+                let added = json!({"type": "conversation.item.added", "item": item});
+                assert_eq!(bench.server(added), ["item_placed", "1 added"]);
+            }
+        }
+    }
+}

@@ -364,3 +364,19 @@ fn the_first_playback_of_a_response_says_where_it_comes_from() {
     bench.server(audio_delta("r1", "i1", 1000));
     assert_eq!(timeline(&mut bench, "r1"), (None, PlaybackSource::Reported));
 }
+
+#[test]
+fn a_cut_is_where_playback_stood_however_far_behind_it_is() {
+    for delay in [0, 250, 2_000] {
+        let mut bench = Bench::ready();
+        bench.server(created("r1"));
+        bench.server(audio_delta("r1", "i1", 5_000)); // in one burst
+        for heard in (0..=1_000).step_by(100) {
+            bench.later(if heard == 0 { delay } else { 100 });
+            bench.app(played("i1", heard));
+        }
+        bench.server(speech_started());
+        bench.stopped(Some(position("i1", 1_020)));
+        assert_eq!(bench.cuts(), [("i1".into(), 1_020)], "{delay} ms behind");
+    }
+}

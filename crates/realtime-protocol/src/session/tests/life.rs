@@ -141,3 +141,59 @@ fn a_view_is_another_spelling_of_its_command() {
         .unwrap_err();
     assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c".into() });
 }
+
+#[test]
+fn whatever_answer_does_not_come_is_named_at_its_deadline() {
+    let item = || Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond: false };
+    let delete = || Command::DeleteItem { item_id: "x".into() };
+    let retrieve = || Command::RetrieveItem { item_id: "x".into() };
+    let update = || Command::UpdateConfig { config: SessionConfig::default().instructions("x").into() };
+    let cancel = || Command::CancelResponse { response_id: None };
+    let commit = || Command::CommitAudio { respond: false };
+    let mutes: [(Answer, &[Command], u64); 8] = [
+        (Answer::Committed, &[append(200), commit()], 10_000),
+        (Answer::Cleared, &[append(200), Command::ClearAudio {}], 10_000),
+        (Answer::ResponseCreated, &[create()], 10_000),
+        (Answer::SessionUpdated, &[update()], 10_000),
+        (Answer::ItemAdded, &[item()], 10_000),
+        (Answer::ItemDeleted, &[delete()], 10_000),
+        (Answer::ItemRetrieved, &[retrieve()], 10_000),
+        (Answer::ResponseDone, &[cancel()], 10_000),
+    ];
+    let overdue = |bench: &Bench| {
+        let named = bench.told().filter_map(|event| match event {
+            SessionEvent::Overdue { answer, rotate } => Some((*answer, *rotate)),
+            _ => None,
+        });
+        named.collect::<Vec<_>>()
+    };
+    for (answer, commands, after) in mutes {
+        let mut bench = Bench::ready_with(manual());
+        if answer == Answer::ResponseDone {
+            bench.server(created("r1"));
+            bench.server(audio_delta("r1", "i1", 20)); // it is not silent
+        }
+        for command in commands {
+            bench.app(command.clone());
+        }
+        bench.later(after - 1);
+        assert_eq!(overdue(&bench), [], "{answer:?}");
+        bench.later(1);
+        assert_eq!(overdue(&bench), [(answer, false)], "{answer:?}");
+    }
+    // What follows what the server does by itself.
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.later(29_999);
+    assert_eq!(overdue(&bench), []);
+    bench.later(1);
+    assert_eq!(overdue(&bench), [(Answer::FirstOutput, false)]);
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 500));
+    bench.server(speech_started());
+    bench.stopped(Some(position("i1", 100)));
+    bench.server(done("r1", "cancelled"));
+    bench.later(10_000);
+    assert_eq!(overdue(&bench), [(Answer::ItemTruncated, false)]);
+}

@@ -329,3 +329,78 @@ fn a_request_does_not_wait_forever_for_the_end_of_speech() {
     assert!(bench.later(119_000).is_empty());
     assert_eq!(bench.later(1000), ["> response.create"]);
 }
+
+#[test]
+fn however_a_response_ends_it_is_told_once_with_its_reason() {
+    let ends = [
+        ("completed", json!(null), "\"completed\""),
+        ("cancelled", json!({"reason": "turn_detected"}), r#"{"cancelled":{"reason":"turn_detected"}}"#),
+        (
+            "cancelled",
+            json!({"reason": "client_cancelled"}),
+            r#"{"cancelled":{"reason":"client_cancelled"}}"#,
+        ),
+        ("cancelled", json!(null), r#"{"cancelled":{"reason":null}}"#),
+        (
+            "incomplete",
+            json!({"reason": "max_output_tokens"}),
+            r#"{"incomplete":{"reason":"max_output_tokens"}}"#,
+        ),
+        ("incomplete", json!({"reason": "content_filter"}), r#"{"incomplete":{"reason":"content_filter"}}"#),
+        ("failed", json!({"error": {"code": "rate_limit_exceeded"}}), "rate_limit_exceeded"),
+        ("failed", json!(null), r#"{"failed":"#),
+    ];
+    for (status, details, told) in ends {
+        let mut bench = Bench::ready();
+        bench.app(create());
+        bench.server(created("r1"));
+        let mut event = done("r1", status);
+        event["response"]["status_details"] = details;
+        assert_eq!(bench.server(event.clone()), ["response_finished", "1 responded"]);
+        let Some(SessionEvent::ResponseFinished(report)) = bench.told().next() else { unreachable!() };
+        let end = serde_json::to_string(&report.end).unwrap();
+        assert!(end.contains(told), "{end}");
+        assert!(bench.server(event).is_empty(), "said once more");
+        assert_eq!(bench.app(create()), ["> response.create"], "and the session lives");
+    }
+}
+
+#[test]
+fn two_responses_at_once_are_two_streams_and_a_barge_in_ends_one() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    bench.app(create_with(json!({"conversation": "none", "metadata": {"topic": "mood"}})));
+    bench.server(created_out_of_band("o1"));
+    for turn in 0..3 {
+        for (response, item, out_of_band) in [("r1", "i1", false), ("o1", "i2", true)] {
+            assert_eq!(bench.server(audio_delta(response, item, 100)), ["audio"]);
+            let Some(SessionEvent::Audio(chunk)) = bench.told().next() else { unreachable!() };
+            assert_eq!((chunk.response_id.as_str(), chunk.out_of_band), (response, out_of_band));
+            assert_eq!(chunk.start, MediaTime::from_millis(100 * turn));
+        }
+    }
+    bench.server(speech_started());
+    assert!(bench.server(audio_delta("r1", "i1", 100)).is_empty());
+    assert_eq!(bench.server(audio_delta("o1", "i2", 100)), ["audio"]);
+    bench.stopped(Some(position("i1", 200)));
+    assert_eq!(bench.cuts(), [("i1".into(), 200)]);
+    bench.app(Command::CancelResponse { response_id: Some("o1".into()) });
+    assert_eq!(bench.sent()[0]["response_id"], "o1");
+}
+
+#[test]
+fn a_cancel_that_comes_too_late_harms_nothing() {
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    bench.app(Command::CancelResponse { response_id: None });
+    let event_id = bench.sent()[0]["event_id"].clone();
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished", "2 done", "1 responded"]);
+    let refusal =
+        json!({"type": "error", "error": {"code": "response_cancel_not_active", "event_id": event_id}});
+    bench.server(refusal);
+    assert!(bench.told().all(|event| !matches!(event, SessionEvent::Settled { .. })));
+    assert_eq!(bench.app(create()), ["> response.create"]);
+    bench.server(created("r2"));
+    assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "3 responded"]);
+}
