@@ -47,7 +47,8 @@ pub enum OverduePolicy {
     #[default]
     Report,
     /// It says so, and asks for another session in place of this one, provided that this server has sent such an
-    /// answer before: a server that never sends it is not frozen, but partial.
+    /// answer before: a server that never sends it is not frozen, but partial. One that says nothing at all while it
+    /// should respond is frozen in any case: after a request, for twice the time.
     Rotate,
     /// Nothing.
     Off,
@@ -166,8 +167,7 @@ impl Seen {
         }
     }
 
-    /// Whether an overdue answer asks for another session.
-    pub(super) fn asks_for_rotation(&self, answer: Answer, policy: OverduePolicy) -> bool {
-        policy == OverduePolicy::Rotate && self.0.contains(&answer)
+    pub(super) fn has(&self, answer: Answer) -> bool {
+        self.0.contains(&answer)
     }
 }

@@ -170,6 +170,8 @@ pub struct Session {
     expiry: Option<(Timestamp, Timestamp)>,
     /// What this server has answered at least once.
     seen: Seen,
+    /// When it said anything last.
+    heard_at: Timestamp,
     close_waiters: Vec<CommandId>,
     items: Items,
 }
@@ -199,6 +201,7 @@ impl Session {
             connected: None,
             expiry: None,
             seen: Seen::default(),
+            heard_at: Timestamp::ZERO,
             close_waiters: Vec::new(),
             items: Items::default(),
         }
@@ -222,6 +225,7 @@ impl Session {
         if self.state.is_ended() {
             return;
         }
+        self.heard_at = self.now;
         for mismatch in event.mismatches() {
             self.tell(SessionEvent::Warning(Warning::Mismatch { kind: event.kind().into(), mismatch }));
         }
@@ -391,6 +395,9 @@ impl Session {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);
         }
+        if expired.gave_up && !self.seen.has(Answer::ResponseCreated) && self.is_mute(patience.created * 2) {
+            self.overdue(Answer::ResponseCreated);
+        }
         for answer in expired.silent {
             self.overdue(answer);
         }
@@ -405,11 +412,23 @@ impl Session {
     }
 
     fn overdue(&mut self, answer: Answer) {
-        let policy = self.options.deadlines.of(answer).policy;
-        if policy != OverduePolicy::Off {
-            let rotate = self.seen.asks_for_rotation(answer, policy);
-            self.tell(SessionEvent::Overdue { answer, rotate });
+        let Deadline { after, policy } = self.options.deadlines.of(answer);
+        if policy == OverduePolicy::Off {
+            return;
         }
+        let is_frozen = match answer {
+            // Whatever else a server leaves out, it says something of a response.
+            Answer::ResponseCreated => self.is_mute(after * 2),
+            Answer::FirstOutput | Answer::NextOutput => self.is_mute(after),
+            _ => false,
+        };
+        let rotate = policy == OverduePolicy::Rotate && (is_frozen || self.seen.has(answer));
+        self.tell(SessionEvent::Overdue { answer, rotate });
+    }
+
+    /// Whether nothing at all came for so long.
+    fn is_mute(&self, time: Duration) -> bool {
+        self.now.saturating_since(self.heard_at) >= time
     }
 
     /// Sends the configuration, once the server is there.

@@ -198,6 +198,8 @@ pub(super) struct Patience {
 pub(super) struct Expired {
     /// The waiters of each request that was not answered.
     pub(super) unanswered: Vec<Vec<CommandId>>,
+    /// Whether a request that was not answered in time counts as never answered.
+    pub(super) gave_up: bool,
     /// What responses that run did not give.
     pub(super) silent: Vec<Answer>,
     /// The waiters of each response that nobody waits for any more.
@@ -488,7 +490,8 @@ impl Responses {
                 overdue.push_front(sent);
                 self.slot = Slot::Late { until: now + patience.created, owed };
             }
-            Slot::Late { until, .. } | Slot::Occupied { until } if until <= now => {}
+            Slot::Late { until, .. } if until <= now => expired.gave_up = true,
+            Slot::Occupied { until } if until <= now => {}
             other => self.slot = other,
         }
         expired.unanswered = overdue.into_iter().map(|sent| sent.request.waiters).collect();

@@ -141,3 +141,31 @@ fn a_view_is_another_spelling_of_its_command() {
         .unwrap_err();
     assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c".into() });
 }
+
+#[test]
+fn a_server_that_says_nothing_while_it_should_respond_has_frozen() {
+    let rotates = |bench: &mut Bench, ms| {
+        bench.later(ms);
+        let overdue = bench.told().filter_map(|event| match event {
+            SessionEvent::Overdue { rotate, .. } => Some(*rotate),
+            _ => None,
+        });
+        overdue.collect::<Vec<_>>()
+    };
+    let mut bench = Bench::ready();
+    bench.app(create());
+    assert_eq!(rotates(&mut bench, 10_000), [false]);
+    assert_eq!(rotates(&mut bench, 10_000), [true]);
+
+    // One that says something has not.
+    let mut bench = Bench::ready();
+    bench.app(create());
+    assert_eq!(rotates(&mut bench, 10_000), [false]);
+    bench.server(json!({"type": "rate_limits.updated", "rate_limits": []}));
+    assert!(rotates(&mut bench, 60_000).is_empty());
+
+    let mut bench = Bench::ready();
+    bench.app(create());
+    bench.server(created("r1"));
+    assert_eq!(rotates(&mut bench, 30_000), [true]);
+}

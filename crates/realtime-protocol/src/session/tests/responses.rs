@@ -138,7 +138,7 @@ fn a_refusal_that_names_nobody_is_for_the_request_that_is_open() {
     let mut bench = Bench::ready();
     bench.app(create());
     bench.server(already_runs(&Value::Null));
-    assert_eq!(bench.later(30_000), ["> response.create", "overdue", "1 timed_out"]);
+    assert_eq!(bench.later(30_000), ["> response.create", "overdue", "1 timed_out", "overdue"]);
 }
 
 #[test]
