@@ -395,8 +395,10 @@ impl Session {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);
         }
-        if expired.gave_up && !self.seen.has(Answer::ResponseCreated) && self.is_mute(patience.created * 2) {
-            self.overdue(Answer::ResponseCreated);
+        // A server that used to answer was told of when it was overdue.
+        let answer = Answer::ResponseCreated;
+        if expired.gave_up && !self.seen.has(answer) && self.is_frozen(answer) {
+            self.overdue(answer);
         }
         for answer in expired.silent {
             self.overdue(answer);
@@ -412,23 +414,30 @@ impl Session {
     }
 
     fn overdue(&mut self, answer: Answer) {
-        let Deadline { after, policy } = self.options.deadlines.of(answer);
-        if policy == OverduePolicy::Off {
-            return;
+        let policy = self.options.deadlines.of(answer).policy;
+        if policy != OverduePolicy::Off {
+            let rotate = policy == OverduePolicy::Rotate && (self.seen.has(answer) || self.is_frozen(answer));
+            self.tell(SessionEvent::Overdue { answer, rotate });
         }
-        let is_frozen = match answer {
-            // Whatever else a server leaves out, it says something of a response.
-            Answer::ResponseCreated => self.is_mute(after * 2),
-            Answer::FirstOutput | Answer::NextOutput => self.is_mute(after),
-            _ => false,
-        };
-        let rotate = policy == OverduePolicy::Rotate && (is_frozen || self.seen.has(answer));
-        self.tell(SessionEvent::Overdue { answer, rotate });
     }
 
-    /// Whether nothing at all came for so long.
-    fn is_mute(&self, time: Duration) -> bool {
-        self.now.saturating_since(self.heard_at) >= time
+    /// Whether nothing at all came for so long that not even a server that leaves out this answer would be silent:
+    /// whatever it leaves out, it says something of a response.
+    fn is_frozen(&self, answer: Answer) -> bool {
+        let after = self.options.deadlines.of(answer).after;
+        let longest = match answer {
+            Answer::ResponseCreated => after.saturating_mul(2),
+            Answer::FirstOutput | Answer::NextOutput => after,
+            Answer::Committed
+            | Answer::Cleared
+            | Answer::ResponseDone
+            | Answer::SessionUpdated
+            | Answer::ItemAdded
+            | Answer::ItemDeleted
+            | Answer::ItemTruncated
+            | Answer::ItemRetrieved => return false,
+        };
+        self.now.saturating_since(self.heard_at) >= longest
     }
 
     /// Sends the configuration, once the server is there.
