@@ -98,7 +98,8 @@ impl Session {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.turn = Turn::Speaking { until: self.now + self.options.longest_turn };
+                let until = Some(self.now + self.options.longest_turn);
+                self.responses.turn = Turn::Speaking { until };
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
                 self.tell(SessionEvent::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.

@@ -78,8 +78,8 @@ pub(super) enum Turn {
     Open,
     /// The user speaks.
     Speaking {
-        /// When that counts as over in any case: its end may have been lost.
-        until: Timestamp,
+        /// When requests do not wait for the end any more, which may have been lost; `None`: they do not.
+        until: Option<Timestamp>,
     },
     /// The user has spoken, and the server will respond by itself.
     Expecting {
@@ -235,7 +235,8 @@ impl Responses {
 
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
-        let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open;
+        let free = matches!(self.slot, Slot::Free)
+            && matches!(self.turn, Turn::Open | Turn::Speaking { until: None });
         let index = self.waiting.iter().position(|request| free || request.is_out_of_band())?;
         self.waiting.remove(index)
     }
@@ -465,7 +466,8 @@ impl Responses {
             Slot::Free | Slot::Running(_) => None,
         };
         let turn = match self.turn {
-            Turn::Speaking { until } | Turn::Expecting { until, .. } => Some(until),
+            Turn::Speaking { until } => until,
+            Turn::Expecting { until, .. } => Some(until),
             Turn::Open => None,
         };
         let outputs = self.open.iter().filter_map(|response| response.pace.deadline());
@@ -476,8 +478,12 @@ impl Responses {
     /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
     /// response that has stalled.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
-        if matches!(self.turn, Turn::Speaking { until } | Turn::Expecting { until, .. } if until <= now) {
-            self.turn = Turn::Open;
+        match self.turn {
+            Turn::Speaking { until: Some(until) } if until <= now => {
+                self.turn = Turn::Speaking { until: None }
+            }
+            Turn::Expecting { until, .. } if until <= now => self.turn = Turn::Open,
+            Turn::Open | Turn::Speaking { .. } | Turn::Expecting { .. } => {}
         }
         let mut expired = Expired::default();
         let (overdue, due) =
