@@ -10,6 +10,7 @@ use crate::demo::{self, Recording};
 
 /// Where the log goes, how much it holds, and the conversation.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// The session log to write
     #[arg(value_name = "LOG.jsonl")]

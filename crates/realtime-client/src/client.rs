@@ -159,7 +159,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks) an endpoint that fails is no
-    /// error: the call goes on to the next one, as its events tell.
+    /// error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself (its address, headers,
+    /// proxy or certificates) is one all the same.
     ///
     /// [`SessionEvent::Ready`]: realtime_protocol::session::SessionEvent::Ready
     pub async fn connect(
@@ -189,7 +190,8 @@ impl Client {
         let origin = Instant::now();
         let attempt = Ok(Box::pin(connect::over(endpoint, Box::new(stream))).await?);
         let used_up: Streams = Box::new(|| {
-            let error = io::Error::other("the stream that the client was given is used up");
+            let reason = "the stream that the client was given is used up";
+            let error = io::Error::new(io::ErrorKind::Unsupported, reason);
             Box::pin(ready(Err(error)))
         });
         begin(attempt, endpoint.clone(), Some(used_up), options.into(), origin)

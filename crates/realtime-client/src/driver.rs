@@ -13,7 +13,8 @@ use std::time::Duration;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::session::{
-    AudioChunk, CloseReason, Command, CommandId, Outcome, SessionEvent, Shortfall, Warning,
+    AudioChunk, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Shortfall,
+    Warning,
 };
 use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
 use realtime_protocol::time::Timestamp;
@@ -175,10 +176,6 @@ impl Driver {
             self.drain();
             due = self.supervisor.poll_timeout();
         }
-        if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
-            // The log has ended, so that this is no output of the machines that a replay would miss.
-            self.deliver(SessionEvent::Warning(Warning::LogFailed { reason: error.to_string() }));
-        }
         due.map(|due| self.clock.instant(due))
     }
 
@@ -224,6 +221,7 @@ impl Driver {
             if let Some(tap) = &mut self.tap {
                 tap.write(|writer, out| writer.output(out, at, &output));
             }
+            self.tell_of_log();
             match output {
                 SupervisorOutput::Connect { connection, endpoint } => {
                     self.links.connect(connection, self.endpoints.connect(endpoint));
@@ -237,7 +235,16 @@ impl Driver {
             }
         }
         self.state.cost = 0;
+        self.tell_of_log();
         asked_for
+    }
+
+    /// Tells when the log has failed. It has ended then, so that this is no output of the machines that a replay would
+    /// miss.
+    fn tell_of_log(&mut self) {
+        if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
+            self.deliver(SessionEvent::Warning(Warning::LogFailed { reason: error.to_string() }));
+        }
     }
 
     fn deliver(&mut self, event: SessionEvent) {
@@ -278,8 +285,12 @@ impl Driver {
         let _ = self.shared.end.set(reason);
         self.state.deaf = true;
         self.requests.close();
-        while let Ok(request) = self.requests.try_recv() {
-            self.shared.taken(&request.command);
+        while let Ok(Request { command, reply, .. }) = self.requests.try_recv() {
+            self.shared.taken(&command);
+            if let Some(reply) = reply {
+                // They are handed back.
+                let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));
+            }
         }
     }
 }

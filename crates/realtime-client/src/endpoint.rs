@@ -127,7 +127,8 @@ impl Endpoint {
     ///
     /// The time that the provider takes is part of the attempt's. Where it fails, the attempt fails with
     /// [`ConnectError::NoKey`] and may be made again. A token that it keeps should be given only while it is good:
-    /// one that the server refuses ends the call.
+    /// one that the server refuses by 401 is followed by another attempt with another token, unless it was the call's
+    /// first.
     #[must_use]
     pub fn token_provider<F, Fut, E>(mut self, provider: F) -> Self
     where
@@ -193,7 +194,7 @@ impl Endpoint {
         self.header("OpenAI-Project", id)
     }
 
-    /// Adds to the query: what this crate has no name for. The value is encoded.
+    /// Adds to the query: what this crate has no name for. Name and value are encoded.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.add_to_query(name, value);
@@ -302,7 +303,7 @@ impl Endpoint {
         let base = base.trim();
         let bad = |reason| ConnectError::BadUrl { url: address::shown(base), reason };
         let parts = Parts::of(base).map_err(bad)?;
-        let (is_tls, is_base) = match parts.scheme {
+        let (is_tls, is_base) = match parts.scheme.to_ascii_lowercase().as_str() {
             "ws" => (false, false),
             "wss" => (true, false),
             "http" => (false, true),
@@ -351,7 +352,8 @@ impl Endpoint {
         if !self.query.is_empty() && !self.query.ends_with('&') {
             self.query.push('&');
         }
-        self.query.extend([name, "="]);
+        percent_encode(name, &mut self.query);
+        self.query.push('=');
         percent_encode(value, &mut self.query);
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use realtime_protocol::error::ApiError;
-use realtime_protocol::session::{CloseReason, Command, CommandError, Outcome};
+use realtime_protocol::session::{CloseReason, Command, CommandError, DisconnectClass, Outcome};
 
 use crate::deadline::Phase;
 
@@ -186,7 +186,9 @@ impl ConnectError {
         match self {
             Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
             Self::BadCertificate { .. } | Self::NoTls { .. } => false,
-            Self::Unreachable { .. } | Self::ProxyUnreachable { .. } => true,
+            Self::ProxyUnreachable { .. } => true,
+            // There is no such way: as where the one stream that was given is used up.
+            Self::Unreachable { source, .. } => source.kind() != io::ErrorKind::Unsupported,
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
             Self::NoKey { .. } | Self::Interrupted { .. } => true,
             Self::KeyExpired { .. } => false,
@@ -199,8 +201,8 @@ impl ConnectError {
 }
 
 /// Whether an HTTP status tells of something that passes.
-pub(crate) const fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..)
+pub(crate) fn is_passing(status: u16) -> bool {
+    DisconnectClass::of_status(status) == DisconnectClass::Transient
 }
 
 /// A command that did not reach the session. It is handed back.
@@ -244,7 +246,8 @@ pub enum Error {
     /// It did not reach the session.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// It can't be right, and nothing happened. Correct the call.
+    /// The session did not take it, and nothing happened. Correct the call, or wait where it is
+    /// [retryable](realtime_protocol::session::Refusal::is_retryable).
     #[error(transparent)]
     Command(#[from] CommandError),
     /// The server refused it.
@@ -263,7 +266,7 @@ pub enum Error {
         reason: Option<CloseReason>,
     },
     /// The session answered with what belongs to another command, which is a fault of this software.
-    #[error("expected another outcome than {outcome:?}")]
+    #[error("the session answered with another command's outcome")]
     Unexpected {
         /// What came.
         outcome: Box<Outcome>,
@@ -281,7 +284,8 @@ impl Error {
                 "conversation_already_has_active_response" | "rate_limit_exceeded" | "server_error"
             ),
             Self::TimedOut => true,
-            Self::Command(_) | Self::Closed { .. } | Self::Unexpected { .. } => false,
+            Self::Command(error) => error.reason.is_retryable(),
+            Self::Closed { .. } | Self::Unexpected { .. } => false,
         }
     }
 }

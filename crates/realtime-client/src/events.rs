@@ -93,6 +93,8 @@ impl Drop for Events {
         waiting.abandoned = true;
         waiting.audio = VecDeque::new();
         waiting.others = VecDeque::new();
+        (waiting.audio_bytes, waiting.other_bytes) = (0, 0);
+        self.queue.count(&waiting);
     }
 }
 

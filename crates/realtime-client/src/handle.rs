@@ -263,9 +263,10 @@ impl Future for Pending {
             Ok(Ok(Outcome::TimedOut)) => Err(Error::TimedOut),
             Ok(Ok(Outcome::Closed { reason })) => Err(Error::Closed { reason: Some(reason) }),
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(CommandError { reason: Refusal::Ended, .. })) | Err(_) => {
-                Err(Error::Closed { reason: self.shared.end.get().cloned() })
+            Ok(Err(CommandError { reason: Refusal::Ended, command })) => {
+                Err(SendError::Closed { command, reason: self.shared.end.get().cloned() }.into())
             }
+            Err(_) => Err(Error::Closed { reason: self.shared.end.get().cloned() }),
             Ok(Err(error)) => Err(Error::Command(error)),
         })
     }

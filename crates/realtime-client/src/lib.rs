@@ -76,8 +76,8 @@
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never a key, a
-//!   word or audio.
+//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never a key
+//!   or audio, nor a word unless [`ClientOptions::trace_content`] asks for them.
 //!
 //! # What it does not do
 //!
@@ -107,6 +107,7 @@
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outbox` | what waits for a connection that is behind |
 //! | `driver` | the task: one loop on one screen |
+//! | `clock`, `observe` | time; what `tracing` gets to see |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `events` | [`Events`], [`Bounds`]: the stream of session events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |

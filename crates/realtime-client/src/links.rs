@@ -80,7 +80,7 @@ impl Links {
     /// Begins a connection.
     pub(crate) fn connect(&mut self, conn: ConnectionId, attempt: Connecting) {
         let outbox = Outbox::new(conn, self.patience, Arc::clone(&self.tally));
-        let pulse = self.keepalive.map(Pulse::new);
+        let pulse = self.keepalive.filter(|every| !every.is_zero()).map(Pulse::new);
         self.links.push(Link { conn, outbox, pulse, state: State::Connecting(attempt) });
     }
 
@@ -88,7 +88,7 @@ impl Links {
     pub(crate) fn send(&mut self, conn: ConnectionId, dialect: Dialect, event: ClientEvent) {
         let Some(Link { outbox, state: State::Open(socket), .. }) = self.link(conn) else { return };
         outbox.speak(dialect);
-        if outbox.is_empty() && !socket.is_blocked() {
+        if outbox.is_empty() && socket.has_room() {
             socket.send(outbox.encode(&event));
         } else {
             outbox.push(&event);
@@ -168,7 +168,7 @@ impl Link {
                     return Poll::Ready(LinkEvent::Disconnected(DisconnectReason::Lost { reason }));
                 }
                 socket.poll_flush(cx);
-                while !socket.is_blocked()
+                while socket.has_room()
                     && let Some(text) = self.outbox.pop()
                 {
                     socket.send(text);
@@ -234,7 +234,7 @@ impl Pulse {
     /// Asks for a sign of life when nothing came for a while; is ready when there was none.
     fn poll(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<()> {
         while self.alarm.as_mut().poll(cx).is_ready() {
-            if socket.take_heard() {
+            if socket.take_alive() {
                 self.asked = false;
             } else if self.asked {
                 return Poll::Ready(());

@@ -29,7 +29,7 @@ impl Observer {
             "realtime_session",
             otel.kind = "client",
             gen_ai.operation.name = "realtime",
-            gen_ai.provider.name = "openai",
+            gen_ai.provider.name = provider(endpoint),
             gen_ai.request.model = endpoint.model(),
             gen_ai.conversation.id = field::Empty,
             server.address = endpoint.host(),
@@ -168,6 +168,12 @@ pub(crate) fn trace_received(text: &str) {
         let kind = ServerEvent::KINDS.iter().find(|kind| **kind == event.kind());
         trace!(kind = kind.copied().unwrap_or("other"), bytes = text.len(), "received");
     }
+}
+
+/// The conventions' name for whoever serves there.
+fn provider(endpoint: &Endpoint) -> &'static str {
+    let is_azure = [".azure.com", ".azure.us", ".azure.cn"].iter().any(|end| endpoint.host().ends_with(end));
+    if is_azure { "azure.ai.openai" } else { "openai" }
 }
 
 /// An end's name, of which there are few.

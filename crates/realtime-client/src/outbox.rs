@@ -90,6 +90,11 @@ impl Outbox {
             }
         };
         self.queue.push_back(waiting);
+        self.count();
+    }
+
+    fn count(&self) {
+        self.tally.input_audio_waiting_bytes.set(self.audio);
     }
 
     /// Why what waits is too much, if it is.
@@ -113,7 +118,7 @@ impl Outbox {
             }
             keep
         });
-        self.tally.input_audio_waiting_bytes.set(self.audio);
+        self.count();
         self.tally.input_audio_dropped_bytes.add(before - self.audio);
         before - self.audio
     }
@@ -167,8 +172,15 @@ impl Outbox {
             self.audio -= next.len();
             self.queue.pop_front();
         }
+        self.count();
         let audio = if merged.is_empty() { first } else { merged.freeze() };
         InputAudioBufferAppend { audio: audio.into(), ..InputAudioBufferAppend::default() }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.tally.input_audio_waiting_bytes.set(0);
     }
 }
 

@@ -55,8 +55,6 @@ pub(crate) struct Socket {
     blocked: bool,
     /// The most that may wait to be sent (bytes): what was queued since nothing waited.
     unsent: usize,
-    /// Whether anything came since this was asked last.
-    heard: bool,
     /// The latest text, where it is large, until the next is asked for: the library reads on in the memory of a text
     /// that is gone, and would keep the largest for the rest of the call.
     held: Option<Text>,
@@ -65,13 +63,13 @@ pub(crate) struct Socket {
 impl Socket {
     /// Goes on behind a handshake, of which `read` is what came with it.
     pub(crate) fn new(stream: Box<dyn ByteStream>, read: Vec<u8>) -> Self {
-        let wire = Wire { read: read.into(), stream, broken: None };
+        let wire = Wire { read: read.into(), stream, broken: None, alive: false, written: 0 };
         let inner = ClientBuilder::new()
             // A text is one frame, and waits until it is flushed.
             .config(Config::default().frame_size(MAX_UNSENT).flush_threshold(usize::MAX))
             .limits(Limits::default().max_payload_len(Some(MAX_TEXT)))
             .take_over(wire);
-        Self { inner, blocked: false, unsent: 0, heard: false, held: None }
+        Self { inner, blocked: false, unsent: 0, held: None }
     }
 
     /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes as the
@@ -80,19 +78,21 @@ impl Socket {
         self.queue(Message::text(Bytes::from(text)));
     }
 
-    /// Whether the connection does not take any more for now.
-    pub(crate) const fn is_blocked(&self) -> bool {
-        self.blocked
-    }
-
     /// Asks the far side for a sign of life.
     pub(crate) fn ping(&mut self) {
         self.queue(Message::ping(""));
     }
 
-    /// Whether anything came since this was asked last: an answer to a ping counts too.
-    pub(crate) fn take_heard(&mut self) -> bool {
-        std::mem::take(&mut self.heard)
+    /// Whether the connection takes more for now. What it does not take waits better where it can still be merged or
+    /// dropped.
+    pub(crate) const fn has_room(&self) -> bool {
+        !self.blocked && self.unsent < ROOM
+    }
+
+    /// Whether the connection showed life since this was asked last: anything came, be it a part of a message, or what
+    /// it did not take before went on.
+    pub(crate) fn take_alive(&mut self) -> bool {
+        std::mem::take(&mut self.inner.get_mut().alive)
     }
 
     /// Queues a goodbye. Texts may still arrive until the far side has answered it.
@@ -110,7 +110,6 @@ impl Socket {
                 let broken = self.inner.get_ref().broken.as_ref();
                 return broken.map_or(Poll::Pending, |reason| Poll::Ready(lost(reason.clone())));
             };
-            self.heard = true;
             let message = match received {
                 Some(Ok(message)) if message.is_text() => {
                     let text = Text(message);
@@ -161,7 +160,10 @@ impl Socket {
         if self.unsent == 0 {
             return;
         }
+        let (was_blocked, before) = (self.blocked, self.inner.get_ref().written);
         self.blocked = self.inner.poll_flush_unpin(cx).is_pending();
+        let wire = self.inner.get_mut();
+        wire.alive |= was_blocked && wire.written > before;
         if !self.blocked {
             self.unsent = 0;
         }
@@ -194,6 +196,10 @@ struct Wire {
     /// Why nothing can be written any more. The library is not told, for then it would not read on, and the far side's
     /// last words explain it; what it writes is dropped.
     broken: Option<String>,
+    /// Whether the far side is known to be there.
+    alive: bool,
+    /// Bytes written so far.
+    written: u64,
 }
 
 impl AsyncRead for Wire {
@@ -208,7 +214,10 @@ impl AsyncRead for Wire {
             return Poll::Ready(match buffer.filled().len() {
                 // Whether it ends within a frame is all the same.
                 after if after == before => Err(io::Error::new(io::ErrorKind::UnexpectedEof, HUNG_UP)),
-                _ => Ok(()),
+                _ => {
+                    self.alive = true;
+                    Ok(())
+                }
             });
         }
         let length = self.read.len().min(buffer.remaining());
@@ -230,7 +239,10 @@ impl AsyncWrite for Wire {
         if self.broken.is_none() {
             match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts)) {
                 Ok(0) => self.broken = Some(io::Error::from(io::ErrorKind::WriteZero).to_string()),
-                Ok(written) => return Poll::Ready(Ok(written)),
+                Ok(written) => {
+                    self.written += written as u64;
+                    return Poll::Ready(Ok(written));
+                }
                 Err(error) => self.broken = Some(error.to_string()),
             }
         }
@@ -259,6 +271,8 @@ fn lost(reason: String) -> Received {
     Received::Ended(DisconnectReason::Lost { reason })
 }
 
+/// Beyond this much (bytes), texts wait elsewhere.
+const ROOM: usize = 1024 * 1024;
 const HUNG_UP: &str = "the far side hung up";
 /// The most that one wire text from the server may have (bytes): a retrieved item brings its audio along.
 const MAX_TEXT: usize = 64 * 1024 * 1024;
@@ -303,7 +317,7 @@ mod tests {
     async fn flush(socket: &mut Socket) {
         poll_fn(|cx| {
             socket.poll_flush(cx);
-            if socket.is_blocked() { Poll::Pending } else { Poll::Ready(()) }
+            if socket.blocked { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }
@@ -326,12 +340,12 @@ mod tests {
     #[tokio::test]
     async fn what_came_with_the_handshake_comes_first_and_pings_are_answered() {
         let (mut socket, mut far) = socket(1024, b"\x81\x01a\x89\x01p\x01\x01\xc3");
-        assert!(!socket.take_heard());
+        assert!(!socket.take_alive());
         far.write_all(b"\x89\x00\x80\x01\xa4\x82\x02..").await.unwrap();
         assert_eq!(text(&mut socket).await, "a");
         assert_eq!(text(&mut socket).await, "ä");
         assert!(matches!(next(&mut socket).await, Received::Binary(2)));
-        assert!(socket.take_heard() && !socket.take_heard());
+        assert!(socket.take_alive() && !socket.take_alive());
         assert_eq!(frame(&mut far).await, (0x8a, b"p".to_vec()));
         assert_eq!(frame(&mut far).await, (0x8a, b"".to_vec()));
     }

@@ -313,3 +313,10 @@ pub enum Refusal {
         waiting: usize,
     },
 }
+
+impl Refusal {
+    /// Whether the same command may be taken later in this call.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::NotConnected | Self::TooManyWaiting { .. })
+    }
+}

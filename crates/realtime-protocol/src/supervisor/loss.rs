@@ -11,10 +11,8 @@ impl DisconnectClass {
             // OpenAI closes with 4000 what speaks the beta dialect.
             CloseReason::ClosedByServer { code: Some(4000), .. } => Self::Account,
             CloseReason::ClosedByServer { reason, .. } => Self::of_text(reason),
-            CloseReason::ConnectionRefused { status: 401 | 403 | 404, .. } => Self::Account,
-            CloseReason::ConnectionRefused { .. }
-            | CloseReason::ConnectionLost { .. }
-            | CloseReason::NotCreated => Self::Transient,
+            CloseReason::ConnectionRefused { status, .. } => Self::of_status(*status),
+            CloseReason::ConnectionLost { .. } | CloseReason::NotCreated => Self::Transient,
             CloseReason::ConfigRefused { .. } | CloseReason::EndpointUnusable { .. } => Self::Configuration,
             CloseReason::Fatal { code, message } => {
                 match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
@@ -23,6 +21,15 @@ impl DisconnectClass {
                     ErrorClass::Benign | ErrorClass::Request => Self::Transient,
                 }
             }
+        }
+    }
+
+    /// Classes an HTTP status in place of the 101 that opens a WebSocket.
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 | 404 => Self::Account,
+            408 | 425 | 429 | 500.. => Self::Transient,
+            _ => Self::Configuration,
         }
     }
 
