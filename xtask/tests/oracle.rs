@@ -61,11 +61,12 @@ fn what_differs_from_the_traces_is_explained() {
         ("response_text_modality", "session-modalities"),
         ("function_call_malformed_arguments", "call-answered"),
         ("context_after_ready", "known-at-start"),
+        ("messages_update", "replaced-begins-anew"),
     ] {
         assert!(line(&report, name).contains(rule), "{name}: {}", line(&report, name));
     }
     let last = report.lines().last().expect("a last line");
-    assert!(last.starts_with("28 scenarios, ") && last.ends_with(" by design, 0 differ"), "{last}");
+    assert!(last.starts_with("29 scenarios, ") && last.ends_with(" by design, 0 differ"), "{last}");
 }
 
 #[test]

@@ -406,9 +406,9 @@ mod tests {
         let (mut socket, mut far) = socket(16, b"");
         let long = "x".repeat(100);
         socket.send(long.clone());
-        assert!(!socket.is_blocked());
+        assert!(!socket.blocked);
         socket.poll_flush(&mut Context::from_waker(Waker::noop()));
-        assert!(socket.is_blocked());
+        assert!(socket.blocked);
         let ((), received) = tokio::join!(flush(&mut socket), frame(&mut far));
         assert_eq!(received, (0x81, long.into_bytes()));
         socket.send("x".repeat(MAX_UNSENT));
@@ -489,7 +489,7 @@ mod tests {
                     socket.send("x".repeat(1000));
                     while {
                         socket.poll_flush(cx);
-                        socket.is_blocked()
+                        socket.blocked
                     } {
                         let _ = pin!(far.read(&mut [0; 16])).poll_unpin(cx);
                     }

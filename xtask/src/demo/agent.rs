@@ -67,12 +67,8 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
     let config = context.with(|context| context.session_config(session_config(args)));
-    let session = SessionOptions {
-        config: toolbox.session_config(config),
-        dialect: args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()).unwrap_or_default(),
-        seed: 1,
-        ..SessionOptions::default()
-    };
+    let session =
+        SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
 
     let (handle, events) = connect(args, session, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
@@ -137,7 +133,7 @@ async fn connect(
     if args.fast {
         let (near, far) = tokio::io::duplex(1 << 20);
         tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
-        let endpoint = Endpoint::new("ws://emulator", &args.model)?;
+        let endpoint = in_dialect(args, Endpoint::new("ws://emulator", &args.model)?);
         return Ok(Client::over(near, &endpoint, options.wall(|| VIRTUAL_NOW)).await?);
     }
     let endpoint = match &args.url {
@@ -157,7 +153,15 @@ async fn connect(
             Endpoint::new(&url, &args.model)?
         }
     };
-    Ok(Client::connect(endpoint, options).await?)
+    Ok(Client::connect(in_dialect(args, endpoint), options).await?)
+}
+
+/// The endpoint, speaking what the command line or the profile says.
+fn in_dialect(args: &Args, endpoint: Endpoint) -> Endpoint {
+    match args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()) {
+        Some(Dialect::Beta) => endpoint.beta(),
+        _ => endpoint,
+    }
 }
 
 fn profile(args: &Args) -> Profile {

@@ -41,6 +41,7 @@ mod shortfall;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod usage_totals;
 mod views;
 
@@ -83,9 +84,10 @@ pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::{
     AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    Place, ResponseEnd, ResponseReport, SessionEvent, SpeechEnd, Timeline, Warning,
+    Place, ResponseEnd, ResponseReport, SessionEvent, Warning,
 };
 pub use shortfall::Shortfall;
+pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;
 pub use views::{
     ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,

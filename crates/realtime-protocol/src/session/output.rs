@@ -20,7 +20,7 @@ use crate::session::command::{CommandId, StopId};
 use crate::session::deadlines::Answer;
 use crate::session::errors::{Advice, ErrorClass};
 use crate::session::handover::DisconnectClass;
-use crate::session::options::PlaybackSource;
+use crate::session::timeline::Timeline;
 use crate::session::usage_totals::UsageTotals;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
@@ -460,69 +460,6 @@ pub struct ResponseReport {
     pub dropped_bytes: u64,
 }
 
-/// When a response did what: times of the driver's clock at this end. Where each comes from:
-///
-/// | | |
-/// |---|---|
-/// | `requested` | this side sent `response.create`, for a command or a follow-up. None: the server responds by itself |
-/// | `speech_stopped` | the server's turn detection, or this side's commit: `speech_stopped_source`. None: the response is to no speech |
-/// | `created` | `response.created` came, or the response's first other event from a server that does not send it |
-/// | `first_text`, `first_audio` | the first delta came that has words, or sound |
-/// | `first_played` | a report of the application's, or an estimate: `first_played_source` |
-/// | `done` | `response.done` came, or the session ended: `end` is then [`ResponseEnd::Lost`] |
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Timeline {
-    /// When this side asked for it.
-    pub requested: Option<Timestamp>,
-    /// When the user's turn ended that it responds to.
-    pub speech_stopped: Option<Timestamp>,
-    /// Who said so.
-    #[serde(skip_serializing_if = "is_default")]
-    pub speech_stopped_source: SpeechEnd,
-    /// When it was first heard of.
-    pub created: Option<Timestamp>,
-    /// When its first words came.
-    pub first_text: Option<Timestamp>,
-    /// When its first audio came.
-    pub first_audio: Option<Timestamp>,
-    /// When its first playback was reported, or when it begins by an estimate.
-    pub first_played: Option<Timestamp>,
-    /// Which of the two.
-    #[serde(skip_serializing_if = "is_default")]
-    pub first_played_source: PlaybackSource,
-    /// When it ended.
-    pub done: Option<Timestamp>,
-}
-
-/// How it is known that the user's turn ended.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SpeechEnd {
-    /// The server detects turns: `input_audio_buffer.speech_stopped` came, or `committed` where it does not send that.
-    #[default]
-    Detected,
-    /// The session detects no turns: this side sent `input_audio_buffer.commit`, and wanted a response.
-    Committed,
-}
-
-impl Timeline {
-    /// This side said that the user's turn had ended. What the server detected counts more.
-    pub(super) fn committed(&mut self, at: Option<Timestamp>) {
-        if let (None, Some(at)) = (self.speech_stopped, at) {
-            (self.speech_stopped, self.speech_stopped_source) = (Some(at), SpeechEnd::Committed);
-        }
-    }
-
-    /// It began to play. The first word counts, but a report more than an estimate.
-    pub(super) fn played(&mut self, at: Timestamp, source: PlaybackSource) {
-        let better = self.first_played_source != source && source == PlaybackSource::Reported;
-        if self.first_played.is_none() || better {
-            (self.first_played, self.first_played_source) = (Some(at), source);
-        }
-    }
-}
-
 /// An interruption: what was heard of what was audible, and what was cut.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Interruption {
@@ -738,10 +675,6 @@ impl core::fmt::Display for CloseReason {
 /// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
 fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{} bytes {:016x}", audio.len(), fnv1a(audio)))
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 fn format_text<S: Serializer>(format: &AudioFormat, serializer: S) -> Result<S::Ok, S::Error> {

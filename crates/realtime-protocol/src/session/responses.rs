@@ -26,7 +26,8 @@ use crate::id::{CallId, EventId, ResponseId};
 use crate::response::ResponseParams;
 use crate::session::command::CommandId;
 use crate::session::deadlines::Answer;
-use crate::session::output::{Origin, Timeline};
+use crate::session::output::Origin;
+use crate::session::timeline::Timeline;
 use crate::time::Timestamp;
 
 /// Requests that wait and responses that run.
