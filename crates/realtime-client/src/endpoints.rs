@@ -97,8 +97,11 @@ pub(crate) async fn over(
 pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
     let reason = chain(error);
     match error {
-        ConnectError::KeyRefused { status, .. } | ConnectError::Http { status, .. } => {
-            DisconnectReason::Refused { status: *status, reason }
+        ConnectError::KeyRefused { status, .. } => {
+            DisconnectReason::Refused { status: *status, reason, retry_after: None }
+        }
+        ConnectError::Http { status, retry_after, .. } => {
+            DisconnectReason::Refused { status: *status, reason, retry_after: *retry_after }
         }
         error if error.is_retryable() => DisconnectReason::Lost { reason },
         _ => DisconnectReason::Unusable { reason },

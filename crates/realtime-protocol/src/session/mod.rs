@@ -112,6 +112,9 @@ pub enum DisconnectReason {
         status: u16,
         /// What it said to it.
         reason: String,
+        /// When it wants to be asked again (`Retry-After`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Duration>,
     },
     /// No attempt to that endpoint can succeed as things stand: its key has ended, nobody trusts its certificate, what
     /// answers there is something else.
@@ -261,8 +264,8 @@ impl Session {
         let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
-            (_, DisconnectReason::Refused { status, reason }) => {
-                CloseReason::ConnectionRefused { status, reason }
+            (_, DisconnectReason::Refused { status, reason, retry_after }) => {
+                CloseReason::ConnectionRefused { status, reason, retry_after }
             }
             (_, DisconnectReason::Unusable { reason }) => CloseReason::EndpointUnusable { reason },
             (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },

@@ -618,6 +618,9 @@ pub enum CloseReason {
         status: u16,
         /// What it said to it.
         reason: String,
+        /// When it wants to be asked again (`Retry-After`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Duration>,
     },
     /// No attempt to connect there can succeed: the key has ended, nobody trusts the certificate, what answers is
     /// something else. Correct the endpoint.
@@ -659,7 +662,7 @@ impl core::fmt::Display for CloseReason {
                 }
                 if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
             }
-            Self::ConnectionRefused { status, reason } => {
+            Self::ConnectionRefused { status, reason, .. } => {
                 write!(f, "connection refused with HTTP status {status}: {reason}")
             }
             Self::EndpointUnusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::session::{
     CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, Output, SessionEvent,
@@ -98,7 +99,7 @@ impl Supervisor {
         let fresh = next != endpoint && !self.endpoints.rests(self.now, next);
         let seed = self.options.seed.wrapping_add(u64::from(self.connections));
         let wait = reconnect.backoff.delay(self.attempts, seed);
-        Some((if fresh { self.now } else { self.now + wait }, next))
+        Some((if fresh { self.now } else { self.now + wait.max(asked_for(reason)) }, next))
     }
 
     /// Does what was planned: waits for the next attempt, or ends the call.
@@ -169,6 +170,17 @@ impl Supervisor {
         self.tell(SessionEvent::Closed { reason });
     }
 }
+
+/// How long the server wants to be left alone.
+fn asked_for(reason: &CloseReason) -> Duration {
+    match reason {
+        CloseReason::ConnectionRefused { retry_after: Some(wait), .. } => (*wait).min(LONGEST_WAIT),
+        _ => Duration::ZERO,
+    }
+}
+
+/// The longest that a server may put a call off.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// What a session leaves behind.
 struct Rest {

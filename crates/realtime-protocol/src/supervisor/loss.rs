@@ -63,7 +63,8 @@ mod tests {
     fn the_end_of_a_session_has_a_class() {
         let closed = |code, reason: &str| CloseReason::ClosedByServer { code, reason: reason.into() };
         let fatal = |code: &str| CloseReason::Fatal { code: code.into(), message: "…".into() };
-        let refused = |status| CloseReason::ConnectionRefused { status, reason: "no".into() };
+        let refused =
+            |status| CloseReason::ConnectionRefused { status, reason: "no".into(), retry_after: None };
         for (reason, class) in [
             (CloseReason::Requested, DisconnectClass::Requested),
             (CloseReason::NotCreated, DisconnectClass::Transient),

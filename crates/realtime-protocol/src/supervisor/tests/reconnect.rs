@@ -99,6 +99,21 @@ fn attempts_come_at_their_times_and_end_with_the_budget() {
 }
 
 #[test]
+fn a_server_that_says_when_is_asked_no_earlier() {
+    for (asked, waits) in [(None, 2000), (Some(60), 60_000), (Some(1), 2000), (Some(100_000), 120_000)] {
+        let mut call = Call::ready(reconnect());
+        call.cut(0, None, "");
+        call.wait(1000);
+        call.drain();
+        let retry_after = asked.map(Duration::from_secs);
+        let reason = DisconnectReason::Refused { status: 429, reason: "busy".into(), retry_after };
+        call.supervisor.handle_disconnected(at(call.now), ConnectionId(1), reason);
+        let retry = call.now + waits;
+        assert_eq!(call.drain(), [format!("disconnected transient retry {:?}", Some(retry))], "{asked:?}");
+    }
+}
+
+#[test]
 fn the_count_of_attempts_starts_anew_only_after_a_healthy_period() {
     for (served, next) in [(59_999, 2000), (60_000, 1000)] {
         let mut call = Call::ready(reconnect());
