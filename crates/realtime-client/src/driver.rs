@@ -105,13 +105,14 @@ impl Driver {
     }
 
     fn on_request(&mut self, request: Option<Request>) {
-        let Some(Request { id, command, reply }) = request else {
+        let Some(request) = request else {
             debug!("all handles are gone");
             self.state.deaf = true;
             return self.close();
         };
         self.state.burst += 1;
-        self.shared.taken(&command);
+        self.shared.taken(&request);
+        let Request { id, command, reply, .. } = request;
         let waits = command.expects_answer();
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
@@ -285,8 +286,9 @@ impl Driver {
         let _ = self.shared.end.set(reason);
         self.state.deaf = true;
         self.requests.close();
-        while let Ok(Request { command, reply, .. }) = self.requests.try_recv() {
-            self.shared.taken(&command);
+        while let Ok(request) = self.requests.try_recv() {
+            self.shared.taken(&request);
+            let Request { command, reply, .. } = request;
             if let Some(reply) = reply {
                 // They are handed back.
                 let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));

@@ -22,6 +22,8 @@ pub struct Bounds {
     /// Commands that wait to be taken by the session; they wait for the client's task alone, never for the
     /// network. Default: 1,024.
     pub commands: usize,
+    /// Bytes of what they hold besides audio: items, outputs of calls, configurations. Default: 32 MiB.
+    pub command_bytes: usize,
     /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the oldest is
     /// dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
     ///
@@ -47,6 +49,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             commands: 1024,
+            command_bytes: 32 << 20,
             input_audio_bytes: 4 << 20,
             input_audio_age: Some(Duration::from_secs(2)),
             audio_bytes: 16 << 20,
@@ -277,6 +280,7 @@ mod tests {
 
     const SMALL: Bounds = Bounds {
         commands: 1,
+        command_bytes: 1,
         input_audio_bytes: 1,
         input_audio_age: None,
         audio_bytes: 10,

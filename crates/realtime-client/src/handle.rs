@@ -15,6 +15,7 @@ use realtime_protocol::session::{
     CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
 };
 use realtime_protocol::session_config::SessionConfig;
+use serde_json::to_vec;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -203,10 +204,11 @@ impl Handle {
     /// Gives a command once there is room for it, and waits for its answer.
     pub(crate) async fn ask(&self, command: Command) -> Result<Outcome, Error> {
         let (reply, answer) = oneshot::channel();
-        match self.requests.reserve().await {
-            Ok(room) => room.send(Request { id: self.shared.next_id(), command, reply: Some(reply) }),
-            Err(_) => return Err(self.closed(command).into()),
-        }
+        let Ok(room) = self.requests.reserve().await else { return Err(self.closed(command).into()) };
+        let Some(weight) = self.shared.reserve(&command) else {
+            return Err(SendError::Full { command: Box::new(command) }.into());
+        };
+        room.send(Request { id: self.shared.next_id(), command, weight, reply: Some(reply) });
         Pending { answer, shared: Arc::clone(&self.shared) }.await
     }
 
@@ -218,13 +220,13 @@ impl Handle {
     }
 
     fn give(&self, command: Command, reply: Option<Reply>) -> Result<(), SendError> {
-        let audio = audio_bytes(&command);
-        if !self.shared.reserve(audio) {
+        let Some(weight) = self.shared.reserve(&command) else {
             return Err(SendError::Full { command: Box::new(command) });
-        }
+        };
         let id = self.shared.next_id();
-        self.requests.try_send(Request { id, command, reply }).map_err(|error| {
-            self.shared.release(audio);
+        self.requests.try_send(Request { id, command, weight, reply }).map_err(|error| {
+            let (TrySendError::Full(request) | TrySendError::Closed(request)) = &error;
+            self.shared.taken(request);
             match error {
                 TrySendError::Full(request) => SendError::Full { command: Box::new(request.command) },
                 TrySendError::Closed(request) => self.closed(request.command),
@@ -276,6 +278,8 @@ impl Future for Pending {
 pub(crate) struct Request {
     pub(crate) id: CommandId,
     pub(crate) command: Command,
+    /// What it counts for while it waits (bytes).
+    weight: usize,
     pub(crate) reply: Option<Reply>,
 }
 
@@ -286,9 +290,10 @@ pub(crate) type Reply = oneshot::Sender<Result<Outcome, CommandError>>;
 pub(crate) struct Shared {
     /// Ids are unique over the client's life, whoever gives the command.
     last_id: AtomicU64,
-    /// Bytes of input audio that the driver has not taken yet.
-    waiting_audio: AtomicUsize,
-    most_waiting_audio: usize,
+    /// Input audio that the driver has not taken yet.
+    audio: Budget,
+    /// The other commands.
+    others: Budget,
     /// Why the session ended, once it has.
     pub(crate) end: OnceLock<CloseReason>,
     pub(crate) tally: Arc<Tally>,
@@ -300,26 +305,52 @@ impl Shared {
     }
 
     /// Gives back what a request had reserved, now that it is taken.
-    pub(crate) fn taken(&self, command: &Command) {
-        self.release(audio_bytes(command));
+    pub(crate) fn taken(&self, request: &Request) {
+        self.budget(&request.command).release(request.weight);
     }
 
-    /// Counts audio in, unless that is too much; one chunk of any size may always wait.
-    fn reserve(&self, audio: usize) -> bool {
-        if audio == 0 {
+    /// Counts a command in, and says for how much; `None`: that is too much.
+    fn reserve(&self, command: &Command) -> Option<usize> {
+        let weight = weight(command);
+        self.budget(command).reserve(weight).then_some(weight)
+    }
+
+    const fn budget(&self, command: &Command) -> &Budget {
+        match command {
+            Command::AppendAudio { .. } => &self.audio,
+            _ => &self.others,
+        }
+    }
+}
+
+/// How much may wait (bytes), and does.
+#[derive(Debug)]
+struct Budget {
+    waiting: AtomicUsize,
+    most: usize,
+}
+
+impl Budget {
+    const fn new(most: usize) -> Self {
+        Self { waiting: AtomicUsize::new(0), most }
+    }
+
+    /// One command of any size may always wait.
+    fn reserve(&self, bytes: usize) -> bool {
+        if bytes == 0 {
             return true;
         }
-        let before = self.waiting_audio.fetch_add(audio, Ordering::Relaxed);
-        let fits = before == 0 || before + audio <= self.most_waiting_audio;
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before == 0 || before + bytes <= self.most;
         if !fits {
-            self.release(audio);
+            self.release(bytes);
         }
         fits
     }
 
-    fn release(&self, audio: usize) {
-        if audio > 0 {
-            self.waiting_audio.fetch_sub(audio, Ordering::Relaxed);
+    fn release(&self, bytes: usize) {
+        if bytes > 0 {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }
@@ -328,19 +359,27 @@ pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<
     let (requests, taken) = mpsc::channel(bounds.commands.max(1));
     let shared = Arc::new(Shared {
         last_id: AtomicU64::new(0),
-        waiting_audio: AtomicUsize::new(0),
-        most_waiting_audio: bounds.input_audio_bytes,
+        audio: Budget::new(bounds.input_audio_bytes),
+        others: Budget::new(bounds.command_bytes),
         end: OnceLock::new(),
         tally: Arc::default(),
     });
     (Handle { requests, shared: Arc::clone(&shared) }, taken, shared)
 }
 
-fn audio_bytes(command: &Command) -> usize {
-    match command {
-        Command::AppendAudio { audio } => audio.bytes().map_or(0, Bytes::len),
-        _ => 0,
-    }
+/// What a command counts for: what it holds that may be large.
+fn weight(command: &Command) -> usize {
+    let text = match command {
+        Command::AppendAudio { audio } => return audio.bytes().map_or(0, Bytes::len),
+        Command::CreateItem { item, .. } => to_vec(item),
+        Command::CreateResponse { params } => to_vec(params),
+        Command::UpdateConfig { config } => to_vec(config),
+        Command::CompleteCall { output, .. } => to_vec(output),
+        Command::SendEvent { event } => to_vec(event),
+        _ => return 0,
+    };
+    // What cannot be written is refused by the session.
+    text.map_or(0, |text| text.len())
 }
 
 fn unexpected(outcome: Outcome) -> Error {
