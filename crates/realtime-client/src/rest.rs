@@ -1,6 +1,7 @@
 //! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. One connection each, by the same
 //! way as a session's, and nothing of it is logged.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use realtime_protocol::http::{
@@ -236,7 +237,14 @@ impl Rest {
             }
             let location = head.header("location").map(str::to_owned);
             let mut body = head.into_body(MAX_ANSWER);
-            body.fill(&mut stream).await.map_err(|error| lost(error.to_string()))?;
+            match body.fill(&mut stream).await {
+                Ok(()) => {}
+                // It was answered: asking again would do it twice.
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    return Ok(Err(self.bad_answer(error.to_string())));
+                }
+                Err(error) => return Err(lost(error.to_string())),
+            }
             if body.is_cut {
                 return Ok(Err(self.bad_answer(format!("it has more than {MAX_ANSWER} bytes"))));
             }

@@ -118,6 +118,12 @@ async fn an_answer_that_is_none_is_told() {
     let mut long = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
     long.extend(std::iter::repeat_n(' ', 1024 * 1024 + 1));
     assert!(answered(&long).await.to_string().contains("more than 1048576 bytes"));
+    for (body, reason) in [("100001\r\nv=0", "more than 1048576 bytes"), ("1\r\naaaa", "longer than it says")]
+    {
+        let error = answered(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}")).await;
+        assert!(matches!(error, RestError::BadAnswer { .. }) && !error.is_retryable(), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
