@@ -277,7 +277,7 @@ fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
 }
 
 /// What `%XX` stands for; other text as it is.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     let mut out = Vec::with_capacity(rest.len());
     while let [first, after @ ..] = rest {

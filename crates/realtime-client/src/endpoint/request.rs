@@ -6,6 +6,7 @@ use super::{Endpoint, default_port};
 use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::error::ConnectError;
 use crate::http1::RequestHead;
+use crate::proxy::percent_decode;
 
 impl Endpoint {
     /// Path and query, as a request has them.
@@ -63,7 +64,13 @@ impl Endpoint {
     ) -> Result<Secrets, ConnectError> {
         let mut secrets = Secrets::default();
         for pair in self.query.split('&').filter(|pair| !is_public(pair)) {
-            secrets.add(pair.split_once('=').unwrap_or(("", pair)).1);
+            let value = pair.split_once('=').unwrap_or(("", pair)).1;
+            secrets.add(value);
+            // As the server reads it.
+            let decoded = percent_decode(value);
+            if decoded != value.as_bytes() {
+                secrets.add(&String::from_utf8_lossy(&decoded));
+            }
         }
         let mut add = |name: &str, value: &str| match head.add(name, value) {
             true => Ok(()),
@@ -88,7 +95,7 @@ impl Endpoint {
             }
         }
         for (name, value) in &self.headers {
-            secrets.add(value);
+            secrets.add_header(value);
             add(name, value)?;
         }
         Ok(secrets)
@@ -112,3 +119,23 @@ fn is_public(pair: &str) -> bool {
 
 /// What is wrong with a header's value.
 pub(crate) const VALUE: &str = "HTTP does not allow its value";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_taken_out_in_each_form_in_which_a_server_may_name_it() {
+        let endpoint = Endpoint::new("wss://h/p?sig=can%2Bary%3D", "").unwrap().query("code", "a/canary");
+        let endpoint = endpoint.header("Authorization", "Bearer canary1").unwrap();
+        let secrets = endpoint.add_headers(&mut RequestHead::new("GET", "/"), None).unwrap();
+        for (text, redacted) in [
+            ("Bearer canary1 is bad", "[redacted] is bad"),
+            ("this Bearer is bad: canary1", "this Bearer is bad: [redacted]"),
+            ("sig=can%2Bary%3D, sig=can+ary=", "sig=[redacted], sig=[redacted]"),
+            ("a%2Fcanary, a/canary", "[redacted], [redacted]"),
+        ] {
+            assert_eq!(secrets.redact(text), redacted);
+        }
+    }
+}
