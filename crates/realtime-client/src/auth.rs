@@ -81,7 +81,8 @@ impl From<String> for ApiKey {
     }
 }
 
-/// How a key is sent.
+/// How a key is sent. A header of the caller's by the same name beside it is
+/// [`ConnectError::BadHeader`] when an attempt is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeyPlace {

@@ -57,6 +57,7 @@ impl Endpoint {
     }
 
     /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
+    /// A key and a header of the caller's in its place are an error: which of them counts would be the server's guess.
     pub(crate) fn add_headers(
         &self,
         head: &mut RequestHead,
@@ -88,10 +89,16 @@ impl Endpoint {
         }
         if let Some(key) = key {
             secrets.add(key.expose());
-            match self.key_place {
-                KeyPlace::Bearer => add("Authorization", &format!("Bearer {}", key.expose()))?,
-                KeyPlace::ApiKeyHeader => add("api-key", key.expose())?,
-                KeyPlace::Subprotocol => {}
+            let place = match self.key_place {
+                KeyPlace::Bearer => Some(("Authorization", format!("Bearer {}", key.expose()))),
+                KeyPlace::ApiKeyHeader => Some(("api-key", key.expose().to_owned())),
+                KeyPlace::Subprotocol => None,
+            };
+            if let Some((name, value)) = place {
+                if given(name) {
+                    return Err(ConnectError::BadHeader { name: name.to_owned(), reason: TWICE });
+                }
+                add(name, &value)?;
             }
         }
         for (name, value) in &self.headers {
@@ -117,6 +124,9 @@ fn is_public(pair: &str) -> bool {
     matches!(name, "model" | "deployment" | "call_id" | "intent" | "api-version")
 }
 
+/// What is wrong with a header that the key goes by, too.
+const TWICE: &str = "the endpoint's key goes by it, give only one of them";
+
 /// What is wrong with a header's value.
 pub(crate) const VALUE: &str = "HTTP does not allow its value";
 
@@ -136,6 +146,22 @@ mod tests {
             ("a%2Fcanary, a/canary", "[redacted], [redacted]"),
         ] {
             assert_eq!(secrets.redact(text), redacted);
+        }
+    }
+
+    #[test]
+    fn a_key_and_a_header_in_its_place_are_refused() {
+        let send = |endpoint: &Endpoint, key: Option<&ApiKey>| {
+            endpoint.add_headers(&mut RequestHead::new("GET", "/"), key).map(drop)
+        };
+        let key = ApiKey::new("canary");
+        for (place, name) in [(KeyPlace::Bearer, "authorization"), (KeyPlace::ApiKeyHeader, "Api-Key")] {
+            let endpoint = Endpoint::new("wss://h/p", "").unwrap().key_place(place);
+            let endpoint = endpoint.header(name, "canary").unwrap();
+            let error = send(&endpoint, Some(&key)).unwrap_err();
+            assert!(error.to_string().contains("give only one of them") && !error.is_retryable(), "{error}");
+            assert!(send(&endpoint, None).is_ok());
+            assert!(send(&endpoint.key_place(KeyPlace::Subprotocol), Some(&key)).is_ok());
         }
     }
 }
