@@ -224,16 +224,15 @@ impl Rest {
 
         let mut stream = dial(&attempt).await?;
         let lost = |reason| ConnectError::Interrupted { address: self.endpoint.address(), reason };
-        let answer = attempt.during(Phase::Http, async {
+        let (until, _) = attempt.limit(Phase::Http);
+        let reply = attempt.during(Phase::Http, async {
             let head = match Head::exchange(&mut stream, &request).await {
                 Ok(head) => head,
                 Err(HeadError::HungUp(reason)) => return Err(lost(reason)),
                 Err(HeadError::NotHttp(reason)) => return Ok(Err(self.bad_answer(reason))),
             };
             if !(200..300).contains(&head.status) {
-                let refusal = Refusal::read(head, &mut stream, attempt.end()).await;
-                let message = message(&refusal.body, &secrets);
-                return Ok(Err(Refused::new(&refusal, message)));
+                return Ok(Ok(Reply::No(head)));
             }
             let location = head.header("location").map(str::to_owned);
             let mut body = head.into_body(MAX_ANSWER);
@@ -249,9 +248,18 @@ impl Rest {
                 return Ok(Err(self.bad_answer(format!("it has more than {MAX_ANSWER} bytes"))));
             }
             let not_text = |_| self.bad_answer("it is no UTF-8".to_owned());
-            Ok(String::from_utf8(body.bytes).map_err(not_text).map(|body| Answer { location, body }))
+            Ok(String::from_utf8(body.bytes)
+                .map_err(not_text)
+                .map(|body| Reply::Yes(Answer { location, body })))
         });
-        answer.await?
+        match reply.await?? {
+            Reply::Yes(answer) => Ok(answer),
+            Reply::No(head) => {
+                let refusal = Refusal::read(head, &mut stream, until).await;
+                let message = message(&refusal.body, &secrets);
+                Err(Refused::new(&refusal, message))
+            }
+        }
     }
 
     fn bad_answer(&self, reason: String) -> RestError {
@@ -274,6 +282,12 @@ impl Refused {
             _ => RestError::Refused(refused),
         }
     }
+}
+
+/// An answer in time; of a refusal its head.
+enum Reply {
+    Yes(Answer),
+    No(Head),
 }
 
 /// What came.

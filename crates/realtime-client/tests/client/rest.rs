@@ -134,6 +134,24 @@ async fn an_answer_that_is_none_is_told() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_with_a_slow_body_stays_one_when_its_phase_ends() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let endpoint = Endpoint::new(&url, "").unwrap().phase_deadline(Phase::Http, Duration::from_secs(1));
+    let rest = Rest::new(endpoint);
+    let far = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 409 X\r\nContent-Length: 99\r\n\r\nbusy").await.unwrap();
+        stream
+    };
+    let (result, _stream) = tokio::join!(rest.hang_up_call("rtc_1"), far);
+    assert!(
+        matches!(result.unwrap_err(), RestError::Conflict(refused) if refused.message.as_deref() == Some("busy"))
+    );
+}
+
 /// The error of a request that got this answer.
 async fn answered(answer: &str) -> RestError {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
