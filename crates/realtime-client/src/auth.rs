@@ -81,7 +81,8 @@ impl From<String> for ApiKey {
     }
 }
 
-/// How a key is sent.
+/// How a key is sent. A header of the caller's by the same name beside it is
+/// [`ConnectError::BadHeader`] when an attempt is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeyPlace {
@@ -127,6 +128,9 @@ impl fmt::Debug for KeySource {
     }
 }
 
+/// Words before a key that are no secret.
+const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Digest", "Negotiate", "Token"];
+
 /// The secrets of one attempt, to be taken out of what the far side says.
 #[derive(Default)]
 pub(crate) struct Secrets(Vec<String>);
@@ -135,7 +139,18 @@ impl Secrets {
     pub(crate) fn add(&mut self, secret: &str) {
         // A shorter one is no secret, and would tear words apart.
         if secret.len() >= 4 {
-            self.0.push(secret.to_owned());
+            // The longest first, so that none leaves a part of another behind.
+            let at = self.0.partition_point(|other| other.len() >= secret.len());
+            self.0.insert(at, secret.to_owned());
+        }
+    }
+
+    /// Adds a header's value, and each word of it: who refuses a token names it without its scheme.
+    pub(crate) fn add_header(&mut self, value: &str) {
+        self.add(value);
+        let is_scheme = |word: &str| SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word));
+        for word in value.split_whitespace().filter(|word| !is_scheme(word)) {
+            self.add(word);
         }
     }
 
@@ -176,5 +191,7 @@ mod tests {
         secrets.add("canary");
         let text = "Incorrect API key provided: 'sk-can***ary'. Also canary.";
         assert_eq!(secrets.redact(text), "Incorrect API key provided: [redacted] Also [redacted].");
+        secrets.add("canary-and-more");
+        assert_eq!(secrets.redact("no canary-and-more"), "no [redacted]");
     }
 }

@@ -28,7 +28,12 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(crate) const COUNT: usize = 6;
+    /// How many there are. The compiler sends whoever adds one here.
+    pub(crate) const COUNT: usize = match Self::Key {
+        Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http => {
+            Self::Http as usize + 1
+        }
+    };
 }
 
 impl fmt::Display for Phase {
@@ -97,5 +102,24 @@ impl<'a> Attempt<'a> {
         // A century is as good as for ever, and no clock overflows by it.
         const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         self.began + self.endpoint.deadlines().attempt.min(FOREVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_has_its_own_deadline() {
+        let phases = [Phase::Key, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::WebSocket, Phase::Http];
+        assert_eq!(phases.len(), Phase::COUNT);
+        for own in phases {
+            let second = Duration::from_secs(1);
+            let endpoint = Endpoint::openai("", "m").phase_deadline(own, second);
+            for phase in phases {
+                let (_, after) = Attempt::new(&endpoint).limit(phase);
+                assert_eq!(after == second, phase == own, "{own}: {phase}");
+            }
+        }
     }
 }

@@ -37,12 +37,15 @@ async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>
     let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
     let tcp = async { tcp(&hop.host, hop.port, attempt).await.map_err(unreachable) };
     let stream = attempt.during(Phase::Tcp, tcp).await?;
-    attempt
-        .during(Phase::Proxy, async {
-            let stream = if hop.is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
-            hop.tunnel(stream, &endpoint.address(), attempt.end()).await
-        })
-        .await
+    let (until, _) = attempt.limit(Phase::Proxy);
+    let target = endpoint.address();
+    let asked = attempt.during(Phase::Proxy, async {
+        let mut stream = if hop.is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
+        let head = hop.ask(&mut stream, &target).await?;
+        Ok((stream, head))
+    });
+    let (stream, head) = asked.await?;
+    hop.tunnel(stream, head, &target, until).await
 }
 
 async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn ByteStream>> {

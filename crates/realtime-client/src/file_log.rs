@@ -3,8 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use futures_util::future::BoxFuture;
@@ -40,24 +41,24 @@ enum State {
     },
     Direct(Pen),
     Thread {
-        work: SyncSender<Work>,
-        failure: Arc<Mutex<Option<io::Error>>>,
+        lines: SyncSender<String>,
+        /// Bytes of the lines that wait.
+        waiting: Arc<AtomicUsize>,
+        /// How it went, once the last line is written.
+        ended: oneshot::Receiver<io::Result<()>>,
     },
     /// It could not begin.
     Failed,
 }
 
-enum Work {
-    Line(String),
-    Finish(oneshot::Sender<()>),
-}
-
 /// Lines that may wait for the disk.
 const MOST_WAITING: usize = 16_384;
+/// What they may have (bytes) before one more comes.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 impl FileLog {
     /// A log in that file, which must be writable. An older one is replaced when the first line is written, once there
-    /// is a connection. A disk that stays 16,384 lines behind ends the log.
+    /// is a connection. A disk that stays 16,384 lines or 32 MiB behind ends the log.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -128,11 +129,25 @@ impl LogSink for FileLog {
         }
         match &mut self.state {
             State::Direct(pen) => pen.write(line),
-            State::Thread { work, failure } => match work.try_send(Work::Line(line.to_owned())) {
-                Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => Err(io::Error::other("the disk is too slow for the log")),
-                Err(TrySendError::Disconnected(_)) => Err(taken(failure)),
-            },
+            State::Thread { lines, waiting, ended } => {
+                let slow = || io::Error::other("the disk is too slow for the log");
+                if waiting.load(Ordering::Relaxed) > MOST_BYTES {
+                    return Err(slow());
+                }
+                waiting.fetch_add(line.len(), Ordering::Relaxed);
+                match lines.try_send(line.to_owned()) {
+                    Ok(()) => Ok(()),
+                    Err(TrySendError::Full(_)) => {
+                        waiting.fetch_sub(line.len(), Ordering::Relaxed);
+                        Err(slow())
+                    }
+                    Err(TrySendError::Disconnected(_)) => {
+                        let failure = ended.try_recv().ok().and_then(Result::err);
+                        self.state = State::Failed;
+                        Err(failure.unwrap_or_else(not_whole))
+                    }
+                }
+            }
             State::Blank { .. } | State::Failed => Err(io::Error::other("the log could not begin")),
         }
     }
@@ -141,12 +156,11 @@ impl LogSink for FileLog {
         match self.state {
             State::Blank { .. } | State::Failed => Box::pin(std::future::ready(Ok(()))),
             State::Direct(mut pen) => Box::pin(std::future::ready(pen.flush())),
-            State::Thread { work, failure } => Box::pin(async move {
-                let (done, finished) = oneshot::channel();
-                let sent = work.try_send(Work::Finish(done)).is_ok();
-                drop(work);
-                if sent && finished.await.is_ok() { Ok(()) } else { Err(taken(&failure)) }
-            }),
+            State::Thread { lines, ended, .. } => {
+                // The thread ends when it has written what waits.
+                drop(lines);
+                Box::pin(async move { ended.await.unwrap_or_else(|_| Err(not_whole())) })
+            }
         }
     }
 }
@@ -193,18 +207,11 @@ impl Pen {
     }
 
     /// Writes until the log is finished or dropped, and leaves nothing in the buffers while there is nothing to do.
-    fn write_all(mut self, lines: &Receiver<Work>) -> io::Result<()> {
+    fn write_all(mut self, lines: &Receiver<String>, waiting: &AtomicUsize) -> io::Result<()> {
         while let Ok(first) = lines.recv() {
-            for work in std::iter::once(first).chain(lines.try_iter()) {
-                match work {
-                    Work::Line(line) => self.write(&line)?,
-                    Work::Finish(done) => {
-                        self.flush()?;
-                        // Nobody waits any more where the client's task was cut off.
-                        let _ = done.send(());
-                        return Ok(());
-                    }
-                }
+            for line in std::iter::once(first).chain(lines.try_iter()) {
+                self.write(&line)?;
+                waiting.fetch_sub(line.len(), Ordering::Relaxed);
             }
             self.flush()?;
         }
@@ -213,22 +220,21 @@ impl Pen {
 }
 
 fn start(pen: Pen) -> io::Result<State> {
-    let (work, lines) = sync_channel(MOST_WAITING);
-    let failure = Arc::new(Mutex::new(None));
-    let report = Arc::clone(&failure);
+    let (lines, receiver) = sync_channel(MOST_WAITING);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&waiting);
+    let (end, ended) = oneshot::channel();
     thread::Builder::new().name("realtime-log".to_owned()).spawn(move || {
-        if let Err(error) = pen.write_all(&lines) {
-            *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        }
+        // Told before the lines have no receiver any more. Nobody waits where the client's task was cut off.
+        let _ = end.send(pen.write_all(&receiver, &counter));
     })?;
-    Ok(State::Thread { work, failure })
+    Ok(State::Thread { lines, waiting, ended })
 }
 
 fn writer(path: &Path) -> io::Result<BufWriter<File>> {
     OpenOptions::new().write(true).create(true).truncate(false).open(path).map(BufWriter::new)
 }
 
-fn taken(failure: &Mutex<Option<io::Error>>) -> io::Error {
-    let error = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-    error.unwrap_or_else(|| io::Error::other("the log is not whole"))
+fn not_whole() -> io::Error {
+    io::Error::other("the log is not whole")
 }

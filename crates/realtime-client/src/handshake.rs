@@ -27,6 +27,7 @@ pub(crate) async fn upgrade(
     offer: &Offer,
 ) -> Result<Socket, ConnectError> {
     let endpoint = attempt.endpoint;
+    let (until, _) = attempt.limit(Phase::WebSocket);
     let head = attempt.during(Phase::WebSocket, async {
         Head::exchange(&mut stream, &offer.request).await.map_err(|error| match error {
             HeadError::HungUp(reason) => ConnectError::HungUp { address: endpoint.address(), reason },
@@ -35,7 +36,7 @@ pub(crate) async fn upgrade(
     });
     let head = head.await?;
     if head.status != 101 {
-        return Err(refusal(attempt.end(), &mut stream, head, &offer.secrets).await);
+        return Err(refusal(until, &mut stream, head, &offer.secrets).await);
     }
     offer
         .check(&head)

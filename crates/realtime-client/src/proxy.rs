@@ -166,26 +166,38 @@ impl Hop {
     }
 
     /// Asks for a tunnel to `target`, a host with its port.
-    pub(crate) async fn tunnel(
+    pub(crate) async fn ask(
         &self,
-        mut stream: Box<dyn ByteStream>,
+        stream: &mut Box<dyn ByteStream>,
         target: &str,
-        end: Instant,
-    ) -> Result<Box<dyn ByteStream>, ConnectError> {
-        let failed = |reason: String| ConnectError::ProxyFailed { proxy: self.address(), reason };
+    ) -> Result<Head, ConnectError> {
         let mut head = RequestHead::new("CONNECT", target);
         let authorization = self.login.as_ref().map(|login| ("Proxy-Authorization", login.header.as_str()));
         for (name, value) in [("Host", target)].into_iter().chain(authorization) {
             // Hosts and base64 have no character that HTTP does not allow.
             let _ = head.add(name, value);
         }
-        let answer = Head::exchange(&mut stream, &head.into_bytes()).await;
-        let head = answer.map_err(|error| match error {
-            HeadError::HungUp(reason) | HeadError::NotHttp(reason) => failed(reason),
-        })?;
+        let answer = Head::exchange(stream, &head.into_bytes()).await;
+        answer.map_err(|error| match error {
+            HeadError::HungUp(reason) | HeadError::NotHttp(reason) => self.failed(reason),
+        })
+    }
+
+    fn failed(&self, reason: String) -> ConnectError {
+        ConnectError::ProxyFailed { proxy: self.address(), reason }
+    }
+
+    /// The tunnel that this answer opens, or why it opens none.
+    pub(crate) async fn tunnel(
+        &self,
+        mut stream: Box<dyn ByteStream>,
+        head: Head,
+        target: &str,
+        end: Instant,
+    ) -> Result<Box<dyn ByteStream>, ConnectError> {
         match head.status {
             200..300 if head.rest.is_empty() => Ok(stream),
-            200..300 => Err(failed("it says more than it was asked".to_owned())),
+            200..300 => Err(self.failed("it says more than it was asked".to_owned())),
             _ => {
                 let mut secrets = Secrets::default();
                 if let Some(login) = &self.login {
@@ -277,7 +289,7 @@ fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
 }
 
 /// What `%XX` stands for; other text as it is.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     let mut out = Vec::with_capacity(rest.len());
     while let [first, after @ ..] = rest {

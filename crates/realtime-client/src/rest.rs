@@ -1,6 +1,7 @@
 //! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. One connection each, by the same
 //! way as a session's, and nothing of it is logged.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use realtime_protocol::http::{
@@ -223,27 +224,42 @@ impl Rest {
 
         let mut stream = dial(&attempt).await?;
         let lost = |reason| ConnectError::Interrupted { address: self.endpoint.address(), reason };
-        let answer = attempt.during(Phase::Http, async {
+        let (until, _) = attempt.limit(Phase::Http);
+        let reply = attempt.during(Phase::Http, async {
             let head = match Head::exchange(&mut stream, &request).await {
                 Ok(head) => head,
                 Err(HeadError::HungUp(reason)) => return Err(lost(reason)),
                 Err(HeadError::NotHttp(reason)) => return Ok(Err(self.bad_answer(reason))),
             };
             if !(200..300).contains(&head.status) {
-                let refusal = Refusal::read(head, &mut stream, attempt.end()).await;
-                let message = message(&refusal.body, &secrets);
-                return Ok(Err(Refused::new(&refusal, message)));
+                return Ok(Ok(Reply::No(head)));
             }
             let location = head.header("location").map(str::to_owned);
             let mut body = head.into_body(MAX_ANSWER);
-            body.fill(&mut stream).await.map_err(|error| lost(error.to_string()))?;
+            match body.fill(&mut stream).await {
+                Ok(()) => {}
+                // It was answered: asking again would do it twice.
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    return Ok(Err(self.bad_answer(error.to_string())));
+                }
+                Err(error) => return Err(lost(error.to_string())),
+            }
             if body.is_cut {
                 return Ok(Err(self.bad_answer(format!("it has more than {MAX_ANSWER} bytes"))));
             }
             let not_text = |_| self.bad_answer("it is no UTF-8".to_owned());
-            Ok(String::from_utf8(body.bytes).map_err(not_text).map(|body| Answer { location, body }))
+            Ok(String::from_utf8(body.bytes)
+                .map_err(not_text)
+                .map(|body| Reply::Yes(Answer { location, body })))
         });
-        answer.await?
+        match reply.await?? {
+            Reply::Yes(answer) => Ok(answer),
+            Reply::No(head) => {
+                let refusal = Refusal::read(head, &mut stream, until).await;
+                let message = message(&refusal.body, &secrets);
+                Err(Refused::new(&refusal, message))
+            }
+        }
     }
 
     fn bad_answer(&self, reason: String) -> RestError {
@@ -266,6 +282,12 @@ impl Refused {
             _ => RestError::Refused(refused),
         }
     }
+}
+
+/// An answer in time; of a refusal its head.
+enum Reply {
+    Yes(Answer),
+    No(Head),
 }
 
 /// What came.

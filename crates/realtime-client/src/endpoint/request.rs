@@ -6,6 +6,7 @@ use super::{Endpoint, default_port};
 use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::error::ConnectError;
 use crate::http1::RequestHead;
+use crate::proxy::percent_decode;
 
 impl Endpoint {
     /// Path and query, as a request has them.
@@ -56,6 +57,7 @@ impl Endpoint {
     }
 
     /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
+    /// A key and a header of the caller's in its place are an error: which of them counts would be the server's guess.
     pub(crate) fn add_headers(
         &self,
         head: &mut RequestHead,
@@ -63,7 +65,13 @@ impl Endpoint {
     ) -> Result<Secrets, ConnectError> {
         let mut secrets = Secrets::default();
         for pair in self.query.split('&').filter(|pair| !is_public(pair)) {
-            secrets.add(pair.split_once('=').unwrap_or(("", pair)).1);
+            let value = pair.split_once('=').unwrap_or(("", pair)).1;
+            secrets.add(value);
+            // As the server reads it.
+            let decoded = percent_decode(value);
+            if decoded != value.as_bytes() {
+                secrets.add(&String::from_utf8_lossy(&decoded));
+            }
         }
         let mut add = |name: &str, value: &str| match head.add(name, value) {
             true => Ok(()),
@@ -81,14 +89,20 @@ impl Endpoint {
         }
         if let Some(key) = key {
             secrets.add(key.expose());
-            match self.key_place {
-                KeyPlace::Bearer => add("Authorization", &format!("Bearer {}", key.expose()))?,
-                KeyPlace::ApiKeyHeader => add("api-key", key.expose())?,
-                KeyPlace::Subprotocol => {}
+            let place = match self.key_place {
+                KeyPlace::Bearer => Some(("Authorization", format!("Bearer {}", key.expose()))),
+                KeyPlace::ApiKeyHeader => Some(("api-key", key.expose().to_owned())),
+                KeyPlace::Subprotocol => None,
+            };
+            if let Some((name, value)) = place {
+                if given(name) {
+                    return Err(ConnectError::BadHeader { name: name.to_owned(), reason: TWICE });
+                }
+                add(name, &value)?;
             }
         }
         for (name, value) in &self.headers {
-            secrets.add(value);
+            secrets.add_header(value);
             add(name, value)?;
         }
         Ok(secrets)
@@ -110,5 +124,44 @@ fn is_public(pair: &str) -> bool {
     matches!(name, "model" | "deployment" | "call_id" | "intent" | "api-version")
 }
 
+/// What is wrong with a header that the key goes by, too.
+const TWICE: &str = "the endpoint's key goes by it, give only one of them";
+
 /// What is wrong with a header's value.
 pub(crate) const VALUE: &str = "HTTP does not allow its value";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_taken_out_in_each_form_in_which_a_server_may_name_it() {
+        let endpoint = Endpoint::new("wss://h/p?sig=can%2Bary%3D", "").unwrap().query("code", "a/canary");
+        let endpoint = endpoint.header("Authorization", "Bearer canary1").unwrap();
+        let secrets = endpoint.add_headers(&mut RequestHead::new("GET", "/"), None).unwrap();
+        for (text, redacted) in [
+            ("Bearer canary1 is bad", "[redacted] is bad"),
+            ("this Bearer is bad: canary1", "this Bearer is bad: [redacted]"),
+            ("sig=can%2Bary%3D, sig=can+ary=", "sig=[redacted], sig=[redacted]"),
+            ("a%2Fcanary, a/canary", "[redacted], [redacted]"),
+        ] {
+            assert_eq!(secrets.redact(text), redacted);
+        }
+    }
+
+    #[test]
+    fn a_key_and_a_header_in_its_place_are_refused() {
+        let send = |endpoint: &Endpoint, key: Option<&ApiKey>| {
+            endpoint.add_headers(&mut RequestHead::new("GET", "/"), key).map(drop)
+        };
+        let key = ApiKey::new("canary");
+        for (place, name) in [(KeyPlace::Bearer, "authorization"), (KeyPlace::ApiKeyHeader, "Api-Key")] {
+            let endpoint = Endpoint::new("wss://h/p", "").unwrap().key_place(place);
+            let endpoint = endpoint.header(name, "canary").unwrap();
+            let error = send(&endpoint, Some(&key)).unwrap_err();
+            assert!(error.to_string().contains("give only one of them") && !error.is_retryable(), "{error}");
+            assert!(send(&endpoint, None).is_ok());
+            assert!(send(&endpoint.key_place(KeyPlace::Subprotocol), Some(&key)).is_ok());
+        }
+    }
+}

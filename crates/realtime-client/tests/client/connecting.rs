@@ -220,6 +220,30 @@ async fn a_refusal_counts_though_its_body_never_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_with_a_slow_body_stays_one_when_its_phase_ends() {
+    for phase in [Phase::WebSocket, Phase::Proxy] {
+        let (listener, mut endpoint) = listen("ws").await;
+        if phase == Phase::Proxy {
+            let proxy = format!("http://{}", listener.local_addr().unwrap());
+            endpoint = Endpoint::new("ws://server.invalid", "m").unwrap();
+            endpoint = endpoint.proxy(realtime_client::Proxy::new(&proxy).unwrap());
+        }
+        let endpoint = endpoint.phase_deadline(phase, Duration::from_secs(1));
+        let began = Instant::now();
+        let far = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 407 X\r\nContent-Length: 99\r\n\r\nwho?").await.unwrap();
+            stream
+        };
+        let (result, _stream) = tokio::join!(Client::connect(endpoint, ClientOptions::default()), far);
+        let error = result.unwrap_err();
+        assert!(error.to_string().ends_with("407: who?") && !error.is_retryable(), "{error}");
+        assert!(began.elapsed() < Duration::from_millis(1010), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_phase_that_took_too_long_is_named() {
     let (_listener, endpoint) = listen("ws").await;
     let slow = || std::future::pending::<Result<ApiKey, std::io::Error>>();

@@ -41,6 +41,28 @@ async fn a_full_disk_is_noticed_by_a_file_log() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_slow_disk_ends_a_log_by_lines_or_bytes_and_what_was_taken_is_written() {
+    use std::io::{BufRead, BufReader};
+    use std::os::fd::AsRawFd;
+
+    // With lines of that many bytes, so many are taken; some more are with the thread.
+    for (length, least, most) in [(1 << 20, 32, 36), (8, 16_384, 40_000)] {
+        // Nobody reads it yet.
+        let (disk, slow) = io::pipe().unwrap();
+        let mut log = Box::new(FileLog::create(format!("/proc/self/fd/{}", slow.as_raw_fd())).unwrap());
+        drop(slow);
+        let line = "x".repeat(length);
+        let taken = (0..most).take_while(|_| log.write(&line).is_ok()).count();
+        assert!((least..most).contains(&taken), "{taken}");
+        let finished = log.finish();
+        let reader = std::thread::spawn(move || BufReader::new(disk).lines().count());
+        finished.await.unwrap();
+        assert_eq!(reader.join().unwrap(), taken);
+    }
+}
+
 /// The log of a session in which both sides spoke, and the audio beside it.
 async fn recorded(name: &str, filter: Filter) -> (String, Vec<u8>) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("client-{name}.jsonl"));

@@ -118,6 +118,12 @@ async fn an_answer_that_is_none_is_told() {
     let mut long = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
     long.extend(std::iter::repeat_n(' ', 1024 * 1024 + 1));
     assert!(answered(&long).await.to_string().contains("more than 1048576 bytes"));
+    for (body, reason) in [("100001\r\nv=0", "more than 1048576 bytes"), ("1\r\naaaa", "longer than it says")]
+    {
+        let error = answered(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}")).await;
+        assert!(matches!(error, RestError::BadAnswer { .. }) && !error.is_retryable(), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -125,6 +131,24 @@ async fn an_answer_that_is_none_is_told() {
     assert!(
         matches!(silent, RestError::Connect(ConnectError::TimedOut { phase: Phase::Http, .. })),
         "{silent}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_with_a_slow_body_stays_one_when_its_phase_ends() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let endpoint = Endpoint::new(&url, "").unwrap().phase_deadline(Phase::Http, Duration::from_secs(1));
+    let rest = Rest::new(endpoint);
+    let far = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 409 X\r\nContent-Length: 99\r\n\r\nbusy").await.unwrap();
+        stream
+    };
+    let (result, _stream) = tokio::join!(rest.hang_up_call("rtc_1"), far);
+    assert!(
+        matches!(result.unwrap_err(), RestError::Conflict(refused) if refused.message.as_deref() == Some("busy"))
     );
 }
 
