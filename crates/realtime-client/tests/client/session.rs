@@ -342,6 +342,19 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_is_bounded_by_its_bytes_as_well() {
+    let bounds = Bounds { command_bytes: 1000, ..Bounds::default() };
+    let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    let item =
+        || Command::CreateItem { item: Item::user_text("x".repeat(800)).into(), after: None, respond: false };
+    let _first = handle.send(item()).unwrap();
+    assert!(matches!(handle.send(item()), Err(SendError::Full { .. })));
+    handle.append_audio(vec![0; 2]).unwrap(); // audio has a bound of its own
+    server.expect("conversation.item.create").await;
+    assert!(handle.send(item()).is_ok(), "what is taken waits no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_commands_does_not_starve_the_connection() {
     let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
     server.send(json!({"type": "brand.new"})).await;
