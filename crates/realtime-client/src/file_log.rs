@@ -28,7 +28,6 @@ use crate::tap::LogSink;
 #[derive(Debug)]
 pub struct FileLog {
     path: PathBuf,
-    filter: Option<Filter>,
     state: State,
 }
 
@@ -77,7 +76,7 @@ impl FileLog {
 
     fn open(path: &Path, direct: bool) -> io::Result<Self> {
         let pen = Pen { lines: writer(path)?, aside: None, filter: Filter::default(), audio: Vec::new() };
-        Ok(Self { path: path.to_owned(), filter: None, state: State::Blank { pen, direct } })
+        Ok(Self { path: path.to_owned(), state: State::Blank { pen, direct } })
     }
 
     /// Leaves out what the filter leaves out. With [`LogContent::AudioAside`] the audio goes to a file of the same name
@@ -89,8 +88,8 @@ impl FileLog {
         if let State::Blank { pen, .. } = &mut self.state {
             let aside = filter.content() == LogContent::AudioAside;
             pen.aside = if aside { Some(writer(&audio_path(&self.path))?) } else { None };
+            pen.filter = filter;
         }
-        self.filter = Some(filter);
         Ok(self)
     }
 
@@ -99,7 +98,6 @@ impl FileLog {
         let State::Blank { mut pen, direct } = std::mem::replace(&mut self.state, State::Failed) else {
             return Err(io::Error::other("the log could not begin"));
         };
-        pen.filter = self.filter.take().unwrap_or_default();
         pen.begin()?;
         self.state = if direct { State::Direct(pen) } else { start(pen)? };
         Ok(())
@@ -116,9 +114,9 @@ pub fn audio_path(log: &Path) -> PathBuf {
 
 impl LogSink for FileLog {
     fn describe(&self, header: &mut Header) {
-        let Some(filter) = &self.filter else { return };
-        header.content = filter.content();
-        if filter.is_redacted() {
+        let State::Blank { pen, .. } = &self.state else { return };
+        header.content = pen.filter.content();
+        if pen.filter.is_redacted() {
             header.redacted.push("what the application takes out".to_owned());
         }
     }
