@@ -107,6 +107,25 @@ pub(crate) fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
+/// What `%XX` stands for; other text as it is.
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
+    let mut rest = text.as_bytes();
+    let mut out = Vec::with_capacity(rest.len());
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        rest = after;
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two digits of base 16 fit.
+                out.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => out.push(*first),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use base64_simd::STANDARD;
 use tokio::time::Instant;
 
-use crate::address::{Parts, host_and_port, shown, split_port};
+use crate::address::{Parts, host_and_port, percent_decode, shown, split_port};
 use crate::auth::Secrets;
 use crate::error::ConnectError;
 use crate::http1::{Head, HeadError, RequestHead};
@@ -286,25 +286,6 @@ fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
-}
-
-/// What `%XX` stands for; other text as it is.
-pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
-    let mut rest = text.as_bytes();
-    let mut out = Vec::with_capacity(rest.len());
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        rest = after;
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                // Two digits of base 16 fit.
-                out.push((high * 16 + low) as u8);
-                rest = &after[2..];
-            }
-            _ => out.push(*first),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
