@@ -15,7 +15,6 @@ use realtime_protocol::session::{
     CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
 };
 use realtime_protocol::session_config::SessionConfig;
-use serde_json::to_vec;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -311,7 +310,7 @@ impl Shared {
 
     /// Counts a command in, and says for how much; `None`: that is too much.
     fn reserve(&self, command: &Command) -> Option<usize> {
-        let weight = weight(command);
+        let weight = command.size();
         self.budget(command).reserve(weight).then_some(weight)
     }
 
@@ -365,21 +364,6 @@ pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<
         tally: Arc::default(),
     });
     (Handle { requests, shared: Arc::clone(&shared) }, taken, shared)
-}
-
-/// What a command counts for: what it holds that may be large.
-fn weight(command: &Command) -> usize {
-    let text = match command {
-        Command::AppendAudio { audio } => return audio.bytes().map_or(0, Bytes::len),
-        Command::CreateItem { item, .. } => to_vec(item),
-        Command::CreateResponse { params } => to_vec(params),
-        Command::UpdateConfig { config } => to_vec(config),
-        Command::CompleteCall { output, .. } => to_vec(output),
-        Command::SendEvent { event } => to_vec(event),
-        _ => return 0,
-    };
-    // What cannot be written is refused by the session.
-    text.map_or(0, |text| text.len())
 }
 
 fn unexpected(outcome: Outcome) -> Error {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::audio::Audio;
 use crate::event::ClientEvent;
+use crate::event::scan::write;
 use crate::id::{CallId, ItemId, ResponseId};
 use crate::item::Item;
 use crate::response::ResponseParams;
@@ -133,6 +134,33 @@ impl Command {
                 | Self::ReportPlayback { .. }
                 | Self::SendEvent { .. }
         )
+    }
+
+    /// How much it holds (bytes): of audio as it is, of all else as JSON. What is small in any case counts as nothing.
+    pub fn size(&self) -> usize {
+        fn json<T: Serialize + ?Sized>(value: &T) -> usize {
+            let mut text = String::new();
+            write(value, &mut text);
+            text.len()
+        }
+        match self {
+            Self::AppendAudio { audio } => audio.bytes().map_or(0, bytes::Bytes::len),
+            Self::CreateItem { item, .. } => json(item),
+            Self::CreateResponse { params } => params.as_ref().map_or(0, json),
+            Self::UpdateConfig { config } => json(config),
+            Self::CompleteCall { output, .. } => json(&output.to_wire()),
+            Self::SendEvent { event } => json(event),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is audio for the input buffer, as a command or as an event.
+    pub(super) fn is_append(&self) -> bool {
+        match self {
+            Self::AppendAudio { .. } => true,
+            Self::SendEvent { event } => matches!(**event, ClientEvent::InputAudioBufferAppend(_)),
+            _ => false,
+        }
     }
 
     /// The command's name in logs.

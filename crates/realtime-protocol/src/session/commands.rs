@@ -2,18 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use crate::audio::Audio;
 use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
-use crate::event::scan::write;
 use crate::event::{
-    ClientEvent, ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve,
-    InputAudioBufferAppend, InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
+    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
+    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId};
@@ -121,7 +119,10 @@ impl Session {
         if waiting >= MOST_HELD_COMMANDS {
             return Err(Refusal::TooManyWaiting { waiting });
         }
-        at_most("one event", LARGEST_EVENT - ENVELOPE, size(command), "bytes")?;
+        // Audio has a limit of its own.
+        if !command.is_append() {
+            at_most("one event", LARGEST_EVENT - ENVELOPE, command.size(), "bytes")?;
+        }
         match command {
             Command::AppendAudio { audio } => {
                 let bytes = audio.bytes()?.len();
@@ -371,25 +372,6 @@ impl Session {
 
 /// The most that an event adds to what a command gives (bytes).
 const ENVELOPE: usize = 4096;
-
-/// What a command adds to the event that it becomes (bytes). Audio has a limit of its own.
-fn size(command: &Command) -> usize {
-    fn json<T: Serialize + ?Sized>(value: &T) -> usize {
-        let mut text = String::new();
-        write(value, &mut text);
-        text.len()
-    }
-    match command {
-        Command::CreateItem { item, .. } => json(item),
-        Command::CreateResponse { params } => params.as_ref().map_or(0, json),
-        Command::UpdateConfig { config } => json(config),
-        Command::CompleteCall { output, .. } => json(&output.to_wire()),
-        Command::SendEvent { event } if !matches!(**event, ClientEvent::InputAudioBufferAppend(_)) => {
-            json(event)
-        }
-        _ => 0,
-    }
-}
 
 fn at_most(what: &'static str, limit: usize, got: usize, unit: &'static str) -> Result<(), Refusal> {
     if got > limit { Err(Refusal::TooLarge { what, limit, got, unit }) } else { Ok(()) }
