@@ -4,11 +4,10 @@
 #[path = "../../../crates/realtime-client/benches/calls/gauge.rs"]
 #[allow(dead_code, reason = "only memory is not measured here")]
 mod gauge;
+#[path = "../../../crates/realtime-client/benches/calls/hold.rs"]
+mod hold;
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::rc::Rc;
-use std::time::Duration;
 
 use adk_realtime::audio::AudioChunk;
 use adk_realtime::openai::{OpenAIProtocolHandler, OpenAIRealtimeSession};
@@ -20,54 +19,23 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::Interval;
 use tokio_tungstenite::tungstenite::Message;
 
-use gauge::{Measured, cpu_us, now_us, written_at};
-
-/// 20 ms of PCM at 24 kHz.
-const APPEND: usize = 960;
-/// How long connections settle before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(2);
-
-type Latencies = Rc<RefCell<Vec<u32>>>;
-type Ended = Result<(), Box<dyn Error>>;
+use gauge::Measured;
+use hold::{APPEND, Ended, Latencies, heard, hold};
 
 pub(crate) fn run(peer: &str, address: &str, calls: usize, seconds: u64) -> Result<Measured, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let latencies = Latencies::default();
-        for call in 0..calls {
-            let (url, latencies) =
-                (format!("ws://{address}/v1/realtime?model=stream"), Rc::clone(&latencies));
-            let begin = Instant::now() + Duration::from_micros(20_000 * call as u64 / calls as u64);
-            let mut ticks = interval_at(begin, Duration::from_millis(20));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let is_adk = peer == "adk-realtime";
-            tokio::task::spawn_local(async move {
-                let ended = match is_adk {
-                    true => adk(&url, ticks, &latencies).await,
-                    false => async_openai(&url, ticks, latencies).await,
-                };
-                if let Err(error) = ended {
-                    eprintln!("a call ended: {error}");
-                    std::process::exit(1);
-                }
-            });
+    let is_adk = peer == "adk-realtime";
+    hold(calls, seconds, |ticks, latencies| {
+        let url = format!("ws://{address}/v1/realtime?model=stream");
+        async move {
+            match is_adk {
+                true => adk(&url, ticks, &latencies).await,
+                false => async_openai(&url, ticks, latencies).await,
+            }
         }
-        sleep(WARM_UP).await;
-        latencies.borrow_mut().clear();
-        let before = cpu_us()?;
-        sleep(Duration::from_secs(seconds)).await;
-        let cpu = cpu_us()? - before;
-        Ok(Measured::new(cpu, calls, seconds, latencies.take()))
     })
-}
-
-fn heard(latencies: &Latencies, audio: &[u8]) {
-    let late = now_us().saturating_sub(written_at(audio));
-    latencies.borrow_mut().push(u32::try_from(late).unwrap_or(u32::MAX));
 }
 
 /// Its own session.

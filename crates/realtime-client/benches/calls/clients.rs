@@ -1,9 +1,6 @@
 //! The clients: the floor, a bare loop, and ours.
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, Endpoint, Events, Handle};
@@ -13,22 +10,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::select;
-use tokio::task::LocalSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::Interval;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::gauge::{Measured, cpu_us, now_us, resident_kib, written_at};
+use crate::gauge::{Measured, resident_kib};
+use crate::hold::{APPEND, Ended, Latencies, heard, hold};
 
-/// 20 ms of PCM at 24 kHz.
-const APPEND: usize = 960;
 /// The bytes of an append on the wire, WebSocket's frame included.
 const APPEND_ON_WIRE: usize = 1330;
-/// How long connections settle before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(2);
-
-type Latencies = Rc<RefCell<Vec<u32>>>;
-
 /// Who is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
@@ -66,46 +56,19 @@ impl Kind {
 
 /// Holds so many calls for so long, and tells what they cost.
 pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Result<Measured, Box<dyn Error>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let latencies = Latencies::default();
-        for call in 0..calls {
-            let (address, latencies) = (address.to_owned(), Rc::clone(&latencies));
-            // Calls do not speak in step.
-            let begin = Instant::now() + Duration::from_micros(20_000 * call as u64 / calls as u64);
-            tokio::task::spawn_local(async move {
-                let ended = match kind {
-                    Kind::Floor => floor(&address, ticks(begin)).await,
-                    Kind::Bare => bare(&address, ticks(begin), &latencies).await,
-                    Kind::Ours => ours(&address, ticks(begin), &latencies).await,
-                };
-                if let Err(error) = ended {
-                    eprintln!("a call of {} ended: {error}", kind.name());
-                    std::process::exit(1);
-                }
-            });
+    hold(calls, seconds, |ticks, latencies| {
+        let address = address.to_owned();
+        async move {
+            match kind {
+                Kind::Floor => floor(&address, ticks).await,
+                Kind::Bare => bare(&address, ticks, &latencies).await,
+                Kind::Ours => ours(&address, ticks, &latencies).await,
+            }
         }
-        sleep(WARM_UP).await;
-        latencies.borrow_mut().clear();
-        let before = cpu_us()?;
-        sleep(Duration::from_secs(seconds)).await;
-        let cpu = cpu_us()? - before;
-        Ok(Measured::new(cpu, calls, seconds, latencies.take()))
     })
 }
 
-fn ticks(begin: Instant) -> Interval {
-    let mut ticks = interval_at(begin, Duration::from_millis(20));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-fn heard(latencies: &Latencies, audio: &[u8]) {
-    let late = now_us().saturating_sub(written_at(audio));
-    latencies.borrow_mut().push(u32::try_from(late).unwrap_or(u32::MAX));
-}
-
-async fn floor(address: &str, mut ticks: Interval) -> Result<(), Box<dyn Error>> {
+async fn floor(address: &str, mut ticks: Interval) -> Ended {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     stream.write_all(b"floor\r\n\r\n").await?;
@@ -121,7 +84,7 @@ async fn floor(address: &str, mut ticks: Interval) -> Result<(), Box<dyn Error>>
     }
 }
 
-async fn bare(address: &str, mut ticks: Interval, latencies: &Latencies) -> Result<(), Box<dyn Error>> {
+async fn bare(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let config = WebSocketConfig::default().read_buffer_size(16 * 1024);
@@ -146,7 +109,7 @@ async fn bare(address: &str, mut ticks: Interval, latencies: &Latencies) -> Resu
     }
 }
 
-async fn ours(address: &str, mut ticks: Interval, latencies: &Latencies) -> Result<(), Box<dyn Error>> {
+async fn ours(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
     let (handle, mut events) = connect(address, "stream").await?;
     let audio = bytes::Bytes::from(vec![7; APPEND]);
     loop {

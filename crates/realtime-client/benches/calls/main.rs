@@ -14,11 +14,11 @@
 mod clients;
 mod far_side;
 mod gauge;
+mod hold;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use clients::Kind;
 use gauge::{Measured, median};
@@ -173,9 +173,6 @@ impl FarSide {
 
 impl Drop for FarSide {
     fn drop(&mut self) {
-        // Its input ends, and with it the process; if not, it is ended.
-        drop(self.child.stdin.take());
-        std::thread::sleep(Duration::from_millis(50));
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
