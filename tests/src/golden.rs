@@ -9,9 +9,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use realtime_protocol::audio::{Audio, AudioFormat};
+use realtime_protocol::call::CommandError;
 use realtime_protocol::event::ServerEvent;
 use realtime_protocol::log::{Entry, Input};
-use realtime_protocol::session::{CommandError, Output, Session, SessionOptions};
+use realtime_protocol::session::{Output, Session, SessionOptions};
 use realtime_protocol::time::{MediaTime, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;

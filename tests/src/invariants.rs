@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use realtime_protocol::call::{Command, CommandId, SessionEvent};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, EventId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseConversation;
-use realtime_protocol::session::{Answer, Command, CommandId, Output, Session, SessionEvent};
+use realtime_protocol::session::{Answer, Output, Session};
 use realtime_protocol::time::MediaTime;
 
 /// Watches a session's inputs and outputs, and panics when they contradict each other.

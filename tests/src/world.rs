@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
+use realtime_protocol::call::{
+    CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Reconnect, Reseed,
+    SessionEvent, Supervisor, SupervisorOptions, SupervisorOutput,
+};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::log::{Header, LogWriter, Replay};
-use realtime_protocol::session::{
-    CallOutput, Command, CommandError, CommandId, DisconnectReason, PlaybackSource, SessionEvent,
-    SessionOptions,
-};
+use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
-use realtime_protocol::supervisor::{
-    ConnectionId, Reconnect, Reseed, Supervisor, SupervisorOptions, SupervisorOutput,
-};
 use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::json;
 

@@ -7,12 +7,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use realtime_context::History;
-use realtime_protocol::event::Dialect;
-use realtime_protocol::session::{
-    Command, CommandId, DisconnectClass, DisconnectReason, Outcome, SessionEvent,
+use realtime_protocol::call::{
+    Backoff, Command, CommandId, DisconnectClass, DisconnectReason, Outcome, Reconnect, SessionEvent,
 };
+use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::SessionConfig;
-use realtime_protocol::supervisor::{Backoff, Reconnect};
 use realtime_protocol::time::Timestamp;
 use realtime_tests::world::World;
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, Pending};
+use realtime_protocol::call::{
+    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent,
+};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::log::Input;
-use realtime_protocol::session::{CloseReason, Command, DisconnectClass, Outcome, ResponseEnd, SessionEvent};
-use realtime_protocol::supervisor::{Reconnect, Seed};
 use realtime_protocol::time::UnixTime;
 use realtime_tests::far_side::FarSide;
 use realtime_tests::golden::Golden;

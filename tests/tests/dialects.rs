@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::log::Input;
-use realtime_protocol::session::{Output, SessionEvent};
+use realtime_protocol::session::Output;
 use realtime_tests::golden::Golden;
 
 /// What a session tells, as JSON; events kept for want of meaning carry the dialect's spelling, and say nothing here.

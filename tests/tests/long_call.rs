@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use realtime_protocol::session::SessionEvent;
-use realtime_protocol::supervisor::Reconnect;
+use realtime_protocol::call::{Reconnect, SessionEvent};
 use realtime_tests::world::World;
 
 const MS: Duration = Duration::from_millis(1);

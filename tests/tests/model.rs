@@ -3,10 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use realtime_protocol::audio::Audio;
+use realtime_protocol::call::{
+    CallOutput, Command, CommandId, DisconnectReason, PlaybackPosition, PlaybackReport, StopId,
+};
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, Output, OverduePolicy,
-    PlaybackPosition, PlaybackReport, PlaybackSource, Session, SessionOptions, StopId, Unheard,
+    Deadline, Deadlines, Output, OverduePolicy, PlaybackSource, Session, SessionOptions, Unheard,
 };
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 use realtime_tests::golden::drain;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use realtime_protocol::call::{Command, CommandId, ConnectionId, DisconnectReason, SessionEvent};
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::log::Input;
-use realtime_protocol::session::{Command, CommandId, DisconnectReason, SessionEvent};
-use realtime_protocol::supervisor::ConnectionId;
 use realtime_protocol::time::Timestamp;
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;

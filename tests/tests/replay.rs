@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use realtime_protocol::session::{Output, SessionEvent};
+use realtime_protocol::call::SessionEvent;
+use realtime_protocol::session::Output;
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;
 

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use realtime_client::audio_path;
+use realtime_protocol::call::SupervisorOutput;
 use realtime_protocol::log::{LogContent, LogError, Replay, read_header, restore};
-use realtime_protocol::supervisor::SupervisorOutput;
 
 use crate::Error;
 use crate::story::Story;

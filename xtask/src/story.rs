@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use realtime_protocol::call::{Cut, FunctionCall, Interruption, ResponseEnd, ResponseReport, SessionEvent};
 use realtime_protocol::id::{CallId, ResponseId};
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{
-    Cut, FunctionCall, Interruption, ResponseEnd, ResponseReport, SessionEvent,
-};
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq)]

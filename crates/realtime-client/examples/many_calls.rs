@@ -13,7 +13,8 @@ use std::error::Error;
 use std::thread;
 
 use realtime_client::{Client, Endpoint};
-use realtime_protocol::session::{ResponseEnd, SessionOptions};
+use realtime_protocol::call::ResponseEnd;
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;

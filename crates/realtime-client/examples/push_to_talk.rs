@@ -12,8 +12,9 @@ use std::error::Error;
 use std::path::Path;
 
 use realtime_client::{Bounds, Client, ClientOptions};
+use realtime_protocol::call::{Command, SessionEvent};
 use realtime_protocol::field::Field;
-use realtime_protocol::session::{Command, PlaybackSource, SessionEvent, SessionOptions};
+use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 
 /// 100 ms of PCM at 24 kHz.

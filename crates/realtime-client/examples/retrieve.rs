@@ -11,9 +11,10 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Error as ClientError};
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{PlaybackSource, SessionEvent, SessionOptions};
+use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
 
 #[tokio::main(flavor = "current_thread")]

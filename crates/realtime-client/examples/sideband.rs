@@ -11,8 +11,9 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Endpoint, Rest};
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::http::CallCreateRequest;
-use realtime_protocol::session::{PlaybackSource, SessionEvent, SessionOptions};
+use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
 
 /// What a browser would send: enough of an offer for this example.

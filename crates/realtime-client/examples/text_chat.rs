@@ -12,7 +12,8 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Events};
-use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::call::SessionEvent;
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 
 #[tokio::main(flavor = "current_thread")]

@@ -12,7 +12,8 @@ use std::error::Error;
 
 use realtime_client::{Client, ToolRunner};
 use realtime_context::{ToolError, Toolbox};
-use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::call::SessionEvent;
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use serde_json::{Value, json};
 

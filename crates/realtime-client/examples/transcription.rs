@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, Handle};
-use realtime_protocol::session::{SessionEvent, SessionOptions};
+use realtime_protocol::call::SessionEvent;
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{SessionConfig, SessionKind, Transcription};
 use tokio::time::{interval, timeout};
 

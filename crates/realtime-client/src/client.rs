@@ -5,9 +5,9 @@ use std::future::ready;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use realtime_protocol::call::{Reconnect, Reseed, Supervisor, SupervisorOptions};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
-use realtime_protocol::supervisor::{Reconnect, Reseed, Supervisor, SupervisorOptions};
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -162,7 +162,7 @@ impl Client {
     /// error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself (its address, headers,
     /// proxy or certificates) is one all the same.
     ///
-    /// [`SessionEvent::Ready`]: realtime_protocol::session::SessionEvent::Ready
+    /// [`SessionEvent::Ready`]: realtime_protocol::call::SessionEvent::Ready
     pub async fn connect(
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,

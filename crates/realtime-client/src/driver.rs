@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use realtime_protocol::call::{
+    AudioChunk, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Refusal, Reseed,
+    SessionEvent, Supervisor, SupervisorOutput, Warning,
+};
+use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
-use realtime_protocol::session::{
-    AudioChunk, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Shortfall,
-    Warning,
-};
-use realtime_protocol::supervisor::{ConnectionId, Reseed, Supervisor, SupervisorOutput};
 use realtime_protocol::time::Timestamp;
 use tokio::select;
 use tokio::sync::mpsc;

@@ -4,8 +4,8 @@ use std::future::ready;
 use std::io;
 
 use futures_util::future::BoxFuture;
+use realtime_protocol::call::DisconnectReason;
 use realtime_protocol::event::Dialect;
-use realtime_protocol::session::DisconnectReason;
 
 use crate::connect;
 use crate::deadline::{Attempt, Phase};

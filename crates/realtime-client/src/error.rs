@@ -4,8 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use realtime_protocol::call::{CloseReason, Command, CommandError, DisconnectClass, Outcome};
 use realtime_protocol::error::ApiError;
-use realtime_protocol::session::{CloseReason, Command, CommandError, DisconnectClass, Outcome};
 
 use crate::deadline::Phase;
 
@@ -247,7 +247,7 @@ pub enum Error {
     #[error(transparent)]
     Send(#[from] SendError),
     /// The session did not take it, and nothing happened. Correct the call, or wait where it is
-    /// [retryable](realtime_protocol::session::Refusal::is_retryable).
+    /// [retryable](realtime_protocol::call::Refusal::is_retryable).
     #[error(transparent)]
     Command(#[from] CommandError),
     /// The server refused it.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::Stream;
-use realtime_protocol::session::{AudioChunk, SessionEvent};
+use realtime_protocol::call::{AudioChunk, SessionEvent};
 
 use crate::counters::Tally;
 
@@ -27,7 +27,7 @@ pub struct Bounds {
     /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the oldest is
     /// dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
     ///
-    /// [`Warning::InputAudioDropped`]: realtime_protocol::session::Warning::InputAudioDropped
+    /// [`Warning::InputAudioDropped`]: realtime_protocol::call::Warning::InputAudioDropped
     pub input_audio_bytes: usize,
     /// The oldest input audio that is sent over a connection that is behind; what grew older is dropped and told. A
     /// model that hears the past answers it. `None`, for audio from a file, which is not late: all is sent. Default:
@@ -37,7 +37,7 @@ pub struct Bounds {
     /// [`Warning::AudioDropped`] tells. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio faster than
     /// it plays.
     ///
-    /// [`Warning::AudioDropped`]: realtime_protocol::session::Warning::AudioDropped
+    /// [`Warning::AudioDropped`]: realtime_protocol::call::Warning::AudioDropped
     pub audio_bytes: usize,
     /// Other events that wait to be read; beyond it the session closes. Default: 16,384.
     pub events: usize,
@@ -273,7 +273,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use realtime_protocol::audio::AudioFormat;
-    use realtime_protocol::session::{CloseReason, StopId, Warning};
+    use realtime_protocol::call::{CloseReason, StopId, Warning};
     use realtime_protocol::time::MediaTime;
 
     use super::*;

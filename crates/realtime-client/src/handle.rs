@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use realtime_protocol::call::{
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
+};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseParams;
-use realtime_protocol::session::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
-};
 use realtime_protocol::session_config::SessionConfig;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -48,7 +48,7 @@ impl Handle {
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
     ///
-    /// [`SessionEvent::StopPlayback`]: realtime_protocol::session::SessionEvent::StopPlayback
+    /// [`SessionEvent::StopPlayback`]: realtime_protocol::call::SessionEvent::StopPlayback
     pub fn report_playback(&self, report: PlaybackReport) -> Result<(), SendError> {
         self.give(Command::ReportPlayback { report }, None)
     }
@@ -158,7 +158,7 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     ///
-    /// [`SessionEvent::Interrupted`]: realtime_protocol::session::SessionEvent::Interrupted
+    /// [`SessionEvent::Interrupted`]: realtime_protocol::call::SessionEvent::Interrupted
     pub async fn interrupt(&self) -> Result<(), Error> {
         self.ask(Command::Interrupt {}).await.map(drop)
     }

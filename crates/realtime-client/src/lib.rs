@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use realtime_client::{Client, ClientOptions, Endpoint};
-//! use realtime_protocol::session::SessionEvent;
+//! use realtime_protocol::call::SessionEvent;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,7 +71,7 @@
 //!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
 //! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
 //!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
-//!   [`ConsumerTooSlow`](realtime_protocol::session::CloseReason::ConsumerTooSlow).
+//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow).
 //! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.

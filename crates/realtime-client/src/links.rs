@@ -8,9 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use realtime_protocol::call::{ConnectionId, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, Dialect};
-use realtime_protocol::session::DisconnectReason;
-use realtime_protocol::supervisor::ConnectionId;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::counters::Tally;

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
+use realtime_protocol::call::{CloseReason, ResponseEnd, ResponseReport, SessionEvent};
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{CloseReason, ResponseEnd, ResponseReport, SessionEvent};
 use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
 
 use crate::endpoint::Endpoint;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use realtime_protocol::call::ConnectionId;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend};
-use realtime_protocol::supervisor::ConnectionId;
 use tokio::time::Instant;
 use tracing::trace;
 

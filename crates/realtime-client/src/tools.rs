@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use realtime_context::{OnInterrupt, Reply, Toolbox};
-use realtime_protocol::id::CallId;
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     CallEnd, CallOutput, Command, CommandError, FunctionCall, Refusal, SessionEvent,
 };
+use realtime_protocol::id::CallId;
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use realtime_client::{Client, ClientOptions, KeyPlace};
-use realtime_protocol::session::SessionEvent;
+use realtime_protocol::call::SessionEvent;
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;

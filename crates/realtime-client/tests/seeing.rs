@@ -5,7 +5,7 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
 use realtime_client::ClientOptions;
-use realtime_protocol::session::{Command, SessionEvent};
+use realtime_protocol::call::{Command, SessionEvent};
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

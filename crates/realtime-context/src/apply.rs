@@ -4,11 +4,11 @@
 //! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond that
 //! is kept aside.
 
-use realtime_protocol::id::ItemId;
-use realtime_protocol::item::{Item, ItemStatus};
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     CallEnd, Cut, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport, SessionEvent,
 };
+use realtime_protocol::id::ItemId;
+use realtime_protocol::item::{Item, ItemStatus};
 
 use crate::calls::merge_call;
 use crate::context::Context;

@@ -1,8 +1,8 @@
 //! Calls and their outputs: each call is shown once, with its output, whichever comes first.
 
+use realtime_protocol::call::FunctionCall;
 use realtime_protocol::id::CallId;
 use realtime_protocol::item::{FunctionCallItem, FunctionCallOutputItem};
-use realtime_protocol::session::FunctionCall;
 
 use crate::apply::Changes;
 use crate::context::Context;

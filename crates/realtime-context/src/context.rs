@@ -88,7 +88,7 @@ impl Context {
     }
 
     /// Adds what the user wrote, and returns the item that tells it to the session, by
-    /// [`Command::CreateItem`](realtime_protocol::session::Command::CreateItem). Its place is the end until the
+    /// [`Command::CreateItem`](realtime_protocol::call::Command::CreateItem). Its place is the end until the
     /// server says otherwise.
     pub fn push_user_text(&mut self, text: impl Into<String>) -> Item {
         let text = text.into();

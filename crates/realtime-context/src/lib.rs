@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use realtime_context::{Context, History, Message, ToolError, Toolbox};
-//! use realtime_protocol::session::{Command, SessionEvent, SessionOptions};
+//! use realtime_protocol::call::{Command, SessionEvent};
+//! use realtime_protocol::session::SessionOptions;
 //! use serde_json::json;
 //!
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]

@@ -4,8 +4,8 @@
 //! entry whose predecessor is not known yet waits at the end, and moves behind it, with all that stands behind
 //! itself, once it comes.
 
+use realtime_protocol::call::{Origin, Place};
 use realtime_protocol::id::{CallId, ItemId};
-use realtime_protocol::session::{Origin, Place};
 
 use crate::context::Context;
 use crate::entry::{Body, Entry};

@@ -5,18 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use realtime_protocol::call::{Reseed, SessionEvent};
 use realtime_protocol::content::{ContentPart, InputImage, InputText, OutputText};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::{CallId, ItemId};
 use realtime_protocol::item::{self, FunctionCallItem, Item, MessageItem};
-use realtime_protocol::session::SessionEvent;
-use realtime_protocol::supervisor::Reseed;
 
 use crate::context::Context;
 use crate::entry::Body;
 use crate::message::{Content, Message, Part, Role};
 
-pub use realtime_protocol::supervisor::Seed;
+pub use realtime_protocol::call::Seed;
 
 /// What stands before a packed history.
 const PREAMBLE: &str = "What follows is the record of our conversation up to now, as a JSON list of messages, \

@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use realtime_protocol::call::{CallOutput, FunctionCall};
 use realtime_protocol::field::RawJson;
-use realtime_protocol::session::{CallOutput, FunctionCall};
 use realtime_protocol::tool::{FunctionTool, Tool};
 use schemars::JsonSchema;
 use serde::Serialize;

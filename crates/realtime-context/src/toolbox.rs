@@ -7,8 +7,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use realtime_protocol::call::{CallOutput, FunctionCall};
 use realtime_protocol::field::Field;
-use realtime_protocol::session::{CallOutput, FunctionCall};
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
 use schemars::JsonSchema;

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use realtime_protocol::call::{ConnectionId, DisconnectReason};
 use realtime_protocol::event::Dialect;
 use realtime_protocol::log::{Header, LogWriter};
-use realtime_protocol::session::{DisconnectReason, SessionOptions};
-use realtime_protocol::supervisor::ConnectionId;
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 /// Writes one session's log. The first failure ends the log and not the session.

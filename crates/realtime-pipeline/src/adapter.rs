@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     AudioChunk, CloseReason, Command, PlaybackReport, ResponseReport, SessionEvent,
 };
 use realtime_protocol::session_config::SessionConfig;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use realtime_context::{Change, Context, Message};
-use realtime_protocol::session::SessionEvent;
+use realtime_protocol::call::SessionEvent;
 
 /// A handle on the one [`Context`] of a conversation. Clones are the same context.
 ///

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_context::Change;
-use realtime_protocol::id::{CallId, ItemId, ResponseId};
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     CallEnd, Command, FunctionCall, Interruption, PlaybackReport, ResponseReport, SessionEvent, StopId,
 };
+use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::time::MediaTime;
 
 use crate::error::{Fault, Severity};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::call::{ResponseReport, Timeline};
 use realtime_protocol::id::{ItemId, ResponseId};
-use realtime_protocol::session::{ResponseReport, Timeline};
 use realtime_protocol::time::{MediaTime, Timestamp};
 
 /// A stretch of mono audio. `Debug` shows its length and not its content.

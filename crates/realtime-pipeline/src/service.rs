@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use realtime_client::{Events, Handle, SendError, ToolRunner};
 use realtime_context::Toolbox;
-use realtime_protocol::session::{Command, SessionEvent};
+use realtime_protocol::call::{Command, SessionEvent};
 
 use crate::adapter::{Adapter, NAME, Route};
 use crate::context::SharedContext;

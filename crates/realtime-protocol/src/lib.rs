@@ -6,9 +6,8 @@
 //! hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
-//! use realtime_protocol::session::{
-//!     Command, CommandId, Output, PlaybackPosition, PlaybackReport, Session, SessionEvent, SessionOptions,
-//! };
+//! use realtime_protocol::call::{Command, CommandId, PlaybackPosition, PlaybackReport, SessionEvent};
+//! use realtime_protocol::session::{Output, Session, SessionOptions};
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
 //!
@@ -54,7 +53,7 @@
 //! for (id, report) in (2..).zip(reports) {
 //!     session.handle_command(Timestamp::from_millis(90), CommandId(id), Command::ReportPlayback { report })?;
 //! }
-//! # Ok::<(), realtime_protocol::session::CommandError>(())
+//! # Ok::<(), realtime_protocol::call::CommandError>(())
 //! ```
 //!
 //! # What it does not do
@@ -67,7 +66,7 @@
 //! [`error`], [`audio`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
 //! words survive, and a member of a wrong shape costs that member alone.
 //!
-//! Machines: [`session`] for one connection, [`supervisor`] for one call. [`log`] records and replays them.
+//! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them.
 //!
 //! # Features
 //! `std` (default): the fast base64 path. Without it the crate is `no_std` and needs `alloc`.
@@ -79,6 +78,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+pub mod call;
 pub mod check;
 pub mod compare;
 pub mod content;
@@ -86,6 +86,7 @@ pub mod dialect;
 pub mod error;
 pub mod event;
 pub mod field;
+pub mod flow;
 pub mod http;
 pub mod id;
 pub mod item;
@@ -96,7 +97,6 @@ pub mod response;
 pub mod schema;
 pub mod session;
 pub mod session_config;
-pub mod supervisor;
 pub mod time;
 pub mod tool;
 pub mod usage;

@@ -4,8 +4,9 @@
 mod workloads;
 
 use bytes::Bytes;
+use realtime_protocol::call::{Command, CommandId, PlaybackReport, SessionEvent};
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
-use realtime_protocol::session::{Command, CommandId, Output, PlaybackReport, Session, SessionEvent};
+use realtime_protocol::session::{Output, Session};
 use realtime_protocol::time::Timestamp;
 
 #[test]

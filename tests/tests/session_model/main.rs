@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use realtime_protocol::audio::Audio;
+use realtime_protocol::call::{
+    CallOutput, Command, CommandId, DisconnectReason, PlaybackPosition, PlaybackReport, SessionEvent, StopId,
+};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    CallOutput, Command, CommandId, Deadline, Deadlines, DisconnectReason, FollowUp, Output, OverduePolicy,
-    PlaybackPosition, PlaybackReport, Session, SessionEvent, SessionOptions, StopId,
+    Deadline, Deadlines, FollowUp, Output, OverduePolicy, Session, SessionOptions,
 };
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 use realtime_tests::golden::drain;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use realtime_protocol::session::{Cut, Interruption};
+use realtime_protocol::call::{Cut, Interruption};
 use serde::Serialize;
 
 /// What a conversation came to.
@@ -48,7 +48,7 @@ pub(crate) enum Scene {
 
 impl Report {
     pub(crate) fn interrupted(&mut self, interruption: &Interruption) {
-        let cut_where_heard = |part: &realtime_protocol::session::HeardPart| {
+        let cut_where_heard = |part: &realtime_protocol::call::HeardPart| {
             !part.estimated && part.cut == Cut::Truncated { audio_end_ms: part.heard.as_millis() }
         };
         self.interruptions += 1;

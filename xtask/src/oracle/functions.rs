@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use realtime_context::{BoxFuture, Function, OnInterrupt, Reply, ToolError, ToolPolicy, Toolbox};
+use realtime_protocol::call::{CallOutput, Command, FunctionCall, SessionEvent};
 use realtime_protocol::id::CallId;
-use realtime_protocol::session::{CallOutput, Command, FunctionCall, SessionEvent};
 use serde_json::{Value, json};
 
 use super::scenario::Registration;

@@ -4,8 +4,9 @@ use std::error::Error;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, Endpoint, Events, Handle};
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
-use realtime_protocol::session::{PlaybackSource, SessionEvent, SessionOptions};
+use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;

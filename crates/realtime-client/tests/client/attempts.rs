@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Error, Events};
-use realtime_protocol::session::{CloseReason, Command, Outcome, SessionEvent};
-use realtime_protocol::supervisor::{Backoff, Reconnect, Seed};
+use realtime_protocol::call::{Backoff, CloseReason, Command, Outcome, Reconnect, Seed, SessionEvent};
 use tokio::io::duplex;
 use tokio::time::Instant;
 

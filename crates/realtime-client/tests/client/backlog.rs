@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::StreamExt;
 use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::session::{CloseReason, Command, SessionEvent, Warning};
+use realtime_protocol::call::{CloseReason, Command, SessionEvent, Warning};
 use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};

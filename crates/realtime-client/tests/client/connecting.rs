@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, KeyPlace, Phase};
+use realtime_protocol::call::{Reconnect, Seed, SessionEvent};
 use realtime_protocol::id::ItemId;
-use realtime_protocol::session::SessionEvent;
-use realtime_protocol::supervisor::{Reconnect, Seed};
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::TcpListener;

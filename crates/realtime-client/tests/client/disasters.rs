@@ -9,11 +9,11 @@ use realtime_client::{Client, ClientOptions, Error, Events, Handle, Pending};
 use realtime_emulator::brain::{Brain, Reply, Trigger, Turn};
 use realtime_emulator::disaster::{Disaster, error_codes};
 use realtime_emulator::{Options, serve_stream};
-use realtime_protocol::session::{
-    CallOutput, Command, DisconnectClass, PlaybackReport, ResponseEnd, SessionEvent, SessionOptions,
+use realtime_protocol::call::{
+    CallOutput, Command, DisconnectClass, PlaybackReport, Reconnect, ResponseEnd, Seed, SessionEvent,
 };
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
-use realtime_protocol::supervisor::{Reconnect, Seed};
 use realtime_protocol::tool::{FunctionTool, Tool};
 use serde_json::{Value, json};
 use tokio::io::duplex;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error};
-use realtime_protocol::session::{CloseReason, Command, SessionEvent, Warning};
-use realtime_protocol::supervisor::{Reconnect, Seed};
+use realtime_protocol::call::{CloseReason, Command, Reconnect, Seed, SessionEvent, Warning};
 use serde_json::json;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;

@@ -3,8 +3,9 @@
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};
-use realtime_protocol::session::{CloseReason, Command, DisconnectClass, Outcome, ResponseEnd, SessionEvent};
-use realtime_protocol::supervisor::{Reconnect, Seed};
+use realtime_protocol::call::{
+    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent,
+};
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;

@@ -7,9 +7,9 @@ use std::path::Path;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use realtime_client::{ClientOptions, FileLog, LogSink, audio_path};
+use realtime_protocol::call::{Command, SessionEvent, Warning};
 use realtime_protocol::item::Item;
 use realtime_protocol::log::{Filter, LogContent, read_header, restore};
-use realtime_protocol::session::{Command, SessionEvent, Warning};
 use serde_json::Value;
 
 use crate::support::*;

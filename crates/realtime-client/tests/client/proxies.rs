@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, Phase, Proxy};
-use realtime_protocol::session::SessionEvent;
+use realtime_protocol::call::SessionEvent;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;

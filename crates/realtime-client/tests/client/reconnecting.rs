@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::support::*;
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
+use realtime_protocol::call::{Backoff, CloseReason, Reconnect, Reseed, Seed, SessionEvent};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{CloseReason, SessionEvent, SessionOptions};
-use realtime_protocol::supervisor::{Backoff, Reconnect, Reseed, Seed};
+use realtime_protocol::session::SessionOptions;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

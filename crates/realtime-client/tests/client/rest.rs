@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, Phase, Rest, RestError};
 use realtime_emulator::{Emulator, Options};
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::http::{CallCreateRequest, ClientSecretRequest, ExpiresAfter};
-use realtime_protocol::session::SessionEvent;
 use realtime_protocol::session_config::SessionConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -6,11 +6,10 @@ use std::time::Duration;
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError};
+use realtime_protocol::call::{CloseReason, Command, Outcome, Refusal, ResponseEnd, SessionEvent, Warning};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{
-    CloseReason, Command, Outcome, Refusal, ResponseEnd, SessionEvent, SessionOptions, Warning,
-};
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::UnixTime;
 use serde_json::{Value, json};
@@ -122,7 +121,7 @@ async fn one_request_serves_all_who_retrieve_an_item_and_one_gone_harms_nobody()
 async fn answers_say_who_must_act() {
     let (handle, _events, mut server) = ready(ClientOptions::default()).await;
 
-    let unknown = handle.complete_call("call_1", realtime_protocol::session::CallOutput::Cancelled).await;
+    let unknown = handle.complete_call("call_1", realtime_protocol::call::CallOutput::Cancelled).await;
     let Err(Error::Command(refused)) = unknown else { panic!("{unknown:?}") };
     assert!(matches!(refused.reason, Refusal::UnknownCall { .. }));
     assert_eq!(refused.command.name(), "complete_call");

@@ -5,15 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Error, Events, Phase};
+use realtime_protocol::call::{
+    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent, Warning,
+};
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{
-    Answer, CloseReason, Command, DisconnectClass, Outcome, ResponseEnd, SessionEvent, SessionOptions,
-    Warning,
-};
+use realtime_protocol::session::{Answer, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
-use realtime_protocol::supervisor::{Reconnect, Seed};
 use serde_json::json;
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, sleep, timeout};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Error};
 use realtime_protocol::audio::Audio;
-use realtime_protocol::item::Item;
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     CloseReason, Command, Outcome, PlaybackPosition, PlaybackReport, SessionEvent, Warning,
 };
+use realtime_protocol::item::Item;
 use realtime_protocol::time::MediaTime;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
+use realtime_protocol::call::SessionEvent;
 use realtime_protocol::log::{Replay, read_header};
-use realtime_protocol::session::SessionEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
 use tokio::sync::mpsc;

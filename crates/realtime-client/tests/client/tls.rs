@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, Tls};
-use realtime_protocol::session::SessionEvent;
+use realtime_protocol::call::SessionEvent;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Events, Handle, ToolRunner};
 use realtime_context::{Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
-use realtime_protocol::session::{CallOutput, Interruption, SessionEvent};
+use realtime_protocol::call::{CallOutput, Interruption, SessionEvent};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};

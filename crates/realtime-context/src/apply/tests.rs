@@ -1,12 +1,10 @@
 //! What a context makes of session events, one at a time, in any order, and from a real session.
 
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::call::{AudioChunk, CloseReason, FunctionCall, Origin, Place, ResponseEnd, Timeline};
 use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::MessageItem;
-use realtime_protocol::session::{
-    AudioChunk, CloseReason, FunctionCall, Origin, Place, ResponseEnd, Timeline,
-};
 use realtime_protocol::time::MediaTime;
 use serde_json::{Value, json};
 
@@ -502,7 +500,7 @@ fn retrieved_items_bring_transcripts_along() {
     let part = realtime_protocol::content::InputAudio::default().transcript("Hi there.");
     retrieved.content = vec![part.into()].into();
     let settled = SessionEvent::Settled {
-        id: realtime_protocol::session::CommandId(1),
+        id: realtime_protocol::call::CommandId(1),
         outcome: Outcome::Retrieved { item: Box::new(retrieved.into()) },
     };
     assert_eq!(said([placed(speech("u1"), None), settled]), ["user: Hi there."]);

@@ -224,8 +224,8 @@ fn a_seed_says_which_items_on_their_way_it_holds() {
 
 #[test]
 fn calls_of_an_earlier_conversation_get_ids_of_their_own() {
+    use realtime_protocol::call::{Origin, Place, SessionEvent};
     use realtime_protocol::item::FunctionCallOutputItem;
-    use realtime_protocol::session::{Origin, Place, SessionEvent};
     let mut context = Context::new();
     let call =
         FunctionCallItem::default().id(ItemId::from("item")).call_id(CallId::from("call_old")).name("f");

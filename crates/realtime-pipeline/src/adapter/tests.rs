@@ -1,7 +1,7 @@
-use realtime_protocol::id::ResponseId;
-use realtime_protocol::session::{
+use realtime_protocol::call::{
     CallEnd, FunctionCall, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
 };
+use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::{MediaTime, Timestamp};
 
 use super::*;

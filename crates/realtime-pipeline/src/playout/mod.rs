@@ -7,7 +7,7 @@ mod queue;
 
 use std::time::Duration;
 
-use realtime_protocol::session::{PlaybackReport, StopId};
+use realtime_protocol::call::{PlaybackReport, StopId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cx::Cx;

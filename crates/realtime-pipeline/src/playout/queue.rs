@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::call::PlaybackPosition;
 use realtime_protocol::id::ItemId;
-use realtime_protocol::session::PlaybackPosition;
 use realtime_protocol::time::MediaTime;
 
 use crate::frame::Generation;

@@ -1,4 +1,4 @@
-use realtime_protocol::session::StopId;
+use realtime_protocol::call::StopId;
 use std::sync::{Arc, Mutex};
 
 use realtime_protocol::audio::AudioFormat;

@@ -11,7 +11,8 @@ use realtime_pipeline::{
     RealtimeService, SharedContext, WavInput,
 };
 use realtime_protocol::audio::Audio;
-use realtime_protocol::session::{PlaybackReport, SessionOptions};
+use realtime_protocol::call::PlaybackReport;
+use realtime_protocol::session::SessionOptions;
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{sleep, timeout};

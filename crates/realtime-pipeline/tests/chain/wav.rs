@@ -11,7 +11,7 @@ use realtime_pipeline::{
     AudioFrame, Finished, FrameKind, Observed, Observer, OutputAudio, Pipeline, PipelineHandle, Playout,
     WavInput, WavLayout, WavOutput,
 };
-use realtime_protocol::session::StopId;
+use realtime_protocol::call::StopId;
 use realtime_protocol::time::MediaTime;
 use tokio::time::sleep;
 

@@ -29,8 +29,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::{Reconnect, SupervisorOptions};
 use crate::session::SessionOptions;
-use crate::supervisor::{Reconnect, SupervisorOptions};
 use crate::time::UnixTime;
 
 pub use content::{Filter, LogContent, Redact, restore};

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Seed};
+use crate::flow::Shortfall;
 use crate::log::{FORMAT, Header, VERSION};
-use crate::session::{Command, CommandId, DisconnectReason, Shortfall};
-use crate::supervisor::{ConnectionId, Seed};
 use crate::time::{Timestamp, UnixTime};
 
 /// A line that is not of a session log.
@@ -176,9 +176,9 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::{Reconnect, SupervisorOptions};
     use crate::event::Dialect;
     use crate::session::SessionOptions;
-    use crate::supervisor::{Reconnect, SupervisorOptions};
 
     #[test]
     fn a_log_of_an_older_version_is_read_and_one_of_a_later_is_not() {

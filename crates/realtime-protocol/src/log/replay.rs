@@ -7,8 +7,8 @@ use core::fmt;
 
 use serde_json::Value;
 
+use crate::call::{Supervisor, SupervisorOutput};
 use crate::log::{Entry, Header, Input, LogError, LogWriter};
-use crate::supervisor::{Supervisor, SupervisorOutput};
 use crate::time::Timestamp;
 
 /// A replay: fresh machines, fed with a log's inputs, whose outputs are compared with the log's.

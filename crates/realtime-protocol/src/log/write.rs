@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Seed, SupervisorOutput};
+use crate::flow::Shortfall;
 use crate::log::Header;
-use crate::session::{Command, CommandId, DisconnectReason, Shortfall};
-use crate::supervisor::{ConnectionId, Seed, SupervisorOutput};
 use crate::time::{Timestamp, UnixTime};
 
 /// Writes the lines of a session log. Each method appends one whole line, line feed included, to `out`.
 ///
 /// Inputs must be written in the order in which they were handed to the
-/// [`Supervisor`](crate::supervisor::Supervisor), and all outputs that one leads to behind it.
+/// [`Supervisor`](crate::call::Supervisor), and all outputs that one leads to behind it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter {}
 

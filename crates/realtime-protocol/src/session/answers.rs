@@ -4,8 +4,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::call::CommandId;
 use crate::id::{EventId, ItemId, ResponseId};
-use crate::session::command::CommandId;
 use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 

@@ -7,6 +7,10 @@ use alloc::string::ToString;
 use bytes::Bytes;
 
 use crate::audio::Audio;
+use crate::call::{
+    CallEnd, CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackPosition,
+    PlaybackReport, Refusal, SessionEvent, Warning,
+};
 use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
 use crate::event::{
@@ -17,15 +21,11 @@ use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId};
 use crate::item::Item;
 use crate::session::answers::Await;
-use crate::session::command::{
-    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal,
-};
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::options::{FollowUp, PlaybackSource};
-use crate::session::output::{CallEnd, CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::retrievals::Retrievals;
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};

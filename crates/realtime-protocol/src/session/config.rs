@@ -8,14 +8,13 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use crate::call::{CloseReason, CommandId, Outcome, SessionEvent, Warning};
 use crate::error::ApiError;
 use crate::event::SessionUpdate;
 use crate::field::Field;
 use crate::id::EventId;
 use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
-use crate::session::command::CommandId;
-use crate::session::output::{CloseReason, Outcome, SessionEvent, Warning};
 use crate::session::responses::Turn;
 use crate::session_config::SessionConfig;
 

@@ -3,14 +3,15 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use crate::call::{
+    Advice, CloseReason, ErrorClass, Outcome, ResponseEnd, SessionEvent, Warning, says_response_runs,
+};
 use crate::error::ApiError;
 use crate::event::{ErrorEvent, Malformed};
 use crate::field::Field;
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
-use crate::session::errors::{Advice, ErrorClass, says_response_runs};
-use crate::session::output::{CloseReason, Outcome, ResponseEnd, SessionEvent, Warning};
 
 impl Session {
     pub(super) fn on_error(&mut self, event: ErrorEvent) {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use crate::call::{Origin, Outcome, SessionEvent, Warning};
 use crate::event::ServerEvent;
 use crate::field::Field;
 use crate::id::ItemId;
@@ -9,7 +10,6 @@ use crate::item::{Item, ItemStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
-use crate::session::output::{Origin, Outcome, SessionEvent, Warning};
 use crate::session::response_events::PartPlace;
 use crate::session::responses::Turn;
 use crate::session_config::SessionConfig;

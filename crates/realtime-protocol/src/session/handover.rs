@@ -1,4 +1,4 @@
-//! What a [`Supervisor`](crate::supervisor::Supervisor) asks of a session before another takes its place, and what it
+//! What a [`Supervisor`](crate::call::Supervisor) asks of a session before another takes its place, and what it
 //! hands to the new one.
 
 use alloc::format;
@@ -6,32 +6,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 
+use crate::call::{CloseReason, Command, CommandId, Outcome, StopId};
 use crate::error::ApiError;
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::command::{Command, CommandId, StopId};
-use crate::session::output::{CloseReason, Outcome};
 use crate::session::state::State;
 use crate::time::{MediaTime, Timestamp};
-
-/// Why a connection ended, by what helps against it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum DisconnectClass {
-    /// The application asked for it, or did not read: nothing is to be done.
-    Requested,
-    /// The network or the server: another attempt may succeed.
-    Transient,
-    /// The session reached its age limit: another one begins anew.
-    Expired,
-    /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may help.
-    Configuration,
-    /// The key, the quota or the model: only another endpoint helps.
-    Account,
-}
 
 impl Session {
     /// Numbers what the application reports on so that it cannot be confused with what an earlier session numbered.

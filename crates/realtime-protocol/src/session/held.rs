@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::call::{Command, CommandId};
 use crate::id::CallId;
-use crate::session::command::{Command, CommandId};
 use crate::session::input_audio::drop_oldest;
 
 /// What goes out once the session is ready, oldest first.

@@ -9,13 +9,12 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::call::{CommandId, Cut, HeardPart, Interruption, Outcome, SessionEvent, StopId};
 use crate::event::ConversationItemTruncate;
 use crate::id::{ItemId, ResponseId};
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::command::{CommandId, StopId};
 use crate::session::options::{PlaybackSource, Unheard};
-use crate::session::output::{Cut, HeardPart, Interruption, Outcome, SessionEvent};
 use crate::session::playback::Part;
 use crate::time::{MediaTime, Timestamp};
 

@@ -18,12 +18,10 @@
 
 mod answers;
 mod call_key;
-mod command;
 mod commands;
 mod config;
 mod deadlines;
 mod error_events;
-mod errors;
 mod events;
 mod function_calls;
 mod handover;
@@ -37,25 +35,24 @@ mod playback;
 mod response_events;
 mod responses;
 mod retrievals;
-mod shortfall;
 mod state;
 #[cfg(test)]
 mod tests;
-mod timeline;
-mod usage_totals;
 mod views;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use crate::call::{
+    CallEnd, CloseReason, Command, CommandError, CommandId, DisconnectReason, Outcome, ResponseEnd,
+    SessionEvent, UsageTotals, Warning,
+};
 use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
+use crate::flow::Shortfall;
 use crate::id::EventId;
 use crate::response::ResponseParams;
 use crate::session::answers::{Answers, Await, Awaited};
@@ -74,60 +71,13 @@ use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
 pub(crate) use call_key::call_digest;
-pub use command::{
-    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, Refusal, StopId,
-};
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
-pub use errors::{Advice, ErrorClass};
-pub use handover::DisconnectClass;
 pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
-pub use output::{
-    AudioChunk, CallEnd, CloseReason, Cut, FunctionCall, HeardPart, Interruption, Origin, Outcome, Output,
-    Place, ResponseEnd, ResponseReport, SessionEvent, Warning,
-};
-pub use shortfall::Shortfall;
-pub use timeline::{SpeechEnd, Timeline};
-pub use usage_totals::UsageTotals;
+pub use output::Output;
 pub use views::{
     ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
 };
-
-/// How a connection ended, or why it could not be made.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum DisconnectReason {
-    /// The far side closed it.
-    Closed {
-        /// The close code, where there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        code: Option<u16>,
-        /// The reason given.
-        reason: String,
-    },
-    /// The far side answered the handshake with an HTTP status.
-    Refused {
-        /// The status.
-        status: u16,
-        /// What it said to it.
-        reason: String,
-        /// When it wants to be asked again (`Retry-After`).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry_after: Option<Duration>,
-    },
-    /// No attempt to that endpoint can succeed as things stand: its key has ended, nobody trusts its certificate, what
-    /// answers there is something else.
-    Unusable {
-        /// What is wrong.
-        reason: String,
-    },
-    /// It broke, or could not be made.
-    Lost {
-        /// What happened.
-        reason: String,
-    },
-}
 
 /// No session lives longer, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
@@ -274,6 +224,19 @@ impl Session {
             self.end(&reason);
             self.tell(SessionEvent::Closed { reason });
         }
+    }
+
+    /// The driver could not pass something on.
+    pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
+        self.advance(now);
+        match &shortfall {
+            Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
+            Shortfall::Unread { item_id, content_index, start, lost } => {
+                self.playback.skip(item_id, *content_index, *start, *lost);
+            }
+            Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
+        }
+        self.outputs.extend(shortfall.warning(self.config.input_format()).map(Output::Event));
     }
 
     /// Time has passed.

@@ -47,11 +47,11 @@ pub struct SessionOptions {
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
     pub early_calls: BTreeSet<String>,
-    /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::session::Command::BeginTurn), and then
+    /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::call::Command::BeginTurn), and then
     /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
     /// out.
     pub pre_roll: Option<Duration>,
-    /// How long before the session's age limit [`SessionEvent::Expiring`](crate::session::SessionEvent::Expiring) says
+    /// How long before the session's age limit [`SessionEvent::Expiring`](crate::call::SessionEvent::Expiring) says
     /// so. Default: 5 min.
     pub expiry_notice: Duration,
     /// What event ids are made of. The same seed and inputs give the same outputs.
@@ -118,6 +118,6 @@ pub enum FollowUp {
     Always,
     /// If any of the answers asks for it, and the response that made the calls said nothing itself.
     IfSilent,
-    /// Only by [`Command::CreateResponse`](crate::session::Command::CreateResponse).
+    /// Only by [`Command::CreateResponse`](crate::call::Command::CreateResponse).
     Never,
 }

@@ -11,8 +11,8 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::audio::AudioFormat;
+use crate::call::{PlaybackPosition, StopId};
 use crate::id::{ItemId, ResponseId};
-use crate::session::command::{PlaybackPosition, StopId};
 use crate::session::options::PlaybackSource;
 use crate::time::{MediaTime, Timestamp};
 

@@ -6,6 +6,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::audio::Audio;
+use crate::call::{
+    Advice, AudioChunk, CallEnd, CallOutput, FunctionCall, Outcome, ResponseEnd, ResponseReport,
+    SessionEvent, Warning,
+};
 use crate::error::ApiError;
 use crate::event::ResponseFunctionCallArgumentsDone;
 use crate::field::Field;
@@ -15,13 +19,8 @@ use crate::response::{Response, ResponseStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::call_key::call_key;
-use crate::session::command::CallOutput;
 use crate::session::deadlines::Answer;
-use crate::session::errors::Advice;
 use crate::session::options::PlaybackSource;
-use crate::session::output::{
-    AudioChunk, CallEnd, FunctionCall, Outcome, ResponseEnd, ResponseReport, SessionEvent, Warning,
-};
 use crate::session::playback::PartId;
 use crate::session::responses::{Heard, OpenResponse, Pace, SeenCall};
 use crate::usage::Usage;

@@ -22,12 +22,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::audio::AudioFormat;
+use crate::call::{CommandId, Origin, Timeline};
 use crate::id::{CallId, EventId, ResponseId};
 use crate::response::ResponseParams;
-use crate::session::command::CommandId;
 use crate::session::deadlines::Answer;
-use crate::session::output::Origin;
-use crate::session::timeline::Timeline;
 use crate::time::Timestamp;
 
 /// Requests that wait and responses that run.

@@ -4,8 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::call::CommandId;
 use crate::id::{EventId, ItemId};
-use crate::session::command::CommandId;
 use crate::time::Timestamp;
 
 /// Who waits for which item.

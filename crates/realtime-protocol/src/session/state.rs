@@ -6,7 +6,7 @@
 //!     └───────── close, disconnect, fatal error, deadline ───────┴──────▶ Closing ──▶ Closed ◀───┘
 //! ```
 
-use crate::session::output::CloseReason;
+use crate::call::CloseReason;
 use crate::time::Timestamp;
 
 /// Where a session is in its life.

@@ -8,14 +8,12 @@
 use alloc::boxed::Box;
 
 use crate::audio::Audio;
+use crate::call::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, StopId};
 use crate::event::ClientEvent;
 use crate::id::{CallId, ItemId, ResponseId};
 use crate::item::Item;
 use crate::response::ResponseParams;
 use crate::session::Session;
-use crate::session::command::{
-    CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, StopId,
-};
 use crate::session_config::SessionConfig;
 use crate::time::Timestamp;
 

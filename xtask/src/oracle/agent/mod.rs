@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use realtime_context::{Context, History, Message};
 use realtime_pipeline::adapter::Adapter;
+use realtime_protocol::call::{Command, CommandId, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, Dialect};
-use realtime_protocol::session::{
-    Command, CommandId, DisconnectReason, PlaybackSource, Session, SessionOptions,
-};
+use realtime_protocol::session::{PlaybackSource, Session, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::{Map, Value, json};

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use realtime_context::{Context, Message, Role};
 use realtime_pipeline::adapter::Route;
 use realtime_pipeline::{Direction, FrameKind};
+use realtime_protocol::call::{Command, CommandId, DisconnectReason, Outcome, PlaybackReport, SessionEvent};
 use realtime_protocol::event::{ClientEvent, ConversationItemRetrieved, Dialect, ServerEvent};
 use realtime_protocol::item::Item;
-use realtime_protocol::session::{
-    Command, CommandId, DisconnectReason, Outcome, Output, PlaybackReport, SessionEvent,
-};
+use realtime_protocol::session::Output;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::Timestamp;
 use serde_json::{Map, Value, json};

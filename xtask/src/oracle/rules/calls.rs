@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use realtime_protocol::session::CallOutput;
+use realtime_protocol::call::CallOutput;
 use serde_json::{Map, Value, json};
 
 use super::{Pair, change};

@@ -1,9 +1,8 @@
 //! A context fed by a real session: wire texts in, a conversation out.
 
+use realtime_protocol::call::{CallOutput, Command, CommandId, PlaybackPosition, PlaybackReport, StopId};
 use realtime_protocol::event::Dialect;
-use realtime_protocol::session::{
-    CallOutput, Command, CommandId, Output, PlaybackPosition, PlaybackReport, Session, SessionOptions, StopId,
-};
+use realtime_protocol::session::{Output, Session, SessionOptions};
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use super::*;

@@ -1,6 +1,7 @@
 //! Function calls: each surfaces once and gets exactly one output.
 
 use super::*;
+use crate::call::{CallOutput, Interruption, Refusal};
 
 #[test]
 fn calls_surface_when_their_response_is_done_and_lead_to_one_response() {

@@ -1,6 +1,7 @@
 //! What the user says and the application adds: held until the session is ready, then in order.
 
 use super::*;
+use crate::call::{Refusal, SpeechEnd};
 
 #[test]
 fn what_is_asked_before_ready_goes_out_in_order_once_it_is() {

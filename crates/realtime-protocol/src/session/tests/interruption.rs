@@ -1,6 +1,7 @@
 //! The user speaks over the assistant: what was heard, and what the server is told.
 
 use super::*;
+use crate::call::{Cut, PlaybackPosition, PlaybackReport, StopId};
 
 #[test]
 fn a_barge_in_is_a_handshake_with_playback() {

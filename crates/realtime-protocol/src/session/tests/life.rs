@@ -1,6 +1,7 @@
 //! Waiters, errors, deadlines and the end.
 
 use super::*;
+use crate::call::{CallOutput, Refusal};
 
 #[test]
 fn one_retrieval_is_in_flight_per_item_and_all_waiters_are_answered() {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::call::{Interruption, PlaybackPosition, PlaybackReport, StopId};
 use crate::audio::{Audio, AudioFormat};
 use crate::item::Item;
 use crate::time::MediaTime;

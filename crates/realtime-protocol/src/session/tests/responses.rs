@@ -1,6 +1,7 @@
 //! The sequencer: who asked for which response, and who is told how it ended.
 
 use super::*;
+use crate::call::CallOutput;
 
 #[test]
 fn requests_merge_while_a_response_runs_and_every_waiter_is_answered() {

@@ -1,6 +1,7 @@
 //! What the driver could not pass on.
 
 use super::*;
+use crate::call::{PlaybackReport, Refusal};
 
 fn lost(bench: &Bench) -> Vec<u64> {
     let lost = bench.told().filter_map(|event| match event {

@@ -1,8 +1,8 @@
 //! A connection is replaced before it ends.
 
 use super::*;
+use crate::call::Refusal;
 use crate::event::Dialect;
-use crate::session::Refusal;
 use crate::session_config::Transcription;
 
 /// A session that ends an hour after the time of day at which the tests connect.

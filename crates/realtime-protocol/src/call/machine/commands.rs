@@ -3,10 +3,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::call::machine::functions::Calls;
+use crate::call::{Command, CommandId};
 use crate::id::ItemId;
 use crate::item::Item;
-use crate::session::{Command, CommandId};
-use crate::supervisor::calls::Calls;
 
 /// Commands that may wait for a connection.
 const MOST_WAITING: usize = 1024;

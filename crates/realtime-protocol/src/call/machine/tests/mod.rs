@@ -11,12 +11,13 @@ use std::format;
 use serde_json::{Value, json};
 
 use crate::audio::AudioFormat;
-use crate::item::Item;
-use crate::session::{Command, CommandError, CommandId, DisconnectReason, PlaybackSource, SessionOptions};
-use crate::session_config::SessionConfig;
-use crate::supervisor::{
-    Backoff, ConnectionId, Reconnect, Seed, Supervisor, SupervisorOptions, SupervisorOutput,
+use crate::call::{
+    Backoff, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Reconnect, Seed, Supervisor,
+    SupervisorOptions, SupervisorOutput,
 };
+use crate::item::Item;
+use crate::session::{PlaybackSource, SessionOptions};
+use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp, UnixTime};
 
 pub(super) fn at(ms: u64) -> Timestamp {

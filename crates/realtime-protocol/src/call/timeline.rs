@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::session::options::PlaybackSource;
+use crate::session::PlaybackSource;
 use crate::time::Timestamp;
 
 #[cfg(doc)]
-use crate::session::output::ResponseEnd;
+use crate::call::ResponseEnd;
 
 /// When a response did what: times of the driver's clock at this end. Where each comes from:
 ///
@@ -56,14 +56,14 @@ pub enum SpeechEnd {
 
 impl Timeline {
     /// This side said that the user's turn had ended. What the server detected counts more.
-    pub(super) fn committed(&mut self, at: Option<Timestamp>) {
+    pub(crate) fn committed(&mut self, at: Option<Timestamp>) {
         if let (None, Some(at)) = (self.speech_stopped, at) {
             (self.speech_stopped, self.speech_stopped_source) = (Some(at), SpeechEnd::Committed);
         }
     }
 
     /// It began to play. The first word counts, but a report more than an estimate.
-    pub(super) fn played(&mut self, at: Timestamp, source: PlaybackSource) {
+    pub(crate) fn played(&mut self, at: Timestamp, source: PlaybackSource) {
         let better = self.first_played_source != source && source == PlaybackSource::Reported;
         if self.first_played.is_none() || better {
             (self.first_played, self.first_played_source) = (Some(at), source);

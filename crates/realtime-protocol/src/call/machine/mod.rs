@@ -24,25 +24,22 @@
 //! |---|---|
 //! | configuration | as changed since the beginning |
 //! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open |
-//! | other commands | settle as [`Outcome::Closed`](crate::session::Outcome::Closed) in the step of the loss |
+//! | other commands | settle as [`Outcome::Closed`](crate::call::Outcome::Closed) in the step of the loss |
 //! | a reply that was due | asked for once, if nothing of it was said; one that had begun ends as `lost` |
 //! | function calls | an output given late answers the same call made anew; see [`CallEnd::Detached`] |
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
 //!
-//! [`CallEnd::Detached`]: crate::session::CallEnd::Detached
+//! [`CallEnd::Detached`]: crate::call::CallEnd::Detached
 
-mod calls;
 mod commands;
+mod connection;
 mod ending;
 mod endpoints;
+mod functions;
 mod held;
-mod link;
-mod loss;
-mod options;
 mod relay;
 mod routing;
-mod seed;
 mod succession;
 #[cfg(test)]
 mod tests;
@@ -54,24 +51,24 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ClientEvent, Dialect};
-use crate::id::ItemId;
-use crate::session::{
-    CloseReason, Command, CommandError, CommandId, DisconnectReason, SessionEvent, SessionOptions, Shortfall,
+use crate::call::machine::commands::Commands;
+use crate::call::machine::connection::Link;
+use crate::call::machine::endpoints::Endpoints;
+use crate::call::machine::functions::Calls;
+use crate::call::machine::held::HeldAudio;
+use crate::call::machine::succession::{Rotation, Successor};
+use crate::call::{
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, Reconnect, Seed, SessionEvent,
+    SupervisorOptions,
 };
-use crate::supervisor::calls::Calls;
-use crate::supervisor::commands::Commands;
-use crate::supervisor::endpoints::Endpoints;
-use crate::supervisor::held::HeldAudio;
-use crate::supervisor::link::Link;
-use crate::supervisor::succession::{Rotation, Successor};
+use crate::event::{ClientEvent, Dialect};
+use crate::flow::Shortfall;
+use crate::id::ItemId;
+use crate::session::SessionOptions;
 use crate::time::{Timestamp, UnixTime};
 
 #[cfg(doc)]
 use crate::session::Session;
-
-pub use options::{Backoff, Reconnect, SupervisorOptions};
-pub use seed::{Reseed, Seed};
 
 /// Names a connection of a call.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -124,8 +121,8 @@ pub enum SupervisorOutput {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::session::{Command, CommandId, SessionEvent, SessionOptions};
-/// use realtime_protocol::supervisor::{ConnectionId, Supervisor, SupervisorOutput};
+/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Supervisor, SupervisorOutput};
+/// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
 /// let mut call = Supervisor::new(SessionOptions::default());
@@ -147,7 +144,7 @@ pub enum SupervisorOutput {
 /// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
 /// assert!(matches!(outputs[0], SupervisorOutput::Event(SessionEvent::Ready { .. })));
 /// assert!(matches!(&outputs[1], SupervisorOutput::Send { event, .. } if event.kind() == "response.create"));
-/// # Ok::<(), realtime_protocol::session::CommandError>(())
+/// # Ok::<(), realtime_protocol::call::CommandError>(())
 /// ```
 #[derive(Debug)]
 pub struct Supervisor {

@@ -6,9 +6,9 @@ use alloc::string::String;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::audio::Audio;
+use crate::call::{CallOutput, PlaybackReport};
 use crate::event::ClientEvent;
 use crate::event::scan::write;
 use crate::id::{CallId, ItemId, ResponseId};
@@ -32,7 +32,7 @@ impl fmt::Display for CommandId {
 ///
 /// A command that can't be right is refused at once with a [`CommandError`]. Any other for which
 /// [`expects_answer`](Self::expects_answer) is true ends in exactly one
-/// [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
+/// [`SessionEvent::Settled`](crate::call::SessionEvent::Settled).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -112,7 +112,7 @@ pub enum Command {
         event: Box<ClientEvent>,
     },
     /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by
-    /// a [`Supervisor`](crate::supervisor::Supervisor) that does not reconnect.
+    /// a [`Supervisor`](crate::call::Supervisor) that does not reconnect.
     Rotate {
         /// The endpoint's place in the list; the first that is fit where it is not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command ends in a [`SessionEvent::Settled`](crate::session::SessionEvent::Settled).
+    /// Whether the command ends in a [`SessionEvent::Settled`](crate::call::SessionEvent::Settled).
     pub const fn expects_answer(&self) -> bool {
         !matches!(
             self,
@@ -155,7 +155,7 @@ impl Command {
     }
 
     /// Whether it is audio for the input buffer, as a command or as an event.
-    pub(super) fn is_append(&self) -> bool {
+    pub(crate) fn is_append(&self) -> bool {
         match self {
             Self::AppendAudio { .. } => true,
             Self::SendEvent { event } => matches!(**event, ClientEvent::InputAudioBufferAppend(_)),
@@ -184,90 +184,6 @@ impl Command {
             Self::Close {} => "close",
         }
     }
-}
-
-/// How a function call ended. Every JSON value is a valid result, `null` and empty ones too.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CallOutput {
-    /// The function returned this.
-    Result(Value),
-    /// The function failed; the model reads the text.
-    Error(String),
-    /// The call was given up, by an interruption or by the application.
-    Cancelled,
-    /// The function took too long.
-    TimedOut,
-    /// There is no such function.
-    UnknownTool,
-}
-
-impl CallOutput {
-    /// What the model reads: the result's JSON, or an object with `error` or `status`.
-    pub fn to_wire(&self) -> String {
-        match self {
-            Self::Result(value) => serde_json::to_string(value),
-            Self::Error(message) => serde_json::to_string(&serde_json::json!({ "error": message })),
-            Self::Cancelled => Ok(r#"{"status":"cancelled"}"#.into()),
-            Self::TimedOut => Ok(r#"{"error":"the function took too long"}"#.into()),
-            Self::UnknownTool => Ok(r#"{"error":"there is no such function"}"#.into()),
-        }
-        .unwrap_or_else(|_| r#"{"error":"the result is no JSON"}"#.into())
-    }
-}
-
-/// What an application played of the audio it was given.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PlaybackReport {
-    /// So much of a part has been played.
-    Played(PlaybackPosition),
-    /// The same in bytes of the session's output format, for players that count these.
-    PlayedBytes {
-        /// The item.
-        item_id: ItemId,
-        /// The part's place in the item.
-        content_index: u32,
-        /// Bytes of the part that have been played since its beginning.
-        bytes: u64,
-    },
-    /// All audio up to the end of the chunk with this [`mark`](crate::session::AudioChunk::mark) has been played: for
-    /// carriers that send marks back.
-    Mark(u64),
-    /// The answer to [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback): playback stands
-    /// still and its queue is empty.
-    Stopped {
-        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
-        id: StopId,
-        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is exact.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<PlaybackPosition>,
-    },
-}
-
-/// Names a [`SessionEvent::StopPlayback`](crate::session::SessionEvent::StopPlayback), so that a late answer to one
-/// cannot settle another. Unique within a session.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct StopId(pub u64);
-
-impl fmt::Display for StopId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stop {}", self.0)
-    }
-}
-
-/// A place in the audio of an item.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct PlaybackPosition {
-    /// The item.
-    pub item_id: ItemId,
-    /// The part's place in the item.
-    pub content_index: u32,
-    /// How much of the part has been played since its beginning.
-    pub played: MediaTime,
 }
 
 /// A command that was refused at once. Nothing happened; the command is handed back.
@@ -317,7 +233,7 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// There is no connection at the moment: wait for
-    /// [`SessionEvent::Reconnected`](crate::session::SessionEvent::Reconnected).
+    /// [`SessionEvent::Reconnected`](crate::call::SessionEvent::Reconnected).
     #[error("there is no connection at the moment")]
     NotConnected,
     /// The call has one connection and gets no other.

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::SessionEvent;
 use crate::id::ItemId;
 use crate::item::Item;
-use crate::session::SessionEvent;
 
 /// What to give a new session of what was said before it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -29,8 +29,8 @@ pub struct Seed {
 
 /// Knows what was said, and can tell it to a new session.
 ///
-/// A [`Supervisor`](crate::supervisor::Supervisor) asks for it by
-/// [`SupervisorOutput::Seed`](crate::supervisor::SupervisorOutput::Seed). A function from the carried items to a seed is
+/// A [`Supervisor`](crate::call::Supervisor) asks for it by
+/// [`SupervisorOutput::Seed`](crate::call::SupervisorOutput::Seed). A function from the carried items to a seed is
 /// one that learns of events elsewhere: what came last may be missing in its seeds.
 pub trait Reseed {
     /// Learns of a session event. The driver tells every one, in order, before it asks for a seed and before the

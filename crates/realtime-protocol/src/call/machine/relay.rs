@@ -3,16 +3,17 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::call::machine::functions::Surfaced;
+use crate::call::machine::is_own;
+use crate::call::machine::succession::{Rotation, Successor};
+use crate::call::{
+    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome,
+    ResponseEnd, SessionEvent, Supervisor, SupervisorOutput,
+};
 use crate::error::ApiError;
 use crate::id::ResponseId;
-use crate::session::{
-    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome, Output,
-    ResponseEnd, SessionEvent,
-};
+use crate::session::Output;
 use crate::session_config::SessionConfig;
-use crate::supervisor::calls::Surfaced;
-use crate::supervisor::succession::{Rotation, Successor};
-use crate::supervisor::{Supervisor, SupervisorOutput, is_own};
 
 impl Supervisor {
     /// Passes on what the session that serves has to say.

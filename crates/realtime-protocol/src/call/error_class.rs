@@ -135,7 +135,7 @@ impl Advice {
 }
 
 /// Whether the server refused a request because a response runs already.
-pub(super) fn says_response_runs(error: &ApiError) -> bool {
+pub(crate) fn says_response_runs(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ResponseRace { running: true }
 }
 

@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::call::options::mix;
+use crate::call::{ConnectionId, SessionEvent};
 use crate::event::Dialect;
-use crate::session::{Session, SessionEvent, SessionOptions};
-use crate::supervisor::ConnectionId;
-use crate::supervisor::options::mix;
+use crate::session::{Session, SessionOptions};
 use crate::time::{Timestamp, UnixTime};
 
 /// No session lives longer, whatever the server's clock says.

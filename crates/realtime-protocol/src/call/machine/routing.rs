@@ -2,14 +2,15 @@
 
 use alloc::boxed::Box;
 
-use crate::id::CallId;
-use crate::session::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Shortfall,
+use crate::call::machine::commands::can_be_carried;
+use crate::call::machine::functions::Completed;
+use crate::call::machine::succession::{Rotation, Successor};
+use crate::call::{
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Supervisor,
+    SupervisorOutput,
 };
-use crate::supervisor::calls::Completed;
-use crate::supervisor::commands::can_be_carried;
-use crate::supervisor::succession::{Rotation, Successor};
-use crate::supervisor::{Supervisor, SupervisorOutput};
+use crate::flow::Shortfall;
+use crate::id::CallId;
 
 impl Supervisor {
     pub(super) fn route(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::call::DisconnectClass;
 use crate::event::Dialect;
-use crate::session::DisconnectClass;
 use crate::time::Timestamp;
 
 /// How each endpoint stands.

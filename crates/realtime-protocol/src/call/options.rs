@@ -104,7 +104,7 @@ impl Backoff {
     /// How long to wait before the attempt of that number, from 1. The same seed gives the same time.
     ///
     /// ```
-    /// use realtime_protocol::supervisor::Backoff;
+    /// use realtime_protocol::call::Backoff;
     ///
     /// let backoff = Backoff { jitter_percent: 0, ..Backoff::default() };
     /// let waits: Vec<u128> = (1..=8).map(|attempt| backoff.delay(attempt, 0).as_millis()).collect();
@@ -122,7 +122,7 @@ impl Backoff {
 }
 
 /// Well-mixed bits of a number (SplitMix64).
-pub(super) const fn mix(seed: u64) -> u64 {
+pub(crate) const fn mix(seed: u64) -> u64 {
     let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -4,13 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::session::{
-    CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, Output, SessionEvent,
+use crate::call::close::may_pass;
+use crate::call::machine::connection::Link;
+use crate::call::machine::succession::Successor;
+use crate::call::{
+    CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, SessionEvent, Supervisor,
 };
-use crate::supervisor::Supervisor;
-use crate::supervisor::link::Link;
-use crate::supervisor::loss::may_pass;
-use crate::supervisor::succession::Successor;
+use crate::session::Output;
 use crate::time::Timestamp;
 
 impl Supervisor {

@@ -1,8 +1,9 @@
 //! A connection is lost.
 
 use super::*;
+use crate::call::{CallOutput, Refusal, SessionEvent};
 use crate::event::Dialect;
-use crate::session::{CallOutput, Refusal, SessionEvent, Shortfall};
+use crate::flow::Shortfall;
 
 #[test]
 fn a_call_of_one_connection_ends_with_it() {

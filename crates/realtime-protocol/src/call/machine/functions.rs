@@ -7,8 +7,9 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
 
+use crate::call::{CallOutput, CommandId, FunctionCall, Outcome};
 use crate::id::CallId;
-use crate::session::{CallOutput, CommandId, FunctionCall, Outcome, call_digest};
+use crate::session::call_digest;
 use crate::time::Timestamp;
 
 /// Calls that are remembered; of more, the oldest are forgotten.
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(surface(&mut calls, 2, "b").0, Surfaced::Answer(result(), true));
         // Cut off once more before it was acknowledged.
         calls.delivering(CommandId(3), &"b".into());
-        calls.settled(CommandId(3), &Outcome::Closed { reason: crate::session::CloseReason::NotCreated });
+        calls.settled(CommandId(3), &Outcome::Closed { reason: crate::call::CloseReason::NotCreated });
         calls.detach(at(3));
         assert_eq!(surface(&mut calls, 4, "c").0, Surfaced::Answer(result(), true));
     }

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audio::AudioFormat;
+use crate::call::{SessionEvent, Warning};
 use crate::id::ItemId;
-use crate::session::Session;
-use crate::session::output::{CloseReason, Output, SessionEvent, Warning};
-use crate::time::{MediaTime, Timestamp};
+use crate::time::MediaTime;
 
 /// What a driver could not pass on. It is an input like any other, so that a session log replays with it.
 ///
@@ -47,40 +46,5 @@ impl Shortfall {
             Self::TooSlow => return None,
         };
         Some(SessionEvent::Warning(warning))
-    }
-}
-
-impl Warning {
-    /// Takes in what was lost right behind what this tells of: whether one can stand for both.
-    pub fn absorb(&mut self, later: &Self) -> bool {
-        match (self, later) {
-            (Self::InputAudioDropped { lost }, Self::InputAudioDropped { lost: more }) => {
-                *lost += *more;
-                true
-            }
-            (
-                Self::AudioDropped { item_id, content_index, start, lost },
-                Self::AudioDropped { item_id: item, content_index: index, start: next, lost: more },
-            ) if item_id == item && content_index == index && *start + *lost == *next => {
-                *lost += *more;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Session {
-    /// The driver could not pass something on.
-    pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
-        self.advance(now);
-        match &shortfall {
-            Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
-            Shortfall::Unread { item_id, content_index, start, lost } => {
-                self.playback.skip(item_id, *content_index, *start, *lost);
-            }
-            Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
-        }
-        self.outputs.extend(shortfall.warning(self.config.input_format()).map(Output::Event));
     }
 }

@@ -8,14 +8,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::audio::AudioFormat;
+use crate::call::machine::commands::item_id;
+use crate::call::machine::connection::Link;
+use crate::call::machine::held::Released;
+use crate::call::{
+    Command, CommandId, ConnectionId, DisconnectReason, Outcome, Seed, SessionEvent, Supervisor,
+    SupervisorOutput, Warning,
+};
 use crate::field::Field;
 use crate::id::ItemId;
-use crate::session::{Command, CommandId, DisconnectReason, Outcome, SessionEvent, Warning};
 use crate::session_config::SessionConfig;
-use crate::supervisor::commands::item_id;
-use crate::supervisor::held::Released;
-use crate::supervisor::link::Link;
-use crate::supervisor::{ConnectionId, Seed, Supervisor, SupervisorOutput};
 use crate::time::{MediaTime, Timestamp};
 
 /// The connection that is to serve next, as far as it is.

@@ -1,0 +1,223 @@
+//! Why a connection, a session or a call ended, and what helps against it.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::error_class::ErrorClass;
+use crate::error::ApiError;
+
+/// Why a session ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application asked for it.
+    Requested,
+    /// The far side closed the connection.
+    ClosedByServer {
+        /// The close code, where there was one.
+        code: Option<u16>,
+        /// The reason given.
+        reason: String,
+    },
+    /// The far side answered the handshake with an HTTP status.
+    ConnectionRefused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
+        reason: String,
+        /// When it wants to be asked again (`Retry-After`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Duration>,
+    },
+    /// No attempt to connect there can succeed: the key has ended, nobody trusts the certificate, what answers is
+    /// something else. Correct the endpoint.
+    EndpointUnusable {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The connection broke, or could not be made.
+    ConnectionLost {
+        /// What happened.
+        reason: String,
+    },
+    /// The application read its events so slowly that they passed the driver's bounds.
+    ConsumerTooSlow,
+    /// The server never opened the session.
+    NotCreated,
+    /// The server refused the configuration.
+    ConfigRefused {
+        /// The error's text.
+        message: String,
+    },
+    /// An error of the server's that ends the session, or the account's use.
+    Fatal {
+        /// The error's code.
+        code: String,
+        /// The error's text.
+        message: String,
+    },
+}
+
+impl core::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Requested => f.write_str("closed by the application"),
+            Self::ClosedByServer { code, reason } => {
+                f.write_str("closed by the server")?;
+                if let Some(code) = code {
+                    write!(f, " with code {code}")?;
+                }
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
+            Self::ConnectionRefused { status, reason, .. } => {
+                write!(f, "connection refused with HTTP status {status}: {reason}")
+            }
+            Self::EndpointUnusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
+            Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
+            Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
+            Self::NotCreated => f.write_str("the server sent no session.created in time"),
+            Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
+            Self::Fatal { code, message } => write!(f, "{code}: {message}"),
+        }
+    }
+}
+
+/// How a connection ended, or why it could not be made.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The far side closed it.
+    Closed {
+        /// The close code, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The reason given.
+        reason: String,
+    },
+    /// The far side answered the handshake with an HTTP status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said to it.
+        reason: String,
+        /// When it wants to be asked again (`Retry-After`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Duration>,
+    },
+    /// No attempt to that endpoint can succeed as things stand: its key has ended, nobody trusts its certificate, what
+    /// answers there is something else.
+    Unusable {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It broke, or could not be made.
+    Lost {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Why a connection ended, by what helps against it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DisconnectClass {
+    /// The application asked for it, or did not read: nothing is to be done.
+    Requested,
+    /// The network or the server: another attempt may succeed.
+    Transient,
+    /// The session reached its age limit: another one begins anew.
+    Expired,
+    /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may help.
+    Configuration,
+    /// The key, the quota or the model: only another endpoint helps.
+    Account,
+}
+
+impl DisconnectClass {
+    /// Classes the end of a session.
+    pub fn of(reason: &CloseReason) -> Self {
+        match reason {
+            CloseReason::Requested | CloseReason::ConsumerTooSlow => Self::Requested,
+            // OpenAI closes with 4000 what speaks the beta dialect.
+            CloseReason::ClosedByServer { code: Some(4000), .. } => Self::Account,
+            CloseReason::ClosedByServer { reason, .. } => Self::of_text(reason),
+            CloseReason::ConnectionRefused { status, .. } => Self::of_status(*status),
+            CloseReason::ConnectionLost { .. } | CloseReason::NotCreated => Self::Transient,
+            CloseReason::ConfigRefused { .. } | CloseReason::EndpointUnusable { .. } => Self::Configuration,
+            CloseReason::Fatal { code, message } => {
+                match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
+                    ErrorClass::Account => Self::Account,
+                    ErrorClass::Session => Self::Expired,
+                    ErrorClass::Benign | ErrorClass::Request => Self::Transient,
+                }
+            }
+        }
+    }
+
+    /// Classes an HTTP status in place of the 101 that opens a WebSocket.
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 | 404 => Self::Account,
+            408 | 425 | 429 | 500.. => Self::Transient,
+            _ => Self::Configuration,
+        }
+    }
+
+    /// Some servers give an error's code as the reason of a goodbye.
+    fn of_text(reason: &str) -> Self {
+        let mut words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let class = words.find_map(|word| match ErrorClass::of(&ApiError::default().code(word)) {
+            ErrorClass::Account => Some(Self::Account),
+            ErrorClass::Session => Some(Self::Expired),
+            ErrorClass::Benign | ErrorClass::Request => None,
+        });
+        class.unwrap_or(Self::Transient)
+    }
+}
+
+/// Whether an error of the account's may pass by itself, as a quota does and a wrong key does not.
+pub(crate) fn may_pass(reason: &CloseReason) -> bool {
+    let text = match reason {
+        CloseReason::Fatal { code, .. } => code,
+        CloseReason::ClosedByServer { reason, .. } => reason,
+        _ => return false,
+    };
+    text.contains("insufficient_quota") || text.contains("billing_hard_limit_reached")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_session_has_a_class() {
+        let closed = |code, reason: &str| CloseReason::ClosedByServer { code, reason: reason.into() };
+        let fatal = |code: &str| CloseReason::Fatal { code: code.into(), message: "…".into() };
+        let refused =
+            |status| CloseReason::ConnectionRefused { status, reason: "no".into(), retry_after: None };
+        for (reason, class) in [
+            (CloseReason::Requested, DisconnectClass::Requested),
+            (CloseReason::NotCreated, DisconnectClass::Transient),
+            (CloseReason::ConnectionLost { reason: "reset".into() }, DisconnectClass::Transient),
+            (CloseReason::ConfigRefused { message: "no".into() }, DisconnectClass::Configuration),
+            (closed(None, ""), DisconnectClass::Transient),
+            (closed(Some(1000), ""), DisconnectClass::Transient),
+            (closed(Some(1001), "session_expired"), DisconnectClass::Expired),
+            (closed(Some(1008), "error: invalid_api_key."), DisconnectClass::Account),
+            (closed(Some(4000), "beta"), DisconnectClass::Account),
+            (fatal("insufficient_quota"), DisconnectClass::Account),
+            (fatal("session_expired"), DisconnectClass::Expired),
+            (refused(401), DisconnectClass::Account),
+            (refused(429), DisconnectClass::Transient),
+            (refused(503), DisconnectClass::Transient),
+        ] {
+            assert_eq!(DisconnectClass::of(&reason), class, "{reason:?}");
+        }
+        assert!(may_pass(&fatal("insufficient_quota")) && !may_pass(&fatal("invalid_api_key")));
+    }
+}

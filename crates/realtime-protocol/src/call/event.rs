@@ -1,0 +1,284 @@
+//! What a call tells the application: [`SessionEvent`].
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::Serialize;
+
+use crate::call::{
+    AudioChunk, CallEnd, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, Interruption,
+    Outcome, ResponseReport, StopId, Warning,
+};
+use crate::error::ApiError;
+use crate::field::Field;
+use crate::id::{CallId, ItemId, ResponseId, SessionId};
+use crate::item::Item;
+use crate::session::Answer;
+use crate::session_config::SessionConfig;
+use crate::time::{MediaTime, Timestamp};
+use crate::usage::RateLimit;
+
+/// What a session tells the application.
+///
+/// As JSON (in logs and snapshots) audio is written as its size and a digest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The server has opened the session; it is not configured yet.
+    Created {
+        /// The server's id for it.
+        session_id: Option<SessionId>,
+    },
+    /// The configuration is acknowledged: audio and items flow from here on.
+    Ready {
+        /// The whole effective configuration, as the server reports it.
+        config: Box<SessionConfig>,
+    },
+    /// The configuration changed.
+    ConfigUpdated {
+        /// The whole effective configuration, as the server reports it.
+        config: Box<SessionConfig>,
+    },
+    /// A command is answered: exactly once for each that expects an answer.
+    Settled {
+        /// The command.
+        id: CommandId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The user began to speak.
+    SpeechStarted {
+        /// The item that will hold the speech.
+        item_id: Option<ItemId>,
+        /// Where in the session's input audio.
+        at: MediaTime,
+    },
+    /// The user stopped speaking.
+    SpeechStopped {
+        /// The item that will hold the speech.
+        item_id: Option<ItemId>,
+        /// Where in the session's input audio.
+        at: MediaTime,
+    },
+    /// The user's speech will become this item.
+    Committed {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// An item has its place in the conversation; the model's are still empty then.
+    ItemPlaced {
+        /// The item.
+        item: Box<Item>,
+        /// Where it stands.
+        place: Place,
+        /// Who made it.
+        origin: Origin,
+    },
+    /// An item is final.
+    ItemDone {
+        /// The item.
+        item: Box<Item>,
+    },
+    /// An item has left the conversation.
+    ItemRemoved {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// A piece of what the user said. May come long after the item.
+    UserTranscriptDelta {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The new words.
+        delta: String,
+    },
+    /// What the user said. May come long after the item.
+    UserTranscript {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// All words.
+        transcript: String,
+    },
+    /// What the user said could not be transcribed.
+    UserTranscriptFailed {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Why.
+        error: Box<ApiError>,
+    },
+    /// A response runs. Exactly one `ResponseFinished` follows.
+    ResponseStarted {
+        /// The response.
+        response_id: ResponseId,
+        /// Who asked for it.
+        origin: Origin,
+        /// Whether it runs beside the conversation (`conversation: none`).
+        out_of_band: bool,
+        /// What the request gave along.
+        metadata: BTreeMap<String, String>,
+    },
+    /// New words of the model's: spoken (a transcript, ahead of its audio) or written.
+    Text {
+        /// The response.
+        response_id: ResponseId,
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The new words.
+        delta: String,
+        /// Whether they come with audio.
+        spoken: bool,
+    },
+    /// New audio of the model's, to be played after all that came before it.
+    Audio(AudioChunk),
+    /// A part's audio is whole.
+    AudioDone {
+        /// The response.
+        response_id: ResponseId,
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// The length of all of it.
+        total: MediaTime,
+    },
+    /// The model calls functions: all calls of one response. Answer each with
+    /// [`Command::CompleteCall`](crate::call::Command::CompleteCall), unless they are out of band.
+    FunctionCalls {
+        /// The response.
+        response_id: ResponseId,
+        /// Whether the response was out of band: the conversation does not hold its calls, so that they take no output.
+        /// Their arguments are what was asked for.
+        out_of_band: bool,
+        /// The calls, in the model's order.
+        calls: Vec<FunctionCall>,
+    },
+    /// A call's output has been sent, or never will be: whoever still works on it should stop.
+    CallEnded {
+        /// The call.
+        call_id: CallId,
+        /// How.
+        end: CallEnd,
+    },
+    /// A response ended.
+    ResponseFinished(Box<ResponseReport>),
+    /// Stop playing now, empty the queue, and answer with
+    /// [`PlaybackReport::Stopped`](crate::call::PlaybackReport::Stopped). Within the options'
+    /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
+    StopPlayback {
+        /// To be given back in the answer.
+        id: StopId,
+    },
+    /// An interruption is settled: what was heard, and what was cut. It names nothing where the user spoke over
+    /// function calls alone, which whoever runs them may stop.
+    Interrupted(Interruption),
+    /// The server's rate limits.
+    RateLimits {
+        /// The limits.
+        limits: Vec<RateLimit>,
+    },
+    /// The server reports an error. Most leave the session open.
+    ServerError {
+        /// The error.
+        error: Box<ApiError>,
+        /// What it ends.
+        class: ErrorClass,
+    },
+    /// An answer of the server's did not come in time. Whoever waited for it is told as well.
+    Overdue {
+        /// Which.
+        answer: Answer,
+        /// Whether the session should be replaced by another: this server used to answer, and its policy says so.
+        rotate: bool,
+    },
+    /// The session nears its age limit.
+    Expiring {
+        /// How long it lives on.
+        left: Duration,
+    },
+    /// Something is odd, and the session lives on.
+    Warning(Warning),
+    /// The connection ended, or an attempt to make another failed; what was not finished is carried over. Only where
+    /// the call has more than one connection.
+    Disconnected {
+        /// Why.
+        reason: CloseReason,
+        /// What helps against it.
+        class: DisconnectClass,
+        /// When the next attempt is made; `None`: the call ends.
+        retry_at: Option<Timestamp>,
+    },
+    /// Another connection is being made.
+    Reconnecting {
+        /// Which attempt since the call was healthy, from 1.
+        attempt: u32,
+        /// The endpoint's place in the list.
+        endpoint: u32,
+    },
+    /// Another connection took over: it is configured and knows what was said, and what was carried over goes out.
+    Reconnected {
+        /// How long there was none.
+        gap: Duration,
+        /// Input audio that grew too old in the meantime.
+        audio_lost: MediaTime,
+    },
+    /// Another connection took over between two turns, before the one before ended.
+    Rotated {
+        /// The endpoint's place in the list.
+        endpoint: u32,
+        /// How long input audio was held meanwhile.
+        gap: Duration,
+        /// Input audio that grew too old in the meantime.
+        audio_lost: MediaTime,
+    },
+    /// The call has ended, or the session where it is used alone. Nothing follows.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Where an item stands among the others.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "`previous_item_id` is an id, null or missing")]
+pub enum Place {
+    /// Before all others. Some servers say so of every item: believe it of those that this side put there.
+    First,
+    /// Behind this one.
+    After(ItemId),
+    /// The server did not tell.
+    Untold,
+}
+
+impl From<Field<ItemId>> for Place {
+    /// Reads `previous_item_id`.
+    fn from(previous: Field<ItemId>) -> Self {
+        match previous {
+            Field::Value(item_id) => Self::After(item_id),
+            Field::Null => Self::First,
+            Field::Absent => Self::Untold,
+        }
+    }
+}
+
+/// Who began something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// This side, by a command.
+    Client,
+    /// The far side: the user's speech, or the model.
+    Server,
+}

@@ -1,0 +1,32 @@
+//! What an application says to a call and hears of it, and the state machine of a call: [`Supervisor`].
+//!
+//! Said: [`Command`]. Heard: [`SessionEvent`], with [`Outcome`]s, [`Warning`]s and [`CloseReason`]s.
+
+mod close;
+mod command;
+mod error_class;
+mod event;
+mod function;
+mod machine;
+mod options;
+mod outcome;
+mod playback;
+mod seed;
+mod timeline;
+mod usage_totals;
+mod warning;
+
+pub use close::{CloseReason, DisconnectClass, DisconnectReason};
+pub use command::{Command, CommandError, CommandId, Refusal};
+pub(crate) use error_class::says_response_runs;
+pub use error_class::{Advice, ErrorClass};
+pub use event::{Origin, Place, SessionEvent};
+pub use function::{CallEnd, CallOutput, FunctionCall};
+pub use machine::{ConnectionId, Supervisor, SupervisorOutput};
+pub use options::{Backoff, Reconnect, SupervisorOptions};
+pub use outcome::{Outcome, ResponseEnd, ResponseReport};
+pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
+pub use seed::{Reseed, Seed};
+pub use timeline::{SpeechEnd, Timeline};
+pub use usage_totals::UsageTotals;
+pub use warning::Warning;

@@ -1,0 +1,159 @@
+//! The model's audio on its way to the ear: chunks to play, reports of what was played, and what an interruption cut.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::audio::{AudioFormat, fnv1a};
+use crate::id::{ItemId, ResponseId};
+use crate::time::MediaTime;
+
+/// New audio of the model's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AudioChunk {
+    /// The response.
+    pub response_id: ResponseId,
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// Whether the response is out of band: not to be played unless that was the point.
+    pub out_of_band: bool,
+    /// Where in the part it begins.
+    pub start: MediaTime,
+    /// Counts chunks: see [`PlaybackReport::Mark`](crate::call::PlaybackReport::Mark).
+    pub mark: u64,
+    /// What the bytes are.
+    #[serde(serialize_with = "format_text")]
+    pub format: AudioFormat,
+    /// The bytes: whole samples.
+    #[serde(serialize_with = "digest")]
+    pub audio: Bytes,
+}
+
+impl AudioChunk {
+    /// How long it sounds.
+    pub fn duration(&self) -> MediaTime {
+        self.format.duration(self.audio.len() as u64)
+    }
+}
+
+/// What an application played of the audio it was given.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PlaybackReport {
+    /// So much of a part has been played.
+    Played(PlaybackPosition),
+    /// The same in bytes of the session's output format, for players that count these.
+    PlayedBytes {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Bytes of the part that have been played since its beginning.
+        bytes: u64,
+    },
+    /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been played: for
+    /// carriers that send marks back.
+    Mark(u64),
+    /// The answer to [`SessionEvent::StopPlayback`](crate::call::SessionEvent::StopPlayback): playback stands
+    /// still and its queue is empty.
+    Stopped {
+        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
+        id: StopId,
+        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is exact.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<PlaybackPosition>,
+    },
+}
+
+/// Names a [`SessionEvent::StopPlayback`](crate::call::SessionEvent::StopPlayback), so that a late answer to one
+/// cannot settle another. Unique within a session.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct StopId(pub u64);
+
+impl fmt::Display for StopId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stop {}", self.0)
+    }
+}
+
+/// A place in the audio of an item.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PlaybackPosition {
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// How much of the part has been played since its beginning.
+    pub played: MediaTime,
+}
+
+/// An interruption: what was heard of what was audible, and what was cut.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Interruption {
+    /// The response that was cut off, if one ran.
+    pub response_id: Option<ResponseId>,
+    /// Each part that had not been played whole, in order.
+    pub parts: Vec<HeardPart>,
+}
+
+impl Interruption {
+    /// What was heard of all parts together.
+    pub fn heard(&self) -> MediaTime {
+        self.parts.iter().fold(MediaTime::ZERO, |sum, part| sum + part.heard)
+    }
+}
+
+/// How much of a part was heard.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeardPart {
+    /// The item.
+    pub item_id: ItemId,
+    /// The part's place in the item.
+    pub content_index: u32,
+    /// What was played.
+    pub heard: MediaTime,
+    /// What had come from the server.
+    pub received: MediaTime,
+    /// The words heard: a prefix of those generated, found by the position of text among audio.
+    pub heard_text: String,
+    /// Whether `heard` is an estimate, for want of a report.
+    pub estimated: bool,
+    /// What the server was told.
+    pub cut: Cut,
+}
+
+/// What the server was told of a part that was not played whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cut {
+    /// `conversation.item.truncate` at so many milliseconds.
+    Truncated {
+        /// The length left.
+        audio_end_ms: u64,
+    },
+    /// `conversation.item.delete`: nothing of the item was heard.
+    Deleted,
+    /// Nothing: no audio of it had come, or the connection was gone.
+    Nothing,
+}
+
+/// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
+fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} bytes {:016x}", audio.len(), fnv1a(audio)))
+}
+
+fn format_text<S: Serializer>(format: &AudioFormat, serializer: S) -> Result<S::Ok, S::Error> {
+    match format {
+        AudioFormat::Pcm16 { rate } => serializer.collect_str(&format_args!("pcm16 {rate} Hz")),
+        AudioFormat::Pcmu => serializer.serialize_str("pcmu 8000 Hz"),
+        AudioFormat::Pcma => serializer.serialize_str("pcma 8000 Hz"),
+    }
+}

@@ -1,0 +1,126 @@
+//! What is odd, and does not end a session.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Serialize, Serializer};
+
+use crate::event::{Malformed, UnknownEvent};
+use crate::id::{ItemId, ResponseId};
+use crate::time::MediaTime;
+use crate::wire::Mismatch;
+
+/// Something odd that the session lives on with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// A member of an event has a wrong shape; the event counts without it.
+    Mismatch {
+        /// The event's `type`.
+        kind: String,
+        /// The member and what is wrong.
+        #[serde(serialize_with = "text")]
+        mismatch: Mismatch,
+    },
+    /// An event of a `type` that this version does not know.
+    Unknown {
+        /// The event.
+        #[serde(serialize_with = "unknown")]
+        event: UnknownEvent,
+    },
+    /// Text that is no event to act on.
+    Malformed {
+        /// The text and why.
+        #[serde(serialize_with = "text")]
+        event: Malformed,
+    },
+    /// Audio text that is not base64: nothing to play.
+    AudioUnreadable {
+        /// The item.
+        item_id: ItemId,
+        /// Characters of the text.
+        characters: usize,
+    },
+    /// The server did not acknowledge the configuration in time; the session counts as ready.
+    ConfigUnacknowledged,
+    /// The server refused a member of the configuration; it was left out, and the rest sent again.
+    ConfigMemberRefused {
+        /// The member, as the server named it.
+        param: String,
+        /// The error's text.
+        message: String,
+    },
+    /// A member of the configuration was not sent: the server no longer lets it change.
+    ConfigMemberLocked {
+        /// The member.
+        path: String,
+    },
+    /// The server's configuration is not what was asked for.
+    ConfigDiffers {
+        /// The members.
+        paths: Vec<String>,
+    },
+    /// A response was longer than the options allow: it was cancelled, and no more of it comes.
+    ResponseTooLong {
+        /// The response.
+        response_id: ResponseId,
+        /// What had come of it.
+        audio: MediaTime,
+    },
+    /// A response came so late that nobody waits for it any more: it is cancelled and not heard.
+    ResponseTooLate {
+        /// The response.
+        response_id: ResponseId,
+    },
+    /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
+    /// dropped.
+    InputAudioDropped {
+        /// What was lost.
+        lost: MediaTime,
+    },
+    /// The driver could not write the session log any further: it ends, and the session goes on.
+    LogFailed {
+        /// What happened.
+        reason: String,
+    },
+    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
+    AudioDropped {
+        /// The item.
+        item_id: ItemId,
+        /// The part's place in the item.
+        content_index: u32,
+        /// Where in the part it stood.
+        start: MediaTime,
+        /// What was lost.
+        lost: MediaTime,
+    },
+}
+
+impl Warning {
+    /// Takes in what was lost right behind what this tells of: whether one can stand for both.
+    pub fn absorb(&mut self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::InputAudioDropped { lost }, Self::InputAudioDropped { lost: more }) => {
+                *lost += *more;
+                true
+            }
+            (
+                Self::AudioDropped { item_id, content_index, start, lost },
+                Self::AudioDropped { item_id: item, content_index: index, start: next, lost: more },
+            ) if item_id == item && content_index == index && *start + *lost == *next => {
+                *lost += *more;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn text<T: core::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn unknown<S: Serializer>(event: &UnknownEvent, serializer: S) -> Result<S::Ok, S::Error> {
+    event.raw.serialize(serializer)
+}
