@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Reconnect, Reseed,
-    SessionEvent, Supervisor, SupervisorOptions, SupervisorOutput,
+    CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output, Reconnect, Reseed,
+    SessionEvent, Supervisor, SupervisorOptions,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -290,7 +290,7 @@ impl World {
                 self.log(|writer, at, out| writer.output(out, at, &output));
                 self.check(&output);
                 match output {
-                    SupervisorOutput::Connect { connection: ConnectionId(conn), endpoint } => {
+                    Output::Connect { connection: ConnectionId(conn), endpoint } => {
                         self.attempts.push((self.now, conn, endpoint));
                         self.open.insert(conn);
                         let reason = DisconnectReason::Lost { reason: "no route".into() };
@@ -301,16 +301,16 @@ impl World {
                         };
                         self.later(2 * LATENCY, outcome);
                     }
-                    SupervisorOutput::Send { connection: ConnectionId(conn), event, .. } => {
+                    Output::Send { connection: ConnectionId(conn), event, .. } => {
                         self.later(LATENCY, Delivery::ToServer(conn, Box::new(event)));
                     }
-                    SupervisorOutput::Close(ConnectionId(conn)) => {
+                    Output::Close(ConnectionId(conn)) => {
                         closed.push(conn);
                         let reason = DisconnectReason::Closed { code: Some(1000), reason: String::new() };
                         self.later(LATENCY, Delivery::Ended(conn, reason));
                     }
-                    SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
-                    SupervisorOutput::Event(event) => self.hear_of(event),
+                    Output::Seed { connection, carried } => asked_for = Some((connection, carried)),
+                    Output::Event(event) => self.hear_of(event),
                 }
             }
             self.dead.extend(closed.iter().filter(|conn| **conn != self.active || self.call.is_ended()));
@@ -347,10 +347,10 @@ impl World {
     }
 
     /// What must hold of every output.
-    fn check(&mut self, output: &SupervisorOutput) {
+    fn check(&mut self, output: &Output) {
         let mut text = String::new();
         match output {
-            SupervisorOutput::Send { connection: ConnectionId(conn), event, .. } => {
+            Output::Send { connection: ConnectionId(conn), event, .. } => {
                 assert!(!self.dead.contains(conn), "something is sent over connection {conn}, which is over");
                 match event {
                     ClientEvent::InputAudioBufferAppend(_) => {}
@@ -373,10 +373,9 @@ impl World {
                     }
                 }
             }
-            SupervisorOutput::Event(
-                SessionEvent::ItemPlaced { item, .. } | SessionEvent::ItemDone { item },
-            ) if is_history(item) => {}
-            SupervisorOutput::Event(event) => {
+            Output::Event(SessionEvent::ItemPlaced { item, .. } | SessionEvent::ItemDone { item })
+                if is_history(item) => {}
+            Output::Event(event) => {
                 let _ = write!(text, "{}", serde_json::to_string(event).expect("session events are JSON"));
             }
             _ => {}

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use realtime_client::audio_path;
-use realtime_protocol::call::SupervisorOutput;
+use realtime_protocol::call::Output;
 use realtime_protocol::log::{LogContent, LogError, Replay, read_header, restore};
 
 use crate::Error;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
         let outputs = replay.line(number, &restore(&line, &aside)).map_err(damaged)?;
         for output in outputs {
-            if let SupervisorOutput::Event(event) = output {
+            if let Output::Event(event) = output {
                 for moment in story.moments(&event) {
                     say!("{:>9}  {moment}", replay.now().to_string());
                 }

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Refusal, Reseed,
-    SessionEvent, Supervisor, SupervisorOutput, Warning,
+    AudioChunk, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Output, Refusal,
+    Reseed, SessionEvent, Supervisor, Warning,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -224,15 +224,15 @@ impl Driver {
             }
             self.tell_of_log();
             match output {
-                SupervisorOutput::Connect { connection, endpoint } => {
+                Output::Connect { connection, endpoint } => {
                     self.links.connect(connection, self.endpoints.connect(endpoint));
                 }
-                SupervisorOutput::Seed { connection, carried } => asked_for = Some((connection, carried)),
-                SupervisorOutput::Send { connection, dialect, event } => {
+                Output::Seed { connection, carried } => asked_for = Some((connection, carried)),
+                Output::Send { connection, dialect, event } => {
                     self.links.send(connection, dialect, event);
                 }
-                SupervisorOutput::Close(conn) => self.links.close(conn),
-                SupervisorOutput::Event(event) => self.deliver(event),
+                Output::Close(conn) => self.links.close(conn),
+                Output::Event(event) => self.deliver(event),
             }
         }
         self.state.cost = 0;

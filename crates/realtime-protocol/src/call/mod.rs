@@ -22,7 +22,7 @@ pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
 pub use event::{Origin, Place, SessionEvent};
 pub use function::{CallEnd, CallOutput, FunctionCall};
-pub use machine::{ConnectionId, Supervisor, SupervisorOutput};
+pub use machine::{ConnectionId, Output, Supervisor};
 pub use options::{Backoff, Reconnect, SupervisorOptions};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};

@@ -30,7 +30,7 @@ pub struct Seed {
 /// Knows what was said, and can tell it to a new session.
 ///
 /// A [`Supervisor`](crate::call::Supervisor) asks for it by
-/// [`SupervisorOutput::Seed`](crate::call::SupervisorOutput::Seed). A function from the carried items to a seed is
+/// [`Output::Seed`](crate::call::Output::Seed). A function from the carried items to a seed is
 /// one that learns of events elsewhere: what came last may be missing in its seeds.
 pub trait Reseed {
     /// Learns of a session event. The driver tells every one, in order, before it asks for a seed and before the

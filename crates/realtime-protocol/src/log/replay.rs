@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde_json::Value;
 
-use crate::call::{Supervisor, SupervisorOutput};
+use crate::call::{Output, Supervisor};
 use crate::log::{Entry, Header, Input, LogError, LogWriter};
 use crate::time::Timestamp;
 
@@ -89,7 +89,7 @@ impl Replay {
     ///
     /// # Errors
     /// [`LogError`] when the line is damaged.
-    pub fn line(&mut self, number: usize, text: &str) -> Result<Vec<SupervisorOutput>, LogError> {
+    pub fn line(&mut self, number: usize, text: &str) -> Result<Vec<Output>, LogError> {
         match Entry::read(number, text)? {
             Entry::Output => {
                 self.outputs += 1;
@@ -153,7 +153,7 @@ impl Replay {
         }
     }
 
-    fn drain(&mut self, at: Timestamp) -> Vec<SupervisorOutput> {
+    fn drain(&mut self, at: Timestamp) -> Vec<Output> {
         let mut outputs = Vec::new();
         while let Some(output) = self.machines.poll_output() {
             let mut line = String::new();

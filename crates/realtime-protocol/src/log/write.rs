@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Seed, SupervisorOutput};
+use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Output, Seed};
 use crate::flow::Shortfall;
 use crate::log::Header;
 use crate::time::{Timestamp, UnixTime};
@@ -90,33 +90,33 @@ impl LogWriter {
     }
 
     /// An output of the machines.
-    pub fn output(&self, out: &mut String, at: Timestamp, output: &SupervisorOutput) {
+    pub fn output(&self, out: &mut String, at: Timestamp, output: &Output) {
         match output {
-            SupervisorOutput::Connect { connection, endpoint } => {
+            Output::Connect { connection, endpoint } => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","connect":true"#);
                 if *endpoint > 0 {
                     let _ = write!(out, r#","endpoint":{endpoint}"#);
                 }
             }
-            SupervisorOutput::Seed { connection, carried } => {
+            Output::Seed { connection, carried } => {
                 start(out, at, Some(*connection), "session");
                 out.push_str(r#","seed":{"carried":"#);
                 push_json(out, carried);
                 out.push('}');
             }
-            SupervisorOutput::Close(connection) => {
+            Output::Close(connection) => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","close":true"#);
             }
-            SupervisorOutput::Send { connection, dialect, event } => {
+            Output::Send { connection, dialect, event } => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","event":"#);
                 let from = out.len();
                 event.encode_into(*dialect, out);
                 redact_from(out, from);
             }
-            SupervisorOutput::Event(event) => {
+            Output::Event(event) => {
                 start(out, at, None, "session");
                 out.push_str(r#","event":"#);
                 push_json(out, event);

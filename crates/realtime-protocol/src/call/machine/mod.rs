@@ -84,7 +84,7 @@ impl fmt::Display for ConnectionId {
 /// One thing that a supervisor wants done or tells.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
-pub enum SupervisorOutput {
+pub enum Output {
     /// Open a connection, then call [`handle_connected`](Supervisor::handle_connected), or
     /// [`handle_disconnected`](Supervisor::handle_disconnected) where that fails.
     Connect {
@@ -121,19 +121,19 @@ pub enum SupervisorOutput {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Supervisor, SupervisorOutput};
+/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Supervisor, Output};
 /// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
 /// let mut call = Supervisor::new(SessionOptions::default());
 /// let connection = ConnectionId(0);
-/// assert_eq!(call.poll_output(), Some(SupervisorOutput::Connect { connection, endpoint: 0 }));
+/// assert_eq!(call.poll_output(), Some(Output::Connect { connection, endpoint: 0 }));
 ///
 /// // The driver has connected, and the server speaks first.
 /// call.handle_connected(Timestamp::from_millis(0), connection, UnixTime::from_secs(1_790_000_000));
 /// call.handle_text(Timestamp::from_millis(40), connection, r#"{"type":"session.created","session":{}}"#);
 /// while let Some(output) = call.poll_output() {
-///     if let SupervisorOutput::Send { event, .. } = output {
+///     if let Output::Send { event, .. } = output {
 ///         assert_eq!(event.kind(), "session.update");
 ///     }
 /// }
@@ -142,8 +142,8 @@ pub enum SupervisorOutput {
 /// call.handle_text(Timestamp::from_millis(80), connection, r#"{"type":"session.updated","session":{}}"#);
 /// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None })?;
 /// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
-/// assert!(matches!(outputs[0], SupervisorOutput::Event(SessionEvent::Ready { .. })));
-/// assert!(matches!(&outputs[1], SupervisorOutput::Send { event, .. } if event.kind() == "response.create"));
+/// assert!(matches!(outputs[0], Output::Event(SessionEvent::Ready { .. })));
+/// assert!(matches!(&outputs[1], Output::Send { event, .. } if event.kind() == "response.create"));
 /// # Ok::<(), realtime_protocol::call::CommandError>(())
 /// ```
 #[derive(Debug)]
@@ -154,7 +154,7 @@ pub struct Supervisor {
     config_version: u32,
     reconnect: Option<Reconnect>,
     now: Timestamp,
-    outputs: VecDeque<SupervisorOutput>,
+    outputs: VecDeque<Output>,
     /// Connections made so far.
     connections: u32,
     serving: Option<Box<Link>>,
@@ -182,7 +182,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A call whose first output is [`SupervisorOutput::Connect`]. [`SessionOptions`] alone make a call of one
+    /// A call whose first output is [`Output::Connect`]. [`SessionOptions`] alone make a call of one
     /// connection.
     pub fn new(options: impl Into<SupervisorOptions>) -> Self {
         let SupervisorOptions { session: options, reconnect } = options.into();
@@ -196,7 +196,7 @@ impl Supervisor {
             config_version: 0,
             reconnect,
             now: Timestamp::ZERO,
-            outputs: VecDeque::from([SupervisorOutput::Connect { connection, endpoint: 0 }]),
+            outputs: VecDeque::from([Output::Connect { connection, endpoint: 0 }]),
             connections: 1,
             successor: Successor::None,
             rotation: None,
@@ -266,7 +266,7 @@ impl Supervisor {
         taken
     }
 
-    /// What was said before, for the session of a connection: the answer to [`SupervisorOutput::Seed`].
+    /// What was said before, for the session of a connection: the answer to [`Output::Seed`].
     pub fn handle_seed(&mut self, now: Timestamp, connection: ConnectionId, seed: Seed) {
         self.advance(now);
         self.sow(connection, seed);
@@ -293,7 +293,7 @@ impl Supervisor {
     }
 
     /// What to do or tell next, oldest first.
-    pub fn poll_output(&mut self) -> Option<SupervisorOutput> {
+    pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
@@ -322,7 +322,7 @@ impl Supervisor {
     }
 
     fn tell(&mut self, event: SessionEvent) {
-        self.outputs.push_back(SupervisorOutput::Event(event));
+        self.outputs.push_back(Output::Event(event));
     }
 
     /// Takes everything out of the sessions and decides what follows, until nothing more does.

@@ -7,12 +7,12 @@ use crate::call::machine::functions::Surfaced;
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome,
-    ResponseEnd, SessionEvent, Supervisor, SupervisorOutput,
+    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome, Output,
+    ResponseEnd, SessionEvent, Supervisor,
 };
 use crate::error::ApiError;
 use crate::id::ResponseId;
-use crate::session::Output;
+use crate::session::{self};
 use crate::session_config::SessionConfig;
 
 impl Supervisor {
@@ -23,13 +23,13 @@ impl Supervisor {
         {
             let (id, dialect) = (link.id, link.dialect);
             match output {
-                Output::Send(event) => {
-                    self.outputs.push_back(SupervisorOutput::Send { connection: id, dialect, event });
+                session::Output::Send(event) => {
+                    self.outputs.push_back(Output::Send { connection: id, dialect, event });
                 }
-                Output::Event(event) => self.relay(event),
-                Output::Close => {
+                session::Output::Event(event) => self.relay(event),
+                session::Output::Close => {
                     let requested = link.session.closing_reason() == Some(&CloseReason::Requested);
-                    self.outputs.push_back(SupervisorOutput::Close(id));
+                    self.outputs.push_back(Output::Close(id));
                     if self.reconnect.is_some() && !requested {
                         self.lose_serving(no_reason(), None);
                     }
@@ -39,7 +39,7 @@ impl Supervisor {
         if let Some(reason) = self.forsaken.take()
             && let Some(link) = &self.serving
         {
-            self.outputs.push_back(SupervisorOutput::Close(link.id));
+            self.outputs.push_back(Output::Close(link.id));
             self.lose_serving(no_reason(), Some(reason));
         }
     }
@@ -51,18 +51,22 @@ impl Supervisor {
         {
             let (id, dialect) = (link.id, link.dialect);
             match output {
-                Output::Send(event) => {
-                    self.outputs.push_back(SupervisorOutput::Send { connection: id, dialect, event });
+                session::Output::Send(event) => {
+                    self.outputs.push_back(Output::Send { connection: id, dialect, event });
                 }
-                Output::Close => {
-                    self.outputs.push_back(SupervisorOutput::Close(id));
+                session::Output::Close => {
+                    self.outputs.push_back(Output::Close(id));
                     self.lose_successor(no_reason());
                 }
-                Output::Event(SessionEvent::Settled { id, outcome }) => self.successor.settled(id, outcome),
-                Output::Event(event @ (SessionEvent::ServerError { .. } | SessionEvent::Warning(_))) => {
+                session::Output::Event(SessionEvent::Settled { id, outcome }) => {
+                    self.successor.settled(id, outcome)
+                }
+                session::Output::Event(
+                    event @ (SessionEvent::ServerError { .. } | SessionEvent::Warning(_)),
+                ) => {
                     self.tell(event);
                 }
-                Output::Event(event) => link.buffer.push(event),
+                session::Output::Event(event) => link.buffer.push(event),
             }
         }
         if let Successor::Opening(link) = &mut self.successor

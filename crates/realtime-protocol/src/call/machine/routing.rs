@@ -6,8 +6,8 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Refusal, SessionEvent, Supervisor,
-    SupervisorOutput,
+    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Output, Refusal, SessionEvent,
+    Supervisor,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
@@ -127,7 +127,7 @@ impl Supervisor {
             None => {
                 let (input, _) = self.held_bounds();
                 let warning = shortfall.warning(input);
-                self.outputs.extend(warning.map(SupervisorOutput::Event));
+                self.outputs.extend(warning.map(Output::Event));
             }
         }
     }
@@ -205,7 +205,7 @@ impl Supervisor {
     /// Gives up the connection that is being made ready, if there is one.
     pub(super) fn drop_successor(&mut self) {
         if let Some(link) = self.successor.link() {
-            self.outputs.push_back(SupervisorOutput::Close(link.id));
+            self.outputs.push_back(Output::Close(link.id));
         }
         self.successor = Successor::None;
     }

@@ -12,8 +12,8 @@ use crate::call::machine::commands::item_id;
 use crate::call::machine::connection::Link;
 use crate::call::machine::held::Released;
 use crate::call::{
-    Command, CommandId, ConnectionId, DisconnectReason, Outcome, Seed, SessionEvent, Supervisor,
-    SupervisorOutput, Warning,
+    Command, CommandId, ConnectionId, DisconnectReason, Outcome, Output, Seed, SessionEvent, Supervisor,
+    Warning,
 };
 use crate::field::Field;
 use crate::id::ItemId;
@@ -224,7 +224,7 @@ impl Supervisor {
         if self.serving.is_none() {
             self.tell(SessionEvent::Reconnecting { attempt: self.attempts, endpoint });
         }
-        self.outputs.push_back(SupervisorOutput::Connect { connection, endpoint });
+        self.outputs.push_back(Output::Connect { connection, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
         let link = Link::new(connection, endpoint, dialect, &self.options, self.config_version);
         self.successor = Successor::Opening(link);
@@ -238,7 +238,7 @@ impl Supervisor {
             self.lost_at = Some(self.now);
         }
         let (connection, carried) = (link.id, self.commands.item_ids());
-        self.outputs.push_back(SupervisorOutput::Seed { connection, carried });
+        self.outputs.push_back(Output::Seed { connection, carried });
         let patience =
             self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.seed_deadline);
         self.successor = Successor::Seeding(Box::new(Seeding {
@@ -296,7 +296,7 @@ impl Supervisor {
     /// The session that serves ends, for another one takes its place.
     fn retire(&mut self) {
         let Some(old) = self.serving.take() else { return };
-        self.outputs.push_back(SupervisorOutput::Close(old.id));
+        self.outputs.push_back(Output::Close(old.id));
         self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
     }
 
@@ -369,7 +369,7 @@ impl Supervisor {
     /// The session that serves goes on: what waited for another one is its own, and the other is made anew later.
     pub(super) fn abort_cut_over(&mut self) {
         if let Successor::Seeding(seeding) = &self.successor {
-            self.outputs.push_back(SupervisorOutput::Close(seeding.link.id));
+            self.outputs.push_back(Output::Close(seeding.link.id));
             self.retry_rotation();
         }
         self.release_to_serving();

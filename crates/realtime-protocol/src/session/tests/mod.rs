@@ -17,8 +17,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::call::{Interruption, PlaybackPosition, PlaybackReport, StopId};
 use crate::audio::{Audio, AudioFormat};
+use crate::call::{Interruption, PlaybackPosition, PlaybackReport, StopId};
 use crate::item::Item;
 use crate::time::MediaTime;
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::audio::AudioFormat;
 use crate::call::{
-    Backoff, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Reconnect, Seed, Supervisor,
-    SupervisorOptions, SupervisorOutput,
+    Backoff, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output, Reconnect, Seed,
+    Supervisor, SupervisorOptions,
 };
 use crate::item::Item;
 use crate::session::{PlaybackSource, SessionOptions};
@@ -114,23 +114,23 @@ impl Call {
         self.outputs().iter().map(describe).collect()
     }
 
-    pub(super) fn outputs(&mut self) -> Vec<SupervisorOutput> {
+    pub(super) fn outputs(&mut self) -> Vec<Output> {
         core::iter::from_fn(|| self.supervisor.poll_output()).collect()
     }
 }
 
-pub(super) fn describe(output: &SupervisorOutput) -> String {
+pub(super) fn describe(output: &Output) -> String {
     match output {
-        SupervisorOutput::Connect { connection, endpoint } => {
+        Output::Connect { connection, endpoint } => {
             format!("connect {} to {endpoint}", connection.0)
         }
-        SupervisorOutput::Send { connection, event, .. } => format!("{}> {}", connection.0, event.kind()),
-        SupervisorOutput::Close(conn) => format!("close {}", conn.0),
-        SupervisorOutput::Seed { connection, carried } => {
+        Output::Send { connection, event, .. } => format!("{}> {}", connection.0, event.kind()),
+        Output::Close(conn) => format!("close {}", conn.0),
+        Output::Seed { connection, carried } => {
             let carried: String = carried.iter().map(|id| format!(" {id}")).collect();
             format!("seed {}{carried}", connection.0)
         }
-        SupervisorOutput::Event(event) => match serde_json::to_value(event).unwrap() {
+        Output::Event(event) => match serde_json::to_value(event).unwrap() {
             Value::String(name) => name,
             Value::Object(members) => {
                 let (name, value) = members.into_iter().next().unwrap();
@@ -165,9 +165,9 @@ fn name_of(value: &Value) -> String {
     }
 }
 
-pub(super) fn texts(outputs: &[SupervisorOutput]) -> String {
+pub(super) fn texts(outputs: &[Output]) -> String {
     let sent = outputs.iter().map(|output| match output {
-        SupervisorOutput::Send { dialect, event, .. } => event.encode(*dialect),
+        Output::Send { dialect, event, .. } => event.encode(*dialect),
         other => describe(other),
     });
     sent.collect::<Vec<_>>().join("\n")

@@ -374,7 +374,7 @@ fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_
         let delta = json!({"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": audio});
         call.hear(conn, delta);
         let marks = call.outputs().into_iter().filter_map(|output| match output {
-            SupervisorOutput::Event(SessionEvent::Audio(chunk)) => Some(chunk.mark),
+            Output::Event(SessionEvent::Audio(chunk)) => Some(chunk.mark),
             _ => None,
         });
         marks.last().unwrap()
@@ -428,7 +428,7 @@ fn a_call_that_moves_to_another_endpoint_speaks_its_dialect() {
     call.drain();
     call.open(1);
     let sent = call.outputs().into_iter().find_map(|output| match output {
-        SupervisorOutput::Send { dialect, event, .. } => Some((dialect, event.encode(dialect))),
+        Output::Send { dialect, event, .. } => Some((dialect, event.encode(dialect))),
         _ => None,
     });
     let (dialect, update) = sent.unwrap();
