@@ -1,4 +1,4 @@
-//! A whole call in virtual time: a supervisor, the far sides of its connections, a context, an application that runs
+//! A whole call in virtual time: a call, the far sides of its connections, a context, an application that runs
 //! functions, a session log, and a network that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output, Reconnect, Reseed,
-    SessionEvent, Supervisor, SupervisorOptions,
+    Call, CallOptions, CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output,
+    Reconnect, Reseed, SessionEvent,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -34,7 +34,7 @@ pub struct World {
     /// Now.
     pub now: u64,
     /// The machines.
-    pub call: Supervisor,
+    pub call: Call,
     /// What was said.
     pub context: Context,
     /// How the context tells a new session what was said.
@@ -85,20 +85,20 @@ enum Delivery {
 
 impl World {
     /// A call's options: mu-law to the server, 8 bytes per millisecond, and nobody who reports playback.
-    pub fn options(reconnect: Reconnect) -> SupervisorOptions {
+    pub fn options(reconnect: Reconnect) -> CallOptions {
         let mut config = SessionConfig::realtime();
         config.input_mut().format = WireFormat::Pcmu(PcmuFormat::default()).into();
         let playback = PlaybackSource::Estimated;
         let session = SessionOptions { config, playback, ..SessionOptions::default() };
-        SupervisorOptions { session, reconnect: Some(reconnect) }
+        CallOptions { session, reconnect: Some(reconnect) }
     }
 
     /// A call that begins now. `logged`: whether a session log is kept.
-    pub fn new(options: SupervisorOptions, logged: bool) -> Self {
+    pub fn new(options: CallOptions, logged: bool) -> Self {
         let header = Header::new(options.clone(), "test", UnixTime::from_secs(DAWN));
         let mut world = Self {
             now: 0,
-            call: Supervisor::new(options),
+            call: Call::new(options),
             context: Context::new(),
             history: History::NativeItems,
             far: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::future::ready;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use realtime_protocol::call::{Reconnect, Reseed, Supervisor, SupervisorOptions};
+use realtime_protocol::call::{Call, CallOptions, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
@@ -262,7 +262,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds, shared.tally.clone());
-    let machines = SupervisorOptions { session, reconnect };
+    let machines = CallOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())
@@ -270,7 +270,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let observer = Observer::new(endpoints.first(), trace_content);
     let span = observer.span();
     let driver = Driver {
-        supervisor: Supervisor::new(machines),
+        call: Call::new(machines),
         clock: Clock { origin, wall },
         endpoints,
         links: Links::new(patience, keepalive, shared.tally.clone()),

@@ -1,7 +1,7 @@
-//! The one task of a client: a loop around the [`Supervisor`] that decides nothing.
+//! The one task of a client: a loop around the [`Call`] that decides nothing.
 //!
 //! It never waits for the application, for the far side to read, or for a disk. Every input is logged, then
-//! handed to the supervisor, then all its outputs are logged and done, before the next input is looked at: so a
+//! handed to the call, then all its outputs are logged and done, before the next input is looked at: so a
 //! log replays exactly.
 
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Output, Refusal,
-    Reseed, SessionEvent, Supervisor, Warning,
+    AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Output, Refusal,
+    Reseed, SessionEvent, Warning,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -39,7 +39,7 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Everything that the loop holds. Dropping it resolves all who wait: answers, events and commands alike.
 pub(crate) struct Driver {
-    pub(crate) supervisor: Supervisor,
+    pub(crate) call: Call,
     pub(crate) clock: Clock,
     pub(crate) endpoints: Endpoints,
     pub(crate) links: Links,
@@ -64,7 +64,7 @@ pub(crate) struct State {
     burst: u32,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
-    /// What could not be passed on, and the supervisor does not know yet.
+    /// What could not be passed on, and the call does not know yet.
     shortfalls: VecDeque<Shortfall>,
 }
 
@@ -77,7 +77,7 @@ impl Driver {
     ///    others have their turn, so that no flood of commands can starve the connections. What the commands
     ///    of a burst send leaves in one write;
     /// 2. the connections: first what is queued is written, as far as it goes, then one text is read;
-    /// 3. the supervisor's deadline. Whether it has passed is read from the clock after every turn, not
+    /// 3. the call's deadline. Whether it has passed is read from the clock after every turn, not
     ///    concluded from the alarm.
     ///
     /// Boxed, for a task keeps several copies of what it moves in and out.
@@ -86,7 +86,7 @@ impl Driver {
         self.drain();
         loop {
             alarm.set(self.on_clock());
-            if self.supervisor.is_ended() && self.links.is_empty() {
+            if self.call.is_ended() && self.links.is_empty() {
                 break;
             }
             select! {
@@ -116,7 +116,7 @@ impl Driver {
         let waits = command.expects_answer();
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
-        match (self.supervisor.handle_command(self.state.at, id, command), reply) {
+        match (self.call.handle_command(self.state.at, id, command), reply) {
             (Ok(()), Some(reply)) if waits => drop(self.state.waiters.insert(id, reply)),
             // A caller that has gone away does not mind.
             (Ok(()), Some(reply)) => drop(reply.send(Ok(Outcome::Done))),
@@ -138,7 +138,7 @@ impl Driver {
                 self.shared.tally.connections.add(1);
                 let wall = (self.clock.wall)();
                 self.log(|writer, at, out| writer.connected(out, at, conn, wall));
-                self.supervisor.handle_connected(self.state.at, conn, wall);
+                self.call.handle_connected(self.state.at, conn, wall);
             }
             LinkEvent::Text(text) => {
                 trace_received(&text);
@@ -146,7 +146,7 @@ impl Driver {
                 self.shared.tally.bytes_received.add(text.len());
                 self.state.cost = text.len();
                 self.log(|writer, at, out| writer.text(out, at, conn, &text));
-                self.supervisor.handle_text(self.state.at, conn, &text);
+                self.call.handle_text(self.state.at, conn, &text);
             }
             LinkEvent::Binary(bytes) => {
                 warn!(%conn, bytes, "a binary message was ignored: the protocol has none");
@@ -161,7 +161,7 @@ impl Driver {
             LinkEvent::Disconnected(reason) => {
                 debug!(%conn, "disconnected");
                 self.log(|writer, at, out| writer.disconnected(out, at, conn, &reason));
-                self.supervisor.handle_disconnected(self.state.at, conn, reason);
+                self.call.handle_disconnected(self.state.at, conn, reason);
             }
             LinkEvent::Gone => return,
         }
@@ -170,12 +170,12 @@ impl Driver {
 
     /// Does what is due, and says when the next is.
     fn on_clock(&mut self) -> Option<Instant> {
-        let mut due = self.supervisor.poll_timeout();
+        let mut due = self.call.poll_timeout();
         if due.is_some_and(|due| due <= self.clock.now()) {
             self.log(|writer, at, out| writer.timer(out, at));
-            self.supervisor.handle_timeout(self.state.at);
+            self.call.handle_timeout(self.state.at);
             self.drain();
-            due = self.supervisor.poll_timeout();
+            due = self.call.poll_timeout();
         }
         due.map(|due| self.clock.instant(due))
     }
@@ -185,7 +185,7 @@ impl Driver {
         let id = self.shared.next_id();
         self.log(|writer, at, out| writer.command(out, at, id, &Command::Close {}));
         // Refused where it has ended already.
-        let _ = self.supervisor.handle_command(self.state.at, id, Command::Close {});
+        let _ = self.call.handle_command(self.state.at, id, Command::Close {});
         self.drain();
     }
 
@@ -198,17 +198,17 @@ impl Driver {
         }
     }
 
-    /// Does what the supervisor wants done.
+    /// Does what the call wants done.
     fn drain(&mut self) {
         // Seeds and shortfalls are inputs of their own, after all outputs of the one that led to them.
         loop {
             if let Some((conn, carried)) = self.drain_once() {
                 let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
                 self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
-                self.supervisor.handle_seed(self.state.at, conn, seed);
+                self.call.handle_seed(self.state.at, conn, seed);
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
                 self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
-                self.supervisor.handle_shortfall(self.state.at, shortfall);
+                self.call.handle_shortfall(self.state.at, shortfall);
             } else {
                 break;
             }
@@ -218,7 +218,7 @@ impl Driver {
     fn drain_once(&mut self) -> Option<(ConnectionId, Vec<ItemId>)> {
         let at = self.state.at;
         let mut asked_for = None;
-        while let Some(output) = self.supervisor.poll_output() {
+        while let Some(output) = self.call.poll_output() {
             if let Some(tap) = &mut self.tap {
                 tap.write(|writer, out| writer.output(out, at, &output));
             }

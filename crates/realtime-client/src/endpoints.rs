@@ -1,4 +1,4 @@
-//! Where a call can go: the list in which the supervisor's numbers count, and the attempts to get there.
+//! Where a call can go: the list in which the call's numbers count, and the attempts to get there.
 
 use std::future::ready;
 use std::io;
@@ -93,7 +93,7 @@ pub(crate) async fn over(
     connect::over(endpoint, stream).await
 }
 
-/// What the supervisor is told of an attempt that failed.
+/// What the call is told of an attempt that failed.
 pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
     let reason = chain(error);
     match error {

@@ -112,7 +112,7 @@ pub enum Command {
         event: Box<ClientEvent>,
     },
     /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by
-    /// a [`Supervisor`](crate::call::Supervisor) that does not reconnect.
+    /// a [`Call`](crate::call::Call) that does not reconnect.
     Rotate {
         /// The endpoint's place in the list; the first that is fit where it is not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What an application says to a call and hears of it, and the state machine of a call: [`Supervisor`].
+//! What an application says to a call and hears of it, and the state machine of a call: [`Call`].
 //!
 //! Said: [`Command`]. Heard: [`SessionEvent`], with [`Outcome`]s, [`Warning`]s and [`CloseReason`]s.
 
@@ -22,8 +22,8 @@ pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
 pub use event::{Origin, Place, SessionEvent};
 pub use function::{CallEnd, CallOutput, FunctionCall};
-pub use machine::{ConnectionId, Output, Supervisor};
-pub use options::{Backoff, Reconnect, SupervisorOptions};
+pub use machine::{Call, ConnectionId, Output};
+pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
 pub use seed::{Reseed, Seed};

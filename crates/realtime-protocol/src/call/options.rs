@@ -11,14 +11,14 @@ use crate::session::SessionOptions;
 /// What this side decides about a call.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-pub struct SupervisorOptions {
+pub struct CallOptions {
     /// About each of its sessions.
     pub session: SessionOptions,
     /// About further connections. Default: `None`: the call ends with its first one.
     pub reconnect: Option<Reconnect>,
 }
 
-impl From<SessionOptions> for SupervisorOptions {
+impl From<SessionOptions> for CallOptions {
     /// A call of one connection.
     fn from(session: SessionOptions) -> Self {
         Self { session, reconnect: None }

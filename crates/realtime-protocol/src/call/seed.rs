@@ -29,7 +29,7 @@ pub struct Seed {
 
 /// Knows what was said, and can tell it to a new session.
 ///
-/// A [`Supervisor`](crate::call::Supervisor) asks for it by
+/// A [`Call`](crate::call::Call) asks for it by
 /// [`Output::Seed`](crate::call::Output::Seed). A function from the carried items to a seed is
 /// one that learns of events elsewhere: what came last may be missing in its seeds.
 pub trait Reseed {

@@ -29,7 +29,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Reconnect, SupervisorOptions};
+use crate::call::{CallOptions, Reconnect};
 use crate::session::SessionOptions;
 use crate::time::UnixTime;
 
@@ -69,8 +69,8 @@ pub struct Header {
 
 impl Header {
     /// The header of a log that begins now.
-    pub fn new(options: impl Into<SupervisorOptions>, model: impl Into<String>, started: UnixTime) -> Self {
-        let SupervisorOptions { session: options, reconnect } = options.into();
+    pub fn new(options: impl Into<CallOptions>, model: impl Into<String>, started: UnixTime) -> Self {
+        let CallOptions { session: options, reconnect } = options.into();
         Self {
             format: FORMAT.into(),
             version: VERSION,
@@ -84,7 +84,7 @@ impl Header {
     }
 
     /// The options of the machines.
-    pub fn machines(&self) -> SupervisorOptions {
-        SupervisorOptions { session: self.options.clone(), reconnect: self.reconnect.clone() }
+    pub fn machines(&self) -> CallOptions {
+        CallOptions { session: self.options.clone(), reconnect: self.reconnect.clone() }
     }
 }

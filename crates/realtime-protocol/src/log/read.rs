@@ -176,7 +176,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Reconnect, SupervisorOptions};
+    use crate::call::{CallOptions, Reconnect};
     use crate::event::Dialect;
     use crate::session::SessionOptions;
 
@@ -188,7 +188,7 @@ mod tests {
         for version in [1, VERSION] {
             assert_eq!(read_header(&of_version(version)).unwrap().version, version);
         }
-        let reconnecting = SupervisorOptions { reconnect: Some(Reconnect::default()), ..header.machines() };
+        let reconnecting = CallOptions { reconnect: Some(Reconnect::default()), ..header.machines() };
         let mut header = Header::new(reconnecting, "m", UnixTime::from_secs(1));
         let line = serde_json::to_string(&header).unwrap().replace(r#""endpoints":[]"#, r#""endpoints":2"#);
         let read = read_header(&line.replace(r#""version":2"#, r#""version":1"#)).unwrap();

@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde_json::Value;
 
-use crate::call::{Output, Supervisor};
+use crate::call::{Call, Output};
 use crate::log::{Entry, Header, Input, LogError, LogWriter};
 use crate::time::Timestamp;
 
@@ -16,12 +16,12 @@ use crate::time::Timestamp;
 /// ```
 /// # use realtime_protocol::log::{Header, LogWriter, Replay};
 /// # use realtime_protocol::session::SessionOptions;
-/// # use realtime_protocol::supervisor::{ConnectionId, Supervisor};
+/// # use realtime_protocol::call::{ConnectionId, Call};
 /// # use realtime_protocol::time::{Timestamp, UnixTime};
 /// // Record …
 /// let header = Header::new(SessionOptions::default(), "gpt-realtime", UnixTime::from_secs(1_790_000_000));
 /// let writer = LogWriter::default();
-/// let mut call = Supervisor::new(header.options.clone());
+/// let mut call = Call::new(header.options.clone());
 /// let (now, mut log) = (Timestamp::ZERO, String::new());
 /// while let Some(output) = call.poll_output() {
 ///     writer.output(&mut log, now, &output);
@@ -39,7 +39,7 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Debug)]
 pub struct Replay {
-    machines: Supervisor,
+    machines: Call,
     writer: LogWriter,
     /// Outputs of the machines that the log has not confirmed yet.
     due: VecDeque<String>,
@@ -72,7 +72,7 @@ impl Replay {
     /// Machines as the header describes them.
     pub fn new(header: &Header) -> Self {
         let mut replay = Self {
-            machines: Supervisor::new(header.machines()),
+            machines: Call::new(header.machines()),
             writer: LogWriter::default(),
             due: VecDeque::new(),
             difference: None,

@@ -15,7 +15,7 @@ use crate::time::{Timestamp, UnixTime};
 /// Writes the lines of a session log. Each method appends one whole line, line feed included, to `out`.
 ///
 /// Inputs must be written in the order in which they were handed to the
-/// [`Supervisor`](crate::call::Supervisor), and all outputs that one leads to behind it.
+/// [`Call`](crate::call::Call), and all outputs that one leads to behind it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter {}
 

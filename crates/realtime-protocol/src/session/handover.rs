@@ -1,4 +1,4 @@
-//! What a [`Supervisor`](crate::call::Supervisor) asks of a session before another takes its place, and what it
+//! What a [`Call`](crate::call::Call) asks of a session before another takes its place, and what it
 //! hands to the new one.
 
 use alloc::format;

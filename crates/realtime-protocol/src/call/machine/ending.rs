@@ -7,13 +7,11 @@ use core::time::Duration;
 use crate::call::close::may_pass;
 use crate::call::machine::connection::Link;
 use crate::call::machine::succession::Successor;
-use crate::call::{
-    CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, SessionEvent, Supervisor,
-};
+use crate::call::{Call, CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, SessionEvent};
 use crate::session::Output;
 use crate::time::Timestamp;
 
-impl Supervisor {
+impl Call {
     /// The connection that serves has ended. `because`: what counts instead of what its session knows.
     pub(super) fn lose_serving(&mut self, how: DisconnectReason, because: Option<CloseReason>) {
         let Some(mut link) = self.serving.take() else { return };

@@ -17,10 +17,10 @@ const MOST: usize = 256;
 
 /// Calls whose outputs have not reached the server.
 #[derive(Debug, Default)]
-pub(super) struct Calls(VecDeque<Call>);
+pub(super) struct Calls(VecDeque<Known>);
 
 #[derive(Debug)]
-struct Call {
+struct Known {
     /// The id under which the application knows it.
     shown: CallId,
     /// The id under which the session that serves knows it.
@@ -63,7 +63,7 @@ impl Calls {
         self.0.retain(|known| known.detached.is_none_or(|since| now <= since + kept));
         let digest = call_digest(&call.name, &call.arguments);
         let current = Some(call.call_id.clone());
-        let same = |known: &&mut Call| known.current.is_none() && known.digest == digest;
+        let same = |known: &&mut Known| known.current.is_none() && known.digest == digest;
         if let Some(known) = self.0.iter_mut().find(same) {
             known.current = current;
             known.detached = None;
@@ -81,7 +81,7 @@ impl Calls {
         if self.0.len() == MOST {
             self.0.pop_front();
         }
-        self.0.push_back(Call {
+        self.0.push_back(Known {
             shown: call.call_id.clone(),
             current,
             digest,

@@ -1,4 +1,4 @@
-//! Many connections, one call: [`Supervisor`].
+//! Many connections, one call: [`Call`].
 //!
 //! It has the same shape as [`Session`], keyed by [`ConnectionId`], so that a driver or a replay holds one object
 //! for the whole of a call. It decides when to connect and where to, when a new session is told what was said, which
@@ -58,8 +58,8 @@ use crate::call::machine::functions::Calls;
 use crate::call::machine::held::HeldAudio;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CloseReason, Command, CommandError, CommandId, DisconnectReason, Reconnect, Seed, SessionEvent,
-    SupervisorOptions,
+    CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Reconnect, Seed,
+    SessionEvent,
 };
 use crate::event::{ClientEvent, Dialect};
 use crate::flow::Shortfall;
@@ -81,12 +81,12 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// One thing that a supervisor wants done or tells.
+/// One thing that a call wants done or tells.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
 pub enum Output {
-    /// Open a connection, then call [`handle_connected`](Supervisor::handle_connected), or
-    /// [`handle_disconnected`](Supervisor::handle_disconnected) where that fails.
+    /// Open a connection, then call [`handle_connected`](Call::handle_connected), or
+    /// [`handle_disconnected`](Call::handle_disconnected) where that fails.
     Connect {
         /// The connection.
         connection: ConnectionId,
@@ -102,10 +102,10 @@ pub enum Output {
         /// What to send.
         event: ClientEvent,
     },
-    /// Close that connection, then call [`handle_disconnected`](Supervisor::handle_disconnected).
+    /// Close that connection, then call [`handle_disconnected`](Call::handle_disconnected).
     Close(ConnectionId),
     /// Ask whoever knows what was said ([`Reseed`]) for a [`Seed`], and hand it to
-    /// [`handle_seed`](Supervisor::handle_seed): an empty one where nobody knows.
+    /// [`handle_seed`](Call::handle_seed): an empty one where nobody knows.
     Seed {
         /// The connection.
         connection: ConnectionId,
@@ -121,11 +121,11 @@ pub enum Output {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Supervisor, Output};
+/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Call, Output};
 /// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
-/// let mut call = Supervisor::new(SessionOptions::default());
+/// let mut call = Call::new(SessionOptions::default());
 /// let connection = ConnectionId(0);
 /// assert_eq!(call.poll_output(), Some(Output::Connect { connection, endpoint: 0 }));
 ///
@@ -147,7 +147,7 @@ pub enum Output {
 /// # Ok::<(), realtime_protocol::call::CommandError>(())
 /// ```
 #[derive(Debug)]
-pub struct Supervisor {
+pub struct Call {
     /// The configuration among them as changed since.
     options: SessionOptions,
     /// Counts changes of the configuration.
@@ -181,11 +181,11 @@ pub struct Supervisor {
     ended: bool,
 }
 
-impl Supervisor {
+impl Call {
     /// A call whose first output is [`Output::Connect`]. [`SessionOptions`] alone make a call of one
     /// connection.
-    pub fn new(options: impl Into<SupervisorOptions>) -> Self {
-        let SupervisorOptions { session: options, reconnect } = options.into();
+    pub fn new(options: impl Into<CallOptions>) -> Self {
+        let CallOptions { session: options, reconnect } = options.into();
         let (dialects, cooldown) =
             reconnect.as_ref().map_or_else(Default::default, |r| (r.endpoints.as_slice(), r.cooldown));
         let endpoints = Endpoints::new(dialects, options.dialect, cooldown);

@@ -7,15 +7,15 @@ use crate::call::machine::functions::Surfaced;
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome, Output,
-    ResponseEnd, SessionEvent, Supervisor,
+    Call, CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome,
+    Output, ResponseEnd, SessionEvent,
 };
 use crate::error::ApiError;
 use crate::id::ResponseId;
-use crate::session::{self};
+use crate::session;
 use crate::session_config::SessionConfig;
 
-impl Supervisor {
+impl Call {
     /// Passes on what the session that serves has to say.
     pub(super) fn relay_serving(&mut self) {
         while let Some(link) = &mut self.serving

@@ -6,13 +6,12 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Output, Refusal, SessionEvent,
-    Supervisor,
+    Call, CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Output, Refusal, SessionEvent,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
 
-impl Supervisor {
+impl Call {
     pub(super) fn route(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         if self.ended {
             return Err(refuse(command, Refusal::Ended));

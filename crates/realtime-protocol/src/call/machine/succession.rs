@@ -12,8 +12,7 @@ use crate::call::machine::commands::item_id;
 use crate::call::machine::connection::Link;
 use crate::call::machine::held::Released;
 use crate::call::{
-    Command, CommandId, ConnectionId, DisconnectReason, Outcome, Output, Seed, SessionEvent, Supervisor,
-    Warning,
+    Call, Command, CommandId, ConnectionId, DisconnectReason, Outcome, Output, Seed, SessionEvent, Warning,
 };
 use crate::field::Field;
 use crate::id::ItemId;
@@ -112,7 +111,7 @@ impl Successor {
     }
 }
 
-impl Supervisor {
+impl Call {
     /// Decides what follows from how things stand. Whether something did.
     pub(super) fn step(&mut self) -> bool {
         if self.ended || self.reconnect.is_none() {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::audio::AudioFormat;
 use crate::call::{
-    Backoff, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output, Reconnect, Seed,
-    Supervisor, SupervisorOptions,
+    Backoff, Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output,
+    Reconnect, Seed,
 };
 use crate::item::Item;
 use crate::session::{PlaybackSource, SessionOptions};
@@ -31,12 +31,12 @@ pub(super) fn reconnect() -> Reconnect {
 }
 
 /// A call, and all that came out of it since it was last looked at, in words.
-pub(super) struct Call {
-    pub(super) supervisor: Supervisor,
+pub(super) struct Driven {
+    pub(super) call: Call,
     pub(super) now: u64,
 }
 
-impl Call {
+impl Driven {
     pub(super) fn new(reconnect: Reconnect) -> Self {
         Self::with(SessionConfig::realtime(), reconnect)
     }
@@ -44,8 +44,8 @@ impl Call {
     pub(super) fn with(config: SessionConfig, reconnect: Reconnect) -> Self {
         let (playback, expiry_notice) = (PlaybackSource::Estimated, Duration::ZERO);
         let session = SessionOptions { playback, expiry_notice, config, ..SessionOptions::default() };
-        let options = SupervisorOptions { session, reconnect: Some(reconnect) };
-        Self { supervisor: Supervisor::new(options), now: 0 }
+        let options = CallOptions { session, reconnect: Some(reconnect) };
+        Self { call: Call::new(options), now: 0 }
     }
 
     /// A call whose first connection serves.
@@ -62,17 +62,17 @@ impl Call {
     }
 
     pub(super) fn open_with(&mut self, conn: u32, session: Value) {
-        self.supervisor.handle_connected(at(self.now), ConnectionId(conn), UnixTime::from_secs(1_000_000));
+        self.call.handle_connected(at(self.now), ConnectionId(conn), UnixTime::from_secs(1_000_000));
         self.hear(conn, json!({"type": "session.created", "session": session}));
         self.hear(conn, json!({"type": "session.updated", "session": {}}));
     }
 
     pub(super) fn hear(&mut self, conn: u32, event: Value) {
-        self.supervisor.handle_text(at(self.now), ConnectionId(conn), &event.to_string());
+        self.call.handle_text(at(self.now), ConnectionId(conn), &event.to_string());
     }
 
     pub(super) fn command(&mut self, id: u64, command: Command) -> Result<(), CommandError> {
-        self.supervisor.handle_command(at(self.now), CommandId(id), command)
+        self.call.handle_command(at(self.now), CommandId(id), command)
     }
 
     pub(super) fn create(&mut self, id: u64, item_id: Option<&str>, respond: bool) {
@@ -92,19 +92,19 @@ impl Call {
 
     pub(super) fn cut(&mut self, conn: u32, code: Option<u16>, reason: &str) {
         let reason = DisconnectReason::Closed { code, reason: reason.into() };
-        self.supervisor.handle_disconnected(at(self.now), ConnectionId(conn), reason);
+        self.call.handle_disconnected(at(self.now), ConnectionId(conn), reason);
     }
 
     pub(super) fn seed(&mut self, conn: u32, seed: Seed) {
-        self.supervisor.handle_seed(at(self.now), ConnectionId(conn), seed);
+        self.call.handle_seed(at(self.now), ConnectionId(conn), seed);
     }
 
     /// Lets the time pass, and stops at every deadline.
     pub(super) fn wait(&mut self, ms: u64) {
         let until = self.now + ms;
-        while let Some(due) = self.supervisor.poll_timeout().filter(|due| *due <= at(until)) {
+        while let Some(due) = self.call.poll_timeout().filter(|due| *due <= at(until)) {
             self.now = due.as_micros().div_ceil(1000);
-            self.supervisor.handle_timeout(due);
+            self.call.handle_timeout(due);
         }
         self.now = until;
     }
@@ -115,7 +115,7 @@ impl Call {
     }
 
     pub(super) fn outputs(&mut self) -> Vec<Output> {
-        core::iter::from_fn(|| self.supervisor.poll_output()).collect()
+        core::iter::from_fn(|| self.call.poll_output()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::flow::Shortfall;
 
 #[test]
 fn a_call_of_one_connection_ends_with_it() {
-    let mut call = Call { supervisor: Supervisor::new(SessionOptions::default()), now: 0 };
+    let mut call = Driven { call: Call::new(SessionOptions::default()), now: 0 };
     call.open(0);
     call.drain();
     let refused = call.command(1, Command::Rotate { endpoint: None, urgent: false }).unwrap_err();
@@ -15,13 +15,13 @@ fn a_call_of_one_connection_ends_with_it() {
     call.command(2, Command::CreateResponse { params: None }).unwrap();
     call.cut(0, Some(1006), "");
     assert_eq!(call.drain(), ["0> response.create", "settled 2 closed", "closed closed_by_server"]);
-    assert!(call.supervisor.is_ended());
-    assert_eq!(call.supervisor.poll_timeout(), None);
+    assert!(call.call.is_ended());
+    assert_eq!(call.call.poll_timeout(), None);
 }
 
 #[test]
 fn a_lost_connection_is_made_again_and_told_what_was_said() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.cut(0, Some(1006), "");
     assert_eq!(call.drain(), ["disconnected transient retry Some(1000)"]);
     call.wait(999);
@@ -51,7 +51,7 @@ fn a_lost_connection_is_made_again_and_told_what_was_said() {
 
 #[test]
 fn the_gap_is_told_with_the_audio_that_grew_too_old() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.cut(0, None, "");
     for _ in 0..100 {
         call.wait(100);
@@ -71,7 +71,7 @@ fn the_gap_is_told_with_the_audio_that_grew_too_old() {
 
 #[test]
 fn attempts_come_at_their_times_and_end_with_the_budget() {
-    let mut call = Call::ready(Reconnect { attempts: 4, ..reconnect() });
+    let mut call = Driven::ready(Reconnect { attempts: 4, ..reconnect() });
     call.create(1, None, false);
     call.cut(0, Some(1011), "");
     let mut times = Vec::new();
@@ -80,13 +80,13 @@ fn attempts_come_at_their_times_and_end_with_the_budget() {
         while !call.drain().iter().any(|output| output.starts_with("connect")) && call.now < before + 60_000 {
             call.wait(1);
         }
-        if call.supervisor.is_ended() || call.now >= before + 60_000 {
+        if call.call.is_ended() || call.now >= before + 60_000 {
             break;
         }
         times.push(call.now - before);
         let reason = DisconnectReason::Lost { reason: "no route".into() };
-        call.supervisor.handle_disconnected(at(call.now), ConnectionId(conn), reason);
-        if call.supervisor.is_ended() {
+        call.call.handle_disconnected(at(call.now), ConnectionId(conn), reason);
+        if call.call.is_ended() {
             let outputs = call.drain();
             assert_eq!(
                 outputs,
@@ -102,13 +102,13 @@ fn attempts_come_at_their_times_and_end_with_the_budget() {
 #[test]
 fn a_server_that_says_when_is_asked_no_earlier() {
     for (asked, waits) in [(None, 2000), (Some(60), 60_000), (Some(1), 2000), (Some(100_000), 120_000)] {
-        let mut call = Call::ready(reconnect());
+        let mut call = Driven::ready(reconnect());
         call.cut(0, None, "");
         call.wait(1000);
         call.drain();
         let retry_after = asked.map(Duration::from_secs);
         let reason = DisconnectReason::Refused { status: 429, reason: "busy".into(), retry_after };
-        call.supervisor.handle_disconnected(at(call.now), ConnectionId(1), reason);
+        call.call.handle_disconnected(at(call.now), ConnectionId(1), reason);
         let retry = call.now + waits;
         assert_eq!(call.drain(), [format!("disconnected transient retry {:?}", Some(retry))], "{asked:?}");
     }
@@ -117,7 +117,7 @@ fn a_server_that_says_when_is_asked_no_earlier() {
 #[test]
 fn the_count_of_attempts_starts_anew_only_after_a_healthy_period() {
     for (served, next) in [(59_999, 2000), (60_000, 1000)] {
-        let mut call = Call::ready(reconnect());
+        let mut call = Driven::ready(reconnect());
         call.cut(0, None, "");
         call.wait(1000);
         call.open(1);
@@ -131,7 +131,7 @@ fn the_count_of_attempts_starts_anew_only_after_a_healthy_period() {
 
 #[test]
 fn an_error_of_the_account_ends_a_call_that_has_no_other_endpoint() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     let error = json!({"type": "error", "error": {"code": "insufficient_quota", "message": "no money"}});
     call.hear(0, error);
     assert_eq!(call.drain(), ["server_error", "close 0", "disconnected account retry None", "closed fatal"]);
@@ -141,7 +141,7 @@ fn an_error_of_the_account_ends_a_call_that_has_no_other_endpoint() {
 fn an_error_of_the_account_moves_the_call_to_the_next_endpoint_until_the_first_has_rested() {
     let two = Reconnect { endpoints: alloc::vec![Dialect::Ga; 2], ..reconnect() };
     for failed_response in [false, true] {
-        let mut call = Call::ready(two.clone());
+        let mut call = Driven::ready(two.clone());
         let error = json!({"type": "invalid_request_error", "code": "insufficient_quota"});
         if failed_response {
             call.hear(0, json!({"type": "response.created", "response": {"id": "r0"}}));
@@ -168,7 +168,7 @@ fn an_error_of_the_account_moves_the_call_to_the_next_endpoint_until_the_first_h
 
 #[test]
 fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.create(1, None, false);
     call.create(2, Some("mine"), true);
     call.command(3, Command::RetrieveItem { item_id: "x".into() }).unwrap();
@@ -219,7 +219,7 @@ fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
 
 #[test]
 fn a_seed_that_says_what_is_on_its_way_takes_its_place() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.create(1, Some("mine"), true);
     call.drain();
     call.cut(0, None, "");
@@ -238,7 +238,7 @@ fn a_seed_that_says_what_is_on_its_way_takes_its_place() {
 
 #[test]
 fn a_reply_that_was_due_is_asked_for_once() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.hear(0, json!({"type": "input_audio_buffer.speech_started", "item_id": "u"}));
     call.hear(0, json!({"type": "input_audio_buffer.speech_stopped", "item_id": "u"}));
     call.hear(0, json!({"type": "input_audio_buffer.committed", "item_id": "u"}));
@@ -258,7 +258,7 @@ fn a_reply_that_was_due_is_asked_for_once() {
 #[test]
 fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
     for known_before in [false, true] {
-        let mut call = Call::ready(reconnect());
+        let mut call = Driven::ready(reconnect());
         let made = |conn: u32, arguments: &str| {
             let item = json!({"type": "function_call", "id": format!("i{conn}"), "call_id": format!("c{conn}"),
                 "name": "book", "arguments": arguments, "status": "completed"});
@@ -307,14 +307,14 @@ fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
 
 #[test]
 fn a_close_in_the_gap_settles_everything() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.create(1, None, true);
     call.cut(0, None, "");
     call.wait(1000);
     call.drain();
     call.command(2, Command::Close {}).unwrap();
     assert_eq!(call.drain(), ["settled 1 closed", "settled 2 done", "close 1", "closed requested"]);
-    assert_eq!(call.supervisor.poll_timeout(), None);
+    assert_eq!(call.call.poll_timeout(), None);
 }
 
 #[test]
@@ -323,36 +323,36 @@ fn a_reader_that_is_too_slow_ends_the_call_for_good() {
         (false, ["close 0", "settled 1 closed", "closed consumer_too_slow"].as_slice()),
         (true, &["settled 1 closed", "close 1", "closed consumer_too_slow"]),
     ] {
-        let mut call = Call::ready(reconnect());
+        let mut call = Driven::ready(reconnect());
         call.create(1, None, true);
         if cut {
             call.cut(0, None, "");
             call.wait(1000);
         }
         call.drain();
-        call.supervisor.handle_shortfall(at(call.now), Shortfall::TooSlow);
+        call.call.handle_shortfall(at(call.now), Shortfall::TooSlow);
         let mut came = call.drain();
         if !cut {
             call.cut(0, None, "");
             came.extend(call.drain());
         }
         assert_eq!(came, outputs);
-        assert_eq!(call.supervisor.poll_timeout(), None);
+        assert_eq!(call.call.poll_timeout(), None);
     }
 }
 
 #[test]
 fn audio_lost_while_nothing_serves_is_told() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.cut(0, None, "");
     call.drain();
-    call.supervisor.handle_shortfall(at(call.now), Shortfall::Unsent { bytes: 960 });
+    call.call.handle_shortfall(at(call.now), Shortfall::Unsent { bytes: 960 });
     assert_eq!(call.drain(), ["warning"]);
 }
 
 #[test]
 fn a_seed_that_is_never_acknowledged_holds_the_call_up_only_so_long() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.cut(0, None, "");
     call.wait(1000);
     call.open(1);
@@ -366,8 +366,8 @@ fn a_seed_that_is_never_acknowledged_holds_the_call_up_only_so_long() {
 
 #[test]
 fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_one() {
-    let mut call = Call::ready(reconnect());
-    let mark = |conn: u32, call: &mut Call| {
+    let mut call = Driven::ready(reconnect());
+    let mark = |conn: u32, call: &mut Driven| {
         let mut audio = String::new();
         crate::audio::Audio::from(std::vec![0; 4800]).encode_into(&mut audio);
         call.hear(conn, json!({"type": "response.created", "response": {"id": "r"}}));
@@ -389,7 +389,7 @@ fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_
 
 #[test]
 fn calls_out_of_band_are_shown_and_not_kept() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     let item = json!({"type": "function_call", "id": "i", "call_id": "c", "name": "book", "arguments": "{}",
         "status": "completed"});
     let response = json!({"id": "r", "conversation_id": null, "status": "completed", "output": [item]});
@@ -405,8 +405,8 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     config.input_mut().turn_detection = crate::field::Field::Null;
     let pre_roll = Some(Duration::from_millis(100));
     let session = SessionOptions { config, pre_roll, ..SessionOptions::default() };
-    let options = SupervisorOptions { session, reconnect: Some(reconnect()) };
-    let mut call = Call { supervisor: Supervisor::new(options), now: 0 };
+    let options = CallOptions { session, reconnect: Some(reconnect()) };
+    let mut call = Driven { call: Call::new(options), now: 0 };
     call.open(0);
     call.command(1, Command::BeginTurn {}).unwrap();
     call.drain();
@@ -423,7 +423,7 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
 #[test]
 fn a_call_that_moves_to_another_endpoint_speaks_its_dialect() {
     let endpoints = alloc::vec![Dialect::Ga, Dialect::Beta];
-    let mut call = Call::ready(Reconnect { endpoints, ..reconnect() });
+    let mut call = Driven::ready(Reconnect { endpoints, ..reconnect() });
     call.hear(0, json!({"type": "error", "error": {"code": "insufficient_quota"}}));
     call.drain();
     call.open(1);

@@ -10,15 +10,15 @@ fn an_hour() -> Value {
     json!({"id": "sess", "expires_at": 1_000_000 + 3600})
 }
 
-fn hour_call() -> Call {
-    let mut call = Call::new(reconnect());
+fn hour_call() -> Driven {
+    let mut call = Driven::new(reconnect());
     call.open_with(0, an_hour());
     call.drain();
     call
 }
 
 /// Up to the moment at which the new connection is ready.
-fn rotating() -> Call {
+fn rotating() -> Driven {
     let mut call = hour_call();
     call.wait(55 * 60_000);
     assert_eq!(call.drain(), ["connect 1 to 0"]);
@@ -83,10 +83,10 @@ fn it_waits_for_the_end_of_the_turn() {
 }
 
 /// A call whose user has spoken and got an answer; the words are not there, and another connection is ready.
-fn without_the_users_words() -> Call {
+fn without_the_users_words() -> Driven {
     let mut config = SessionConfig::realtime();
     config.input_mut().transcription = Transcription::default().model("whisper-1").into();
-    let mut call = Call::with(config, reconnect());
+    let mut call = Driven::with(config, reconnect());
     call.open_with(0, an_hour());
     call.wait(55 * 60_000);
     call.hear(0, json!({"type": "input_audio_buffer.speech_started", "item_id": "u"}));
@@ -197,7 +197,7 @@ fn the_new_session_is_configured_as_the_old_one_is_in_the_end() {
 
 #[test]
 fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
-    let mut call = Call::ready(Reconnect { endpoints: alloc::vec![Dialect::Ga; 2], ..reconnect() });
+    let mut call = Driven::ready(Reconnect { endpoints: alloc::vec![Dialect::Ga; 2], ..reconnect() });
     let rotate = |endpoint| Command::Rotate { endpoint, urgent: true };
     let refused = call.command(1, rotate(Some(2))).unwrap_err();
     assert_eq!(refused.reason, Refusal::NoSuchEndpoint { endpoint: 2, endpoints: 2 });
@@ -225,7 +225,7 @@ fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
 
 #[test]
 fn what_was_under_way_is_settled_before_an_urgent_change_asks_for_the_seed() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
     let work = json!({"type": "function_call", "call_id": "c", "name": "work", "arguments": "{}"});
     let done = json!({"id": "r", "status": "completed", "output": [work]});
@@ -254,7 +254,7 @@ fn a_change_that_becomes_urgent_ends_the_old_session_at_once() {
 
 #[test]
 fn a_new_connection_that_fails_after_an_urgent_change_began_is_made_again() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.command(1, Command::Rotate { endpoint: None, urgent: true }).unwrap();
     call.open(1);
     assert_eq!(call.drain(), ["connect 1 to 0", "1> session.update", "close 0", "seed 1"]);
@@ -271,12 +271,12 @@ fn a_new_connection_that_fails_after_an_urgent_change_began_is_made_again() {
 
 #[test]
 fn an_age_limit_that_no_clock_can_mean_is_ignored() {
-    let mut call = Call::new(reconnect());
+    let mut call = Driven::new(reconnect());
     call.open_with(0, json!({"id": "sess", "expires_at": 7}));
     call.wait(3_600_000);
     assert!(!call.drain().iter().any(|output| output == "connect 1 to 0"));
     // And one that lies far ahead is an hour ahead.
-    let mut call = Call::new(reconnect());
+    let mut call = Driven::new(reconnect());
     call.open_with(0, json!({"id": "sess", "expires_at": 9_000_000_000_u64}));
     call.wait(55 * 60_000);
     assert!(call.drain().contains(&"connect 1 to 0".to_string()));
@@ -294,7 +294,7 @@ fn a_close_takes_the_other_connection_along() {
 
 #[test]
 fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     call.command(1, Command::CreateResponse { params: None }).unwrap();
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
     call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
@@ -329,7 +329,7 @@ fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
 
 #[test]
 fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
-    let mut call = Call::ready(reconnect());
+    let mut call = Driven::ready(reconnect());
     // It used to answer.
     call.command(1, Command::CreateResponse { params: None }).unwrap();
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
