@@ -83,7 +83,7 @@ impl Golden {
     }
 
     /// The whole session in words, for a snapshot: inputs as `<` (server) and `*` (application), outputs as `>`
-    /// (client events) and `!` (session events).
+    /// (client events) and `!` (call events).
     pub fn render(&self) -> String {
         let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
         self.replay(|at, input, outputs| {

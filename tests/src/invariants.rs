@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use realtime_protocol::call::{Command, CommandId, SessionEvent};
+use realtime_protocol::call::{Command, CommandId, Event};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, EventId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
@@ -127,10 +127,10 @@ impl Invariants {
         }
     }
 
-    fn told(&mut self, event: &SessionEvent) {
+    fn told(&mut self, event: &Event) {
         match event {
-            SessionEvent::Settled { id, .. } => assert!(self.due.remove(id), "{id} was not due"),
-            SessionEvent::ResponseStarted { response_id, out_of_band, .. } => {
+            Event::Settled { id, .. } => assert!(self.due.remove(id), "{id} was not due"),
+            Event::ResponseStarted { response_id, out_of_band, .. } => {
                 if *out_of_band {
                     self.beside.insert(response_id.clone());
                 } else {
@@ -138,7 +138,7 @@ impl Invariants {
                 }
                 assert!(self.open.insert(response_id.clone()), "{response_id} started twice");
             }
-            SessionEvent::ResponseFinished(report) => {
+            Event::ResponseFinished(report) => {
                 assert!(
                     self.open.remove(&report.response_id),
                     "{} finished, not started",
@@ -149,7 +149,7 @@ impl Invariants {
                     self.audio_came_out(&report.response_id, report.dropped_bytes);
                 }
             }
-            SessionEvent::Audio(chunk) => {
+            Event::Audio(chunk) => {
                 assert!(self.open.contains(&chunk.response_id), "audio outside of its response");
                 assert!(!self.interrupted.contains(&chunk.response_id), "audio after an interruption");
                 assert!(!chunk.audio.is_empty(), "a chunk without audio");
@@ -162,21 +162,21 @@ impl Invariants {
                 let bytes = chunk.format.bytes(chunk.start) + chunk.audio.len() as u64;
                 *received = chunk.format.duration(bytes);
             }
-            SessionEvent::StopPlayback { .. } => {
+            Event::StopPlayback { .. } => {
                 self.interrupted.extend(self.open.difference(&self.beside).cloned())
             }
-            SessionEvent::FunctionCalls { calls, out_of_band, .. } => {
+            Event::FunctionCalls { calls, out_of_band, .. } => {
                 for call in calls {
                     let seen = self.calls.insert(call.call_id.clone(), !out_of_band);
                     assert_eq!(seen, None, "{} surfaced twice", call.call_id);
                 }
             }
-            SessionEvent::CallEnded { call_id, .. } => {
+            Event::CallEnded { call_id, .. } => {
                 assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
                 assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
             }
-            SessionEvent::Overdue { answer: Answer::ResponseCreated, .. } => self.unanswered.clear(),
-            SessionEvent::Closed { .. } => self.closed = true,
+            Event::Overdue { answer: Answer::ResponseCreated, .. } => self.unanswered.clear(),
+            Event::Closed { .. } => self.closed = true,
             _ => {}
         }
     }

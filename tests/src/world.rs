@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    Call, CallOptions, CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output,
-    Reconnect, Reseed, SessionEvent,
+    Call, CallOptions, CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
+    Output, Reconnect, Reseed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -45,8 +45,8 @@ pub struct World {
     pub life: u64,
     /// Until when no connection can be made.
     pub down_until: u64,
-    /// Every session event, with its time; audio left out.
-    pub told: Vec<(u64, SessionEvent)>,
+    /// Every call event, with its time; audio left out.
+    pub told: Vec<(u64, Event)>,
     /// Every attempt to connect, with its time and its endpoint.
     pub attempts: Vec<(u64, u32, u32)>,
     /// How often the function was run, by its arguments.
@@ -321,15 +321,15 @@ impl World {
         }
     }
 
-    fn hear_of(&mut self, event: SessionEvent) {
+    fn hear_of(&mut self, event: Event) {
         self.context.observe(&event);
         match &event {
-            SessionEvent::Settled { id, .. } => {
+            Event::Settled { id, .. } => {
                 let settled = self.settled.get_mut(id).unwrap_or_else(|| panic!("{id} was never given"));
                 *settled += 1;
                 assert_eq!(*settled, 1, "{id} is settled twice");
             }
-            SessionEvent::FunctionCalls { calls, .. } => {
+            Event::FunctionCalls { calls, .. } => {
                 for call in calls {
                     *self.handled.entry(call.arguments.clone()).or_default() += 1;
                     let output = CallOutput::Result(json!(format!("done {}", call.arguments)));
@@ -338,9 +338,9 @@ impl World {
                     self.later(self.work, Delivery::Worked(command));
                 }
             }
-            SessionEvent::Created { .. } | SessionEvent::Disconnected { .. } => self.item = None,
-            SessionEvent::ItemPlaced { item, .. } => self.item = item.id(),
-            SessionEvent::Audio(_) => return,
+            Event::Created { .. } | Event::Disconnected { .. } => self.item = None,
+            Event::ItemPlaced { item, .. } => self.item = item.id(),
+            Event::Audio(_) => return,
             _ => {}
         }
         self.told.push((self.now, event));
@@ -373,10 +373,9 @@ impl World {
                     }
                 }
             }
-            Output::Event(SessionEvent::ItemPlaced { item, .. } | SessionEvent::ItemDone { item })
-                if is_history(item) => {}
+            Output::Event(Event::ItemPlaced { item, .. } | Event::ItemDone { item }) if is_history(item) => {}
             Output::Event(event) => {
-                let _ = write!(text, "{}", serde_json::to_string(event).expect("session events are JSON"));
+                let _ = write!(text, "{}", serde_json::to_string(event).expect("call events are JSON"));
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use realtime_context::History;
 use realtime_protocol::call::{
-    Backoff, Command, CommandId, DisconnectClass, DisconnectReason, Outcome, Reconnect, SessionEvent,
+    Backoff, Command, CommandId, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::SessionConfig;
@@ -170,7 +170,7 @@ fn finish(mut world: World) -> World {
     for (id, settled) in &world.settled {
         assert_eq!(*settled, 1, "{id} was settled {settled} times");
     }
-    let closed = world.told.iter().filter(|(_, event)| matches!(event, SessionEvent::Closed { .. })).count();
+    let closed = world.told.iter().filter(|(_, event)| matches!(event, Event::Closed { .. })).count();
     assert_eq!(closed, 1);
     world.replay();
     world
@@ -196,16 +196,16 @@ proptest! {
     ) {
         let history = if packed { History::PackedMessage } else { History::NativeItems };
         let Run { world, asked, questions } = run(&steps, endpoints, |world| world.history = history);
-        let started = |event: &SessionEvent| matches!(event, SessionEvent::ResponseStarted { .. });
-        let said = |event: &SessionEvent| matches!(event, SessionEvent::Text { .. });
+        let started = |event: &Event| matches!(event, Event::ResponseStarted { .. });
+        let said = |event: &Event| matches!(event, Event::Text { .. });
         let replies = world.told.iter().filter(|(_, event)| said(event)).count();
         prop_assert!(replies <= asked, "{replies} replies to {asked} questions");
         // Nothing that wanted an answer stands behind the last one.
         let last = world.told.iter().rposition(|(_, event)| started(event)).unwrap_or(0);
         for (at, event) in &world.told[last..] {
             match event {
-                SessionEvent::SpeechStopped { .. } => prop_assert!(false, "no reply to the speech at {at}"),
-                SessionEvent::Settled { id, .. } => prop_assert!(!questions.contains(id), "no reply to {id}"),
+                Event::SpeechStopped { .. } => prop_assert!(false, "no reply to the speech at {at}"),
+                Event::Settled { id, .. } => prop_assert!(!questions.contains(id), "no reply to {id}"),
                 _ => {}
             }
         }
@@ -213,7 +213,7 @@ proptest! {
         prop_assert!(!alive || world.serving().is_none_or(|far| !far.is_responding()));
         let world = finish(world);
         for (_, event) in &world.told {
-            if let SessionEvent::Settled { outcome, .. } = event {
+            if let Event::Settled { outcome, .. } = event {
                 prop_assert!(!matches!(outcome, Outcome::TimedOut), "{event:?}");
             }
         }
@@ -239,18 +239,18 @@ proptest! {
         let mut attempts = world.attempts.iter().skip(1).peekable();
         for (at, event) in &world.told {
             match event {
-                SessionEvent::Disconnected { retry_at, class, .. } => {
+                Event::Disconnected { retry_at, class, .. } => {
                     prop_assert!(matches!(class, DisconnectClass::Transient | DisconnectClass::Expired));
                     due = *retry_at;
                     // Those that come until then are told of the machines' own rotation.
                     while attempts.next_if(|(made, ..)| made <= at).is_some() {}
                 }
-                SessionEvent::Reconnecting { attempt, .. } => {
+                Event::Reconnecting { attempt, .. } => {
                     let (made, conn, _) = attempts.next().expect("an attempt");
                     prop_assert_eq!(Some(Timestamp::from_micros(*made)), due);
                     let waited = made - world.told.iter().rev()
                         .find_map(|(lost, event)| {
-                            let is = matches!(event, SessionEvent::Disconnected { .. }) && lost < made;
+                            let is = matches!(event, Event::Disconnected { .. }) && lost < made;
                             is.then_some(*lost)
                         })
                         .expect("a loss before it");
@@ -335,7 +335,7 @@ fn what_is_carried_over_many_cuts_is_done_in_the_end() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            SessionEvent::Settled { id, outcome } if outcome.is_ok() => Some(*id),
+            Event::Settled { id, outcome } if outcome.is_ok() => Some(*id),
             _ => None,
         })
         .collect();
@@ -357,9 +357,9 @@ fn a_reply_that_is_cut_off_twice_before_it_came_still_comes() {
         let mut steps = steps.to_vec();
         steps[2] = Step::Wait(wait);
         let Run { world, questions, .. } = run(&steps, 1, |world| world.history = History::NativeItems);
-        let started = |event: &SessionEvent| matches!(event, SessionEvent::ResponseStarted { .. });
+        let started = |event: &Event| matches!(event, Event::ResponseStarted { .. });
         let last = world.told.iter().rposition(|(_, event)| started(event)).expect("a reply");
-        let late = |event: &SessionEvent| matches!(event, SessionEvent::Settled { id, .. } if questions.contains(id));
+        let late = |event: &Event| matches!(event, Event::Settled { id, .. } if questions.contains(id));
         assert!(!world.told[last..].iter().any(|(_, event)| late(event)), "cut after {wait} ms");
     }
 }
@@ -369,11 +369,7 @@ fn what_came_last_before_a_cut_is_in_the_seed() {
     let mut world = World::new(World::options(reconnect(1)), true);
     world.wait(Duration::from_millis(200));
     let id = world.write("said last", false).unwrap();
-    while !world
-        .told
-        .iter()
-        .any(|(_, event)| matches!(event, SessionEvent::Settled { id: it, .. } if *it == id))
-    {
+    while !world.told.iter().any(|(_, event)| matches!(event, Event::Settled { id: it, .. } if *it == id)) {
         world.wait(Duration::from_millis(1));
     }
     world.cut(&DisconnectReason::Lost { reason: "cut".into() });

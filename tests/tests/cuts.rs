@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, Pending};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent,
+    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
@@ -49,7 +49,7 @@ async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
             let what = format!("{name} after {events} events: {cut:?}");
             let (mut run, _) = Run::to_the_cut(&golden, events, cut, None).await;
             let told = run.rest(&what).await;
-            let Some(SessionEvent::Closed { reason }) = told.last() else { panic!("{what}: {told:?}") };
+            let Some(Event::Closed { reason }) = told.last() else { panic!("{what}: {told:?}") };
             let fits = match reason {
                 CloseReason::ConnectionLost { .. } => cut != Cut::Goodbye,
                 CloseReason::ClosedByServer { code: Some(1011), reason } => {
@@ -87,7 +87,7 @@ async fn with_reconnecting_each_cut_is_followed_by_a_session_that_answers() {
             assert_eq!(end, ResponseEnd::Completed, "{what}");
             run.handle.close().await.unwrap();
             let told = run.rest(&what).await;
-            assert_eq!(told.last(), Some(&SessionEvent::Closed { reason: CloseReason::Requested }), "{what}");
+            assert_eq!(told.last(), Some(&Event::Closed { reason: CloseReason::Requested }), "{what}");
             run.check(&told, &what).await;
             second.await.unwrap();
         }
@@ -115,7 +115,7 @@ fn texts(golden: &Golden) -> usize {
 struct Run {
     handle: Handle,
     events: Events,
-    told: Vec<SessionEvent>,
+    told: Vec<Event>,
     pending: Vec<(&'static str, Pending)>,
 }
 
@@ -180,7 +180,7 @@ impl Run {
     /// Reads on until another connection has taken over.
     async fn until_back(&mut self, what: &str) {
         let first = self.told.len();
-        while !matches!(self.told.last(), Some(SessionEvent::Reconnected { .. })) {
+        while !matches!(self.told.last(), Some(Event::Reconnected { .. })) {
             let event = timeout(Duration::from_secs(60), self.events.next()).await;
             let event = event.unwrap_or_else(|_| panic!("{what}: not back: {:?}", self.told.last()));
             self.told.push(event.unwrap_or_else(|| panic!("{what}: it ended: {:?}", self.told.last())));
@@ -188,13 +188,13 @@ impl Run {
         let steps: Vec<_> = self.told[first..]
             .iter()
             .filter_map(|event| match event {
-                SessionEvent::Disconnected { class, retry_at, .. } => {
+                Event::Disconnected { class, retry_at, .. } => {
                     let passes = matches!(class, DisconnectClass::Transient | DisconnectClass::Expired);
                     assert!(passes, "{what}: {class:?}");
                     Some(if retry_at.is_some() { "disconnected" } else { "over" })
                 }
-                SessionEvent::Reconnecting { attempt: 1, endpoint: 0 } => Some("reconnecting"),
-                SessionEvent::Reconnected { .. } => Some("reconnected"),
+                Event::Reconnecting { attempt: 1, endpoint: 0 } => Some("reconnecting"),
+                Event::Reconnected { .. } => Some("reconnected"),
                 _ => None,
             })
             .collect();
@@ -202,7 +202,7 @@ impl Run {
     }
 
     /// All that was told, to the end.
-    async fn rest(&mut self, what: &str) -> Vec<SessionEvent> {
+    async fn rest(&mut self, what: &str) -> Vec<Event> {
         let end = async {
             while let Some(event) = self.events.next().await {
                 self.told.push(event)
@@ -213,7 +213,7 @@ impl Run {
     }
 
     /// Whatever was asked is answered, and whatever began has ended, once.
-    async fn check(self, told: &[SessionEvent], what: &str) {
+    async fn check(self, told: &[Event], what: &str) {
         for (name, pending) in self.pending {
             let answer = timeout(Duration::from_secs(1), pending).await;
             assert!(answer.is_ok(), "{what}: {name} waits forever");
@@ -221,11 +221,11 @@ impl Run {
         let mut responses = BTreeMap::new();
         for event in told {
             match event {
-                SessionEvent::ResponseStarted { response_id, .. } => {
+                Event::ResponseStarted { response_id, .. } => {
                     let before = responses.insert(response_id, false);
                     assert_eq!(before, None, "{what}: {response_id} began twice");
                 }
-                SessionEvent::ResponseFinished(report) => {
+                Event::ResponseFinished(report) => {
                     let before = responses.insert(&report.response_id, true);
                     assert_eq!(before, Some(false), "{what}: {} ended", report.response_id);
                 }
@@ -233,7 +233,7 @@ impl Run {
             }
         }
         assert!(responses.values().all(|ended| *ended), "{what}: {responses:?}");
-        let ready = told.iter().filter(|event| matches!(event, SessionEvent::Ready { .. })).count();
+        let ready = told.iter().filter(|event| matches!(event, Event::Ready { .. })).count();
         assert!(ready <= 1, "{what}: the call is ready once");
     }
 }

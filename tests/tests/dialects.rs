@@ -1,9 +1,9 @@
-//! The golden sessions in the beta dialect: the same conversation gives the same session events.
+//! The golden sessions in the beta dialect: the same conversation gives the same call events.
 
 use std::fs;
 use std::path::PathBuf;
 
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::log::Input;
 use realtime_protocol::session::Output;
@@ -15,9 +15,9 @@ fn told(golden: &Golden) -> Vec<String> {
     golden.replay(|_, _, outputs| {
         for output in outputs.into_iter().flatten() {
             if let Output::Event(event) = output
-                && !matches!(event, SessionEvent::Warning(_))
+                && !matches!(event, Event::Warning(_))
             {
-                told.push(serde_json::to_string(&event).expect("session events are JSON"));
+                told.push(serde_json::to_string(&event).expect("call events are JSON"));
             }
         }
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use realtime_protocol::call::{Reconnect, SessionEvent};
+use realtime_protocol::call::{Event, Reconnect};
 use realtime_tests::world::World;
 
 const MS: Duration = Duration::from_millis(1);
@@ -36,8 +36,8 @@ fn four_hours_lose_no_audio_and_no_reply() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            SessionEvent::Rotated { gap, audio_lost, .. } => Some((*gap, audio_lost.as_millis())),
-            SessionEvent::Disconnected { .. } => panic!("{event:?}"),
+            Event::Rotated { gap, audio_lost, .. } => Some((*gap, audio_lost.as_millis())),
+            Event::Disconnected { .. } => panic!("{event:?}"),
             _ => None,
         })
         .collect();
@@ -46,7 +46,7 @@ fn four_hours_lose_no_audio_and_no_reply() {
 
     let mut replies: BTreeMap<String, u32> = BTreeMap::new();
     for (_, event) in &world.told {
-        if let SessionEvent::Text { delta, .. } = event {
+        if let Event::Text { delta, .. } = event {
             *replies.entry(delta.clone()).or_default() += 1;
         }
     }
@@ -78,12 +78,10 @@ fn a_session_that_ends_before_its_turn_does_is_replaced_after_the_fact() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            SessionEvent::Disconnected { .. } => Some("disconnected"),
-            SessionEvent::Reconnected { audio_lost, .. } if audio_lost.as_millis() == 0 => {
-                Some("reconnected")
-            }
-            SessionEvent::Reconnected { .. } | SessionEvent::Rotated { .. } => Some("odd"),
-            SessionEvent::Text { .. } => Some("reply"),
+            Event::Disconnected { .. } => Some("disconnected"),
+            Event::Reconnected { audio_lost, .. } if audio_lost.as_millis() == 0 => Some("reconnected"),
+            Event::Reconnected { .. } | Event::Rotated { .. } => Some("odd"),
+            Event::Text { .. } => Some("reply"),
             _ => None,
         })
         .collect();

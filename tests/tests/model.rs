@@ -313,7 +313,7 @@ fn kind(output: &Output) -> String {
     match output {
         Output::Send(event) => event.kind().into(),
         Output::Event(event) => {
-            let event = serde_json::to_value(event).expect("session events are JSON");
+            let event = serde_json::to_value(event).expect("call events are JSON");
             event.as_object().and_then(|event| event.keys().next().cloned()).unwrap_or_default()
         }
         Output::Close => "close".into(),

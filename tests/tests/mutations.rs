@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use realtime_protocol::call::{Command, CommandId, ConnectionId, DisconnectReason, SessionEvent};
+use realtime_protocol::call::{Command, CommandId, ConnectionId, DisconnectReason, Event};
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::log::Input;
 use realtime_protocol::time::Timestamp;
@@ -45,8 +45,7 @@ fn check(what: &str, golden: &Golden) {
             }
             for output in &outputs {
                 invariants.output(output);
-                closed |=
-                    matches!(output, realtime_protocol::session::Output::Event(SessionEvent::Closed { .. }));
+                closed |= matches!(output, realtime_protocol::session::Output::Event(Event::Closed { .. }));
             }
         });
         assert!(closed, "the end is told");

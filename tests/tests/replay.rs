@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::session::Output;
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;
@@ -67,7 +67,7 @@ fn golden_sessions_raise_no_alarm() {
     for path in goldens() {
         Golden::read(&path).replay(|at, _, outputs| {
             for output in outputs.unwrap_or_default() {
-                let alarm = matches!(output, Output::Event(SessionEvent::Overdue { .. }));
+                let alarm = matches!(output, Output::Event(Event::Overdue { .. }));
                 assert!(!alarm, "{} at {at}: {output:?}", path.display());
             }
         });

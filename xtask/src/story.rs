@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use realtime_protocol::call::{Cut, FunctionCall, Interruption, ResponseEnd, ResponseReport, SessionEvent};
+use realtime_protocol::call::{Cut, Event, FunctionCall, Interruption, ResponseEnd, ResponseReport};
 use realtime_protocol::id::{CallId, ResponseId};
 use realtime_protocol::item::Item;
 
@@ -124,45 +124,45 @@ impl Story {
     }
 
     /// What any other event means to a person; most mean nothing.
-    pub(crate) fn other(&mut self, event: &SessionEvent) -> Option<Moment> {
+    pub(crate) fn other(&mut self, event: &Event) -> Option<Moment> {
         Some(match event {
-            SessionEvent::Ready { config } => {
+            Event::Ready { config } => {
                 Moment::Ready { model: config.model.value().map_or("model not told", String::as_str).into() }
             }
-            SessionEvent::UserTranscriptFailed { error, .. } => {
+            Event::UserTranscriptFailed { error, .. } => {
                 Moment::Trouble { text: format!("the user's words could not be transcribed: {error}") }
             }
-            SessionEvent::ItemPlaced { item, .. } => {
+            Event::ItemPlaced { item, .. } => {
                 let Item::FunctionCallOutput(output) = &**item else { return None };
                 let name = output.call_id.value().and_then(|call_id| self.calls.remove(call_id));
                 let output = output.output.value().cloned().unwrap_or_default();
                 Moment::Answered { name: name.unwrap_or_else(|| "a tool".into()), output }
             }
-            SessionEvent::ServerError { error, .. } => Moment::Trouble { text: error.to_string() },
-            SessionEvent::Disconnected { reason, retry_at, .. } => {
+            Event::ServerError { error, .. } => Moment::Trouble { text: error.to_string() },
+            Event::Disconnected { reason, retry_at, .. } => {
                 let text = if retry_at.is_some() { "disconnected, trying again" } else { "disconnected" };
                 Moment::Trouble { text: format!("{text}: {reason}") }
             }
-            SessionEvent::Closed { reason } => Moment::Ended { reason: reason.to_string() },
+            Event::Closed { reason } => Moment::Ended { reason: reason.to_string() },
             _ => return None,
         })
     }
 
     /// What an event of a log means to a person.
-    pub(crate) fn moments(&mut self, event: &SessionEvent) -> Vec<Moment> {
+    pub(crate) fn moments(&mut self, event: &Event) -> Vec<Moment> {
         match event {
-            SessionEvent::SpeechStarted { .. } => vec![Moment::UserStarts],
-            SessionEvent::SpeechStopped { .. } => vec![Moment::UserStops],
-            SessionEvent::UserTranscript { transcript, .. } => {
+            Event::SpeechStarted { .. } => vec![Moment::UserStarts],
+            Event::SpeechStopped { .. } => vec![Moment::UserStops],
+            Event::UserTranscript { transcript, .. } => {
                 vec![Moment::UserSaid { text: transcript.clone() }]
             }
-            SessionEvent::Text { response_id, delta, .. } => {
+            Event::Text { response_id, delta, .. } => {
                 self.words(response_id, delta);
                 Vec::new()
             }
-            SessionEvent::ResponseFinished(report) => self.finished(report).into_iter().collect(),
-            SessionEvent::FunctionCalls { calls, .. } => calls.iter().map(|call| self.called(call)).collect(),
-            SessionEvent::Interrupted(interruption) => vec![Moment::Interrupted(interruption.clone())],
+            Event::ResponseFinished(report) => self.finished(report).into_iter().collect(),
+            Event::FunctionCalls { calls, .. } => calls.iter().map(|call| self.called(call)).collect(),
+            Event::Interrupted(interruption) => vec![Moment::Interrupted(interruption.clone())],
             other => self.other(other).into_iter().collect(),
         }
     }

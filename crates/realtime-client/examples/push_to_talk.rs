@@ -12,7 +12,7 @@ use std::error::Error;
 use std::path::Path;
 
 use realtime_client::{Bounds, Client, ClientOptions};
-use realtime_protocol::call::{Command, SessionEvent};
+use realtime_protocol::call::{Command, Event};
 use realtime_protocol::field::Field;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
@@ -47,21 +47,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The transcript of what was said may come after the answer to it.
     while !(finished && transcribed) {
         match events.next().await.ok_or("the events ended before the answer")? {
-            SessionEvent::UserTranscript { transcript, .. } => {
+            Event::UserTranscript { transcript, .. } => {
                 println!("you: {transcript}");
                 transcribed = true;
             }
-            SessionEvent::UserTranscriptFailed { error, .. } => {
+            Event::UserTranscriptFailed { error, .. } => {
                 println!("you: (not transcribed: {error})");
                 transcribed = true;
             }
-            SessionEvent::Text { delta, .. } => print!("{delta}"),
-            SessionEvent::Audio(chunk) => answer.extend_from_slice(&chunk.audio),
-            SessionEvent::ResponseFinished(_) => {
+            Event::Text { delta, .. } => print!("{delta}"),
+            Event::Audio(chunk) => answer.extend_from_slice(&chunk.audio),
+            Event::ResponseFinished(_) => {
                 println!();
                 finished = true;
             }
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Error as ClientError};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
@@ -25,16 +25,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     handle.send_text("Say something.", true).await?;
     let item_id = loop {
         match events.next().await.ok_or("the events ended before the answer")? {
-            SessionEvent::AudioDone { item_id, total, .. } => {
+            Event::AudioDone { item_id, total, .. } => {
                 println!("{item_id} is spoken: {total}");
                 break item_id;
             }
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     };
     // It is in the conversation once its response is done.
-    while !matches!(events.next().await, Some(SessionEvent::ResponseFinished(_)) | None) {}
+    while !matches!(events.next().await, Some(Event::ResponseFinished(_)) | None) {}
 
     let Item::Message(message) = handle.retrieve_item(item_id.clone()).await? else {
         return Err("expected a message".into());

@@ -11,7 +11,7 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Endpoint, Rest};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::http::CallCreateRequest;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::SessionConfig;
@@ -37,16 +37,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     handle.send_text("Who are you?", true).await?;
     loop {
         match events.next().await.ok_or("the events ended before the answer")? {
-            SessionEvent::Text { delta, .. } => print!("{delta}"),
-            SessionEvent::ResponseFinished(_) => break,
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::Text { delta, .. } => print!("{delta}"),
+            Event::ResponseFinished(_) => break,
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }
     println!();
     rest.hang_up_call(&call.call_id).await?;
     while let Some(event) = events.next().await {
-        if let SessionEvent::Closed { reason } = event {
+        if let Event::Closed { reason } = event {
             println!("the call has ended: {reason}");
         }
     }

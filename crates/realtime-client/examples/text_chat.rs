@@ -12,7 +12,7 @@ mod support;
 use std::error::Error;
 
 use realtime_client::{Client, Events};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 
@@ -35,12 +35,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn print_answer(events: &mut Events) -> Result<(), Box<dyn Error>> {
     while let Some(event) = events.next().await {
         match event {
-            SessionEvent::Text { delta, .. } => print!("{delta}"),
-            SessionEvent::ResponseFinished(report) => {
+            Event::Text { delta, .. } => print!("{delta}"),
+            Event::ResponseFinished(report) => {
                 println!("  ({:?})", report.end);
                 return Ok(());
             }
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use std::error::Error;
 
 use realtime_client::{Client, ToolRunner};
 use realtime_context::{ToolError, Toolbox};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use serde_json::{Value, json};
@@ -43,11 +43,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let event = events.next().await.ok_or("the events ended before the answer")?;
         runner.handle(&event);
         match event {
-            SessionEvent::Text { delta, .. } => print!("{delta}"),
-            SessionEvent::CallEnded { call_id, end } => println!("({call_id}: {end:?})"),
+            Event::Text { delta, .. } => print!("{delta}"),
+            Event::CallEnded { call_id, end } => println!("({call_id}: {end:?})"),
             // The call is a response of its own; the one that says something is the answer.
-            SessionEvent::ResponseFinished(report) => answered = report.timeline.first_text.is_some(),
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::ResponseFinished(report) => answered = report.timeline.first_text.is_some(),
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, Handle};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{SessionConfig, SessionKind, Transcription};
 use tokio::time::{interval, timeout};
@@ -37,12 +37,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Until the file is spoken, and quiet for a while.
     loop {
         match timeout(QUIET, events.next()).await {
-            Ok(Some(SessionEvent::UserTranscriptDelta { delta, .. })) => print!("{delta}"),
-            Ok(Some(SessionEvent::UserTranscript { transcript, .. })) => {
+            Ok(Some(Event::UserTranscriptDelta { delta, .. })) => print!("{delta}"),
+            Ok(Some(Event::UserTranscript { transcript, .. })) => {
                 turns += 1;
                 println!("\n{turns}. {transcript}");
             }
-            Ok(Some(SessionEvent::Closed { reason })) => return Err(reason.to_string().into()),
+            Ok(Some(Event::Closed { reason })) => return Err(reason.to_string().into()),
             Ok(Some(_)) => {}
             Ok(None) => return Err("the events ended before the transcript".into()),
             Err(_) if speaker.is_finished() => break,

@@ -153,7 +153,7 @@ pub struct Client;
 
 impl Client {
     /// Connects, and returns once the WebSocket is open. The session itself is usable when
-    /// [`SessionEvent::Ready`] comes; what is asked of it before waits for that.
+    /// [`Event::Ready`] comes; what is asked of it before waits for that.
     ///
     /// Must be called within a tokio runtime with time and I/O enabled.
     ///
@@ -162,7 +162,7 @@ impl Client {
     /// error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself (its address, headers,
     /// proxy or certificates) is one all the same.
     ///
-    /// [`SessionEvent::Ready`]: realtime_protocol::call::SessionEvent::Ready
+    /// [`Event::Ready`]: realtime_protocol::call::Event::Ready
     pub async fn connect(
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Outcome, Output, Refusal,
-    Reseed, SessionEvent, Warning,
+    AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Outcome, Output,
+    Refusal, Reseed, Warning,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -244,23 +244,23 @@ impl Driver {
     /// miss.
     fn tell_of_log(&mut self) {
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
-            self.deliver(SessionEvent::Warning(Warning::LogFailed { reason: error.to_string() }));
+            self.deliver(Event::Warning(Warning::LogFailed { reason: error.to_string() }));
         }
     }
 
-    fn deliver(&mut self, event: SessionEvent) {
+    fn deliver(&mut self, event: Event) {
         self.observer.observe(&event);
         if let Some(reseed) = &mut self.reseed {
             reseed.observe(&event);
         }
-        if let SessionEvent::Settled { id, outcome } = event {
+        if let Event::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
                 // A caller that has gone away does not mind.
                 let _ = reply.send(Ok(outcome));
             }
             return;
         }
-        if let SessionEvent::Closed { reason } = &event {
+        if let Event::Closed { reason } = &event {
             self.end(reason.clone());
         }
         let cost = std::mem::take(&mut self.state.cost);

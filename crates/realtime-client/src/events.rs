@@ -1,4 +1,4 @@
-//! The stream of session events, and the bounded queue behind it.
+//! The stream of call events, and the bounded queue behind it.
 //!
 //! The driver never waits for the application. Where the application reads too slowly, the oldest audio is
 //! dropped first; nothing else ever is: when that passes its bounds too, the session closes.
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::Stream;
-use realtime_protocol::call::{AudioChunk, SessionEvent};
+use realtime_protocol::call::{AudioChunk, Event};
 
 use crate::counters::Tally;
 
@@ -61,7 +61,7 @@ impl Default for Bounds {
 
 /// What a session tells, in order. The answers to commands go to whoever gave them and do not appear here.
 ///
-/// [`SessionEvent::Closed`] is the last event. `None` comes after it, when the connection is closed and the
+/// [`Event::Closed`] is the last event. `None` comes after it, when the connection is closed and the
 /// session log is written: reading to `None` is how to wait for a clean end.
 ///
 /// Dropping it leaves the session running, and its events unread.
@@ -71,21 +71,21 @@ pub struct Events {
 
 impl Events {
     /// The next event. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<SessionEvent> {
+    pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.queue.poll_pop(cx)).await
     }
 
     /// The next event, if one is there already.
-    pub fn try_next(&mut self) -> Option<SessionEvent> {
+    pub fn try_next(&mut self) -> Option<Event> {
         let mut waiting = self.queue.lock();
         self.queue.pop(&mut waiting)
     }
 }
 
 impl Stream for Events {
-    type Item = SessionEvent;
+    type Item = Event;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SessionEvent>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.queue.poll_pop(cx)
     }
 }
@@ -130,7 +130,7 @@ pub(crate) enum Pushed {
 
 impl EventSender {
     /// Adds an event that came from `cost` bytes of wire text.
-    pub(crate) fn push(&self, event: SessionEvent, cost: usize) -> Pushed {
+    pub(crate) fn push(&self, event: Event, cost: usize) -> Pushed {
         let mut waiting = self.queue.lock();
         let pushed = waiting.push(event, cost, &self.queue.bounds);
         self.queue.count(&waiting);
@@ -172,7 +172,7 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pop(&self, waiting: &mut Waiting) -> Option<SessionEvent> {
+    fn pop(&self, waiting: &mut Waiting) -> Option<Event> {
         let event = waiting.pop();
         if event.is_some() {
             self.count(waiting);
@@ -185,7 +185,7 @@ impl Queue {
         self.tally.audio_waiting_bytes.set(waiting.audio_bytes);
     }
 
-    fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<SessionEvent>> {
+    fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut waiting = self.lock();
         match self.pop(&mut waiting) {
             Some(event) => Poll::Ready(Some(event)),
@@ -204,7 +204,7 @@ struct Waiting {
     pushed: u64,
     audio: VecDeque<(u64, AudioChunk)>,
     audio_bytes: usize,
-    others: VecDeque<(u64, SessionEvent, usize)>,
+    others: VecDeque<(u64, Event, usize)>,
     other_bytes: usize,
     waker: Option<Waker>,
     overflowed: bool,
@@ -213,20 +213,20 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn push(&mut self, event: SessionEvent, cost: usize, bounds: &Bounds) -> Pushed {
-        let last = matches!(event, SessionEvent::Closed { .. });
+    fn push(&mut self, event: Event, cost: usize, bounds: &Bounds) -> Pushed {
+        let last = matches!(event, Event::Closed { .. });
         if self.abandoned || self.overflowed && !last {
             return Pushed::Taken;
         }
-        if let SessionEvent::Warning(warning) = &event
-            && let Some((_, SessionEvent::Warning(before), _)) = self.others.back_mut()
+        if let Event::Warning(warning) = &event
+            && let Some((_, Event::Warning(before), _)) = self.others.back_mut()
             && before.absorb(warning)
         {
             return Pushed::Taken;
         }
         self.pushed += 1;
         match event {
-            SessionEvent::Audio(chunk) => {
+            Event::Audio(chunk) => {
                 self.audio_bytes += chunk.audio.len();
                 self.audio.push_back((self.pushed, chunk));
                 self.shed(bounds.audio_bytes)
@@ -256,13 +256,13 @@ impl Waiting {
         if dropped.is_empty() { Pushed::Taken } else { Pushed::Dropped(dropped) }
     }
 
-    fn pop(&mut self) -> Option<SessionEvent> {
+    fn pop(&mut self) -> Option<Event> {
         let audio = self.audio.front().map(|(at, _)| *at);
         let other = self.others.front().map(|(at, _, _)| *at);
         if audio.is_some_and(|audio| other.is_none_or(|other| audio < other)) {
             let (_, chunk) = self.audio.pop_front()?;
             self.audio_bytes -= chunk.audio.len();
-            return Some(SessionEvent::Audio(chunk));
+            return Some(Event::Audio(chunk));
         }
         let (_, event, cost) = self.others.pop_front()?;
         self.other_bytes -= cost;
@@ -320,7 +320,7 @@ mod tests {
                 "it is told once"
             );
             assert_eq!(sender.push(audio(1), 0), Pushed::Taken);
-            let closed = SessionEvent::Closed { reason: CloseReason::Requested };
+            let closed = Event::Closed { reason: CloseReason::Requested };
             assert_eq!(sender.push(closed, 0), Pushed::Taken);
             assert_eq!(drain(&mut events), taken);
         }
@@ -350,10 +350,10 @@ mod tests {
         let (sender, mut events) = channel(SMALL, Arc::default());
         for _ in 0..100 {
             let lost = MediaTime::from_millis(20);
-            sender.push(SessionEvent::Warning(Warning::InputAudioDropped { lost }), 0);
+            sender.push(Event::Warning(Warning::InputAudioDropped { lost }), 0);
         }
         sender.push(other(), 0);
-        let Some(SessionEvent::Warning(Warning::InputAudioDropped { lost })) = events.try_next() else {
+        let Some(Event::Warning(Warning::InputAudioDropped { lost })) = events.try_next() else {
             panic!("the loss was not told")
         };
         assert_eq!(lost, MediaTime::from_millis(2000));
@@ -368,19 +368,19 @@ mod tests {
     fn drain(events: &mut Events) -> String {
         std::iter::from_fn(|| events.try_next())
             .map(|event| match event {
-                SessionEvent::Audio(chunk) => format!("{:x}", chunk.audio.len()),
-                SessionEvent::Closed { .. } => "E".to_owned(),
+                Event::Audio(chunk) => format!("{:x}", chunk.audio.len()),
+                Event::Closed { .. } => "E".to_owned(),
                 _ => ".".to_owned(),
             })
             .collect()
     }
 
-    fn other() -> SessionEvent {
-        SessionEvent::StopPlayback { id: StopId(1) }
+    fn other() -> Event {
+        Event::StopPlayback { id: StopId(1) }
     }
 
-    fn audio(bytes: usize) -> SessionEvent {
-        SessionEvent::Audio(AudioChunk {
+    fn audio(bytes: usize) -> Event {
+        Event::Audio(AudioChunk {
             mark: 0,
             response_id: "r".into(),
             item_id: "i".into(),

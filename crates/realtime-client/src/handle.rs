@@ -43,12 +43,12 @@ impl Handle {
         self.give(Command::AppendAudio { audio: audio.into().into() }, None)
     }
 
-    /// Tells what was played, or answers [`SessionEvent::StopPlayback`].
+    /// Tells what was played, or answers [`Event::StopPlayback`].
     ///
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
     ///
-    /// [`SessionEvent::StopPlayback`]: realtime_protocol::call::SessionEvent::StopPlayback
+    /// [`Event::StopPlayback`]: realtime_protocol::call::Event::StopPlayback
     pub fn report_playback(&self, report: PlaybackReport) -> Result<(), SendError> {
         self.give(Command::ReportPlayback { report }, None)
     }
@@ -153,12 +153,12 @@ impl Handle {
     }
 
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
-    /// What was heard is told by [`SessionEvent::Interrupted`].
+    /// What was heard is told by [`Event::Interrupted`].
     ///
     /// # Errors
     /// [`Error`].
     ///
-    /// [`SessionEvent::Interrupted`]: realtime_protocol::call::SessionEvent::Interrupted
+    /// [`Event::Interrupted`]: realtime_protocol::call::Event::Interrupted
     pub async fn interrupt(&self) -> Result<(), Error> {
         self.ask(Command::Interrupt {}).await.map(drop)
     }

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use realtime_client::{Client, ClientOptions, Endpoint};
-//! use realtime_protocol::call::SessionEvent;
+//! use realtime_protocol::call::Event;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,12 +19,12 @@
 //! let mut said = String::new();
 //! while let Some(event) = events.next().await {
 //!     match event {
-//!         SessionEvent::Ready { .. } => {
+//!         Event::Ready { .. } => {
 //!             let handle = handle.clone();
 //!             tokio::spawn(async move { handle.send_text("Say hello.", true).await });
 //!         }
-//!         SessionEvent::Text { delta, .. } => said.push_str(&delta),
-//!         SessionEvent::ResponseFinished(_) => {
+//!         Event::Text { delta, .. } => said.push_str(&delta),
+//!         Event::ResponseFinished(_) => {
 //!             let handle = handle.clone();
 //!             tokio::spawn(async move { handle.close().await });
 //!         }
@@ -109,7 +109,7 @@
 //! | `driver` | the task: one loop on one screen |
 //! | `clock`, `observe` | time; what `tracing` gets to see |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
-//! | `events` | [`Events`], [`Bounds`]: the stream of session events and its bounds |
+//! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | `ToolRunner`, with the feature `tools`: the functions that the model calls |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use realtime_protocol::call::{CloseReason, ResponseEnd, ResponseReport, SessionEvent};
+use realtime_protocol::call::{CloseReason, Event, ResponseEnd, ResponseReport};
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ResponseId;
@@ -45,30 +45,30 @@ impl Observer {
     }
 
     /// Notes changes of state.
-    pub(crate) fn observe(&mut self, event: &SessionEvent) {
+    pub(crate) fn observe(&mut self, event: &Event) {
         match event {
-            SessionEvent::Created { session_id } => {
+            Event::Created { session_id } => {
                 self.session.record("gen_ai.conversation.id", session_id.as_ref().map(|id| id.as_str()));
                 debug!("session created");
             }
-            SessionEvent::Ready { .. } => debug!("session ready"),
-            SessionEvent::ConfigUpdated { .. } => debug!("configuration updated"),
-            SessionEvent::ResponseStarted { response_id, .. } => self.response_started(response_id),
-            SessionEvent::ResponseFinished(report) => self.response_finished(report),
-            SessionEvent::Interrupted(interruption) => {
+            Event::Ready { .. } => debug!("session ready"),
+            Event::ConfigUpdated { .. } => debug!("configuration updated"),
+            Event::ResponseStarted { response_id, .. } => self.response_started(response_id),
+            Event::ResponseFinished(report) => self.response_finished(report),
+            Event::Interrupted(interruption) => {
                 debug!(heard_ms = interruption.heard().as_millis(), "interrupted");
             }
-            SessionEvent::ServerError { error, class } => {
+            Event::ServerError { error, class } => {
                 debug!(error.r#type = error.code_str(), ?class, "server error");
             }
-            SessionEvent::Warning(_) => debug!("the session warns"),
-            SessionEvent::Disconnected { class, retry_at, .. } => {
+            Event::Warning(_) => debug!("the session warns"),
+            Event::Disconnected { class, retry_at, .. } => {
                 info!(?class, retry = retry_at.is_some(), "disconnected");
             }
-            SessionEvent::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
-            SessionEvent::Reconnected { gap, .. } => info!(?gap, "reconnected"),
-            SessionEvent::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
-            SessionEvent::Closed { reason } => {
+            Event::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
+            Event::Reconnected { gap, .. } => info!(?gap, "reconnected"),
+            Event::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
+            Event::Closed { reason } => {
                 if *reason != CloseReason::Requested {
                     self.session.record("error.type", kind_of_end(reason));
                 }
@@ -131,19 +131,19 @@ impl Observer {
     }
 
     /// Shows what was said.
-    fn show(&self, event: &SessionEvent) {
+    fn show(&self, event: &Event) {
         match event {
-            SessionEvent::UserTranscript { transcript, .. } => {
+            Event::UserTranscript { transcript, .. } => {
                 info!(event.name = "gen_ai.user.message", content = transcript, "the user said");
             }
-            SessionEvent::ItemDone { item } => {
+            Event::ItemDone { item } => {
                 if let Item::Message(message) = &**item {
                     for text in message.parts().iter().filter_map(ContentPart::words) {
                         info!(event.name = "gen_ai.message", content = text, "a message holds");
                     }
                 }
             }
-            SessionEvent::FunctionCalls { response_id, calls, .. } => {
+            Event::FunctionCalls { response_id, calls, .. } => {
                 for call in calls {
                     info!(
                         event.name = "gen_ai.tool.message",

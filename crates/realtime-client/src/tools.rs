@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use realtime_context::{OnInterrupt, Reply, Toolbox};
-use realtime_protocol::call::{
-    CallEnd, CallOutput, Command, CommandError, FunctionCall, Refusal, SessionEvent,
-};
+use realtime_protocol::call::{CallEnd, CallOutput, Command, CommandError, Event, FunctionCall, Refusal};
 use realtime_protocol::id::CallId;
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
@@ -74,28 +72,28 @@ impl ToolRunner {
     }
 
     /// Starts and stops calls as the event says. Must be called within a tokio runtime.
-    pub fn handle(&mut self, event: &SessionEvent) {
+    pub fn handle(&mut self, event: &Event) {
         match event {
             // Calls out of band take no output: they are for whoever asked for the response.
-            SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
+            Event::FunctionCalls { out_of_band: false, calls, .. } => {
                 for call in calls {
                     self.start(call);
                 }
             }
             // Its output may still be wanted.
-            SessionEvent::CallEnded { end: CallEnd::Detached, .. } => {}
-            SessionEvent::Closed { .. } => {
+            Event::CallEnded { end: CallEnd::Detached, .. } => {}
+            Event::Closed { .. } => {
                 for (_, running) in self.running.drain() {
                     let _ = running.stop.send(Stop::Ended);
                 }
             }
-            SessionEvent::CallEnded { call_id, .. } => {
+            Event::CallEnded { call_id, .. } => {
                 if let Some(running) = self.running.remove(call_id) {
                     // A call that we have answered does not listen any more.
                     let _ = running.stop.send(Stop::Ended);
                 }
             }
-            SessionEvent::Interrupted(_) => {
+            Event::Interrupted(_) => {
                 let stops = |running: &Running| running.on_interrupt == OnInterrupt::Cancel;
                 for (_, running) in self.running.extract_if(|_, running| stops(running)) {
                     let _ = running.stop.send(Stop::Interrupted);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use realtime_client::{Client, ClientOptions, KeyPlace};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -28,12 +28,12 @@ async fn no_key_audio_or_word_reaches_the_crate_log() {
         let endpoint = endpoint().key_place(place).header("x-token", "canary-token").unwrap();
         let server = std::thread::spawn(move || far_side(far));
         let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await.unwrap();
-        while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+        while !matches!(next(&mut events).await, Event::Ready { .. }) {}
         handle.append_audio(b"canary".to_vec()).unwrap();
         let said = handle.send_text("canary", false).await;
         assert!(said.is_err(), "the far side closed without an answer");
         let all = rest(&mut events).await;
-        assert!(all.iter().any(|event| matches!(event, SessionEvent::Text { .. })), "{all:?}");
+        assert!(all.iter().any(|event| matches!(event, Event::Text { .. })), "{all:?}");
         server.join().unwrap();
     }
     let text = LOGGED.0.lock().unwrap();

@@ -5,11 +5,11 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
 use realtime_client::ClientOptions;
-use realtime_protocol::call::{Command, SessionEvent};
+use realtime_protocol::call::{Command, Event};
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Metadata, Subscriber};
 
 #[cfg(test)]
 #[path = "client/support.rs"]
@@ -49,7 +49,7 @@ async fn session(options: ClientOptions) -> String {
     server.send(json!({"type": "error", "error": {"code": "odd", "message": "canary"}})).await;
     server.send(json!({"type": "canary"})).await;
     loop {
-        if matches!(next(&mut events).await, SessionEvent::Warning(_)) {
+        if matches!(next(&mut events).await, Event::Warning(_)) {
             break;
         }
     }
@@ -129,7 +129,7 @@ impl Subscriber for Seen {
 
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &tracing::Event<'_>) {
         self.add(event.metadata().target(), |visit| event.record(visit));
     }
 

@@ -1,11 +1,11 @@
-//! How a context learns: one session event at a time.
+//! How a context learns: one call event at a time.
 //!
 //! The rules kept here: an item has one entry, whatever tells of it first; words of items that left the
 //! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond that
 //! is kept aside.
 
 use realtime_protocol::call::{
-    CallEnd, Cut, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport, SessionEvent,
+    CallEnd, Cut, Event, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::{Item, ItemStatus};
@@ -46,34 +46,34 @@ impl Context {
     ///
     /// Give it every event, audio too, in the order in which the session told them, before the application acts
     /// on the event.
-    pub fn apply(&mut self, event: &SessionEvent) -> Vec<Change> {
+    pub fn apply(&mut self, event: &Event) -> Vec<Change> {
         let mut changes = Changes::default();
         match event {
-            SessionEvent::Created { .. } => {
+            Event::Created { .. } => {
                 // Nothing more comes from the one before, if there was one.
                 if self.conversation > 0 {
                     self.on_closed(&mut changes);
                 }
                 self.begin_conversation();
             }
-            SessionEvent::Committed { item_id } => {
+            Event::Committed { item_id } => {
                 self.words(&mut changes, item_id, Words::speech);
             }
-            SessionEvent::ItemPlaced { item, place, origin } => {
+            Event::ItemPlaced { item, place, origin } => {
                 self.on_placed(&mut changes, item, place, *origin);
             }
-            SessionEvent::ItemDone { item } => self.on_done(&mut changes, item, true),
-            SessionEvent::Settled { outcome: Outcome::Retrieved { item }, .. } => {
+            Event::ItemDone { item } => self.on_done(&mut changes, item, true),
+            Event::Settled { outcome: Outcome::Retrieved { item }, .. } => {
                 self.on_done(&mut changes, item, false);
             }
-            SessionEvent::ItemRemoved { item_id } => self.on_removed(&mut changes, item_id),
-            SessionEvent::UserTranscriptDelta { item_id, content_index, delta } => {
+            Event::ItemRemoved { item_id } => self.on_removed(&mut changes, item_id),
+            Event::UserTranscriptDelta { item_id, content_index, delta } => {
                 if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
                     words.part(*content_index).push(delta);
                     changes.note(item_id, words.state());
                 }
             }
-            SessionEvent::UserTranscript { item_id, content_index, transcript } => {
+            Event::UserTranscript { item_id, content_index, transcript } => {
                 if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
                     let part = words.part(*content_index);
                     part.spoken = true;
@@ -85,16 +85,16 @@ impl Context {
                     changes.note(item_id, words.state());
                 }
             }
-            SessionEvent::UserTranscriptFailed { item_id, content_index, .. } => {
+            Event::UserTranscriptFailed { item_id, content_index, .. } => {
                 if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
                     words.part(*content_index).end(State::Failed);
                     changes.note(item_id, words.state());
                 }
             }
-            SessionEvent::ResponseStarted { response_id, out_of_band: true, .. } => {
+            Event::ResponseStarted { response_id, out_of_band: true, .. } => {
                 remember(&mut self.beside, response_id.clone());
             }
-            SessionEvent::Text { response_id, item_id, content_index, delta, spoken } => {
+            Event::Text { response_id, item_id, content_index, delta, spoken } => {
                 if self.beside.contains(response_id) {
                     return Vec::new();
                 }
@@ -106,29 +106,24 @@ impl Context {
                     changes.note(item_id, words.state());
                 }
             }
-            SessionEvent::Audio(chunk) => {
+            Event::Audio(chunk) => {
                 self.hears = true;
                 if let Some(words) = self.known_words(&chunk.item_id) {
                     words.part(chunk.content_index).audible = true;
                 }
             }
-            SessionEvent::FunctionCalls { out_of_band: false, calls, .. } => {
+            Event::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
-            SessionEvent::CallEnded { call_id, end: CallEnd::Closed | CallEnd::Detached } => {
+            Event::CallEnded { call_id, end: CallEnd::Closed | CallEnd::Detached } => {
                 self.on_call_lost(&mut changes, call_id);
             }
-            SessionEvent::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
-            SessionEvent::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
-            SessionEvent::Disconnected { .. } | SessionEvent::Closed { .. } => self.on_closed(&mut changes),
+            Event::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
+            Event::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
+            Event::Disconnected { .. } | Event::Closed { .. } => self.on_closed(&mut changes),
             _ => {}
         }
-        if matches!(
-            event,
-            SessionEvent::ItemPlaced { .. }
-                | SessionEvent::ItemDone { .. }
-                | SessionEvent::FunctionCalls { .. }
-        ) {
+        if matches!(event, Event::ItemPlaced { .. } | Event::ItemDone { .. } | Event::FunctionCalls { .. }) {
             self.drop_repeated(&mut changes);
         }
         self.trim();

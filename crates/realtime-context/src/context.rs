@@ -16,7 +16,7 @@ pub const DEFAULT_LIMIT: usize = 10_000;
 
 /// What was said and heard, in the server's order of items.
 ///
-/// It is fed with messages by the application, and with [session events](Self::apply) while a session runs. It
+/// It is fed with messages by the application, and with [call events](Self::apply) while a session runs. It
 /// outlives sessions: what one has taught it [seeds](Self::seed) the next.
 ///
 /// `Debug` shows no content.

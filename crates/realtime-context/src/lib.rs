@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use realtime_context::{Context, History, Message, ToolError, Toolbox};
-//! use realtime_protocol::call::{Command, SessionEvent};
+//! use realtime_protocol::call::{Command, Event};
 //! use realtime_protocol::session::SessionOptions;
 //! use serde_json::json;
 //!
@@ -41,16 +41,16 @@
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
 //! # use realtime_protocol::session::{Origin, Place};
 //! for event in [
-//!     SessionEvent::Committed { item_id: "speech".into() },
-//!     SessionEvent::ItemPlaced { item: reply, place: Place::After("speech".into()), origin: Origin::Server },
-//!     SessionEvent::Text {
+//!     Event::Committed { item_id: "speech".into() },
+//!     Event::ItemPlaced { item: reply, place: Place::After("speech".into()), origin: Origin::Server },
+//!     Event::Text {
 //!         response_id: "response".into(),
 //!         item_id: "reply".into(),
 //!         content_index: 0,
 //!         delta: "Three degrees.".into(),
 //!         spoken: true,
 //!     },
-//!     SessionEvent::UserTranscript {
+//!     Event::UserTranscript {
 //!         item_id: "speech".into(),
 //!         content_index: 0,
 //!         transcript: "How cold is it?".into(),
@@ -77,7 +77,7 @@
 //! |---|---|
 //! | [`context`] | [`Context`]: history in and out, limits |
 //! | [`message`] | [`Message`] and its parts: the JSON of chat completions |
-//! | `apply`, `calls`, `order` | how a context learns from session events; where an item stands |
+//! | `apply`, `calls`, `order` | how a context learns from call events; where an item stands |
 //! | `entry` | one place in the order: words, a call, or a message as it was given |
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
 //! | [`seed`] | [`History`]: what a new session is given of what was said before |

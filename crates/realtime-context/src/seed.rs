@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use realtime_protocol::call::{Reseed, SessionEvent};
+use realtime_protocol::call::{Event, Reseed};
 use realtime_protocol::content::{ContentPart, InputImage, InputText, OutputText};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::{CallId, ItemId};
@@ -116,7 +116,7 @@ impl Context {
 
 /// A context that is given away as this learns of events here: nobody else should [`apply`](Context::apply) them to it.
 impl Reseed for Context {
-    fn observe(&mut self, event: &SessionEvent) {
+    fn observe(&mut self, event: &Event) {
         self.apply(event);
     }
 

@@ -1,4 +1,4 @@
-//! What frames and sessions say to each other: frames become commands, session events become frames.
+//! What frames and sessions say to each other: frames become commands, call events become frames.
 //!
 //! Pure: no runtime, no clock, no connection. A new kind of frame or event must be decided on here.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, PlaybackReport, ResponseReport, SessionEvent,
-};
+use realtime_protocol::call::{AudioChunk, CloseReason, Command, Event, PlaybackReport, ResponseReport};
 use realtime_protocol::session_config::SessionConfig;
 
 use crate::error::{Fault, Severity};
@@ -39,7 +37,7 @@ pub struct Adapter {
     stopping: usize,
 }
 
-/// Where a frame that came of a session event goes.
+/// Where a frame that came of a call event goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a chain has two directions")]
 pub enum Route {
@@ -140,43 +138,43 @@ impl Adapter {
         })
     }
 
-    /// The frames that a session event stands for, in order.
+    /// The frames that a call event stands for, in order.
     ///
     /// [`FrameKind::StopPlayback`] begins a new generation: whoever pushes it calls
     /// [`Cx::interrupt`](crate::Cx::interrupt) first. [`FrameKind::End`] upstream asks for the run's end.
-    pub fn frames(&mut self, event: &Arc<SessionEvent>) -> Vec<(FrameKind, Route)> {
+    pub fn frames(&mut self, event: &Arc<Event>) -> Vec<(FrameKind, Route)> {
         use Route::{Both, Downstream, Upstream};
 
         let session = || vec![(FrameKind::Session(Arc::clone(event)), Downstream)];
         match &**event {
-            SessionEvent::Ready { config } | SessionEvent::ConfigUpdated { config } => {
+            Event::Ready { config } | Event::ConfigUpdated { config } => {
                 self.learn(config);
                 session()
             }
-            SessionEvent::SpeechStarted { item_id, .. } => {
+            Event::SpeechStarted { item_id, .. } => {
                 vec![(FrameKind::UserStartedSpeaking { item_id: item_id.clone() }, Both)]
             }
-            SessionEvent::SpeechStopped { item_id, .. } => {
+            Event::SpeechStopped { item_id, .. } => {
                 vec![(FrameKind::UserStoppedSpeaking { item_id: item_id.clone() }, Both)]
             }
-            SessionEvent::UserTranscriptDelta { item_id, content_index, delta } => {
+            Event::UserTranscriptDelta { item_id, content_index, delta } => {
                 let (item_id, text) = (item_id.clone(), delta.as_str().into());
                 let stage = TranscriptStage::Interim;
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
                 vec![(FrameKind::Transcript(frame), Downstream)]
             }
-            SessionEvent::UserTranscript { item_id, content_index, transcript } => {
+            Event::UserTranscript { item_id, content_index, transcript } => {
                 let (item_id, text) = (item_id.clone(), transcript.as_str().into());
                 let stage = TranscriptStage::Final;
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
                 vec![(FrameKind::Transcript(frame), Downstream)]
             }
-            SessionEvent::ResponseStarted { response_id, out_of_band, .. } => {
+            Event::ResponseStarted { response_id, out_of_band, .. } => {
                 self.running_responses += 1;
                 let (response_id, out_of_band) = (response_id.clone(), *out_of_band);
                 vec![(FrameKind::ResponseStarted { response_id, out_of_band }, Downstream)]
             }
-            SessionEvent::Text { response_id, item_id, content_index, delta, spoken } => {
+            Event::Text { response_id, item_id, content_index, delta, spoken } => {
                 let frame = TextFrame {
                     response_id: response_id.clone(),
                     item_id: item_id.clone(),
@@ -187,30 +185,30 @@ impl Adapter {
                 vec![(FrameKind::Text(frame), Downstream)]
             }
             // Beside the conversation nothing is to be heard; who asked for it finds it here.
-            SessionEvent::Audio(chunk) if chunk.out_of_band => session(),
-            SessionEvent::Audio(chunk) => vec![(FrameKind::OutputAudio(output_audio(chunk)), Downstream)],
-            SessionEvent::AudioDone { item_id, content_index, total, .. } => {
+            Event::Audio(chunk) if chunk.out_of_band => session(),
+            Event::Audio(chunk) => vec![(FrameKind::OutputAudio(output_audio(chunk)), Downstream)],
+            Event::AudioDone { item_id, content_index, total, .. } => {
                 let (item_id, content_index, total) = (item_id.clone(), *content_index, *total);
                 vec![(FrameKind::OutputAudioDone { item_id, content_index, total }, Downstream)]
             }
             // They take no output; who asked for them finds them here.
-            SessionEvent::FunctionCalls { out_of_band: true, .. } => session(),
-            SessionEvent::FunctionCalls { response_id, calls, .. } => calls
+            Event::FunctionCalls { out_of_band: true, .. } => session(),
+            Event::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
                 .map(|call| {
                     let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));
                     (FrameKind::FunctionCallStarted { response_id, call }, Both)
                 })
                 .collect(),
-            SessionEvent::CallEnded { call_id, end } => {
+            Event::CallEnded { call_id, end } => {
                 vec![(FrameKind::FunctionCallEnded { call_id: call_id.clone(), end: *end }, Both)]
             }
-            SessionEvent::ResponseFinished(report) => self.finished(report),
-            SessionEvent::StopPlayback { id } => {
+            Event::ResponseFinished(report) => self.finished(report),
+            Event::StopPlayback { id } => {
                 self.stopping += 1;
                 vec![(FrameKind::StopPlayback { id: Some(*id) }, Downstream)]
             }
-            SessionEvent::Interrupted(interruption) => {
+            Event::Interrupted(interruption) => {
                 let interruption = FrameKind::Interruption(Arc::new(interruption.clone()));
                 let mut frames = vec![(interruption, Both)];
                 match self.stopping.checked_sub(1) {
@@ -220,32 +218,32 @@ impl Adapter {
                 }
                 frames
             }
-            SessionEvent::ServerError { error, .. } => {
+            Event::ServerError { error, .. } => {
                 // One that ends the session is followed by `Closed`.
                 let mut frames = session();
                 frames.push((FrameKind::fault(NAME, format!("the server reports {error}")), Upstream));
                 frames
             }
-            SessionEvent::Closed { reason } => {
+            Event::Closed { reason } => {
                 let mut frames = session();
                 frames.push((closed(reason), Upstream));
                 frames
             }
-            SessionEvent::Created { .. }
-            | SessionEvent::Settled { .. }
-            | SessionEvent::Committed { .. }
-            | SessionEvent::ItemPlaced { .. }
-            | SessionEvent::ItemDone { .. }
-            | SessionEvent::ItemRemoved { .. }
-            | SessionEvent::UserTranscriptFailed { .. }
-            | SessionEvent::RateLimits { .. }
-            | SessionEvent::Disconnected { .. }
-            | SessionEvent::Reconnecting { .. }
-            | SessionEvent::Reconnected { .. }
-            | SessionEvent::Rotated { .. }
-            | SessionEvent::Overdue { .. }
-            | SessionEvent::Expiring { .. }
-            | SessionEvent::Warning(_) => session(),
+            Event::Created { .. }
+            | Event::Settled { .. }
+            | Event::Committed { .. }
+            | Event::ItemPlaced { .. }
+            | Event::ItemDone { .. }
+            | Event::ItemRemoved { .. }
+            | Event::UserTranscriptFailed { .. }
+            | Event::RateLimits { .. }
+            | Event::Disconnected { .. }
+            | Event::Reconnecting { .. }
+            | Event::Reconnected { .. }
+            | Event::Rotated { .. }
+            | Event::Overdue { .. }
+            | Event::Expiring { .. }
+            | Event::Warning(_) => session(),
             _ => session(),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use realtime_context::{Change, Context, Message};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 
 /// A handle on the one [`Context`] of a conversation. Clones are the same context.
 ///
@@ -30,7 +30,7 @@ impl SharedContext {
         self.with(|context| context.messages())
     }
 
-    pub(crate) fn apply(&self, event: &SessionEvent) -> Vec<Change> {
+    pub(crate) fn apply(&self, event: &Event) -> Vec<Change> {
         self.with(|context| context.apply(event))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use realtime_context::Change;
 use realtime_protocol::call::{
-    CallEnd, Command, FunctionCall, Interruption, PlaybackReport, ResponseReport, SessionEvent, StopId,
+    CallEnd, Command, Event, FunctionCall, Interruption, PlaybackReport, ResponseReport, StopId,
 };
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::time::MediaTime;
@@ -188,7 +188,7 @@ pub enum FrameKind {
     /// Something to ask of the session; either way, to the service.
     Command(Arc<Command>),
     /// What the session told and no other kind carries.
-    Session(Arc<SessionEvent>),
+    Session(Arc<Event>),
     /// The conversation's context changed, in these entries.
     ContextUpdated(Arc<[Change]>),
 

@@ -50,7 +50,7 @@
 //! # Modules
 //! | module | what is in it |
 //! |---|---|
-//! | [`adapter`] | pure: frames to commands, session events to frames |
+//! | [`adapter`] | pure: frames to commands, call events to frames |
 //! | [`playout`] | audio out at the speed of sound, every sample accounted for |
 //! | [`resample`] | conversion between sample rates |
 //! | [`wav`] | files to speak from and to record into |

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use realtime_client::{Events, Handle, SendError, ToolRunner};
 use realtime_context::Toolbox;
-use realtime_protocol::call::{Command, SessionEvent};
+use realtime_protocol::call::{Command, Event};
 
 use crate::adapter::{Adapter, NAME, Route};
 use crate::context::SharedContext;
@@ -30,7 +30,7 @@ pub struct RealtimeService {
     context: Option<SharedContext>,
     tools: Option<ToolRunner>,
     /// What has come and is not done yet: `ready` takes in, `work` takes out.
-    arrived: VecDeque<Option<SessionEvent>>,
+    arrived: VecDeque<Option<Event>>,
     life: Life,
     /// The last trouble with input that was reported: once is enough.
     complained: Option<String>,
@@ -82,13 +82,13 @@ impl RealtimeService {
         self
     }
 
-    async fn tell(&mut self, event: SessionEvent, cx: &Cx) {
+    async fn tell(&mut self, event: Event, cx: &Cx) {
         // Whoever reads the context because of a frame must find it up to date.
         let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
         if let Some(tools) = &mut self.tools {
             tools.handle(&event);
         }
-        if matches!(event, SessionEvent::Closed { .. }) {
+        if matches!(event, Event::Closed { .. }) {
             self.life = Life::Closed;
         }
         for (kind, route) in self.adapter.frames(&Arc::new(event)) {
@@ -202,7 +202,7 @@ impl Processor for RealtimeService {
 }
 
 impl RealtimeService {
-    fn learn(&mut self, event: Option<SessionEvent>) {
+    fn learn(&mut self, event: Option<Event>) {
         match (event, &self.context) {
             (None, _) => self.life = Life::Over,
             (Some(event), Some(context)) => drop(context.apply(&event)),

@@ -6,7 +6,7 @@
 //! hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
-//! use realtime_protocol::call::{Command, CommandId, PlaybackPosition, PlaybackReport, SessionEvent};
+//! use realtime_protocol::call::{Command, CommandId, PlaybackPosition, PlaybackReport, Event};
 //! use realtime_protocol::session::{Output, Session, SessionOptions};
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
@@ -24,14 +24,14 @@
 //!     while let Some(output) = session.poll_output() {
 //!         match output {
 //!             Output::Send(event) => println!("to the server: {}", event.encode(Default::default())),
-//!             Output::Event(SessionEvent::Audio(chunk)) => {
+//!             Output::Event(Event::Audio(chunk)) => {
 //!                 // Play it behind what came before; once it has sounded, say so.
 //!                 let played = chunk.start + chunk.duration();
 //!                 let (item_id, content_index) = (chunk.item_id, chunk.content_index);
 //!                 let at = PlaybackPosition { item_id, content_index, played };
 //!                 reports.push(PlaybackReport::Played(at));
 //!             }
-//!             Output::Event(SessionEvent::StopPlayback { id }) => {
+//!             Output::Event(Event::StopPlayback { id }) => {
 //!                 // The user speaks: fall silent, empty the queue, and say where playback stood.
 //!                 reports.push(PlaybackReport::Stopped { id, at: None });
 //!             }

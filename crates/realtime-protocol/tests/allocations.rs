@@ -4,7 +4,7 @@
 mod workloads;
 
 use bytes::Bytes;
-use realtime_protocol::call::{Command, CommandId, PlaybackReport, SessionEvent};
+use realtime_protocol::call::{Command, CommandId, Event, PlaybackReport};
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
 use realtime_protocol::session::{Output, Session};
 use realtime_protocol::time::Timestamp;
@@ -37,7 +37,7 @@ fn a_session_allocates_for_an_audio_delta_its_audio_alone() {
         let allocated = allocation_counter::measure(|| {
             session.handle_text(now, &text);
             while let Some(output) = session.poll_output() {
-                let Output::Event(SessionEvent::Audio(audio)) = output else { continue };
+                let Output::Event(Event::Audio(audio)) = output else { continue };
                 chunk = Some(audio);
             }
         });
@@ -67,7 +67,7 @@ fn a_session_at_rest_takes_less_than_8_kib() {
                 let now = Timestamp::from_millis(1000 * turn);
                 session.handle_text(now, &text.replace("ID", &response_id));
                 while let Some(output) = session.poll_output() {
-                    let Output::Event(SessionEvent::Audio(chunk)) = output else { continue };
+                    let Output::Event(Event::Audio(chunk)) = output else { continue };
                     let report = PlaybackReport::Mark(chunk.mark);
                     session.handle_command(now, CommandId(turn), Command::ReportPlayback { report }).unwrap();
                 }

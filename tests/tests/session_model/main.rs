@@ -12,7 +12,7 @@ use proptest::test_runner::RngSeed;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    CallOutput, Command, CommandId, DisconnectReason, PlaybackPosition, PlaybackReport, SessionEvent, StopId,
+    CallOutput, Command, CommandId, DisconnectReason, Event, PlaybackPosition, PlaybackReport, StopId,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
@@ -73,19 +73,19 @@ impl Real {
             value => value.as_object().and_then(|o| o.keys().next().cloned()).unwrap_or_default(),
         };
         match event {
-            SessionEvent::Created { .. }
-            | SessionEvent::ItemPlaced { .. }
-            | SessionEvent::SpeechStarted { .. }
-            | SessionEvent::SpeechStopped { .. } => return None,
-            SessionEvent::Settled { id, outcome } => {
+            Event::Created { .. }
+            | Event::ItemPlaced { .. }
+            | Event::SpeechStarted { .. }
+            | Event::SpeechStopped { .. } => return None,
+            Event::Settled { id, outcome } => {
                 let outcome = serde_json::to_value(outcome).expect("outcomes are JSON");
                 return Some(format!("{} {}", id.0, name(&outcome)));
             }
-            SessionEvent::CallEnded { call_id, .. } => return Some(format!("{call_id} ended")),
-            SessionEvent::StopPlayback { id } => self.stop = *id,
+            Event::CallEnded { call_id, .. } => return Some(format!("{call_id} ended")),
+            Event::StopPlayback { id } => self.stop = *id,
             _ => {}
         }
-        Some(name(&serde_json::to_value(event).expect("session events are JSON")))
+        Some(name(&serde_json::to_value(event).expect("call events are JSON")))
     }
 }
 

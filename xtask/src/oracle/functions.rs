@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use realtime_context::{BoxFuture, Function, OnInterrupt, Reply, ToolError, ToolPolicy, Toolbox};
-use realtime_protocol::call::{CallOutput, Command, FunctionCall, SessionEvent};
+use realtime_protocol::call::{CallOutput, Command, Event, FunctionCall};
 use realtime_protocol::id::CallId;
 use serde_json::{Value, json};
 
@@ -90,14 +90,14 @@ impl Functions {
     }
 
     /// Starts and stops calls as the event says; gives back answers.
-    pub(super) fn handle(&mut self, event: &SessionEvent) -> Vec<Command> {
+    pub(super) fn handle(&mut self, event: &Event) -> Vec<Command> {
         match event {
-            SessionEvent::FunctionCalls { calls, .. } => self.waiting.extend(calls.iter().cloned()),
-            SessionEvent::CallEnded { call_id, .. } => {
+            Event::FunctionCalls { calls, .. } => self.waiting.extend(calls.iter().cloned()),
+            Event::CallEnded { call_id, .. } => {
                 self.running.retain(|running| running.call.call_id != *call_id);
                 self.waiting.retain(|call| call.call_id != *call_id);
             }
-            SessionEvent::Interrupted(_) => {
+            Event::Interrupted(_) => {
                 let toolbox = &self.toolbox;
                 let stops =
                     |call: &FunctionCall| toolbox.policy(&call.name).on_interrupt == OnInterrupt::Cancel;

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, Endpoint, Events, Handle};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,8 +118,8 @@ async fn ours(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ende
             biased;
             _ = ticks.tick() => handle.append_audio(audio.clone())?,
             event = events.next() => match event {
-                Some(SessionEvent::Audio(chunk)) => heard(latencies, &chunk.audio),
-                Some(SessionEvent::Closed { reason }) => return Err(reason.to_string().into()),
+                Some(Event::Audio(chunk)) => heard(latencies, &chunk.audio),
+                Some(Event::Closed { reason }) => return Err(reason.to_string().into()),
                 Some(_) => {}
                 None => return Err("the events ended".into()),
             },
@@ -156,9 +156,9 @@ async fn settled(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn 
     let mut is_ready = false;
     while !is_ready || heard < deltas {
         match events.next().await.ok_or("the events ended")? {
-            SessionEvent::Ready { .. } => is_ready = true,
-            SessionEvent::Audio(_) => heard += 1,
-            SessionEvent::Closed { reason } => return Err(reason.to_string().into()),
+            Event::Ready { .. } => is_ready = true,
+            Event::Audio(_) => heard += 1,
+            Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Error, Events};
-use realtime_protocol::call::{Backoff, CloseReason, Command, Outcome, Reconnect, Seed, SessionEvent};
+use realtime_protocol::call::{Backoff, CloseReason, Command, Event, Outcome, Reconnect, Seed};
 use tokio::io::duplex;
 use tokio::time::Instant;
 
@@ -99,11 +99,11 @@ async fn to_the_end(events: &mut Events) -> (String, CloseReason) {
     let mut steps = Vec::new();
     for event in rest(events).await {
         match event {
-            SessionEvent::Disconnected { retry_at: Some(_), .. } => steps.push("-".to_owned()),
-            SessionEvent::Disconnected { .. } => steps.push("!".to_owned()),
-            SessionEvent::Reconnecting { attempt, .. } => steps.push(attempt.to_string()),
-            SessionEvent::Reconnected { .. } => steps.push("=".to_owned()),
-            SessionEvent::Closed { reason } => return (steps.join(" "), reason),
+            Event::Disconnected { retry_at: Some(_), .. } => steps.push("-".to_owned()),
+            Event::Disconnected { .. } => steps.push("!".to_owned()),
+            Event::Reconnecting { attempt, .. } => steps.push(attempt.to_string()),
+            Event::Reconnected { .. } => steps.push("=".to_owned()),
+            Event::Closed { reason } => return (steps.join(" "), reason),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::StreamExt;
 use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::{CloseReason, Command, SessionEvent, Warning};
+use realtime_protocol::call::{CloseReason, Command, Event, Warning};
 use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,8 +26,8 @@ async fn a_slow_reader_loses_the_oldest_audio_first_and_nothing_else() {
     let (mut starts, mut losses) = (Vec::new(), Vec::new());
     while starts.len() < 2 {
         match next(&mut events).await {
-            SessionEvent::Audio(chunk) => starts.push(chunk.start.as_millis()),
-            SessionEvent::Warning(Warning::AudioDropped { start, lost, .. }) => {
+            Event::Audio(chunk) => starts.push(chunk.start.as_millis()),
+            Event::Warning(Warning::AudioDropped { start, lost, .. }) => {
                 losses.push((start.as_millis(), lost.as_millis()));
             }
             _ => {}
@@ -54,7 +54,7 @@ async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
     drop(server);
     let mut events = rest(&mut events).await;
     let reason = CloseReason::ConsumerTooSlow;
-    assert_eq!(events.pop(), Some(SessionEvent::Closed { reason: reason.clone() }));
+    assert_eq!(events.pop(), Some(Event::Closed { reason: reason.clone() }));
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
     replays(&log.text());
     assert_eq!(events.len(), 100);
@@ -118,7 +118,7 @@ async fn talk_to_a_stalled_server(bounds: Bounds, seconds: u64) -> (Vec<usize>, 
 
 async fn lost_ms(events: &mut Events) -> usize {
     let lost = rest(events).await.into_iter().filter_map(|event| match event {
-        SessionEvent::Warning(Warning::InputAudioDropped { lost }) => Some(lost.as_millis() as usize),
+        Event::Warning(Warning::InputAudioDropped { lost }) => Some(lost.as_millis() as usize),
         _ => None,
     });
     lost.sum()
@@ -153,7 +153,7 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
     let options = ClientOptions::default().keepalive(None);
     let (client, server) = tokio::join!(Client::connect(endpoint, options), far);
     let (handle, mut events) = client.unwrap();
-    while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+    while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     for _ in 0..120 {
         for _ in 0..50 {
             handle.append_audio(vec![0; CHUNK]).unwrap();
@@ -184,7 +184,7 @@ async fn a_connection_without_a_sign_of_life_is_lost_and_a_quiet_one_is_not() {
     // From now on it reads no more.
     let began = Instant::now();
     let end = rest(&mut events).await.pop();
-    let Some(SessionEvent::Closed { reason: CloseReason::ConnectionLost { reason } }) = end else {
+    let Some(Event::Closed { reason: CloseReason::ConnectionLost { reason } }) = end else {
         panic!("expected a lost connection, got {end:?}")
     };
     assert_eq!(reason, "not a sign of life within 30 s");

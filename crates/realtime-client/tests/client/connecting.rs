@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, KeyPlace, Phase};
-use realtime_protocol::call::{Reconnect, Seed, SessionEvent};
+use realtime_protocol::call::{Event, Reconnect, Seed};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncWriteExt, duplex};
@@ -39,13 +39,13 @@ async fn over_tcp_a_session_is_ready_and_the_key_is_in_its_header_alone() {
     let near = async {
         let endpoint = endpoint.header("x-extra", "1").unwrap();
         let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
-        assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-        assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+        assert!(matches!(next(&mut events).await, Event::Created { .. }));
+        assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle.close().await.unwrap();
         events
     };
     let ((), mut events) = tokio::join!(far, near);
-    assert!(matches!(rest(&mut events).await[..], [SessionEvent::Closed { .. }]));
+    assert!(matches!(rest(&mut events).await[..], [Event::Closed { .. }]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +160,7 @@ async fn an_answer_that_comes_byte_by_byte_with_the_first_event_behind_it_loses_
     };
     let (client, _far) = tokio::join!(Client::over(near, &endpoint, ClientOptions::default()), server);
     let (_handle, mut events) = client.unwrap();
-    assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
+    assert!(matches!(next(&mut events).await, Event::Created { .. }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,7 +318,7 @@ async fn a_lost_connection_is_followed_by_one_with_another_token() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
-        while !matches!(next(&mut events).await, SessionEvent::Reconnected { .. }) {}
+        while !matches!(next(&mut events).await, Event::Reconnected { .. }) {}
         (handle, events)
     };
     tokio::join!(far, near);

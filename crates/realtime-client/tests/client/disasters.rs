@@ -10,7 +10,7 @@ use realtime_emulator::brain::{Brain, Reply, Trigger, Turn};
 use realtime_emulator::disaster::{Disaster, error_codes};
 use realtime_emulator::{Options, serve_stream};
 use realtime_protocol::call::{
-    CallOutput, Command, DisconnectClass, PlaybackReport, Reconnect, ResponseEnd, Seed, SessionEvent,
+    CallOutput, Command, DisconnectClass, Event, PlaybackReport, Reconnect, ResponseEnd, Seed,
 };
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
@@ -108,7 +108,7 @@ async fn a_call_that_reconnects_goes_on_after_what_went_wrong() {
         let told = talk.end().await;
         let helpless = told.iter().any(|event| {
             use DisconnectClass::{Account, Configuration};
-            matches!(event, SessionEvent::Disconnected { class: Account | Configuration, retry_at: None, .. })
+            matches!(event, Event::Disconnected { class: Account | Configuration, retry_at: None, .. })
         });
         let fine = matches!(last, Some(Ok(ResponseEnd::Completed)));
         // A server that has never sent an answer of that kind may be one that never does: it is not replaced.
@@ -141,7 +141,7 @@ struct Talk {
     handle: Handle,
     /// Responses that have ended.
     ended: watch::Receiver<usize>,
-    reader: JoinHandle<Vec<SessionEvent>>,
+    reader: JoinHandle<Vec<Event>>,
 }
 
 impl Talk {
@@ -213,13 +213,13 @@ impl Talk {
     }
 
     /// Ends the call, if it has not ended yet; what was told in it.
-    async fn end(self) -> Vec<SessionEvent> {
+    async fn end(self) -> Vec<Event> {
         let Self { disaster, handle, reader, .. } = self;
         let closed = timeout(PATIENCE, handle.close()).await;
         let closed = closed.unwrap_or_else(|_| panic!("{disaster}: it does not close"));
         let told = timeout(PATIENCE, reader).await.unwrap_or_else(|_| panic!("{disaster}: no end"));
         let told = told.unwrap();
-        let Some(SessionEvent::Closed { .. }) = told.last() else { panic!("{disaster}: {:?}", told.last()) };
+        let Some(Event::Closed { .. }) = told.last() else { panic!("{disaster}: {:?}", told.last()) };
         assert!(
             matches!(closed, Ok(()) | Err(Error::Send(_) | Error::Closed { .. })),
             "{disaster}: {closed:?}"
@@ -227,10 +227,10 @@ impl Talk {
         let mut responses = BTreeMap::new();
         for event in &told {
             match event {
-                SessionEvent::ResponseStarted { response_id, .. } => {
+                Event::ResponseStarted { response_id, .. } => {
                     assert_eq!(responses.insert(response_id, false), None, "{disaster}: begun twice");
                 }
-                SessionEvent::ResponseFinished(report) => {
+                Event::ResponseFinished(report) => {
                     let before = responses.insert(&report.response_id, true);
                     assert_eq!(before, Some(false), "{disaster}: ended once");
                 }
@@ -243,21 +243,21 @@ impl Talk {
 }
 
 /// Reads all events, stops playing when told to, and does what functions are called for.
-async fn read(handle: Handle, mut events: Events, ended: watch::Sender<usize>) -> Vec<SessionEvent> {
+async fn read(handle: Handle, mut events: Events, ended: watch::Sender<usize>) -> Vec<Event> {
     let mut told = Vec::new();
     while let Some(event) = events.next().await {
         match &event {
-            SessionEvent::StopPlayback { id } => {
+            Event::StopPlayback { id } => {
                 let _ = handle.report_playback(PlaybackReport::Stopped { id: *id, at: None });
             }
-            SessionEvent::FunctionCalls { calls, .. } => {
+            Event::FunctionCalls { calls, .. } => {
                 for call in calls {
                     let output = CallOutput::Result(json!("found"));
                     let call_id = call.call_id.clone();
                     let _ = handle.send(Command::CompleteCall { call_id, output, respond: true });
                 }
             }
-            SessionEvent::ResponseFinished(_) => ended.send_modify(|ended| *ended += 1),
+            Event::ResponseFinished(_) => ended.send_modify(|ended| *ended += 1),
             _ => {}
         }
         told.push(event);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use realtime_client::{Bounds, Client, ClientOptions, Error, SendError};
-use realtime_protocol::call::{CloseReason, Command, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent};
+use realtime_protocol::call::{CloseReason, Command, Event, Outcome, Reconnect, ResponseEnd, Seed};
 use realtime_protocol::item::Item;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
@@ -34,14 +34,14 @@ async fn without_handles_no_further_connection_is_made() {
         let (handle, mut events, server, mut calls) = call(options).await;
         let waiting = handle.send(Command::CreateResponse { params: None }).unwrap();
         drop(server);
-        while !matches!(next(&mut events).await, SessionEvent::Disconnected { .. }) {}
+        while !matches!(next(&mut events).await, Event::Disconnected { .. }) {}
         // Either it waits for the next attempt, or it is in the middle of it.
         let mut pipe = if opening { Some(calls.pipe().await) } else { None };
         let began = Instant::now();
         drop(handle);
         let all = rest(&mut events).await;
         let reason = CloseReason::Requested;
-        assert_eq!(all.last(), Some(&SessionEvent::Closed { reason: reason.clone() }), "{opening}");
+        assert_eq!(all.last(), Some(&Event::Closed { reason: reason.clone() }), "{opening}");
         assert!(began.elapsed() <= Duration::from_millis(1), "{opening}: {:?}", began.elapsed());
         assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
         assert!(calls.is_quiet());
@@ -76,10 +76,10 @@ async fn a_future_that_is_dropped_drops_its_answer_and_nothing_else() {
     let mut kinds = Vec::new();
     while kinds.last() != Some(&"finished") {
         kinds.push(match next(&mut events).await {
-            SessionEvent::ItemPlaced { .. } => "placed",
-            SessionEvent::ResponseStarted { .. } => "started",
-            SessionEvent::Audio(_) => "audio",
-            SessionEvent::ResponseFinished(_) => "finished",
+            Event::ItemPlaced { .. } => "placed",
+            Event::ResponseStarted { .. } => "started",
+            Event::Audio(_) => "audio",
+            Event::ResponseFinished(_) => "finished",
             other => panic!("{other:?}"),
         });
     }
@@ -115,7 +115,7 @@ async fn a_goodbye_that_nobody_waits_for_is_said_all_the_same() {
     server.expect_close().await;
     assert!(server.ws.next().await.is_none());
     drop(server);
-    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+    assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::Requested }]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
         runtime.block_on(async {
             assert_eq!(pending.await, Err(Error::Closed { reason: None }));
             while let Some(event) = events.next().await {
-                assert!(matches!(event, SessionEvent::ResponseStarted { .. }), "{event:?}");
+                assert!(matches!(event, Event::ResponseStarted { .. }), "{event:?}");
             }
             assert!(handle.is_closed());
             let refused = handle.append_audio(vec![0, 0]);
@@ -182,11 +182,11 @@ async fn two_hundred_calls_at_once_take_three_turns_each() {
         let bytes: usize = all
             .iter()
             .map(|event| match event {
-                SessionEvent::Audio(chunk) => chunk.audio.len(),
+                Event::Audio(chunk) => chunk.audio.len(),
                 _ => 0,
             })
             .sum();
-        let turns = all.iter().filter(|event| matches!(event, SessionEvent::ResponseFinished(_))).count();
+        let turns = all.iter().filter(|event| matches!(event, Event::ResponseFinished(_))).count();
         assert_eq!((bytes, turns), (3 * 10 * 4800, 3));
     });
     join_all(calls).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error};
-use realtime_protocol::call::{CloseReason, Command, Reconnect, Seed, SessionEvent, Warning};
+use realtime_protocol::call::{CloseReason, Command, Event, Reconnect, Seed, Warning};
 use serde_json::json;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
@@ -58,7 +58,7 @@ async fn text_that_is_no_event_is_told_and_all_else_goes_on() {
         server.send(json!({"type": "conversation.item.retrieved", "item": item})).await;
         assert!(retrieved.await.is_ok(), "{head:?}");
         while let Some(event) = events.try_next() {
-            assert!(!matches!(event, SessionEvent::Closed { .. }), "{head:?} ended the session");
+            assert!(!matches!(event, Event::Closed { .. }), "{head:?} ended the session");
         }
     }
 }
@@ -111,7 +111,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
         };
         let (all, told) = tokio::join!(rest(&mut events), far);
         assert_eq!(told, Some(code), "{what}");
-        let Some(SessionEvent::Closed { reason }) = all.last() else { panic!("{what}: {all:?}") };
+        let Some(Event::Closed { reason }) = all.last() else { panic!("{what}: {all:?}") };
         assert!(
             matches!(reason, CloseReason::ConnectionLost { reason } if !reason.is_empty()),
             "{what}: {reason:?}"
@@ -128,7 +128,7 @@ async fn a_call_goes_on_over_another_connection_after_a_broken_frame() {
     send_frame(server.ws.get_mut(), 0x81, b"\xff").await.unwrap();
     let mut second = calls.accept().await;
     second.open().await;
-    while !matches!(next(&mut events).await, SessionEvent::Reconnected { .. }) {}
+    while !matches!(next(&mut events).await, Event::Reconnected { .. }) {}
     handle.append_audio(vec![0, 0]).unwrap();
     second.expect("input_audio_buffer.append").await;
 }
@@ -150,7 +150,7 @@ async fn a_message_in_many_fragments_with_pings_between_them_is_one_event() {
         }
     };
     let near = async {
-        let SessionEvent::Warning(Warning::Unknown { event }) = next(&mut events).await else {
+        let Event::Warning(Warning::Unknown { event }) = next(&mut events).await else {
             panic!("expected one event")
         };
         assert_eq!(serde_json::to_string(&event.raw).unwrap(), text);

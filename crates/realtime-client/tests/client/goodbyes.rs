@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent,
+    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed,
 };
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -56,13 +56,13 @@ async fn the_reason_is_kept_and_each_who_waits_is_told_once() {
 
             let all = rest(&mut events).await;
             assert_eq!(began.elapsed().as_secs(), 0, "{what}");
-            let Some(SessionEvent::Closed { reason }) = all.last() else { panic!("{what}: {all:?}") };
+            let Some(Event::Closed { reason }) = all.last() else { panic!("{what}: {all:?}") };
             assert_ended(reason, code, text, &what);
             let closed = Error::Closed { reason: Some(reason.clone()) };
             assert!(!closed.is_retryable(), "not in this session");
             assert_eq!(retrieved.await, Err(closed.clone()), "{what}");
             let lost = all.iter().filter_map(|event| match event {
-                SessionEvent::ResponseFinished(report) => Some(&report.end),
+                Event::ResponseFinished(report) => Some(&report.end),
                 _ => None,
             });
             let lost: Vec<_> = lost.collect();
@@ -97,14 +97,13 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
 
             if class == DisconnectClass::Account {
                 let all = rest(&mut events).await;
-                let [.., SessionEvent::Disconnected { reason, class: told, retry_at: None }, closed] =
-                    &all[..]
+                let [.., Event::Disconnected { reason, class: told, retry_at: None }, closed] = &all[..]
                 else {
                     panic!("{what}: {all:?}")
                 };
                 assert_ended(reason, code, text, &what);
                 assert_eq!(*told, class, "{what}");
-                assert_eq!(*closed, SessionEvent::Closed { reason: reason.clone() }, "{what}");
+                assert_eq!(*closed, Event::Closed { reason: reason.clone() }, "{what}");
                 assert!(retrieved.await.is_err() && (asked.await.is_err() || point == Point::Answering));
                 assert!(calls.is_quiet(), "{what}");
                 continue;
@@ -122,7 +121,7 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
             let expected = if point == Point::Answering { ResponseEnd::Lost } else { ResponseEnd::Completed };
             assert_eq!(end, expected, "{what}");
             let mut all = Vec::new();
-            while !matches!(all.last(), Some(SessionEvent::Reconnected { .. })) {
+            while !matches!(all.last(), Some(Event::Reconnected { .. })) {
                 all.push(next(&mut events).await);
             }
             drop(handle);
@@ -131,9 +130,8 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
             assert!(retrieved.await.is_err(), "{what}: it ended with its connection");
 
             all.extend(rest(&mut events).await);
-            let told: Vec<&SessionEvent> = all.iter().filter(|event| is_of_the_connection(event)).collect();
-            let [SessionEvent::Disconnected { reason, class: told_class, retry_at: Some(_) }, rest @ ..] =
-                &told[..]
+            let told: Vec<&Event> = all.iter().filter(|event| is_of_the_connection(event)).collect();
+            let [Event::Disconnected { reason, class: told_class, retry_at: Some(_) }, rest @ ..] = &told[..]
             else {
                 panic!("{what}: {told:?}")
             };
@@ -143,14 +141,14 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
                 matches!(
                     rest,
                     [
-                        SessionEvent::Reconnecting { attempt: 1, endpoint: 0 },
-                        SessionEvent::Reconnected { .. },
-                        SessionEvent::Closed { reason: CloseReason::Requested },
+                        Event::Reconnecting { attempt: 1, endpoint: 0 },
+                        Event::Reconnected { .. },
+                        Event::Closed { reason: CloseReason::Requested },
                     ]
                 ),
                 "{what}: {rest:?}"
             );
-            let ready = all.iter().filter(|event| matches!(event, SessionEvent::Ready { .. })).count();
+            let ready = all.iter().filter(|event| matches!(event, Event::Ready { .. })).count();
             assert_eq!(ready, 1, "{what}: the call is ready once");
         }
     }
@@ -196,13 +194,13 @@ fn assert_ended(reason: &CloseReason, code: Option<u16>, text: &str, what: &str)
     }
 }
 
-const fn is_of_the_connection(event: &SessionEvent) -> bool {
+const fn is_of_the_connection(event: &Event) -> bool {
     matches!(
         event,
-        SessionEvent::Disconnected { .. }
-            | SessionEvent::Reconnecting { .. }
-            | SessionEvent::Reconnected { .. }
-            | SessionEvent::Rotated { .. }
-            | SessionEvent::Closed { .. }
+        Event::Disconnected { .. }
+            | Event::Reconnecting { .. }
+            | Event::Reconnected { .. }
+            | Event::Rotated { .. }
+            | Event::Closed { .. }
     )
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, Phase, Proxy};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -32,8 +32,8 @@ async fn a_session_runs_through_a_proxy_that_is_told_user_and_password() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
-        assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-        assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+        assert!(matches!(next(&mut events).await, Event::Created { .. }));
+        assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle.close().await.unwrap();
     };
     tokio::join!(far, near);
@@ -116,8 +116,8 @@ async fn tls_goes_through_a_tunnel_and_to_the_proxy_itself() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
-        assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-        assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+        assert!(matches!(next(&mut events).await, Event::Created { .. }));
+        assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle
     };
     tokio::join!(far, near);

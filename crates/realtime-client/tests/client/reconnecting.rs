@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::*;
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
-use realtime_protocol::call::{Backoff, CloseReason, Reconnect, Reseed, Seed, SessionEvent};
+use realtime_protocol::call::{Backoff, CloseReason, Event, Reconnect, Reseed, Seed};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -62,8 +62,8 @@ async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
             let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
             loop {
                 match next(&mut events).await {
-                    SessionEvent::Reconnected { .. } => return handle.close().await.unwrap(),
-                    SessionEvent::Closed { reason } => {
+                    Event::Reconnected { .. } => return handle.close().await.unwrap(),
+                    Event::Closed { reason } => {
                         assert!(
                             !asks && matches!(reason, CloseReason::ConnectionRefused { status: 401, .. }),
                             "{reason}"
@@ -94,9 +94,9 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(first.clone(), options).await.unwrap();
-        assert!(matches!(next(&mut events).await, SessionEvent::Disconnected { retry_at: Some(_), .. }));
-        assert!(matches!(next(&mut events).await, SessionEvent::Reconnecting { endpoint: 1, .. }));
-        while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+        assert!(matches!(next(&mut events).await, Event::Disconnected { retry_at: Some(_), .. }));
+        assert!(matches!(next(&mut events).await, Event::Reconnecting { endpoint: 1, .. }));
+        while !matches!(next(&mut events).await, Event::Ready { .. }) {}
         handle.close().await.unwrap();
     };
     tokio::join!(near, far);
@@ -150,7 +150,7 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
         let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
         let created = handle.send_text("hello", false).await.unwrap();
         loop {
-            if let SessionEvent::ResponseFinished(report) = next(&mut events).await
+            if let Event::ResponseFinished(report) = next(&mut events).await
                 && report.response_id.as_str() == "second"
             {
                 break;
@@ -158,7 +158,7 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
         }
         handle.close().await.unwrap();
         let rest = rest(&mut events).await;
-        assert!(matches!(rest.last(), Some(SessionEvent::Closed { .. })));
+        assert!(matches!(rest.last(), Some(Event::Closed { .. })));
         created
     };
     let (created, id) = tokio::join!(near, far);
@@ -171,8 +171,8 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
 struct Memory(Vec<Item>);
 
 impl Reseed for Memory {
-    fn observe(&mut self, event: &SessionEvent) {
-        if let SessionEvent::ItemDone { item } = event {
+    fn observe(&mut self, event: &Event) {
+        if let Event::ItemDone { item } = event {
             self.0.push((**item).clone());
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, Phase, Rest, RestError};
 use realtime_emulator::{Emulator, Options};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::http::{CallCreateRequest, ClientSecretRequest, ExpiresAfter};
 use realtime_protocol::session_config::SessionConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +28,7 @@ async fn a_short_lived_key_is_made_and_opens_a_session() {
 
     let endpoint = Endpoint::new(&url, "").unwrap().key(key);
     let (_handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
-    let SessionEvent::Created { .. } = next(&mut events).await else { panic!("a session was made") };
+    let Event::Created { .. } = next(&mut events).await else { panic!("a session was made") };
 
     let request = ClientSecretRequest::default().expires_after(ExpiresAfter::default().seconds(5));
     let error = rest.create_client_secret(&request).await.unwrap_err();
@@ -48,12 +48,12 @@ async fn a_call_is_made_joined_by_its_side_channel_and_ended() {
         assert!(call.call_id.starts_with("rtc_") && call.sdp.starts_with("v=0"), "{call:?}");
         let side = Endpoint::new(&format!("{url}?call_id={}", call.call_id), "").unwrap().key(KEY);
         let (_handle, mut events) = Client::connect(side, ClientOptions::default()).await.unwrap();
-        let SessionEvent::Created { .. } = next(&mut events).await else { panic!("no session") };
-        let SessionEvent::Ready { config } = next(&mut events).await else { panic!("not ready") };
+        let Event::Created { .. } = next(&mut events).await else { panic!("no session") };
+        let Event::Ready { config } = next(&mut events).await else { panic!("not ready") };
         assert_eq!(config.instructions.value().is_some_and(|text| text == "Canary."), instructions);
         rest.hang_up_call(&call.call_id).await.unwrap();
         let end = super::support::rest(&mut events).await;
-        assert!(matches!(end.last(), Some(SessionEvent::Closed { .. })), "{end:?}");
+        assert!(matches!(end.last(), Some(Event::Closed { .. })), "{end:?}");
         let error = rest.hang_up_call(&call.call_id).await.unwrap_err();
         let RestError::NotFound(refused) = &error else { panic!("{error:?}") };
         assert_eq!(refused.code.as_deref(), Some("call_id_not_found"));

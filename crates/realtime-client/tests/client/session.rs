@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError};
-use realtime_protocol::call::{CloseReason, Command, Outcome, Refusal, ResponseEnd, SessionEvent, Warning};
+use realtime_protocol::call::{CloseReason, Command, Event, Outcome, Refusal, ResponseEnd, Warning};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -28,12 +28,12 @@ async fn a_session_is_opened_configured_and_ready() {
 
     server.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
     assert!(
-        matches!(next(&mut events).await, SessionEvent::Created { session_id: Some(id) } if id.as_str() == "sess_1")
+        matches!(next(&mut events).await, Event::Created { session_id: Some(id) } if id.as_str() == "sess_1")
     );
     let update = server.expect("session.update").await;
     assert_eq!(update["session"]["instructions"], "Be brief.");
     server.send(json!({"type": "session.updated", "session": update["session"]})).await;
-    assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
 
     let counters = handle.counters();
     assert_eq!((counters.texts_received, counters.texts_sent), (2, 1));
@@ -77,7 +77,7 @@ async fn a_text_is_created_answered_and_read() {
     let (created, id) = tokio::join!(handle.send_text("hello", true), far);
     assert_eq!(created.unwrap().as_str(), id);
     assert!(
-        matches!(next(&mut events).await, SessionEvent::ItemPlaced { item, .. } if item.id().unwrap().as_str() == id)
+        matches!(next(&mut events).await, Event::ItemPlaced { item, .. } if item.id().unwrap().as_str() == id)
     );
 }
 
@@ -94,10 +94,10 @@ async fn a_response_resolves_with_its_end() {
     let (id, end) = response.unwrap();
     assert_eq!((id.as_str(), end), ("resp_1", ResponseEnd::Completed));
     let kinds: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
-    assert!(matches!(kinds.first(), Some(SessionEvent::ResponseStarted { .. })), "{kinds:?}");
-    assert!(kinds.iter().any(|event| matches!(event, SessionEvent::Audio(_))), "{kinds:?}");
-    assert!(!kinds.iter().any(|event| matches!(event, SessionEvent::Settled { .. })), "{kinds:?}");
-    assert!(matches!(kinds.last(), Some(SessionEvent::ResponseFinished(_))), "{kinds:?}");
+    assert!(matches!(kinds.first(), Some(Event::ResponseStarted { .. })), "{kinds:?}");
+    assert!(kinds.iter().any(|event| matches!(event, Event::Audio(_))), "{kinds:?}");
+    assert!(!kinds.iter().any(|event| matches!(event, Event::Settled { .. })), "{kinds:?}");
+    assert!(matches!(kinds.last(), Some(Event::ResponseFinished(_))), "{kinds:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +162,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
 
     let reason = CloseReason::ClosedByServer { code: Some(1011), reason: "restart".into() };
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }));
-    assert_eq!(next(&mut events).await, SessionEvent::Closed { reason: reason.clone() });
+    assert_eq!(next(&mut events).await, Event::Closed { reason: reason.clone() });
     // The goodbye is answered, and the server is let hang up first.
     assert!(matches!(server.ws.next().await, Some(Ok(Message::Close(_))) | None));
     drop(server);
@@ -181,7 +181,7 @@ async fn a_server_that_does_not_hang_up_after_its_goodbye_is_left_after_two_seco
     let began = Instant::now();
     server.ws.feed(Message::Close(None)).await.unwrap();
     server.ws.flush().await.ok();
-    assert!(matches!(next(&mut events).await, SessionEvent::Closed { .. }));
+    assert!(matches!(next(&mut events).await, Event::Closed { .. }));
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(events.next().await, None);
     assert!(began.elapsed() <= Duration::from_millis(2001), "{:?}", began.elapsed());
@@ -197,10 +197,7 @@ async fn a_cut_connection_resolves_all_who_wait() {
         panic!("expected the connection to be lost");
     };
     let last = rest(&mut events).await.pop();
-    assert!(
-        matches!(last, Some(SessionEvent::Closed { reason: CloseReason::ConnectionLost { .. } })),
-        "{last:?}"
-    );
+    assert!(matches!(last, Some(Event::Closed { reason: CloseReason::ConnectionLost { .. } })), "{last:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,11 +206,11 @@ async fn garbage_is_survived() {
     for text in ["", "{", "null", "[]", r#"{"type":7}"#, r#"{"type":"response.done"}"#, "\u{0}"] {
         server.send_message(Message::text(text)).await;
         let event = next(&mut events).await;
-        assert!(matches!(event, SessionEvent::Warning(Warning::Malformed { .. })), "{text:?}: {event:?}");
+        assert!(matches!(event, Event::Warning(Warning::Malformed { .. })), "{text:?}: {event:?}");
     }
     server.send_message(Message::binary(vec![0xff; 1000])).await;
     server.send(json!({"type": "brand.new"})).await;
-    assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+    assert!(matches!(next(&mut events).await, Event::Warning(Warning::Unknown { .. })));
     assert_eq!(handle.counters().binary_ignored, 1);
     handle.append_audio(vec![0, 0]).unwrap();
     server.expect("input_audio_buffer.append").await;
@@ -236,7 +233,7 @@ async fn fragments_and_large_texts_are_read() {
     };
     let near = async {
         for _ in 0..2 {
-            assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+            assert!(matches!(next(&mut events).await, Event::Warning(Warning::Unknown { .. })));
         }
     };
     tokio::join!(far, near);
@@ -257,7 +254,7 @@ async fn dropping_all_handles_closes_politely() {
     // The server answers the goodbye, and hangs up.
     assert!(server.ws.next().await.is_none());
     drop(server);
-    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+    assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::Requested }]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,7 +265,7 @@ async fn closing_takes_two_seconds_with_a_server_that_says_nothing() {
     assert_eq!(handle.close().await, Ok(()));
     assert!((2000..2010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(CloseReason::Requested) }));
-    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+    assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::Requested }]);
     assert!(matches!(handle.close().await, Err(Error::Send(SendError::Closed { .. }))));
 }
 
@@ -276,7 +273,7 @@ async fn closing_takes_two_seconds_with_a_server_that_says_nothing() {
 async fn a_server_that_never_opens_the_session_is_left() {
     let (_handle, mut events, _server) = connect(ClientOptions::default()).await;
     let began = Instant::now();
-    assert_eq!(rest(&mut events).await, [SessionEvent::Closed { reason: CloseReason::NotCreated }]);
+    assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::NotCreated }]);
     // 10 s for the session, 2 s for the goodbye.
     assert!((12_000..12_020).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
@@ -291,7 +288,7 @@ async fn a_server_that_does_not_read_does_not_stop_what_it_sends() {
     }
     for n in 0..10 {
         server.send(json!({"type": "brand.new", "n": n})).await;
-        assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+        assert!(matches!(next(&mut events).await, Event::Warning(Warning::Unknown { .. })));
     }
     let mut appended = 0;
     while appended < 20 * 64_000 {
@@ -313,8 +310,8 @@ async fn a_reader_that_sleeps_five_seconds_loses_nothing() {
     let mut bytes = 0;
     loop {
         match next(&mut events).await {
-            SessionEvent::Audio(chunk) => bytes += chunk.audio.len(),
-            SessionEvent::ResponseFinished(_) => break,
+            Event::Audio(chunk) => bytes += chunk.audio.len(),
+            Event::ResponseFinished(_) => break,
             _ => {}
         }
     }
@@ -360,7 +357,7 @@ async fn a_flood_of_commands_does_not_starve_the_connection() {
     for _ in 0..1000 {
         handle.append_audio(vec![0; 2]).unwrap();
     }
-    assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+    assert!(matches!(next(&mut events).await, Event::Warning(Warning::Unknown { .. })));
     assert!(handle.counters().texts_sent < 300, "{:?}", handle.counters());
     for _ in 0..1000 {
         server.expect("input_audio_buffer.append").await;

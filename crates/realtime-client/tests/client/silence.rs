@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Error, Events, Phase};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Outcome, Reconnect, ResponseEnd, Seed, SessionEvent, Warning,
+    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed, Warning,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -48,9 +48,9 @@ async fn a_configuration_that_is_not_acknowledged_counts_as_taken() {
     let began = Instant::now();
     server.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
     server.expect("session.update").await;
-    assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-    assert_eq!(next(&mut events).await, SessionEvent::Warning(Warning::ConfigUnacknowledged));
-    assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+    assert!(matches!(next(&mut events).await, Event::Created { .. }));
+    assert_eq!(next(&mut events).await, Event::Warning(Warning::ConfigUnacknowledged));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
     assert_took(began, 5);
     // What waited goes out then.
     server.expect("input_audio_buffer.clear").await;
@@ -79,7 +79,7 @@ async fn a_command_that_the_server_does_not_answer_ends_at_its_deadline() {
         assert_eq!(error, Error::TimedOut, "{name}");
         assert!(error.is_retryable());
         assert_took(began, 10);
-        assert_eq!(next(&mut events).await, SessionEvent::Overdue { answer, rotate: false }, "{name}");
+        assert_eq!(next(&mut events).await, Event::Overdue { answer, rotate: false }, "{name}");
         // The session goes on.
         let far = async {
             while server.receive().await["type"] != "conversation.item.delete" {}
@@ -125,7 +125,7 @@ async fn a_response_that_gives_nothing_ends_for_those_who_wait_and_another_may_f
         // It ends after all, once.
         server.end_response("resp_1").await;
         loop {
-            if let SessionEvent::ResponseFinished(report) = next(&mut events).await
+            if let Event::ResponseFinished(report) = next(&mut events).await
                 && report.response_id.as_str() == "resp_1"
             {
                 break;
@@ -141,7 +141,7 @@ async fn a_cancel_that_is_not_answered_ends_at_its_deadline() {
     server.expect("response.create").await;
     server.begin_response("resp_1", "item_1").await;
     server.audio("resp_1", "item_1", "AAAA").await;
-    while !matches!(next(&mut events).await, SessionEvent::Audio(_)) {}
+    while !matches!(next(&mut events).await, Event::Audio(_)) {}
     let began = Instant::now();
     let mute = tokio::spawn(async move {
         server.expect("response.cancel").await;
@@ -160,7 +160,7 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
     let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
     let (handle, mut events, mut server, mut calls) = call(options).await;
     server.open().await;
-    while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+    while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     let retrieved = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
     // From now on it neither reads nor writes, and hangs up no more than a cable does that is pulled.
     let began = Instant::now();
@@ -175,16 +175,15 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
     second.end_response("resp_1").await;
     assert!(matches!(asked.await, Ok(Outcome::Responded { end: ResponseEnd::Completed, .. })));
     let all: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
-    let at =
-        |wanted: fn(&SessionEvent) -> bool| all.iter().position(wanted).unwrap_or_else(|| panic!("{all:?}"));
+    let at = |wanted: fn(&Event) -> bool| all.iter().position(wanted).unwrap_or_else(|| panic!("{all:?}"));
     let lost = at(|event| {
-        let SessionEvent::Disconnected { reason, class, retry_at } = event else { return false };
+        let Event::Disconnected { reason, class, retry_at } = event else { return false };
         matches!(reason, CloseReason::ConnectionLost { .. })
             && *class == DisconnectClass::Transient
             && retry_at.is_some()
     });
-    let again = at(|event| matches!(event, SessionEvent::Reconnecting { attempt: 1, endpoint: 0 }));
-    let back = at(|event| matches!(event, SessionEvent::Reconnected { .. }));
+    let again = at(|event| matches!(event, Event::Reconnecting { attempt: 1, endpoint: 0 }));
+    let back = at(|event| matches!(event, Event::Reconnected { .. }));
     assert!(lost < again && again < back, "{all:?}");
 }
 
@@ -203,7 +202,7 @@ fn assert_took(began: Instant, secs: u128) {
 
 async fn told_overdue(events: &mut Events, answer: Answer) -> bool {
     loop {
-        if let SessionEvent::Overdue { answer: told, rotate } = next(events).await {
+        if let Event::Overdue { answer: told, rotate } = next(events).await {
             return told == answer && !rotate;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use realtime_client::{ClientOptions, Error};
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    CloseReason, Command, Outcome, PlaybackPosition, PlaybackReport, SessionEvent, Warning,
+    CloseReason, Command, Event, Outcome, PlaybackPosition, PlaybackReport, Warning,
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::time::MediaTime;
@@ -46,14 +46,14 @@ async fn a_reader_that_sleeps_gets_every_event_in_order_and_stops_nothing() {
     let (mut bytes, mut words) = (0, Vec::new());
     loop {
         match next(&mut events).await {
-            SessionEvent::Audio(chunk) => {
+            Event::Audio(chunk) => {
                 assert_eq!(chunk.start, MediaTime::from_millis(bytes as u64 / 48));
                 bytes += chunk.audio.len();
                 assert_eq!(words.len() + 1, bytes / 4800, "words stand where they stood");
             }
-            SessionEvent::Text { delta, .. } => words.push(delta),
-            SessionEvent::ResponseStarted { .. } => assert_eq!(bytes, 0),
-            SessionEvent::ResponseFinished(_) => break,
+            Event::Text { delta, .. } => words.push(delta),
+            Event::ResponseStarted { .. } => assert_eq!(bytes, 0),
+            Event::ResponseFinished(_) => break,
             other => panic!("{other:?}"),
         }
     }
@@ -65,10 +65,10 @@ async fn a_reader_that_sleeps_gets_every_event_in_order_and_stops_nothing() {
 async fn talking_over_the_assistant_does_not_wait_for_a_stalled_connection() {
     let (handle, mut events, mut server) = connect_through(4096, ClientOptions::default()).await;
     server.open().await;
-    while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+    while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     server.begin_response("resp_1", "item_1").await;
     server.audio("resp_1", "item_1", &"A".repeat(64_000)).await;
-    while !matches!(next(&mut events).await, SessionEvent::Audio(_)) {}
+    while !matches!(next(&mut events).await, Event::Audio(_)) {}
     // A second of audio at once, of which the pipe takes a part, and then a microphone that goes on.
     handle.append_audio(vec![0; 48_000]).unwrap();
     for _ in 0..50 {
@@ -77,12 +77,12 @@ async fn talking_over_the_assistant_does_not_wait_for_a_stalled_connection() {
     }
     let began = Instant::now();
     let interrupted = handle.send(Command::Interrupt {}).unwrap();
-    let SessionEvent::StopPlayback { id } = next(&mut events).await else { panic!("it plays on") };
+    let Event::StopPlayback { id } = next(&mut events).await else { panic!("it plays on") };
     assert_eq!(began.elapsed(), Duration::ZERO);
     let played = MediaTime::from_millis(500);
     let at = PlaybackPosition { item_id: "item_1".into(), content_index: 0, played };
     handle.report_playback(PlaybackReport::Stopped { id, at: Some(at) }).unwrap();
-    let SessionEvent::Interrupted(interruption) = next(&mut events).await else { panic!("not told") };
+    let Event::Interrupted(interruption) = next(&mut events).await else { panic!("not told") };
     assert_eq!((interruption.heard(), began.elapsed()), (played, Duration::ZERO));
     // What the far side says meanwhile is not heard any more.
     server.audio("resp_1", "item_1", "AAAA").await;
@@ -119,7 +119,7 @@ async fn closing_does_not_wait_for_a_stalled_connection_longer_than_two_seconds(
     let began = Instant::now();
     assert_eq!(handle.close().await, Ok(()));
     let end = rest(&mut events).await.pop();
-    assert_eq!(end, Some(SessionEvent::Closed { reason: CloseReason::Requested }));
+    assert_eq!(end, Some(Event::Closed { reason: CloseReason::Requested }));
     assert!(began.elapsed() <= Duration::from_millis(2010), "{:?}", began.elapsed());
     drop(server);
 }
@@ -147,7 +147,7 @@ async fn what_waits_for_a_far_side_that_does_not_read_has_a_bound() {
     assert!((32..40).contains(&given), "{given} MiB were taken");
     far.abort();
     let end = timeout(Duration::from_secs(10), async { rest(&mut events).await.pop() }).await.unwrap();
-    let Some(SessionEvent::Closed { reason }) = end else { panic!("{end:?}") };
+    let Some(Event::Closed { reason }) = end else { panic!("{end:?}") };
     let CloseReason::ConnectionLost { reason: text } = &reason else { panic!("{reason}") };
     assert!(text.contains("wait to be sent"), "{text}");
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
@@ -157,13 +157,13 @@ async fn what_waits_for_a_far_side_that_does_not_read_has_a_bound() {
 async fn a_large_append_that_stalls_half_way_arrives_whole() {
     let (handle, mut events, mut server) = connect_through(4096, ClientOptions::default()).await;
     server.open().await;
-    while !matches!(next(&mut events).await, SessionEvent::Ready { .. }) {}
+    while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     let sound: Vec<u8> = (0..480_000_u32).map(|n| (n % 251) as u8).collect();
     handle.append_audio(sound.clone()).unwrap();
     // It stands still in the middle of a frame, and what it says itself is read.
     for _ in 0..10 {
         server.send(json!({"type": "brand.new"})).await;
-        assert!(matches!(next(&mut events).await, SessionEvent::Warning(Warning::Unknown { .. })));
+        assert!(matches!(next(&mut events).await, Event::Warning(Warning::Unknown { .. })));
         sleep(Duration::from_millis(500)).await;
     }
     let append = server.expect("input_audio_buffer.append").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use realtime_protocol::log::{Replay, read_header};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
@@ -135,8 +135,8 @@ pub(crate) async fn connect(options: impl Into<ClientOptions>) -> (Handle, Event
 pub(crate) async fn ready(options: impl Into<ClientOptions>) -> (Handle, Events, Server<DuplexStream>) {
     let (handle, mut events, mut server) = connect(options).await;
     server.open().await;
-    assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-    assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+    assert!(matches!(next(&mut events).await, Event::Created { .. }));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
     (handle, events, server)
 }
 
@@ -150,13 +150,13 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// The next event, which must come within a minute.
-pub(crate) async fn next(events: &mut Events) -> SessionEvent {
+pub(crate) async fn next(events: &mut Events) -> Event {
     let next = timeout(Duration::from_secs(60), events.next()).await;
     next.expect("an event within a minute").expect("an event before the end")
 }
 
 /// All events to the end, which must come within a minute.
-pub(crate) async fn rest(events: &mut Events) -> Vec<SessionEvent> {
+pub(crate) async fn rest(events: &mut Events) -> Vec<Event> {
     let mut all = Vec::new();
     while let Some(event) =
         timeout(Duration::from_secs(60), events.next()).await.expect("the end within a minute")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, Tls};
-use realtime_protocol::call::SessionEvent;
+use realtime_protocol::call::Event;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -34,8 +34,8 @@ async fn a_server_of_a_private_authority_is_trusted_where_that_is_named() {
         let near = async {
             let (handle, mut events) =
                 Client::connect(endpoint.tls(tls), ClientOptions::default()).await.unwrap();
-            assert!(matches!(next(&mut events).await, SessionEvent::Created { .. }));
-            assert!(matches!(next(&mut events).await, SessionEvent::Ready { .. }));
+            assert!(matches!(next(&mut events).await, Event::Created { .. }));
+            assert!(matches!(next(&mut events).await, Event::Ready { .. }));
             handle.close().await.unwrap();
         };
         tokio::join!(far, near);

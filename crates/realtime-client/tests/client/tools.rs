@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Events, Handle, ToolRunner};
 use realtime_context::{Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
-use realtime_protocol::call::{CallOutput, Interruption, SessionEvent};
+use realtime_protocol::call::{CallOutput, Event, Interruption};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
@@ -54,7 +54,7 @@ async fn calls_out_of_band_do_not_run() {
     loop {
         let event = next(&mut call.events).await;
         call.runner.handle(&event);
-        if matches!(event, SessionEvent::FunctionCalls { out_of_band: true, .. }) {
+        if matches!(event, Event::FunctionCalls { out_of_band: true, .. }) {
             break;
         }
     }
@@ -89,7 +89,7 @@ async fn an_interruption_cancels_the_calls_whose_tools_do_not_ask_to_be_kept() {
     let toolbox = Toolbox::new().with(tool("look", slow)).with(tool("order", slow).policy(keep));
     let mut call = Call::begin(toolbox).await;
     call.ask(&["look", "order"]).await;
-    call.runner.handle(&SessionEvent::Interrupted(Interruption::default()));
+    call.runner.handle(&Event::Interrupted(Interruption::default()));
     assert_eq!(call.answer().await, ("call_look".into(), json!({"status": "cancelled"})));
     assert_eq!(call.answer().await, ("call_order".into(), json!({"x": 1})));
     call.server.expect("response.create").await;
@@ -233,7 +233,7 @@ impl Call {
         loop {
             let event = next(&mut self.events).await;
             self.runner.handle(&event);
-            if matches!(event, SessionEvent::FunctionCalls { .. }) {
+            if matches!(event, Event::FunctionCalls { .. }) {
                 return;
             }
         }

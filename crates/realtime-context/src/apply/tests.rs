@@ -1,4 +1,4 @@
-//! What a context makes of session events, one at a time, in any order, and from a real session.
+//! What a context makes of call events, one at a time, in any order, and from a real session.
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{AudioChunk, CloseReason, FunctionCall, Origin, Place, ResponseEnd, Timeline};
@@ -16,11 +16,11 @@ use crate::seed::History;
 mod interleavings;
 mod with_session;
 
-fn apply(context: &mut Context, events: impl IntoIterator<Item = SessionEvent>) -> Vec<Change> {
+fn apply(context: &mut Context, events: impl IntoIterator<Item = Event>) -> Vec<Change> {
     events.into_iter().flat_map(|event| context.apply(&event)).collect()
 }
 
-fn said(events: impl IntoIterator<Item = SessionEvent>) -> Vec<String> {
+fn said(events: impl IntoIterator<Item = Event>) -> Vec<String> {
     let mut context = Context::new();
     apply(&mut context, events);
     texts(&context)
@@ -35,9 +35,9 @@ fn item(json: Value) -> Box<Item> {
     serde_json::from_value(json).unwrap()
 }
 
-fn placed(json: Value, after: Option<&str>) -> SessionEvent {
+fn placed(json: Value, after: Option<&str>) -> Event {
     let place = after.map_or(Place::Untold, |after| Place::After(after.into()));
-    SessionEvent::ItemPlaced { item: item(json), place, origin: Origin::Server }
+    Event::ItemPlaced { item: item(json), place, origin: Origin::Server }
 }
 
 fn speech(id: &str) -> Value {
@@ -49,19 +49,19 @@ fn reply(id: &str) -> Value {
     json!({ "id": id, "type": "message", "role": "assistant", "status": "in_progress", "content": [] })
 }
 
-fn done_reply(id: &str, status: &str, transcript: &str) -> SessionEvent {
-    SessionEvent::ItemDone {
+fn done_reply(id: &str, status: &str, transcript: &str) -> Event {
+    Event::ItemDone {
         item: item(json!({ "id": id, "type": "message", "role": "assistant", "status": status,
             "content": [{ "type": "output_audio", "transcript": transcript }] })),
     }
 }
 
-fn transcript(id: &str, text: &str) -> SessionEvent {
-    SessionEvent::UserTranscript { item_id: id.into(), content_index: 0, transcript: text.into() }
+fn transcript(id: &str, text: &str) -> Event {
+    Event::UserTranscript { item_id: id.into(), content_index: 0, transcript: text.into() }
 }
 
-fn text(response: &str, id: &str, delta: &str) -> SessionEvent {
-    SessionEvent::Text {
+fn text(response: &str, id: &str, delta: &str) -> Event {
+    Event::Text {
         response_id: response.into(),
         item_id: id.into(),
         content_index: 0,
@@ -70,8 +70,8 @@ fn text(response: &str, id: &str, delta: &str) -> SessionEvent {
     }
 }
 
-fn audio(response: &str, id: &str) -> SessionEvent {
-    SessionEvent::Audio(AudioChunk {
+fn audio(response: &str, id: &str) -> Event {
+    Event::Audio(AudioChunk {
         mark: 0,
         response_id: response.into(),
         item_id: id.into(),
@@ -83,8 +83,8 @@ fn audio(response: &str, id: &str) -> SessionEvent {
     })
 }
 
-fn started(response: &str, out_of_band: bool) -> SessionEvent {
-    SessionEvent::ResponseStarted {
+fn started(response: &str, out_of_band: bool) -> Event {
+    Event::ResponseStarted {
         response_id: response.into(),
         origin: Origin::Server,
         out_of_band,
@@ -92,8 +92,8 @@ fn started(response: &str, out_of_band: bool) -> SessionEvent {
     }
 }
 
-fn finished(response: &str) -> SessionEvent {
-    SessionEvent::ResponseFinished(Box::new(ResponseReport {
+fn finished(response: &str) -> Event {
+    Event::ResponseFinished(Box::new(ResponseReport {
         response_id: response.into(),
         end: ResponseEnd::Completed,
         usage: None,
@@ -103,7 +103,7 @@ fn finished(response: &str) -> SessionEvent {
     }))
 }
 
-fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> SessionEvent {
+fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> Event {
     let part = |(id, text, cut): &(&str, &str, Cut)| HeardPart {
         item_id: (*id).into(),
         content_index: 0,
@@ -113,7 +113,7 @@ fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> SessionEv
         estimated: false,
         cut: *cut,
     };
-    SessionEvent::Interrupted(Interruption {
+    Event::Interrupted(Interruption {
         response_id: response.map(ResponseId::from),
         parts: heard.iter().map(part).collect(),
     })
@@ -121,7 +121,7 @@ fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> SessionEv
 
 const CUT: Cut = Cut::Truncated { audio_end_ms: 500 };
 
-fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> SessionEvent {
+fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> Event {
     let call = |(call_id, item_id): &(&str, Option<&str>)| FunctionCall {
         key: String::new(),
         call_id: (*call_id).into(),
@@ -129,7 +129,7 @@ fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> SessionEvent {
         name: "get_weather".into(),
         arguments: r#"{"city":"Oslo"}"#.into(),
     };
-    SessionEvent::FunctionCalls {
+    Event::FunctionCalls {
         response_id: response.into(),
         out_of_band: false,
         calls: calls.iter().map(call).collect(),
@@ -152,7 +152,7 @@ fn pair(call_id: &str, output: &str) -> [Message; 2] {
 fn a_transcript_fills_the_place_that_the_speech_was_given() {
     let mut context = Context::new();
     assert_eq!(
-        apply(&mut context, [SessionEvent::Committed { item_id: "u1".into() }]),
+        apply(&mut context, [Event::Committed { item_id: "u1".into() }]),
         [Change::Added("u1".into())]
     );
     apply(
@@ -161,8 +161,7 @@ fn a_transcript_fills_the_place_that_the_speech_was_given() {
     );
     assert_eq!(texts(&context), [format!("user: {UNTRANSCRIBED}"), "assistant: Hello.".into()]);
 
-    let delta =
-        SessionEvent::UserTranscriptDelta { item_id: "u1".into(), content_index: 0, delta: "Hi th".into() };
+    let delta = Event::UserTranscriptDelta { item_id: "u1".into(), content_index: 0, delta: "Hi th".into() };
     assert_eq!(apply(&mut context, [delta]), [Change::Updated("u1".into())]);
     assert_eq!(context.line(&"u1".into()).unwrap().text, "Hi th");
 
@@ -172,7 +171,7 @@ fn a_transcript_fills_the_place_that_the_speech_was_given() {
 
 #[test]
 fn speech_without_words_is_marked_and_not_lost() {
-    let failed = SessionEvent::UserTranscriptFailed {
+    let failed = Event::UserTranscriptFailed {
         item_id: "u1".into(),
         content_index: 0,
         error: Box::new(ApiError::default()),
@@ -229,7 +228,7 @@ fn an_interrupted_item_that_was_deleted_is_gone_for_good() {
     let changes = apply(&mut context, [interrupted(Some("r1"), &[("a1", "", Cut::Deleted)])]);
     assert_eq!(changes, [Change::Removed("a1".into())]);
     let late = [
-        SessionEvent::ItemRemoved { item_id: "a1".into() },
+        Event::ItemRemoved { item_id: "a1".into() },
         placed(reply("a1"), None),
         text("r1", "a1", " there"),
         done_reply("a1", "incomplete", "Hi there"),
@@ -269,7 +268,7 @@ fn many_interruptions_lose_no_message() {
         apply(
             &mut context,
             [
-                SessionEvent::Committed { item_id: user.as_str().into() },
+                Event::Committed { item_id: user.as_str().into() },
                 placed(speech(&user), last.as_deref()),
                 started(&response, false),
                 placed(reply(&assistant), Some(&user)),
@@ -299,7 +298,7 @@ fn a_call_is_in_progress_until_its_output_has_a_place() {
             placed(call_item("f2", "c2", ""), Some("f1")),
             calls("r1", &[("c1", Some("f1")), ("c2", Some("f2"))]),
             placed(output_item("o2", "c2", "2"), Some("f2")),
-            SessionEvent::CallEnded { call_id: "c1".into(), end: CallEnd::Answered },
+            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Answered },
         ],
     );
     let running = [pair("c1", r#"{"status":"in_progress"}"#), pair("c2", "2")].concat();
@@ -338,10 +337,10 @@ fn a_call_that_nobody_answers_before_the_end_has_failed() {
         [
             placed(speech("u1"), None),
             calls("r1", &[("c1", Some("f1"))]),
-            SessionEvent::CallEnded { call_id: "c1".into(), end: CallEnd::Closed },
+            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Closed },
         ],
     );
-    let changes = apply(&mut context, [SessionEvent::Closed { reason: CloseReason::Requested }]);
+    let changes = apply(&mut context, [Event::Closed { reason: CloseReason::Requested }]);
     assert_eq!(changes, [Change::Completed("u1".into())]);
     assert_eq!(
         context.messages()[1..],
@@ -357,13 +356,13 @@ fn a_call_that_is_made_again_in_the_next_conversation_is_told_once() {
     apply(
         &mut context,
         [
-            SessionEvent::Created { session_id: None },
+            Event::Created { session_id: None },
             made("c1", "f1"),
-            SessionEvent::CallEnded { call_id: "c1".into(), end: CallEnd::Detached },
+            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Detached },
         ],
     );
     assert_eq!(context.messages().len(), 2);
-    let changes = apply(&mut context, [SessionEvent::Created { session_id: None }, made("c2", "f2")]);
+    let changes = apply(&mut context, [Event::Created { session_id: None }, made("c2", "f2")]);
     assert!(changes.contains(&Change::Removed("f1".into())));
     assert_eq!(context.messages(), pair("c2", r#"{"status":"in_progress"}"#));
 }
@@ -371,7 +370,7 @@ fn a_call_that_is_made_again_in_the_next_conversation_is_told_once() {
 #[test]
 fn what_runs_beside_the_conversation_leaves_no_trace() {
     let mut called = calls("r9", &[("c9", None)]);
-    if let SessionEvent::FunctionCalls { out_of_band, .. } = &mut called {
+    if let Event::FunctionCalls { out_of_band, .. } = &mut called {
         *out_of_band = true;
     }
     let beside = [
@@ -392,8 +391,8 @@ fn items_of_ones_own_are_entered_once_and_take_the_servers_place() {
     let packed_id = packed.id().unwrap().as_str().to_owned();
     let json = |item: &Item| serde_json::to_value(item).unwrap();
 
-    apply(&mut context, [SessionEvent::Created { session_id: None }, placed(json(packed), None)]);
-    apply(&mut context, [SessionEvent::ItemDone { item: Box::new(packed.clone()) }]);
+    apply(&mut context, [Event::Created { session_id: None }, placed(json(packed), None)]);
+    apply(&mut context, [Event::ItemDone { item: Box::new(packed.clone()) }]);
     let typed = context.push_user_text("Typed");
     apply(
         &mut context,
@@ -406,7 +405,7 @@ fn items_of_ones_own_are_entered_once_and_take_the_servers_place() {
     );
     assert_eq!(texts(&context), ["user: Hi", "assistant: Hello.", "user: Spoken", "user: Typed"]);
 
-    apply(&mut context, [SessionEvent::ItemRemoved { item_id: packed_id.as_str().into() }]);
+    apply(&mut context, [Event::ItemRemoved { item_id: packed_id.as_str().into() }]);
     assert_eq!(context.messages().len(), 4);
 }
 
@@ -424,9 +423,9 @@ fn the_echo_of_a_packed_history_leaves_what_was_said_as_it_was() {
     let before = context.transcript();
     let seed = context.seed(History::PackedMessage);
     let echo = [
-        SessionEvent::Created { session_id: None },
+        Event::Created { session_id: None },
         placed(serde_json::to_value(&seed.items[0]).unwrap(), None),
-        SessionEvent::ItemDone { item: Box::new(seed.items[0].clone()) },
+        Event::ItemDone { item: Box::new(seed.items[0].clone()) },
     ];
     assert_eq!(apply(&mut context, echo), []);
     assert_eq!(context.transcript(), before);
@@ -440,7 +439,7 @@ fn native_items_are_entered_once() {
     }
     let seed = context.seed(History::NativeItems);
     let mut last: Option<String> = None;
-    apply(&mut context, [SessionEvent::Created { session_id: None }]);
+    apply(&mut context, [Event::Created { session_id: None }]);
     for item in &seed.items {
         apply(&mut context, [placed(serde_json::to_value(item).unwrap(), last.as_deref())]);
         last = item.id().map(|id| id.as_str().to_owned());
@@ -451,7 +450,7 @@ fn native_items_are_entered_once() {
 
 #[test]
 fn ids_of_an_earlier_conversation_are_other_items() {
-    let created = || SessionEvent::Created { session_id: None };
+    let created = || Event::Created { session_id: None };
     let turn = |user: &str, answer: &str| {
         [
             placed(speech("u1"), None),
@@ -499,7 +498,7 @@ fn retrieved_items_bring_transcripts_along() {
     retrieved.role = realtime_protocol::item::Role::User.into();
     let part = realtime_protocol::content::InputAudio::default().transcript("Hi there.");
     retrieved.content = vec![part.into()].into();
-    let settled = SessionEvent::Settled {
+    let settled = Event::Settled {
         id: realtime_protocol::call::CommandId(1),
         outcome: Outcome::Retrieved { item: Box::new(retrieved.into()) },
     };

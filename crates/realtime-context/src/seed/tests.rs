@@ -224,7 +224,7 @@ fn a_seed_says_which_items_on_their_way_it_holds() {
 
 #[test]
 fn calls_of_an_earlier_conversation_get_ids_of_their_own() {
-    use realtime_protocol::call::{Origin, Place, SessionEvent};
+    use realtime_protocol::call::{Event, Origin, Place};
     use realtime_protocol::item::FunctionCallOutputItem;
     let mut context = Context::new();
     let call =
@@ -233,13 +233,9 @@ fn calls_of_an_earlier_conversation_get_ids_of_their_own() {
         .id(ItemId::from("output"))
         .call_id(CallId::from("call_old"))
         .output("3");
-    context.apply(&SessionEvent::Created { session_id: None });
+    context.apply(&Event::Created { session_id: None });
     for item in [Item::from(call), Item::from(output)] {
-        context.apply(&SessionEvent::ItemPlaced {
-            item: item.into(),
-            place: Place::First,
-            origin: Origin::Server,
-        });
+        context.apply(&Event::ItemPlaced { item: item.into(), place: Place::First, origin: Origin::Server });
     }
     let seed = context.seed(History::NativeItems);
     let items = serde_json::to_value(&seed.items).unwrap();

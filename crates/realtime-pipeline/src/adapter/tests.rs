@@ -7,7 +7,7 @@ use realtime_protocol::time::{MediaTime, Timestamp};
 use super::*;
 
 /// The frames of an event, each as `name route`.
-fn check(adapter: &mut Adapter, event: SessionEvent) -> Vec<String> {
+fn check(adapter: &mut Adapter, event: Event) -> Vec<String> {
     let frames = adapter.frames(&Arc::new(event));
     frames.iter().map(|(kind, route)| format!("{} {route:?}", kind.name())).collect()
 }
@@ -66,26 +66,22 @@ fn session_events_become_these_frames() {
         name: "look".into(),
         arguments: "{}".into(),
     };
-    let table: Vec<(SessionEvent, &[&str])> = vec![
-        (SessionEvent::Created { session_id: None }, &["session Downstream"]),
-        (SessionEvent::Ready { config: Box::default() }, &["session Downstream"]),
-        (SessionEvent::SpeechStarted { item_id: item_id(), at: time }, &["user_started_speaking Both"]),
-        (SessionEvent::SpeechStopped { item_id: item_id(), at: time }, &["user_stopped_speaking Both"]),
-        (SessionEvent::Committed { item_id: "item".into() }, &["session Downstream"]),
+    let table: Vec<(Event, &[&str])> = vec![
+        (Event::Created { session_id: None }, &["session Downstream"]),
+        (Event::Ready { config: Box::default() }, &["session Downstream"]),
+        (Event::SpeechStarted { item_id: item_id(), at: time }, &["user_started_speaking Both"]),
+        (Event::SpeechStopped { item_id: item_id(), at: time }, &["user_stopped_speaking Both"]),
+        (Event::Committed { item_id: "item".into() }, &["session Downstream"]),
         (
-            SessionEvent::UserTranscript {
-                item_id: "item".into(),
-                content_index: 0,
-                transcript: "hi".into(),
-            },
+            Event::UserTranscript { item_id: "item".into(), content_index: 0, transcript: "hi".into() },
             &["transcript Downstream"],
         ),
         (
-            SessionEvent::UserTranscriptDelta { item_id: "item".into(), content_index: 0, delta: "h".into() },
+            Event::UserTranscriptDelta { item_id: "item".into(), content_index: 0, delta: "h".into() },
             &["transcript Downstream"],
         ),
         (
-            SessionEvent::ResponseStarted {
+            Event::ResponseStarted {
                 response_id: "resp".into(),
                 origin: Origin::Server,
                 out_of_band: false,
@@ -94,7 +90,7 @@ fn session_events_become_these_frames() {
             &["response_started Downstream"],
         ),
         (
-            SessionEvent::Text {
+            Event::Text {
                 response_id: "resp".into(),
                 item_id: "item".into(),
                 content_index: 0,
@@ -103,10 +99,10 @@ fn session_events_become_these_frames() {
             },
             &["text Downstream"],
         ),
-        (SessionEvent::Audio(chunk()), &["output_audio Downstream"]),
-        (SessionEvent::Audio(AudioChunk { out_of_band: true, ..chunk() }), &["session Downstream"]),
+        (Event::Audio(chunk()), &["output_audio Downstream"]),
+        (Event::Audio(AudioChunk { out_of_band: true, ..chunk() }), &["session Downstream"]),
         (
-            SessionEvent::AudioDone {
+            Event::AudioDone {
                 response_id: "resp".into(),
                 item_id: "item".into(),
                 content_index: 0,
@@ -115,38 +111,28 @@ fn session_events_become_these_frames() {
             &["output_audio_done Downstream"],
         ),
         (
-            SessionEvent::FunctionCalls {
-                response_id: "resp".into(),
-                out_of_band: true,
-                calls: vec![call("x")],
-            },
+            Event::FunctionCalls { response_id: "resp".into(), out_of_band: true, calls: vec![call("x")] },
             &["session Downstream"],
         ),
         (
-            SessionEvent::FunctionCalls {
+            Event::FunctionCalls {
                 response_id: "resp".into(),
                 out_of_band: false,
                 calls: vec![call("a"), call("b")],
             },
             &["function_call_started Both", "function_call_started Both"],
         ),
+        (Event::CallEnded { call_id: "a".into(), end: CallEnd::Answered }, &["function_call_ended Both"]),
         (
-            SessionEvent::CallEnded { call_id: "a".into(), end: CallEnd::Answered },
-            &["function_call_ended Both"],
-        ),
-        (
-            SessionEvent::ResponseFinished(Box::new(report())),
+            Event::ResponseFinished(Box::new(report())),
             &["metrics Downstream", "response_finished Downstream"],
         ),
-        (SessionEvent::StopPlayback { id: StopId(1) }, &["stop_playback Downstream"]),
-        (SessionEvent::Interrupted(Interruption::default()), &["interruption Both"]),
+        (Event::StopPlayback { id: StopId(1) }, &["stop_playback Downstream"]),
+        (Event::Interrupted(Interruption::default()), &["interruption Both"]),
         // Where nobody was asked to stop, as with estimated playback, the queue is emptied all the same.
-        (
-            SessionEvent::Interrupted(Interruption::default()),
-            &["stop_playback Downstream", "interruption Both"],
-        ),
-        (SessionEvent::Closed { reason: CloseReason::Requested }, &["session Downstream", "end Upstream"]),
-        (SessionEvent::Closed { reason: CloseReason::NotCreated }, &["session Downstream", "error Upstream"]),
+        (Event::Interrupted(Interruption::default()), &["stop_playback Downstream", "interruption Both"]),
+        (Event::Closed { reason: CloseReason::Requested }, &["session Downstream", "end Upstream"]),
+        (Event::Closed { reason: CloseReason::NotCreated }, &["session Downstream", "error Upstream"]),
     ];
     let mut adapter = Adapter::default();
     for (event, want) in table {
@@ -157,7 +143,7 @@ fn session_events_become_these_frames() {
 
 #[test]
 fn audio_keeps_its_place_in_the_item() {
-    let frames = Adapter::default().frames(&Arc::new(SessionEvent::Audio(chunk())));
+    let frames = Adapter::default().frames(&Arc::new(Event::Audio(chunk())));
     let [(FrameKind::OutputAudio(audio), Route::Downstream)] = &frames[..] else { panic!("{frames:?}") };
     assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start.as_millis()), ("item", 1, 40));
     assert_eq!(audio.audio.data.as_ref(), [1, 2, 3, 4]);
@@ -165,7 +151,7 @@ fn audio_keeps_its_place_in_the_item() {
 
 #[test]
 fn metrics_are_the_spans_of_the_timeline() {
-    let frames = Adapter::default().frames(&Arc::new(SessionEvent::ResponseFinished(Box::new(report()))));
+    let frames = Adapter::default().frames(&Arc::new(Event::ResponseFinished(Box::new(report()))));
     let FrameKind::Metrics(metrics) = &frames[0].0 else { panic!("{frames:?}") };
     let millis = |span: Option<std::time::Duration>| span.map(|span| span.as_millis());
     assert_eq!(millis(metrics.first_audio), Some(100));
@@ -177,7 +163,7 @@ fn metrics_are_the_spans_of_the_timeline() {
 #[test]
 fn a_session_that_ends_by_itself_ends_the_run_with_its_reason() {
     let reason = CloseReason::ConnectionLost { reason: "reset".into() };
-    let frames = Adapter::default().frames(&Arc::new(SessionEvent::Closed { reason }));
+    let frames = Adapter::default().frames(&Arc::new(Event::Closed { reason }));
     let FrameKind::Error(fault) = &frames[1].0 else { panic!("{frames:?}") };
     assert_eq!(fault.severity, Severity::Fatal);
     assert_eq!(fault.to_string(), "realtime: the session ended: connection lost: reset");
@@ -186,7 +172,7 @@ fn a_session_that_ends_by_itself_ends_the_run_with_its_reason() {
 #[test]
 fn a_response_runs_from_its_start_to_its_end() {
     let mut adapter = Adapter::default();
-    let started = SessionEvent::ResponseStarted {
+    let started = Event::ResponseStarted {
         response_id: "resp".into(),
         origin: Origin::Server,
         out_of_band: false,
@@ -194,7 +180,7 @@ fn a_response_runs_from_its_start_to_its_end() {
     };
     check(&mut adapter, started);
     assert!(adapter.has_running_response());
-    check(&mut adapter, SessionEvent::ResponseFinished(Box::new(report())));
+    check(&mut adapter, Event::ResponseFinished(Box::new(report())));
     assert!(!adapter.has_running_response());
 }
 
@@ -239,7 +225,7 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     }
 
     config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
-    check(&mut adapter, SessionEvent::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
     let turn = [Command::Interrupt {}, Command::BeginTurn {}];
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
     let commit = [Command::CommitAudio { respond: true }];
@@ -266,7 +252,7 @@ fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
 
     let mut config = SessionConfig::realtime();
     config.input_mut().format = AudioFormat::Pcm16 { rate: 8_000 }.into();
-    check(&mut adapter, SessionEvent::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
     assert!((7_920..=8_000).contains(&second(&mut adapter)));
 }
 

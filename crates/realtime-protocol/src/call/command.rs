@@ -32,7 +32,7 @@ impl fmt::Display for CommandId {
 ///
 /// A command that can't be right is refused at once with a [`CommandError`]. Any other for which
 /// [`expects_answer`](Self::expects_answer) is true ends in exactly one
-/// [`SessionEvent::Settled`](crate::call::SessionEvent::Settled).
+/// [`Event::Settled`](crate::call::Event::Settled).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -125,7 +125,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command ends in a [`SessionEvent::Settled`](crate::call::SessionEvent::Settled).
+    /// Whether the command ends in a [`Event::Settled`](crate::call::Event::Settled).
     pub const fn expects_answer(&self) -> bool {
         !matches!(
             self,
@@ -233,7 +233,7 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// There is no connection at the moment: wait for
-    /// [`SessionEvent::Reconnected`](crate::call::SessionEvent::Reconnected).
+    /// [`Event::Reconnected`](crate::call::Event::Reconnected).
     #[error("there is no connection at the moment")]
     NotConnected,
     /// The call has one connection and gets no other.

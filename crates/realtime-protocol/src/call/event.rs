@@ -1,4 +1,4 @@
-//! What a call tells the application: [`SessionEvent`].
+//! What a call tells the application: [`Event`].
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -27,7 +27,7 @@ use crate::usage::RateLimit;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum SessionEvent {
+pub enum Event {
     /// The server has opened the session; it is not configured yet.
     Created {
         /// The server's id for it.

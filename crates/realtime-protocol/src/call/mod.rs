@@ -1,6 +1,6 @@
 //! What an application says to a call and hears of it, and the state machine of a call: [`Call`].
 //!
-//! Said: [`Command`]. Heard: [`SessionEvent`], with [`Outcome`]s, [`Warning`]s and [`CloseReason`]s.
+//! Said: [`Command`]. Heard: [`Event`], with [`Outcome`]s, [`Warning`]s and [`CloseReason`]s.
 
 mod close;
 mod command;
@@ -20,7 +20,7 @@ pub use close::{CloseReason, DisconnectClass, DisconnectReason};
 pub use command::{Command, CommandError, CommandId, Refusal};
 pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
-pub use event::{Origin, Place, SessionEvent};
+pub use event::{Event, Origin, Place};
 pub use function::{CallEnd, CallOutput, FunctionCall};
 pub use machine::{Call, ConnectionId, Output};
 pub use options::{Backoff, CallOptions, Reconnect};

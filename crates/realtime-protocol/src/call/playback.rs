@@ -60,7 +60,7 @@ pub enum PlaybackReport {
     /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been played: for
     /// carriers that send marks back.
     Mark(u64),
-    /// The answer to [`SessionEvent::StopPlayback`](crate::call::SessionEvent::StopPlayback): playback stands
+    /// The answer to [`Event::StopPlayback`](crate::call::Event::StopPlayback): playback stands
     /// still and its queue is empty.
     Stopped {
         /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
@@ -71,7 +71,7 @@ pub enum PlaybackReport {
     },
 }
 
-/// Names a [`SessionEvent::StopPlayback`](crate::call::SessionEvent::StopPlayback), so that a late answer to one
+/// Names a [`Event::StopPlayback`](crate::call::Event::StopPlayback), so that a late answer to one
 /// cannot settle another. Unique within a session.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]

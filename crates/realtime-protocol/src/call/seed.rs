@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::SessionEvent;
+use crate::call::Event;
 use crate::id::ItemId;
 use crate::item::Item;
 
@@ -33,9 +33,9 @@ pub struct Seed {
 /// [`Output::Seed`](crate::call::Output::Seed). A function from the carried items to a seed is
 /// one that learns of events elsewhere: what came last may be missing in its seeds.
 pub trait Reseed {
-    /// Learns of a session event. The driver tells every one, in order, before it asks for a seed and before the
+    /// Learns of a call event. The driver tells every one, in order, before it asks for a seed and before the
     /// application can read the event. Default: nothing.
-    fn observe(&mut self, event: &SessionEvent) {
+    fn observe(&mut self, event: &Event) {
         let _ = event;
     }
 

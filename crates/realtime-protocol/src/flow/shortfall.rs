@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audio::AudioFormat;
-use crate::call::{SessionEvent, Warning};
+use crate::call::{Event, Warning};
 use crate::id::ItemId;
 use crate::time::MediaTime;
 
@@ -37,7 +37,7 @@ pub enum Shortfall {
 
 impl Shortfall {
     /// What the application is told of lost audio. `input`: the format of the session's input.
-    pub(crate) fn warning(self, input: AudioFormat) -> Option<SessionEvent> {
+    pub(crate) fn warning(self, input: AudioFormat) -> Option<Event> {
         let warning = match self {
             Self::Unsent { bytes } => Warning::InputAudioDropped { lost: input.duration(bytes) },
             Self::Unread { item_id, content_index, start, lost } => {
@@ -45,6 +45,6 @@ impl Shortfall {
             }
             Self::TooSlow => return None,
         };
-        Some(SessionEvent::Warning(warning))
+        Some(Event::Warning(warning))
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::audio::Audio;
 use crate::call::{
-    CallEnd, CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackPosition,
-    PlaybackReport, Refusal, SessionEvent, Warning,
+    CallEnd, CallOutput, CloseReason, Command, CommandError, CommandId, Event, Outcome, PlaybackPosition,
+    PlaybackReport, Refusal, Warning,
 };
 use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
@@ -228,7 +228,7 @@ impl Session {
             let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
             if lost > 0 {
                 let lost = format.duration(lost);
-                self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost }));
+                self.tell(Event::Warning(Warning::InputAudioDropped { lost }));
             }
         }
     }
@@ -319,7 +319,7 @@ impl Session {
     ) {
         let item = Item::function_call_output(call_id.clone(), output.to_wire());
         self.create_item(id, Box::new(item), None);
-        self.tell(SessionEvent::CallEnded { call_id, end });
+        self.tell(Event::CallEnded { call_id, end });
     }
 
     /// Asks the model to go on, once all calls of a response are answered.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use crate::call::{CloseReason, CommandId, Outcome, SessionEvent, Warning};
+use crate::call::{CloseReason, CommandId, Event, Outcome, Warning};
 use crate::error::ApiError;
 use crate::event::SessionUpdate;
 use crate::field::Field;
@@ -53,7 +53,7 @@ impl Session {
             return;
         }
         for path in self.take_locked(&mut config) {
-            self.tell(SessionEvent::Warning(Warning::ConfigMemberLocked { path: path.into() }));
+            self.tell(Event::Warning(Warning::ConfigMemberLocked { path: path.into() }));
         }
         config.kind = Field::Absent;
         if config == SessionConfig::default() {
@@ -98,7 +98,7 @@ impl Session {
         if let Some(update) = acknowledged.and_then(|awaited| self.updates.take(&awaited.event_id)) {
             let paths = differences(&update.config, &echo);
             if !paths.is_empty() {
-                self.tell(SessionEvent::Warning(Warning::ConfigDiffers { paths }));
+                self.tell(Event::Warning(Warning::ConfigDiffers { paths }));
             }
             self.config.merge(*update.config);
         }
@@ -135,7 +135,7 @@ impl Session {
             {
                 self.options.config = intent;
             }
-            self.tell(SessionEvent::Warning(Warning::ConfigMemberRefused { param, message }));
+            self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
             return self.send_update(id, config, true);
         }
         if let Some(id) = id {

@@ -43,7 +43,7 @@ pub enum Answer {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OverduePolicy {
-    /// [`SessionEvent::Overdue`](crate::call::SessionEvent::Overdue) says so.
+    /// [`Event::Overdue`](crate::call::Event::Overdue) says so.
     #[default]
     Report,
     /// It says so, and asks for another session in place of this one, provided that this server has sent such an

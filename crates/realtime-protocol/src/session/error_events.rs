@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::call::{
-    Advice, CloseReason, ErrorClass, Outcome, ResponseEnd, SessionEvent, Warning, says_response_runs,
+    Advice, CloseReason, ErrorClass, Event, Outcome, ResponseEnd, Warning, says_response_runs,
 };
 use crate::error::ApiError;
 use crate::event::{ErrorEvent, Malformed};
@@ -29,10 +29,10 @@ impl Session {
         let code = error.code_str();
         if matches!(class, ErrorClass::Session | ErrorClass::Account) {
             let reason = CloseReason::Fatal { code: code.into(), message: error.message_str().into() };
-            self.tell(SessionEvent::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class });
             self.close(reason);
         } else {
-            self.tell(SessionEvent::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class });
         }
     }
 
@@ -67,7 +67,7 @@ impl Session {
     /// An event that cannot be read still ends what it would have ended.
     pub(super) fn on_malformed(&mut self, event: Malformed) {
         let kind = event.kind.clone();
-        self.tell(SessionEvent::Warning(Warning::Malformed { event }));
+        self.tell(Event::Warning(Warning::Malformed { event }));
         if kind.as_deref() == Some("response.done")
             && let Some(id) = self.responses.running().cloned()
             && let Some(open) = self.responses.done(&id)

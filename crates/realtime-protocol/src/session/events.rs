@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::call::{Origin, Outcome, SessionEvent, Warning};
+use crate::call::{Event, Origin, Outcome, Warning};
 use crate::event::ServerEvent;
 use crate::field::Field;
 use crate::id::ItemId;
@@ -34,7 +34,7 @@ impl Session {
                     self.note_expiry(config.expires_at);
                     self.config.merge(*config);
                 }
-                self.tell(SessionEvent::Created { session_id });
+                self.tell(Event::Created { session_id });
                 self.configure();
             }
             ServerEvent::SessionUpdated(event) => self.on_updated(event.session),
@@ -61,21 +61,19 @@ impl Session {
                 self.playback.item_deleted(&event.item_id);
                 self.items.remove(&event.item_id);
                 self.transcripts.came(&event.item_id);
-                self.tell(SessionEvent::ItemRemoved { item_id: event.item_id });
+                self.tell(Event::ItemRemoved { item_id: event.item_id });
             }
             ServerEvent::ConversationItemTruncated(event) => {
                 self.settle_awaited(&Await::Truncated(event.item_id), Outcome::Done);
             }
-            ServerEvent::InputAudioTranscriptionDelta(event) => {
-                self.tell(SessionEvent::UserTranscriptDelta {
-                    item_id: event.item_id,
-                    content_index: event.content_index.unwrap_or(0),
-                    delta: event.delta.into_value().unwrap_or_default(),
-                })
-            }
+            ServerEvent::InputAudioTranscriptionDelta(event) => self.tell(Event::UserTranscriptDelta {
+                item_id: event.item_id,
+                content_index: event.content_index.unwrap_or(0),
+                delta: event.delta.into_value().unwrap_or_default(),
+            }),
             ServerEvent::InputAudioTranscriptionCompleted(event) => {
                 self.transcripts.came(&event.item_id);
-                self.tell(SessionEvent::UserTranscript {
+                self.tell(Event::UserTranscript {
                     item_id: event.item_id,
                     content_index: event.content_index.unwrap_or(0),
                     transcript: event.transcript.into_value().unwrap_or_default(),
@@ -83,7 +81,7 @@ impl Session {
             }
             ServerEvent::InputAudioTranscriptionFailed(event) => {
                 self.transcripts.came(&event.item_id);
-                self.tell(SessionEvent::UserTranscriptFailed {
+                self.tell(Event::UserTranscriptFailed {
                     item_id: event.item_id,
                     content_index: event.content_index.unwrap_or(0),
                     error: event.error.into_value().unwrap_or_default().into(),
@@ -100,7 +98,7 @@ impl Session {
                 if self.config.transcription().value().is_some() {
                     self.transcripts.expect(self.now, event.item_id.clone());
                 }
-                self.tell(SessionEvent::Committed { item_id: event.item_id });
+                self.tell(Event::Committed { item_id: event.item_id });
             }
             ServerEvent::InputAudioBufferCleared(_) => {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
@@ -108,7 +106,7 @@ impl Session {
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
                 self.responses.set_turn(Turn::Speaking { until: Some(self.now + self.options.longest_turn) });
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
-                self.tell(SessionEvent::SpeechStarted { item_id: event.item_id.into_value(), at });
+                self.tell(Event::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
                 if self.config.turn_detection().value().is_none_or(|vad| vad.interrupts_response()) {
                     self.interrupt(None, false);
@@ -117,7 +115,7 @@ impl Session {
             ServerEvent::InputAudioBufferSpeechStopped(event) => {
                 self.speech_stopped();
                 let at = MediaTime::from_millis(event.audio_end_ms.unwrap_or(0));
-                self.tell(SessionEvent::SpeechStopped { item_id: event.item_id.into_value(), at });
+                self.tell(Event::SpeechStopped { item_id: event.item_id.into_value(), at });
             }
             ServerEvent::ResponseCreated(event) => self.on_response_created(&event.response),
             ServerEvent::ResponseDone(event) => self.on_response_done(*event.response),
@@ -152,11 +150,11 @@ impl Session {
             }
             ServerEvent::ResponseOutputAudioDelta(event) => self.on_audio(place!(event), event.delta),
             ServerEvent::ResponseOutputAudioDone(event) => self.on_audio_done(place!(event)),
-            ServerEvent::RateLimitsUpdated(event) => self.tell(SessionEvent::RateLimits {
-                limits: event.rate_limits.into_value().unwrap_or_default(),
-            }),
+            ServerEvent::RateLimitsUpdated(event) => {
+                self.tell(Event::RateLimits { limits: event.rate_limits.into_value().unwrap_or_default() })
+            }
             ServerEvent::ErrorEvent(event) => self.on_error(event),
-            ServerEvent::Unknown(event) => self.tell(SessionEvent::Warning(Warning::Unknown { event })),
+            ServerEvent::Unknown(event) => self.tell(Event::Warning(Warning::Unknown { event })),
             ServerEvent::Malformed(event) => self.on_malformed(event),
             // Repeated by other events, or of no consequence on a WebSocket.
             ServerEvent::ConversationCreated(_)
@@ -200,7 +198,7 @@ impl Session {
             if let Some(id) = acknowledged.and_then(|awaited| awaited.id) {
                 self.settle(id, Outcome::Done);
             }
-            self.tell(SessionEvent::ConfigUpdated { config: self.config.clone().into() });
+            self.tell(Event::ConfigUpdated { config: self.config.clone().into() });
         }
     }
 
@@ -221,7 +219,7 @@ impl Session {
         }
         let awaited = self.answered(&Await::Added(item_id.clone()));
         let origin = if awaited.is_some() { Origin::Client } else { Origin::Server };
-        self.tell(SessionEvent::ItemPlaced { item: Box::new(item.clone()), place: place.into(), origin });
+        self.tell(Event::ItemPlaced { item: Box::new(item.clone()), place: place.into(), origin });
         if let Some(id) = awaited.and_then(|awaited| awaited.id) {
             self.settle(id, Outcome::Added { item_id });
         }
@@ -230,7 +228,7 @@ impl Session {
     /// An item is final. Told once, whichever event says it first.
     fn finish_item(&mut self, item: Box<Item>) {
         if item.id().is_some_and(|item_id| self.items.finish(&item_id)) {
-            self.tell(SessionEvent::ItemDone { item });
+            self.tell(Event::ItemDone { item });
         }
     }
 }

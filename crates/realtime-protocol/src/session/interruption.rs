@@ -9,7 +9,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::call::{CommandId, Cut, HeardPart, Interruption, Outcome, SessionEvent, StopId};
+use crate::call::{CommandId, Cut, Event, HeardPart, Interruption, Outcome, StopId};
 use crate::event::ConversationItemTruncate;
 use crate::id::{ItemId, ResponseId};
 use crate::session::Session;
@@ -103,7 +103,7 @@ impl Session {
         let id = self.interruptions.begin(deadline, waiter, response_id);
         self.playback.stop(id);
         if handshake {
-            self.tell(SessionEvent::StopPlayback { id });
+            self.tell(Event::StopPlayback { id });
         } else {
             self.finish_interruptions(id, self.options.playback);
         }
@@ -164,7 +164,7 @@ impl Session {
                     cut,
                 });
             }
-            self.tell(SessionEvent::Interrupted(interruption));
+            self.tell(Event::Interrupted(interruption));
             self.settle_all(stopping.waiters, &Outcome::Done);
         }
     }

@@ -1,8 +1,8 @@
 //! The state machine of one connection: [`Session`].
 //!
 //! Sans-IO: it is told what happened and when, and says what to send and what to tell. Names from elsewhere that
-//! live here: session readiness ([`SessionEvent::Ready`]), pending response (the sequencer behind
-//! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`SessionEvent::Interrupted`]),
+//! live here: session readiness ([`Event::Ready`]), pending response (the sequencer behind
+//! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`Event::Interrupted`]),
 //! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
 //!
 //! # Four ways to wait
@@ -47,8 +47,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::{
-    CallEnd, CloseReason, Command, CommandError, CommandId, DisconnectReason, Outcome, ResponseEnd,
-    SessionEvent, UsageTotals, Warning,
+    CallEnd, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Outcome, ResponseEnd,
+    UsageTotals, Warning,
 };
 use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
@@ -97,7 +97,7 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// give the same outputs, byte for byte.
 ///
 /// Playback is the caller's duty: play each [`AudioChunk`] after those before it, report what was played
-/// ([`Command::ReportPlayback`]), and answer each [`SessionEvent::StopPlayback`]. Truncation is as exact as these
+/// ([`Command::ReportPlayback`]), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
 /// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
 /// [`PlaybackSource::Estimated`].
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl Session {
             return;
         }
         for mismatch in event.mismatches() {
-            self.tell(SessionEvent::Warning(Warning::Mismatch { kind: event.kind().into(), mismatch }));
+            self.tell(Event::Warning(Warning::Mismatch { kind: event.kind().into(), mismatch }));
         }
         self.on_event(event);
         self.flush();
@@ -222,7 +222,7 @@ impl Session {
         };
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
-            self.tell(SessionEvent::Closed { reason });
+            self.tell(Event::Closed { reason });
         }
     }
 
@@ -248,7 +248,7 @@ impl Session {
         if self.state.deadline().is_some_and(|deadline| deadline <= self.now) {
             match self.state {
                 State::Configuring { .. } => {
-                    self.tell(SessionEvent::Warning(Warning::ConfigUnacknowledged));
+                    self.tell(Event::Warning(Warning::ConfigUnacknowledged));
                     self.assume_config();
                     self.ready();
                 }
@@ -257,7 +257,7 @@ impl Session {
         }
         self.expire_interruptions();
         if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
-            self.tell(SessionEvent::Expiring { left: end.saturating_since(self.now) });
+            self.tell(Event::Expiring { left: end.saturating_since(self.now) });
         }
         self.expire();
         self.flush();
@@ -306,7 +306,7 @@ impl Session {
         self.now = self.now.max(now);
     }
 
-    fn tell(&mut self, event: SessionEvent) {
+    fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -315,7 +315,7 @@ impl Session {
     }
 
     fn settle(&mut self, id: CommandId, outcome: Outcome) {
-        self.tell(SessionEvent::Settled { id, outcome });
+        self.tell(Event::Settled { id, outcome });
     }
 
     fn settle_all(&mut self, ids: Vec<CommandId>, outcome: &Outcome) {
@@ -385,7 +385,7 @@ impl Session {
         let policy = self.options.deadlines.of(answer).policy;
         if policy != OverduePolicy::Off {
             let rotate = self.seen.asks_for_rotation(answer, policy);
-            self.tell(SessionEvent::Overdue { answer, rotate });
+            self.tell(Event::Overdue { answer, rotate });
         }
     }
 
@@ -410,7 +410,7 @@ impl Session {
         if !self.state.step(Step::Acknowledged) {
             return;
         }
-        self.tell(SessionEvent::Ready { config: self.config.clone().into() });
+        self.tell(Event::Ready { config: self.config.clone().into() });
         self.release_held();
     }
 
@@ -446,7 +446,7 @@ impl Session {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
         for call_id in self.calls.end() {
-            self.tell(SessionEvent::CallEnded { call_id, end: CallEnd::Closed });
+            self.tell(Event::CallEnded { call_id, end: CallEnd::Closed });
         }
         let waiters = waiters
             .into_iter()

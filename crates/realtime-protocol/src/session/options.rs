@@ -51,7 +51,7 @@ pub struct SessionOptions {
     /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
     /// out.
     pub pre_roll: Option<Duration>,
-    /// How long before the session's age limit [`SessionEvent::Expiring`](crate::call::SessionEvent::Expiring) says
+    /// How long before the session's age limit [`Event::Expiring`](crate::call::Event::Expiring) says
     /// so. Default: 5 min.
     pub expiry_notice: Duration,
     /// What event ids are made of. The same seed and inputs give the same outputs.

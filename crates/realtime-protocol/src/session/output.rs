@@ -1,6 +1,6 @@
 //! What a session wants done and tells: one queue, oldest first.
 
-use crate::call::SessionEvent;
+use crate::call::Event;
 use crate::event::ClientEvent;
 
 /// One thing that a session wants done or tells.
@@ -10,7 +10,7 @@ pub enum Output {
     /// Send this to the server.
     Send(ClientEvent),
     /// Tell this to the application.
-    Event(SessionEvent),
+    Event(Event),
     /// Close the connection, and call `handle_disconnected` when it is closed.
     Close,
 }

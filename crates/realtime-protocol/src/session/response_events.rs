@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::audio::Audio;
 use crate::call::{
-    Advice, AudioChunk, CallEnd, CallOutput, FunctionCall, Outcome, ResponseEnd, ResponseReport,
-    SessionEvent, Warning,
+    Advice, AudioChunk, CallEnd, CallOutput, Event, FunctionCall, Outcome, ResponseEnd, ResponseReport,
+    Warning,
 };
 use crate::error::ApiError;
 use crate::event::ResponseFunctionCallArgumentsDone;
@@ -71,9 +71,9 @@ impl Session {
         let unplaced = self.answers.first_unplaced();
         let late = self.responses.created(self.now, id, out_of_band, heard, output_due, unplaced);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
-        self.tell(SessionEvent::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
+        self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
-            self.tell(SessionEvent::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
+            self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
             self.cancel(None, Some(id.clone()));
         }
     }
@@ -134,7 +134,7 @@ impl Session {
         response.timeline.done = Some(self.now);
         self.totals.add(usage.as_ref());
         let response_id = response.id;
-        self.tell(SessionEvent::ResponseFinished(Box::new(ResponseReport {
+        self.tell(Event::ResponseFinished(Box::new(ResponseReport {
             response_id: response_id.clone(),
             end: end.clone(),
             usage,
@@ -222,7 +222,7 @@ impl Session {
                 self.calls.open(response_id, [call_id.clone()]);
             }
             let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
-            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
+            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
         }
     }
 
@@ -285,7 +285,7 @@ impl Session {
     fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<FunctionCall>) {
         if !calls.is_empty() {
             let (response_id, out_of_band) = (response.id.clone(), response.out_of_band);
-            self.tell(SessionEvent::FunctionCalls { response_id, out_of_band, calls });
+            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
         }
     }
 
@@ -310,7 +310,7 @@ impl Session {
             self.playback.words(&part, format, &delta);
         }
         let PartId { response_id, item_id, content_index } = part;
-        self.tell(SessionEvent::Text { response_id, item_id, content_index, delta, spoken });
+        self.tell(Event::Text { response_id, item_id, content_index, delta, spoken });
     }
 
     pub(super) fn on_audio(&mut self, place: PartPlace, audio: Audio) {
@@ -319,7 +319,7 @@ impl Session {
             Ok(bytes) => bytes,
             Err(error) => {
                 let warning = Warning::AudioUnreadable { item_id: part.item_id, characters: error.len };
-                return self.tell(SessionEvent::Warning(warning));
+                return self.tell(Event::Warning(warning));
             }
         };
         let now = self.now;
@@ -342,7 +342,7 @@ impl Session {
             response.dropped_bytes += bytes.len() as u64;
             let response_id = part.response_id;
             let warning = Warning::ResponseTooLong { response_id: response_id.clone(), audio: came };
-            self.tell(SessionEvent::Warning(warning));
+            self.tell(Event::Warning(warning));
             return self.cancel(None, Some(response_id));
         }
         let out_of_band = response.out_of_band;
@@ -356,7 +356,7 @@ impl Session {
         }
         if !audio.is_empty() {
             let PartId { response_id, item_id, content_index } = part;
-            self.tell(SessionEvent::Audio(AudioChunk {
+            self.tell(Event::Audio(AudioChunk {
                 response_id,
                 item_id,
                 content_index,
@@ -378,7 +378,7 @@ impl Session {
         let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
         let total = ledger.whole(&item_id, content_index).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
-        self.tell(SessionEvent::AudioDone { response_id, item_id, content_index, total });
+        self.tell(Event::AudioDone { response_id, item_id, content_index, total });
     }
 }
 

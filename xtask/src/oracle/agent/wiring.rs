@@ -6,7 +6,7 @@ use std::sync::Arc;
 use realtime_context::{Context, Message, Role};
 use realtime_pipeline::adapter::Route;
 use realtime_pipeline::{Direction, FrameKind};
-use realtime_protocol::call::{Command, CommandId, DisconnectReason, Outcome, PlaybackReport, SessionEvent};
+use realtime_protocol::call::{Command, CommandId, DisconnectReason, Event, Outcome, PlaybackReport};
 use realtime_protocol::event::{ClientEvent, ConversationItemRetrieved, Dialect, ServerEvent};
 use realtime_protocol::item::Item;
 use realtime_protocol::session::Output;
@@ -209,14 +209,14 @@ impl Agent {
     }
 
     /// The session tells something: the context learns it first, as in a pipeline.
-    fn tell(&mut self, event: SessionEvent) {
+    fn tell(&mut self, event: Event) {
         if let Some(talk) = self.current.as_ref().and_then(|name| self.chats.get_mut(name)) {
             Context::apply(&mut talk.context, &event);
         }
-        if let SessionEvent::Settled { id, outcome } = &event {
+        if let Event::Settled { id, outcome } = &event {
             self.settled(*id, outcome);
         }
-        if let SessionEvent::ItemPlaced { item, .. } = &event
+        if let Event::ItemPlaced { item, .. } = &event
             && self.retrieves_created
             && let Some(item_id) = item.id()
         {

@@ -8,7 +8,7 @@ fn typed(id: &str) -> Value {
 
 /// Calls `check` after every order of the events in which each stream keeps its own.
 fn every_interleaving(
-    streams: &[Vec<SessionEvent>],
+    streams: &[Vec<Event>],
     context: &Context,
     taken: &mut Vec<usize>,
     check: &mut dyn FnMut(&Context),
@@ -29,7 +29,7 @@ fn every_interleaving(
     }
 }
 
-fn check(streams: &[Vec<SessionEvent>], expected: &[&str], orders: usize) {
+fn check(streams: &[Vec<Event>], expected: &[&str], orders: usize) {
     let mut checked = 0;
     every_interleaving(streams, &Context::new(), &mut vec![0; streams.len()], &mut |context| {
         assert_eq!(texts(context), expected);
@@ -41,7 +41,7 @@ fn check(streams: &[Vec<SessionEvent>], expected: &[&str], orders: usize) {
 #[test]
 fn transcripts_and_replies_may_come_in_any_order() {
     let streams = [
-        vec![SessionEvent::Committed { item_id: "u1".into() }, placed(speech("u1"), None)],
+        vec![Event::Committed { item_id: "u1".into() }, placed(speech("u1"), None)],
         vec![transcript("u1", "One?")],
         vec![placed(reply("a1"), Some("u1")), text("r1", "a1", "O"), text("r1", "a1", "ne.")],
         vec![placed(speech("u2"), Some("a1")), transcript("u2", "Two?")],
@@ -61,7 +61,7 @@ fn an_interruption_and_what_the_user_says_may_come_in_any_order() {
             interrupted(None, &[("a1", "Hi", CUT)]),
         ],
         vec![placed(speech("u1"), Some("a1")), transcript("u1", "Wait!")],
-        vec![SessionEvent::Committed { item_id: "u1".into() }],
+        vec![Event::Committed { item_id: "u1".into() }],
     ];
     check(&streams, &["assistant: Hi", "user: Wait!"], 60);
 }
@@ -86,7 +86,7 @@ fn three_turns_told_in_any_of_many_orders_are_the_same_three_turns() {
         let (user, assistant) = (format!("u{turn}"), format!("a{turn}"));
         let before = (turn > 0).then(|| format!("a{}", turn - 1));
         events.extend([
-            SessionEvent::Committed { item_id: user.as_str().into() },
+            Event::Committed { item_id: user.as_str().into() },
             placed(speech(&user), before.as_deref()),
             transcript(&user, &user),
             placed(reply(&assistant), Some(&user)),

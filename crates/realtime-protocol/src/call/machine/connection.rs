@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::options::mix;
-use crate::call::{ConnectionId, SessionEvent};
+use crate::call::{ConnectionId, Event};
 use crate::event::Dialect;
 use crate::session::{Session, SessionOptions};
 use crate::time::{Timestamp, UnixTime};
@@ -30,7 +30,7 @@ pub(super) struct Link {
     /// Since when it serves and is ready.
     pub(super) serves_since: Option<Timestamp>,
     /// What its session told before it served.
-    pub(super) buffer: Vec<SessionEvent>,
+    pub(super) buffer: Vec<Event>,
 }
 
 impl Link {

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::call::close::may_pass;
 use crate::call::machine::connection::Link;
 use crate::call::machine::succession::Successor;
-use crate::call::{Call, CallEnd, CloseReason, DisconnectClass, DisconnectReason, Outcome, SessionEvent};
+use crate::call::{Call, CallEnd, CloseReason, DisconnectClass, DisconnectReason, Event, Outcome};
 use crate::session::Output;
 use crate::time::Timestamp;
 
@@ -110,7 +110,7 @@ impl Call {
             }
             Some(_) => {}
         }
-        self.tell(SessionEvent::Disconnected { reason: reason.clone(), class, retry_at });
+        self.tell(Event::Disconnected { reason: reason.clone(), class, retry_at });
         if retry_at.is_none() {
             self.finish(reason);
         }
@@ -130,14 +130,14 @@ impl Call {
         for event in events {
             match event {
                 // Cut off a second time before it came, the reply is still due.
-                SessionEvent::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
+                Event::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
                     self.asked = None;
                     self.owes = true;
                 }
-                SessionEvent::Settled { id, outcome: Outcome::Closed { .. } }
+                Event::Settled { id, outcome: Outcome::Closed { .. } }
                     if self.commands.carry(id, &self.calls) => {}
-                SessionEvent::CallEnded { call_id, end: CallEnd::Closed } => {
-                    self.relay(SessionEvent::CallEnded { call_id, end: CallEnd::Detached });
+                Event::CallEnded { call_id, end: CallEnd::Closed } => {
+                    self.relay(Event::CallEnded { call_id, end: CallEnd::Detached });
                 }
                 event => self.relay(event),
             }
@@ -157,7 +157,7 @@ impl Call {
     pub(super) fn settle_waiting(&mut self, reason: &CloseReason) {
         let rotation = self.rotation.take().map(|rotation| rotation.waiters);
         for id in self.commands.end().into_iter().chain(rotation.into_iter().flatten()) {
-            self.tell(SessionEvent::Settled { id, outcome: Outcome::Closed { reason: reason.clone() } });
+            self.tell(Event::Settled { id, outcome: Outcome::Closed { reason: reason.clone() } });
         }
     }
 
@@ -165,7 +165,7 @@ impl Call {
     pub(super) fn finish(&mut self, reason: CloseReason) {
         self.drop_successor();
         self.ended = true;
-        self.tell(SessionEvent::Closed { reason });
+        self.tell(Event::Closed { reason });
     }
 }
 
@@ -183,7 +183,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// What a session leaves behind.
 struct Rest {
     /// What it still tells, but for its end.
-    events: Vec<SessionEvent>,
+    events: Vec<Event>,
     reason: CloseReason,
     /// Whether the model still had to speak.
     owes: bool,
@@ -202,7 +202,7 @@ impl Rest {
         let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held, in_turn };
         while let Some(output) = link.session.poll_output() {
             match output {
-                Output::Event(SessionEvent::Closed { reason }) => rest.reason = reason,
+                Output::Event(Event::Closed { reason }) => rest.reason = reason,
                 Output::Event(event) => rest.events.push(event),
                 // There is nobody left to send it to.
                 Output::Send(_) | Output::Close => {}

@@ -15,7 +15,7 @@
 //! ```
 //! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new one
 //! has acknowledged what was said, and waits for the end of a turn before that. An urgent one ([`Command::Rotate`], or
-//! [`SessionEvent::Overdue`] with `rotate` where the server has frozen) waits for nothing, and ends the old session before
+//! [`Event::Overdue`] with `rotate` where the server has frozen) waits for nothing, and ends the old session before
 //! the new one is told: what it went on to do would be in no seed. The two are never both told to respond: the new one
 //! gets its configuration and its history, and no audio and no request before it serves.
 //!
@@ -58,8 +58,7 @@ use crate::call::machine::functions::Calls;
 use crate::call::machine::held::HeldAudio;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Reconnect, Seed,
-    SessionEvent,
+    CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Reconnect, Seed,
 };
 use crate::event::{ClientEvent, Dialect};
 use crate::flow::Shortfall;
@@ -113,7 +112,7 @@ pub enum Output {
         carried: Vec<ItemId>,
     },
     /// Tell this to the application.
-    Event(SessionEvent),
+    Event(Event),
 }
 
 /// The state machine of one call, however many connections it takes.
@@ -121,7 +120,7 @@ pub enum Output {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::call::{Command, CommandId, ConnectionId, SessionEvent, Call, Output};
+/// use realtime_protocol::call::{Command, CommandId, ConnectionId, Event, Call, Output};
 /// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
@@ -142,7 +141,7 @@ pub enum Output {
 /// call.handle_text(Timestamp::from_millis(80), connection, r#"{"type":"session.updated","session":{}}"#);
 /// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None })?;
 /// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
-/// assert!(matches!(outputs[0], Output::Event(SessionEvent::Ready { .. })));
+/// assert!(matches!(outputs[0], Output::Event(Event::Ready { .. })));
 /// assert!(matches!(&outputs[1], Output::Send { event, .. } if event.kind() == "response.create"));
 /// # Ok::<(), realtime_protocol::call::CommandError>(())
 /// ```
@@ -321,7 +320,7 @@ impl Call {
         serving.or_else(|| self.successor.link_mut().filter(|link| link.id == connection))
     }
 
-    fn tell(&mut self, event: SessionEvent) {
+    fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -7,8 +7,8 @@ use crate::call::machine::functions::Surfaced;
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, FunctionCall, Outcome,
-    Output, ResponseEnd, SessionEvent,
+    Call, CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, Event, FunctionCall,
+    Outcome, Output, ResponseEnd,
 };
 use crate::error::ApiError;
 use crate::id::ResponseId;
@@ -58,12 +58,8 @@ impl Call {
                     self.outputs.push_back(Output::Close(id));
                     self.lose_successor(no_reason());
                 }
-                session::Output::Event(SessionEvent::Settled { id, outcome }) => {
-                    self.successor.settled(id, outcome)
-                }
-                session::Output::Event(
-                    event @ (SessionEvent::ServerError { .. } | SessionEvent::Warning(_)),
-                ) => {
+                session::Output::Event(Event::Settled { id, outcome }) => self.successor.settled(id, outcome),
+                session::Output::Event(event @ (Event::ServerError { .. } | Event::Warning(_))) => {
                     self.tell(event);
                 }
                 session::Output::Event(event) => link.buffer.push(event),
@@ -78,27 +74,27 @@ impl Call {
     }
 
     /// Passes on what the session that serves, or has just ended, tells.
-    pub(super) fn relay(&mut self, event: SessionEvent) {
+    pub(super) fn relay(&mut self, event: Event) {
         if self.reconnect.is_none() {
             return self.tell(event);
         }
         match event {
-            SessionEvent::Settled { id, outcome } => self.on_settled(id, outcome),
-            SessionEvent::Ready { config } => self.on_ready(config),
+            Event::Settled { id, outcome } => self.on_settled(id, outcome),
+            Event::Ready { config } => self.on_ready(config),
             // Those of a response beside the conversation have no output, and no other session makes them again.
-            SessionEvent::FunctionCalls { response_id, calls, out_of_band: false } => {
+            Event::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
             }
-            SessionEvent::Overdue { answer, rotate: true } => {
-                self.tell(SessionEvent::Overdue { answer, rotate: true });
+            Event::Overdue { answer, rotate: true } => {
+                self.tell(Event::Overdue { answer, rotate: true });
                 self.rotation.get_or_insert_with(Rotation::default).urgent = true;
             }
-            SessionEvent::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
-            SessionEvent::ResponseFinished(report) => {
+            Event::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
+            Event::ResponseFinished(report) => {
                 if let ResponseEnd::Failed { error, .. } = &report.end {
                     self.on_response_failed(error);
                 }
-                self.tell(SessionEvent::ResponseFinished(report));
+                self.tell(Event::ResponseFinished(report));
             }
             event => self.tell(event),
         }
@@ -114,7 +110,7 @@ impl Call {
         }
         self.calls.settled(id, &outcome);
         if !is_own(id) {
-            self.tell(SessionEvent::Settled { id, outcome });
+            self.tell(Event::Settled { id, outcome });
         }
     }
 
@@ -123,11 +119,7 @@ impl Call {
         if let Some(link) = &mut self.serving {
             link.serves_since = Some(self.now);
         }
-        let event = if self.was_ready {
-            SessionEvent::ConfigUpdated { config }
-        } else {
-            SessionEvent::Ready { config }
-        };
+        let event = if self.was_ready { Event::ConfigUpdated { config } } else { Event::Ready { config } };
         self.was_ready = true;
         self.tell(event);
     }
@@ -145,7 +137,7 @@ impl Call {
             }
         }
         if !shown.is_empty() {
-            self.tell(SessionEvent::FunctionCalls { response_id, calls: shown, out_of_band: false });
+            self.tell(Event::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
         for (FunctionCall { call_id, .. }, output, respond) in answers {
             let id = self.own_command();

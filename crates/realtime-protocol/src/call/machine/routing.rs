@@ -6,7 +6,7 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, Output, Refusal, SessionEvent,
+    Call, CallOutput, CloseReason, Command, CommandError, CommandId, Event, Outcome, Output, Refusal,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
@@ -52,7 +52,7 @@ impl Call {
             }
             Command::ReportPlayback { .. } => Ok(()),
             Command::CancelResponse { .. } | Command::Interrupt {} => {
-                self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+                self.tell(Event::Settled { id, outcome: Outcome::Done });
                 Ok(())
             }
             command if can_be_carried(&command) => self.wait(id, command),
@@ -106,7 +106,7 @@ impl Call {
             return self.pass(id, Command::Close {});
         }
         self.settle_waiting(&CloseReason::Requested);
-        self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+        self.tell(Event::Settled { id, outcome: Outcome::Done });
         self.finish(CloseReason::Requested);
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Call {
             }
             Completed::Kept => {
                 let reason = CloseReason::ConnectionLost { reason: "the call's connection ended".into() };
-                self.tell(SessionEvent::Settled { id, outcome: Outcome::Closed { reason } });
+                self.tell(Event::Settled { id, outcome: Outcome::Closed { reason } });
                 Ok(())
             }
             Completed::Known => {

@@ -12,7 +12,7 @@ use crate::call::machine::commands::item_id;
 use crate::call::machine::connection::Link;
 use crate::call::machine::held::Released;
 use crate::call::{
-    Call, Command, CommandId, ConnectionId, DisconnectReason, Outcome, Output, Seed, SessionEvent, Warning,
+    Call, Command, CommandId, ConnectionId, DisconnectReason, Event, Outcome, Output, Seed, Warning,
 };
 use crate::field::Field;
 use crate::id::ItemId;
@@ -221,7 +221,7 @@ impl Call {
         let connection = ConnectionId(self.connections);
         self.connections += 1;
         if self.serving.is_none() {
-            self.tell(SessionEvent::Reconnecting { attempt: self.attempts, endpoint });
+            self.tell(Event::Reconnecting { attempt: self.attempts, endpoint });
         }
         self.outputs.push_back(Output::Connect { connection, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
@@ -320,13 +320,13 @@ impl Call {
         let audio_lost = audio.lost;
         let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
         self.tell(if rotated {
-            SessionEvent::Rotated { endpoint, gap, audio_lost }
+            Event::Rotated { endpoint, gap, audio_lost }
         } else {
-            SessionEvent::Reconnected { gap, audio_lost }
+            Event::Reconnected { gap, audio_lost }
         });
         self.rotation = self.rotation.take().and_then(|rotation| {
             for id in rotation.waiters {
-                self.tell(SessionEvent::Settled { id, outcome: Outcome::Done });
+                self.tell(Event::Settled { id, outcome: Outcome::Done });
             }
             None
         });
@@ -340,7 +340,7 @@ impl Call {
             let Some((id, respond)) = self.commands.take_item(item_id) else { continue };
             let outcome = failed.get(by).cloned().unwrap_or_else(|| Outcome::Added { item_id: by.clone() });
             self.owes |= respond && outcome.is_ok();
-            self.tell(SessionEvent::Settled { id, outcome });
+            self.tell(Event::Settled { id, outcome });
         }
     }
 
@@ -392,7 +392,7 @@ impl Call {
         let (format, _) = self.held_bounds();
         let audio = self.audio.take(format);
         if audio.lost > MediaTime::ZERO {
-            self.tell(SessionEvent::Warning(Warning::InputAudioDropped { lost: audio.lost }));
+            self.tell(Event::Warning(Warning::InputAudioDropped { lost: audio.lost }));
         }
         self.hand_over(audio);
     }

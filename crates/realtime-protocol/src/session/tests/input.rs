@@ -123,7 +123,7 @@ fn only_the_newest_audio_is_held_and_the_loss_is_told() {
     for _ in 0..25 {
         bench.app(append(100));
     }
-    let Some(SessionEvent::Warning(Warning::InputAudioDropped { lost })) = bench.told().next() else {
+    let Some(Event::Warning(Warning::InputAudioDropped { lost })) = bench.told().next() else {
         panic!("no loss was told")
     };
     assert_eq!(*lost, MediaTime::from_millis(100));
@@ -246,7 +246,7 @@ fn a_turn_before_ready_that_was_too_short_does_not_begin_the_next_one() {
 /// When the turn ended that the response of the last step was to (ms), and how that is known.
 fn speech_end(bench: &Bench) -> (Option<u64>, SpeechEnd) {
     let timeline = bench.told().find_map(|event| match event {
-        SessionEvent::ResponseFinished(report) => Some(report.timeline),
+        Event::ResponseFinished(report) => Some(report.timeline),
         _ => None,
     });
     let timeline = timeline.unwrap();

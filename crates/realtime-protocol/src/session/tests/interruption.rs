@@ -61,7 +61,7 @@ fn playback_may_be_reported_in_marks_or_bytes() {
     for _ in 0..5 {
         bench.server(audio_delta("r1", "i1", 100));
         marks.extend(bench.told().filter_map(|event| match event {
-            SessionEvent::Audio(chunk) => Some(chunk.mark),
+            Event::Audio(chunk) => Some(chunk.mark),
             _ => None,
         }));
     }
@@ -111,7 +111,7 @@ fn what_begins_during_a_handshake_plays_on() {
     bench.stopped(Some(position("i1", 200)));
     assert_eq!(bench.cuts(), [("i1".into(), 200)]);
     bench.server(audio_delta("r2", "i2", 100));
-    let Some(SessionEvent::Audio(chunk)) = bench.told().next() else { panic!("no audio") };
+    let Some(Event::Audio(chunk)) = bench.told().next() else { panic!("no audio") };
     assert_eq!(chunk.start, MediaTime::from_millis(100));
 }
 
@@ -340,7 +340,7 @@ fn the_first_playback_of_a_response_says_where_it_comes_from() {
     let timeline = |bench: &mut Bench, id: &str| {
         bench.server(done(id, "completed"));
         let report = bench.told().find_map(|event| match event {
-            SessionEvent::ResponseFinished(report) => Some(report.timeline),
+            Event::ResponseFinished(report) => Some(report.timeline),
             _ => None,
         });
         let timeline = report.unwrap();

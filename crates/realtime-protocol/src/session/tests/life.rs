@@ -92,7 +92,7 @@ fn an_answer_that_never_comes_asks_for_rotation_only_where_it_used_to_come() {
         bench.session.handle_timeout(bench.at());
         core::iter::from_fn(|| bench.session.poll_output())
             .find_map(|output| match output {
-                Output::Event(SessionEvent::Overdue { rotate, .. }) => Some(rotate),
+                Output::Event(Event::Overdue { rotate, .. }) => Some(rotate),
                 _ => None,
             })
             .unwrap()
@@ -163,7 +163,7 @@ fn whatever_answer_does_not_come_is_named_at_its_deadline() {
     ];
     let overdue = |bench: &Bench| {
         let named = bench.told().filter_map(|event| match event {
-            SessionEvent::Overdue { answer, rotate } => Some((*answer, *rotate)),
+            Event::Overdue { answer, rotate } => Some((*answer, *rotate)),
             _ => None,
         });
         named.collect::<Vec<_>>()

@@ -111,7 +111,7 @@ impl Bench {
     fn keep(&mut self, outputs: Vec<Output>) -> Vec<String> {
         self.last = outputs;
         let stop = self.told().find_map(|event| match event {
-            SessionEvent::StopPlayback { id } => Some(*id),
+            Event::StopPlayback { id } => Some(*id),
             _ => None,
         });
         self.stop = stop.unwrap_or(self.stop);
@@ -129,8 +129,8 @@ impl Bench {
             .collect()
     }
 
-    /// The session events of the last step.
-    fn told(&self) -> impl Iterator<Item = &SessionEvent> {
+    /// The call events of the last step.
+    fn told(&self) -> impl Iterator<Item = &Event> {
         self.last.iter().filter_map(|output| match output {
             Output::Event(event) => Some(event),
             Output::Send(_) | Output::Close => None,
@@ -150,7 +150,7 @@ impl Bench {
     fn interruption(&self) -> Interruption {
         self.told()
             .find_map(|event| match event {
-                SessionEvent::Interrupted(interruption) => Some(interruption.clone()),
+                Event::Interrupted(interruption) => Some(interruption.clone()),
                 _ => None,
             })
             .unwrap()
@@ -162,7 +162,7 @@ fn words(output: &Output) -> String {
     match output {
         Output::Send(event) => format!("> {}", event.kind()),
         Output::Close => "> close".into(),
-        Output::Event(SessionEvent::Settled { id, outcome }) => {
+        Output::Event(Event::Settled { id, outcome }) => {
             format!("{} {}", id.0, name(&serde_json::to_value(outcome).unwrap()))
         }
         Output::Event(event) => name(&serde_json::to_value(event).unwrap()),

@@ -358,7 +358,7 @@ fn however_a_response_ends_it_is_told_once_with_its_reason() {
         let mut event = done("r1", status);
         event["response"]["status_details"] = details;
         assert_eq!(bench.server(event.clone()), ["response_finished", "1 responded"]);
-        let Some(SessionEvent::ResponseFinished(report)) = bench.told().next() else { unreachable!() };
+        let Some(Event::ResponseFinished(report)) = bench.told().next() else { unreachable!() };
         let end = serde_json::to_string(&report.end).unwrap();
         assert!(end.contains(told), "{end}");
         assert!(bench.server(event).is_empty(), "said once more");
@@ -375,7 +375,7 @@ fn two_responses_at_once_are_two_streams_and_a_barge_in_ends_one() {
     for turn in 0..3 {
         for (response, item, out_of_band) in [("r1", "i1", false), ("o1", "i2", true)] {
             assert_eq!(bench.server(audio_delta(response, item, 100)), ["audio"]);
-            let Some(SessionEvent::Audio(chunk)) = bench.told().next() else { unreachable!() };
+            let Some(Event::Audio(chunk)) = bench.told().next() else { unreachable!() };
             assert_eq!((chunk.response_id.as_str(), chunk.out_of_band), (response, out_of_band));
             assert_eq!(chunk.start, MediaTime::from_millis(100 * turn));
         }
@@ -400,7 +400,7 @@ fn a_cancel_that_comes_too_late_harms_nothing() {
     let refusal =
         json!({"type": "error", "error": {"code": "response_cancel_not_active", "event_id": event_id}});
     bench.server(refusal);
-    assert!(bench.told().all(|event| !matches!(event, SessionEvent::Settled { .. })));
+    assert!(bench.told().all(|event| !matches!(event, Event::Settled { .. })));
     assert_eq!(bench.app(create()), ["> response.create"]);
     bench.server(created("r2"));
     assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "3 responded"]);

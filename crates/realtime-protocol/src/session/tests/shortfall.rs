@@ -5,7 +5,7 @@ use crate::call::{PlaybackReport, Refusal};
 
 fn lost(bench: &Bench) -> Vec<u64> {
     let lost = bench.told().filter_map(|event| match event {
-        SessionEvent::Warning(Warning::InputAudioDropped { lost } | Warning::AudioDropped { lost, .. }) => {
+        Event::Warning(Warning::InputAudioDropped { lost } | Warning::AudioDropped { lost, .. }) => {
             Some(lost)
         }
         _ => None,
@@ -63,8 +63,9 @@ fn a_reader_that_is_too_slow_is_named_as_the_reason_of_the_end() {
     let outputs = bench.lose();
     assert_eq!(outputs.last().map(String::as_str), Some("closed"));
     let reasons = bench.told().filter_map(|event| match event {
-        SessionEvent::Closed { reason }
-        | SessionEvent::Settled { outcome: Outcome::Closed { reason }, .. } => Some(reason.clone()),
+        Event::Closed { reason } | Event::Settled { outcome: Outcome::Closed { reason }, .. } => {
+            Some(reason.clone())
+        }
         _ => None,
     });
     assert_eq!(reasons.collect::<Vec<_>>(), [CloseReason::ConsumerTooSlow, CloseReason::ConsumerTooSlow]);

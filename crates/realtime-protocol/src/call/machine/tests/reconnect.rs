@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::call::{CallOutput, Refusal, SessionEvent};
+use crate::call::{CallOutput, Event, Refusal};
 use crate::event::Dialect;
 use crate::flow::Shortfall;
 
@@ -374,7 +374,7 @@ fn what_is_reported_of_an_earlier_session_is_not_taken_for_something_of_the_new_
         let delta = json!({"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": audio});
         call.hear(conn, delta);
         let marks = call.outputs().into_iter().filter_map(|output| match output {
-            Output::Event(SessionEvent::Audio(chunk)) => Some(chunk.mark),
+            Output::Event(Event::Audio(chunk)) => Some(chunk.mark),
             _ => None,
         });
         marks.last().unwrap()
