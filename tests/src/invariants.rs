@@ -171,7 +171,7 @@ impl Invariants {
                     assert_eq!(seen, None, "{} surfaced twice", call.call_id);
                 }
             }
-            Event::CallEnded { call_id, .. } => {
+            Event::FunctionEnded { call_id, .. } => {
                 assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
                 assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
             }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    Call, CallOptions, CallOutput, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
-    Output, Reconnect, Reseed,
+    Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
+    FunctionOutput, Output, Reconnect, Reseed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -332,9 +332,9 @@ impl World {
             Event::FunctionCalls { calls, .. } => {
                 for call in calls {
                     *self.handled.entry(call.arguments.clone()).or_default() += 1;
-                    let output = CallOutput::Result(json!(format!("done {}", call.arguments)));
+                    let output = FunctionOutput::Result(json!(format!("done {}", call.arguments)));
                     let command =
-                        Command::CompleteCall { call_id: call.call_id.clone(), output, respond: true };
+                        Command::AnswerFunction { call_id: call.call_id.clone(), output, respond: true };
                     self.later(self.work, Delivery::Worked(command));
                 }
             }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    CallOutput, Command, CommandId, DisconnectReason, PlaybackPosition, PlaybackReport, StopId,
+    Command, CommandId, DisconnectReason, FunctionOutput, PlaybackPosition, PlaybackReport, StopId,
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
@@ -116,8 +116,8 @@ fn app() -> impl Strategy<Value = Command> {
         1 => Just(Command::ClearAudio {}),
         1 => Just(Command::UpdateConfig { config: Box::default() }),
         1 => Just(Command::AppendAudio { audio: vec![0; 960].into() }),
-        4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::CompleteCall {
-            call_id: format!("{response}_c{n}").into(), output: CallOutput::Result(Value::Null), respond,
+        4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::AnswerFunction {
+            call_id: format!("{response}_c{n}").into(), output: FunctionOutput::Result(Value::Null), respond,
         }),
         4 => position().prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Played(at) }),
         3 => (prop::option::of(position()), 1_u64..4).prop_map(|(at, id)| {

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use realtime_protocol::call::{
-    CallOutput, CloseReason, Command, CommandError, CommandId, Outcome, PlaybackReport, Refusal, ResponseEnd,
+    CloseReason, Command, CommandError, CommandId, FunctionOutput, Outcome, PlaybackReport, Refusal,
+    ResponseEnd,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
@@ -175,9 +176,13 @@ impl Handle {
     /// without that, [`send`](Self::send) the command.
     ///
     /// # Errors
-    /// [`Error`]; among them [`Refusal::UnknownCall`] for a call that is answered already.
-    pub async fn complete_call(&self, call_id: impl Into<CallId>, output: CallOutput) -> Result<(), Error> {
-        let command = Command::CompleteCall { call_id: call_id.into(), output, respond: true };
+    /// [`Error`]; among them [`Refusal::UnknownFunction`] for a call that is answered already.
+    pub async fn answer_function(
+        &self,
+        call_id: impl Into<CallId>,
+        output: FunctionOutput,
+    ) -> Result<(), Error> {
+        let command = Command::AnswerFunction { call_id: call_id.into(), output, respond: true };
         self.ask(command).await.map(drop)
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use realtime_context::{OnInterrupt, Reply, Toolbox};
-use realtime_protocol::call::{CallEnd, CallOutput, Command, CommandError, Event, FunctionCall, Refusal};
+use realtime_protocol::call::{
+    Command, CommandError, Event, FunctionCall, FunctionEnd, FunctionOutput, Refusal,
+};
 use realtime_protocol::id::CallId;
 use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
@@ -81,13 +83,13 @@ impl ToolRunner {
                 }
             }
             // Its output may still be wanted.
-            Event::CallEnded { end: CallEnd::Detached, .. } => {}
+            Event::FunctionEnded { end: FunctionEnd::Detached, .. } => {}
             Event::Closed { .. } => {
                 for (_, running) in self.running.drain() {
                     let _ = running.stop.send(Stop::Ended);
                 }
             }
-            Event::CallEnded { call_id, .. } => {
+            Event::FunctionEnded { call_id, .. } => {
                 if let Some(running) = self.running.remove(call_id) {
                     // A call that we have answered does not listen any more.
                     let _ = running.stop.send(Stop::Ended);
@@ -136,12 +138,12 @@ impl ToolRunner {
             let _permit = room.acquire_owned().await;
             let work = work.catch_unwind();
             let outcome = match policy.timeout {
-                Some(limit) => timeout(limit, work).await.map_err(|_| CallOutput::TimedOut),
+                Some(limit) => timeout(limit, work).await.map_err(|_| FunctionOutput::TimedOut),
                 None => Ok(work.await),
             };
             match outcome {
                 Ok(Ok(output)) => output,
-                Ok(Err(_panic)) => CallOutput::Error("the function failed".to_owned()),
+                Ok(Err(_panic)) => FunctionOutput::Error("the function failed".to_owned()),
                 Err(output) => output,
             }
         };
@@ -150,20 +152,20 @@ impl ToolRunner {
                 biased;
                 stop = stopped => match stop {
                     Ok(Stop::Ended) => return,
-                    Ok(Stop::Interrupted) | Err(_) => CallOutput::Cancelled,
+                    Ok(Stop::Interrupted) | Err(_) => FunctionOutput::Cancelled,
                 },
                 output = work => output,
             };
             debug!(output = kind(&output), "function call ended");
             // After an interruption the model's turn comes with the user's words, not with the call's.
-            let respond = policy.reply == Reply::Auto && output != CallOutput::Cancelled;
-            let complete = |output| Command::CompleteCall { call_id: call_id.clone(), output, respond };
+            let respond = policy.reply == Reply::Auto && output != FunctionOutput::Cancelled;
+            let complete = |output| Command::AnswerFunction { call_id: call_id.clone(), output, respond };
             let mut taken = handle.ask(complete(output)).await;
             if let Err(Error::Command(CommandError { reason: reason @ Refusal::TooLarge { .. }, .. })) =
                 &taken
             {
                 // The model must learn of it: it waits for the one output.
-                taken = handle.ask(complete(CallOutput::Error(reason.to_string()))).await;
+                taken = handle.ask(complete(FunctionOutput::Error(reason.to_string()))).await;
             }
             if taken.is_err() {
                 debug!("the output of a function call was not taken");
@@ -173,13 +175,13 @@ impl ToolRunner {
     }
 }
 
-fn kind(output: &CallOutput) -> &'static str {
+fn kind(output: &FunctionOutput) -> &'static str {
     match output {
-        CallOutput::Result(_) => "result",
-        CallOutput::Error(_) => "error",
-        CallOutput::Cancelled => "cancelled",
-        CallOutput::TimedOut => "timed out",
-        CallOutput::UnknownTool => "unknown tool",
+        FunctionOutput::Result(_) => "result",
+        FunctionOutput::Error(_) => "error",
+        FunctionOutput::Cancelled => "cancelled",
+        FunctionOutput::TimedOut => "timed out",
+        FunctionOutput::Unknown => "unknown tool",
         _ => "other",
     }
 }

@@ -5,7 +5,7 @@
 //! is kept aside.
 
 use realtime_protocol::call::{
-    CallEnd, Cut, Event, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
+    Cut, Event, FunctionEnd, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::{Item, ItemStatus};
@@ -115,7 +115,7 @@ impl Context {
             Event::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
-            Event::CallEnded { call_id, end: CallEnd::Closed | CallEnd::Detached } => {
+            Event::FunctionEnded { call_id, end: FunctionEnd::Closed | FunctionEnd::Detached } => {
                 self.on_call_lost(&mut changes, call_id);
             }
             Event::ResponseFinished(report) => self.on_response_finished(&mut changes, report),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_protocol::call::{CallOutput, FunctionCall};
+use realtime_protocol::call::{FunctionCall, FunctionOutput};
 use realtime_protocol::field::RawJson;
 use realtime_protocol::tool::{FunctionTool, Tool};
 use schemars::JsonSchema;
@@ -35,7 +35,8 @@ pub struct Function {
     handler: Arc<Handler>,
 }
 
-type Handler = dyn Fn(&FunctionCall) -> Result<BoxFuture<'static, CallOutput>, CallOutput> + Send + Sync;
+type Handler =
+    dyn Fn(&FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> + Send + Sync;
 
 impl Function {
     /// Declares a tool by the type of its handler's argument.
@@ -60,7 +61,7 @@ impl Function {
             parameters: schema,
             policy: ToolPolicy::default(),
             handler: Arc::new(move |call| {
-                let args = arguments::read(&call.arguments, shape).map_err(CallOutput::Error)?;
+                let args = arguments::read(&call.arguments, shape).map_err(FunctionOutput::Error)?;
                 Ok(answer(handler(args)))
             }),
         }
@@ -85,7 +86,7 @@ impl Function {
             parameters,
             policy: ToolPolicy::default(),
             handler: Arc::new(move |call| {
-                let args = arguments::read_object(&call.arguments).map_err(CallOutput::Error)?;
+                let args = arguments::read_object(&call.arguments).map_err(FunctionOutput::Error)?;
                 Ok(answer(handler(call.clone(), args)))
             }),
         }
@@ -131,9 +132,9 @@ impl Function {
     /// what the handler does ahead of its first `await` point outside its `async` block.
     ///
     /// # Errors
-    /// [`CallOutput::Error`] when the arguments do not fit: the handler was not entered. Give it to the model
+    /// [`FunctionOutput::Error`] when the arguments do not fit: the handler was not entered. Give it to the model
     /// as the call's output.
-    pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, CallOutput>, CallOutput> {
+    pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
         (self.handler)(call)
     }
 }
@@ -218,7 +219,7 @@ impl From<String> for ToolError {
 }
 
 /// Turns what a handler returns into a call's output.
-fn answer<Fut, R, E>(result: Fut) -> BoxFuture<'static, CallOutput>
+fn answer<Fut, R, E>(result: Fut) -> BoxFuture<'static, FunctionOutput>
 where
     Fut: Future<Output = Result<R, E>> + Send + 'static,
     R: Serialize,
@@ -227,10 +228,10 @@ where
     Box::pin(async move {
         match result.await {
             Ok(value) => serde_json::to_value(value).map_or_else(
-                |error| CallOutput::Error(format!("the result is no JSON: {error}")),
-                CallOutput::Result,
+                |error| FunctionOutput::Error(format!("the result is no JSON: {error}")),
+                FunctionOutput::Result,
             ),
-            Err(error) => CallOutput::Error(error.to_string()),
+            Err(error) => FunctionOutput::Error(error.to_string()),
         }
     })
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use realtime_protocol::call::{CallOutput, FunctionCall};
+use realtime_protocol::call::{FunctionCall, FunctionOutput};
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
@@ -151,10 +151,10 @@ impl Toolbox {
     /// Checks a call and makes the future that ends in its output.
     ///
     /// # Errors
-    /// What to answer at once, no handler being entered: [`CallOutput::UnknownTool`] for a name that nobody
-    /// handles, [`CallOutput::Error`] for arguments that do not fit.
-    pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, CallOutput>, CallOutput> {
-        self.handler(&call.name).ok_or(CallOutput::UnknownTool)?.start(call)
+    /// What to answer at once, no handler being entered: [`FunctionOutput::Unknown`] for a name that nobody
+    /// handles, [`FunctionOutput::Error`] for arguments that do not fit.
+    pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
+        self.handler(&call.name).ok_or(FunctionOutput::Unknown)?.start(call)
     }
 
     fn handler(&self, name: &str) -> Option<&Function> {
@@ -189,7 +189,7 @@ mod tests {
         })
     }
 
-    fn call(toolbox: &Toolbox, name: &str, arguments: &str) -> CallOutput {
+    fn call(toolbox: &Toolbox, name: &str, arguments: &str) -> FunctionOutput {
         let call = FunctionCall {
             key: String::new(),
             call_id: "call_1".into(),
@@ -209,13 +209,13 @@ mod tests {
     #[test]
     fn a_call_runs_the_tool_of_its_name() {
         let output = call(&weather(), "get_weather", r#"{"city":"Oslo"}"#);
-        assert_eq!(output, CallOutput::Result(json!({ "city": "Oslo", "days": null })));
+        assert_eq!(output, FunctionOutput::Result(json!({ "city": "Oslo", "days": null })));
     }
 
     #[test]
     fn a_failure_is_told_in_the_handlers_words() {
         let output = call(&weather(), "get_weather", r#"{"city":"Atlantis"}"#);
-        assert_eq!(output, CallOutput::Error("no such city".into()));
+        assert_eq!(output, FunctionOutput::Error("no such city".into()));
     }
 
     #[test]
@@ -230,13 +230,13 @@ mod tests {
             ("[]", "expected an object, got an array at the top level"),
         ] {
             let output = call(&weather(), "get_weather", arguments);
-            assert_eq!(output, CallOutput::Error(text.into()), "{arguments}");
+            assert_eq!(output, FunctionOutput::Error(text.into()), "{arguments}");
         }
     }
 
     #[test]
     fn a_name_that_nobody_registered_is_answered_as_unknown() {
-        assert_eq!(call(&weather(), "get_time", "{}"), CallOutput::UnknownTool);
+        assert_eq!(call(&weather(), "get_time", "{}"), FunctionOutput::Unknown);
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
         });
         assert_eq!(
             call(&toolbox, "get_time", r#"{"zone":"CET"}"#),
-            CallOutput::Result(json!(["get_time", { "zone": "CET" }]))
+            FunctionOutput::Result(json!(["get_time", { "zone": "CET" }]))
         );
         assert_eq!(toolbox.policy("get_time").reply, Reply::Silent);
         assert_eq!(toolbox.policy("get_weather").reply, Reply::Auto);
@@ -260,10 +260,10 @@ mod tests {
         let before = toolbox.clone();
         let again = Function::new("get_weather", "Knows nothing", |(): ()| async { Ok::<_, ToolError>(0) });
         assert!(toolbox.register(again).is_some());
-        assert_eq!(call(&toolbox, "get_weather", ""), CallOutput::Result(json!(0)));
+        assert_eq!(call(&toolbox, "get_weather", ""), FunctionOutput::Result(json!(0)));
         assert!(toolbox.unregister("get_weather").is_some());
         assert!(toolbox.unregister("get_weather").is_none());
-        assert_eq!(call(&toolbox, "get_weather", "{}"), CallOutput::UnknownTool);
+        assert_eq!(call(&toolbox, "get_weather", "{}"), FunctionOutput::Unknown);
         assert!(before.get("get_weather").is_some());
     }
 

@@ -123,7 +123,7 @@ impl Adapter {
                 | FrameKind::ResponseFinished(_)
                 | FrameKind::Metrics(_)
                 | FrameKind::FunctionCallStarted { .. }
-                | FrameKind::FunctionCallEnded { .. }
+                | FrameKind::FunctionEnded { .. }
                 | FrameKind::StopPlayback { .. }
                 | FrameKind::Interruption(_)
                 | FrameKind::Playback(_)
@@ -200,8 +200,8 @@ impl Adapter {
                     (FrameKind::FunctionCallStarted { response_id, call }, Both)
                 })
                 .collect(),
-            Event::CallEnded { call_id, end } => {
-                vec![(FrameKind::FunctionCallEnded { call_id: call_id.clone(), end: *end }, Both)]
+            Event::FunctionEnded { call_id, end } => {
+                vec![(FrameKind::FunctionEnded { call_id: call_id.clone(), end: *end }, Both)]
             }
             Event::ResponseFinished(report) => self.finished(report),
             Event::StopPlayback { id } => {

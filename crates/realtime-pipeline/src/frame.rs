@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use realtime_context::Change;
 use realtime_protocol::call::{
-    CallEnd, Command, Event, FunctionCall, Interruption, PlaybackReport, ResponseReport, StopId,
+    Command, Event, FunctionCall, FunctionEnd, Interruption, PlaybackReport, ResponseReport, StopId,
 };
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::time::MediaTime;
@@ -160,11 +160,11 @@ pub enum FrameKind {
         call: Arc<FunctionCall>,
     },
     /// A call's output was sent, or never will be.
-    FunctionCallEnded {
+    FunctionEnded {
         /// The call.
         call_id: CallId,
         /// How.
-        end: CallEnd,
+        end: FunctionEnd,
     },
 
     // Playback.
@@ -242,7 +242,7 @@ impl FrameKind {
             | Self::ResponseFinished(_)
             | Self::Metrics(_)
             | Self::FunctionCallStarted { .. }
-            | Self::FunctionCallEnded { .. }
+            | Self::FunctionEnded { .. }
             | Self::PlayedAudio(_)
             | Self::Command(_)
             | Self::Session(_)
@@ -287,7 +287,7 @@ impl FrameKind {
             Self::ResponseFinished(_) => "response_finished",
             Self::Metrics(_) => "metrics",
             Self::FunctionCallStarted { .. } => "function_call_started",
-            Self::FunctionCallEnded { .. } => "function_call_ended",
+            Self::FunctionEnded { .. } => "function_ended",
             Self::StopPlayback { .. } => "stop_playback",
             Self::Interruption(_) => "interruption",
             Self::Playback(_) => "playback",
@@ -316,7 +316,7 @@ impl fmt::Debug for FrameKind {
             Self::ResponseFinished(report) => tuple.field(&report.response_id),
             Self::Metrics(metrics) => tuple.field(metrics),
             Self::FunctionCallStarted { call, .. } => tuple.field(&call.name).field(&call.call_id),
-            Self::FunctionCallEnded { call_id, end } => tuple.field(call_id).field(end),
+            Self::FunctionEnded { call_id, end } => tuple.field(call_id).field(end),
             Self::Interruption(interruption) => tuple.field(&interruption.heard()),
             Self::Playback(report) => tuple.field(report),
             Self::Command(command) => tuple.field(&command.name()),

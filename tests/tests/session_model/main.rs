@@ -12,7 +12,7 @@ use proptest::test_runner::RngSeed;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    CallOutput, Command, CommandId, DisconnectReason, Event, PlaybackPosition, PlaybackReport, StopId,
+    Command, CommandId, DisconnectReason, Event, FunctionOutput, PlaybackPosition, PlaybackReport, StopId,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
@@ -81,7 +81,7 @@ impl Real {
                 let outcome = serde_json::to_value(outcome).expect("outcomes are JSON");
                 return Some(format!("{} {}", id.0, name(&outcome)));
             }
-            Event::CallEnded { call_id, .. } => return Some(format!("{call_id} ended")),
+            Event::FunctionEnded { call_id, .. } => return Some(format!("{call_id} ended")),
             Event::StopPlayback { id } => self.stop = *id,
             _ => {}
         }
@@ -151,11 +151,11 @@ impl StateMachineTest for SessionBesideModel {
                 let item = Item::user_text("hi").into();
                 real.command(Command::CreateItem { item, after: None, respond: *respond });
             }
-            Transition::CompleteCall { which, respond } => {
+            Transition::AnswerFunction { which, respond } => {
                 let (group, call) = real.before.call(*which).expect("the model has one");
                 let call_id = real.before.calls[group].calls[call].as_str().into();
-                let output = CallOutput::Result(Value::Null);
-                real.command(Command::CompleteCall { call_id, output, respond: *respond });
+                let output = FunctionOutput::Result(Value::Null);
+                real.command(Command::AnswerFunction { call_id, output, respond: *respond });
             }
             Transition::Interrupt => real.command(Command::Interrupt {}),
             Transition::PlayedAll => {

@@ -26,7 +26,7 @@ pub(crate) enum Transition {
         respond: bool,
     },
     /// Answers one of the calls that wait.
-    CompleteCall {
+    AnswerFunction {
         which: usize,
         respond: bool,
     },
@@ -269,7 +269,7 @@ impl ReferenceStateMachine for Model {
         }
         all.push((1, T::ResponseDone { completed: false, calls: 0 }));
         for (which, respond) in [(0, true), (0, false), (1, true), (1, false)] {
-            all.push((1, T::CompleteCall { which, respond }));
+            all.push((1, T::AnswerFunction { which, respond }));
         }
         all.retain(|(_, transition)| Self::preconditions(model, transition));
         // Now and then, and when nothing is left to do, the connection ends.
@@ -292,7 +292,7 @@ impl ReferenceStateMachine for Model {
             Transition::AudioDelta | Transition::ResponseDone { .. } => running,
             Transition::SpeechStarted => ready && model.turn != Turn::Speaking && model.stopping.is_none(),
             Transition::SpeechStopped => model.turn == Turn::Speaking,
-            Transition::CompleteCall { which, .. } => model.call(*which).is_some(),
+            Transition::AnswerFunction { which, .. } => model.call(*which).is_some(),
             // A second cancel is not sent, which would be one more thing to remember.
             Transition::Interrupt => {
                 let cancelled = matches!(
@@ -363,7 +363,7 @@ impl ReferenceStateMachine for Model {
                 model.create_item(id, *respond)
             }
             Transition::CreateItem { respond } => model.held.push((id, *respond)),
-            Transition::CompleteCall { which, respond } => {
+            Transition::AnswerFunction { which, respond } => {
                 if let Some((group, call)) = model.call(*which) {
                     let call = model.calls[group].calls.remove(call);
                     model.calls[group].respond |= respond;

@@ -90,7 +90,7 @@ impl Timeline {
                 report.tool_calls += 1;
                 return Some(self.story.called(call));
             }
-            FrameKind::FunctionCallEnded { .. } => {
+            FrameKind::FunctionEnded { .. } => {
                 activity.calls = activity.calls.saturating_sub(1);
                 activity.answer_due = true;
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use realtime_context::{BoxFuture, Function, OnInterrupt, Reply, ToolError, ToolPolicy, Toolbox};
-use realtime_protocol::call::{CallOutput, Command, Event, FunctionCall};
+use realtime_protocol::call::{Command, Event, FunctionCall, FunctionOutput};
 use realtime_protocol::id::CallId;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ struct Shared {
 
 struct Running {
     call: FunctionCall,
-    work: BoxFuture<'static, CallOutput>,
+    work: BoxFuture<'static, FunctionOutput>,
 }
 
 impl Functions {
@@ -93,7 +93,7 @@ impl Functions {
     pub(super) fn handle(&mut self, event: &Event) -> Vec<Command> {
         match event {
             Event::FunctionCalls { calls, .. } => self.waiting.extend(calls.iter().cloned()),
-            Event::CallEnded { call_id, .. } => {
+            Event::FunctionEnded { call_id, .. } => {
                 self.running.retain(|running| running.call.call_id != *call_id);
                 self.waiting.retain(|call| call.call_id != *call_id);
             }
@@ -106,7 +106,7 @@ impl Functions {
                     .into_iter()
                     .map(|Running { call, .. }| {
                         record(&self.shared, &call, "cancelled", None);
-                        complete(call.call_id, CallOutput::Cancelled, false)
+                        complete(call.call_id, FunctionOutput::Cancelled, false)
                     })
                     .collect();
             }
@@ -142,14 +142,14 @@ impl Functions {
         lock(&self.shared, |shared| std::mem::take(&mut shared.records))
     }
 
-    fn answer(&self, call: FunctionCall, output: CallOutput) -> Command {
+    fn answer(&self, call: FunctionCall, output: FunctionOutput) -> Command {
         let respond = self.toolbox.policy(&call.name).reply == Reply::Auto;
         complete(call.call_id, output, respond)
     }
 }
 
-fn complete(call_id: CallId, output: CallOutput, respond: bool) -> Command {
-    Command::CompleteCall { call_id, output, respond }
+fn complete(call_id: CallId, output: FunctionOutput, respond: bool) -> Command {
+    Command::AnswerFunction { call_id, output, respond }
 }
 
 fn record(shared: &Mutex<Shared>, call: &FunctionCall, phase: &str, arguments: Option<Value>) {

@@ -10,7 +10,7 @@ use realtime_emulator::brain::{Brain, Reply, Trigger, Turn};
 use realtime_emulator::disaster::{Disaster, error_codes};
 use realtime_emulator::{Options, serve_stream};
 use realtime_protocol::call::{
-    CallOutput, Command, DisconnectClass, Event, PlaybackReport, Reconnect, ResponseEnd, Seed,
+    Command, DisconnectClass, Event, FunctionOutput, PlaybackReport, Reconnect, ResponseEnd, Seed,
 };
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
@@ -252,9 +252,9 @@ async fn read(handle: Handle, mut events: Events, ended: watch::Sender<usize>) -
             }
             Event::FunctionCalls { calls, .. } => {
                 for call in calls {
-                    let output = CallOutput::Result(json!("found"));
+                    let output = FunctionOutput::Result(json!("found"));
                     let call_id = call.call_id.clone();
-                    let _ = handle.send(Command::CompleteCall { call_id, output, respond: true });
+                    let _ = handle.send(Command::AnswerFunction { call_id, output, respond: true });
                 }
             }
             Event::ResponseFinished(_) => ended.send_modify(|ended| *ended += 1),

@@ -121,10 +121,10 @@ async fn one_request_serves_all_who_retrieve_an_item_and_one_gone_harms_nobody()
 async fn answers_say_who_must_act() {
     let (handle, _events, mut server) = ready(ClientOptions::default()).await;
 
-    let unknown = handle.complete_call("call_1", realtime_protocol::call::CallOutput::Cancelled).await;
+    let unknown = handle.answer_function("call_1", realtime_protocol::call::FunctionOutput::Cancelled).await;
     let Err(Error::Command(refused)) = unknown else { panic!("{unknown:?}") };
-    assert!(matches!(refused.reason, Refusal::UnknownCall { .. }));
-    assert_eq!(refused.command.name(), "complete_call");
+    assert!(matches!(refused.reason, Refusal::UnknownFunction { .. }));
+    assert_eq!(refused.command.name(), "answer_function");
 
     let far = async {
         let event = server.expect("conversation.item.delete").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Events, Handle, ToolRunner};
 use realtime_context::{Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
-use realtime_protocol::call::{CallOutput, Event, Interruption};
+use realtime_protocol::call::{Event, FunctionOutput, Interruption};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
@@ -112,7 +112,7 @@ async fn a_call_that_ended_otherwise_is_dropped_without_an_answer() {
     call.ask(&["hang"]).await;
     let by_hand = tokio::spawn({
         let handle = call.handle.clone();
-        async move { handle.complete_call("call_hang", CallOutput::Result(json!(7))).await }
+        async move { handle.answer_function("call_hang", FunctionOutput::Result(json!(7))).await }
     });
     assert_eq!(call.answer().await, ("call_hang".into(), json!(7)));
     by_hand.await.unwrap().unwrap();

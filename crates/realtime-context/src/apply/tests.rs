@@ -298,7 +298,7 @@ fn a_call_is_in_progress_until_its_output_has_a_place() {
             placed(call_item("f2", "c2", ""), Some("f1")),
             calls("r1", &[("c1", Some("f1")), ("c2", Some("f2"))]),
             placed(output_item("o2", "c2", "2"), Some("f2")),
-            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Answered },
+            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Answered },
         ],
     );
     let running = [pair("c1", r#"{"status":"in_progress"}"#), pair("c2", "2")].concat();
@@ -337,7 +337,7 @@ fn a_call_that_nobody_answers_before_the_end_has_failed() {
         [
             placed(speech("u1"), None),
             calls("r1", &[("c1", Some("f1"))]),
-            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Closed },
+            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Closed },
         ],
     );
     let changes = apply(&mut context, [Event::Closed { reason: CloseReason::Requested }]);
@@ -358,7 +358,7 @@ fn a_call_that_is_made_again_in_the_next_conversation_is_told_once() {
         [
             Event::Created { session_id: None },
             made("c1", "f1"),
-            Event::CallEnded { call_id: "c1".into(), end: CallEnd::Detached },
+            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Detached },
         ],
     );
     assert_eq!(context.messages().len(), 2);

@@ -1,5 +1,5 @@
 use realtime_protocol::call::{
-    CallEnd, FunctionCall, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
+    FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
 };
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::{MediaTime, Timestamp};
@@ -122,7 +122,7 @@ fn session_events_become_these_frames() {
             },
             &["function_call_started Both", "function_call_started Both"],
         ),
-        (Event::CallEnded { call_id: "a".into(), end: CallEnd::Answered }, &["function_call_ended Both"]),
+        (Event::FunctionEnded { call_id: "a".into(), end: FunctionEnd::Answered }, &["function_ended Both"]),
         (
             Event::ResponseFinished(Box::new(report())),
             &["metrics Downstream", "response_finished Downstream"],

@@ -264,7 +264,7 @@ async fn a_function_call_is_answered_and_told_to_both_sides() {
     let (finished, ()) = tokio::join!(task.run(), script);
     assert_eq!(finished.unwrap(), Finished::Cancelled);
     assert!(trace.has("v function_call_started") && trace.has("^ function_call_started"));
-    assert!(trace.has("v function_call_ended"), "{:#?}", trace.lines());
+    assert!(trace.has("v function_ended"), "{:#?}", trace.lines());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::Audio;
-use crate::call::{CallOutput, PlaybackReport};
+use crate::call::{FunctionOutput, PlaybackReport};
 use crate::event::ClientEvent;
 use crate::event::scan::write;
 use crate::id::{CallId, ItemId, ResponseId};
@@ -93,11 +93,11 @@ pub enum Command {
         config: Box<SessionConfig>,
     },
     /// Answers a function call.
-    CompleteCall {
+    AnswerFunction {
         /// The call.
         call_id: CallId,
         /// How it ended.
-        output: CallOutput,
+        output: FunctionOutput,
         /// Whether the model should answer. It does once all calls of a response are answered, if any asks for it.
         respond: bool,
     },
@@ -148,7 +148,7 @@ impl Command {
             Self::CreateItem { item, .. } => json(item),
             Self::CreateResponse { params } => params.as_ref().map_or(0, json),
             Self::UpdateConfig { config } => json(config),
-            Self::CompleteCall { output, .. } => json(&output.to_wire()),
+            Self::AnswerFunction { output, .. } => json(&output.to_wire()),
             Self::SendEvent { event } => json(event),
             _ => 0,
         }
@@ -177,7 +177,7 @@ impl Command {
             Self::CancelResponse { .. } => "cancel_response",
             Self::Interrupt {} => "interrupt",
             Self::UpdateConfig { .. } => "update_config",
-            Self::CompleteCall { .. } => "complete_call",
+            Self::AnswerFunction { .. } => "answer_function",
             Self::ReportPlayback { .. } => "report_playback",
             Self::SendEvent { .. } => "send_event",
             Self::Rotate { .. } => "rotate",
@@ -213,7 +213,7 @@ pub enum Refusal {
     },
     /// No call of that id waits for an output.
     #[error("no call {call_id} waits for an output: it was never made, or is already answered")]
-    UnknownCall {
+    UnknownFunction {
         /// The call.
         call_id: CallId,
     },

@@ -9,7 +9,7 @@ use core::time::Duration;
 use serde::Serialize;
 
 use crate::call::{
-    AudioChunk, CallEnd, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, Interruption,
+    AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, Interruption,
     Outcome, ResponseReport, StopId, Warning,
 };
 use crate::error::ApiError;
@@ -153,7 +153,7 @@ pub enum Event {
         total: MediaTime,
     },
     /// The model calls functions: all calls of one response. Answer each with
-    /// [`Command::CompleteCall`](crate::call::Command::CompleteCall), unless they are out of band.
+    /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction), unless they are out of band.
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
@@ -164,11 +164,11 @@ pub enum Event {
         calls: Vec<FunctionCall>,
     },
     /// A call's output has been sent, or never will be: whoever still works on it should stop.
-    CallEnded {
+    FunctionEnded {
         /// The call.
         call_id: CallId,
         /// How.
-        end: CallEnd,
+        end: FunctionEnd,
     },
     /// A response ended.
     ResponseFinished(Box<ResponseReport>),

@@ -26,7 +26,7 @@ pub struct FunctionCall {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum CallEnd {
+pub enum FunctionEnd {
     /// The application's output was sent.
     Answered,
     /// Its arguments are no JSON object; the model was told.
@@ -36,7 +36,7 @@ pub enum CallEnd {
     /// The session ended first.
     Closed,
     /// The connection ended first, and another follows. Whoever works on the call may go on: the output, given by
-    /// [`Command::CompleteCall`](crate::call::Command::CompleteCall) under this id, answers the same call if the
+    /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) under this id, answers the same call if the
     /// model makes it again.
     Detached,
 }
@@ -45,7 +45,7 @@ pub enum CallEnd {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum CallOutput {
+pub enum FunctionOutput {
     /// The function returned this.
     Result(Value),
     /// The function failed; the model reads the text.
@@ -55,10 +55,10 @@ pub enum CallOutput {
     /// The function took too long.
     TimedOut,
     /// There is no such function.
-    UnknownTool,
+    Unknown,
 }
 
-impl CallOutput {
+impl FunctionOutput {
     /// What the model reads: the result's JSON, or an object with `error` or `status`.
     pub fn to_wire(&self) -> String {
         match self {
@@ -66,7 +66,7 @@ impl CallOutput {
             Self::Error(message) => serde_json::to_string(&serde_json::json!({ "error": message })),
             Self::Cancelled => Ok(r#"{"status":"cancelled"}"#.into()),
             Self::TimedOut => Ok(r#"{"error":"the function took too long"}"#.into()),
-            Self::UnknownTool => Ok(r#"{"error":"there is no such function"}"#.into()),
+            Self::Unknown => Ok(r#"{"error":"there is no such function"}"#.into()),
         }
         .unwrap_or_else(|_| r#"{"error":"the result is no JSON"}"#.into())
     }

@@ -21,7 +21,7 @@ pub use command::{Command, CommandError, CommandId, Refusal};
 pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
 pub use event::{Event, Origin, Place};
-pub use function::{CallEnd, CallOutput, FunctionCall};
+pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
 pub use machine::{Call, ConnectionId, Output};
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};

@@ -54,7 +54,7 @@ pub struct Reconnect {
     /// one is to come: without it, the new session could not be told. An urgent change does not wait. Default: 3 s.
     pub transcript_deadline: Duration,
     /// How long the output of a call counts for the same call made anew on another connection. Default: 2 min.
-    pub calls_kept: Duration,
+    pub functions_kept: Duration,
 }
 
 impl Default for Reconnect {
@@ -69,7 +69,7 @@ impl Default for Reconnect {
             held_audio: Duration::from_secs(2),
             seed_deadline: Duration::from_secs(5),
             transcript_deadline: Duration::from_secs(3),
-            calls_kept: Duration::from_secs(120),
+            functions_kept: Duration::from_secs(120),
         }
     }
 }

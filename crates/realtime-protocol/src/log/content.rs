@@ -315,8 +315,8 @@ mod tests {
                 r#"{"event":{"function_calls":{"calls":[{"arguments":"[12 bytes]","call_id":"c","name":"f"}]}},"from":"session"}"#,
             ),
             (
-                r#"{"command":{"complete_call":{"call_id":"c","output":{"result":{"secret":7}},"respond":true}}}"#,
-                r#"{"command":{"complete_call":{"call_id":"c","output":{"result":"[12 bytes]"},"respond":true}}}"#,
+                r#"{"command":{"answer_function":{"call_id":"c","output":{"result":{"secret":7}},"respond":true}}}"#,
+                r#"{"command":{"answer_function":{"call_id":"c","output":{"result":"[12 bytes]"},"respond":true}}}"#,
             ),
             (
                 r#"{"event":{"closed":{"reason":"requested"}},"disconnected":{"closed":{"reason":"Said this."}}}"#,

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::audio::Audio;
 use crate::call::{
-    CallEnd, CallOutput, CloseReason, Command, CommandError, CommandId, Event, Outcome, PlaybackPosition,
-    PlaybackReport, Refusal, Warning,
+    CloseReason, Command, CommandError, CommandId, Event, FunctionEnd, FunctionOutput, Outcome,
+    PlaybackPosition, PlaybackReport, Refusal, Warning,
 };
 use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
@@ -63,7 +63,7 @@ impl Session {
             | Command::DeleteItem { .. }
             | Command::RetrieveItem { .. }
             | Command::CancelResponse { .. }
-            | Command::CompleteCall { .. }
+            | Command::AnswerFunction { .. }
             | Command::SendEvent { .. } => true,
             // A configuration joins the one that is sent first.
             Command::UpdateConfig { .. } => !self.is_unconfigured(),
@@ -142,10 +142,10 @@ impl Session {
                 "characters",
             ),
             Command::Rotate { .. } => Err(Refusal::OneConnection),
-            Command::CompleteCall { call_id, .. }
+            Command::AnswerFunction { call_id, .. }
                 if !self.calls.is_waiting(call_id) || self.held.answers(call_id) =>
             {
-                Err(Refusal::UnknownCall { call_id: call_id.clone() })
+                Err(Refusal::UnknownFunction { call_id: call_id.clone() })
             }
             Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
             Command::UpdateConfig { config } => Ok(config.check()?),
@@ -191,9 +191,9 @@ impl Session {
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
             Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
-            Command::CompleteCall { call_id, output, respond } => {
+            Command::AnswerFunction { call_id, output, respond } => {
                 let progress = self.calls.complete(&call_id, respond);
-                self.answer_call(Some(id), call_id, &output, CallEnd::Answered);
+                self.answer_call(Some(id), call_id, &output, FunctionEnd::Answered);
                 self.go_on_after_calls(progress);
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
@@ -314,12 +314,12 @@ impl Session {
         &mut self,
         id: Option<CommandId>,
         call_id: CallId,
-        output: &CallOutput,
-        end: CallEnd,
+        output: &FunctionOutput,
+        end: FunctionEnd,
     ) {
         let item = Item::function_call_output(call_id.clone(), output.to_wire());
         self.create_item(id, Box::new(item), None);
-        self.tell(Event::CallEnded { call_id, end });
+        self.tell(Event::FunctionEnded { call_id, end });
     }
 
     /// Asks the model to go on, once all calls of a response are answered.

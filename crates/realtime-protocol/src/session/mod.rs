@@ -47,8 +47,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::{
-    CallEnd, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Outcome, ResponseEnd,
-    UsageTotals, Warning,
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome,
+    ResponseEnd, UsageTotals, Warning,
 };
 use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
@@ -446,7 +446,7 @@ impl Session {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
         for call_id in self.calls.end() {
-            self.tell(Event::CallEnded { call_id, end: CallEnd::Closed });
+            self.tell(Event::FunctionEnded { call_id, end: FunctionEnd::Closed });
         }
         let waiters = waiters
             .into_iter()

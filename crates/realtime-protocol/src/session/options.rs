@@ -46,7 +46,7 @@ pub struct SessionOptions {
     pub follow_up: FollowUp,
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
-    pub early_calls: BTreeSet<String>,
+    pub early_functions: BTreeSet<String>,
     /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::call::Command::BeginTurn), and then
     /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
     /// out.
@@ -75,7 +75,7 @@ impl Default for SessionOptions {
             longest_response: Duration::from_secs(600),
             largest_response: 64 * 1024 * 1024,
             follow_up: FollowUp::default(),
-            early_calls: BTreeSet::new(),
+            early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),
             seed: 0,

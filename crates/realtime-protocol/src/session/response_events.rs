@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::audio::Audio;
 use crate::call::{
-    Advice, AudioChunk, CallEnd, CallOutput, Event, FunctionCall, Outcome, ResponseEnd, ResponseReport,
-    Warning,
+    Advice, AudioChunk, Event, FunctionCall, FunctionEnd, FunctionOutput, Outcome, ResponseEnd,
+    ResponseReport, Warning,
 };
 use crate::error::ApiError;
 use crate::event::ResponseFunctionCallArgumentsDone;
@@ -212,7 +212,7 @@ impl Session {
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
         let Some(response) = self.responses.get_mut(response_id) else { return };
-        if response.interrupted || !self.options.early_calls.contains(name) {
+        if response.interrupted || !self.options.early_functions.contains(name) {
             return;
         }
         let out_of_band = response.out_of_band;
@@ -227,12 +227,12 @@ impl Session {
     }
 
     /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
-    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
+    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, FunctionOutput> {
         let arguments = item.arguments.value().map_or("", String::as_str);
         let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
         if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
             let text = alloc::format!("expected the arguments to be a JSON object: {error}");
-            return Err(CallOutput::Error(text));
+            return Err(FunctionOutput::Error(text));
         }
         let session = self.config.id.value().map_or("", SessionId::as_str);
         let name = item.name.value().cloned().unwrap_or_default();
@@ -258,12 +258,17 @@ impl Session {
             return self.tell_calls(response, calls);
         }
         let mut calls = Vec::new();
-        let mut refused: Vec<(CallId, CallOutput)> = Vec::new();
+        let mut refused: Vec<(CallId, FunctionOutput)> = Vec::new();
         for SeenCall { call_id, item } in seen {
             if !response.completed {
                 // The conversation holds the call only if its item is whole.
                 if item.status.value() == Some(&ItemStatus::Completed) {
-                    self.answer_call(None, call_id, &CallOutput::Cancelled, CallEnd::ResponseNotCompleted);
+                    self.answer_call(
+                        None,
+                        call_id,
+                        &FunctionOutput::Cancelled,
+                        FunctionEnd::ResponseNotCompleted,
+                    );
                 }
                 continue;
             }
@@ -274,7 +279,7 @@ impl Session {
         }
         let must_respond = !refused.is_empty();
         for (call_id, output) in refused {
-            self.answer_call(None, call_id, &output, CallEnd::BadArguments);
+            self.answer_call(None, call_id, &output, FunctionEnd::BadArguments);
         }
         self.calls.open(&response.id, calls.iter().map(|call| call.call_id.clone()));
         self.tell_calls(response, calls);

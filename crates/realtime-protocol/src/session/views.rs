@@ -8,7 +8,9 @@
 use alloc::boxed::Box;
 
 use crate::audio::Audio;
-use crate::call::{CallOutput, Command, CommandError, CommandId, PlaybackPosition, PlaybackReport, StopId};
+use crate::call::{
+    Command, CommandError, CommandId, FunctionOutput, PlaybackPosition, PlaybackReport, StopId,
+};
 use crate::event::ClientEvent;
 use crate::id::{CallId, ItemId, ResponseId};
 use crate::item::Item;
@@ -96,9 +98,9 @@ views! {
 
     /// The model's function calls.
     FunctionCallsView by function_calls {
-        /// Answers a call, and may ask the model to go on: [`Command::CompleteCall`].
-        complete(call_id: CallId, output: CallOutput, respond: bool) =>
-            Command::CompleteCall { call_id, output, respond };
+        /// Answers a call, and may ask the model to go on: [`Command::AnswerFunction`].
+        complete(call_id: CallId, output: FunctionOutput, respond: bool) =>
+            Command::AnswerFunction { call_id, output, respond };
     }
 
     /// What was played of the model's audio: [`Command::ReportPlayback`].

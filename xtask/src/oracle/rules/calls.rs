@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use realtime_protocol::call::CallOutput;
+use realtime_protocol::call::FunctionOutput;
 use serde_json::{Map, Value, json};
 
 use super::{Pair, change};
@@ -133,7 +133,7 @@ pub(super) fn speech_stops_calls(pair: &mut Pair<'_>) -> bool {
             pair.seed.drop_client(|record| {
                 Some(record.step) == late && (answers(record) || record.kind() == "response.create")
             });
-            let event = answer(pair, &id, &CallOutput::Cancelled.to_wire());
+            let event = answer(pair, &id, &FunctionOutput::Cancelled.to_wire());
             pair.seed.insert_client(step, false, vec![event]);
             changed = true;
         }
@@ -150,7 +150,7 @@ pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
                 (&call["call_id"], function_of(pair, call["name"].as_str().unwrap_or_default()));
             let output = match function {
                 _ if !is_object(&call["arguments"]) => ERROR.to_owned(),
-                None => CallOutput::UnknownTool.to_wire(),
+                None => FunctionOutput::Unknown.to_wire(),
                 Some(Registration { raises: Some(error), hold: false, .. }) => {
                     json!({ "error": error }).to_string()
                 }
@@ -187,7 +187,7 @@ pub(super) fn call_answered(pair: &mut Pair<'_>) -> bool {
             .map(|record| record.members["call_id"].clone())
             .collect();
         for id in cancelled {
-            let event = answer(pair, &id, &CallOutput::Cancelled.to_wire());
+            let event = answer(pair, &id, &FunctionOutput::Cancelled.to_wire());
             pair.seed.insert_client(step, false, vec![event]);
             changed = true;
         }

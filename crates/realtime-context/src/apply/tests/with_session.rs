@@ -1,6 +1,6 @@
 //! A context fed by a real session: wire texts in, a conversation out.
 
-use realtime_protocol::call::{CallOutput, Command, CommandId, PlaybackPosition, PlaybackReport, StopId};
+use realtime_protocol::call::{Command, CommandId, FunctionOutput, PlaybackPosition, PlaybackReport, StopId};
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session::{Output, Session, SessionOptions};
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -149,9 +149,9 @@ fn a_seeded_call_with_a_barge_in_and_a_tool() {
     call.started("r2", &made, "u2");
     call.finished("r2", "completed", &made, "u2");
     assert!(texts(&call.context).last().unwrap().contains("in_progress"));
-    call.command(Command::CompleteCall {
+    call.command(Command::AnswerFunction {
         call_id: "c1".into(),
-        output: CallOutput::Result(json!(3)),
+        output: FunctionOutput::Result(json!(3)),
         respond: true,
     });
     let output = call.echo(Some("f1"));

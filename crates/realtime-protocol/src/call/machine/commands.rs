@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::call::machine::functions::Calls;
+use crate::call::machine::functions::Functions;
 use crate::call::{Command, CommandId};
 use crate::id::ItemId;
 use crate::item::Item;
@@ -56,7 +56,7 @@ impl Commands {
     }
 
     /// The session ended before it answered: whether the command waits for the next one.
-    pub(super) fn carry(&mut self, id: CommandId, calls: &Calls) -> bool {
+    pub(super) fn carry(&mut self, id: CommandId, calls: &Functions) -> bool {
         let Some(index) = self.0.iter().position(|pending| pending.id == id) else { return false };
         let Some(Pending { id, command, .. }) = self.0.remove(index) else { return false };
         if answers_a_call(&command, calls) {
@@ -118,7 +118,7 @@ fn without_place(mut command: Command) -> Command {
     command
 }
 
-fn answers_a_call(command: &Command, calls: &Calls) -> bool {
+fn answers_a_call(command: &Command, calls: &Functions) -> bool {
     let Command::CreateItem { item, .. } = command else { return false };
     let Item::FunctionCallOutput(output) = &**item else { return false };
     output.call_id.value().is_some_and(|call_id| calls.is_known(call_id))

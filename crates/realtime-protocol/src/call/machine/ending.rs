@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::call::close::may_pass;
 use crate::call::machine::connection::Link;
 use crate::call::machine::succession::Successor;
-use crate::call::{Call, CallEnd, CloseReason, DisconnectClass, DisconnectReason, Event, Outcome};
+use crate::call::{Call, CloseReason, DisconnectClass, DisconnectReason, Event, FunctionEnd, Outcome};
 use crate::session::Output;
 use crate::time::Timestamp;
 
@@ -136,8 +136,8 @@ impl Call {
                 }
                 Event::Settled { id, outcome: Outcome::Closed { .. } }
                     if self.commands.carry(id, &self.calls) => {}
-                Event::CallEnded { call_id, end: CallEnd::Closed } => {
-                    self.relay(Event::CallEnded { call_id, end: CallEnd::Detached });
+                Event::FunctionEnded { call_id, end: FunctionEnd::Closed } => {
+                    self.relay(Event::FunctionEnded { call_id, end: FunctionEnd::Detached });
                 }
                 event => self.relay(event),
             }

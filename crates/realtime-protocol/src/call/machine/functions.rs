@@ -7,17 +7,17 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::call::{CallOutput, CommandId, FunctionCall, Outcome};
+use crate::call::{CommandId, FunctionCall, FunctionOutput, Outcome};
 use crate::id::CallId;
 use crate::session::call_digest;
 use crate::time::Timestamp;
 
-/// Calls that are remembered; of more, the oldest are forgotten.
+/// Functions that are remembered; of more, the oldest are forgotten.
 const MOST: usize = 256;
 
-/// Calls whose outputs have not reached the server.
+/// Functions whose outputs have not reached the server.
 #[derive(Debug, Default)]
-pub(super) struct Calls(VecDeque<Known>);
+pub(super) struct Functions(VecDeque<Known>);
 
 #[derive(Debug)]
 struct Known {
@@ -28,7 +28,7 @@ struct Known {
     digest: u128,
     key: String,
     /// The output, and whether it asks for a response.
-    output: Option<(CallOutput, bool)>,
+    output: Option<(FunctionOutput, bool)>,
     /// The command that delivers it.
     delivery: Option<CommandId>,
     /// When the connection that made it ended.
@@ -43,7 +43,7 @@ pub(super) enum Surfaced {
     /// The application works on it already.
     Adopted,
     /// Its output is known.
-    Answer(CallOutput, bool),
+    Answer(FunctionOutput, bool),
 }
 
 /// What to do with an output that the application gives.
@@ -57,7 +57,7 @@ pub(super) enum Completed {
     Known,
 }
 
-impl Calls {
+impl Functions {
     /// A session tells of a call.
     pub(super) fn surface(&mut self, now: Timestamp, call: &mut FunctionCall, kept: Duration) -> Surfaced {
         self.0.retain(|known| known.detached.is_none_or(|since| now <= since + kept));
@@ -69,7 +69,7 @@ impl Calls {
             known.detached = None;
             return match &known.output {
                 None => Surfaced::Adopted,
-                Some((CallOutput::Cancelled | CallOutput::TimedOut, _)) => {
+                Some((FunctionOutput::Cancelled | FunctionOutput::TimedOut, _)) => {
                     known.output = None;
                     known.shown = call.call_id.clone();
                     call.key.clone_from(&known.key);
@@ -98,7 +98,7 @@ impl Calls {
         &mut self,
         id: CommandId,
         call_id: &CallId,
-        output: &CallOutput,
+        output: &FunctionOutput,
         respond: bool,
     ) -> Completed {
         let here = self.0.iter().rposition(|call| call.shown == *call_id && call.current.is_some());
@@ -187,25 +187,25 @@ mod tests {
         }
     }
 
-    fn surface(calls: &mut Calls, now: u64, id: &str) -> (Surfaced, String) {
+    fn surface(calls: &mut Functions, now: u64, id: &str) -> (Surfaced, String) {
         let mut call = call(id);
         (calls.surface(at(now), &mut call, KEPT), call.key)
     }
 
-    fn result() -> CallOutput {
-        CallOutput::Result(json!({"seat": 4}))
+    fn result() -> FunctionOutput {
+        FunctionOutput::Result(json!({"seat": 4}))
     }
 
     #[test]
     fn two_equal_calls_of_one_session_are_two_calls() {
-        let mut calls = Calls::default();
+        let mut calls = Functions::default();
         assert_eq!(surface(&mut calls, 0, "a").0, Surfaced::Show);
         assert_eq!(surface(&mut calls, 0, "b").0, Surfaced::Show);
     }
 
     #[test]
     fn a_call_made_again_waits_for_the_work_on_the_first() {
-        let mut calls = Calls::default();
+        let mut calls = Functions::default();
         surface(&mut calls, 0, "a");
         calls.detach(at(1));
         assert_eq!(surface(&mut calls, 2, "b").0, Surfaced::Adopted);
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_result_that_did_not_arrive_answers_the_call_made_again() {
-        let mut calls = Calls::default();
+        let mut calls = Functions::default();
         surface(&mut calls, 0, "a");
         calls.detach(at(1));
         assert_eq!(calls.complete(CommandId(1), &"a".into(), &result(), true), Completed::Kept);
@@ -233,16 +233,16 @@ mod tests {
 
     #[test]
     fn a_call_that_was_given_up_runs_again_with_the_same_key() {
-        let mut calls = Calls::default();
+        let mut calls = Functions::default();
         let (_, key) = surface(&mut calls, 0, "a");
         calls.detach(at(1));
-        calls.complete(CommandId(1), &"a".into(), &CallOutput::Cancelled, false);
+        calls.complete(CommandId(1), &"a".into(), &FunctionOutput::Cancelled, false);
         assert_eq!(surface(&mut calls, 2, "b"), (Surfaced::Show, key));
     }
 
     #[test]
     fn a_call_of_long_ago_is_another_call() {
-        let mut calls = Calls::default();
+        let mut calls = Functions::default();
         surface(&mut calls, 0, "a");
         calls.detach(at(1));
         let (surfaced, key) = surface(&mut calls, 122, "b");

@@ -26,11 +26,11 @@
 //! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open |
 //! | other commands | settle as [`Outcome::Closed`](crate::call::Outcome::Closed) in the step of the loss |
 //! | a reply that was due | asked for once, if nothing of it was said; one that had begun ends as `lost` |
-//! | function calls | an output given late answers the same call made anew; see [`CallEnd::Detached`] |
+//! | function calls | an output given late answers the same call made anew; see [`FunctionEnd::Detached`] |
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
 //!
-//! [`CallEnd::Detached`]: crate::call::CallEnd::Detached
+//! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
 mod commands;
 mod connection;
@@ -54,7 +54,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::machine::commands::Commands;
 use crate::call::machine::connection::Link;
 use crate::call::machine::endpoints::Endpoints;
-use crate::call::machine::functions::Calls;
+use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
@@ -160,7 +160,7 @@ pub struct Call {
     successor: Successor,
     rotation: Option<Rotation>,
     commands: Commands,
-    calls: Calls,
+    calls: Functions,
     audio: HeldAudio,
     endpoints: Endpoints,
     /// Attempts since the call was healthy.
@@ -200,7 +200,7 @@ impl Call {
             successor: Successor::None,
             rotation: None,
             commands: Commands::default(),
-            calls: Calls::default(),
+            calls: Functions::default(),
             audio: HeldAudio::default(),
             endpoints,
             attempts: 0,

@@ -7,7 +7,7 @@ use crate::call::machine::functions::Surfaced;
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CallOutput, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, Event, FunctionCall,
+    Call, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, Event, FunctionCall, FunctionOutput,
     Outcome, Output, ResponseEnd,
 };
 use crate::error::ApiError;
@@ -89,7 +89,7 @@ impl Call {
                 self.tell(Event::Overdue { answer, rotate: true });
                 self.rotation.get_or_insert_with(Rotation::default).urgent = true;
             }
-            Event::CallEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
+            Event::FunctionEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
             Event::ResponseFinished(report) => {
                 if let ResponseEnd::Failed { error, .. } = &report.end {
                     self.on_response_failed(error);
@@ -126,9 +126,10 @@ impl Call {
 
     /// Shows the application those calls that it does not know.
     fn on_calls(&mut self, response_id: ResponseId, calls: Vec<FunctionCall>) {
-        let kept = self.reconnect.as_ref().map_or_else(Default::default, |reconnect| reconnect.calls_kept);
+        let kept =
+            self.reconnect.as_ref().map_or_else(Default::default, |reconnect| reconnect.functions_kept);
         let mut shown = Vec::new();
-        let mut answers: Vec<(FunctionCall, CallOutput, bool)> = Vec::new();
+        let mut answers: Vec<(FunctionCall, FunctionOutput, bool)> = Vec::new();
         for mut call in calls {
             match self.calls.surface(self.now, &mut call, kept) {
                 Surfaced::Show => shown.push(call),
@@ -142,7 +143,7 @@ impl Call {
         for (FunctionCall { call_id, .. }, output, respond) in answers {
             let id = self.own_command();
             self.calls.delivering(id, &call_id);
-            let command = Command::CompleteCall { call_id, output, respond };
+            let command = Command::AnswerFunction { call_id, output, respond };
             let taken = self.serving.as_mut().map(|link| link.session.handle_command(self.now, id, command));
             if !matches!(taken, Some(Ok(()))) {
                 // The session has ended meanwhile; the output stays known.

@@ -6,7 +6,7 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CallOutput, CloseReason, Command, CommandError, CommandId, Event, Outcome, Output, Refusal,
+    Call, CloseReason, Command, CommandError, CommandId, Event, FunctionOutput, Outcome, Output, Refusal,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
@@ -22,7 +22,7 @@ impl Call {
         match command {
             Command::Close {} => self.on_close(id),
             Command::Rotate { endpoint, urgent } => self.on_rotate(id, endpoint, urgent),
-            Command::CompleteCall { call_id, output, respond } => {
+            Command::AnswerFunction { call_id, output, respond } => {
                 self.on_complete_call(id, call_id, output, respond)
             }
             command if self.serving.is_none() => self.without_session(id, command),
@@ -167,12 +167,12 @@ impl Call {
         &mut self,
         id: CommandId,
         call_id: CallId,
-        output: CallOutput,
+        output: FunctionOutput,
         respond: bool,
     ) -> Result<(), CommandError> {
         match self.calls.complete(id, &call_id, &output, respond) {
             Completed::Deliver(current) => {
-                let command = Command::CompleteCall { call_id: current, output, respond };
+                let command = Command::AnswerFunction { call_id: current, output, respond };
                 let taken = match self.serving {
                     Some(_) if self.is_holding() => self.while_holding(id, command),
                     _ => self.pass(id, command),
@@ -180,11 +180,11 @@ impl Call {
                 taken.map_err(|mut error| {
                     self.calls.refused(id);
                     // It is handed back as it was given.
-                    if let Command::CompleteCall { call_id: current, .. } = &mut *error.command {
+                    if let Command::AnswerFunction { call_id: current, .. } = &mut *error.command {
                         *current = call_id.clone();
                     }
-                    if matches!(error.reason, Refusal::NotConnected | Refusal::UnknownCall { .. }) {
-                        error.reason = Refusal::UnknownCall { call_id };
+                    if matches!(error.reason, Refusal::NotConnected | Refusal::UnknownFunction { .. }) {
+                        error.reason = Refusal::UnknownFunction { call_id };
                     }
                     error
                 })
@@ -195,8 +195,8 @@ impl Call {
                 Ok(())
             }
             Completed::Known => {
-                let command = Command::CompleteCall { call_id: call_id.clone(), output, respond };
-                Err(refuse(command, Refusal::UnknownCall { call_id }))
+                let command = Command::AnswerFunction { call_id: call_id.clone(), output, respond };
+                Err(refuse(command, Refusal::UnknownFunction { call_id }))
             }
         }
     }

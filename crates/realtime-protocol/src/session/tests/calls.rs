@@ -1,7 +1,7 @@
 //! Function calls: each surfaces once and gets exactly one output.
 
 use super::*;
-use crate::call::{CallOutput, Interruption, Refusal};
+use crate::call::{FunctionOutput, Interruption, Refusal};
 
 #[test]
 fn calls_surface_when_their_response_is_done_and_lead_to_one_response() {
@@ -15,19 +15,20 @@ fn calls_surface_when_their_response_is_done_and_lead_to_one_response() {
     event["response"]["output"] = json!([call("c1", "{}"), call("c2", ""), call("c3", "{\"city\": \"Par")]);
     assert_eq!(
         bench.server(event),
-        ["response_finished", "> conversation.item.create", "call_ended", "function_calls"]
+        ["response_finished", "> conversation.item.create", "function_ended", "function_calls"]
     );
-    let complete = |id: &str, output| Command::CompleteCall { call_id: id.into(), output, respond: true };
+    let complete = |id: &str, output| Command::AnswerFunction { call_id: id.into(), output, respond: true };
     assert_eq!(
-        bench.app(complete("c2", CallOutput::Result(Value::Null))),
-        ["> conversation.item.create", "call_ended"]
+        bench.app(complete("c2", FunctionOutput::Result(Value::Null))),
+        ["> conversation.item.create", "function_ended"]
     );
     assert_eq!(
-        bench.app(complete("c1", CallOutput::TimedOut)),
-        ["> conversation.item.create", "call_ended", "> response.create"]
+        bench.app(complete("c1", FunctionOutput::TimedOut)),
+        ["> conversation.item.create", "function_ended", "> response.create"]
     );
-    let again = bench.session.handle_command(bench.at(), CommandId(9), complete("c1", CallOutput::Cancelled));
-    assert_eq!(again.unwrap_err().reason, Refusal::UnknownCall { call_id: "c1".into() });
+    let again =
+        bench.session.handle_command(bench.at(), CommandId(9), complete("c1", FunctionOutput::Cancelled));
+    assert_eq!(again.unwrap_err().reason, Refusal::UnknownFunction { call_id: "c1".into() });
 }
 
 #[test]
@@ -38,20 +39,23 @@ fn calls_of_a_response_that_did_not_complete_never_run() {
     event["response"]["output"] = json!([
         {"type": "function_call", "call_id": "whole", "name": "f", "arguments": "{}", "status": "completed"},
         {"type": "function_call", "call_id": "half", "name": "f", "arguments": "{\"a", "status": "incomplete"}]);
-    assert_eq!(bench.server(event), ["response_finished", "> conversation.item.create", "call_ended"]);
+    assert_eq!(bench.server(event), ["response_finished", "> conversation.item.create", "function_ended"]);
 }
 
 #[test]
 fn an_early_call_surfaces_while_its_response_runs_and_only_once() {
     let mut bench = Bench::ready();
-    bench.session.options.early_calls.insert("f".into());
+    bench.session.options.early_functions.insert("f".into());
     bench.server(created("r1"));
     let call = json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}"});
     let item_done = json!({"type": "response.output_item.done", "response_id": "r1", "item": call});
     assert_eq!(bench.server(item_done), ["function_calls"]);
-    let complete =
-        Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Result(json!({})), respond: true };
-    assert_eq!(bench.app(complete), ["> conversation.item.create", "call_ended"]);
+    let complete = Command::AnswerFunction {
+        call_id: "c1".into(),
+        output: FunctionOutput::Result(json!({})),
+        respond: true,
+    };
+    assert_eq!(bench.app(complete), ["> conversation.item.create", "function_ended"]);
     let mut event = done("r1", "completed");
     event["response"]["output"] = json!([call]);
     assert_eq!(bench.server(event), ["response_finished", "> response.create"]);
@@ -86,8 +90,8 @@ fn the_follow_up_keeps_to_its_policy() {
         event["response"]["output"] =
             json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
         bench.server(event);
-        let output = CallOutput::Result(Value::Null);
-        let outputs = bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: true });
+        let output = FunctionOutput::Result(Value::Null);
+        let outputs = bench.app(Command::AnswerFunction { call_id: "c1".into(), output, respond: true });
         assert_eq!(outputs.contains(&"> response.create".into()), expected, "{policy:?}, spoke: {spoke}");
     }
 }
@@ -106,11 +110,11 @@ fn calls_out_of_band_surface_and_take_no_output() {
         event["response"]["output"] =
             json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": arguments}]);
         assert_eq!(bench.server(event), told);
-        let output = CallOutput::Result(Value::Null);
-        let complete = Command::CompleteCall { call_id: "c1".into(), output, respond: true };
+        let output = FunctionOutput::Result(Value::Null);
+        let complete = Command::AnswerFunction { call_id: "c1".into(), output, respond: true };
         assert_eq!(
             bench.try_app(complete).unwrap_err().reason,
-            Refusal::UnknownCall { call_id: "c1".into() }
+            Refusal::UnknownFunction { call_id: "c1".into() }
         );
     }
 }
@@ -123,7 +127,7 @@ fn a_whole_call_gets_its_output_even_if_the_end_of_its_response_cannot_be_read()
         "type": "function_call", "id": "i", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed"}}));
     assert_eq!(
         bench.server(json!({"type": "response.done", "response": 7})),
-        ["warning", "response_finished", "> conversation.item.create", "call_ended"]
+        ["warning", "response_finished", "> conversation.item.create", "function_ended"]
     );
 }
 
@@ -134,11 +138,14 @@ fn a_call_takes_one_answer_even_before_the_session_is_ready() {
     event["response"]["output"] =
         json!([{"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}]);
     bench.server(event);
-    let complete =
-        || Command::CompleteCall { call_id: "c1".into(), output: CallOutput::Cancelled, respond: false };
+    let complete = || Command::AnswerFunction {
+        call_id: "c1".into(),
+        output: FunctionOutput::Cancelled,
+        respond: false,
+    };
     bench.app(complete());
     let error = bench.try_app(complete()).unwrap_err();
-    assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c1".into() });
+    assert_eq!(error.reason, Refusal::UnknownFunction { call_id: "c1".into() });
 }
 
 /// A response that called a function has ended, and nothing sounds.
@@ -160,8 +167,8 @@ fn speech_over_a_call_alone_is_an_interruption_and_sends_nothing() {
     assert_eq!(bench.server(speech_started()), ["speech_started"], "once for each call");
     let mut bench = calling();
     assert_eq!(bench.app(Command::Interrupt {}), ["interrupted", "1 done"]);
-    let output = CallOutput::Cancelled;
-    bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: false });
+    let output = FunctionOutput::Cancelled;
+    bench.app(Command::AnswerFunction { call_id: "c1".into(), output, respond: false });
     assert_eq!(bench.app(Command::Interrupt {}), ["3 done"], "no call waits any more");
 }
 
@@ -189,7 +196,8 @@ fn arguments_that_end_anywhere_too_early_never_run_and_are_answered_once() {
     let arguments = r#"{"city": "Bor\u00e5s", "days": [1, {"n": 2.5e3}], "now": true}"#;
     for end in 1..arguments.len() {
         let (bench, outputs) = called(&arguments[..end]);
-        let refused = ["response_finished", "> conversation.item.create", "call_ended", "> response.create"];
+        let refused =
+            ["response_finished", "> conversation.item.create", "function_ended", "> response.create"];
         assert_eq!(outputs, refused, "{}", &arguments[..end]);
         assert!(bench.sent()[0]["item"]["output"].as_str().unwrap().contains("error"));
     }
@@ -201,8 +209,8 @@ fn every_json_value_is_a_result_and_leads_to_one_response_if_wanted() {
     for value in [json!(null), json!({}), json!([]), json!(""), json!(0), json!(false), json!({"a": [1]})] {
         for respond in [true, false] {
             let (mut bench, _) = called("{}");
-            let output = CallOutput::Result(value.clone());
-            let outputs = bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond });
+            let output = FunctionOutput::Result(value.clone());
+            let outputs = bench.app(Command::AnswerFunction { call_id: "c1".into(), output, respond });
             let text = bench.sent()[0]["item"]["output"].as_str().unwrap().to_string();
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
             let creates = outputs.iter().filter(|output| *output == "> response.create").count();

@@ -1,7 +1,7 @@
 //! Waiters, errors, deadlines and the end.
 
 use super::*;
-use crate::call::{CallOutput, Refusal};
+use crate::call::{FunctionOutput, Refusal};
 
 #[test]
 fn one_retrieval_is_in_flight_per_item_and_all_waiters_are_answered() {
@@ -138,9 +138,9 @@ fn a_view_is_another_spelling_of_its_command() {
     let error = bench
         .session
         .function_calls()
-        .complete(at, CommandId(3), "c".into(), CallOutput::Cancelled, false)
+        .complete(at, CommandId(3), "c".into(), FunctionOutput::Cancelled, false)
         .unwrap_err();
-    assert_eq!(error.reason, Refusal::UnknownCall { call_id: "c".into() });
+    assert_eq!(error.reason, Refusal::UnknownFunction { call_id: "c".into() });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sequencer: who asked for which response, and who is told how it ended.
 
 use super::*;
-use crate::call::CallOutput;
+use crate::call::FunctionOutput;
 
 #[test]
 fn requests_merge_while_a_response_runs_and_every_waiter_is_answered() {
@@ -263,8 +263,8 @@ fn a_call_output_that_the_servers_own_response_cannot_have_seen_is_followed_up()
         event["response"]["output"] = json!([call]);
         bench.server(event);
         bench.server(speech_started());
-        let output = CallOutput::Result(json!(7));
-        bench.app(Command::CompleteCall { call_id: "c1".into(), output, respond: true });
+        let output = FunctionOutput::Result(json!(7));
+        bench.app(Command::AnswerFunction { call_id: "c1".into(), output, respond: true });
         let item_id = bench.sent()[0]["item"]["id"].clone();
         let added = json!({"type": "conversation.item.added", "item": {"type": "function_call_output", "id": item_id}});
         bench.server(speech_stopped());

@@ -137,7 +137,7 @@ pub(super) fn describe(output: &Output) -> String {
                 match name.as_str() {
                     "settled" => format!("settled {} {}", value["id"], name_of(&value["outcome"])),
                     "closed" => format!("closed {}", name_of(&value["reason"])),
-                    "call_ended" => format!("call_ended {}", name_of(&value["end"])),
+                    "function_ended" => format!("function_ended {}", name_of(&value["end"])),
                     "disconnected" => {
                         let retry = value["retry_at"].as_u64().map(|at| at / 1000);
                         format!("disconnected {} retry {retry:?}", name_of(&value["class"]))

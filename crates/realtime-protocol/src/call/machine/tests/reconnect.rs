@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::call::{CallOutput, Event, Refusal};
+use crate::call::{Event, FunctionOutput, Refusal};
 use crate::event::Dialect;
 use crate::flow::Shortfall;
 
@@ -268,10 +268,10 @@ fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
         call.hear(0, made(0, r#"{"a":1,"b":2}"#));
         assert!(call.drain().contains(&"function_calls".to_string()));
         call.cut(0, None, "");
-        assert_eq!(call.drain(), ["call_ended detached", "disconnected transient retry Some(1000)"]);
-        let complete = || Command::CompleteCall {
+        assert_eq!(call.drain(), ["function_ended detached", "disconnected transient retry Some(1000)"]);
+        let complete = || Command::AnswerFunction {
             call_id: "c0".into(),
-            output: CallOutput::Result(json!("booked")),
+            output: FunctionOutput::Result(json!("booked")),
             respond: true,
         };
         if known_before {
@@ -294,13 +294,13 @@ fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
             outputs = call.outputs();
         }
         let text = texts(&outputs);
-        assert!(!text.contains("function_calls") && !text.contains("call_ended"), "{text}");
+        assert!(!text.contains("function_calls") && !text.contains("function_ended"), "{text}");
         assert!(text.contains(r#""call_id":"c1""#) && text.contains("booked"), "{text}");
         assert!(!text.contains("c0"), "{text}");
         let refused = call.command(2, complete()).unwrap_err();
-        assert_eq!(refused.reason, Refusal::UnknownCall { call_id: "c0".into() });
+        assert_eq!(refused.reason, Refusal::UnknownFunction { call_id: "c0".into() });
         assert!(
-            matches!(&*refused.command, Command::CompleteCall { call_id, .. } if call_id.as_str() == "c0")
+            matches!(&*refused.command, Command::AnswerFunction { call_id, .. } if call_id.as_str() == "c0")
         );
     }
 }

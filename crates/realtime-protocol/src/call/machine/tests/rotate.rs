@@ -233,7 +233,7 @@ fn what_was_under_way_is_settled_before_an_urgent_change_asks_for_the_seed() {
     call.hear(0, json!({"type": "response.done", "response": done}));
     call.drain();
     call.open(1);
-    assert_eq!(call.drain(), ["1> session.update", "close 0", "call_ended detached", "seed 1"]);
+    assert_eq!(call.drain(), ["1> session.update", "close 0", "function_ended detached", "seed 1"]);
     call.hear(0, json!({"type": "response.created", "response": {"id": "r2"}}));
     assert!(call.drain().is_empty(), "it is nobody's any more");
     call.wait(100);
