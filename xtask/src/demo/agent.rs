@@ -69,7 +69,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
     let config = context.with(|context| context.session_config(session_config(args)));
     let session =
-        SessionOptions { config: toolbox.session_config(config), seed: 1, ..SessionOptions::default() };
+        SessionOptions { config: toolbox.session_config(config), entropy: 1, ..SessionOptions::default() };
 
     let (handle, events) = connect(args, session, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.

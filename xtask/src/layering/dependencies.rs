@@ -42,7 +42,7 @@ const FORBIDDEN_CRATES: &[(&[&str], &str)] = &[
     ),
     (
         &["fastrand", "getrandom", "oorandom", "rand", "rand_core"],
-        "a pure crate draws no random number: its seed is an argument, so that a log replays exactly",
+        "a pure crate draws no random number: its entropy is an argument, so that a log replays exactly",
     ),
     (
         &["chrono", "instant", "jiff", "minstant", "quanta", "time", "web-time"],

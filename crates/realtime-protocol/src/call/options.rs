@@ -101,7 +101,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait before the attempt of that number, from 1. The same seed gives the same time.
+    /// How long to wait before the attempt of that number, from 1. The same entropy gives the same time.
     ///
     /// ```
     /// use realtime_protocol::call::Backoff;
@@ -110,20 +110,20 @@ impl Backoff {
     /// let waits: Vec<u128> = (1..=8).map(|attempt| backoff.delay(attempt, 0).as_millis()).collect();
     /// assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
     /// ```
-    pub fn delay(&self, attempt: u32, seed: u64) -> Duration {
+    pub fn delay(&self, attempt: u32, entropy: u64) -> Duration {
         let factor = self.factor.max(1).saturating_pow(attempt.saturating_sub(1));
         let longest = self.first.saturating_mul(factor).min(self.cap);
         let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
         let most_off = u128::from(micros) * u128::from(self.jitter_percent.min(100)) / 100;
-        let chance = u128::from(mix(seed.wrapping_add(u64::from(attempt))));
+        let chance = u128::from(mix(entropy.wrapping_add(u64::from(attempt))));
         let off = u64::try_from((most_off * chance) >> 64).unwrap_or(micros);
         Duration::from_micros(micros - off)
     }
 }
 
 /// Well-mixed bits of a number (SplitMix64).
-pub(crate) const fn mix(seed: u64) -> u64 {
-    let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+pub(crate) const fn mix(entropy: u64) -> u64 {
+    let mut bits = entropy.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn chance_takes_off_no_more_than_its_share_and_differs_with_the_seed() {
         let backoff = Backoff::default();
-        let waits: alloc::collections::BTreeSet<_> = (0..100).map(|seed| backoff.delay(3, seed)).collect();
+        let waits: alloc::collections::BTreeSet<_> = (0..100).map(|entropy| backoff.delay(3, entropy)).collect();
         assert!(waits.len() > 90);
         for wait in waits {
             assert!((Duration::from_millis(750)..=Duration::from_secs(1)).contains(&wait), "{wait:?}");

@@ -55,7 +55,7 @@ pub struct Header {
     pub model: String,
     /// When the log begins.
     pub started_us: UnixTime,
-    /// The options: the dialect, the configuration and the seed among them.
+    /// The options: the dialect, the configuration and the entropy among them.
     pub options: SessionOptions,
     /// The options about further connections, where the call may have more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -252,7 +252,7 @@ impl Session {
     fn create_item(&mut self, id: Option<CommandId>, mut item: Box<Item>, after: Option<ItemId>) {
         let event_id = self.next_event_id();
         if item.id().is_none() {
-            item.set_id(format!("item_{:x}_{}", self.options.seed, self.sent).into());
+            item.set_id(format!("item_{:x}_{}", self.options.entropy, self.sent).into());
         }
         if let Some(item_id) = item.id() {
             self.expect(id, event_id.clone(), Await::Added(item_id.clone()));

@@ -324,10 +324,10 @@ impl Session {
         }
     }
 
-    /// The id of the next event: the same in every run with the same seed and inputs.
+    /// The id of the next event: the same in every run with the same entropy and inputs.
     fn next_event_id(&mut self) -> EventId {
         self.sent += 1;
-        format!("evt_{:x}_{}", self.options.seed, self.sent).into()
+        format!("evt_{:x}_{}", self.options.entropy, self.sent).into()
     }
 
     /// Notes that an answer is due for an event.

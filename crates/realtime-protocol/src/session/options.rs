@@ -54,8 +54,8 @@ pub struct SessionOptions {
     /// How long before the session's age limit [`Event::Expiring`](crate::call::Event::Expiring) says
     /// so. Default: 5 min.
     pub expiry_notice: Duration,
-    /// What event ids are made of. The same seed and inputs give the same outputs.
-    pub seed: u64,
+    /// What event ids are made of. The same entropy and inputs give the same outputs.
+    pub entropy: u64,
 }
 
 impl Default for SessionOptions {
@@ -78,7 +78,7 @@ impl Default for SessionOptions {
             early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),
-            seed: 0,
+            entropy: 0,
         }
     }
 }

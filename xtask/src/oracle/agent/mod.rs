@@ -218,7 +218,7 @@ impl Agent {
             config: self.given.clone(),
             playback: if reported { PlaybackSource::Reported } else { PlaybackSource::Estimated },
             pre_roll: manual.then_some(PRE_ROLL),
-            seed: self.connections,
+            entropy: self.connections,
             ..SessionOptions::default()
         });
         if self.server == "accept" {

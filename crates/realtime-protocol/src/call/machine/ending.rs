@@ -95,8 +95,8 @@ impl Call {
         let next = self.endpoints.choose(self.now)?;
         self.attempts += 1;
         let fresh = next != endpoint && !self.endpoints.rests(self.now, next);
-        let seed = self.options.seed.wrapping_add(u64::from(self.connections));
-        let wait = reconnect.backoff.delay(self.attempts, seed);
+        let entropy = self.options.entropy.wrapping_add(u64::from(self.connections));
+        let wait = reconnect.backoff.delay(self.attempts, entropy);
         Some((if fresh { self.now } else { self.now + wait.max(asked_for(reason)) }, next))
     }
 

@@ -379,8 +379,8 @@ impl Call {
         let Some(reconnect) = &self.reconnect else { return };
         let rotation = self.rotation.get_or_insert_with(Rotation::default);
         rotation.failures += 1;
-        let seed = self.options.seed.wrapping_add(u64::from(self.connections));
-        let at = self.now + reconnect.backoff.delay(rotation.failures, seed);
+        let entropy = self.options.entropy.wrapping_add(u64::from(self.connections));
+        let at = self.now + reconnect.backoff.delay(rotation.failures, entropy);
         self.successor = Successor::Waiting { at, endpoint: self.rotation_target() };
     }
 
