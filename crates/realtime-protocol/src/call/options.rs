@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn chance_takes_off_no_more_than_its_share_and_differs_with_the_seed() {
         let backoff = Backoff::default();
-        let waits: alloc::collections::BTreeSet<_> = (0..100).map(|entropy| backoff.delay(3, entropy)).collect();
+        let waits: alloc::collections::BTreeSet<_> =
+            (0..100).map(|entropy| backoff.delay(3, entropy)).collect();
         assert!(waits.len() > 90);
         for wait in waits {
             assert!((Duration::from_millis(750)..=Duration::from_secs(1)).contains(&wait), "{wait:?}");

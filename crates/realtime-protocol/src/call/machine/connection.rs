@@ -18,7 +18,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(30);
 
 /// A connection and its session.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) endpoint: u32,
     pub(super) dialect: Dialect,
@@ -33,7 +33,7 @@ pub(super) struct Link {
     pub(super) buffer: Vec<Event>,
 }
 
-impl Link {
+impl Connection {
     pub(super) fn new(
         id: ConnectionId,
         endpoint: u32,

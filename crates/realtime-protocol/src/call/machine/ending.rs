@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::close::may_pass;
-use crate::call::machine::connection::Link;
+use crate::call::machine::connection::Connection;
 use crate::call::machine::succession::Successor;
 use crate::call::{Call, CloseReason, DisconnectClass, DisconnectReason, Event, FunctionEnd, Outcome};
 use crate::session::Output;
@@ -14,9 +14,9 @@ use crate::time::Timestamp;
 impl Call {
     /// The connection that serves has ended. `because`: what counts instead of what its session knows.
     pub(super) fn lose_serving(&mut self, how: DisconnectReason, because: Option<CloseReason>) {
-        let Some(mut link) = self.serving.take() else { return };
-        let (endpoint, served) = (link.endpoint, link.serves_since);
-        let rest = Rest::of(&mut link, self.now, how);
+        let Some(mut connection) = self.serving.take() else { return };
+        let (endpoint, served) = (connection.endpoint, connection.serves_since);
+        let rest = Rest::of(&mut connection, self.now, how);
         let reason = because.unwrap_or_else(|| rest.reason.clone());
         let class = DisconnectClass::of(&reason);
         if self.reconnect.is_none() || class == DisconnectClass::Requested {
@@ -41,21 +41,21 @@ impl Call {
     }
 
     /// Ends a session that another one has replaced.
-    pub(super) fn end_session(&mut self, mut link: Box<Link>, how: DisconnectReason) {
-        let rest = Rest::of(&mut link, self.now, how);
+    pub(super) fn end_session(&mut self, mut connection: Box<Connection>, how: DisconnectReason) {
+        let rest = Rest::of(&mut connection, self.now, how);
         self.carry(rest);
     }
 
     /// The connection that was to serve next has ended.
     pub(super) fn lose_successor(&mut self, how: DisconnectReason) {
         let seeding = matches!(self.successor, Successor::Seeding(_));
-        let mut link = match core::mem::take(&mut self.successor) {
-            Successor::Opening(link) | Successor::Standby(link) => link,
-            Successor::Seeding(seeding) => seeding.into_link(),
+        let mut connection = match core::mem::take(&mut self.successor) {
+            Successor::Opening(connection) | Successor::Standby(connection) => connection,
+            Successor::Seeding(seeding) => seeding.into_connection(),
             Successor::None | Successor::Waiting { .. } => return,
         };
-        let (endpoint, was_ready) = (link.endpoint, link.session.is_ready());
-        let Rest { reason, .. } = Rest::of(&mut link, self.now, how);
+        let (endpoint, was_ready) = (connection.endpoint, connection.session.is_ready());
+        let Rest { reason, .. } = Rest::of(&mut connection, self.now, how);
         let class = DisconnectClass::of(&reason);
         if let Some(rotation) = &mut self.rotation {
             rotation.endpoint = None; // from here on, any that works
@@ -86,7 +86,7 @@ impl Call {
         if helpless || !was_ready {
             self.endpoints.failed(self.now, endpoint, class, may_pass(reason));
         }
-        if self.successor.link().is_some() {
+        if self.successor.connection().is_some() {
             return Some((self.now, 0)); // it was on its way already
         }
         if self.attempts >= reconnect.attempts {
@@ -105,7 +105,7 @@ impl Call {
         let retry_at = plan.map(|(at, _)| at);
         match plan {
             None => self.settle_waiting(&reason),
-            Some((at, endpoint)) if self.successor.link().is_none() => {
+            Some((at, endpoint)) if self.successor.connection().is_none() => {
                 self.successor = Successor::Waiting { at, endpoint };
             }
             Some(_) => {}
@@ -143,7 +143,7 @@ impl Call {
             }
         }
         self.calls.detach(self.now);
-        self.forsaken = None;
+        self.leave_because = None;
     }
 
     /// Passes on all that a session still tells: no other takes anything over.
@@ -194,13 +194,13 @@ struct Rest {
 }
 
 impl Rest {
-    fn of(link: &mut Link, now: Timestamp, how: DisconnectReason) -> Self {
-        let owes = link.session.owes_response();
-        let held = link.session.take_held_audio();
-        let in_turn = link.session.in_turn();
-        link.session.handle_disconnected(now, how);
+    fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason) -> Self {
+        let owes = connection.session.owes_response();
+        let held = connection.session.take_held_audio();
+        let in_turn = connection.session.in_turn();
+        connection.session.handle_disconnected(now, how);
         let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held, in_turn };
-        while let Some(output) = link.session.poll_output() {
+        while let Some(output) = connection.session.poll_output() {
             match output {
                 Output::Event(Event::Closed { reason }) => rest.reason = reason,
                 Output::Event(event) => rest.events.push(event),

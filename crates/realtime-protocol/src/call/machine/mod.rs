@@ -52,7 +52,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::call::machine::commands::Commands;
-use crate::call::machine::connection::Link;
+use crate::call::machine::connection::Connection;
 use crate::call::machine::endpoints::Endpoints;
 use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
@@ -156,7 +156,7 @@ pub struct Call {
     outputs: VecDeque<Output>,
     /// Connections made so far.
     connections: u32,
-    serving: Option<Box<Link>>,
+    serving: Option<Box<Connection>>,
     successor: Successor,
     rotation: Option<Rotation>,
     commands: Commands,
@@ -174,7 +174,7 @@ pub struct Call {
     /// Whether the application was told that the call is ready.
     was_ready: bool,
     /// Why the endpoint that serves is to be left.
-    forsaken: Option<CloseReason>,
+    leave_because: Option<CloseReason>,
     /// Commands of this side's own.
     own_commands: u64,
     ended: bool,
@@ -190,7 +190,7 @@ impl Call {
         let endpoints = Endpoints::new(dialects, options.dialect, cooldown);
         let connection = ConnectionId::default();
         Self {
-            serving: Some(Link::new(connection, 0, endpoints.dialect(0), &options, 0)),
+            serving: Some(Connection::new(connection, 0, endpoints.dialect(0), &options, 0)),
             options,
             config_version: 0,
             reconnect,
@@ -208,7 +208,7 @@ impl Call {
             owes: false,
             asked: None,
             was_ready: false,
-            forsaken: None,
+            leave_because: None,
             own_commands: 0,
             ended: false,
         }
@@ -217,20 +217,20 @@ impl Call {
     /// A connection is open. `wall` is the time of day.
     pub fn handle_connected(&mut self, now: Timestamp, connection: ConnectionId, wall: UnixTime) {
         let now = self.advance(now);
-        if let Some(link) = self.link(connection) {
-            link.connected = Some((now, wall));
-            link.session.handle_connected(now, wall);
+        if let Some(connection) = self.connection_mut(connection) {
+            connection.connected = Some((now, wall));
+            connection.session.handle_connected(now, wall);
         }
-        self.settle_down();
+        self.run_to_rest();
     }
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, connection: ConnectionId, text: &str) {
         let now = self.advance(now);
-        if let Some(link) = self.link(connection) {
-            link.session.handle_text(now, text);
+        if let Some(connection) = self.connection_mut(connection) {
+            connection.session.handle_text(now, text);
         }
-        self.settle_down();
+        self.run_to_rest();
     }
 
     /// A connection has ended, or could not be made.
@@ -241,12 +241,12 @@ impl Call {
         reason: DisconnectReason,
     ) {
         self.advance(now);
-        if self.serving.as_ref().is_some_and(|link| link.id == connection) {
+        if self.serving.as_ref().is_some_and(|serving| serving.id == connection) {
             self.lose_serving(reason, None);
-        } else if self.successor.link().is_some_and(|link| link.id == connection) {
+        } else if self.successor.connection().is_some_and(|successor| successor.id == connection) {
             self.lose_successor(reason);
         }
-        self.settle_down();
+        self.run_to_rest();
     }
 
     /// The application asks for something.
@@ -261,34 +261,34 @@ impl Call {
     ) -> Result<(), CommandError> {
         self.advance(now);
         let taken = self.route(id, command);
-        self.settle_down();
+        self.run_to_rest();
         taken
     }
 
     /// What was said before, for the session of a connection: the answer to [`Output::Seed`].
     pub fn handle_seed(&mut self, now: Timestamp, connection: ConnectionId, seed: Seed) {
         self.advance(now);
-        self.sow(connection, seed);
-        self.settle_down();
+        self.apply_seed(connection, seed);
+        self.run_to_rest();
     }
 
     /// The driver could not pass something on.
     pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
         self.advance(now);
         self.fall_short(shortfall);
-        self.settle_down();
+        self.run_to_rest();
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let now = self.advance(now);
-        if let Some(link) = &mut self.serving {
-            link.session.handle_timeout(now);
+        if let Some(connection) = &mut self.serving {
+            connection.session.handle_timeout(now);
         }
-        if let Some(link) = self.successor.link_mut() {
-            link.session.handle_timeout(now);
+        if let Some(connection) = self.successor.connection_mut() {
+            connection.session.handle_timeout(now);
         }
-        self.settle_down();
+        self.run_to_rest();
     }
 
     /// What to do or tell next, oldest first.
@@ -298,8 +298,9 @@ impl Call {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let sessions = [self.serving.as_deref(), self.successor.link()];
-        let sessions = sessions.into_iter().flatten().filter_map(|link| link.session.poll_timeout());
+        let sessions = [self.serving.as_deref(), self.successor.connection()];
+        let sessions =
+            sessions.into_iter().flatten().filter_map(|connection| connection.session.poll_timeout());
         sessions.chain(self.succession_due()).min()
     }
 
@@ -315,9 +316,9 @@ impl Call {
     }
 
     /// A connection that lives; input for one that has gone is nobody's.
-    fn link(&mut self, connection: ConnectionId) -> Option<&mut Link> {
-        let serving = self.serving.as_deref_mut().filter(|link| link.id == connection);
-        serving.or_else(|| self.successor.link_mut().filter(|link| link.id == connection))
+    fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let serving = self.serving.as_deref_mut().filter(|connection| connection.id == id);
+        serving.or_else(|| self.successor.connection_mut().filter(|connection| connection.id == id))
     }
 
     fn tell(&mut self, event: Event) {
@@ -325,7 +326,7 @@ impl Call {
     }
 
     /// Takes everything out of the sessions and decides what follows, until nothing more does.
-    fn settle_down(&mut self) {
+    fn run_to_rest(&mut self) {
         loop {
             self.relay_serving();
             self.relay_successor();

@@ -18,17 +18,17 @@ use crate::session_config::SessionConfig;
 impl Call {
     /// Passes on what the session that serves has to say.
     pub(super) fn relay_serving(&mut self) {
-        while let Some(link) = &mut self.serving
-            && let Some(output) = link.session.poll_output()
+        while let Some(connection) = &mut self.serving
+            && let Some(output) = connection.session.poll_output()
         {
-            let (id, dialect) = (link.id, link.dialect);
+            let (id, dialect) = (connection.id, connection.dialect);
             match output {
                 session::Output::Send(event) => {
                     self.outputs.push_back(Output::Send { connection: id, dialect, event });
                 }
                 session::Output::Event(event) => self.relay(event),
                 session::Output::Close => {
-                    let requested = link.session.closing_reason() == Some(&CloseReason::Requested);
+                    let requested = connection.session.closing_reason() == Some(&CloseReason::Requested);
                     self.outputs.push_back(Output::Close(id));
                     if self.reconnect.is_some() && !requested {
                         self.lose_serving(no_reason(), None);
@@ -36,20 +36,20 @@ impl Call {
                 }
             }
         }
-        if let Some(reason) = self.forsaken.take()
-            && let Some(link) = &self.serving
+        if let Some(reason) = self.leave_because.take()
+            && let Some(connection) = &self.serving
         {
-            self.outputs.push_back(Output::Close(link.id));
+            self.outputs.push_back(Output::Close(connection.id));
             self.lose_serving(no_reason(), Some(reason));
         }
     }
 
     /// Passes on what the session that is to serve sends. What it tells is kept until it serves.
     pub(super) fn relay_successor(&mut self) {
-        while let Some(link) = self.successor.link_mut()
-            && let Some(output) = link.session.poll_output()
+        while let Some(connection) = self.successor.connection_mut()
+            && let Some(output) = connection.session.poll_output()
         {
-            let (id, dialect) = (link.id, link.dialect);
+            let (id, dialect) = (connection.id, connection.dialect);
             match output {
                 session::Output::Send(event) => {
                     self.outputs.push_back(Output::Send { connection: id, dialect, event });
@@ -62,14 +62,14 @@ impl Call {
                 session::Output::Event(event @ (Event::ServerError { .. } | Event::Warning(_))) => {
                     self.tell(event);
                 }
-                session::Output::Event(event) => link.buffer.push(event),
+                session::Output::Event(event) => connection.buffer.push(event),
             }
         }
-        if let Successor::Opening(link) = &mut self.successor
-            && link.session.is_ready()
+        if let Successor::Opening(connection) = &mut self.successor
+            && connection.session.is_ready()
         {
-            let Successor::Opening(link) = core::mem::take(&mut self.successor) else { return };
-            self.successor = Successor::Standby(link);
+            let Successor::Opening(connection) = core::mem::take(&mut self.successor) else { return };
+            self.successor = Successor::Standby(connection);
         }
     }
 
@@ -116,8 +116,8 @@ impl Call {
 
     /// The application starts when the call is ready: that is told once.
     fn on_ready(&mut self, config: Box<SessionConfig>) {
-        if let Some(link) = &mut self.serving {
-            link.serves_since = Some(self.now);
+        if let Some(connection) = &mut self.serving {
+            connection.serves_since = Some(self.now);
         }
         let event = if self.was_ready { Event::ConfigUpdated { config } } else { Event::Ready { config } };
         self.was_ready = true;
@@ -144,7 +144,10 @@ impl Call {
             let id = self.own_command();
             self.calls.delivering(id, &call_id);
             let command = Command::AnswerFunction { call_id, output, respond };
-            let taken = self.serving.as_mut().map(|link| link.session.handle_command(self.now, id, command));
+            let taken = self
+                .serving
+                .as_mut()
+                .map(|connection| connection.session.handle_command(self.now, id, command));
             if !matches!(taken, Some(Ok(()))) {
                 // The session has ended meanwhile; the output stays known.
                 self.calls.settled(id, &Outcome::Closed { reason: CloseReason::Requested });
@@ -154,10 +157,12 @@ impl Call {
 
     /// A response failed for want of money: the next one should come from elsewhere.
     fn on_response_failed(&mut self, error: &ApiError) {
-        let Some(link) = &self.serving else { return };
-        if ErrorClass::of(error) == ErrorClass::Account && self.endpoints.has_other(self.now, link.endpoint) {
+        let Some(connection) = &self.serving else { return };
+        if ErrorClass::of(error) == ErrorClass::Account
+            && self.endpoints.has_other(self.now, connection.endpoint)
+        {
             let (code, message) = (error.code_str().into(), error.message_str().into());
-            self.forsaken = Some(CloseReason::Fatal { code, message });
+            self.leave_because = Some(CloseReason::Fatal { code, message });
         }
     }
 }

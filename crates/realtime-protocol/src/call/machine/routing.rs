@@ -33,9 +33,9 @@ impl Call {
 
     /// Hands a command to the session that serves.
     fn pass(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
-        let Some(link) = &mut self.serving else { return Err(refuse(command, Refusal::NotConnected)) };
+        let Some(connection) = &mut self.serving else { return Err(refuse(command, Refusal::NotConnected)) };
         let kept = (self.reconnect.is_some() && can_be_carried(&command)).then(|| command.clone());
-        link.session.handle_command(self.now, id, command)?;
+        connection.session.handle_command(self.now, id, command)?;
         if let Some(command) = kept {
             self.commands.sent(id, command);
         }
@@ -122,7 +122,7 @@ impl Call {
             return self.finish(CloseReason::ConsumerTooSlow);
         }
         match &mut self.serving {
-            Some(link) => link.session.handle_shortfall(self.now, shortfall),
+            Some(connection) => connection.session.handle_shortfall(self.now, shortfall),
             None => {
                 let (input, _) = self.held_bounds();
                 let warning = shortfall.warning(input);
@@ -147,7 +147,7 @@ impl Call {
         if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint >= endpoints) {
             return Err(refuse(command, Refusal::NoSuchEndpoint { endpoint, endpoints }));
         }
-        if self.serving.as_ref().is_some_and(|link| link.session.closing_reason().is_some()) {
+        if self.serving.as_ref().is_some_and(|connection| connection.session.closing_reason().is_some()) {
             return Err(refuse(command, Refusal::Ended));
         }
         let rotation = self.rotation.get_or_insert_with(Rotation::default);
@@ -203,8 +203,8 @@ impl Call {
 
     /// Gives up the connection that is being made ready, if there is one.
     pub(super) fn drop_successor(&mut self) {
-        if let Some(link) = self.successor.link() {
-            self.outputs.push_back(Output::Close(link.id));
+        if let Some(connection) = self.successor.connection() {
+            self.outputs.push_back(Output::Close(connection.id));
         }
         self.successor = Successor::None;
     }

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::audio::AudioFormat;
 use crate::call::machine::commands::item_id;
-use crate::call::machine::connection::Link;
+use crate::call::machine::connection::Connection;
 use crate::call::machine::held::Released;
 use crate::call::{
     Call, Command, CommandId, ConnectionId, DisconnectReason, Event, Outcome, Output, Seed, Warning,
@@ -33,9 +33,9 @@ pub(super) enum Successor {
         endpoint: u32,
     },
     /// It is being made, and its session configured.
-    Opening(Box<Link>),
+    Opening(Box<Connection>),
     /// Its session is ready.
-    Standby(Box<Link>),
+    Standby(Box<Connection>),
     /// Its session is being told what was said.
     Seeding(Box<Seeding>),
 }
@@ -43,13 +43,13 @@ pub(super) enum Successor {
 /// A session that is being told what was said.
 #[derive(Debug)]
 pub(super) struct Seeding {
-    link: Box<Link>,
+    connection: Box<Connection>,
     since: Timestamp,
     deadline: Timestamp,
     /// Whether the session before it has ended for its sake already.
     urgent: bool,
     /// Whether the seed is there.
-    sown: bool,
+    applied: bool,
     /// What it has not acknowledged: commands of this side's own, and the items they create.
     pending: BTreeMap<CommandId, Option<ItemId>>,
     /// Items that it did not take.
@@ -71,32 +71,32 @@ pub(super) struct Rotation {
 }
 
 impl Seeding {
-    pub(super) fn into_link(self) -> Box<Link> {
-        self.link
+    pub(super) fn into_connection(self) -> Box<Connection> {
+        self.connection
     }
 }
 
 impl Successor {
-    pub(super) fn link(&self) -> Option<&Link> {
+    pub(super) fn connection(&self) -> Option<&Connection> {
         match self {
             Self::None | Self::Waiting { .. } => None,
-            Self::Opening(link) | Self::Standby(link) => Some(link),
-            Self::Seeding(seeding) => Some(&seeding.link),
+            Self::Opening(connection) | Self::Standby(connection) => Some(connection),
+            Self::Seeding(seeding) => Some(&seeding.connection),
         }
     }
 
-    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+    pub(super) fn connection_mut(&mut self) -> Option<&mut Connection> {
         match self {
             Self::None | Self::Waiting { .. } => None,
-            Self::Opening(link) | Self::Standby(link) => Some(link),
-            Self::Seeding(seeding) => Some(&mut seeding.link),
+            Self::Opening(connection) | Self::Standby(connection) => Some(connection),
+            Self::Seeding(seeding) => Some(&mut seeding.connection),
         }
     }
 
     pub(super) fn endpoint(&self) -> Option<u32> {
         match self {
             Self::Waiting { endpoint, .. } => Some(*endpoint),
-            _ => self.link().map(|link| link.endpoint),
+            _ => self.connection().map(|connection| connection.endpoint),
         }
     }
 
@@ -118,7 +118,7 @@ impl Call {
             return false;
         }
         let now = self.now;
-        if self.serving.as_ref().is_some_and(|link| link.session.closing_reason().is_some()) {
+        if self.serving.as_ref().is_some_and(|connection| connection.session.closing_reason().is_some()) {
             return false;
         }
         if self.rotation.is_none() && self.rotation_due().is_some_and(|due| due <= now) {
@@ -142,13 +142,13 @@ impl Call {
             }
             Successor::Seeding(seeding) => {
                 if self.serving.is_some() && self.is_urgent() {
-                    self.hurry();
+                    self.make_urgent();
                     true
                 } else if !self.may_change_over() {
                     // The old session has begun a turn: it goes on, and what was said is told anew later.
                     self.abort_cut_over();
                     true
-                } else if seeding.sown && seeding.pending.is_empty() || seeding.deadline <= now {
+                } else if seeding.applied && seeding.pending.is_empty() || seeding.deadline <= now {
                     self.change_over();
                     true
                 } else {
@@ -167,13 +167,15 @@ impl Call {
             return None;
         }
         let serving = self.serving.as_ref();
-        if serving.is_some_and(|link| link.session.closing_reason().is_some()) {
+        if serving.is_some_and(|connection| connection.session.closing_reason().is_some()) {
             return None;
         }
         let rotation = if self.rotation.is_none() { self.rotation_due() } else { None };
         let successor = match &self.successor {
             Successor::Waiting { at, .. } => Some(*at),
-            Successor::Standby(_) => serving.and_then(|link| link.session.quiet_at(self.patience())),
+            Successor::Standby(_) => {
+                serving.and_then(|connection| connection.session.quiet_at(self.patience()))
+            }
             Successor::Seeding(seeding) => Some(seeding.deadline),
             Successor::None | Successor::Opening(_) => None,
         };
@@ -187,14 +189,17 @@ impl Call {
 
     fn rotation_target(&self) -> u32 {
         let asked_for = self.rotation.as_ref().and_then(|rotation| rotation.endpoint);
-        let current = self.serving.as_ref().map_or(0, |link| link.endpoint);
+        let current = self.serving.as_ref().map_or(0, |connection| connection.endpoint);
         asked_for.or_else(|| self.endpoints.choose(self.now)).unwrap_or(current)
     }
 
     /// Whether nothing is torn apart if the session that serves is replaced now.
     fn may_change_over(&self) -> bool {
         self.is_urgent()
-            || self.serving.as_ref().is_none_or(|link| link.session.is_between_turns(self.patience()))
+            || self
+                .serving
+                .as_ref()
+                .is_none_or(|connection| connection.session.is_between_turns(self.patience()))
     }
 
     /// How long a change waits for the words of what the user said.
@@ -218,34 +223,34 @@ impl Call {
     }
 
     fn open(&mut self, endpoint: u32) {
-        let connection = ConnectionId(self.connections);
+        let id = ConnectionId(self.connections);
         self.connections += 1;
         if self.serving.is_none() {
             self.tell(Event::Reconnecting { attempt: self.attempts, endpoint });
         }
-        self.outputs.push_back(Output::Connect { connection, endpoint });
+        self.outputs.push_back(Output::Connect { connection: id, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
-        let link = Link::new(connection, endpoint, dialect, &self.options, self.config_version);
-        self.successor = Successor::Opening(link);
+        let connection = Connection::new(id, endpoint, dialect, &self.options, self.config_version);
+        self.successor = Successor::Opening(connection);
     }
 
     fn begin_seeding(&mut self) {
-        let Successor::Standby(link) = core::mem::take(&mut self.successor) else { return };
+        let Successor::Standby(connection) = core::mem::take(&mut self.successor) else { return };
         let urgent = self.is_urgent() && self.serving.is_some();
         if urgent {
-            self.retire(); // what it went on to do would be in no seed
+            self.end_serving(); // what it went on to do would be in no seed
             self.lost_at = Some(self.now);
         }
-        let (connection, carried) = (link.id, self.commands.item_ids());
-        self.outputs.push_back(Output::Seed { connection, carried });
+        let (id, carried) = (connection.id, self.commands.item_ids());
+        self.outputs.push_back(Output::Seed { connection: id, carried });
         let patience =
             self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.seed_deadline);
         self.successor = Successor::Seeding(Box::new(Seeding {
-            link,
+            connection,
             since: self.now,
             deadline: self.now + patience,
             urgent,
-            sown: false,
+            applied: false,
             pending: BTreeMap::new(),
             failed: BTreeMap::new(),
             replaces: BTreeMap::new(),
@@ -253,12 +258,12 @@ impl Call {
     }
 
     /// The seed is there: it goes to the new session.
-    pub(super) fn sow(&mut self, connection: ConnectionId, seed: Seed) {
+    pub(super) fn apply_seed(&mut self, connection: ConnectionId, seed: Seed) {
         let Successor::Seeding(seeding) = &self.successor else { return };
-        if seeding.sown || seeding.link.id != connection {
+        if seeding.applied || seeding.connection.id != connection {
             return;
         }
-        let mut update = if seeding.link.config_version == self.config_version {
+        let mut update = if seeding.connection.config_version == self.config_version {
             SessionConfig::default()
         } else {
             self.options.config.clone()
@@ -277,23 +282,23 @@ impl Call {
         }
         let now = self.now;
         let Successor::Seeding(seeding) = &mut self.successor else { return };
-        seeding.sown = true;
+        seeding.applied = true;
         seeding.replaces = seed.replaces;
         seeding.pending = batch.iter().map(|(id, command)| (*id, item_id(command))).collect();
-        seeding.link.session.take_over(now, batch);
+        seeding.connection.session.take_over(now, batch);
     }
 
     /// The change has become urgent since the seed was asked for.
-    fn hurry(&mut self) {
+    fn make_urgent(&mut self) {
         if let Successor::Seeding(seeding) = &mut self.successor {
             seeding.urgent = true;
             self.lost_at = Some(seeding.since); // since then it got no audio
         }
-        self.retire();
+        self.end_serving();
     }
 
     /// The session that serves ends, for another one takes its place.
-    fn retire(&mut self) {
+    fn end_serving(&mut self) {
         let Some(old) = self.serving.take() else { return };
         self.outputs.push_back(Output::Close(old.id));
         self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
@@ -302,17 +307,17 @@ impl Call {
     /// The new session takes over.
     fn change_over(&mut self) {
         let Successor::Seeding(seeding) = core::mem::take(&mut self.successor) else { return };
-        let Seeding { mut link, since, urgent, failed, replaces, .. } = *seeding;
-        let endpoint = link.endpoint;
+        let Seeding { mut connection, since, urgent, failed, replaces, .. } = *seeding;
+        let endpoint = connection.endpoint;
         let rotated = urgent || self.serving.is_some();
-        self.retire();
-        let buffer = core::mem::take(&mut link.buffer);
-        self.serving = Some(link);
+        self.end_serving();
+        let buffer = core::mem::take(&mut connection.buffer);
+        self.serving = Some(connection);
         for event in buffer {
             self.relay(event);
         }
-        if let Some(link) = &mut self.serving {
-            link.serves_since = Some(self.now);
+        if let Some(connection) = &mut self.serving {
+            connection.serves_since = Some(self.now);
         }
         let (format, oldest) = self.held_bounds();
         self.audio.trim(self.now, format, oldest);
@@ -359,16 +364,16 @@ impl Call {
         }
         let appends: Vec<_> = appends.into_iter().map(|command| (self.own_command(), command)).collect();
         let now = self.now;
-        if let Some(link) = &mut self.serving {
-            link.session.take_over(now, batch);
-            link.session.take_over(now, appends);
+        if let Some(connection) = &mut self.serving {
+            connection.session.take_over(now, batch);
+            connection.session.take_over(now, appends);
         }
     }
 
     /// The session that serves goes on: what waited for another one is its own, and the other is made anew later.
     pub(super) fn abort_cut_over(&mut self) {
         if let Successor::Seeding(seeding) = &self.successor {
-            self.outputs.push_back(Output::Close(seeding.link.id));
+            self.outputs.push_back(Output::Close(seeding.connection.id));
             self.retry_rotation();
         }
         self.release_to_serving();
