@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::call::shown::shown_without_content;
 use crate::call::{
     AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, Interruption,
-    Outcome, ResponseReport, StopId, Warning,
+    Notice, Outcome, ResponseReport, StopId, Warning,
 };
 use crate::error::ApiError;
 use crate::event::{LogProb, ServerEvent, TranscriptionLanguage};
@@ -234,6 +234,8 @@ pub enum Event {
     /// A server event that no other call event carries: keys of a phone, an idle user, the state of the server's own
     /// playback, hosted MCP tools, segments of a transcript.
     Server(Arc<ServerEvent>),
+    /// What the driver or a listener tells. The machines never say it.
+    Notice(Notice),
     /// A wire text as it came, before what it leads to, where the options ask for it (`raw_text`).
     Raw {
         /// The text.

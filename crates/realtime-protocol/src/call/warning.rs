@@ -87,11 +87,6 @@ pub enum Warning {
         /// What was lost.
         lost: MediaTime,
     },
-    /// The driver could not write the session log any further: it ends, and the session goes on.
-    LogFailed {
-        /// What happened.
-        reason: String,
-    },
     /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
     AudioDropped {
         /// The item.
