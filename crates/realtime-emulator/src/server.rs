@@ -10,15 +10,13 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{accept_hdr_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::{WebSocketStream, tungstenite};
 use tracing::Instrument;
 
 use crate::drive::{self, SLOWEST, in_time};
 use crate::handshake;
-use crate::http::{self, Answer, HttpError, Replayed, read_body, read_head};
+use crate::http::{self, Answer, HttpError, read_body, read_head};
 use crate::options::Options;
 
 /// A server on a TCP port.
@@ -157,22 +155,14 @@ where
             return Err(ServeError::Refused(refusal.status));
         }
     };
-    let selects = asked.selects_realtime;
-    #[expect(clippy::result_large_err, reason = "the shape that the WebSocket library asks for")]
-    let callback = |_: &Request, mut response: Response| {
-        if selects {
-            let realtime = HeaderValue::from_static("realtime");
-            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, realtime);
-        }
-        Ok(response)
-    };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
-    let stream = Replayed::new(read, stream);
-    let accepted = timeout(SLOWEST, accept_hdr_async_with_config(stream, callback, Some(config))).await;
-    let mut socket = accepted.map_err(|_| ServeError::TooSlow(SLOWEST))?.map_err(Box::new)?;
+    in_time(async { Ok(stream.write_all(&handshake::switch(&request, &asked)).await?) }).await?;
+    // Frames may have come with the request.
+    let frames = read.get(length..).map(Vec::from).unwrap_or_default();
+    let mut socket = WebSocketStream::from_partially_read(stream, frames, Role::Server, Some(config)).await;
     let _entered = options.registry.enter();
     drive::run(&mut socket, asked, &options, stop).await
 }
@@ -186,8 +176,8 @@ async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
 /// Answers what could not be read, if there is someone to be answered.
 async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -> ServeError {
     match error {
-        HttpError::Status(status) => {
-            let refusal = Answer::refusal(status, "bad_request", "The request cannot be read.");
+        HttpError::Refused(status, message) => {
+            let refusal = Answer::refusal(status, "bad_request", message);
             tell(&mut stream, &refusal).await.map_or_else(|error| error, |()| ServeError::Refused(status))
         }
         HttpError::Io(error) => Box::new(tungstenite::Error::from(error)).into(),
