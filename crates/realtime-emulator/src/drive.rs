@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
 use crate::connection::Connection;
-use crate::disaster::{Line, LineOutput};
+use crate::disaster::{Line, LineOutput, close_reason};
 use crate::handshake::Asked;
 use crate::options::Options;
 use crate::record::Record;
@@ -50,7 +50,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         let (code, reason) = match &end {
             Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
             Ok(End::Close(None)) => (None, "closed without a code"),
-            Ok(End::TooBig) => (Some(1009), TOO_BIG),
+            Ok(End::Violation(frame)) => (Some(frame.code.into()), frame.reason.as_str()),
             Ok(End::Gone) => (None, "the client is gone"),
             Err(_) => (None, "the connection broke"),
         };
@@ -58,8 +58,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     match end? {
         End::Close(frame) => finish(socket, frame).await,
-        End::TooBig => {
-            in_time(socket.close(Some(too_big()))).await?;
+        End::Violation(frame) => {
+            in_time(socket.close(Some(frame))).await?;
             // The library reads no more. What still comes is dropped, lest the close be lost with the connection.
             let mut rest = [0; 4096];
             let rest = async { while socket.get_mut().read(&mut rest).await.is_ok_and(|read| read > 0) {} };
@@ -98,8 +98,8 @@ impl Driven {
 enum End {
     /// This side closes, with that frame.
     Close(Option<CloseFrame>),
-    /// The client sent a message that is too big to be read.
-    TooBig,
+    /// The client sent what a WebSocket cannot have, or what is too big: this side closes and reads no more.
+    Violation(CloseFrame),
     /// The client is gone, or is to think that this side is.
     Gone,
 }
@@ -148,8 +148,10 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(Ok(Message::Binary(_))) => driven.line.handle_binary(now(origin)),
                 // Pings and closes are answered by the library as it reads on.
                 Some(Ok(_)) => {}
-                Some(Err(tungstenite::Error::Capacity(_))) => return Ok(End::TooBig),
-                Some(Err(error)) => return Err(Box::new(error).into()),
+                Some(Err(error)) => match violation(&error) {
+                    Some(frame) => return Ok(End::Violation(frame)),
+                    None => return Err(Box::new(error).into()),
+                },
                 None => return Ok(End::Gone),
             },
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
@@ -190,19 +192,32 @@ async fn ended(call: Option<watch::Receiver<bool>>) {
     }
 }
 
-fn close_frame(code: u16, reason: String) -> CloseFrame {
-    CloseFrame { code: code.into(), reason: reason.into() }
+/// How the connection is closed for what the client sent; `None` where the client is gone. RFC 6455, 7.4.1.
+fn violation(error: &tungstenite::Error) -> Option<CloseFrame> {
+    use tungstenite::error::ProtocolError;
+    let (code, reason) = match error {
+        tungstenite::Error::Capacity(_) => (1009, "message too big".into()),
+        tungstenite::Error::Utf8(_) => (1007, "text that is not UTF-8".into()),
+        tungstenite::Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::ReceivedAfterClosing
+            | ProtocolError::SendAfterClosing,
+        ) => return None,
+        tungstenite::Error::Protocol(error) => (1002, error.to_string()),
+        _ => return None,
+    };
+    Some(close_frame(code, reason))
 }
 
-fn too_big() -> CloseFrame {
-    close_frame(1009, TOO_BIG.into())
+/// A close frame, its reason cut to what fits into it.
+fn close_frame(code: u16, reason: String) -> CloseFrame {
+    CloseFrame { code: code.into(), reason: close_reason(reason).into() }
 }
 
 fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
-const TOO_BIG: &str = "message too big";
 /// For taking what is sent, and for the handshake.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 /// For the client's answer to a close.

@@ -61,7 +61,7 @@ pub enum LineOutput {
     Close {
         /// The close code; `None`: a close frame without one.
         code: Option<u16>,
-        /// The close reason.
+        /// The close reason: at most 123 bytes, as a close frame holds no more.
         reason: String,
     },
     /// Drop the connection without a close frame. Nothing follows.
@@ -351,7 +351,10 @@ impl Line {
         self.queue.send(self.now, &event, vec![text]);
     }
 
-    fn end(&mut self, output: LineOutput) {
+    fn end(&mut self, mut output: LineOutput) {
+        if let LineOutput::Close { reason, .. } = &mut output {
+            *reason = mangle::close_reason(std::mem::take(reason));
+        }
         if self.state == State::Open {
             self.queue.end(self.now);
             self.queue.push(self.now, output);

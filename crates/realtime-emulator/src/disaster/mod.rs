@@ -24,7 +24,7 @@
 //! |---|---|---|
 //! | `delay` | this event and all behind it come later | `ms` (0), `jitter_ms` (0): up to that much more, by chance |
 //! | `stall` | nothing is ever sent again; the connection stays open | |
-//! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason` |
+//! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason`: cut to 123 bytes |
 //! | `break` | the connection breaks without a close frame | |
 //! | `drop` | the event is not sent | |
 //! | `duplicate` | the event is sent more often | `times` (1): copies |
@@ -71,6 +71,7 @@ use realtime_protocol::audio::AudioFormat;
 
 pub use errors::error_codes;
 pub use line::{Line, LineOptions, LineOutput};
+pub(crate) use mangle::close_reason;
 pub use parse::DisasterError;
 
 /// One thing that goes wrong: when, and what. The module's own text gives the JSON format.

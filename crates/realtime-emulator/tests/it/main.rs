@@ -19,3 +19,4 @@ mod session;
 mod silence;
 mod socket;
 mod turns;
+mod violations;
