@@ -147,6 +147,11 @@ impl Members<'_> {
         if nth == Some(Which::Nth(0)) || every == Some(Which::Every(0)) {
             return Err(self.fault(if nth.is_some() { "nth" } else { "every" }, "counting begins at 1"));
         }
+        // JSON has no number that is not finite, but 1e400 may be read as one.
+        if let Some(Which::Chance(chance)) = chance.filter(|which| !matches!(which, Which::Chance(0.0..=1.0)))
+        {
+            return Err(self.fault("chance", format_args!("expected a number from 0 to 1, got {chance}")));
+        }
         match (nth, every, chance) {
             (None, None, None) => Ok(Which::Nth(1)),
             (Some(which), None, None) | (None, Some(which), None) | (None, None, Some(which)) => Ok(which),
@@ -230,5 +235,14 @@ mod tests {
         check(json!({"at": "*", "do": "drop", "nth": 0}), "d.nth: counting begins at 1");
         check(json!({"at": "*", "do": "drop", "nth": 1, "chance": 0.5}), "d.nth: only one of");
         check(json!({"at": "*", "do": "drop", "nth": "x"}), "d.nth: invalid type");
+        for chance in [json!(-1), json!(1.5), json!(1e300), json!(-0.001)] {
+            check(
+                json!({"at": "*", "do": "drop", "chance": chance}),
+                "d.chance: expected a number from 0 to 1",
+            );
+        }
+        for chance in [json!(0), json!(1), json!(0.5)] {
+            assert!(Disaster::parse(&json!({"at": "*", "do": "drop", "chance": chance}), "d").is_ok());
+        }
     }
 }
