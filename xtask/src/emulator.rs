@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// A key that is answered with HTTP status 403
     #[arg(long, value_name = "KEY")]
     forbidden_key: Option<String>,
+    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Others than pages of
+    /// this machine are refused. Can be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
     /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then nobody can
     /// guess a short-lived key
     #[arg(long)]
@@ -136,6 +140,9 @@ fn options(args: &Args) -> Result<Options, Error> {
     }
     if let Some(key) = &args.forbidden_key {
         options = options.forbidden_key(key.as_str());
+    }
+    for origin in &args.allow_origin {
+        options = options.allow_origin(origin.as_str());
     }
     if let Some(directory) = &args.log {
         options = options.log_directory(directory);

@@ -58,6 +58,9 @@
 //! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure as the
 //! header `api-key`. Any key is good where [`Options::api_key`] names none.
 //!
+//! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP status 403 unless
+//! [`Options::allow_origin`] names them.
+//!
 //! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along.
 //!
 //! # What it does not do
@@ -77,7 +80,7 @@
 //!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
 //! - `profile`: servers that do not do all of it, as tables.
-//! - `http`, `access`, `handshake`, `registry`: requests, keys, and what sessions share.
+//! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `server`, `drive`, `record`, `options`: the socket.
 
 mod access;
@@ -89,6 +92,7 @@ mod drive;
 mod handshake;
 mod http;
 mod options;
+mod origin;
 mod profile;
 mod record;
 mod registry;

@@ -38,6 +38,7 @@ pub struct Options {
     connection: ConnectionOptions,
     pub(crate) key_seed: Option<u64>,
     pub(crate) forbidden_keys: Vec<Arc<str>>,
+    pub(crate) allowed_origins: Vec<Arc<str>>,
     pub(crate) beta: bool,
     pub(crate) log_directory: Option<Arc<Path>>,
     pub(crate) registry: Arc<Registry>,
@@ -83,6 +84,15 @@ impl Options {
     #[must_use]
     pub fn forbidden_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.forbidden_keys.push(key.into());
+        self
+    }
+
+    /// Pages of this origin may use the server from a browser, such as `https://app.example`; `*` stands for all. Default:
+    /// pages of this machine alone (`localhost`, `127.0.0.1`, `[::1]`). Others are answered with HTTP status 403, so that
+    /// no page that happens to be open can drive the server. Clients that are no browsers send no origin.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<Arc<str>>) -> Self {
+        self.allowed_origins.push(origin.into());
         self
     }
 
@@ -251,6 +261,7 @@ impl Default for Options {
             connection: ConnectionOptions::default(),
             key_seed: None,
             forbidden_keys: Vec::new(),
+            allowed_origins: Vec::new(),
             beta: true,
             log_directory: None,
             registry: Arc::default(),

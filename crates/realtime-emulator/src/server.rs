@@ -18,6 +18,7 @@ use crate::drive::{self, SLOWEST, in_time};
 use crate::handshake;
 use crate::http::{self, Answer, HttpError, read_body, read_head};
 use crate::options::Options;
+use crate::origin;
 
 /// A server on a TCP port.
 ///
@@ -137,6 +138,13 @@ where
         Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
         Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
     };
+    let page = match origin::check(&request, &options) {
+        Ok(page) => page.map(String::from),
+        Err(refusal) => {
+            tell(&mut stream, &refusal, None).await?;
+            return Err(ServeError::Refused(refusal.status));
+        }
+    };
     if !request.is_upgrade() {
         let body = read.get(length..).map(Vec::from).unwrap_or_default();
         match timeout(SLOWEST, read_body(&mut stream, &request, body)).await {
@@ -146,12 +154,12 @@ where
         }
         let answer = http::answer(&request, &options);
         tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
-        return tell(&mut stream, &answer).await;
+        return tell(&mut stream, &answer, page.as_deref()).await;
     }
     let asked = match handshake::is_whole(&request).and_then(|()| handshake::accept(&request, &options)) {
         Ok(asked) => asked,
         Err(refusal) => {
-            tell(&mut stream, &refusal).await?;
+            tell(&mut stream, &refusal, page.as_deref()).await?;
             return Err(ServeError::Refused(refusal.status));
         }
     };
@@ -168,8 +176,8 @@ where
 }
 
 async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
-    tell(&mut stream, &Answer::refusal(503, "too_many_connections", "There are too many connections."))
-        .await?;
+    let refusal = Answer::refusal(503, "too_many_connections", "There are too many connections.");
+    tell(&mut stream, &refusal, None).await?;
     Err(ServeError::Refused(503))
 }
 
@@ -178,16 +186,22 @@ async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -
     match error {
         HttpError::Refused(status, message) => {
             let refusal = Answer::refusal(status, "bad_request", message);
-            tell(&mut stream, &refusal).await.map_or_else(|error| error, |()| ServeError::Refused(status))
+            tell(&mut stream, &refusal, None)
+                .await
+                .map_or_else(|error| error, |()| ServeError::Refused(status))
         }
         HttpError::Io(error) => Box::new(tungstenite::Error::from(error)).into(),
     }
 }
 
-/// Sends an answer, the last thing on its connection.
-async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer) -> Result<(), ServeError> {
+/// Sends an answer, the last thing on its connection. A page of that origin may read it.
+async fn tell<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    answer: &Answer,
+    origin: Option<&str>,
+) -> Result<(), ServeError> {
     in_time(async {
-        stream.write_all(&answer.bytes()).await?;
+        stream.write_all(&answer.bytes(origin)).await?;
         Ok(stream.shutdown().await?)
     })
     .await

@@ -62,6 +62,32 @@ async fn the_port_tells_how_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_of_other_machines_are_refused_unless_they_are_allowed() {
+    let get = |origin: &str| format!("GET /v1/models HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n\r\n");
+    let page = "https://app.example";
+    let (status, head, body) = ask(&Options::default(), &get(page)).await;
+    assert_eq!(status, 403);
+    assert!(body.contains("origin_not_allowed") && !head.contains("Access-Control"), "{head} {body}");
+    let (_, head, _) = ask(&Options::default(), &get("http://localhost:5173")).await;
+    assert!(head.contains("Access-Control-Allow-Origin: http://localhost:5173\r\n"), "{head}");
+    let allowed = Options::default().allow_origin(page);
+    let (status, head, _) = ask(&allowed, &get(page)).await;
+    assert_eq!(status, 200);
+    assert!(head.contains("Access-Control-Allow-Origin: https://app.example\r\n"), "{head}");
+    let (_, head, _) = ask(&allowed, "GET /v1/models HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(!head.contains("Access-Control") && head.contains("Vary: Origin"), "{head}");
+
+    let mut socket = connect(&allowed, "/v1/realtime?model=m", &[("origin", page)]).await;
+    assert_eq!(event(&mut socket).await["type"], "session.created");
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let server = tokio::spawn(serve_stream(far, Options::default()));
+    let mut request = "ws://emulator/v1/realtime?model=m".into_client_request().unwrap();
+    request.headers_mut().insert("origin", page.parse().unwrap());
+    assert!(client_async(request, near).await.is_err());
+    assert!(matches!(server.await.unwrap(), Err(ServeError::Refused(403))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_with_a_client_secret_begins_as_it_says() {
     let options = Options::default().api_key("sk-1");
     let body = r#"{"session":{"type":"realtime","model":"gpt-realtime-2","instructions":"Be brief."}}"#;
