@@ -218,7 +218,7 @@ fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
-/// For taking what is sent, and for the handshake.
+/// For taking what is sent, and for the body of a request.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 /// For the client's answer to a close.
 const CLOSING: Duration = Duration::from_secs(2);

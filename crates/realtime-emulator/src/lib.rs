@@ -81,7 +81,7 @@
 //!   and `fault` refuse what the service refuses.
 //! - `profile`: servers that do not do all of it, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
-//! - `server`, `drive`, `record`, `options`: the socket.
+//! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
 
 mod access;
 pub mod brain;
@@ -98,6 +98,7 @@ mod record;
 mod registry;
 mod server;
 pub mod voice;
+mod waiting;
 
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};

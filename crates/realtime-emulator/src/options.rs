@@ -184,7 +184,8 @@ impl Options {
         self
     }
 
-    /// Connections at once; default 1,024. More are answered with HTTP status 503.
+    /// Connections at once; default 1,024. When there are more, the oldest whose request has not come yet gives way (HTTP
+    /// status 408); where there is none, the new one is answered with HTTP status 503.
     #[must_use]
     pub const fn most_connections(mut self, most: usize) -> Self {
         self.most_connections = most;

@@ -120,6 +120,46 @@ async fn too_many_connections_are_turned_away() {
     assert_eq!(text_turn(&mut first).await["status"], "completed");
 }
 
+#[tokio::test]
+async fn half_a_request_keeps_nobody_out() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = server(Options::default().most_connections(2)).await;
+    let mut halves = Vec::new();
+    let post = "POST /v1/realtime/client_secrets HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
+    for text in ["GET", post] {
+        let mut half = TcpStream::connect(server.address).await.unwrap();
+        half.write_all(text.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    let mut sessions = Vec::new();
+    // The oldest gives way, be it half a head or half a body; a session stays.
+    for half in &mut halves {
+        let mut socket = connect(&server, &[]).await.unwrap();
+        let mut answer = String::new();
+        half.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+        assert_eq!(text_turn(&mut socket).await["status"], "completed");
+        sessions.push(socket);
+    }
+    assert!(connect(&server, &[]).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_waited_for_five_seconds() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let start = tokio::time::Instant::now();
+    let (mut near, far) = tokio::io::duplex(1 << 10);
+    let server = tokio::spawn(serve_stream(far, Options::default()));
+    near.write_all(b"GET").await.unwrap();
+    let mut answer = String::new();
+    near.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(matches!(server.await.unwrap(), Err(ServeError::Refused(408))));
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
 struct Panics;
 
 impl Brain for Panics {
