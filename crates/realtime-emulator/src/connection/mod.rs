@@ -42,7 +42,7 @@ use crate::connection::session::Session;
 use crate::connection::transcription::Transcription;
 use crate::connection::usage::Tokens;
 
-pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use fault::{Fault, FaultKind, no_unknown};
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;

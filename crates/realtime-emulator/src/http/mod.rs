@@ -1,6 +1,7 @@
 //! As much of HTTP/1.1 as the port needs: one request, which asks for a WebSocket or for an answer, then the close.
 
 mod answer;
+mod body;
 mod chunks;
 mod multipart;
 mod request;
