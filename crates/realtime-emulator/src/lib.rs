@@ -77,7 +77,8 @@
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
 //! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
 //!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
-//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
+//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `playing` is
+//!   what a call has more than a session; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
 //! - `profile`: servers that do not do all of it, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.

@@ -13,6 +13,7 @@ mod open_item;
 mod options;
 mod outbox;
 mod plan;
+mod playing;
 mod response;
 mod session;
 mod session_check;
@@ -33,10 +34,11 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::brain::Brain;
 use crate::connection::conversation::Conversation;
-use crate::connection::idle::{Idle, Playing};
+use crate::connection::idle::Idle;
 use crate::connection::input_audio::{InputAudio, not_audio};
 use crate::connection::mcp::Listing;
 use crate::connection::outbox::{Outbox, send};
+use crate::connection::playing::Playing;
 use crate::connection::response::Running;
 use crate::connection::session::Session;
 use crate::connection::transcription::Transcription;
@@ -63,6 +65,9 @@ pub struct Connection {
     brain: Box<dyn Brain>,
     out: Outbox,
     now: Timestamp,
+    /// When it began, by both clocks.
+    began: Timestamp,
+    wall: UnixTime,
     expires: Timestamp,
     closed: bool,
     conversation_id: ConversationId,
@@ -76,7 +81,7 @@ pub struct Connection {
     /// The MCP servers that were asked for their tools.
     mcp_labels: BTreeSet<String>,
     idle: Option<Idle>,
-    playing: Option<Playing>,
+    playing: Playing,
     /// What the last response in the conversation read.
     cache: Tokens,
 }
@@ -129,7 +134,9 @@ impl Connection {
             listings: VecDeque::new(),
             mcp_labels: BTreeSet::new(),
             idle: None,
-            playing: None,
+            playing: Playing::default(),
+            began: now,
+            wall,
             cache: Tokens::default(),
             options,
         };
@@ -291,7 +298,7 @@ impl Connection {
     fn next_due(&self) -> Option<(Timestamp, Due)> {
         let transcription = self.transcriptions.front().map(|next| (next.at, Due::Transcription));
         let listing = self.listings.front().map(|next| (next.at, Due::Listing));
-        let playing = self.playing.as_ref().and_then(|playing| Some((playing.until?, Due::Played)));
+        let playing = self.playing.ends().map(|at| (at, Due::Played));
         let idle = self.idle.map(|idle| (idle.at, Due::Idle));
         let responses = self.running.iter().enumerate();
         let responses =
@@ -323,10 +330,13 @@ impl Connection {
 
     fn step_response(&mut self, index: usize) {
         let Some(running) = self.running.get_mut(index) else { return };
-        if matches!(running.schedule.front(), Some((_, plan::Beat::Sound(_)))) {
+        if let Some((_, plan::Beat::Sound(sound))) = running.schedule.front() {
+            let length = running.format.duration(sound.len() as u64);
+            let id = (!running.is_cancelled()).then(|| running.id.clone());
             self.session.spoken = true;
-            let id = running.id.clone();
-            self.play(id);
+            if let Some(id) = id {
+                self.play(id, length);
+            }
         }
         let Some(running) = self.running.get_mut(index) else { return };
         if running.step(&mut self.out, &mut self.conversation) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their failure")]
 
+mod calls;
 mod context;
 mod dialects;
 mod disasters;
