@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite};
 
 use crate::connection::Connection;
 use crate::disaster::{Line, LineOutput, close_reason};
-use crate::handshake::Asked;
+use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
 use crate::record::Record;
 use crate::server::ServeError;
@@ -28,7 +28,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     options: &Options,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (origin, wall) = (Instant::now(), (options.wall)());
+    let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
     let line = options.for_line(&own);
     let mut record = options.log_directory.as_ref().and_then(|directory| {
@@ -37,15 +37,32 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             .ok()
     });
     let waits = own.voice.waits_for_a_program();
-    let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
-    let line = Line::new(connection, line, Timestamp::ZERO);
+    let make = || Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
+    let mut entered = None;
+    let (line, origin, changes) = match &asked.call {
+        None => {
+            let connection = make();
+            entered = Some(options.registry.enter());
+            (Line::new(connection, line, Timestamp::ZERO), Instant::now(), None)
+        }
+        Some(call) => {
+            let Some(shared) = options.registry.join(&call.id, make) else {
+                return finish(socket, Some(close_frame(1000, ENDED.into()))).await;
+            };
+            let origin = shared.origin;
+            let channel = shared.attach(now(origin));
+            let changes = Some(channel.changes());
+            (Line::of_call(channel, line, now(origin)), origin, changes)
+        }
+    };
     let stop = async move {
         tokio::select! {
             () = stop => close_frame(1001, "the server is going away".into()),
-            () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
+            () = ended(asked.call) => close_frame(1000, ENDED.into()),
         }
     };
-    let end = drive(socket, Driven { line, waits }, record.as_mut(), origin, stop).await;
+    let end = drive(socket, Driven { line, waits }, record.as_mut(), (origin, changes), stop).await;
+    drop(entered);
     if let Some(record) = &mut record {
         let (code, reason) = match &end {
             Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
@@ -109,7 +126,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     mut driven: Driven,
     mut record: Option<&mut Record>,
-    origin: Instant,
+    (origin, mut changes): (Instant, Option<watch::Receiver<()>>),
     stop: impl Future<Output = CloseFrame>,
 ) -> Result<End, ServeError> {
     tokio::pin!(stop);
@@ -154,6 +171,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 },
                 None => return Ok(End::Gone),
             },
+            // Another channel of the call did something.
+            () = changed(&mut changes) => {
+                let at = now(origin);
+                driven = driven.step(move |line| line.handle_timeout(at)).await;
+            }
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
                 let at = now(origin);
                 driven = driven.step(move |line| line.handle_timeout(at)).await;
@@ -185,11 +207,21 @@ pub(crate) async fn in_time(
 }
 
 /// Waits for the end of the call that was joined.
-async fn ended(call: Option<watch::Receiver<bool>>) {
+async fn ended(call: Option<AskedCall>) {
     match call {
-        Some(mut call) => drop(call.wait_for(|ended| *ended).await),
+        Some(mut call) => drop(call.ended.wait_for(|ended| *ended).await),
         None => pending().await,
     }
+}
+
+/// Waits until something happened in the call that was joined.
+async fn changed(changes: &mut Option<watch::Receiver<()>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    pending().await
 }
 
 /// How the connection is closed for what the client sent; `None` where the client is gone. RFC 6455, 7.4.1.
@@ -218,6 +250,7 @@ fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
+const ENDED: &str = "the call has ended";
 /// For taking what is sent, and for the body of a request.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 /// For the client's answer to a close.

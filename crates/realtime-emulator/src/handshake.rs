@@ -22,10 +22,18 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     /// What the session begins with.
     pub(crate) session: Box<SessionConfig>,
-    /// Tells of the end of the call that the client joins.
-    pub(crate) call: Option<watch::Receiver<bool>>,
+    /// The call that the client joins.
+    pub(crate) call: Option<AskedCall>,
     /// Whether the client offers the subprotocol `realtime`, which is selected then.
     pub(crate) selects_realtime: bool,
+}
+
+/// A call that a client joins.
+#[derive(Debug)]
+pub(crate) struct AskedCall {
+    pub(crate) id: String,
+    /// Tells of its end.
+    pub(crate) ended: watch::Receiver<bool>,
 }
 
 /// The head that makes a WebSocket of the connection, in answer to a request that [is whole](is_whole).
@@ -95,9 +103,13 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
     }
     if let Some(id) = request.query("call_id") {
         match options.registry.call(id) {
-            Some(CallState::Running(session, ended)) => {
+            Some(CallState::Running(_, Some(spoken), _)) if spoken != options.dialect(dialect) => {
+                let message = format!("The call with id '{id}' is spoken in the other dialect already.");
+                return Err(Answer::refusal(400, "dialect_mismatch", &message));
+            }
+            Some(CallState::Running(session, _, ended)) => {
                 asked.begin_with(session);
-                asked.call = Some(ended);
+                asked.call = Some(AskedCall { id: id.into(), ended });
             }
             Some(CallState::Ended) | None => {
                 let message = format!("No call with id '{id}' was found.");

@@ -48,7 +48,7 @@
 //! |---|---|
 //! | `/v1/realtime?model=…` | a session; beta with the header `OpenAI-Beta: realtime=v1` or the subprotocol `openai-beta.realtime-v1` |
 //! | `/v1/realtime?intent=transcription` | a session that only listens |
-//! | `/v1/realtime?call_id=…` | the side channel of a call: all but its audio |
+//! | `/v1/realtime?call_id=…` | a side channel of a call: all but its audio. All channels of a call share one conversation, which outlives them until the call ends |
 //! | `/openai/v1/realtime?model=…` | Azure, GA |
 //! | `/openai/realtime?api-version=…&deployment=…` | Azure's preview, beta |
 //! | `POST /v1/realtime/client_secrets` | a short-lived key; beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` |
@@ -80,12 +80,14 @@
 //!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `playing` is
 //!   what a call has more than a session; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
+//! - `call`: one conversation for all side channels of a call.
 //! - `profile`: servers that do not do all of it, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
 
 mod access;
 pub mod brain;
+mod call;
 mod codec;
 mod connection;
 pub mod disaster;

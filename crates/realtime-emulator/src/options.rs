@@ -214,7 +214,7 @@ impl Options {
         let number = self.registry.next_connection();
         let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
         let own = &self.connection;
-        let share = (self.audio_memory / self.registry.sessions().max(1)).max(LEAST_SHARE);
+        let share = (self.audio_memory / (self.registry.sessions() + 1)).max(LEAST_SHARE);
         let mut limits = own.limits.clone();
         limits.conversation_audio_bytes = limits.conversation_audio_bytes.min(share);
         limits.item_audio_bytes = limits.item_audio_bytes.min(limits.conversation_audio_bytes);
@@ -222,13 +222,18 @@ impl Options {
             model: std::mem::take(&mut asked.model),
             seed,
             kind: asked.kind.clone(),
-            dialect: own.profile.dialect().unwrap_or(asked.dialect),
+            dialect: self.dialect(asked.dialect),
             session: std::mem::take(&mut asked.session),
             sideband: own.sideband || asked.call.is_some(),
             limits,
             ..own.clone()
         };
         (number, own)
+    }
+
+    /// The dialect that is spoken where a client asks for one.
+    pub(crate) fn dialect(&self, asked: Dialect) -> Dialect {
+        self.connection.profile.dialect().unwrap_or(asked)
     }
 
     /// What can go wrong on a connection.

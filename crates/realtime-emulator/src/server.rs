@@ -169,7 +169,6 @@ where
     in_time(async { Ok(stream.write_all(&handshake::switch(&request, &asked)).await?) }).await?;
     // Frames may have come with the request.
     let mut socket = WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await;
-    let _entered = options.registry.enter();
     drive::run(&mut socket, asked, &options, stop).await
 }
 

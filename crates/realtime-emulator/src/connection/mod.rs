@@ -112,13 +112,6 @@ impl Connection {
         let mut out = Outbox::new(Ids::new(options.seed), options.dialect, profile);
         let session = Session::new(&options, out.ids.session(), wall);
         let conversation_id = out.ids.conversation();
-        send!(&mut out, SessionCreated { session: session.shown() });
-        if options.conversation_created.unwrap_or(options.dialect == Dialect::Beta) {
-            let conversation = realtime_protocol::event::Conversation::default()
-                .id(conversation_id.clone())
-                .object("realtime.conversation");
-            send!(&mut out, ConversationCreated { conversation: conversation });
-        }
         let mut connection = Self {
             brain,
             out,
@@ -141,8 +134,24 @@ impl Connection {
             options,
         };
         connection.input.set_format(connection.session.config().input_format());
+        connection.open();
         connection.list_mcp_tools();
         connection
+    }
+
+    /// Says what a client is told first: the session as it is now.
+    pub(crate) fn open(&mut self) {
+        if self.closed {
+            self.out.close(1001, "session_expired");
+            return;
+        }
+        send!(&mut self.out, SessionCreated { session: self.session.shown() });
+        if self.options.conversation_created.unwrap_or(self.options.dialect == Dialect::Beta) {
+            let conversation = realtime_protocol::event::Conversation::default()
+                .id(self.conversation_id.clone())
+                .object("realtime.conversation");
+            send!(&mut self.out, ConversationCreated { conversation: conversation });
+        }
     }
 
     /// Takes one wire text from the client.
@@ -169,6 +178,11 @@ impl Connection {
             let message = "Expected a text WebSocket message; binary frames are not supported.";
             self.out.refuse(Fault::new("invalid_event", message), None);
         }
+    }
+
+    /// Whether the session has ended.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The spelling on the wire.

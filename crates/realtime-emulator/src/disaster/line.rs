@@ -11,9 +11,11 @@ use realtime_protocol::id::{EventId, ItemId};
 use realtime_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::call::Channel;
 use crate::connection::{Connection, Fault, Ids, Output};
 use crate::disaster::armed::{Armed, Dice};
 use crate::disaster::queue::{Hold, Queue};
+use crate::disaster::source::Source;
 use crate::disaster::{Action, Disaster, errors, mangle};
 
 /// A connection and what lies between it and its client.
@@ -22,7 +24,7 @@ use crate::disaster::{Action, Disaster, errors, mangle};
 /// only writes events as text.
 #[derive(Debug)]
 pub struct Line {
-    connection: Connection,
+    connection: Source,
     dialect: Dialect,
     control: bool,
     dice: Dice,
@@ -90,6 +92,15 @@ pub(super) struct Fate {
 impl Line {
     /// A line from a connection that begins now.
     pub fn new(connection: Connection, options: LineOptions, now: Timestamp) -> Self {
+        Self::of(Source::Own(Box::new(connection)), options, now)
+    }
+
+    /// A line from a channel of a call.
+    pub(crate) fn of_call(channel: Channel, options: LineOptions, now: Timestamp) -> Self {
+        Self::of(Source::Call(channel), options, now)
+    }
+
+    fn of(connection: Source, options: LineOptions, now: Timestamp) -> Self {
         let mut line = Self {
             dialect: connection.dialect(),
             connection,
@@ -136,6 +147,10 @@ impl Line {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.advance(now);
+        if self.connection.is_shared() {
+            self.connection.handle_timeout(self.now);
+            self.drain();
+        }
     }
 
     /// Whether more is to be read from the client now. While not, its sending should block.
@@ -183,6 +198,7 @@ impl Line {
                 alarm.spent = true;
                 let action = alarm.disaster.action.clone();
                 self.happen(action, None);
+                self.drain();
             } else if self.inputs.front().is_some_and(|(due, _)| *due <= at) {
                 let text = self.inputs.pop_front().map(|(_, text)| text).unwrap_or_default();
                 self.read(&text);
@@ -312,6 +328,7 @@ impl Line {
                 let event = json!({"type": kind, "event_id": self.ids.event(), "about": {"since": 2031}});
                 self.queue.push(self.now, LineOutput::Text(event.to_string()));
             }
+            (Action::Key(key), _) => self.connection.press_key(self.now, key),
             (Action::SlowReader(rate), _) => self.slow = Some(rate),
             (Action::Malformed(Some(text)), None) => self.queue.push(self.now, LineOutput::Text(text)),
             (action, Some((event, fate))) => self.happen_to(action, event, fate),

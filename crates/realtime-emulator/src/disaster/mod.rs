@@ -41,6 +41,7 @@
 //! | `late_deltas` | after a cancelled response is done, more of its deltas arrive | `count` (3) |
 //! | `fail_transcription` | the transcription fails, in place of its completion | `code` (`transcription_failed`) |
 //! | `expire` | `session_expired` is sent, and the connection closed | |
+//! | `dtmf` | someone in the call presses a key; a session that is no call knows nothing of it | `event`: 0 to 9, `*`, `#`, A to D |
 //! | `slow_reader` | from now on the server reads that slowly, so that a client's sending blocks | `bytes_per_second` (8,000) |
 //!
 //! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio deltas,
@@ -64,6 +65,7 @@ mod mangle;
 mod order;
 mod parse;
 mod queue;
+mod source;
 
 use std::time::Duration;
 
@@ -164,6 +166,8 @@ pub enum Action {
     FailTranscription(String),
     /// The session has expired.
     Expire,
+    /// Someone in the call presses a key: 0 to 9, `*`, `#`, A to D.
+    Key(char),
     /// From now on the server reads that many bytes a second.
     SlowReader(u64),
 }

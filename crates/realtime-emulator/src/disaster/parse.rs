@@ -63,6 +63,7 @@ impl Action {
                 | Self::Malformed(Some(_))
                 | Self::Error { .. }
                 | Self::Expire
+                | Self::Key(_)
                 | Self::SlowReader(_)
         )
     }
@@ -129,6 +130,13 @@ impl Members<'_> {
                 (Action::FailTranscription(code), HEARD)
             }
             "expire" => (Action::Expire, None),
+            "dtmf" => {
+                let key: char = self.required("event")?;
+                if !"0123456789*#ABCD".contains(key) {
+                    return Err(self.fault("event", "expected a key: 0 to 9, *, # or A to D"));
+                }
+                (Action::Key(key), None)
+            }
             "slow_reader" => {
                 let rate = self.take("bytes_per_second")?.unwrap_or(8000);
                 if rate == 0 {
@@ -231,6 +239,7 @@ mod tests {
         check(json!({"do": "stall"}), "d: expected `at` or `after_ms`");
         check(json!({"do": "drop", "after_ms": 1}), "d.at: missing: it needs an event");
         check(json!({"at": "*", "do": "drop", "ms": 1}), "d.ms: means nothing here");
+        check(json!({"after_ms": 1, "do": "dtmf", "event": "E"}), "d.event: expected a key");
         check(json!({"at": "*", "do": "cut", "code": 7}), "d.code: expected a close code");
         check(json!({"at": "*", "do": "drop", "nth": 0}), "d.nth: counting begins at 1");
         check(json!({"at": "*", "do": "drop", "nth": 1, "chance": 0.5}), "d.nth: only one of");

@@ -4,27 +4,31 @@
 
 mod store;
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::{SessionConfig, SessionKind};
 use tokio::sync::watch;
 
-use crate::connection::Ids;
+use crate::call::SharedCall;
+use crate::connection::{Connection, Ids};
 use crate::registry::store::Store;
 
 /// Shared by all connections of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     connections: AtomicU64,
-    open: AtomicUsize,
+    open: Arc<AtomicUsize>,
     made: AtomicU64,
     secrets: Mutex<Store<Secret>>,
     calls: Mutex<Store<Call>>,
+    /// The calls that have a conversation, oldest first. Locked after the calls.
+    joined: Mutex<VecDeque<String>>,
 }
 
 #[derive(Debug)]
@@ -39,13 +43,16 @@ struct Call {
     session: Written,
     /// Whether it has ended.
     ended: watch::Sender<bool>,
+    /// Its conversation, once somebody has joined.
+    shared: Option<Arc<SharedCall>>,
 }
 
 /// What is known of a call.
 #[derive(Debug)]
 pub(crate) enum CallState {
     /// It runs; the receiver tells of its end.
-    Running(Box<SessionConfig>, watch::Receiver<bool>),
+    /// Whoever joined it first chose the dialect.
+    Running(Box<SessionConfig>, Option<Dialect>, watch::Receiver<bool>),
     /// It was rejected, referred or ended.
     Ended,
 }
@@ -57,9 +64,9 @@ impl Registry {
     }
 
     /// Counts a session for as long as the guard lives.
-    pub(crate) fn enter(&self) -> Entered<'_> {
+    pub(crate) fn enter(&self) -> Entered {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Entered(&self.open)
+        Entered(self.open.clone())
     }
 
     /// Sessions that are open.
@@ -99,31 +106,58 @@ impl Registry {
     pub(crate) fn accept_call(&self, id: &str, session: &SessionConfig) {
         let session = Written::new(session, Dialect::Ga);
         let bytes = session.text.len();
-        lock(&self.calls).insert(id, Call { session, ended: watch::Sender::new(false) }, bytes);
+        lock(&self.calls).insert(id, Call { session, ended: watch::Sender::new(false), shared: None }, bytes);
     }
 
     /// Ends a call: those who joined it are told. A call that never was counts as ended, too.
     pub(crate) fn end_call(&self, id: &str) {
         let mut calls = lock(&self.calls);
-        match calls.get(id) {
-            Some(call) => {
-                call.ended.send_replace(true);
-            }
+        match calls.get_mut(id) {
+            Some(call) => call.end(),
             None => {
                 let session = Written::new(&SessionConfig::default(), Dialect::Ga);
-                calls.insert(id, Call { session, ended: watch::Sender::new(true) }, 0);
+                calls.insert(id, Call { session, ended: watch::Sender::new(true), shared: None }, 0);
             }
         }
     }
 
+    /// What is known of a call.
     pub(crate) fn call(&self, id: &str) -> Option<CallState> {
-        let calls = lock(&self.calls);
-        let call = calls.get(id)?;
+        let mut calls = lock(&self.calls);
+        let call = calls.get_mut(id)?;
+        if call.shared.as_ref().is_some_and(|shared| shared.is_over()) {
+            call.end();
+        }
         Some(if *call.ended.borrow() {
             CallState::Ended
         } else {
-            CallState::Running(Box::new(call.session.read()), call.ended.subscribe())
+            let dialect = call.shared.as_ref().map(|shared| shared.dialect());
+            CallState::Running(Box::new(call.session.read()), dialect, call.ended.subscribe())
         })
+    }
+
+    /// The conversation of a call; `make` makes it for whoever joins first. `None` where the call has ended.
+    pub(crate) fn join(&self, id: &str, make: impl FnOnce() -> Connection) -> Option<Arc<SharedCall>> {
+        let mut calls = lock(&self.calls);
+        let call = calls.get_mut(id).filter(|call| !*call.ended.borrow())?;
+        if let Some(shared) = &call.shared {
+            return Some(shared.clone());
+        }
+        let shared = Arc::new(SharedCall::new(make(), self.enter()));
+        call.shared = Some(shared.clone());
+        let mut joined = lock(&self.joined);
+        joined.retain(|id| calls.get(id).is_some_and(|call| call.shared.is_some()));
+        joined.push_back(id.into());
+        if joined.len() > MOST_JOINED {
+            let nobody_is_in = |id: &String| {
+                calls.get(id).and_then(|call| call.shared.as_ref()).is_some_and(|s| Arc::strong_count(s) == 1)
+            };
+            let oldest = joined.iter().position(nobody_is_in).and_then(|index| joined.remove(index));
+            if let Some(call) = oldest.and_then(|id| calls.get_mut(&id)) {
+                call.end();
+            }
+        }
+        Some(shared)
     }
 
     fn id(&self, prefix: &str, seed: Option<u64>) -> String {
@@ -134,11 +168,19 @@ impl Registry {
     }
 }
 
+impl Call {
+    /// Those who joined it are told; what was said in it is forgotten.
+    fn end(&mut self) {
+        self.ended.send_replace(true);
+        self.shared = None;
+    }
+}
+
 /// A session that is counted.
 #[derive(Debug)]
-pub(crate) struct Entered<'a>(&'a AtomicUsize);
+pub(crate) struct Entered(Arc<AtomicUsize>);
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -148,6 +190,9 @@ impl Drop for Entered<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Calls with a conversation that are kept where nobody is in them any more: more end, the oldest first.
+const MOST_JOINED: usize = 64;
 
 /// A session as it is kept.
 #[derive(Debug)]

@@ -39,6 +39,10 @@ impl<T> Store<T> {
         self.by_id.get(id).map(|kept| &kept.value)
     }
 
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
+        self.by_id.get_mut(id).map(|kept| &mut kept.value)
+    }
+
     fn remove(&mut self, id: &str) {
         if let Some(kept) = self.by_id.remove(id) {
             self.order.remove(&kept.number);
