@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use realtime_emulator::brain::{Parrot, Script};
+use realtime_emulator::disaster::Rehearsal;
 use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options, Profile};
 use tokio::runtime::Builder;
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// Which server it is taken for: others do not do all of it
     #[arg(long, default_value = "openai", value_parser = profile())]
     profile: String,
+    /// Rehearses a server as somebody met it in the field; can be given more than once. The docs of
+    /// `realtime_emulator::disaster::Rehearsal` say what each does
+    #[arg(long, value_name = "NAME", value_parser = rehearsal())]
+    rehearse: Vec<String>,
     /// Lets clients ask for disasters, by events of type `emulator.disaster`
     #[arg(long)]
     control: bool,
@@ -118,6 +123,11 @@ pub(crate) fn profile() -> PossibleValuesParser {
     PossibleValuesParser::new(Profile::ALL.iter().map(|profile| profile.name()))
 }
 
+/// Reads a rehearsal's name.
+fn rehearsal() -> PossibleValuesParser {
+    PossibleValuesParser::new(Rehearsal::ALL.iter().map(Rehearsal::name))
+}
+
 fn options(args: &Args) -> Result<Options, Error> {
     let mut options = Options::default()
         .pace(args.pace)
@@ -140,6 +150,9 @@ fn options(args: &Args) -> Result<Options, Error> {
     }
     if let Some(key) = &args.forbidden_key {
         options = options.forbidden_key(key.as_str());
+    }
+    for rehearsal in args.rehearse.iter().filter_map(|name| Rehearsal::named(name)) {
+        options = options.rehearse(rehearsal);
     }
     for origin in &args.allow_origin {
         options = options.allow_origin(origin.as_str());

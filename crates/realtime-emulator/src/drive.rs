@@ -30,7 +30,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), ServeError> {
     let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
-    let line = options.for_line(&own);
+    let line = options.for_line(&own, std::mem::take(&mut asked.key));
     let mut record = options.log_directory.as_ref().and_then(|directory| {
         Record::begin(directory, number, own.dialect, &own.model, wall)
             .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
@@ -138,6 +138,12 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                         record.sent(now(origin), &text);
                     }
                     in_time(socket.feed(Message::text(text))).await?;
+                }
+                LineOutput::Binary(text) => {
+                    if let Some(record) = &mut record {
+                        record.sent(now(origin), &text);
+                    }
+                    in_time(socket.feed(Message::binary(text))).await?;
                 }
                 LineOutput::Close { code, reason } => {
                     return Ok(End::Close(code.map(|code| close_frame(code, reason))));

@@ -5,6 +5,7 @@
 use realtime_protocol::audio::Audio;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::{SessionConfig, SessionKind};
+use realtime_protocol::tool::Secret;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -22,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     /// What the session begins with.
     pub(crate) session: Box<SessionConfig>,
+    /// The key that the client came with; empty where it has none.
+    pub(crate) key: Secret,
     /// The call that the client joins.
     pub(crate) call: Option<AskedCall>,
     /// Whether the client offers the subprotocol `realtime`, which is selected then.
@@ -92,6 +95,7 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
         kind: SessionKind::Realtime,
         dialect,
         session: Box::default(),
+        key: access::key(request).unwrap_or_default().into(),
         call: None,
         selects_realtime: offers("realtime"),
     };
@@ -102,7 +106,8 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
         asked.begin_with(session);
     }
     if let Some(id) = request.query("call_id") {
-        match options.registry.call(id) {
+        let is_hidden = options.registry.is_fresh(id, options.hides_calls_for());
+        match options.registry.call(id).filter(|_| !is_hidden) {
             Some(CallState::Running(_, Some(spoken), _)) if spoken != options.dialect(dialect) => {
                 let message = format!("The call with id '{id}' is spoken in the other dialect already.");
                 return Err(Answer::refusal(400, "dialect_mismatch", &message));

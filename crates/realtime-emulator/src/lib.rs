@@ -61,7 +61,9 @@
 //! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP status 403 unless
 //! [`Options::allow_origin`] names them.
 //!
-//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along.
+//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along. What people met in
+//! the field is a [`Rehearsal`](disaster::Rehearsal), whose docs have the table: each is one word, such as
+//! `arguments_object` for a server that sends a call's arguments as a JSON object.
 //!
 //! # What it does not do
 //!

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::time::UnixTime;
+use realtime_protocol::tool::Secret;
 
 use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
-use crate::disaster::{Action, Disaster, LineOptions};
+use crate::disaster::{Action, Disaster, LineOptions, Rehearsal};
 use crate::handshake::Asked;
 use crate::profile::Profile;
 use crate::registry::Registry;
@@ -34,6 +35,7 @@ pub struct Options {
     pub(crate) most_connections: usize,
     audio_memory: usize,
     disasters: Arc<[Disaster]>,
+    rehearsals: Vec<&'static Rehearsal>,
     control: bool,
     connection: ConnectionOptions,
     pub(crate) key_seed: Option<u64>,
@@ -56,6 +58,13 @@ impl Options {
     #[must_use]
     pub fn disasters(mut self, disasters: impl IntoIterator<Item = Disaster>) -> Self {
         self.disasters = disasters.into_iter().collect();
+        self
+    }
+
+    /// Rehearses a server as somebody met it in the field, on each connection, beside all other disasters.
+    #[must_use]
+    pub fn rehearse(mut self, rehearsal: &'static Rehearsal) -> Self {
+        self.rehearsals.push(rehearsal);
         self
     }
 
@@ -231,21 +240,27 @@ impl Options {
         (number, own)
     }
 
+    /// For how long nobody can join a fresh call.
+    pub(crate) fn hides_calls_for(&self) -> Duration {
+        self.rehearsals.iter().map(|rehearsal| rehearsal.hides_calls_for()).max().unwrap_or_default()
+    }
+
     /// The dialect that is spoken where a client asks for one.
     pub(crate) fn dialect(&self, asked: Dialect) -> Dialect {
         self.connection.profile.dialect().unwrap_or(asked)
     }
 
     /// What can go wrong on a connection.
-    pub(crate) fn for_line(&self, connection: &ConnectionOptions) -> LineOptions {
+    pub(crate) fn for_line(&self, connection: &ConnectionOptions, key: Secret) -> LineOptions {
         let mut disasters = self.disasters.to_vec();
+        disasters.extend(self.rehearsals.iter().flat_map(|rehearsal| rehearsal.disasters()));
         if connection.dialect == Dialect::Beta && !self.beta {
             let code = "beta_api_shape_disabled";
-            let error = Action::Error { code: code.into(), message: None, param: None };
+            let error = Action::Error { code: code.into(), message: None, param: None, names: None };
             let cut = Action::Cut { code: Some(4000), reason: format!("invalid_request_error.{code}") };
             disasters.extend([error, cut].map(|action| Disaster::at("session.created", action)));
         }
-        LineOptions { disasters, seed: connection.seed, control: self.control }
+        LineOptions { disasters, seed: connection.seed, control: self.control, key }
     }
 
     /// Seconds since 1970.
@@ -263,6 +278,7 @@ impl Default for Options {
             most_connections: 1024,
             audio_memory: 256 << 20,
             disasters: Arc::default(),
+            rehearsals: Vec::new(),
             control: false,
             connection: ConnectionOptions::default(),
             key_seed: None,

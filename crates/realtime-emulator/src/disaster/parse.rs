@@ -6,7 +6,8 @@ use realtime_protocol::audio::AudioFormat;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::disaster::{Action, Disaster, Which};
+use crate::disaster::pointer::Pointer;
+use crate::disaster::{Action, Disaster, Edit, FromClient, IdPlace, Repeat, Which};
 
 /// A disaster that cannot be read: which member, and why.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,11 +35,27 @@ impl Disaster {
         let at: Option<String> = members.take("at")?;
         let after: Option<u64> = members.take("after_ms")?;
         let which = members.which()?;
+        let from = members.client_event()?;
         members.end()?;
+        if from.is_some() {
+            let is_both = at.is_some().then_some("only one of `at` and `from` can be given");
+            let means_server = !action.concerns_client();
+            if let Some(reason) =
+                is_both.or_else(|| means_server.then_some("this does not happen to what a client sends"))
+            {
+                return Err(members.fault("from", reason));
+            }
+            let after = Duration::from_millis(after.unwrap_or(0));
+            return Ok(Self { at, from, which, after, action });
+        }
+        if matches!(action, Action::Refuse { .. }) {
+            return Err(members.fault("from", "missing: it refuses what a client sends"));
+        }
         // Where only a time is given, it happens then; else at the events that it concerns.
         let at = at.or_else(|| usual.map(String::from));
         if at.is_none() && after.is_none() {
-            return Err(DisasterError { path: path.into(), reason: "expected `at` or `after_ms`".into() });
+            let reason = "expected `at`, `from` or `after_ms`".into();
+            return Err(DisasterError { path: path.into(), reason });
         }
         if at.is_none() && !action.needs_no_event() {
             return Err(DisasterError {
@@ -46,11 +63,16 @@ impl Disaster {
                 reason: "missing: it needs an event".into(),
             });
         }
-        Ok(Self { at, which, after: Duration::from_millis(after.unwrap_or(0)), action })
+        Ok(Self { at, from, which, after: Duration::from_millis(after.unwrap_or(0)), action })
     }
 }
 
 impl Action {
+    /// Whether it can happen at what a client sends.
+    const fn concerns_client(&self) -> bool {
+        self.needs_no_event() || matches!(self, Self::Drop | Self::Refuse { .. })
+    }
+
     /// Whether it can happen by itself, at a time.
     pub(super) const fn needs_no_event(&self) -> bool {
         matches!(
@@ -121,7 +143,25 @@ impl Members<'_> {
             "error" => {
                 let (code, message, param) =
                     (self.required("code")?, self.take("message")?, self.take("param")?);
-                (Action::Error { code, message, param }, None)
+                (Action::Error { code, message, param, names: self.take("names")? }, None)
+            }
+            "refuse" => {
+                (Action::Refuse { code: self.required("code")?, message: self.take("message")? }, None)
+            }
+            "edit" => (Action::Edit(Edit::take(&mut self.left, self.path)?), None),
+            "binary" => (Action::Binary, None),
+            "repeat" => {
+                let interval = self.millis("ms", 1)?.max(Duration::from_millis(1));
+                let times = self.take("times")?.unwrap_or(u64::MAX);
+                let fresh: Vec<String> = self.take("fresh")?.unwrap_or_default();
+                let fresh = fresh.iter().map(|text| Pointer::parse(text)).collect::<Result<_, _>>();
+                let fresh = fresh.map_err(|reason| self.fault("fresh", reason))?;
+                (Action::Repeat(Repeat { interval, times, fresh }), None)
+            }
+            "same_id" => {
+                let of: String = self.required("of")?;
+                let place = Pointer::parse(&of).map_err(|reason| self.fault("of", reason))?;
+                (Action::SameId(IdPlace(place)), None)
             }
             "usage_null" => (Action::UsageNull, DONE),
             "late_deltas" => (Action::LateDeltas(self.count("count", 3)?), DONE),
@@ -165,6 +205,19 @@ impl Members<'_> {
             (Some(which), None, None) | (None, Some(which), None) | (None, None, Some(which)) => Ok(which),
             _ => Err(self.fault("nth", "only one of `nth`, `every` and `chance` can be given")),
         }
+    }
+
+    /// Which of the client's events.
+    fn client_event(&mut self) -> Result<Option<FromClient>, DisasterError> {
+        let Some(kind) = self.take::<String>("from")? else { return Ok(None) };
+        let member: Option<String> = self.take("member")?;
+        let member = member.map(|text| Pointer::parse(&text)).transpose();
+        let member = member.map_err(|reason| self.fault("member", reason))?;
+        let value = self.left.remove("value");
+        if value.is_some() && member.is_none() {
+            return Err(self.fault("value", "means nothing without `member`"));
+        }
+        Ok(Some(FromClient { kind, member, value, over_bytes: self.take("over_bytes")?.unwrap_or(0) }))
     }
 
     fn count(&mut self, name: &str, default: u32) -> Result<u32, DisasterError> {
@@ -236,8 +289,19 @@ mod tests {
         check(json!(7), "d: expected an object");
         check(json!({"at": "*"}), "d.do: missing");
         check(json!({"at": "*", "do": "explode"}), "d.do: nothing here is called `explode`");
-        check(json!({"do": "stall"}), "d: expected `at` or `after_ms`");
+        check(json!({"do": "stall"}), "d: expected `at`, `from` or `after_ms`");
         check(json!({"do": "drop", "after_ms": 1}), "d.at: missing: it needs an event");
+        check(json!({"at": "*", "from": "*", "do": "drop"}), "d.from: only one of `at` and `from`");
+        check(
+            json!({"from": "*", "do": "bad_base64"}),
+            "d.from: this does not happen to what a client sends",
+        );
+        check(json!({"at": "*", "do": "refuse", "code": "c"}), "d.from: missing");
+        check(json!({"from": "*", "do": "drop", "value": 1}), "d.value: means nothing without `member`");
+        check(json!({"from": "*", "do": "drop", "member": "x"}), "d.member: expected a JSON pointer");
+        check(json!({"at": "*", "do": "drop", "over_bytes": 1}), "d.over_bytes: means nothing here");
+        check(json!({"at": "*", "do": "same_id", "of": "x"}), "d.of: expected a JSON pointer");
+        check(json!({"at": "*", "do": "repeat", "fresh": ["x"]}), "d.fresh: expected a JSON pointer");
         check(json!({"at": "*", "do": "drop", "ms": 1}), "d.ms: means nothing here");
         check(json!({"after_ms": 1, "do": "dtmf", "event": "E"}), "d.event: expected a key");
         check(json!({"at": "*", "do": "cut", "code": 7}), "d.code: expected a close code");

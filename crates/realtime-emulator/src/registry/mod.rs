@@ -9,11 +9,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::{SessionConfig, SessionKind};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::call::SharedCall;
 use crate::connection::{Connection, Ids};
@@ -41,6 +43,7 @@ struct Secret {
 #[derive(Debug)]
 struct Call {
     session: Written,
+    made: Instant,
     /// Whether it has ended.
     ended: watch::Sender<bool>,
     /// Its conversation, once somebody has joined.
@@ -106,7 +109,7 @@ impl Registry {
     pub(crate) fn accept_call(&self, id: &str, session: &SessionConfig) {
         let session = Written::new(session, Dialect::Ga);
         let bytes = session.text.len();
-        lock(&self.calls).insert(id, Call { session, ended: watch::Sender::new(false), shared: None }, bytes);
+        lock(&self.calls).insert(id, Call::new(session), bytes);
     }
 
     /// Ends a call: those who joined it are told. A call that never was counts as ended, too.
@@ -116,7 +119,9 @@ impl Registry {
             Some(call) => call.end(),
             None => {
                 let session = Written::new(&SessionConfig::default(), Dialect::Ga);
-                calls.insert(id, Call { session, ended: watch::Sender::new(true), shared: None }, 0);
+                let call = Call::new(session);
+                call.ended.send_replace(true);
+                calls.insert(id, call, 0);
             }
         }
     }
@@ -134,6 +139,11 @@ impl Registry {
             let dialect = call.shared.as_ref().map(|shared| shared.dialect());
             CallState::Running(Box::new(call.session.read()), dialect, call.ended.subscribe())
         })
+    }
+
+    /// Whether a call is there and was made no longer ago than that.
+    pub(crate) fn is_fresh(&self, id: &str, within: Duration) -> bool {
+        lock(&self.calls).get(id).is_some_and(|call| call.made.elapsed() < within)
     }
 
     /// The conversation of a call; `make` makes it for whoever joins first. `None` where the call has ended.
@@ -169,6 +179,10 @@ impl Registry {
 }
 
 impl Call {
+    fn new(session: Written) -> Self {
+        Self { session, made: Instant::now(), ended: watch::Sender::new(false), shared: None }
+    }
+
     /// Those who joined it are told; what was said in it is forgotten.
     fn end(&mut self) {
         self.ended.send_replace(true);

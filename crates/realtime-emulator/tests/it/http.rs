@@ -1,7 +1,7 @@
 //! The port as HTTP clients see it, and the ways into a session besides `?model=`.
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_emulator::disaster::{Action, Disaster};
+use realtime_emulator::disaster::{Action, Disaster, Rehearsal};
 use realtime_emulator::{Options, ServeError, serve_stream};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -184,6 +184,28 @@ async fn all_side_channels_of_a_call_share_one_conversation() {
     let Some(Ok(Message::Close(Some(frame)))) = late.next().await else { panic!("no close frame") };
     assert_eq!(u16::from(frame.code), 1000);
     assert_eq!(connect_status(&options, path, &[]).await, Some(404));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rehearsal_is_on_the_wire() {
+    let rehearse = |name: &str| Options::default().rehearse(Rehearsal::named(name).unwrap());
+    let mut socket = connect(&rehearse("binary_events"), "/v1/realtime?model=m", &[]).await;
+    let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("no binary message") };
+    assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap()["type"], "session.created");
+
+    let key = [("authorization", "Bearer sk-hush")];
+    let mut socket = connect(&rehearse("says_key_back"), "/v1/realtime?model=m", &key).await;
+    send(&mut socket, json!({"type": "response.create"})).await;
+    let error = find(&mut socket, "error").await;
+    assert!(error["error"]["message"].as_str().unwrap().contains("sk-hush"));
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("no close frame") };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (4001, "bad key sk-hush"));
+
+    let (options, path) = (rehearse("unknown_call"), "/v1/realtime?call_id=rtc_6");
+    assert_eq!(post(&options, "/v1/realtime/calls/rtc_6/accept", "", r#"{"type":"realtime"}"#).await.0, 200);
+    assert_eq!(connect_status(&options, path, &[]).await, Some(404));
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(connect_status(&options, path, &[]).await, None);
 }
 
 #[tokio::test(start_paused = true)]
