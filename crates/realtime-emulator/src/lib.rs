@@ -78,7 +78,7 @@
 //!   user.
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
 //! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
-//!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
+//!   schedule of a reply, `response` makes events of the schedule; `items` is what a client does with them; `session`, `conversation` and `input_audio` keep
 //!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `playing` is
 //!   what a call has more than a session; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.

@@ -8,6 +8,7 @@ mod idle;
 mod ids;
 mod input_audio;
 mod item_check;
+mod items;
 mod mcp;
 mod open_item;
 mod options;
@@ -29,7 +30,7 @@ use std::fmt;
 use std::time::Duration;
 
 use realtime_protocol::event::*;
-use realtime_protocol::id::{ConversationId, EventId, ItemId};
+use realtime_protocol::id::{ConversationId, EventId};
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::brain::Brain;
@@ -264,48 +265,6 @@ impl Connection {
     fn append(&mut self, event: &InputAudioBufferAppend) -> Result<(), Fault> {
         let bytes = event.audio.bytes().map_err(|_| not_audio())?;
         self.hear(bytes)
-    }
-
-    fn create_item(&mut self, event: ConversationItemCreate) -> Result<(), Fault> {
-        let place = self.conversation.place(event.previous_item_id.value())?;
-        let format = self.session.config().input_format();
-        let entry = item_check::entry(*event.item, format, &self.conversation, &mut self.out.ids)?;
-        let (id, item) = (entry.id.clone(), entry.item.clone());
-        self.conversation.insert(place, entry);
-        let previous = self.conversation.before(&id);
-        send!(
-            &mut self.out,
-            ConversationItemAdded { previous_item_id: previous.clone(), item: item.clone() }
-        );
-        send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
-        Ok(())
-    }
-
-    fn retrieve_item(&mut self, id: &ItemId) -> Result<(), Fault> {
-        let item = self.conversation.retrieve(id)?;
-        send!(&mut self.out, ConversationItemRetrieved { item: item });
-        Ok(())
-    }
-
-    fn truncate_item(&mut self, event: ConversationItemTruncate) -> Result<(), Fault> {
-        let ConversationItemTruncate { item_id, content_index, audio_end_ms, .. } = event;
-        self.conversation.truncate(&item_id, content_index, audio_end_ms)?;
-        send!(
-            &mut self.out,
-            ConversationItemTruncated {
-                item_id: item_id,
-                content_index: content_index,
-                audio_end_ms: audio_end_ms,
-            }
-        );
-        Ok(())
-    }
-
-    fn delete_item(&mut self, id: ItemId) -> Result<(), Fault> {
-        self.conversation.remove(&id)?;
-        self.cache = Tokens::default();
-        send!(&mut self.out, ConversationItemDeleted { item_id: id });
-        Ok(())
     }
 
     /// What is due next, and when. What is due at one time has a fixed order.

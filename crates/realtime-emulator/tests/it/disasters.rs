@@ -254,3 +254,70 @@ fn a_script_with_a_bad_disaster_says_where() {
     let one = Disaster::parse(&json!({"do": "odd_audio"}), "d").unwrap();
     assert_eq!(one.at.as_deref(), Some(AUDIO));
 }
+
+#[test]
+fn a_disaster_happens_at_what_the_client_sends() {
+    let send = |disaster: Value| {
+        let mut far = Far::new(&json!([disaster]));
+        far.turn();
+        far
+    };
+    let far = send(json!({"from": "response.create", "do": "drop"}));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+    let far = send(json!({"from": "conversation.item.*", "do": "error", "code": "server_error"}));
+    assert_eq!(far.position("error"), far.position("conversation.item.added") - 1);
+    let far = send(json!({"from": "response.create", "do": "cut", "code": 1013}));
+    assert_eq!(far.end, Some(LineOutput::Close { code: Some(1013), reason: String::new() }));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+    let far = send(json!({"from": "response.create", "do": "stall"}));
+    assert_eq!((far.count("response.created"), &far.end), (0, &None));
+    let member =
+        json!({"from": "conversation.item.create", "member": "/item/role", "value": "system", "do": "drop"});
+    assert_eq!(send(member).count("response.done"), 1, "no item of the user's is meant");
+    let far = send(
+        json!({"from": "*", "over_bytes": 100, "every": 1, "do": "refuse", "code": "string_above_max_length"}),
+    );
+    assert_eq!(
+        (far.json("error")["error"]["code"].as_str(), far.count("error")),
+        (Some("string_above_max_length"), 1)
+    );
+    assert_eq!(far.count("response.done"), 1);
+    assert!(far.texts.iter().all(|(_, text)| !text.contains("\"role\":\"user\"")), "the item is not taken");
+    let far = send(json!({"from": "*", "nth": 2, "do": "drop"}));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+}
+
+#[test]
+fn an_event_is_repeated_as_often_as_it_says_and_stops_with_the_connection() {
+    check(
+        json!({"at": "response.created", "do": "repeat", "ms": 50, "times": 3, "fresh": ["/response/id"]}),
+        |far, calm| {
+            assert_eq!((far.count("response.created"), far.texts.len()), (4, calm.texts.len() + 3));
+            assert_eq!(far.json("response.created"), calm.json("response.created"));
+        },
+    );
+    let mut far = Far::new(&json!([
+        {"at": "response.created", "do": "repeat"},
+        {"after_ms": 100, "do": "cut"},
+    ]));
+    far.turn();
+    assert_eq!((far.count("response.created"), far.line.poll_timeout()), (100, None));
+}
+
+#[test]
+fn more_than_a_client_could_want_breaks_the_connection() {
+    let mut far = Far::new(&json!([{"at": "session.updated", "do": "repeat"}]));
+    let session = json!({"type": "realtime", "instructions": "x".repeat(100_000)});
+    far.send(&json!({"type": "session.update", "session": session}));
+    // All at once, as where the clock has jumped by a day.
+    far.line.handle_timeout(Timestamp::from_millis(86_400_000));
+    let mut bytes = 0;
+    let end = std::iter::from_fn(|| far.line.poll_output()).find(|output| match output {
+        LineOutput::Text(text) => {
+            bytes += text.len();
+            false
+        }
+        _ => true,
+    });
+    assert!(matches!(end, Some(LineOutput::Break)) && bytes < 66 << 20, "{bytes} bytes, then {end:?}");
+}
