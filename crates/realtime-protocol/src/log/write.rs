@@ -123,10 +123,13 @@ impl LogWriter {
                     let _ = write!(out, r#","endpoint":{endpoint}"#);
                 }
             }
-            Output::Seed { connection, carried } => {
+            Output::Seed { connection, carried, largest } => {
                 start(out, at, Some(*connection), "session");
                 out.push_str(r#","seed":{"carried":"#);
                 push_json(out, carried);
+                if let Some(largest) = largest {
+                    let _ = write!(out, r#","largest":{largest}"#);
+                }
                 out.push('}');
             }
             Output::Close(connection) => {

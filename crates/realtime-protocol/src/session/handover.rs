@@ -65,6 +65,16 @@ impl Session {
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
+    /// Commands of which nothing was sent.
+    pub(crate) fn unsent_commands(&self) -> Vec<CommandId> {
+        self.held.ids().chain(self.responses.waiting_commands()).collect()
+    }
+
+    /// Whether the configuration was sent and is not acknowledged: nothing else was sent before.
+    pub(crate) const fn is_configuring(&self) -> bool {
+        matches!(self.state, State::Configuring { .. })
+    }
+
     /// Whether a push-to-talk turn runs.
     pub(crate) const fn in_turn(&self) -> bool {
         self.input.in_turn()

@@ -286,6 +286,11 @@ impl Responses {
         self.waiting.iter().map(|request| request.waiters.len()).sum()
     }
 
+    /// The commands that wait for a request which was not sent.
+    pub(super) fn waiting_commands(&self) -> impl Iterator<Item = CommandId> {
+        self.waiting.iter().flat_map(|request| request.waiters.iter().copied())
+    }
+
     /// Notes that a request was sent.
     pub(super) fn sent(
         &mut self,

@@ -32,6 +32,7 @@
 //!
 //! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
+mod blame;
 mod commands;
 mod connection;
 mod ending;
@@ -40,6 +41,7 @@ mod functions;
 mod held;
 mod relay;
 mod routing;
+mod seeding;
 mod succession;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::machine::blame::{ConfigDeaths, SeedLimit};
 use crate::call::machine::commands::Commands;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::endpoints::Endpoints;
@@ -111,6 +114,9 @@ pub enum Output {
         connection: ConnectionId,
         /// Items that commands on their way are to create.
         carried: Vec<ItemId>,
+        /// The largest item that the server is known to take (bytes of JSON): larger ones are left out. `None`: no
+        /// limit has shown.
+        largest: Option<usize>,
     },
     /// Tell this to the application.
     Event(Event),
@@ -172,6 +178,10 @@ pub struct Call {
     owes: bool,
     /// The command by which the session that serves was asked for that reply, until it is answered.
     asked: Option<CommandId>,
+    /// How often that reply was asked for.
+    asks: u8,
+    seed_limit: SeedLimit,
+    config_deaths: ConfigDeaths,
     /// Whether the application was told that the call is ready.
     was_ready: bool,
     /// Why the endpoint that serves is to be left.
@@ -190,7 +200,6 @@ impl Call {
         let connection = ConnectionId::default();
         Self {
             serving: Some(Connection::new(connection, 0, endpoints.dialect(0), &options, 0)),
-            options,
             config_version: 0,
             reconnect,
             now: Timestamp::ZERO,
@@ -206,10 +215,14 @@ impl Call {
             lost_at: None,
             owes: false,
             asked: None,
+            asks: 0,
+            seed_limit: SeedLimit::default(),
+            config_deaths: ConfigDeaths::default(),
             was_ready: false,
             leave_because: None,
             own_commands: 0,
             ended: false,
+            options,
         }
     }
 

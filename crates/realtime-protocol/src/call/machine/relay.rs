@@ -69,6 +69,7 @@ impl Call {
         if let Successor::Opening(connection) = &mut self.successor
             && connection.session.is_ready()
         {
+            self.config_deaths.configured();
             let Successor::Opening(connection) = core::mem::take(&mut self.successor) else { return };
             self.successor = Successor::Standby(connection);
         }
@@ -111,6 +112,12 @@ impl Call {
             self.options.config.merge(*config);
             self.config_version += 1;
         }
+        if self.asked == Some(id) {
+            self.asked = None;
+            // One that was cut off before it said anything is due once more.
+            let lost = matches!(outcome, Outcome::Responded { end: ResponseEnd::Lost, .. });
+            self.asks = if lost { self.asks } else { 0 };
+        }
         self.calls.settled(id, &outcome);
         if !is_own(id) {
             self.tell(Event::Settled { id, outcome });
@@ -122,6 +129,7 @@ impl Call {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
         }
+        self.config_deaths.configured();
         let event = if self.was_ready { Event::ConfigUpdated { config } } else { Event::Ready { config } };
         self.was_ready = true;
         self.tell(event);
@@ -133,7 +141,7 @@ impl Call {
         let mut shown = Vec::new();
         let mut answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)> = Vec::new();
         for mut call in calls {
-            match self.calls.surface(self.now, Arc::make_mut(&mut call), kept) {
+            match self.calls.surface(self.now, &mut call, kept) {
                 Surfaced::Show => shown.push(call),
                 Surfaced::Adopted => {}
                 Surfaced::Answer(output, respond) => answers.push((call, output, respond)),

@@ -1,8 +1,10 @@
 //! One rule each: a far side that is told word for word what to say.
 
+mod given_up;
 mod reconnect;
 mod rotate;
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -130,7 +132,7 @@ pub(super) fn describe(output: &Output) -> String {
         }
         Output::Send { connection, event, .. } => format!("{}> {}", connection.0, event.kind()),
         Output::Close(conn) => format!("close {}", conn.0),
-        Output::Seed { connection, carried } => {
+        Output::Seed { connection, carried, .. } => {
             let carried: String = carried.iter().map(|id| format!(" {id}")).collect();
             format!("seed {}{carried}", connection.0)
         }

@@ -1,0 +1,162 @@
+//! A new session is told what was said before it: its configuration where that has changed since, then the seed.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::call::machine::commands::item_id;
+use crate::call::machine::connection::Connection;
+use crate::call::machine::succession::Successor;
+use crate::call::{Call, Command, CommandId, ConnectionId, Event, Outcome, Output, Seed, Warning};
+use crate::field::Field;
+use crate::id::ItemId;
+use crate::session_config::SessionConfig;
+use crate::time::Timestamp;
+
+/// A session that is being told what was said.
+#[derive(Debug)]
+pub(super) struct Seeding {
+    pub(super) connection: Box<Connection>,
+    pub(super) since: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// Whether the session before it has ended for its sake already.
+    pub(super) urgent: bool,
+    /// Whether the seed is there.
+    applied: bool,
+    /// What it has not acknowledged: commands of this side's own.
+    pending: BTreeMap<CommandId, Told>,
+    /// Items that it did not take.
+    pub(super) failed: BTreeMap<ItemId, Outcome>,
+    pub(super) replaces: BTreeMap<ItemId, ItemId>,
+}
+
+/// Something that a session was told.
+#[derive(Debug)]
+struct Told {
+    /// The item that it creates.
+    item_id: Option<ItemId>,
+    /// Bytes of JSON.
+    size: usize,
+}
+
+impl Seeding {
+    pub(super) fn into_connection(self) -> Box<Connection> {
+        self.connection
+    }
+
+    /// Whether the session knows all, or has had its time.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.applied && self.pending.is_empty() || self.deadline <= now
+    }
+
+    /// The size of the largest piece that is not acknowledged (bytes of JSON).
+    pub(super) fn largest_pending(&self) -> Option<usize> {
+        self.pending.values().map(|told| told.size).max()
+    }
+
+    pub(super) fn settled(&mut self, id: CommandId, outcome: Outcome) {
+        if let Some(Told { item_id: Some(item_id), .. }) = self.pending.remove(&id)
+            && !outcome.is_ok()
+        {
+            self.failed.insert(item_id, outcome);
+        }
+    }
+
+    /// Sends commands of this side's own.
+    fn send(&mut self, now: Timestamp, batch: Vec<(CommandId, Command)>) {
+        let told = |command: &Command| Told { item_id: item_id(command), size: command.size() };
+        self.pending.extend(batch.iter().map(|(id, command)| (*id, told(command))));
+        self.connection.session.take_over(now, batch);
+    }
+}
+
+impl Call {
+    pub(super) fn begin_seeding(&mut self) {
+        let Successor::Standby(connection) = core::mem::take(&mut self.successor) else { return };
+        let urgent = self.is_urgent() && self.serving.is_some();
+        if urgent {
+            self.end_serving(); // what it went on to do would be in no seed
+            self.lost_at = Some(self.now);
+        }
+        let (id, carried) = (connection.id, self.commands.item_ids());
+        self.outputs.push_back(Output::Seed { connection: id, carried, largest: self.seed_limit.most() });
+        let seeding = Seeding {
+            connection,
+            since: self.now,
+            deadline: self.now + self.reconnect.seed_deadline,
+            urgent,
+            applied: false,
+            pending: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            replaces: BTreeMap::new(),
+        };
+        self.successor = Successor::Seeding(Box::new(seeding));
+    }
+
+    /// The seed is there: it goes to the new session.
+    pub(super) fn apply_seed(&mut self, connection: ConnectionId, mut seed: Seed) {
+        let Successor::Seeding(seeding) = &self.successor else { return };
+        if seeding.applied || seeding.connection.id != connection {
+            return;
+        }
+        let is_current = seeding.connection.config_version == self.config_version;
+        self.cut(&mut seed);
+        let mut update = if is_current { SessionConfig::default() } else { self.options.config.clone() };
+        let instructions = seed.instructions.map_or(Field::Absent, Field::Value);
+        if !instructions.is_absent() && instructions != self.options.config.instructions {
+            update.instructions = instructions;
+        }
+        let mut batch: Vec<(CommandId, Command)> = Vec::new();
+        if update != SessionConfig::default() {
+            batch.push((self.own_command(), Command::UpdateConfig { config: Box::new(update) }));
+        }
+        for item in seed.items {
+            let create = Command::CreateItem { item: Box::new(item), after: None, respond: false };
+            batch.push((self.own_command(), create));
+        }
+        let now = self.now;
+        let Successor::Seeding(seeding) = &mut self.successor else { return };
+        seeding.applied = true;
+        seeding.replaces = seed.replaces;
+        seeding.send(now, batch);
+    }
+
+    /// Leaves out of a seed what is larger than the server takes.
+    fn cut(&mut self, seed: &mut Seed) {
+        let Some(largest) = self.seed_limit.most() else { return };
+        let before = seed.items.len();
+        let mut left_out = Vec::new();
+        seed.items = core::mem::take(&mut seed.items)
+            .into_iter()
+            .filter_map(|item| {
+                let create = Command::CreateItem { item: Box::new(item), after: None, respond: false };
+                let fits = create.size() <= largest;
+                let Command::CreateItem { item, .. } = create else { return None };
+                if !fits {
+                    left_out.extend(item.id());
+                }
+                fits.then_some(*item)
+            })
+            .collect();
+        // What was to stand for them waits on.
+        seed.replaces.retain(|_, by| !left_out.contains(by));
+        let omitted = before - seed.items.len();
+        if omitted > 0 {
+            self.tell(Event::Warning(Warning::SeedCut { omitted, largest }));
+        }
+    }
+
+    /// What waited to be created is in the seed.
+    pub(super) fn settle_replaced(
+        &mut self,
+        replaces: &BTreeMap<ItemId, ItemId>,
+        failed: &BTreeMap<ItemId, Outcome>,
+    ) {
+        for (item_id, by) in replaces {
+            let Some((id, respond)) = self.commands.take_item(item_id) else { continue };
+            let outcome = failed.get(by).cloned().unwrap_or_else(|| Outcome::Added { item_id: by.clone() });
+            self.owes |= respond && outcome.is_ok();
+            self.tell(Event::Settled { id, outcome });
+        }
+    }
+}
