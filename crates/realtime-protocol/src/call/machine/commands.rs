@@ -103,6 +103,14 @@ impl Commands {
         Carry::Waits
     }
 
+    /// Whether one of them changes the instructions.
+    pub(super) fn change_instructions(&self) -> bool {
+        self.0.iter().any(|pending| match &pending.command {
+            Command::UpdateConfig { config } => !config.instructions.is_absent(),
+            _ => false,
+        })
+    }
+
     /// The ids that the application gave to items that wait.
     pub(super) fn item_ids(&self) -> Vec<ItemId> {
         self.waiting().filter_map(|pending| item_id(&pending.command)).collect()

@@ -59,6 +59,7 @@ use crate::call::machine::connection::Connection;
 use crate::call::machine::endpoints::Endpoints;
 use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
+use crate::call::machine::seeding::Instructions;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
     CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Media, MediaError,
@@ -180,6 +181,7 @@ pub struct Call {
     asked: Option<CommandId>,
     /// How often that reply was asked for.
     asks: u8,
+    instructions: Instructions,
     seed_limit: SeedLimit,
     config_deaths: ConfigDeaths,
     /// Whether the application was told that the call is ready.
@@ -216,6 +218,7 @@ impl Call {
             owes: false,
             asked: None,
             asks: 0,
+            instructions: Instructions { told: options.config.instructions.clone(), changed: false },
             seed_limit: SeedLimit::default(),
             config_deaths: ConfigDeaths::default(),
             was_ready: false,

@@ -106,9 +106,11 @@ impl Call {
 
     fn on_settled(&mut self, id: CommandId, outcome: Outcome) {
         let command = self.commands.take(id);
+        // A server that does not say so may have taken it over: what was asked for last is what the next one is told.
         if let Some(Command::UpdateConfig { config }) = command
-            && outcome.is_ok()
+            && (outcome.is_ok() || outcome == Outcome::TimedOut)
         {
+            self.instructions.changed |= !config.instructions.is_absent();
             self.options.config.merge(*config);
             self.config_version += 1;
         }

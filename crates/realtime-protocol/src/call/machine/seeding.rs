@@ -1,7 +1,10 @@
 //! A new session is told what was said before it: its configuration where that has changed since, then the seed.
+//!
+//! The rule kept here: of the instructions in the seed and those of an update of the configuration the later ones hold.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::call::machine::commands::item_id;
@@ -37,6 +40,26 @@ struct Told {
     item_id: Option<ItemId>,
     /// Bytes of JSON.
     size: usize,
+}
+
+/// Whose instructions are the later ones.
+#[derive(Debug, Default)]
+pub(super) struct Instructions {
+    /// Those of the latest seed; before the first, those of the options.
+    pub(super) told: Field<String>,
+    /// Whether an update of the configuration has changed them since.
+    pub(super) changed: bool,
+}
+
+impl Instructions {
+    /// Takes in what a seed says. Gives it back if it is news, and no update is later.
+    fn news(&mut self, told: Option<String>, changing: bool) -> Option<String> {
+        let told = told?;
+        let is_news = self.told.value() != Some(&told);
+        let changed = core::mem::take(&mut self.changed) || changing;
+        self.told = Field::Value(told.clone());
+        (is_news && !changed).then_some(told)
+    }
 }
 
 impl Seeding {
@@ -78,9 +101,16 @@ impl Call {
             self.end_serving(); // what it went on to do would be in no seed
             self.lost_at = Some(self.now);
         }
-        let (id, carried) = (connection.id, self.commands.item_ids());
-        self.outputs.push_back(Output::Seed { connection: id, carried, largest: self.seed_limit.most() });
-        let seeding = Seeding {
+        let mut update = Vec::new();
+        {
+            if connection.config_version != self.config_version {
+                let config = Box::new(self.options.config.clone());
+                update.push((self.own_command(), Command::UpdateConfig { config }));
+            }
+            let (connection, carried) = (connection.id, self.commands.item_ids());
+            self.outputs.push_back(Output::Seed { connection, carried, largest: self.seed_limit.most() });
+        }
+        let mut seeding = Seeding {
             connection,
             since: self.now,
             deadline: self.now + self.reconnect.seed_deadline,
@@ -90,6 +120,7 @@ impl Call {
             failed: BTreeMap::new(),
             replaces: BTreeMap::new(),
         };
+        seeding.send(self.now, update);
         self.successor = Successor::Seeding(Box::new(seeding));
     }
 
@@ -99,16 +130,16 @@ impl Call {
         if seeding.applied || seeding.connection.id != connection {
             return;
         }
-        let is_current = seeding.connection.config_version == self.config_version;
         self.cut(&mut seed);
-        let mut update = if is_current { SessionConfig::default() } else { self.options.config.clone() };
-        let instructions = seed.instructions.map_or(Field::Absent, Field::Value);
-        if !instructions.is_absent() && instructions != self.options.config.instructions {
-            update.instructions = instructions;
-        }
         let mut batch: Vec<(CommandId, Command)> = Vec::new();
-        if update != SessionConfig::default() {
-            batch.push((self.own_command(), Command::UpdateConfig { config: Box::new(update) }));
+        let changing = self.commands.change_instructions();
+        if let Some(news) = self.instructions.news(seed.instructions, changing)
+            && self.options.config.instructions.value() != Some(&news)
+        {
+            // They are those of the call from here on, whatever becomes of this session.
+            self.options.config.instructions = Field::Value(news.clone());
+            let config = Box::new(SessionConfig::default().instructions(news));
+            batch.push((self.own_command(), Command::UpdateConfig { config }));
         }
         for item in seed.items {
             let create = Command::CreateItem { item: Box::new(item), after: None, respond: false };
