@@ -23,7 +23,7 @@ use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
-use crate::session::options::FollowUp;
+use crate::session::options::{Begin, FollowUp};
 use crate::session::retrievals::Retrievals;
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
@@ -57,8 +57,7 @@ impl Session {
             | Command::CancelResponse { .. }
             | Command::AnswerFunction { .. }
             | Command::SendEvent { .. } => true,
-            // A configuration joins the one that is sent first.
-            Command::UpdateConfig { .. } => !self.is_unconfigured(),
+            Command::UpdateConfig { .. } => !self.joins_first_update(),
             // The sequencer holds requests.
             Command::CreateResponse { .. }
             | Command::Interrupt {}
@@ -254,6 +253,11 @@ impl Session {
     /// Whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
         matches!(self.state, State::Connecting | State::Opening { .. })
+    }
+
+    /// Whether a configuration joins the one that is sent first.
+    pub(super) const fn joins_first_update(&self) -> bool {
+        self.is_unconfigured() && matches!(self.options.begin, Begin::Configure)
     }
 
     /// Sends the one output of a function call.

@@ -46,7 +46,7 @@ impl Updates {
 impl Session {
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
-        if self.is_unconfigured() {
+        if self.joins_first_update() {
             self.options.config.merge(config);
             self.config = self.options.config.clone();
             self.settle(id, Outcome::Done);

@@ -2,13 +2,15 @@
 //! hands to the new one.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::{CloseReason, Command, CommandId, Outcome, StopId};
+use crate::call::{CloseReason, Command, CommandId, FunctionCall, Outcome, StopId};
 use crate::error::ApiError;
+use crate::id::ResponseId;
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::state::State;
@@ -63,6 +65,25 @@ impl Session {
         // A commit that was not acknowledged left nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
         self.responses.owes() && !committing || !self.calls.is_empty()
+    }
+
+    /// Whether a response is to be asked for that the server was not asked for, and that no command waits for.
+    pub(crate) fn owes_unsent_response(&self) -> bool {
+        self.responses.owes_unsent()
+    }
+
+    /// Takes over calls that the conversation has made and that wait for their outputs.
+    pub(crate) fn reopen_calls(&mut self, calls: Vec<Arc<FunctionCall>>) {
+        if calls.is_empty() {
+            return;
+        }
+        for call in &calls {
+            self.calls.see(&call.call_id);
+        }
+        // The response that made them has ended; nobody asks for it by its id any more.
+        let response_id = ResponseId::from("");
+        self.calls.open(&response_id, calls);
+        self.calls.close(&response_id, false, false);
     }
 
     /// Commands of which nothing was sent.

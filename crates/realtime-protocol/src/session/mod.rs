@@ -75,7 +75,7 @@ use crate::time::{Timestamp, UnixTime};
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub(crate) use input_audio::drop_oldest;
-pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
+pub use options::{Begin, FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
 
 /// No session lives longer, whatever the server's clock says.
@@ -139,7 +139,10 @@ impl Session {
     /// A session that is not connected yet.
     pub fn new(options: SessionOptions) -> Self {
         Self {
-            config: options.config.clone(),
+            config: match options.begin {
+                Begin::Configure => options.config.clone(),
+                Begin::Attach => SessionConfig::default(),
+            },
             options,
             now: Timestamp::ZERO,
             outputs: VecDeque::new(),
@@ -385,11 +388,15 @@ impl Session {
         }
     }
 
-    /// Sends the configuration, once the server is there.
+    /// The server is there: it gets the configuration, unless the session is in full swing.
     fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
-        if self.state.step(Step::Created { ready_due }) {
-            self.send_update(None, self.options.config.clone(), false);
+        if !self.state.step(Step::Created { ready_due }) {
+            return;
+        }
+        match self.options.begin {
+            Begin::Configure => self.send_update(None, self.options.config.clone(), false),
+            Begin::Attach => self.ready(),
         }
     }
 

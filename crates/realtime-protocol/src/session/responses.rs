@@ -504,6 +504,11 @@ impl Responses {
             })
     }
 
+    /// Whether a request waits that no command made, and that was not sent.
+    pub(super) fn owes_unsent(&self) -> bool {
+        self.waiting.iter().any(|request| request.waiters.is_empty() && !request.is_out_of_band())
+    }
+
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let slot = match &self.slot {

@@ -22,6 +22,8 @@ pub(super) struct Loss {
     pub(super) unsent: Vec<CommandId>,
     /// Whether its configuration was sent and not acknowledged.
     pub(super) configuring: bool,
+    /// Whether the next connection attaches to the same conversation, which may know what was sent.
+    pub(super) attaches: bool,
 }
 
 impl Loss {
@@ -146,7 +148,7 @@ mod tests {
     fn loss(code: u16) -> Loss {
         let reason =
             CloseReason::Disconnected(DisconnectReason::Closed { code: Some(code), reason: "".into() });
-        Loss { reason, unsent: Vec::new(), configuring: true }
+        Loss { reason, unsent: Vec::new(), configuring: true, attaches: false }
     }
 
     #[test]

@@ -88,6 +88,9 @@ impl Commands {
             return Carry::Ends; // the call ended with its connection
         }
         if loss.was_sent(id) {
+            if loss.attaches {
+                return Carry::Ends; // the conversation may have it
+            }
             pending.sent += 1;
             if loss.gives_up(pending.sent) {
                 return Carry::GivenUp(loss.refusal(pending.sent), pending.command);

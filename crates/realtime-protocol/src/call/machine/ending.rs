@@ -145,7 +145,7 @@ impl Call {
                 Event::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
                     // Cut off a second time before it came, the reply is still due.
                     self.asked = None;
-                    owes = true;
+                    owes = Owes { any: true, unsent: owes.unsent || !loss.was_sent(id) };
                 }
                 Event::Settled { id, outcome: Outcome::Closed { .. } }
                     if given_up.iter().any(|(delivery, _)| *delivery == id) =>
@@ -161,7 +161,7 @@ impl Call {
                                 self.seed_limit.learn(command.size());
                             }
                             if let Command::CreateItem { respond: true, .. } = command {
-                                owes = false; // without the item there is nothing to reply to
+                                owes = Owes::default(); // without the item there is nothing to reply to
                             }
                             self.give_up(id, outcome);
                         }
@@ -173,7 +173,8 @@ impl Call {
                 event => self.relay(event),
             }
         }
-        self.owes |= owes;
+        self.owes.any |= owes.any;
+        self.owes.unsent |= owes.unsent;
         for (_, call_id) in given_up {
             self.tell(Event::Warning(Warning::FunctionOutputGivenUp { call_id }));
         }
@@ -190,7 +191,7 @@ impl Call {
 
     /// Ends a session, and gives back what it leaves behind.
     pub(super) fn rest_of(&self, connection: &mut Connection, how: DisconnectReason) -> Rest {
-        Rest::of(connection, self.now, how)
+        Rest::of(connection, self.now, how, self.attaches())
     }
 
     /// Passes on all that a session still tells: no other takes anything over.
@@ -229,13 +230,21 @@ fn asked_for(reason: &CloseReason) -> Duration {
 /// The longest that a server may put a call off.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// Whether the model still has to speak, though no command asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Owes {
+    /// In a new conversation.
+    pub(super) any: bool,
+    /// In the same one, which replies to all that it was asked for.
+    pub(super) unsent: bool,
+}
+
 /// What a session leaves behind.
 pub(super) struct Rest {
     /// What it still tells, but for its end.
     pub(super) events: Vec<Event>,
     pub(super) loss: Loss,
-    /// Whether the model still had to speak.
-    pub(super) owes: bool,
+    pub(super) owes: Owes,
     /// Input audio that it never sent.
     pub(super) held: Vec<bytes::Bytes>,
     /// Whether a push-to-talk turn runs.
@@ -243,9 +252,9 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason) -> Self {
+    fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason, attaches: bool) -> Self {
         let session = &mut connection.session;
-        let owes = session.owes_response();
+        let owes = Owes { any: session.owes_response(), unsent: session.owes_unsent_response() };
         let (held, in_turn) = (session.take_held_audio(), session.in_turn());
         let (unsent, configuring) = (session.unsent_commands(), session.is_configuring());
         session.handle_disconnected(now, how);
@@ -258,6 +267,6 @@ impl Rest {
                 Output::Send(_) | Output::Close => {}
             }
         }
-        Self { events, loss: Loss { reason, unsent, configuring }, owes, held, in_turn }
+        Self { events, loss: Loss { reason, unsent, configuring, attaches }, owes, held, in_turn }
     }
 }

@@ -37,6 +37,8 @@ struct Known {
     delivery: Option<CommandId>,
     /// How many connections have ended since it was sent there.
     sent: u8,
+    /// Whether the connection ended while it was on its way: it may have arrived.
+    may_have_arrived: bool,
     /// When the connection that made it ended.
     detached: Option<Timestamp>,
 }
@@ -63,6 +65,14 @@ pub(super) enum Completed {
     Known,
 }
 
+/// A call that is open once more.
+#[derive(Debug)]
+pub(super) struct Reopened {
+    pub(super) call: Arc<FunctionCall>,
+    /// Its output where that is known, and whether it asks for a response.
+    pub(super) output: Option<(FunctionOutput, bool)>,
+}
+
 impl Functions {
     /// A session tells of a call.
     pub(super) fn surface(
@@ -78,6 +88,7 @@ impl Functions {
         if let Some(known) = self.0.iter_mut().find(same) {
             known.current = current;
             known.detached = None;
+            known.may_have_arrived = false;
             return match &known.output {
                 None => Surfaced::Adopted,
                 Some((FunctionOutput::Cancelled | FunctionOutput::TimedOut, _)) => {
@@ -100,6 +111,7 @@ impl Functions {
             delivery: None,
             detached: None,
             sent: 0,
+            may_have_arrived: false,
         });
         Surfaced::Show
     }
@@ -167,6 +179,21 @@ impl Functions {
         }
     }
 
+    /// The conversation goes on over another connection: calls that wait are open there under the ids that the
+    /// application knows. Gives them back, and what is known of their outputs. One whose output may have arrived has had
+    /// its answer.
+    pub(super) fn reopen(&mut self) -> Vec<Reopened> {
+        self.0.retain(|call| call.current.is_some() || !call.may_have_arrived);
+        let detached = self.0.iter_mut().filter(|call| call.current.is_none());
+        detached
+            .map(|call| {
+                call.current = Some(call.shown.call_id.clone());
+                call.detached = None;
+                Reopened { call: Arc::clone(&call.shown), output: call.output.clone() }
+            })
+            .collect()
+    }
+
     /// Whether a call of that id was made by the model.
     pub(super) fn is_known(&self, call_id: &CallId) -> bool {
         self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
@@ -180,7 +207,8 @@ impl Functions {
         for call in &mut self.0 {
             let Some(delivery) = call.delivery.filter(|id| loss.was_sent(*id)) else { continue };
             call.sent += 1;
-            if loss.gives_up(call.sent) {
+            call.may_have_arrived = !loss.gives_up(call.sent);
+            if !call.may_have_arrived {
                 let (_, respond) = call.output.take().unwrap_or((FunctionOutput::Cancelled, false));
                 call.output = Some((FunctionOutput::Error(UNDELIVERED.into()), respond));
                 call.sent = 0;

@@ -56,6 +56,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::machine::blame::{ConfigDeaths, SeedLimit};
 use crate::call::machine::commands::Commands;
 use crate::call::machine::connection::Connection;
+use crate::call::machine::ending::Owes;
 use crate::call::machine::endpoints::Endpoints;
 use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
@@ -175,8 +176,7 @@ pub struct Call {
     attempts: u32,
     /// Since when nothing serves.
     lost_at: Option<Timestamp>,
-    /// Whether a reply was due that no command asked for.
-    owes: bool,
+    owes: Owes,
     /// The command by which the session that serves was asked for that reply, until it is answered.
     asked: Option<CommandId>,
     /// How often that reply was asked for.
@@ -215,7 +215,7 @@ impl Call {
             endpoints,
             attempts: 0,
             lost_at: None,
-            owes: false,
+            owes: Owes::default(),
             asked: None,
             asks: 0,
             instructions: Instructions { told: options.config.instructions.clone(), changed: false },

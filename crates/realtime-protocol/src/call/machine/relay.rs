@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::call::machine::functions::Surfaced;
+use crate::call::machine::functions::{Reopened, Surfaced};
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
@@ -152,6 +152,11 @@ impl Call {
         if !shown.is_empty() {
             self.tell(Event::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
+        self.deliver(answers);
+    }
+
+    /// Hands outputs that are known to the session that serves.
+    fn deliver(&mut self, answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)>) {
         for (call, output, respond) in answers {
             let call_id = call.call_id.clone();
             let id = self.own_command();
@@ -166,6 +171,20 @@ impl Call {
                 self.calls.settled(id, &Outcome::Closed { reason: CloseReason::Requested });
             }
         }
+    }
+
+    /// A session that serves has attached to the conversation of the one before: its calls wait there.
+    pub(super) fn reopen_functions(&mut self) {
+        if !self.attaches() {
+            return;
+        }
+        let reopened = self.calls.reopen();
+        if let Some(connection) = &mut self.serving {
+            let calls = reopened.iter().map(|reopened| Arc::clone(&reopened.call));
+            connection.session.reopen_calls(calls.collect());
+        }
+        let known = |Reopened { call, output }| output.map(|(output, respond)| (call, output, respond));
+        self.deliver(reopened.into_iter().filter_map(known).collect());
     }
 
     /// A response failed for want of money: the next one should come from elsewhere.

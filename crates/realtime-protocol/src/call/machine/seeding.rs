@@ -101,8 +101,10 @@ impl Call {
             self.end_serving(); // what it went on to do would be in no seed
             self.lost_at = Some(self.now);
         }
+        // A conversation that goes on knows what was said, and its configuration is not ours.
+        let attached = self.attaches();
         let mut update = Vec::new();
-        {
+        if !attached {
             if connection.config_version != self.config_version {
                 let config = Box::new(self.options.config.clone());
                 update.push((self.own_command(), Command::UpdateConfig { config }));
@@ -115,7 +117,7 @@ impl Call {
             since: self.now,
             deadline: self.now + self.reconnect.seed_deadline,
             urgent,
-            applied: false,
+            applied: attached,
             pending: BTreeMap::new(),
             failed: BTreeMap::new(),
             replaces: BTreeMap::new(),
@@ -186,7 +188,7 @@ impl Call {
         for (item_id, by) in replaces {
             let Some((id, respond)) = self.commands.take_item(item_id) else { continue };
             let outcome = failed.get(by).cloned().unwrap_or_else(|| Outcome::Added { item_id: by.clone() });
-            self.owes |= respond && outcome.is_ok();
+            self.owes.any |= respond && outcome.is_ok();
             self.tell(Event::Settled { id, outcome });
         }
     }

@@ -15,6 +15,7 @@ use crate::call::{
     Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
     Warning,
 };
+use crate::session::Begin;
 use crate::time::{MediaTime, Timestamp};
 
 /// The connection that is to serve next, as far as it is.
@@ -188,6 +189,11 @@ impl Call {
         self.rotation.as_ref().is_some_and(|rotation| rotation.urgent)
     }
 
+    /// Whether each connection attaches to the same conversation.
+    pub(super) fn attaches(&self) -> bool {
+        self.options.begin == Begin::Attach
+    }
+
     pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
         (self.options.config.input_format(), self.reconnect.held_audio)
     }
@@ -258,13 +264,16 @@ impl Call {
             None
         });
         self.settle_replaced(&replaces, &failed);
+        self.reopen_functions();
         self.hand_over(audio);
     }
 
     /// Gives the session that serves what waited for it: commands, the reply that was due, audio.
     fn hand_over(&mut self, audio: Released) {
         let mut batch = self.commands.release();
-        if core::mem::take(&mut self.owes) {
+        let owes = core::mem::take(&mut self.owes);
+        let owes = if self.attaches() { owes.unsent } else { owes.any };
+        if owes {
             if self.asks >= MOST_SENT {
                 self.asks = 0;
                 self.tell(Event::Warning(Warning::ReplyGivenUp));
