@@ -19,6 +19,8 @@ pub enum CloseReason {
     Disconnected(DisconnectReason),
     /// The application read its events so slowly that they passed the driver's bounds.
     ConsumerTooSlow,
+    /// The call goes on in another process: see [`Call::suspend`](crate::call::Call::suspend).
+    Suspended,
     /// The server never opened the session.
     NotCreated,
     /// The server refused the configuration.
@@ -41,6 +43,7 @@ impl core::fmt::Display for CloseReason {
             Self::Requested => f.write_str("closed by the application"),
             Self::Disconnected(reason) => reason.fmt(f),
             Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
+            Self::Suspended => f.write_str("the call was suspended"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),
             Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
             Self::Fatal { code, message } => write!(f, "{code}: {message}"),
@@ -127,7 +130,7 @@ impl DisconnectClass {
     /// Classes the end of a session.
     pub fn of(reason: &CloseReason) -> Self {
         match reason {
-            CloseReason::Requested | CloseReason::ConsumerTooSlow => Self::Requested,
+            CloseReason::Requested | CloseReason::ConsumerTooSlow | CloseReason::Suspended => Self::Requested,
             CloseReason::Disconnected(DisconnectReason::Closed { code, reason }) => {
                 Self::of_close_frame(*code, reason)
             }

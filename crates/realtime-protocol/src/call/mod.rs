@@ -16,6 +16,7 @@ mod outcome;
 mod playback;
 mod seed;
 mod shown;
+mod suspended;
 mod timeline;
 mod usage_totals;
 mod view;
@@ -36,6 +37,7 @@ pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
 pub use seed::{Reseed, Seed};
+pub use suspended::Suspended;
 pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;
 pub use view::{

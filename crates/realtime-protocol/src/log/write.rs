@@ -107,6 +107,12 @@ impl LogWriter {
         out.push_str("}\n");
     }
 
+    /// Input: the call is suspended. The log of its next owner begins with [`Header::resuming`].
+    pub fn suspend(&self, out: &mut String, at: Timestamp) {
+        start(out, at, None, "driver");
+        out.push_str(",\"suspend\":true}\n");
+    }
+
     /// Input: time has passed.
     pub fn timer(&self, out: &mut String, at: Timestamp) {
         start(out, at, None, "timer");

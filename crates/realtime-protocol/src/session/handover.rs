@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::id::ResponseId;
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::state::State;
+use crate::session::state::{State, Step};
 use crate::time::{MediaTime, Timestamp};
 
 impl Session {
@@ -112,6 +112,11 @@ impl Session {
             State::Closing { reason } => Some(reason),
             _ => None,
         }
+    }
+
+    /// The call moves to another process: that is why the session ends.
+    pub(crate) fn suspend(&mut self) {
+        self.state.step(Step::Close { reason: CloseReason::Suspended });
     }
 
     /// Carries out commands of an earlier session. Requests for a response among them merge as if they had waited

@@ -32,6 +32,11 @@ impl Loss {
         !self.unsent.contains(&id)
     }
 
+    /// Whether the connection ended by itself, and not because the call moves.
+    pub(super) fn is_death(&self) -> bool {
+        self.reason != CloseReason::Suspended
+    }
+
     /// Whether something that was sent so often may not be sent again.
     pub(super) fn gives_up(&self, sent: u8) -> bool {
         self.blames_payload() || sent >= MOST_SENT
@@ -96,6 +101,11 @@ pub(super) struct SeedLimit {
 }
 
 impl SeedLimit {
+    /// A limit that was learnt elsewhere.
+    pub(super) const fn new(most: Option<usize>) -> Self {
+        Self { most, cuts: 0, deaths: 0 }
+    }
+
     /// The largest item (bytes of JSON).
     pub(super) const fn most(self) -> Option<usize> {
         self.most

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::call::machine::blame::{Loss, refused};
 use crate::call::machine::functions::Functions;
+use crate::call::suspended::SuspendedCommand;
 use crate::call::{Command, CommandId, Outcome, Refusal};
 use crate::id::ItemId;
 use crate::item::Item;
@@ -29,6 +30,8 @@ struct Pending {
     bytes: usize,
     /// How many connections have ended since it was sent there.
     sent: u8,
+    /// Whether it waits although it was sent: the server may have it.
+    may_have_arrived: bool,
 }
 
 /// What becomes of a command whose connection ended before it was answered.
@@ -53,13 +56,13 @@ pub(super) const fn can_be_carried(command: &Command) -> bool {
 impl Commands {
     /// A session took a command.
     pub(super) fn sent(&mut self, id: CommandId, command: Command) {
-        self.0.push_back(Pending { id, command, waits: false, bytes: 0, sent: 0 });
+        self.0.push_back(Pending { id, command, waits: false, bytes: 0, sent: 0, may_have_arrived: false });
     }
 
     /// A command waits for a session.
     pub(super) fn wait(&mut self, id: CommandId, command: Command) {
         let (bytes, command) = (command.size(), without_place(command));
-        self.0.push_back(Pending { id, command, waits: true, bytes, sent: 0 });
+        self.0.push_back(Pending { id, command, waits: true, bytes, sent: 0, may_have_arrived: false });
     }
 
     /// Why one more may not wait, if it may not.
@@ -87,11 +90,12 @@ impl Commands {
         if answers_a_call(&pending.command, calls) {
             return Carry::Ends; // the call ended with its connection
         }
+        pending.may_have_arrived |= loss.was_sent(id);
         if loss.was_sent(id) {
             if loss.attaches {
                 return Carry::Ends; // the conversation may have it
             }
-            pending.sent += 1;
+            pending.sent += u8::from(loss.is_death());
             if loss.gives_up(pending.sent) {
                 return Carry::GivenUp(loss.refusal(pending.sent), pending.command);
             }
@@ -133,6 +137,7 @@ impl Commands {
         waiting
             .map(|pending| {
                 pending.waits = false;
+                pending.may_have_arrived = false;
                 (pending.id, pending.command.clone())
             })
             .collect()
@@ -144,6 +149,41 @@ impl Commands {
 
     fn waiting_bytes(&self) -> usize {
         self.waiting().map(|pending| pending.bytes).sum()
+    }
+
+    /// All of them, on their way to another process.
+    pub(super) fn suspend(&mut self) -> Vec<SuspendedCommand> {
+        let commands = core::mem::take(&mut self.0).into_iter();
+        commands
+            .map(|Pending { id, command, sent, may_have_arrived, .. }| SuspendedCommand {
+                id,
+                command,
+                sent,
+                may_have_arrived,
+            })
+            .collect()
+    }
+
+    /// Those of a call that was suspended: all wait.
+    pub(super) fn resume(commands: Vec<SuspendedCommand>) -> Self {
+        let waiting = commands.into_iter().filter(|suspended| can_be_carried(&suspended.command));
+        let pending = waiting.map(|SuspendedCommand { id, command, sent, may_have_arrived }| Pending {
+            id,
+            bytes: command.size(),
+            command,
+            waits: true,
+            sent,
+            may_have_arrived,
+        });
+        Self(pending.take(MOST_WAITING).collect())
+    }
+
+    /// Takes out those that the conversation may have already.
+    pub(super) fn take_arrived(&mut self) -> Vec<CommandId> {
+        let (arrived, waiting): (VecDeque<_>, VecDeque<_>) =
+            core::mem::take(&mut self.0).into_iter().partition(|pending| pending.may_have_arrived);
+        self.0 = waiting;
+        arrived.into_iter().map(|pending| pending.id).collect()
     }
 
     /// All that waits, at the end.

@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// Passes on the rest of a session, but for what the next one takes over.
-    fn carry(&mut self, rest: Rest) {
+    pub(super) fn carry(&mut self, rest: Rest) {
         let Rest { events, loss, mut owes, held, in_turn } = rest;
         let given_up = self.calls.end_deliveries(&loss);
         let (format, oldest) = self.held_bounds();
@@ -195,7 +195,7 @@ impl Call {
     }
 
     /// Passes on all that a session still tells: no other takes anything over.
-    fn pass_on(&mut self, rest: Rest) {
+    pub(super) fn pass_on(&mut self, rest: Rest) {
         for event in rest.events {
             self.relay(event);
         }

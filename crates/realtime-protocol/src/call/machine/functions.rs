@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::machine::blame::Loss;
+use crate::call::suspended::SuspendedFunction;
 use crate::call::{CommandId, FunctionCall, FunctionOutput, Outcome};
 use crate::id::CallId;
 use crate::session::call_digest;
@@ -194,6 +195,40 @@ impl Functions {
             .collect()
     }
 
+    /// All of them, on their way to another process.
+    pub(super) fn suspend(&mut self) -> Vec<SuspendedFunction> {
+        let functions = core::mem::take(&mut self.0).into_iter();
+        functions
+            .map(|Known { shown, output, sent, may_have_arrived, .. }| {
+                let (output, respond) = output.unzip();
+                let respond = respond.unwrap_or_default();
+                SuspendedFunction { call: shown, output, respond, sent, may_have_arrived }
+            })
+            .collect()
+    }
+
+    /// Those of a call that was suspended: none is open in a session.
+    pub(super) fn resume(functions: Vec<SuspendedFunction>) -> Self {
+        let known = functions.into_iter().map(|function| Known {
+            digest: call_digest(&function.call.name, &function.call.arguments),
+            shown: function.call,
+            current: None,
+            output: function.output.map(|output| (output, function.respond)),
+            delivery: None,
+            sent: function.sent,
+            may_have_arrived: function.may_have_arrived,
+            detached: Some(Timestamp::ZERO),
+        });
+        Self(known.take(MOST).collect())
+    }
+
+    /// The time since their connection ended counts from now: it ended by another clock.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        for call in &mut self.0 {
+            call.detached = call.detached.map(|_| now);
+        }
+    }
+
     /// Whether a call of that id was made by the model.
     pub(super) fn is_known(&self, call_id: &CallId) -> bool {
         self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
@@ -206,7 +241,7 @@ impl Functions {
         let mut given_up = Vec::new();
         for call in &mut self.0 {
             let Some(delivery) = call.delivery.filter(|id| loss.was_sent(*id)) else { continue };
-            call.sent += 1;
+            call.sent += u8::from(loss.is_death());
             call.may_have_arrived = !loss.gives_up(call.sent);
             if !call.may_have_arrived {
                 let (_, respond) = call.output.take().unwrap_or((FunctionOutput::Cancelled, false));

@@ -43,6 +43,7 @@ mod relay;
 mod routing;
 mod seeding;
 mod succession;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -190,6 +191,8 @@ pub struct Call {
     leave_because: Option<CloseReason>,
     /// Commands of this side's own.
     own_commands: u64,
+    /// Whether it was suspended by another clock, and nothing has happened since.
+    resuming: bool,
     ended: bool,
 }
 
@@ -224,6 +227,7 @@ impl Call {
             was_ready: false,
             leave_because: None,
             own_commands: 0,
+            resuming: false,
             ended: false,
             options,
         }
@@ -338,6 +342,10 @@ impl Call {
     /// Time never goes back.
     fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.now = self.now.max(now);
+        if core::mem::take(&mut self.resuming) {
+            self.lost_at = Some(self.now);
+            self.calls.restart(self.now);
+        }
         self.now
     }
 

@@ -15,7 +15,6 @@ use crate::call::{
     Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
     Warning,
 };
-use crate::session::Begin;
 use crate::time::{MediaTime, Timestamp};
 
 /// The connection that is to serve next, as far as it is.
@@ -189,11 +188,6 @@ impl Call {
         self.rotation.as_ref().is_some_and(|rotation| rotation.urgent)
     }
 
-    /// Whether each connection attaches to the same conversation.
-    pub(super) fn attaches(&self) -> bool {
-        self.options.begin == Begin::Attach
-    }
-
     pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
         (self.options.config.input_format(), self.reconnect.held_audio)
     }
@@ -206,7 +200,7 @@ impl Call {
     }
 
     /// Makes another connection.
-    fn connect(&mut self, endpoint: u32) {
+    pub(super) fn connect(&mut self, endpoint: u32) {
         let id = ConnectionId(self.connections);
         self.connections = self.connections.saturating_add(1);
         self.outputs.push_back(Output::Connect { connection: id, endpoint });

@@ -5,6 +5,7 @@ mod given_up;
 mod instructions;
 mod reconnect;
 mod rotate;
+mod suspend;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -165,6 +166,7 @@ fn of_connection(event: &Value) -> String {
             format!("lost {} retry {retry:?}", name_of(&value["class"]))
         }
         "retrying" => format!("retrying {} to {}", value["attempt"], value["endpoint"]),
+        "suspended" => name,
         _ => {
             let gap = value["gap"]["secs"].as_u64().unwrap() * 1000
                 + value["gap"]["nanos"].as_u64().unwrap() / 1_000_000;
