@@ -3,6 +3,7 @@
 
 mod calls;
 mod config;
+mod heard;
 mod input;
 mod interruption;
 mod life;
