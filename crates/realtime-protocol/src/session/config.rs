@@ -15,7 +15,7 @@ use crate::field::Field;
 use crate::id::EventId;
 use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
-use crate::session::responses::Turn;
+use crate::session::sequencer::turn;
 use crate::session_config::SessionConfig;
 
 /// Updates that were sent and not acknowledged, oldest first.
@@ -104,7 +104,7 @@ impl Session {
         }
         self.config.merge(echo);
         if self.config.turn_detection().is_null() {
-            self.responses.set_turn(Turn::Open); // nobody will say any more that the user stopped
+            self.responses.step_turn(turn::Step::Undetected);
         }
     }
 

@@ -70,7 +70,7 @@ impl Session {
         self.tell(Event::Warning(Warning::Malformed { event }));
         if kind.as_deref() == Some("response.done")
             && let Some(id) = self.responses.running().cloned()
-            && let Some(open) = self.responses.done(&id)
+            && let Some(open) = self.responses.end_response(&id)
         {
             let error = ApiError::default().message("the server's response.done could not be read");
             let end = ResponseEnd::Failed { advice: Advice::Retry, error: Box::new(error) };

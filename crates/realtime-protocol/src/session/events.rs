@@ -11,9 +11,9 @@ use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
-use crate::session::responses::Turn;
+use crate::session::sequencer::turn;
 use crate::session_config::SessionConfig;
-use crate::time::MediaTime;
+use crate::time::{MediaTime, Timestamp};
 
 macro_rules! place {
     ($event:ident) => {
@@ -88,9 +88,8 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                if self.responses.is_user_speaking() {
-                    self.speech_stopped(); // some servers do not say so
-                }
+                let response_due = self.own_response_due();
+                self.responses.step_turn(turn::Step::Committed { now: self.now, response_due });
                 let outcome = Outcome::Committed { item_id: event.item_id.clone() };
                 if !self.settle_awaited(&Await::Committed, outcome) {
                     self.input.emptied(); // what was appended behind a commit of ours is of the next turn
@@ -104,7 +103,8 @@ impl Session {
                 self.settle_awaited(&Await::Cleared, Outcome::Done);
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.set_turn(Turn::Speaking { until: Some(self.now + self.options.longest_turn) });
+                let until = self.now + self.options.longest_turn;
+                self.responses.step_turn(turn::Step::Started { until });
                 let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
                 self.tell(Event::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
@@ -113,7 +113,8 @@ impl Session {
                 }
             }
             ServerEvent::InputAudioBufferSpeechStopped(event) => {
-                self.speech_stopped();
+                let response_due = self.own_response_due();
+                self.responses.step_turn(turn::Step::Stopped { now: self.now, response_due });
                 let at = MediaTime::from_millis(event.audio_end_ms.unwrap_or(0));
                 self.tell(Event::SpeechStopped { item_id: event.item_id.into_value(), at });
             }
@@ -174,16 +175,11 @@ impl Session {
         }
     }
 
-    /// The user has spoken: the server may respond by itself.
-    fn speech_stopped(&mut self) {
+    /// Until when the server may respond by itself to what the user has said; `None`: it does not.
+    fn own_response_due(&self) -> Option<Timestamp> {
         let vad = self.config.turn_detection();
         let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
-        let turn = if responds {
-            Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
-        } else {
-            Turn::Open
-        };
-        self.responses.set_turn(turn);
+        responds.then(|| self.now + self.options.turn_response_deadline)
     }
 
     fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {

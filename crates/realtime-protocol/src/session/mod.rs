@@ -33,8 +33,8 @@ mod options;
 mod output;
 mod playback;
 mod response_events;
-mod responses;
 mod retrievals;
+mod sequencer;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -64,8 +64,8 @@ use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
 use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
-use crate::session::responses::{Patience, Responses};
 use crate::session::retrievals::Retrievals;
+use crate::session::sequencer::{Patience, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
@@ -112,7 +112,7 @@ pub struct Session {
     config: SessionConfig,
     held: Held,
     input: InputAudio,
-    responses: Responses,
+    responses: Sequencer,
     playback: Playback,
     /// Out-of-band audio: counted, but never interrupted or truncated.
     out_of_band: Playback,
@@ -148,7 +148,7 @@ impl Session {
             state: State::default(),
             held: Held::default(),
             input: InputAudio::default(),
-            responses: Responses::default(),
+            responses: Sequencer::default(),
             playback: Playback::default(),
             out_of_band: Playback::default(),
             interruptions: Interruptions::default(),

@@ -22,7 +22,7 @@ use crate::session::call_key::call_key;
 use crate::session::deadlines::Answer;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
-use crate::session::responses::{Heard, OpenResponse, Pace, SeenCall};
+use crate::session::sequencer::{Beginning, Heard, OpenResponse, Pace, SeenCall, pace};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -49,11 +49,9 @@ impl Session {
                 self.responses.get_mut(&id).map(|response| response.id.clone())
             }
             // Servers that leave the id out have one response at a time.
-            Field::Absent | Field::Null => self
-                .responses
-                .running()
-                .or_else(|| self.responses.open().last().map(|response| &response.id))
-                .cloned(),
+            Field::Absent | Field::Null => {
+                self.responses.running().or_else(|| self.responses.newest()).cloned()
+            }
         }
     }
 
@@ -69,7 +67,8 @@ impl Session {
         }
         let output_due = self.due(Answer::FirstOutput);
         let unplaced = self.answers.first_unplaced();
-        let late = self.responses.created(self.now, id, out_of_band, heard, output_due, unplaced);
+        let beginning = Beginning { id, out_of_band, heard, output_due, unplaced };
+        let late = self.responses.begin(self.now, &beginning);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         if late {
@@ -99,7 +98,7 @@ impl Session {
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item);
         }
-        let Some(open) = self.responses.done(&id) else { return };
+        let Some(open) = self.responses.end_response(&id) else { return };
         let end = end_of(&response);
         self.end_response(open, end, response.usage.into_value().map(|usage| *usage));
     }
@@ -170,7 +169,7 @@ impl Session {
         let Some(response) = self.responses.get_mut(response_id) else { return };
         let answer =
             if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
-        response.pace = Pace::Going(due);
+        response.pace.step(pace::Step::Output { due });
         self.seen.note(answer);
     }
 

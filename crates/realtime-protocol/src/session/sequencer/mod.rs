@@ -1,0 +1,353 @@
+//! The sequencer: at most one response is asked for in the conversation, and every request gets the outcome
+//! of the response that served it.
+//!
+//! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits, and those
+//!    without parameters merge. Asked twice while a response runs, the model is asked once more when that is done.
+//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the end of
+//!    the turn, if all items sent before that have a place in the conversation: a typed question asked in mid-speech is
+//!    answered together with what was spoken. What was asked for after the turn waits for the end of that response.
+//! 3. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
+//!    own response, the answer to a request or the rest of a response; what waited goes out. Should an answer come after
+//!    that, it is cancelled and not heard.
+//! 4. **Beside the conversation nothing waits.** Out-of-band requests (`conversation: none`) go out at once.
+//!
+//! Nothing goes out before the session is ready, nor while playback is stopping.
+//!
+//! # Four tables
+//! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
+//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file says which steps an input
+//! leads to.
+
+mod open;
+pub(super) mod pace;
+mod queue;
+mod request;
+mod slot;
+#[cfg(test)]
+mod table;
+pub(super) mod turn;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub(super) use crate::session::sequencer::open::{OpenResponse, SeenCall};
+pub(super) use crate::session::sequencer::pace::Pace;
+pub(super) use crate::session::sequencer::request::Request;
+
+use crate::call::{CommandId, Origin, Timeline};
+use crate::id::{EventId, ResponseId};
+use crate::response::ResponseParams;
+use crate::session::deadlines::Answer;
+use crate::session::sequencer::open::Open;
+use crate::session::sequencer::queue::Queue;
+use crate::session::sequencer::request::Sent;
+use crate::session::sequencer::slot::Slot;
+use crate::session::sequencer::turn::Turn;
+use crate::time::Timestamp;
+
+/// Requests that wait and responses that run.
+#[derive(Debug, Default)]
+pub(super) struct Sequencer {
+    slot: Slot,
+    turn: Turn,
+    queue: Queue,
+    /// Out-of-band requests that were sent and not created yet, in order.
+    out_of_band: VecDeque<Sent>,
+    open: Open,
+}
+
+/// How a response was heard of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Heard {
+    /// By its `response.created`.
+    Created,
+    /// By another of its events: some servers send no `response.created`, and some send events far too late.
+    Otherwise,
+}
+
+/// How long what is overdue may still come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The answer to a request.
+    pub(super) created: Duration,
+    /// The rest of a response.
+    pub(super) done: Duration,
+}
+
+/// What was overdue.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// The waiters of each request that was not answered.
+    pub(super) unanswered: Vec<Vec<CommandId>>,
+    /// What responses that run did not give.
+    pub(super) silent: Vec<Answer>,
+    /// The waiters of each response that nobody waits for any more.
+    pub(super) forsaken: Vec<CommandId>,
+}
+
+/// What is known of a response when it begins.
+#[derive(Debug)]
+pub(super) struct Beginning<'a> {
+    pub(super) id: &'a ResponseId,
+    pub(super) out_of_band: bool,
+    pub(super) heard: Heard,
+    /// When its first output is due.
+    pub(super) output_due: Timestamp,
+    /// The first event sent whose item has no place yet.
+    pub(super) unplaced: Option<u64>,
+}
+
+impl Sequencer {
+    /// Takes in a request, made after this many events were sent. One without parameters merges with one that waits.
+    pub(super) fn request(
+        &mut self,
+        params: Option<Box<ResponseParams>>,
+        waiter: Option<CommandId>,
+        made_after: u64,
+    ) {
+        let waiters = waiter.into_iter().collect();
+        let late = self.turn.is_expecting();
+        let request = Request { params, waiters, late, made_after, ..Request::default() };
+        self.queue.step(queue::Step::Ask(request));
+    }
+
+    /// The request that was just made is for a response to a turn that this side has ended.
+    pub(super) fn turn_committed(&mut self, now: Timestamp) {
+        self.queue.note_committed(now);
+    }
+
+    /// Something happens to the user's turn.
+    pub(super) fn step_turn(&mut self, step: turn::Step) {
+        self.turn.step(step);
+        if !self.turn.is_expecting() {
+            self.queue.step(queue::Step::TurnPassed);
+        }
+    }
+
+    /// The next request that may be sent now.
+    pub(super) fn next(&mut self) -> Option<Request> {
+        let into_conversation = matches!(self.slot, Slot::Free) && self.turn.lets_requests_go();
+        self.queue.step(queue::Step::Send { into_conversation })
+    }
+
+    /// How many commands wait for a request that was not sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiters()
+    }
+
+    /// Notes that a request was sent.
+    pub(super) fn sent(
+        &mut self,
+        event_id: EventId,
+        mut request: Request,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) {
+        request.sent = Some(now);
+        let is_out_of_band = request.is_out_of_band();
+        let sent = Sent { event_id, request, deadline };
+        if is_out_of_band {
+            self.out_of_band.push_back(sent);
+        } else {
+            self.slot.step(slot::Step::Sent(sent));
+        }
+    }
+
+    /// The server refused a request since a response runs: it waits again, at the front.
+    pub(super) fn put_back(&mut self, request: Request, until: Timestamp) {
+        self.slot.step(slot::Step::Occupied { until });
+        self.queue.step(queue::Step::Back(request));
+    }
+
+    /// Takes out the request that the event was for: one that is not answered, or one that a response was taken to
+    /// answer, which then must be another's.
+    pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<Request> {
+        if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
+            return self.out_of_band.remove(index).map(|sent| sent.request);
+        }
+        if let Some(sent) = self.slot.step(slot::Step::Refused(event_id)) {
+            return Some(sent.request);
+        }
+        let answers = |sent: &mut Sent| sent.event_id == *event_id;
+        let (waiters, sent) =
+            self.open.iter_mut().find_map(|r| r.asked.take_if(answers).map(|sent| (&mut r.waiters, sent)))?;
+        Some(Request { waiters: core::mem::take(waiters), ..sent.request })
+    }
+
+    /// Enters a response that was not heard of before. Whether it comes so late that nobody waits for it any more.
+    pub(super) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> bool {
+        let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
+        let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
+        // A late event of another response neither ends the one that runs nor answers anyone.
+        let stray = heard == Heard::Otherwise && self.slot.running().is_some();
+        let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
+        let mut asked = if out_of_band {
+            self.out_of_band.pop_front()
+        } else if stray {
+            None
+        } else {
+            self.take_slot_for(id, &mut timeline)
+        };
+        let origin = if asked.is_some() { Origin::Client } else { Origin::Server };
+        let mut waiters = Vec::new();
+        if let Some(Sent { request, .. }) = &mut asked {
+            timeline.requested = request.sent;
+            timeline.committed(request.committed);
+            waiters = core::mem::take(&mut request.waiters);
+        } else if !out_of_band
+            && !late
+            && !stray
+            && let Some(served) = self.queue.step(queue::Step::Serve { unplaced })
+        {
+            timeline.committed(served.committed);
+            waiters = served.waiters;
+        }
+        if !out_of_band && self.turn.lets_requests_go() {
+            self.queue.step(queue::Step::TurnPassed);
+        }
+        self.open.begin(OpenResponse {
+            id: id.clone(),
+            origin,
+            out_of_band,
+            interrupted: late || asked.as_ref().is_some_and(|sent| sent.request.interrupted),
+            pace: Pace::Begun(output_due),
+            spoke: false,
+            audio_bytes: 0,
+            waiters,
+            timeline,
+            calls: Vec::new(),
+            dropped_bytes: 0,
+            format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
+            asked,
+        });
+        late
+    }
+
+    /// The conversation's place goes to this response; the request that asked for it, if one did.
+    fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Sent> {
+        if let Turn::Expecting { stopped, .. } = self.turn {
+            timeline.speech_stopped = Some(stopped);
+        }
+        self.turn.step(turn::Step::Answered);
+        self.slot.step(slot::Step::Began(id))
+    }
+
+    /// Takes out a response that ended.
+    pub(super) fn end_response(&mut self, id: &ResponseId) -> Option<OpenResponse> {
+        let ended = self.open.end(id)?;
+        self.slot.step(slot::Step::Ended(id));
+        Some(ended)
+    }
+
+    /// Whether a response has ended.
+    pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
+        self.open.is_finished(id)
+    }
+
+    /// The response, if it runs.
+    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+        self.open.get_mut(id)
+    }
+
+    /// The newest response that runs.
+    pub(super) fn newest(&self) -> Option<&ResponseId> {
+        self.open.last().map(|response| &response.id)
+    }
+
+    /// The response that runs in the conversation.
+    pub(super) const fn running(&self) -> Option<&ResponseId> {
+        self.slot.running()
+    }
+
+    /// The request in the conversation that the server has not answered.
+    pub(super) fn requested(&self) -> Option<&EventId> {
+        self.slot.requested().map(|sent| &sent.event_id)
+    }
+
+    /// Nothing more of the responses in the conversation is passed on. Whether one runs of which this is new.
+    pub(super) fn interrupt(&mut self) -> bool {
+        let running = self.slot.running();
+        let goes_on = self.open.iter().any(|r| Some(&r.id) == running && !r.interrupted);
+        for response in self.open.iter_mut().filter(|response| !response.out_of_band) {
+            response.interrupted = true;
+        }
+        goes_on
+    }
+
+    /// The request that was sent is not wanted any more: nothing of its response is passed on.
+    pub(super) fn interrupt_requested(&mut self) {
+        if let Slot::Requested(sent) = &mut self.slot {
+            sent.request.interrupted = true;
+        }
+    }
+
+    /// Whether nothing waits or runs, and nobody speaks.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.slot, Slot::Free | Slot::Late { .. })
+            && self.turn == Turn::Open
+            && self.queue.is_empty()
+            && self.out_of_band.is_empty()
+            && self.open.iter().all(|response| response.pace == Pace::Forsaken)
+    }
+
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
+    /// that runs and has said nothing is still to come.
+    pub(super) fn owes(&self) -> bool {
+        let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
+        let silent = |response: &OpenResponse| {
+            let said = response.timeline.first_text.or(response.timeline.first_audio);
+            said.is_none() && !response.out_of_band && !response.interrupted
+        };
+        self.turn.is_expecting()
+            || matches!(self.slot, Slot::Late { owed: true, .. })
+            || self.open.iter().any(silent)
+            || requests.any(|request| {
+                request.waiters.is_empty() && !request.interrupted && !request.is_out_of_band()
+            })
+    }
+
+    /// When something here is due.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let paces = self.open.iter().filter_map(|response| response.pace.deadline());
+        let out_of_band = self.out_of_band.front().map(|sent| sent.deadline);
+        let tables = self.slot.deadline().into_iter().chain(self.turn.deadline());
+        tables.chain(paces).chain(out_of_band).min()
+    }
+
+    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
+    /// response that has stalled.
+    pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
+        self.step_turn(turn::Step::Overdue { now });
+        let mut expired = Expired::default();
+        let overdue = self.slot.step(slot::Step::Overdue { now, patience: patience.created });
+        expired.unanswered.extend(overdue.map(|sent| sent.request.waiters));
+        while self.out_of_band.front().is_some_and(|sent| sent.deadline <= now)
+            && let Some(sent) = self.out_of_band.pop_front()
+        {
+            expired.unanswered.push(sent.request.waiters);
+        }
+        for response in self.open.iter_mut() {
+            let was = response.pace;
+            let missing = response.pace.step(pace::Step::Overdue { now, patience: patience.done });
+            expired.silent.extend(missing.filter(|_| !response.interrupted));
+            if was != response.pace && response.pace == Pace::Forsaken {
+                expired.forsaken.append(&mut response.waiters);
+                self.slot.step(slot::Step::Ended(&response.id));
+            }
+        }
+        expired
+    }
+
+    /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
+    pub(super) fn end(&mut self) -> (Vec<CommandId>, Vec<OpenResponse>) {
+        let Self { slot, queue, out_of_band, open, .. } = core::mem::take(self);
+        let requested = match slot {
+            Slot::Requested(sent) => Some(sent),
+            Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
+        };
+        let sent = requested.into_iter().chain(out_of_band).flat_map(|sent| sent.request.waiters);
+        (sent.chain(queue.end()).collect(), open.take())
+    }
+}

@@ -1,0 +1,101 @@
+//! The responses that run: what is known of each, from its first event to its end.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::audio::AudioFormat;
+use crate::call::{CommandId, Origin, Timeline};
+use crate::id::{CallId, ResponseId};
+use crate::item::FunctionCallItem;
+use crate::session::sequencer::pace::Pace;
+use crate::session::sequencer::request::Sent;
+
+/// Ended responses that are remembered.
+const REMEMBERED: usize = 16;
+
+/// The responses that run, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    running: Vec<OpenResponse>,
+    /// The last ones that ended, so that a late event does not open them again.
+    finished: VecDeque<ResponseId>,
+}
+
+/// A response that runs.
+#[derive(Debug)]
+pub(in crate::session) struct OpenResponse {
+    pub(in crate::session) id: ResponseId,
+    pub(in crate::session) origin: Origin,
+    pub(in crate::session) out_of_band: bool,
+    /// Nothing more of it is passed on.
+    pub(in crate::session) interrupted: bool,
+    pub(in crate::session) pace: Pace,
+    /// Whether it said or wrote anything.
+    pub(in crate::session) spoke: bool,
+    /// Audio that came (bytes).
+    pub(in crate::session) audio_bytes: u64,
+    pub(in crate::session) waiters: Vec<CommandId>,
+    pub(in crate::session) timeline: Timeline,
+    /// Calls seen in its items, for servers whose `response.done` does not list them.
+    pub(in crate::session) calls: Vec<SeenCall>,
+    pub(in crate::session) dropped_bytes: u64,
+    /// What its audio is, where that is not the session's format.
+    pub(in crate::session) format: Option<AudioFormat>,
+    /// The request that it was taken to answer, without the waiters.
+    pub(super) asked: Option<Sent>,
+}
+
+/// A function call item that is whole.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::session) struct SeenCall {
+    pub(in crate::session) call_id: CallId,
+    pub(in crate::session) item: FunctionCallItem,
+}
+
+impl Open {
+    /// Enters a response that begins.
+    pub(super) fn begin(&mut self, response: OpenResponse) {
+        self.running.push(response);
+    }
+
+    /// Takes out a response that ended.
+    pub(super) fn end(&mut self, id: &ResponseId) -> Option<OpenResponse> {
+        let index = self.running.iter().position(|response| response.id == *id)?;
+        if self.finished.len() == REMEMBERED {
+            self.finished.pop_front();
+        }
+        if !id.as_str().is_empty() {
+            self.finished.push_back(id.clone()); // servers without ids give them all the same
+        }
+        Some(self.running.remove(index))
+    }
+
+    /// Whether a response has ended.
+    pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
+        self.finished.contains(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+        self.running.iter_mut().find(|response| response.id == *id)
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenResponse> {
+        self.running.iter()
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenResponse> {
+        self.running.iter_mut()
+    }
+
+    /// The newest.
+    pub(super) fn last(&self) -> Option<&OpenResponse> {
+        self.running.last()
+    }
+
+    /// All of them, at the end.
+    pub(super) fn take(self) -> Vec<OpenResponse> {
+        self.running
+    }
+}

@@ -1,0 +1,61 @@
+//! One `response.create`: what it asks for, who waits for it, and once it is sent, when its answer is due.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::call::CommandId;
+use crate::id::EventId;
+use crate::response::{ResponseConversation, ResponseParams};
+use crate::time::Timestamp;
+
+/// One `response.create`, sent or to be sent.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Request {
+    pub(in crate::session) params: Option<Box<ResponseParams>>,
+    pub(in crate::session) waiters: Vec<CommandId>,
+    /// When it was sent.
+    pub(super) sent: Option<Timestamp>,
+    /// Whether it was made after the user's turn, so that the server's own response cannot serve it.
+    pub(super) late: bool,
+    /// How many events had been sent when it was made: a response serves it that comes after all of their items.
+    pub(super) made_after: u64,
+    /// When this side said that the user's turn had ended, for a response to it.
+    pub(super) committed: Option<Timestamp>,
+    /// Whether the user interrupted it before the server created it.
+    pub(super) interrupted: bool,
+}
+
+/// A `response.create` that the server has not answered.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) event_id: EventId,
+    pub(super) request: Request,
+    /// When it counts as unanswered.
+    pub(super) deadline: Timestamp,
+}
+
+impl Request {
+    /// Whether the user has not interrupted it.
+    pub(in crate::session) const fn is_wanted(&self) -> bool {
+        !self.interrupted
+    }
+
+    /// Whether it asks for nothing in particular, so that one response serves it and others.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.params.is_none()
+    }
+
+    /// Takes in a later one that the same response serves.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.waiters.extend(later.waiters);
+        self.made_after = later.made_after;
+        self.committed = later.committed.or(self.committed);
+    }
+
+    /// Whether its response does not belong to the conversation.
+    pub(in crate::session) fn is_out_of_band(&self) -> bool {
+        self.params
+            .as_ref()
+            .is_some_and(|params| params.conversation.value() == Some(&ResponseConversation::None))
+    }
+}
