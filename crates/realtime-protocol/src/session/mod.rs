@@ -47,7 +47,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::{
-    CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome,
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome, Refusal,
     ResponseEnd, UsageTotals, Warning,
 };
 use crate::event::{ClientEvent, ServerEvent};
@@ -169,7 +169,9 @@ impl Session {
 
     /// The connection is open. `wall` is the time of day, to read `expires_at`.
     pub fn handle_connected(&mut self, now: Timestamp, wall: UnixTime) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         self.connected = Some((self.now, wall));
         self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
     }
@@ -181,8 +183,7 @@ impl Session {
 
     /// The server sent an event: [`handle_text`](Self::handle_text) for a driver that decodes by itself.
     pub fn handle_event(&mut self, now: Timestamp, event: ServerEvent) {
-        self.advance(now);
-        if self.state.is_ended() {
+        if !self.enter(now) || self.state.is_ended() {
             return;
         }
         for mismatch in event.mismatches() {
@@ -202,7 +203,9 @@ impl Session {
         id: CommandId,
         command: Command,
     ) -> Result<(), CommandError> {
-        self.advance(now);
+        if !self.enter(now) {
+            return Err(CommandError { command: Box::new(command), reason: Refusal::Ended });
+        }
         self.on_command(id, command)?;
         self.flush();
         Ok(())
@@ -210,7 +213,9 @@ impl Session {
 
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         let reason = match (&self.state, reason) {
             (State::Closing { reason }, _) => reason.clone(),
             (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
@@ -228,7 +233,9 @@ impl Session {
 
     /// The driver could not pass something on.
     pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         match &shortfall {
             Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
             Shortfall::Unread { item_id, content_index, start, lost } => {
@@ -241,8 +248,7 @@ impl Session {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.advance(now);
-        if self.state.is_ended() {
+        if !self.enter(now) || self.state.is_ended() {
             return;
         }
         if self.state.deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -301,9 +307,11 @@ impl Session {
         &self.config
     }
 
-    /// Time never goes back.
-    fn advance(&mut self, now: Timestamp) {
+    /// The way in of every input. Returns whether the session still lives: nothing is told after [`Event::Closed`]. Time
+    /// never goes back.
+    fn enter(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
+        !self.is_closed()
     }
 
     fn tell(&mut self, event: Event) {

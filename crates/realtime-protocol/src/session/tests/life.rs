@@ -198,3 +198,28 @@ fn whatever_answer_does_not_come_is_named_at_its_deadline() {
     bench.later(10_000);
     assert_eq!(overdue(&bench), [(Answer::ItemTruncated, false)]);
 }
+
+#[test]
+fn nothing_is_told_after_the_end() {
+    let mut bench = Bench::ready();
+    bench.lose();
+    let inputs: [fn(&mut Session, Timestamp); 8] = [
+        |session, at| session.handle_connected(at, UnixTime::from_secs(2)),
+        |session, at| session.handle_text(at, &created("r1").to_string()),
+        |session, at| session.handle_disconnected(at, DisconnectReason::Lost { reason: "again".into() }),
+        |session, at| session.handle_timeout(at + Duration::from_secs(600)),
+        |session, at| session.handle_shortfall(at, Shortfall::Unsent { bytes: 960 }),
+        |session, at| session.handle_shortfall(at, Shortfall::TooSlow),
+        |session, at| {
+            let (item_id, start, lost) = ("i1".into(), MediaTime::ZERO, MediaTime::from_millis(20));
+            session.handle_shortfall(at, Shortfall::Unread { item_id, content_index: 0, start, lost });
+        },
+        |session, at| assert!(session.handle_command(at, CommandId(9), played("i1", 20)).is_err()),
+    ];
+    for (index, input) in inputs.into_iter().enumerate() {
+        let at = bench.at();
+        input(&mut bench.session, at);
+        assert!(bench.drain().is_empty(), "input {index}");
+        assert_eq!(bench.session.poll_timeout(), None, "input {index}");
+    }
+}
