@@ -57,11 +57,12 @@ pub enum Event {
         /// Where in the session's input audio.
         at: MediaTime,
     },
-    /// The user stopped speaking.
+    /// The user stopped speaking: the server says so, or the buffer that held the speech was committed or cleared, or no
+    /// audio of it is appended any more.
     SpeechStopped {
-        /// The item that will hold the speech.
+        /// The item that will hold the speech; `None` where it is not known, or no item will.
         item_id: Option<ItemId>,
-        /// Where in the session's input audio.
+        /// Where in the session's input audio; where the speech began, if the server did not say where it ended.
         at: MediaTime,
     },
     /// The user's speech will become this item.

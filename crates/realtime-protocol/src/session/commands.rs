@@ -14,8 +14,8 @@ use crate::call::{
 use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
 use crate::event::{
-    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
-    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
+    ClientEvent, ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve,
+    InputAudioBufferAppend, InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId};
@@ -27,6 +27,7 @@ use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::options::{FollowUp, PlaybackSource};
 use crate::session::retrievals::Retrievals;
+use crate::session::sequencer::turn;
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
 use crate::time::MediaTime;
@@ -197,7 +198,12 @@ impl Session {
                 self.go_on_after_calls(progress);
             }
             Command::ReportPlayback { report } => self.on_playback(&report),
-            Command::SendEvent { event } => self.send(*event),
+            Command::SendEvent { event } => {
+                if let ClientEvent::InputAudioBufferAppend(_) = *event {
+                    self.note_appended(0); // past the count of what is buffered, as documented
+                }
+                self.send(*event);
+            }
             Command::Rotate { .. } => self.settle(id, Outcome::Done), // refused before
             Command::Close {} => {
                 self.close_waiters.push(id);
@@ -244,8 +250,15 @@ impl Session {
         if self.input.is_stale() {
             self.clear_audio(None);
         }
-        self.input.appended(audio.len());
+        self.note_appended(audio.len());
         self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
+    }
+
+    /// Audio goes to the server: the user may be heard.
+    fn note_appended(&mut self, bytes: usize) {
+        self.input.appended(bytes);
+        let silent = self.now + self.options.silent_turn_deadline;
+        self.responses.step_turn(turn::Step::Appended { silent });
     }
 
     /// Sends an item, and gives it an id where it has none, so that its acknowledgement is recognised.

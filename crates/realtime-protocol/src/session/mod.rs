@@ -68,7 +68,7 @@ use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Patience, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
-use crate::time::{Timestamp, UnixTime};
+use crate::time::{MediaTime, Timestamp, UnixTime};
 
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
@@ -134,6 +134,8 @@ pub struct Session {
     close_waiters: Vec<CommandId>,
     items: Items,
     transcripts: Transcripts,
+    /// Where in the session's input audio the user's last speech began.
+    speech_began: MediaTime,
 }
 
 impl Session {
@@ -164,6 +166,7 @@ impl Session {
             close_waiters: Vec::new(),
             items: Items::default(),
             transcripts: Transcripts::default(),
+            speech_began: MediaTime::ZERO,
         }
     }
 
@@ -372,6 +375,9 @@ impl Session {
             done: self.options.deadlines.response_done.after,
         };
         let expired = self.responses.expire(self.now, patience);
+        if expired.silent_turn {
+            self.tell_speech_ended(None);
+        }
         for waiters in expired.unanswered {
             self.overdue(Answer::ResponseCreated);
             self.settle_all(waiters, &Outcome::TimedOut);

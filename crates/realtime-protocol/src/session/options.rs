@@ -33,6 +33,10 @@ pub struct SessionOptions {
     pub deadlines: Deadlines,
     /// How long a request waits, at most, for the end of the user's speech: what tells it may be lost. Default: 2 min.
     pub longest_turn: Duration,
+    /// How long no audio may be appended while the user speaks before requests wait for the end of that speech no
+    /// longer: a microphone that is muted in mid-speech says nothing of it. The turn is told as over. Where all audio
+    /// comes by another way than this connection, it does not count. Default: 3 s.
+    pub silent_turn_deadline: Duration,
     /// How long a request waits, after the user's turn, for the response that the server makes by itself.
     /// Default: 3 s.
     pub turn_response_deadline: Duration,
@@ -70,6 +74,7 @@ impl Default for SessionOptions {
             ready_deadline: Duration::from_secs(5),
             deadlines: Deadlines::default(),
             longest_turn: Duration::from_secs(120),
+            silent_turn_deadline: Duration::from_secs(3),
             turn_response_deadline: Duration::from_secs(3),
             held_audio: Duration::from_secs(2),
             longest_response: Duration::from_secs(600),

@@ -79,6 +79,8 @@ pub(super) struct Patience {
 /// What was overdue.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
+    /// Whether no audio came any more of what the user said.
+    pub(super) silent_turn: bool,
     /// The waiters of each request that was not answered.
     pub(super) unanswered: Vec<Vec<CommandId>>,
     /// What responses that run did not give.
@@ -118,12 +120,13 @@ impl Sequencer {
         self.queue.note_committed(now);
     }
 
-    /// Something happens to the user's turn.
-    pub(super) fn step_turn(&mut self, step: turn::Step) {
-        self.turn.step(step);
+    /// Something happens to the user's turn. Returns whether the user counts as having stopped to speak.
+    pub(super) fn step_turn(&mut self, step: turn::Step) -> bool {
+        let ended = self.turn.step(step);
         if !self.turn.is_expecting() {
             self.queue.step(queue::Step::TurnPassed);
         }
+        ended
     }
 
     /// The next request that may be sent now.
@@ -161,19 +164,35 @@ impl Sequencer {
         self.queue.step(queue::Step::Back(request));
     }
 
-    /// Takes out the request that the event was for: one that is not answered, or one that a response was taken to
-    /// answer, which then must be another's.
-    pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<Request> {
+    /// Takes out the request that the event was for, and names the response that was taken to answer it, if one was.
+    pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<(Request, Option<ResponseId>)> {
         if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
-            return self.out_of_band.remove(index).map(|sent| sent.request);
+            return self.out_of_band.remove(index).map(|sent| (sent.request, None));
         }
         if let Some(sent) = self.slot.step(slot::Step::Refused(event_id)) {
-            return Some(sent.request);
+            return Some((sent.request, None));
         }
         let answers = |sent: &mut Sent| sent.event_id == *event_id;
-        let (waiters, sent) =
-            self.open.iter_mut().find_map(|r| r.asked.take_if(answers).map(|sent| (&mut r.waiters, sent)))?;
-        Some(Request { waiters: core::mem::take(waiters), ..sent.request })
+        self.open.iter_mut().find_map(|response| {
+            let sent = response.asked.take_if(answers)?;
+            let waiters = core::mem::take(&mut response.waiters);
+            Some((Request { waiters, ..sent.request }, Some(response.id.clone())))
+        })
+    }
+
+    /// The request for a response has failed: it is told on if it goes on, and nothing waits for it.
+    pub(super) fn fail(&mut self, id: &ResponseId) {
+        if let Some(response) = self.open.get_mut(id) {
+            response.pace.step(pace::Step::Failed);
+        }
+        self.slot.step(slot::Step::Ended(id));
+    }
+
+    /// Something went wrong on the server's side, and it does not say with what: what runs may be over.
+    pub(super) fn server_fault(&mut self, due: Timestamp) {
+        for response in self.open.iter_mut() {
+            response.pace.step(pace::Step::ServerFault { due });
+        }
     }
 
     /// Enters a response that was not heard of before. Whether it comes so late that nobody waits for it any more.
@@ -319,8 +338,8 @@ impl Sequencer {
     /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
     /// response that has stalled.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
-        self.step_turn(turn::Step::Overdue { now });
-        let mut expired = Expired::default();
+        let silent_turn = self.step_turn(turn::Step::Overdue { now });
+        let mut expired = Expired { silent_turn, ..Expired::default() };
         let overdue = self.slot.step(slot::Step::Overdue { now, patience: patience.created });
         expired.unanswered.extend(overdue.map(|sent| sent.request.waiters));
         while self.out_of_band.front().is_some_and(|sent| sent.deadline <= now)

@@ -1,13 +1,13 @@
 //! What a response that runs owes next, and the one table of its transitions.
 //!
-//! | | `Output` | `Overdue` |
-//! |---|---|---|
-//! | `Begun` | `Going` | `Stalled`, misses `FirstOutput` |
-//! | `Going` | `Going` | `Stalled`, misses `NextOutput` |
-//! | `Stalled` | `Going` | `Forsaken` |
-//! | `Forsaken` | `Going` |  |
+//! | | `Output` | `ServerFault` | `Failed` | `Overdue` |
+//! |---|---|---|---|---|
+//! | `Begun` | `Going` | `Stalled` | `Forsaken` | `Stalled`, misses `FirstOutput` |
+//! | `Going` | `Going` | `Stalled` | `Forsaken` | `Stalled`, misses `NextOutput` |
+//! | `Stalled` | `Going` | `Stalled` | `Forsaken` | `Forsaken` |
+//! | `Forsaken` |  |  |  |  |
 //!
-//! An empty cell changes nothing.
+//! An empty cell changes nothing. Of a forsaken response all is still told, and nothing waits for it.
 
 use core::time::Duration;
 
@@ -35,6 +35,13 @@ pub(in crate::session) enum Step {
         /// When more is due.
         due: Timestamp,
     },
+    /// The server says that something went wrong on its side, and not with what.
+    ServerFault {
+        /// How long this response may still go on.
+        due: Timestamp,
+    },
+    /// The server says that the request for it failed.
+    Failed,
     /// Time passes.
     Overdue {
         now: Timestamp,
@@ -47,7 +54,11 @@ impl Pace {
     /// Moves on, and says what is missing that was not before. Nothing else changes the pace.
     pub(in crate::session) fn step(&mut self, step: Step) -> Option<Answer> {
         let (next, missing) = match (*self, step) {
+            (Self::Forsaken, _) | (_, Step::Failed) => (Self::Forsaken, None),
             (_, Step::Output { due }) => (Self::Going(due), None),
+            (Self::Begun(was) | Self::Going(was) | Self::Stalled(was), Step::ServerFault { due }) => {
+                (Self::Stalled(was.min(due)), None)
+            }
             (Self::Begun(due), Step::Overdue { now, patience }) if due <= now => {
                 (Self::Stalled(now + patience), Some(Answer::FirstOutput))
             }
@@ -107,10 +118,13 @@ mod tests {
     #[test]
     fn the_table_in_the_docs_is_what_the_pace_does() {
         let states = STATES.map(|(name, _)| name);
-        table::check(include_str!("pace.rs"), &["`Output`", "`Overdue`"], &states, |from| {
+        let columns = ["`Output`", "`ServerFault`", "`Failed`", "`Overdue`"];
+        table::check(include_str!("pace.rs"), &columns, &states, |from| {
             let Some((_, from)) = STATES.into_iter().find(|(name, _)| *name == from) else { unreachable!() };
             let overdue = Step::Overdue { now: at(10), patience: Duration::from_secs(5) };
-            [Step::Output { due: at(20) }, overdue].map(|step| cell(from, step)).into()
+            [Step::Output { due: at(20) }, Step::ServerFault { due: at(5) }, Step::Failed, overdue]
+                .map(|step| cell(from, step))
+                .into()
         });
     }
 

@@ -1,13 +1,14 @@
 //! Whose turn it is to speak, as far as it holds back requests, and the one table of its transitions.
 //!
-//! | | `Started` | `Stopped` | `Stopped`, the server responds | `Committed` | `Undetected` | `Answered` | `Overdue` |
-//! |---|---|---|---|---|---|---|---|
-//! | `Open` | `Speaking` |  | `Expecting` |  |  |  |  |
-//! | `Speaking` | `Speaking` | `Open` | `Expecting` | `Expecting` | `Open` |  | `Lapsed` |
-//! | `Lapsed` | `Speaking` | `Open` | `Expecting` | `Expecting` | `Open` |  |  |
-//! | `Expecting` | `Speaking` | `Open` | `Expecting` |  | `Open` | `Open` | `Open` |
+//! | | `Started` | `Stopped` | `Stopped`, the server responds | `Committed` | `Cleared` | `Undetected` | `Answered` | `Silent` | `Overdue` |
+//! |---|---|---|---|---|---|---|---|---|---|
+//! | `Open` | `Speaking` |  | `Expecting` |  |  |  |  |  |  |
+//! | `Speaking` | `Speaking` | `Open`, ends it | `Expecting`, ends it | `Expecting`, ends it | `Open`, ends it | `Open`, ends it |  | `Lapsed`, ends it | `Lapsed` |
+//! | `Lapsed` | `Speaking` | `Open` | `Expecting` | `Expecting` | `Open` | `Open` |  |  |  |
+//! | `Expecting` | `Speaking` | `Open` | `Expecting` |  |  | `Open` | `Open` |  | `Open` |
 //!
-//! An empty cell changes nothing. `Committed` is as `Stopped`, for servers that do not say that the user stopped.
+//! An empty cell changes nothing. "Ends it": the user counts as having stopped, which is told. `Committed` is as
+//! `Stopped`, for servers that do not say that the user stopped. `Silent`: no audio was appended for a while.
 
 use crate::time::Timestamp;
 
@@ -21,8 +22,10 @@ pub(super) enum Turn {
     Speaking {
         /// How long requests wait for the end of that, which may have been lost.
         until: Timestamp,
+        /// When no audio has come for so long that nobody is heard; `None`: none ever came from this side.
+        silent: Option<Timestamp>,
     },
-    /// The user has spoken for longer than anyone does: requests wait for it no longer.
+    /// The end of the user's speech was lost, or no audio of it comes: requests wait for it no longer.
     Lapsed,
     /// The user has spoken, and the server will respond by itself.
     Expecting {
@@ -40,6 +43,13 @@ pub(in crate::session) enum Step {
     Started {
         /// When nobody speaks any more.
         until: Timestamp,
+        /// When nobody is heard any more, unless audio is appended.
+        silent: Option<Timestamp>,
+    },
+    /// Audio is appended.
+    Appended {
+        /// When nobody is heard any more, unless more is.
+        silent: Timestamp,
     },
     /// The user stops.
     Stopped {
@@ -53,6 +63,8 @@ pub(in crate::session) enum Step {
         /// Until when the server may respond by itself, if it does.
         response_due: Option<Timestamp>,
     },
+    /// What the user said was thrown away.
+    Cleared,
     /// Turns are not detected any more: nobody will say that the user stopped.
     Undetected,
     /// A response of the conversation begins.
@@ -62,19 +74,39 @@ pub(in crate::session) enum Step {
 }
 
 impl Turn {
-    /// Moves on. Nothing else changes the turn.
-    pub(super) fn step(&mut self, step: Step) {
-        *self = match (*self, step) {
-            (_, Step::Started { until }) => Self::Speaking { until },
+    /// Moves on, and returns whether the user counts as having stopped. Nothing else changes the turn.
+    pub(super) fn step(&mut self, step: Step) -> bool {
+        let next = match (*self, step) {
+            (_, Step::Started { until, silent }) => Self::Speaking { until, silent },
+            (Self::Speaking { until, .. }, Step::Appended { silent }) => {
+                Self::Speaking { until, silent: Some(silent) }
+            }
             (_, Step::Stopped { now, response_due })
             | (Self::Speaking { .. } | Self::Lapsed, Step::Committed { now, response_due }) => {
                 response_due.map_or(Self::Open, |until| Self::Expecting { stopped: now, until })
             }
-            (_, Step::Undetected) | (Self::Expecting { .. }, Step::Answered) => Self::Open,
-            (Self::Speaking { until }, Step::Overdue { now }) if until <= now => Self::Lapsed,
+            (Self::Speaking { .. } | Self::Lapsed, Step::Cleared)
+            | (_, Step::Undetected)
+            | (Self::Expecting { .. }, Step::Answered) => Self::Open,
+            (Self::Speaking { silent: Some(silent), .. }, Step::Overdue { now }) if silent <= now => {
+                Self::Lapsed
+            }
+            (Self::Speaking { until, .. }, Step::Overdue { now }) if until <= now => {
+                *self = Self::Lapsed;
+                return false; // whoever speaks on and on may still be heard
+            }
             (Self::Expecting { until, .. }, Step::Overdue { now }) if until <= now => Self::Open,
-            (same, Step::Committed { .. } | Step::Answered | Step::Overdue { .. }) => same,
-        }
+            (
+                same,
+                Step::Appended { .. }
+                | Step::Committed { .. }
+                | Step::Cleared
+                | Step::Answered
+                | Step::Overdue { .. },
+            ) => same,
+        };
+        let spoke = matches!(core::mem::replace(self, next), Self::Speaking { .. });
+        spoke && !matches!(next, Self::Speaking { .. })
     }
 
     /// Whether requests need not wait for it.
@@ -88,9 +120,10 @@ impl Turn {
     }
 
     /// When something here is due.
-    pub(super) const fn deadline(self) -> Option<Timestamp> {
+    pub(super) fn deadline(self) -> Option<Timestamp> {
         match self {
-            Self::Speaking { until } | Self::Expecting { until, .. } => Some(until),
+            Self::Speaking { until, silent } => Some(silent.map_or(until, |silent| silent.min(until))),
+            Self::Expecting { until, .. } => Some(until),
             Self::Open | Self::Lapsed => None,
         }
     }
@@ -104,15 +137,15 @@ mod tests {
     use super::*;
     use crate::session::sequencer::table;
 
-    fn at(secs: u64) -> Timestamp {
+    const fn at(secs: u64) -> Timestamp {
         Timestamp::from_millis(secs * 1000)
     }
 
     const STATES: [(&str, Turn); 4] = [
         ("Open", Turn::Open),
-        ("Speaking", Turn::Speaking { until: Timestamp::from_millis(10_000) }),
+        ("Speaking", Turn::Speaking { until: at(10), silent: Some(at(3)) }),
         ("Lapsed", Turn::Lapsed),
-        ("Expecting", Turn::Expecting { stopped: Timestamp::ZERO, until: Timestamp::from_millis(10_000) }),
+        ("Expecting", Turn::Expecting { stopped: Timestamp::ZERO, until: at(10) }),
     ];
 
     fn name(turn: Turn) -> &'static str {
@@ -124,10 +157,13 @@ mod tests {
         }
     }
 
-    fn cell(from: Turn, step: Step) -> String {
+    fn cell(from: Turn, steps: &[Step]) -> String {
         let mut turn = from;
-        turn.step(step);
-        table::cell((turn != from).then(|| format!("`{}`", name(turn))), None)
+        let mut ends = false;
+        for step in steps {
+            ends |= turn.step(*step);
+        }
+        table::cell((turn != from).then(|| format!("`{}`", name(turn))), ends.then_some("ends it"))
     }
 
     #[test]
@@ -137,23 +173,27 @@ mod tests {
             "`Stopped`",
             "`Stopped`, the server responds",
             "`Committed`",
+            "`Cleared`",
             "`Undetected`",
             "`Answered`",
+            "`Silent`",
             "`Overdue`",
         ];
         let states = STATES.map(|(name, _)| name);
         table::check(include_str!("turn.rs"), &columns, &states, |from| {
             let Some((_, from)) = STATES.into_iter().find(|(name, _)| *name == from) else { unreachable!() };
+            let response_due = Some(at(8));
             [
-                Step::Started { until: at(20) },
-                Step::Stopped { now: at(5), response_due: None },
-                Step::Stopped { now: at(5), response_due: Some(at(8)) },
-                Step::Committed { now: at(5), response_due: Some(at(8)) },
-                Step::Undetected,
-                Step::Answered,
-                Step::Overdue { now: at(10) },
+                cell(from, &[Step::Started { until: at(20), silent: None }]),
+                cell(from, &[Step::Stopped { now: at(5), response_due: None }]),
+                cell(from, &[Step::Stopped { now: at(5), response_due }]),
+                cell(from, &[Step::Committed { now: at(5), response_due }]),
+                cell(from, &[Step::Cleared]),
+                cell(from, &[Step::Undetected]),
+                cell(from, &[Step::Answered]),
+                cell(from, &[Step::Overdue { now: at(3) }]),
+                cell(from, &[Step::Appended { silent: at(13) }, Step::Overdue { now: at(10) }]),
             ]
-            .map(|step| cell(from, step))
             .into()
         });
     }
@@ -162,8 +202,16 @@ mod tests {
     fn nothing_is_overdue_before_its_deadline() {
         for (_, from) in STATES {
             let mut turn = from;
-            turn.step(Step::Overdue { now: at(9) });
+            assert!(!turn.step(Step::Overdue { now: at(2) }));
             assert_eq!(turn, from);
         }
+    }
+
+    #[test]
+    fn speech_whose_audio_comes_from_elsewhere_is_never_silent() {
+        let mut turn = Turn::default();
+        turn.step(Step::Started { until: at(120), silent: None });
+        assert!(!turn.step(Step::Overdue { now: at(119) }));
+        assert_eq!(turn.deadline(), Some(at(120)));
     }
 }

@@ -8,6 +8,7 @@ mod interruption;
 mod life;
 mod responses;
 mod shortfall;
+mod ways_out;
 
 use alloc::format;
 use alloc::string::{String, ToString};
