@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::call::{AudioChunk, CloseReason, Command, Event, PlaybackReport, ResponseReport};
+use realtime_protocol::call::{
+    AudioChunk, CloseReason, Command, ErrorClass, Event, PlaybackReport, ResponseEnd, ResponseReport,
+};
 use realtime_protocol::session_config::SessionConfig;
 
 use crate::error::{Fault, Severity};
@@ -218,6 +220,9 @@ impl Adapter {
                 }
                 frames
             }
+            // Nobody has to do anything about them.
+            Event::ServerError { class: ErrorClass::Benign, .. }
+            | Event::ServerError { answered: true, .. } => session(),
             Event::ServerError { error, .. } => {
                 // One that ends the session is followed by `Closed`.
                 let mut frames = session();
@@ -251,10 +256,15 @@ impl Adapter {
     fn finished(&mut self, report: &ResponseReport) -> Vec<(FrameKind, Route)> {
         self.running_responses = self.running_responses.saturating_sub(1);
         let metrics = ResponseMetrics::of(report);
-        vec![
+        let mut frames = vec![
             (FrameKind::Metrics(Arc::new(metrics)), Route::Downstream),
             (FrameKind::ResponseFinished(Arc::new(report.clone())), Route::Downstream),
-        ]
+        ];
+        if let ResponseEnd::Failed { error, .. } = &report.end {
+            let text = format!("the response {} failed: {error}", report.response_id);
+            frames.push((FrameKind::fault(NAME, text), Route::Upstream));
+        }
+        frames
     }
 
     fn learn(&mut self, config: &SessionConfig) {

@@ -194,6 +194,10 @@ pub enum Event {
         error: Box<ApiError>,
         /// What it ends.
         class: ErrorClass,
+        /// Whether everyone whom it concerns knows of it already: it is the outcome of the command that it names, or
+        /// was told as a warning. Such a one is no fault of the session's, nor is one of the class
+        /// [`Benign`](ErrorClass::Benign).
+        answered: bool,
     },
     /// An answer of the server's did not come in time. Whoever waited for it is told as well.
     Overdue {

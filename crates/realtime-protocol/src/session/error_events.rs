@@ -31,14 +31,14 @@ impl Session {
             }
         };
         let class = ErrorClass::of(&error);
-        self.fail(&error);
+        let answered = self.fail(&error);
         let code = error.code_str();
         if matches!(class, ErrorClass::Session | ErrorClass::Account) {
             let reason = CloseReason::Fatal { code: code.into(), message: error.message_str().into() };
-            self.tell(Event::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class, answered });
             self.close(reason);
         } else {
-            self.tell(Event::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class, answered });
         }
     }
 

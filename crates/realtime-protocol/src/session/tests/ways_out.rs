@@ -184,6 +184,33 @@ fn a_response_that_goes_on_after_a_fault_is_waited_for() {
 }
 
 #[test]
+fn an_error_says_whether_its_asker_has_it_as_the_outcome() {
+    let answered = |bench: &Bench| {
+        bench.told().find_map(|event| match event {
+            Event::ServerError { answered, .. } => Some(*answered),
+            _ => None,
+        })
+    };
+    let mut bench = Bench::ready();
+    bench.server(failed(&Value::Null, "server_error"));
+    assert_eq!(answered(&bench), Some(false), "it names nobody");
+    bench.app(create());
+    let event_id = sent_id(&bench);
+    bench.server(failed(&event_id, "invalid_value"));
+    assert_eq!(answered(&bench), Some(true));
+    bench.server(failed(&event_id, "invalid_value"));
+    assert_eq!(answered(&bench), Some(false), "nobody waits any more");
+    bench.app(Command::RetrieveItem { item_id: "i9".into() });
+    bench.server(failed(&"rci_i9".into(), "item_retrieve_invalid_item_id"));
+    assert_eq!(answered(&bench), Some(true));
+    // A request that no command made: nobody else hears of it.
+    bench.app(Command::CreateItem { item: Item::user_text("hi").into(), after: None, respond: true });
+    let event_id = sent_id(&bench);
+    bench.server(failed(&event_id, "invalid_value"));
+    assert_eq!(answered(&bench), Some(false));
+}
+
+#[test]
 fn a_retrieved_item_without_an_id_is_the_one_that_was_asked_for() {
     let mut bench = Bench::ready();
     bench.app(Command::RetrieveItem { item_id: "u1".into() });
