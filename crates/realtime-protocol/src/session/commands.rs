@@ -314,7 +314,6 @@ impl Session {
         if !self.answers.is_awaited(&target) {
             self.cancel(None, None);
         }
-        self.responses.interrupt_requested();
     }
 
     /// Whether the first `session.update` has not been sent.

@@ -14,8 +14,9 @@ use crate::event::ConversationItemTruncate;
 use crate::id::{ItemId, ResponseId};
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::options::{PlaybackSource, Unheard};
+use crate::session::options::{PlaybackSource, SessionOptions, Unheard};
 use crate::session::playback::Part;
+use crate::session::sequencer::turn;
 use crate::time::{MediaTime, Timestamp};
 
 /// Interruptions that wait for playback to stand still, oldest first.
@@ -85,6 +86,8 @@ impl Session {
         if cancel {
             self.cancel_unwanted();
         }
+        let claimed = cancel.then(|| self.claimed_turn());
+        self.responses.cross(claimed);
         // A call that still works counts as something that goes on: whoever runs it may want to stop.
         let goes_on = self.responses.interrupt() | self.calls.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
@@ -107,6 +110,14 @@ impl Session {
         } else {
             self.finish_interruptions(id, self.options.playback);
         }
+    }
+
+    /// The application says that the user speaks. Where the server detects turns, it says so too, or nobody speaks.
+    fn claimed_turn(&self) -> turn::Step {
+        let SessionOptions { longest_turn, turn_response_deadline, silent_turn_deadline, .. } = self.options;
+        let longest =
+            if self.config.turn_detection().is_null() { longest_turn } else { turn_response_deadline };
+        turn::Step::Claimed { until: self.now + longest, silent: self.now + silent_turn_deadline }
     }
 
     /// Playback stands still: an answer to `StopPlayback`.

@@ -378,9 +378,10 @@ impl Session {
         if expired.silent_turn {
             self.tell_speech_ended(None);
         }
-        for waiters in expired.unanswered {
-            self.overdue(Answer::ResponseCreated);
-            self.settle_all(waiters, &Outcome::TimedOut);
+        for request in expired.unanswered {
+            // A server may rightly drop what the user spoke over.
+            self.overdue_if(Answer::ResponseCreated, request.is_wanted());
+            self.settle_all(request.waiters, &Outcome::TimedOut);
         }
         for answer in expired.silent {
             self.overdue(answer);
@@ -396,9 +397,14 @@ impl Session {
     }
 
     fn overdue(&mut self, answer: Answer) {
+        self.overdue_if(answer, true);
+    }
+
+    /// Tells that an answer is overdue. `wanted`: whether that speaks against the server.
+    fn overdue_if(&mut self, answer: Answer, wanted: bool) {
         let policy = self.options.deadlines.of(answer).policy;
         if policy != OverduePolicy::Off {
-            let rotate = self.seen.asks_for_rotation(answer, policy);
+            let rotate = wanted && self.seen.asks_for_rotation(answer, policy);
             self.tell(Event::Overdue { answer, rotate });
         }
     }

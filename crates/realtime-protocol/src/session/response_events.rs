@@ -22,7 +22,7 @@ use crate::session::call_key::call_key;
 use crate::session::deadlines::Answer;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
-use crate::session::sequencer::{Beginning, Heard, OpenResponse, Pace, SeenCall, pace};
+use crate::session::sequencer::{Beginning, Begun, Heard, OpenResponse, Pace, SeenCall, pace};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -68,12 +68,18 @@ impl Session {
         let output_due = self.due(Answer::FirstOutput);
         let unplaced = self.answers.first_unplaced();
         let beginning = Beginning { id, out_of_band, heard, output_due, unplaced };
-        let late = self.responses.begin(self.now, &beginning);
+        let begun = self.responses.begin(self.now, &beginning);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
-        if late {
-            self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
-            self.cancel(None, Some(id.clone()));
+        match begun {
+            Begun::Wanted => {}
+            Begun::Late => {
+                self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
+                self.cancel(None, Some(id.clone()));
+            }
+            // A cancel that is on its way already reaches it.
+            Begun::Crossed if self.answers.is_awaited(&Await::Cancelled(None)) => {}
+            Begun::Crossed => self.cancel(None, Some(id.clone())),
         }
     }
 
@@ -148,6 +154,8 @@ impl Session {
                 self.settle_awaited(&cancel, Outcome::Done);
             }
         }
+        let superseded = Outcome::Superseded { response_id: response_id.clone(), end: end.clone() };
+        self.settle_all(response.superseded, &superseded);
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
     }
 

@@ -58,6 +58,17 @@ pub(super) struct Sequencer {
     open: Open,
 }
 
+/// What a response is that begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Begun {
+    /// One to hear.
+    Wanted,
+    /// One that comes so late that nobody waits for it any more: it is to be cancelled.
+    Late,
+    /// One that the user has spoken over before it began: it is to be cancelled.
+    Crossed,
+}
+
 /// How a response was heard of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Heard {
@@ -81,8 +92,8 @@ pub(super) struct Patience {
 pub(super) struct Expired {
     /// Whether no audio came any more of what the user said.
     pub(super) silent_turn: bool,
-    /// The waiters of each request that was not answered.
-    pub(super) unanswered: Vec<Vec<CommandId>>,
+    /// The requests that were not answered.
+    pub(super) unanswered: Vec<Request>,
     /// What responses that run did not give.
     pub(super) silent: Vec<Answer>,
     /// The waiters of each response that nobody waits for any more.
@@ -109,9 +120,8 @@ impl Sequencer {
         waiter: Option<CommandId>,
         made_after: u64,
     ) {
-        let waiters = waiter.into_iter().collect();
         let late = self.turn.is_expecting();
-        let request = Request { params, waiters, late, made_after, ..Request::default() };
+        let request = Request { late, ..Request::new(params, waiter, made_after) };
         self.queue.step(queue::Step::Ask(request));
     }
 
@@ -132,7 +142,7 @@ impl Sequencer {
     /// The next request that may be sent now.
     pub(super) fn next(&mut self) -> Option<Request> {
         let into_conversation = matches!(self.slot, Slot::Free) && self.turn.lets_requests_go();
-        self.queue.step(queue::Step::Send { into_conversation })
+        self.queue.step(queue::Step::Send { into_conversation, claimed: self.turn.is_claimed() })
     }
 
     /// How many commands wait for a request that was not sent.
@@ -195,9 +205,12 @@ impl Sequencer {
         }
     }
 
-    /// Enters a response that was not heard of before. Whether it comes so late that nobody waits for it any more.
-    pub(super) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> bool {
+    /// Enters a response that was not heard of before.
+    pub(super) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> Begun {
         let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
+        // After the user's turn it is the server's own answer to that, and not the response that the user crossed: a
+        // server that still made that one had the whole turn to say so.
+        let is_answer = self.turn.is_expecting();
         let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
         // A late event of another response neither ends the one that runs nor answers anyone.
         let stray = heard == Heard::Otherwise && self.slot.running().is_some();
@@ -209,6 +222,11 @@ impl Sequencer {
         } else {
             self.take_slot_for(id, &mut timeline)
         };
+        let superseded = match asked.take_if(|sent| is_answer && sent.request.crossed) {
+            Some(crossed) => crossed.request.waiters,
+            None => Vec::new(),
+        };
+        let crossed = asked.as_ref().is_some_and(|sent| sent.request.crossed);
         let origin = if asked.is_some() { Origin::Client } else { Origin::Server };
         let mut waiters = Vec::new();
         if let Some(Sent { request, .. }) = &mut asked {
@@ -230,18 +248,23 @@ impl Sequencer {
             id: id.clone(),
             origin,
             out_of_band,
-            interrupted: late || asked.as_ref().is_some_and(|sent| sent.request.interrupted),
+            interrupted: late || crossed,
             pace: Pace::Begun(output_due),
             spoke: false,
             audio_bytes: 0,
             waiters,
+            superseded,
             timeline,
             calls: Vec::new(),
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,
         });
-        late
+        match () {
+            () if late => Begun::Late,
+            () if crossed => Begun::Crossed,
+            () => Begun::Wanted,
+        }
     }
 
     /// The conversation's place goes to this response; the request that asked for it, if one did.
@@ -295,10 +318,21 @@ impl Sequencer {
         goes_on
     }
 
-    /// The request that was sent is not wanted any more: nothing of its response is passed on.
-    pub(super) fn interrupt_requested(&mut self) {
-        if let Slot::Requested(sent) = &mut self.slot {
-            sent.request.interrupted = true;
+    /// The user speaks: the request that was sent is not wanted any more, and its response is cancelled when it begins.
+    /// What it owes to nobody in particular stays owed, as does what a response owes that has said nothing.
+    /// `claimed`: the turn, where it is the application that says so.
+    pub(super) fn cross(&mut self, claimed: Option<turn::Step>) {
+        let requested = match &self.slot {
+            Slot::Requested(sent) => sent.request.still_owed(),
+            Slot::Running(id) => self.open.get_mut(id).and_then(|response| response.still_owed()),
+            Slot::Free | Slot::Crossed(_) | Slot::Late { .. } | Slot::Occupied { .. } => None,
+        };
+        self.slot.step(slot::Step::Crossed);
+        if let Some(owed) = requested {
+            self.queue.step(queue::Step::Ask(Request { after_turn: claimed.is_some(), ..owed }));
+            if let Some(step) = claimed {
+                self.step_turn(step);
+            }
         }
     }
 
@@ -322,9 +356,8 @@ impl Sequencer {
         self.turn.is_expecting()
             || matches!(self.slot, Slot::Late { owed: true, .. })
             || self.open.iter().any(silent)
-            || requests.any(|request| {
-                request.waiters.is_empty() && !request.interrupted && !request.is_out_of_band()
-            })
+            || requests
+                .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
     }
 
     /// When something here is due.
@@ -341,11 +374,11 @@ impl Sequencer {
         let silent_turn = self.step_turn(turn::Step::Overdue { now });
         let mut expired = Expired { silent_turn, ..Expired::default() };
         let overdue = self.slot.step(slot::Step::Overdue { now, patience: patience.created });
-        expired.unanswered.extend(overdue.map(|sent| sent.request.waiters));
+        expired.unanswered.extend(overdue.map(|sent| sent.request));
         while self.out_of_band.front().is_some_and(|sent| sent.deadline <= now)
             && let Some(sent) = self.out_of_band.pop_front()
         {
-            expired.unanswered.push(sent.request.waiters);
+            expired.unanswered.push(sent.request);
         }
         for response in self.open.iter_mut() {
             let was = response.pace;
@@ -363,7 +396,7 @@ impl Sequencer {
     pub(super) fn end(&mut self) -> (Vec<CommandId>, Vec<OpenResponse>) {
         let Self { slot, queue, out_of_band, open, .. } = core::mem::take(self);
         let requested = match slot {
-            Slot::Requested(sent) => Some(sent),
+            Slot::Requested(sent) | Slot::Crossed(sent) => Some(sent),
             Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
         };
         let sent = requested.into_iter().chain(out_of_band).flat_map(|sent| sent.request.waiters);

@@ -8,7 +8,7 @@ use crate::call::{CommandId, Origin, Timeline};
 use crate::id::{CallId, ResponseId};
 use crate::item::FunctionCallItem;
 use crate::session::sequencer::pace::Pace;
-use crate::session::sequencer::request::Sent;
+use crate::session::sequencer::request::{Request, Sent};
 
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 16;
@@ -35,6 +35,8 @@ pub(in crate::session) struct OpenResponse {
     /// Audio that came (bytes).
     pub(in crate::session) audio_bytes: u64,
     pub(in crate::session) waiters: Vec<CommandId>,
+    /// Those whose own request the user crossed, and whom this answer to the user serves in its place.
+    pub(in crate::session) superseded: Vec<CommandId>,
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(in crate::session) calls: Vec<SeenCall>,
@@ -43,6 +45,14 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) format: Option<AudioFormat>,
     /// The request that it was taken to answer, without the waiters.
     pub(super) asked: Option<Sent>,
+}
+
+impl OpenResponse {
+    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing yet.
+    pub(super) fn still_owed(&self) -> Option<Request> {
+        let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
+        self.asked.as_ref().filter(|_| silent)?.request.still_owed()
+    }
 }
 
 /// A function call item that is whole.

@@ -42,6 +42,8 @@ pub(super) enum Step {
     Send {
         /// Whether also into the conversation.
         into_conversation: bool,
+        /// Whether the user speaks, as the application says: what the user crossed waits.
+        claimed: bool,
     },
 }
 
@@ -82,9 +84,9 @@ impl Queue {
                 let knows = unplaced.is_none_or(|item| item > waiting.made_after);
                 waiting.is_plain() && !waiting.late && knows
             }),
-            Step::Send { into_conversation } => {
-                self.take(|waiting| into_conversation || waiting.is_out_of_band())
-            }
+            Step::Send { into_conversation, claimed } => self.take(|waiting| {
+                into_conversation && !(claimed && waiting.after_turn) || waiting.is_out_of_band()
+            }),
         }
     }
 
@@ -170,11 +172,22 @@ mod tests {
                 Step::Back(request(false, 3)),
                 Step::TurnPassed,
                 Step::Serve { unplaced: None },
-                Step::Send { into_conversation: true },
+                Step::Send { into_conversation: true, claimed: false },
             ]
             .map(|step| cell(from, step))
             .into()
         });
+    }
+
+    #[test]
+    fn what_the_user_crossed_waits_for_the_end_of_the_turn_unless_more_is_asked_for() {
+        let send = |queue: &mut Queue| queue.step(Step::Send { into_conversation: true, claimed: true });
+        let crossed = || Request { after_turn: true, owed: true, ..request(false, 1) };
+        let mut queue = Queue::default();
+        queue.step(Step::Ask(crossed()));
+        assert!(send(&mut queue).is_none());
+        queue.step(Step::Ask(request(false, 2)));
+        assert_eq!(send(&mut queue).map(|request| request.waiters.len()), Some(2));
     }
 
     #[test]

@@ -21,8 +21,12 @@ pub(in crate::session) struct Request {
     pub(super) made_after: u64,
     /// When this side said that the user's turn had ended, for a response to it.
     pub(super) committed: Option<Timestamp>,
-    /// Whether the user interrupted it before the server created it.
-    pub(super) interrupted: bool,
+    /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
+    pub(super) owed: bool,
+    /// Whether the user spoke after it was sent and before its response began: nothing of that is told.
+    pub(super) crossed: bool,
+    /// Whether it goes out only when the user, who crossed it, has spoken.
+    pub(super) after_turn: bool,
 }
 
 /// A `response.create` that the server has not answered.
@@ -35,9 +39,25 @@ pub(super) struct Sent {
 }
 
 impl Request {
-    /// Whether the user has not interrupted it.
+    /// A request, made after this many events were sent.
+    pub(super) fn new(
+        params: Option<Box<ResponseParams>>,
+        waiter: Option<CommandId>,
+        made_after: u64,
+    ) -> Self {
+        let owed = waiter.is_none();
+        Self { params, waiters: waiter.into_iter().collect(), made_after, owed, ..Self::default() }
+    }
+
+    /// What of it is still owed when the user speaks before its response has begun, or said anything.
+    pub(super) fn still_owed(&self) -> Option<Self> {
+        let Self { made_after, committed, .. } = *self;
+        self.owed.then(|| Self { made_after, committed, owed: true, ..Self::default() })
+    }
+
+    /// Whether the user has not spoken over it.
     pub(in crate::session) const fn is_wanted(&self) -> bool {
-        !self.interrupted
+        !self.crossed
     }
 
     /// Whether it asks for nothing in particular, so that one response serves it and others.
@@ -48,7 +68,9 @@ impl Request {
     /// Takes in a later one that the same response serves.
     pub(super) fn merge(&mut self, later: Self) {
         self.waiters.extend(later.waiters);
-        self.made_after = later.made_after;
+        self.made_after = self.made_after.max(later.made_after);
+        self.owed |= later.owed;
+        self.after_turn &= later.after_turn;
         self.committed = later.committed.or(self.committed);
     }
 

@@ -1,19 +1,20 @@
 //! The conversation's one place for a response, and the one table of its transitions.
 //!
-//! | | `Sent` | `Began` | `Ended` | `Ended`, another | `Refused` | `Occupied` | `Overdue` |
-//! |---|---|---|---|---|---|---|---|
-//! | `Free` | `Requested` | `Running` |  |  |  | `Occupied` |  |
-//! | `Requested` | gives it back | `Running`, gives it back |  |  | `Free`, gives it back |  | `Late`, gives it back |
-//! | `Late` | gives it back | `Running` |  |  |  |  | `Free` |
-//! | `Running` | gives it back | `Running` | `Free` |  |  |  |  |
-//! | `Occupied` | gives it back | `Running` |  |  |  |  | `Free` |
+//! | | `Sent` | `Crossed` | `Began` | `Ended` | `Ended`, another | `Refused` | `Occupied` | `Overdue` |
+//! |---|---|---|---|---|---|---|---|---|
+//! | `Free` | `Requested` |  | `Running` |  |  |  | `Occupied` |  |
+//! | `Requested` | gives it back | `Crossed` | `Running`, gives it back |  |  | `Free`, gives it back |  | `Late`, gives it back |
+//! | `Crossed` | gives it back |  | `Running`, gives it back |  |  | `Free`, gives it back |  | `Late`, gives it back |
+//! | `Late` | gives it back |  | `Running` |  |  |  |  | `Free` |
+//! | `Running` | gives it back |  | `Running` | `Free` |  |  |  |  |
+//! | `Occupied` | gives it back |  | `Running` |  |  |  |  | `Free` |
 //!
 //! An empty cell changes nothing. "It" is the request.
 
 use core::time::Duration;
 
 use crate::id::{EventId, ResponseId};
-use crate::session::sequencer::request::Sent;
+use crate::session::sequencer::request::{Request, Sent};
 use crate::time::Timestamp;
 
 /// The conversation's one place for a response.
@@ -24,6 +25,8 @@ pub(super) enum Slot {
     Free,
     /// `response.create` was sent and not answered.
     Requested(Sent),
+    /// The same, and the user has spoken since: its response is cancelled when it begins, and not heard.
+    Crossed(Sent),
     /// `response.create` was not answered in time, and nobody waits for it any more. Should its response come
     /// after all, it is cancelled.
     Late {
@@ -46,6 +49,8 @@ pub(super) enum Slot {
 pub(super) enum Step<'a> {
     /// A request goes out.
     Sent(Sent),
+    /// The user speaks.
+    Crossed,
     /// A response of the conversation begins.
     Began(&'a ResponseId),
     /// A response ends, or counts as ended.
@@ -71,14 +76,24 @@ impl Slot {
         let (next, given_back) = match (core::mem::take(self), step) {
             (Self::Free, Step::Sent(sent)) => (Self::Requested(sent), None),
             (same, Step::Sent(sent)) => (same, Some(sent)),
-            (Self::Requested(sent), Step::Began(id)) => (Self::Running(id.clone()), Some(sent)),
+            (Self::Requested(sent), Step::Crossed) => {
+                let request = Request { crossed: true, ..sent.request };
+                (Self::Crossed(Sent { request, ..sent }), None)
+            }
+            (Self::Requested(sent) | Self::Crossed(sent), Step::Began(id)) => {
+                (Self::Running(id.clone()), Some(sent))
+            }
             (_, Step::Began(id)) => (Self::Running(id.clone()), None),
             (Self::Running(running), Step::Ended(id)) if running == *id => (Self::Free, None),
-            (Self::Requested(sent), Step::Refused(event_id)) if sent.event_id == *event_id => {
+            (Self::Requested(sent) | Self::Crossed(sent), Step::Refused(event_id))
+                if sent.event_id == *event_id =>
+            {
                 (Self::Free, Some(sent))
             }
             (Self::Free, Step::Occupied { until }) => (Self::Occupied { until }, None),
-            (Self::Requested(sent), Step::Overdue { now, patience }) if sent.deadline <= now => {
+            (Self::Requested(sent) | Self::Crossed(sent), Step::Overdue { now, patience })
+                if sent.deadline <= now =>
+            {
                 let owed = sent.request.waiters.is_empty() && sent.request.is_wanted();
                 (Self::Late { until: now + patience, owed }, Some(sent))
             }
@@ -97,14 +112,18 @@ impl Slot {
     pub(super) const fn running(&self) -> Option<&ResponseId> {
         match self {
             Self::Running(id) => Some(id),
-            Self::Free | Self::Requested(_) | Self::Late { .. } | Self::Occupied { .. } => None,
+            Self::Free
+            | Self::Requested(_)
+            | Self::Crossed(_)
+            | Self::Late { .. }
+            | Self::Occupied { .. } => None,
         }
     }
 
     /// The request that the server has not answered.
     pub(super) const fn requested(&self) -> Option<&Sent> {
         match self {
-            Self::Requested(sent) => Some(sent),
+            Self::Requested(sent) | Self::Crossed(sent) => Some(sent),
             Self::Free | Self::Running(_) | Self::Late { .. } | Self::Occupied { .. } => None,
         }
     }
@@ -112,7 +131,7 @@ impl Slot {
     /// When something here is due.
     pub(super) const fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::Requested(sent) => Some(sent.deadline),
+            Self::Requested(sent) | Self::Crossed(sent) => Some(sent.deadline),
             Self::Late { until, .. } | Self::Occupied { until } => Some(*until),
             Self::Free | Self::Running(_) => None,
         }
@@ -125,7 +144,6 @@ mod tests {
     use alloc::string::String;
 
     use super::*;
-    use crate::session::sequencer::request::Request;
     use crate::session::sequencer::table;
 
     fn at(secs: u64) -> Timestamp {
@@ -136,12 +154,13 @@ mod tests {
         Sent { event_id: "evt".into(), request: Request::default(), deadline: at(10) }
     }
 
-    const STATES: [&str; 5] = ["Free", "Requested", "Late", "Running", "Occupied"];
+    const STATES: [&str; 6] = ["Free", "Requested", "Crossed", "Late", "Running", "Occupied"];
 
     fn state(name: &str) -> Slot {
         match name {
             "Free" => Slot::Free,
             "Requested" => Slot::Requested(sent()),
+            "Crossed" => Slot::Crossed(sent()),
             "Late" => Slot::Late { until: at(10), owed: false },
             "Running" => Slot::Running("r1".into()),
             _ => Slot::Occupied { until: at(10) },
@@ -152,6 +171,7 @@ mod tests {
         match slot {
             Slot::Free => "Free",
             Slot::Requested(_) => "Requested",
+            Slot::Crossed(_) => "Crossed",
             Slot::Late { .. } => "Late",
             Slot::Running(_) => "Running",
             Slot::Occupied { .. } => "Occupied",
@@ -169,12 +189,21 @@ mod tests {
 
     #[test]
     fn the_table_in_the_docs_is_what_the_place_does() {
-        let columns =
-            ["`Sent`", "`Began`", "`Ended`", "`Ended`, another", "`Refused`", "`Occupied`", "`Overdue`"];
+        let columns = [
+            "`Sent`",
+            "`Crossed`",
+            "`Began`",
+            "`Ended`",
+            "`Ended`, another",
+            "`Refused`",
+            "`Occupied`",
+            "`Overdue`",
+        ];
         table::check(include_str!("slot.rs"), &columns, &STATES, |from| {
             let (evt, r1, r2) = ("evt".into(), "r1".into(), "r2".into());
             [
                 Step::Sent(sent()),
+                Step::Crossed,
                 Step::Began(&r2),
                 Step::Ended(&r1),
                 Step::Ended(&r2),

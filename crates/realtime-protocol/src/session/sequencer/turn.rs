@@ -1,14 +1,16 @@
 //! Whose turn it is to speak, as far as it holds back requests, and the one table of its transitions.
 //!
-//! | | `Started` | `Stopped` | `Stopped`, the server responds | `Committed` | `Cleared` | `Undetected` | `Answered` | `Silent` | `Overdue` |
-//! |---|---|---|---|---|---|---|---|---|---|
-//! | `Open` | `Speaking` |  | `Expecting` |  |  |  |  |  |  |
-//! | `Speaking` | `Speaking` | `Open`, ends it | `Expecting`, ends it | `Expecting`, ends it | `Open`, ends it | `Open`, ends it |  | `Lapsed`, ends it | `Lapsed` |
-//! | `Lapsed` | `Speaking` | `Open` | `Expecting` | `Expecting` | `Open` | `Open` |  |  |  |
-//! | `Expecting` | `Speaking` | `Open` | `Expecting` |  |  | `Open` | `Open` |  | `Open` |
+//! | | `Started` | `Claimed` | `Stopped` | `Stopped`, the server responds | `Committed` | `Cleared` | `Undetected` | `Answered` | `Silent` | `Overdue` |
+//! |---|---|---|---|---|---|---|---|---|---|---|
+//! | `Open` | `Speaking` | `Claimed` |  | `Expecting` |  |  |  |  |  |  |
+//! | `Speaking` | `Speaking` |  | `Open`, ends it | `Expecting`, ends it | `Expecting`, ends it | `Open`, ends it | `Open`, ends it |  | `Lapsed`, ends it | `Lapsed` |
+//! | `Lapsed` | `Speaking` | `Claimed` | `Open` | `Expecting` | `Expecting` | `Open` | `Open` |  |  |  |
+//! | `Claimed` | `Speaking` | `Claimed` | `Open` | `Expecting` | `Expecting` | `Open` |  |  | `Open` | `Open` |
+//! | `Expecting` | `Speaking` |  | `Open` | `Expecting` |  |  | `Open` | `Open` |  | `Open` |
 //!
 //! An empty cell changes nothing. "Ends it": the user counts as having stopped, which is told. `Committed` is as
-//! `Stopped`, for servers that do not say that the user stopped. `Silent`: no audio was appended for a while.
+//! `Stopped`, for servers that do not say that the user stopped. `Claimed`: the application says that the user speaks,
+//! and not the server. `Silent`: no audio was appended for a while.
 
 use crate::time::Timestamp;
 
@@ -27,6 +29,13 @@ pub(super) enum Turn {
     },
     /// The end of the user's speech was lost, or no audio of it comes: requests wait for it no longer.
     Lapsed,
+    /// The user speaks over a request, as the application says: only what the user crossed waits for the end of that.
+    Claimed {
+        /// How long it waits, at most.
+        until: Timestamp,
+        /// When no audio has come for so long that nobody is heard.
+        silent: Timestamp,
+    },
     /// The user has spoken, and the server will respond by itself.
     Expecting {
         /// When the user stopped.
@@ -45,6 +54,13 @@ pub(in crate::session) enum Step {
         until: Timestamp,
         /// When nobody is heard any more, unless audio is appended.
         silent: Option<Timestamp>,
+    },
+    /// The application says that the user speaks.
+    Claimed {
+        /// When nobody speaks any more.
+        until: Timestamp,
+        /// When nobody is heard any more, unless audio is appended.
+        silent: Timestamp,
     },
     /// Audio is appended.
     Appended {
@@ -78,16 +94,24 @@ impl Turn {
     pub(super) fn step(&mut self, step: Step) -> bool {
         let next = match (*self, step) {
             (_, Step::Started { until, silent }) => Self::Speaking { until, silent },
+            (Self::Open | Self::Lapsed | Self::Claimed { .. }, Step::Claimed { until, silent }) => {
+                Self::Claimed { until, silent }
+            }
             (Self::Speaking { until, .. }, Step::Appended { silent }) => {
                 Self::Speaking { until, silent: Some(silent) }
             }
+            (Self::Claimed { until, .. }, Step::Appended { silent }) => Self::Claimed { until, silent },
             (_, Step::Stopped { now, response_due })
-            | (Self::Speaking { .. } | Self::Lapsed, Step::Committed { now, response_due }) => {
-                response_due.map_or(Self::Open, |until| Self::Expecting { stopped: now, until })
-            }
-            (Self::Speaking { .. } | Self::Lapsed, Step::Cleared)
-            | (_, Step::Undetected)
+            | (
+                Self::Speaking { .. } | Self::Lapsed | Self::Claimed { .. },
+                Step::Committed { now, response_due },
+            ) => response_due.map_or(Self::Open, |until| Self::Expecting { stopped: now, until }),
+            (Self::Speaking { .. } | Self::Lapsed | Self::Claimed { .. }, Step::Cleared)
+            | (Self::Speaking { .. } | Self::Lapsed | Self::Expecting { .. }, Step::Undetected)
             | (Self::Expecting { .. }, Step::Answered) => Self::Open,
+            (Self::Claimed { until, silent }, Step::Overdue { now }) if until.min(silent) <= now => {
+                Self::Open
+            }
             (Self::Speaking { silent: Some(silent), .. }, Step::Overdue { now }) if silent <= now => {
                 Self::Lapsed
             }
@@ -98,7 +122,9 @@ impl Turn {
             (Self::Expecting { until, .. }, Step::Overdue { now }) if until <= now => Self::Open,
             (
                 same,
-                Step::Appended { .. }
+                Step::Claimed { .. }
+                | Step::Appended { .. }
+                | Step::Undetected
                 | Step::Committed { .. }
                 | Step::Cleared
                 | Step::Answered
@@ -111,7 +137,12 @@ impl Turn {
 
     /// Whether requests need not wait for it.
     pub(super) const fn lets_requests_go(self) -> bool {
-        matches!(self, Self::Open | Self::Lapsed)
+        matches!(self, Self::Open | Self::Lapsed | Self::Claimed { .. })
+    }
+
+    /// Whether the user speaks, as the application alone says.
+    pub(super) const fn is_claimed(self) -> bool {
+        matches!(self, Self::Claimed { .. })
     }
 
     /// Whether the server's own response is waited for.
@@ -123,6 +154,7 @@ impl Turn {
     pub(super) fn deadline(self) -> Option<Timestamp> {
         match self {
             Self::Speaking { until, silent } => Some(silent.map_or(until, |silent| silent.min(until))),
+            Self::Claimed { until, silent } => Some(silent.min(until)),
             Self::Expecting { until, .. } => Some(until),
             Self::Open | Self::Lapsed => None,
         }
@@ -141,10 +173,11 @@ mod tests {
         Timestamp::from_millis(secs * 1000)
     }
 
-    const STATES: [(&str, Turn); 4] = [
+    const STATES: [(&str, Turn); 5] = [
         ("Open", Turn::Open),
         ("Speaking", Turn::Speaking { until: at(10), silent: Some(at(3)) }),
         ("Lapsed", Turn::Lapsed),
+        ("Claimed", Turn::Claimed { until: at(10), silent: at(3) }),
         ("Expecting", Turn::Expecting { stopped: Timestamp::ZERO, until: at(10) }),
     ];
 
@@ -153,6 +186,7 @@ mod tests {
             Turn::Open => "Open",
             Turn::Speaking { .. } => "Speaking",
             Turn::Lapsed => "Lapsed",
+            Turn::Claimed { .. } => "Claimed",
             Turn::Expecting { .. } => "Expecting",
         }
     }
@@ -170,6 +204,7 @@ mod tests {
     fn the_table_in_the_docs_is_what_the_turn_does() {
         let columns = [
             "`Started`",
+            "`Claimed`",
             "`Stopped`",
             "`Stopped`, the server responds",
             "`Committed`",
@@ -185,6 +220,7 @@ mod tests {
             let response_due = Some(at(8));
             [
                 cell(from, &[Step::Started { until: at(20), silent: None }]),
+                cell(from, &[Step::Claimed { until: at(20), silent: at(13) }]),
                 cell(from, &[Step::Stopped { now: at(5), response_due: None }]),
                 cell(from, &[Step::Stopped { now: at(5), response_due }]),
                 cell(from, &[Step::Committed { now: at(5), response_due }]),

@@ -3,6 +3,7 @@
 
 mod calls;
 mod config;
+mod crossing;
 mod input;
 mod interruption;
 mod life;
