@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Serialize, Serializer};
 
 use crate::event::{Malformed, UnknownEvent};
-use crate::id::{ItemId, ResponseId};
+use crate::id::{CallId, ItemId, ResponseId};
 use crate::time::MediaTime;
 use crate::wire::Mismatch;
 
@@ -72,6 +72,25 @@ pub enum Warning {
     ResponseTooLate {
         /// The response.
         response_id: ResponseId,
+    },
+    /// The model called functions as often in a row as the options allow, without a word of the user: it is not asked to
+    /// go on.
+    TooManyRounds {
+        /// How often it was asked.
+        rounds: u32,
+    },
+    /// The model called a function, and the application is not told: the server named no function, or no call to answer, or
+    /// gave one beside the conversation arguments that are no JSON object. Where there is a call to answer, the model is
+    /// told.
+    FunctionUntold {
+        /// The response.
+        response_id: ResponseId,
+        /// The call.
+        call_id: Option<CallId>,
+        /// The item that holds it.
+        item_id: Option<ItemId>,
+        /// The function.
+        name: Option<String>,
     },
     /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
     /// dropped.

@@ -19,7 +19,7 @@ use crate::event::{
 };
 use crate::field::Field;
 use crate::id::{CallId, ItemId, ResponseId};
-use crate::item::Item;
+use crate::item::{Item, Role};
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
@@ -27,10 +27,11 @@ use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::options::{FollowUp, PlaybackSource};
 use crate::session::retrievals::Retrievals;
-use crate::session::sequencer::turn;
+use crate::session::sequencer::{Request, forces, turn};
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
 use crate::time::MediaTime;
+use crate::tool::{ToolChoice, ToolMode};
 
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
@@ -164,6 +165,7 @@ impl Session {
                 }
             }
             Command::CommitAudio { respond } => {
+                self.note_user();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
@@ -175,6 +177,9 @@ impl Session {
             }
             Command::ClearAudio {} => self.clear_audio(Some(id)),
             Command::CreateItem { item, after, respond } => {
+                if is_from_user(&item) {
+                    self.note_user();
+                }
                 self.create_item(Some(id), item, after);
                 if respond {
                     self.request(None, None);
@@ -336,15 +341,29 @@ impl Session {
 
     /// Asks the model to go on, once all calls of a response are answered.
     pub(super) fn go_on_after_calls(&mut self, progress: Progress) {
-        let Progress::Done { respond: true, spoke } = progress else { return };
+        let Progress::Done { respond: true, spoke, forced } = progress else { return };
         let wanted = match self.options.follow_up {
             FollowUp::Always => true,
             FollowUp::IfSilent => !spoke,
             FollowUp::Never => false,
         };
-        if wanted {
-            self.request(None, None);
+        if !wanted {
+            return;
         }
+        if self.rounds >= self.options.max_rounds {
+            return self.tell(Event::Warning(Warning::TooManyRounds { rounds: self.rounds }));
+        }
+        self.rounds += 1;
+        // Forced once more, the model would call once more.
+        let choice = &self.config.tool_choice;
+        let none = choice.value() == Some(&ToolChoice::Mode(ToolMode::None));
+        let auto = forces(choice) || forced && !none;
+        self.responses.request(Request::follow_up(auto, self.sent));
+    }
+
+    /// The user has spoken or typed: functions may run anew.
+    pub(super) const fn note_user(&mut self) {
+        self.rounds = 0;
     }
 
     fn on_playback(&mut self, report: &PlaybackReport) {
@@ -380,6 +399,11 @@ impl Session {
             response.timeline.played(self.now, PlaybackSource::Reported);
         }
     }
+}
+
+/// Whether the user says it.
+pub(super) fn is_from_user(item: &Item) -> bool {
+    matches!(item, Item::Message(message) if message.role.value() == Some(&Role::User))
 }
 
 /// The most that an event adds to what a command gives (bytes).

@@ -10,6 +10,7 @@ use crate::id::ItemId;
 use crate::item::{Item, ItemStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
+use crate::session::commands::is_from_user;
 use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
 use crate::session::sequencer::turn;
@@ -90,6 +91,7 @@ impl Session {
             }
             ServerEvent::InputAudioBufferCleared(_) => self.on_cleared(),
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
+                self.note_user();
                 let until = self.now + self.options.longest_turn;
                 let silent =
                     self.input.comes_from_here().then(|| self.now + self.options.silent_turn_deadline);
@@ -265,6 +267,9 @@ impl Session {
         let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
             return;
+        }
+        if is_from_user(item) {
+            self.note_user();
         }
         let awaited = self.answered(&Await::Added(item_id.clone()));
         let origin = if awaited.is_some() { Origin::Client } else { Origin::Server };

@@ -24,6 +24,8 @@ struct Group {
     respond: bool,
     /// Whether the response that made the calls said something itself.
     spoke: bool,
+    /// Whether that response was forced to make calls.
+    forced: bool,
     /// Whether that response has ended, so that all its calls are known.
     whole: bool,
     /// Whether the user spoke over all that wait.
@@ -41,6 +43,8 @@ pub(super) enum Progress {
         respond: bool,
         /// Whether the response that made the calls said something itself.
         spoke: bool,
+        /// Whether it was forced to make them.
+        forced: bool,
     },
 }
 
@@ -67,11 +71,18 @@ impl FunctionCalls {
 
     /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
     /// for a response.
-    pub(super) fn close(&mut self, response_id: &ResponseId, respond: bool, spoke: bool) -> Progress {
+    pub(super) fn close(
+        &mut self,
+        response_id: &ResponseId,
+        respond: bool,
+        spoke: bool,
+        forced: bool,
+    ) -> Progress {
         let group = self.group(response_id);
         group.whole = true;
         group.respond |= respond;
         group.spoke |= spoke;
+        group.forced |= forced;
         let index = self.groups.iter().position(|group| group.response_id == *response_id);
         self.progress(index.unwrap_or_default())
     }
@@ -96,7 +107,7 @@ impl FunctionCalls {
         match self.groups.get(index) {
             Some(group) if group.whole && group.waiting.is_empty() => {
                 let group = self.groups.remove(index);
-                Progress::Done { respond: group.respond, spoke: group.spoke }
+                Progress::Done { respond: group.respond, spoke: group.spoke, forced: group.forced }
             }
             _ => Progress::Waiting,
         }
@@ -110,6 +121,7 @@ impl FunctionCalls {
                     waiting: Vec::new(),
                     respond: false,
                     spoke: false,
+                    forced: false,
                     whole: false,
                     interrupted: false,
                 });
@@ -147,9 +159,9 @@ mod tests {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
             calls.open(&"r".into(), order.map(Into::into));
-            assert_eq!(calls.close(&"r".into(), false, true), Progress::Waiting);
+            assert_eq!(calls.close(&"r".into(), false, true, false), Progress::Waiting);
             assert_eq!(calls.complete(&order[0].into(), true), Progress::Waiting);
-            let all = Progress::Done { respond: true, spoke: true };
+            let all = Progress::Done { respond: true, spoke: true, forced: false };
             assert_eq!(calls.complete(&order[1].into(), false), all);
             assert_eq!(calls.complete(&order[1].into(), true), Progress::Waiting, "answered already");
         }
@@ -160,6 +172,7 @@ mod tests {
         let mut calls = FunctionCalls::default();
         calls.open(&"r".into(), ["early".into()]);
         assert_eq!(calls.complete(&"early".into(), true), Progress::Waiting);
-        assert_eq!(calls.close(&"r".into(), false, false), Progress::Done { respond: true, spoke: false });
+        let all = Progress::Done { respond: true, spoke: false, forced: true };
+        assert_eq!(calls.close(&"r".into(), false, false, true), all);
     }
 }

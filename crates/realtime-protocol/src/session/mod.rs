@@ -65,7 +65,7 @@ use crate::session::interruption::Interruptions;
 use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
 use crate::session::retrievals::Retrievals;
-use crate::session::sequencer::{Patience, Sequencer};
+use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp, UnixTime};
@@ -134,6 +134,8 @@ pub struct Session {
     close_waiters: Vec<CommandId>,
     items: Items,
     transcripts: Transcripts,
+    /// How often in a row the model was asked to go on after functions, without a word of the user.
+    rounds: u32,
     /// Where in the session's input audio the user's last speech began.
     speech_began: MediaTime,
 }
@@ -166,6 +168,7 @@ impl Session {
             close_waiters: Vec::new(),
             items: Items::default(),
             transcripts: Transcripts::default(),
+            rounds: 0,
             speech_began: MediaTime::ZERO,
         }
     }
@@ -349,7 +352,7 @@ impl Session {
 
     /// Takes in a request for a response.
     fn request(&mut self, params: Option<Box<ResponseParams>>, waiter: Option<CommandId>) {
-        self.responses.request(params, waiter, self.sent);
+        self.responses.request(Request::new(params, waiter, self.sent));
     }
 
     /// When an answer counts as overdue, asked for now.
@@ -450,7 +453,7 @@ impl Session {
             let event_id = self.next_event_id();
             self.send(crate::event::ResponseCreate {
                 event_id: event_id.clone().into(),
-                response: request.params.clone().map_or(Field::Absent, Field::Value),
+                response: request.wire_params().map_or(Field::Absent, Field::Value),
                 ..Default::default()
             });
             let deadline = self.due(Answer::ResponseCreated);

@@ -48,6 +48,9 @@ pub struct SessionOptions {
     pub largest_response: u64,
     /// Whether the model is asked to go on after its calls were answered. Default: always.
     pub follow_up: FollowUp,
+    /// How often in a row the model is asked to go on after its functions were answered, without a word of the user:
+    /// more is a loop, which costs and says nothing. A turn of the user's or a typed item begins anew. Default: 8.
+    pub max_rounds: u32,
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
     pub early_functions: BTreeSet<String>,
@@ -80,6 +83,7 @@ impl Default for SessionOptions {
             longest_response: Duration::from_secs(600),
             largest_response: 64 * 1024 * 1024,
             follow_up: FollowUp::default(),
+            max_rounds: 8,
             early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),

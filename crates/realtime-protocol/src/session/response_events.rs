@@ -38,6 +38,8 @@ struct EndedResponse {
     out_of_band: bool,
     spoke: bool,
     completed: bool,
+    /// Whether it had to call a function.
+    forced: bool,
 }
 
 impl Session {
@@ -103,6 +105,7 @@ impl Session {
         self.open_response(&id, out_of_band, Heard::Otherwise, BTreeMap::new());
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item);
+            self.note_uncalled(Some(&id), item);
         }
         let Some(open) = self.responses.end_response(&id) else { return };
         let end = end_of(&response);
@@ -121,9 +124,17 @@ impl Session {
             out_of_band: response.out_of_band,
             spoke: response.spoke,
             completed: end == ResponseEnd::Completed,
+            forced: response.is_forced(),
         };
         let calls = core::mem::take(&mut response.calls);
+        let uncalled = core::mem::take(&mut response.uncalled);
         self.finish_response(response, end, usage);
+        for item in uncalled {
+            let named = |seen: &SeenCall| seen.item.id.value().is_some() && seen.item.id == item.id;
+            if !calls.iter().any(named) {
+                self.tell_untold(&ended.id, &item);
+            }
+        }
         self.surface_calls(&ended, calls);
     }
 
@@ -183,6 +194,7 @@ impl Session {
 
     pub(super) fn on_item_done(&mut self, response_id: Option<&ResponseId>, item: &Item) {
         self.note_call(response_id, item);
+        self.note_uncalled(response_id, item);
         if let (Some(response_id), Item::FunctionCall(call)) = (response_id, item) {
             self.surface_early(response_id, call);
         }
@@ -191,8 +203,11 @@ impl Session {
     /// Some servers tell of a call by this event alone.
     pub(super) fn on_arguments_done(&mut self, event: ResponseFunctionCallArgumentsDone) {
         let response_id = self.response(event.response_id);
-        if event.name.value().is_none() {
-            return; // its item names it
+        if event.name.value().is_none()
+            && let Some(response) = response_id.as_ref().and_then(|id| self.responses.get_mut(id))
+            && response.calls.iter().any(|seen| Some(&seen.call_id) == event.call_id.value())
+        {
+            return; // its item named it
         }
         let call = FunctionCallItem {
             id: Field::Value(event.item_id),
@@ -215,6 +230,25 @@ impl Session {
         }
     }
 
+    /// Remembers a function call item that names no call, once: unless it does so later, nobody can answer it.
+    fn note_uncalled(&mut self, response_id: Option<&ResponseId>, item: &Item) {
+        let Item::FunctionCall(call) = item else { return };
+        let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
+        let known = response.uncalled.iter().any(|seen| seen.id == call.id);
+        if call.call_id.value().is_none() && !known {
+            response.uncalled.push(call.clone());
+        }
+    }
+
+    fn tell_untold(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
+        self.tell(Event::Warning(Warning::FunctionUntold {
+            response_id: response_id.clone(),
+            call_id: item.call_id.value().cloned(),
+            item_id: item.id.value().cloned(),
+            name: item.name.value().cloned(),
+        }));
+    }
+
     /// Hands a call to the application while its response still runs, if the options allow it for this function.
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
@@ -235,6 +269,9 @@ impl Session {
 
     /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
     fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, FunctionOutput> {
+        if !is_named(item) {
+            return Err(FunctionOutput::Error("expected the call to name a function".into()));
+        }
         let arguments = item.arguments.value().map_or("", String::as_str);
         let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
         if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
@@ -260,8 +297,14 @@ impl Session {
         seen.retain(|call| self.calls.see(&call.call_id));
         if response.out_of_band {
             // The conversation holds none of them, so there is nothing to answer.
-            let calls = seen.iter().filter_map(|seen| self.call_of(&seen.call_id, &seen.item).ok());
-            let calls = calls.filter(|_| response.completed).collect();
+            seen.retain(|_| response.completed);
+            let mut calls = Vec::new();
+            for SeenCall { call_id, item } in seen {
+                match self.call_of(&call_id, &item) {
+                    Ok(call) => calls.push(call),
+                    Err(_) => self.tell_untold(&response.id, &item),
+                }
+            }
             return self.tell_calls(response, calls);
         }
         let mut calls = Vec::new();
@@ -281,7 +324,12 @@ impl Session {
             }
             match self.call_of(&call_id, &item) {
                 Ok(call) => calls.push(call),
-                Err(output) => refused.push((call_id, output)),
+                Err(output) => {
+                    if !is_named(&item) {
+                        self.tell_untold(&response.id, &item);
+                    }
+                    refused.push((call_id, output));
+                }
             }
         }
         let must_respond = !refused.is_empty();
@@ -290,7 +338,7 @@ impl Session {
         }
         self.calls.open(&response.id, calls.iter().map(|call| call.call_id.clone()));
         self.tell_calls(response, calls);
-        let progress = self.calls.close(&response.id, must_respond, response.spoke);
+        let progress = self.calls.close(&response.id, must_respond, response.spoke, response.forced);
         self.go_on_after_calls(progress);
     }
 
@@ -392,6 +440,10 @@ impl Session {
         self.playback.forget_played(self.now, self.options.playback);
         self.tell(Event::AudioDone { response_id, item_id, content_index, total });
     }
+}
+
+fn is_named(item: &FunctionCallItem) -> bool {
+    item.name.value().is_some_and(|name| !name.trim().is_empty())
 }
 
 fn end_of(response: &Response) -> ResponseEnd {

@@ -27,18 +27,16 @@ mod slot;
 mod table;
 pub(super) mod turn;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 pub(super) use crate::session::sequencer::open::{OpenResponse, SeenCall};
 pub(super) use crate::session::sequencer::pace::Pace;
-pub(super) use crate::session::sequencer::request::Request;
+pub(super) use crate::session::sequencer::request::{Request, forces};
 
 use crate::call::{CommandId, Origin, Timeline};
 use crate::id::{EventId, ResponseId};
-use crate::response::ResponseParams;
 use crate::session::deadlines::Answer;
 use crate::session::sequencer::open::Open;
 use crate::session::sequencer::queue::Queue;
@@ -113,16 +111,10 @@ pub(super) struct Beginning<'a> {
 }
 
 impl Sequencer {
-    /// Takes in a request, made after this many events were sent. One without parameters merges with one that waits.
-    pub(super) fn request(
-        &mut self,
-        params: Option<Box<ResponseParams>>,
-        waiter: Option<CommandId>,
-        made_after: u64,
-    ) {
+    /// Takes in a request. One without parameters merges with one that waits.
+    pub(super) fn request(&mut self, request: Request) {
         let late = self.turn.is_expecting();
-        let request = Request { late, ..Request::new(params, waiter, made_after) };
-        self.queue.step(queue::Step::Ask(request));
+        self.queue.step(queue::Step::Ask(Request { late, ..request }));
     }
 
     /// The request that was just made is for a response to a turn that this side has ended.
@@ -256,6 +248,7 @@ impl Sequencer {
             superseded,
             timeline,
             calls: Vec::new(),
+            uncalled: Vec::new(),
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,

@@ -40,6 +40,8 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(in crate::session) calls: Vec<SeenCall>,
+    /// Function call items that name no call.
+    pub(in crate::session) uncalled: Vec<FunctionCallItem>,
     pub(in crate::session) dropped_bytes: u64,
     /// What its audio is, where that is not the session's format.
     pub(in crate::session) format: Option<AudioFormat>,
@@ -48,6 +50,11 @@ pub(in crate::session) struct OpenResponse {
 }
 
 impl OpenResponse {
+    /// Whether the request for it forced the model to call a function.
+    pub(in crate::session) fn is_forced(&self) -> bool {
+        self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
+    }
+
     /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing yet.
     pub(super) fn still_owed(&self) -> Option<Request> {
         let silent = !self.interrupted && !self.spoke && self.calls.is_empty();

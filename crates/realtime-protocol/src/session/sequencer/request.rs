@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::call::CommandId;
+use crate::field::Field;
 use crate::id::EventId;
 use crate::response::{ResponseConversation, ResponseParams};
 use crate::time::Timestamp;
+use crate::tool::{ToolChoice, ToolMode};
 
 /// One `response.create`, sent or to be sent.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(in crate::session) struct Request {
     pub(super) committed: Option<Timestamp>,
     /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
     pub(super) owed: bool,
+    /// Whether the model chooses freely whether to call a function: it was forced to before.
+    pub(super) auto: bool,
     /// Whether the user spoke after it was sent and before its response began: nothing of that is told.
     pub(super) crossed: bool,
     /// Whether it goes out only when the user, who crossed it, has spoken.
@@ -40,7 +44,7 @@ pub(super) struct Sent {
 
 impl Request {
     /// A request, made after this many events were sent.
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         params: Option<Box<ResponseParams>>,
         waiter: Option<CommandId>,
         made_after: u64,
@@ -49,10 +53,26 @@ impl Request {
         Self { params, waiters: waiter.into_iter().collect(), made_after, owed, ..Self::default() }
     }
 
+    /// The request to go on after functions. `auto`: see [`Self::auto`].
+    pub(in crate::session) fn follow_up(auto: bool, made_after: u64) -> Self {
+        Self { auto, ..Self::new(None, None, made_after) }
+    }
+
+    /// What the wire is told; `None`: nothing in particular.
+    pub(in crate::session) fn wire_params(&self) -> Option<Box<ResponseParams>> {
+        let auto = || ResponseParams::default().tool_choice(ToolChoice::Mode(ToolMode::Auto));
+        self.params.clone().or_else(|| self.auto.then(|| Box::new(auto())))
+    }
+
+    /// Whether it forces the model to call a function.
+    pub(in crate::session) fn is_forced(&self) -> bool {
+        self.params.as_ref().is_some_and(|params| forces(&params.tool_choice))
+    }
+
     /// What of it is still owed when the user speaks before its response has begun, or said anything.
     pub(super) fn still_owed(&self) -> Option<Self> {
-        let Self { made_after, committed, .. } = *self;
-        self.owed.then(|| Self { made_after, committed, owed: true, ..Self::default() })
+        let Self { made_after, committed, auto, .. } = *self;
+        self.owed.then(|| Self { made_after, committed, auto, owed: true, ..Self::default() })
     }
 
     /// Whether the user has not spoken over it.
@@ -70,6 +90,7 @@ impl Request {
         self.waiters.extend(later.waiters);
         self.made_after = self.made_after.max(later.made_after);
         self.owed |= later.owed;
+        self.auto |= later.auto;
         self.after_turn &= later.after_turn;
         self.committed = later.committed.or(self.committed);
     }
@@ -80,4 +101,9 @@ impl Request {
             .as_ref()
             .is_some_and(|params| params.conversation.value() == Some(&ResponseConversation::None))
     }
+}
+
+/// Whether the model must call a function.
+pub(in crate::session) fn forces(choice: &Field<ToolChoice>) -> bool {
+    matches!(choice.value(), Some(ToolChoice::Mode(ToolMode::Required) | ToolChoice::Tool(_)))
 }

@@ -8,6 +8,7 @@ mod input;
 mod interruption;
 mod life;
 mod responses;
+mod rounds;
 mod shortfall;
 mod ways_out;
 
