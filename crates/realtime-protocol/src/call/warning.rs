@@ -109,10 +109,10 @@ pub enum Warning {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// Where in the part it stood.
-        start: MediaTime,
-        /// What was lost.
-        lost: MediaTime,
+        /// Where in the part it stood (samples).
+        start: u64,
+        /// What was lost (samples).
+        lost: u64,
     },
 }
 
