@@ -92,6 +92,24 @@ pub enum Warning {
         /// The function.
         name: Option<String>,
     },
+    /// The server gave a response an id that was used before. It is another response, unless nothing of the first has come:
+    /// then it is the same one, said twice.
+    ResponseIdReused {
+        /// The response.
+        response_id: ResponseId,
+    },
+    /// More responses run at once than any server runs: this one is let go, and ends as lost.
+    TooManyResponses {
+        /// The response.
+        response_id: ResponseId,
+    },
+    /// The model called more functions than can wait: the application is not told of these.
+    TooManyFunctions {
+        /// The response.
+        response_id: ResponseId,
+        /// How many were left out.
+        functions: usize,
+    },
     /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
     /// dropped.
     InputAudioDropped {

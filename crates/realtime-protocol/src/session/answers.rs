@@ -163,6 +163,9 @@ impl Answers {
         self.by_event.remove(&awaited.event_id);
         self.by_deadline.remove(&(awaited.deadline, number));
         self.own.remove(&number);
+        if self.awaited.is_empty() {
+            *self = Self::default(); // a session at rest holds no empty tables
+        }
         Some(awaited)
     }
 }

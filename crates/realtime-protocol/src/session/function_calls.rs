@@ -1,25 +1,47 @@
 //! Function calls: each surfaces once and gets exactly one output; when all calls of a response are answered,
 //! the model is asked once to go on.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::id::{CallId, ResponseId};
 
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
 
+/// Calls that wait for an output at once: more are not taken.
+const MOST_WAITING: usize = 512;
+
 /// Calls that wait for an output, by the response that made them.
 #[derive(Debug, Default)]
 pub(super) struct FunctionCalls {
-    groups: Vec<Group>,
-    seen: VecDeque<CallId>,
+    open: Groups,
+    seen: Seen,
+    /// Counts groups and calls.
+    last: u64,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    /// By age.
+    by_number: BTreeMap<u64, Group>,
+    by_response: BTreeMap<ResponseId, u64>,
+    /// Each call that waits, its group, and its place among all.
+    waiting: BTreeMap<CallId, (u64, u64)>,
+}
+
+/// The last calls that were seen.
+#[derive(Debug, Default)]
+struct Seen {
+    calls: BTreeSet<CallId>,
+    /// Oldest first.
+    order: VecDeque<CallId>,
 }
 
 #[derive(Debug)]
 struct Group {
     response_id: ResponseId,
-    waiting: Vec<CallId>,
+    /// How many of its calls wait.
+    waiting: usize,
     /// Whether any answer asks for a response.
     respond: bool,
     /// Whether the response that made the calls said something itself.
@@ -51,22 +73,34 @@ pub(super) enum Progress {
 impl FunctionCalls {
     /// Whether a call is new; it is not from here on.
     pub(super) fn see(&mut self, call_id: &CallId) -> bool {
-        if self.seen.contains(call_id) || self.is_waiting(call_id) {
+        if self.is_waiting(call_id) || !self.seen.calls.insert(call_id.clone()) {
             return false;
         }
-        if self.seen.len() == REMEMBERED {
-            self.seen.pop_front();
+        if self.seen.order.len() == REMEMBERED
+            && let Some(oldest) = self.seen.order.pop_front()
+        {
+            self.seen.calls.remove(&oldest);
         }
-        self.seen.push_back(call_id.clone());
+        self.seen.order.push_back(call_id.clone());
         true
+    }
+
+    /// How many more may wait.
+    pub(super) fn room(&self) -> usize {
+        MOST_WAITING.saturating_sub(self.open.waiting.len())
     }
 
     /// Enters calls that surface now.
     pub(super) fn open(&mut self, response_id: &ResponseId, calls: impl IntoIterator<Item = CallId>) {
-        let group = self.group(response_id);
-        let waiting = group.waiting.len();
-        group.waiting.extend(calls);
-        group.interrupted &= group.waiting.len() == waiting;
+        let number = self.number_of(response_id);
+        for call_id in calls {
+            self.last += 1;
+            self.open.waiting.insert(call_id, (number, self.last));
+            if let Some(group) = self.open.by_number.get_mut(&number) {
+                group.waiting += 1;
+                group.interrupted = false;
+            }
+        }
     }
 
     /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
@@ -78,75 +112,86 @@ impl FunctionCalls {
         spoke: bool,
         forced: bool,
     ) -> Progress {
-        let group = self.group(response_id);
-        group.whole = true;
-        group.respond |= respond;
-        group.spoke |= spoke;
-        group.forced |= forced;
-        let index = self.groups.iter().position(|group| group.response_id == *response_id);
-        self.progress(index.unwrap_or_default())
+        let number = self.number_of(response_id);
+        if let Some(group) = self.open.by_number.get_mut(&number) {
+            group.whole = true;
+            group.respond |= respond;
+            group.spoke |= spoke;
+            group.forced |= forced;
+        }
+        self.progress(number)
     }
 
     /// Whether a call of that id waits.
     pub(super) fn is_waiting(&self, call_id: &CallId) -> bool {
-        self.groups.iter().any(|group| group.waiting.contains(call_id))
+        self.open.waiting.contains_key(call_id)
     }
 
     /// Takes a call out, now that it is answered. One that does not wait leads to nothing.
     pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Progress {
-        let Some(index) = self.groups.iter().position(|group| group.waiting.contains(call_id)) else {
-            return Progress::Waiting;
-        };
-        let group = &mut self.groups[index];
-        group.waiting.retain(|id| id != call_id);
-        group.respond |= respond;
-        self.progress(index)
+        let Some((number, _)) = self.open.waiting.remove(call_id) else { return Progress::Waiting };
+        if let Some(group) = self.open.by_number.get_mut(&number) {
+            group.waiting = group.waiting.saturating_sub(1);
+            group.respond |= respond;
+        }
+        self.progress(number)
     }
 
-    fn progress(&mut self, index: usize) -> Progress {
-        match self.groups.get(index) {
-            Some(group) if group.whole && group.waiting.is_empty() => {
-                let group = self.groups.remove(index);
-                Progress::Done { respond: group.respond, spoke: group.spoke, forced: group.forced }
+    fn progress(&mut self, number: u64) -> Progress {
+        match self.open.by_number.get(&number) {
+            Some(group) if group.whole && group.waiting == 0 => {
+                let Group { respond, spoke, forced, .. } = *group;
+                self.open.by_response.remove(&group.response_id);
+                self.open.by_number.remove(&number);
+                if self.open.by_number.is_empty() {
+                    self.open = Groups::default(); // a session at rest holds no empty tables
+                }
+                Progress::Done { respond, spoke, forced }
             }
             _ => Progress::Waiting,
         }
     }
 
-    fn group(&mut self, response_id: &ResponseId) -> &mut Group {
-        let index =
-            self.groups.iter().position(|group| group.response_id == *response_id).unwrap_or_else(|| {
-                self.groups.push(Group {
-                    response_id: response_id.clone(),
-                    waiting: Vec::new(),
-                    respond: false,
-                    spoke: false,
-                    forced: false,
-                    whole: false,
-                    interrupted: false,
-                });
-                self.groups.len() - 1
-            });
-        &mut self.groups[index]
+    /// The group of a response; a new one where it has none.
+    fn number_of(&mut self, response_id: &ResponseId) -> u64 {
+        if let Some(number) = self.open.by_response.get(response_id) {
+            return *number;
+        }
+        self.last += 1;
+        let group = Group {
+            response_id: response_id.clone(),
+            waiting: 0,
+            respond: false,
+            spoke: false,
+            forced: false,
+            whole: false,
+            interrupted: false,
+        };
+        self.open.by_number.insert(self.last, group);
+        self.open.by_response.insert(response_id.clone(), self.last);
+        self.last
     }
 
     /// The user speaks over the calls that wait. Whether this is new to any of them.
     pub(super) fn interrupt(&mut self) -> bool {
         let mut news = false;
-        for group in self.groups.iter_mut().filter(|group| !group.waiting.is_empty()) {
+        for group in self.open.by_number.values_mut().filter(|group| group.waiting > 0) {
             news |= !core::mem::replace(&mut group.interrupted, true);
         }
         news
     }
 
     /// Whether no call waits.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.by_number.is_empty()
     }
 
-    /// All calls that wait, at the end.
+    /// All calls that wait, at the end, in the order in which they were made.
     pub(super) fn end(&mut self) -> impl Iterator<Item = CallId> + use<> {
-        core::mem::take(&mut self.groups).into_iter().flat_map(|group| group.waiting)
+        let waiting = core::mem::take(self).open.waiting;
+        let calls: BTreeMap<(u64, u64), CallId> =
+            waiting.into_iter().map(|(call_id, place)| (place, call_id)).collect();
+        calls.into_values()
     }
 }
 

@@ -19,6 +19,9 @@ use crate::session::playback::Part;
 use crate::session::sequencer::turn;
 use crate::time::Timestamp;
 
+/// Interruptions that wait for playback to stand still. Of more the oldest is settled by the last report.
+const MOST_STOPPING: usize = 32;
+
 /// Interruptions that wait for playback to stand still, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Interruptions {
@@ -54,6 +57,12 @@ impl Interruptions {
     /// The newest one that is overdue.
     fn overdue(&self, now: Timestamp) -> Option<StopId> {
         self.stopping.iter().rfind(|stopping| stopping.deadline <= now).map(|stopping| stopping.id)
+    }
+
+    /// The oldest one, if there are too many.
+    fn excess(&self) -> Option<StopId> {
+        let full = self.stopping.len() >= MOST_STOPPING;
+        self.stopping.front().filter(|_| full).map(|stopping| stopping.id)
     }
 
     fn contains(&self, id: StopId) -> bool {
@@ -103,6 +112,9 @@ impl Session {
         let handshake =
             self.options.playback == PlaybackSource::Reported && (audible || !self.interruptions.is_empty());
         let deadline = self.now + self.options.stop_deadline;
+        if let Some(oldest) = self.interruptions.excess() {
+            self.finish_interruptions(oldest, PlaybackSource::Estimated);
+        }
         let id = self.interruptions.begin(deadline, waiter, response_id);
         self.playback.stop(id);
         if handshake {

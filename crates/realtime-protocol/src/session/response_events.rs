@@ -22,7 +22,7 @@ use crate::session::call_key::call_key;
 use crate::session::deadlines::Answer;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
-use crate::session::sequencer::{Beginning, Begun, Heard, OpenResponse, Pace, SeenCall, pace};
+use crate::session::sequencer::{Beginning, Begun, Heard, Named, OpenResponse, Pace, SeenCall, pace};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -31,6 +31,9 @@ pub(super) struct PartPlace {
     pub(super) item_id: ItemId,
     pub(super) content_index: Field<u32>,
 }
+
+/// Function calls of one response. No model makes as many.
+const MOST_CALLS: usize = 128;
 
 /// What of a response's end decides about its calls.
 struct EndedResponse {
@@ -57,6 +60,31 @@ impl Session {
         }
     }
 
+    /// A response begins. Some servers give several the same id: each is one of its own.
+    fn begin_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
+        let named = self.responses.named(id, out_of_band);
+        let reused = matches!(named, Named::Repeated | Named::Running | Named::Ended);
+        if reused && !id.is_empty() {
+            self.tell(Event::Warning(Warning::ResponseIdReused { response_id: id.clone() }));
+        }
+        match named {
+            Named::New | Named::Ended => {}
+            Named::Begun | Named::Repeated => return,
+            Named::Running => {
+                self.lose_response(id);
+                self.responses.named(id, out_of_band); // nothing of the one before counts for this one
+            }
+        }
+        self.open_response(id, out_of_band, Heard::Created, metadata);
+    }
+
+    /// The server will never end a response, as far as anyone can tell.
+    fn lose_response(&mut self, id: &ResponseId) {
+        if let Some(open) = self.responses.end_response(id) {
+            self.end_response(open, ResponseEnd::Lost, None);
+        }
+    }
+
     fn open_response(
         &mut self,
         id: &ResponseId,
@@ -66,6 +94,10 @@ impl Session {
     ) {
         if self.responses.get_mut(id).is_some() || self.responses.is_finished(id) {
             return;
+        }
+        if let Some(excess) = self.responses.excess() {
+            self.tell(Event::Warning(Warning::TooManyResponses { response_id: excess.clone() }));
+            self.lose_response(&excess);
         }
         let output_due = self.due(Answer::FirstOutput);
         let unplaced = self.answers.first_unplaced();
@@ -90,7 +122,7 @@ impl Session {
         let id = response.id.value().cloned().unwrap_or_default();
         let out_of_band = response.conversation_id.is_null();
         let metadata = response.metadata.value().cloned().unwrap_or_default();
-        self.open_response(&id, out_of_band, Heard::Created, metadata);
+        self.begin_response(&id, out_of_band, metadata);
         if let Some(open) = self.responses.get_mut(&id) {
             open.format = response.audio.value().and_then(|audio| audio.format()).or(open.format);
         }
@@ -128,12 +160,16 @@ impl Session {
         };
         let calls = core::mem::take(&mut response.calls);
         let uncalled = core::mem::take(&mut response.uncalled);
+        let unnoted = response.unnoted;
         self.finish_response(response, end, usage);
         for item in uncalled {
             let named = |seen: &SeenCall| seen.item.id.value().is_some() && seen.item.id == item.id;
             if !calls.iter().any(named) {
                 self.tell_untold(&ended.id, &item);
             }
+        }
+        if unnoted > 0 {
+            self.tell_too_many(&ended.id, unnoted);
         }
         self.surface_calls(&ended, calls);
     }
@@ -224,9 +260,13 @@ impl Session {
         let Item::FunctionCall(call) = item else { return };
         let Some(call_id) = call.call_id.value().cloned() else { return };
         let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
+        let full = response.calls.len() >= MOST_CALLS;
         match response.calls.iter_mut().find(|seen| seen.call_id == call_id) {
             Some(seen) => seen.item = call.clone(), // the later one is the more complete
-            None => response.calls.push(SeenCall { call_id, item: call.clone() }),
+            None if !full => {
+                response.calls.push(SeenCall { call_id, item: call.clone() });
+            }
+            None => response.unnoted += 1,
         }
     }
 
@@ -235,9 +275,19 @@ impl Session {
         let Item::FunctionCall(call) = item else { return };
         let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
         let known = response.uncalled.iter().any(|seen| seen.id == call.id);
-        if call.call_id.value().is_none() && !known {
-            response.uncalled.push(call.clone());
+        if call.call_id.value().is_some() || known {
+            return;
         }
+        if response.uncalled.len() < MOST_CALLS {
+            response.uncalled.push(call.clone());
+        } else {
+            response.unnoted += 1;
+        }
+    }
+
+    fn tell_too_many(&mut self, response_id: &ResponseId, functions: usize) {
+        let response_id = response_id.clone();
+        self.tell(Event::Warning(Warning::TooManyFunctions { response_id, functions }));
     }
 
     fn tell_untold(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
@@ -253,7 +303,7 @@ impl Session {
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
         let Some(response) = self.responses.get_mut(response_id) else { return };
-        if response.interrupted || !self.options.early_functions.contains(name) {
+        if response.interrupted || !self.options.early_functions.contains(name) || self.calls.room() == 0 {
             return;
         }
         let out_of_band = response.out_of_band;
@@ -330,6 +380,15 @@ impl Session {
                     }
                     refused.push((call_id, output));
                 }
+            }
+        }
+        let room = self.calls.room();
+        if calls.len() > room {
+            let late = calls.split_off(room);
+            self.tell_too_many(&response.id, late.len());
+            for call in late {
+                let output = FunctionOutput::Error("too many functions wait for their outputs".into());
+                refused.push((call.call_id, output));
             }
         }
         let must_respond = !refused.is_empty();
@@ -430,14 +489,15 @@ impl Session {
     }
 
     pub(super) fn on_audio_done(&mut self, place: PartPlace) {
-        let Some(PartId { response_id, item_id, content_index }) = self.part(place) else { return };
-        let Some(response) = self.responses.get_mut(&response_id) else { return };
+        let Some(part) = self.part(place) else { return };
+        let Some(response) = self.responses.get_mut(&part.response_id) else { return };
         if response.interrupted {
             return;
         }
         let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
-        let total = ledger.whole(&item_id, content_index).unwrap_or_default();
+        let total = ledger.whole(&part).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
+        let PartId { response_id, item_id, content_index } = part;
         self.tell(Event::AudioDone { response_id, item_id, content_index, total });
     }
 }

@@ -56,6 +56,21 @@ pub(super) struct Sequencer {
     open: Open,
 }
 
+/// What is known of the id that a `response.created` gives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Named {
+    /// Nothing: a response begins.
+    New,
+    /// Another event of it came first.
+    Begun,
+    /// It begins for a second time before anything of it came: the event came twice.
+    Repeated,
+    /// A response of that id runs; this is another one.
+    Running,
+    /// A response of that id has ended; this is another one.
+    Ended,
+}
+
 /// What a response is that begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Begun {
@@ -239,6 +254,7 @@ impl Sequencer {
         self.open.begin(OpenResponse {
             id: id.clone(),
             origin,
+            created: heard == Heard::Created,
             out_of_band,
             interrupted: late || crossed,
             pace: Pace::Begun(output_due),
@@ -249,6 +265,7 @@ impl Sequencer {
             timeline,
             calls: Vec::new(),
             uncalled: Vec::new(),
+            unnoted: 0,
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,
@@ -278,7 +295,36 @@ impl Sequencer {
 
     /// Whether a response has ended.
     pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
-        self.open.is_finished(id)
+        self.open.finished(id).is_some()
+    }
+
+    /// What a `response.created` says of an id.
+    pub(super) fn named(&mut self, id: &ResponseId, out_of_band: bool) -> Named {
+        let is_asked =
+            if out_of_band { !self.out_of_band.is_empty() } else { self.slot.requested().is_some() };
+        let finished = self.open.finished(id);
+        let Some(open) = self.open.get_mut(id) else {
+            return match finished {
+                None => Named::New,
+                Some(false) => Named::Begun,
+                Some(true) => {
+                    self.open.forget_finished(id);
+                    Named::Ended
+                }
+            };
+        };
+        if !core::mem::replace(&mut open.created, true) {
+            Named::Begun
+        } else if matches!(open.pace, Pace::Begun(_)) && !is_asked {
+            Named::Repeated
+        } else {
+            Named::Running
+        }
+    }
+
+    /// The response to let go before another one begins, if there are too many.
+    pub(super) fn excess(&self) -> Option<ResponseId> {
+        self.open.excess().cloned()
     }
 
     /// The response, if it runs.
@@ -386,7 +432,7 @@ impl Sequencer {
     }
 
     /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
-    pub(super) fn end(&mut self) -> (Vec<CommandId>, Vec<OpenResponse>) {
+    pub(super) fn end(&mut self) -> (Vec<CommandId>, VecDeque<OpenResponse>) {
         let Self { slot, queue, out_of_band, open, .. } = core::mem::take(self);
         let requested = match slot {
             Slot::Requested(sent) | Slot::Crossed(sent) => Some(sent),

@@ -13,12 +13,16 @@ use crate::session::sequencer::request::{Request, Sent};
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 16;
 
+/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one that is least
+/// waited for is let go.
+const MOST: usize = 32;
+
 /// The responses that run, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Open {
-    running: Vec<OpenResponse>,
-    /// The last ones that ended, so that a late event does not open them again.
-    finished: VecDeque<ResponseId>,
+    running: VecDeque<OpenResponse>,
+    /// The last ones that ended, so that a late event does not open them again, and whether each was said to begin.
+    finished: VecDeque<(ResponseId, bool)>,
 }
 
 /// A response that runs.
@@ -26,6 +30,8 @@ pub(super) struct Open {
 pub(in crate::session) struct OpenResponse {
     pub(in crate::session) id: ResponseId,
     pub(in crate::session) origin: Origin,
+    /// Whether its `response.created` came.
+    pub(in crate::session) created: bool,
     pub(in crate::session) out_of_band: bool,
     /// Nothing more of it is passed on.
     pub(in crate::session) interrupted: bool,
@@ -42,6 +48,8 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) calls: Vec<SeenCall>,
     /// Function call items that name no call.
     pub(in crate::session) uncalled: Vec<FunctionCallItem>,
+    /// Calls beyond the most that one response may make.
+    pub(in crate::session) unnoted: usize,
     pub(in crate::session) dropped_bytes: u64,
     /// What its audio is, where that is not the session's format.
     pub(in crate::session) format: Option<AudioFormat>,
@@ -72,24 +80,38 @@ pub(in crate::session) struct SeenCall {
 impl Open {
     /// Enters a response that begins.
     pub(super) fn begin(&mut self, response: OpenResponse) {
-        self.running.push(response);
+        self.running.push_back(response);
+    }
+
+    /// The response to let go where there are too many: the oldest that nothing waits for, or the oldest.
+    pub(super) fn excess(&self) -> Option<&ResponseId> {
+        let forsaken = |response: &&OpenResponse| response.pace == Pace::Forsaken;
+        let full = self.running.len() >= MOST;
+        self.running.iter().find(forsaken).or_else(|| self.running.front()).filter(|_| full).map(|r| &r.id)
     }
 
     /// Takes out a response that ended.
     pub(super) fn end(&mut self, id: &ResponseId) -> Option<OpenResponse> {
         let index = self.running.iter().position(|response| response.id == *id)?;
-        if self.finished.len() == REMEMBERED {
-            self.finished.pop_front();
+        let ended = self.running.remove(index)?;
+        if !id.is_empty() {
+            // Servers without ids give them all the same.
+            if self.finished.len() == REMEMBERED {
+                self.finished.pop_front();
+            }
+            self.finished.push_back((id.clone(), ended.created));
         }
-        if !id.as_str().is_empty() {
-            self.finished.push_back(id.clone()); // servers without ids give them all the same
-        }
-        Some(self.running.remove(index))
+        Some(ended)
     }
 
-    /// Whether a response has ended.
-    pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
-        self.finished.contains(id)
+    /// Whether a response of that id has ended; `Some(true)`: it was said to begin as well.
+    pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
+        self.finished.iter().find(|(finished, _)| finished == id).map(|(_, created)| *created)
+    }
+
+    /// A response of an id that was used before begins.
+    pub(super) fn forget_finished(&mut self, id: &ResponseId) {
+        self.finished.retain(|(finished, _)| finished != id);
     }
 
     pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
@@ -108,11 +130,11 @@ impl Open {
 
     /// The newest.
     pub(super) fn last(&self) -> Option<&OpenResponse> {
-        self.running.last()
+        self.running.back()
     }
 
     /// All of them, at the end.
-    pub(super) fn take(self) -> Vec<OpenResponse> {
+    pub(super) fn take(self) -> VecDeque<OpenResponse> {
         self.running
     }
 }

@@ -44,11 +44,9 @@ fn following_up(options: SessionOptions, placed: bool) -> Bench {
 }
 
 fn without_answers() -> SessionOptions {
-    let mut options = SessionOptions::default();
-    options.config = config(
+    configured(
         r#"{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","create_response":false}}}}"#,
-    );
-    options
+    )
 }
 
 #[test]
@@ -204,8 +202,7 @@ fn an_interruption_that_nobody_speaks_after_delays_a_follow_up_alone() {
 
 #[test]
 fn speech_that_does_not_interrupt_crosses_nothing() {
-    let mut options = SessionOptions::default();
-    options.config = config(
+    let options = configured(
         r#"{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","interrupt_response":false}}}}"#,
     );
     let mut bench = Bench::ready_with(options);

@@ -4,10 +4,12 @@
 mod calls;
 mod config;
 mod crossing;
+mod floods;
 mod input;
 mod interruption;
 mod life;
 mod responses;
+mod reused_ids;
 mod rounds;
 mod shortfall;
 mod ways_out;
@@ -210,6 +212,11 @@ fn manual() -> SessionOptions {
     let mut options = SessionOptions::default();
     options.config.input_mut().turn_detection = Field::Null;
     options
+}
+
+/// Options for a session with this configuration.
+fn configured(json: &str) -> SessionOptions {
+    SessionOptions { config: config(json), ..SessionOptions::default() }
 }
 
 fn config(json: &str) -> SessionConfig {

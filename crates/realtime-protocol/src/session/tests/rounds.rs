@@ -77,8 +77,7 @@ fn after_a_forced_call_the_model_is_free() {
     let named = json!({"type": "function", "name": "f"});
     for choice in [json!("required"), named] {
         // In the session's configuration, in every round.
-        let mut options = SessionOptions::default();
-        options.config = serde_json::from_value(json!({"type": "realtime", "tool_choice": choice})).unwrap();
+        let options = configured(&json!({"type": "realtime", "tool_choice": choice}).to_string());
         let mut bench = Bench::ready_with(options);
         for n in 0..3 {
             round(&mut bench, n);
@@ -92,8 +91,7 @@ fn after_a_forced_call_the_model_is_free() {
         round(&mut bench, 1);
         assert_eq!(follow_up(&bench)["response"], Value::Null, "that one was not forced");
     }
-    let mut options = SessionOptions::default();
-    options.config = config(r#"{"type":"realtime","tool_choice":"none"}"#);
+    let options = configured(r#"{"type":"realtime","tool_choice":"none"}"#);
     let mut bench = Bench::ready_with(options);
     bench.app(create_with(json!({"tool_choice": "required"})));
     round(&mut bench, 0);
@@ -102,8 +100,7 @@ fn after_a_forced_call_the_model_is_free() {
 
 #[test]
 fn a_free_follow_up_merges_with_a_request_that_waits() {
-    let mut options = SessionOptions::default();
-    options.config = config(r#"{"type":"realtime","tool_choice":"required"}"#);
+    let options = configured(r#"{"type":"realtime","tool_choice":"required"}"#);
     let mut bench = Bench::ready_with(options);
     bench.server(created("r0"));
     bench.server(calls("r0", call(0)));
