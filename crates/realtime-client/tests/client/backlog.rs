@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::StreamExt;
 use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::{CloseReason, Command, Event, Warning};
+use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Warning};
 use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
@@ -184,7 +184,8 @@ async fn a_connection_without_a_sign_of_life_is_lost_and_a_quiet_one_is_not() {
     // From now on it reads no more.
     let began = Instant::now();
     let end = rest(&mut events).await.pop();
-    let Some(Event::Closed { reason: CloseReason::ConnectionLost { reason } }) = end else {
+    let Some(Event::Closed { reason: CloseReason::Disconnected(DisconnectReason::Lost { reason }) }) = end
+    else {
         panic!("expected a lost connection, got {end:?}")
     };
     assert_eq!(reason, "not a sign of life within 30 s");

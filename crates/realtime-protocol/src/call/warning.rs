@@ -79,19 +79,6 @@ pub enum Warning {
         /// How often it was asked.
         rounds: u32,
     },
-    /// The model called a function, and the application is not told: the server named no function, or no call to answer, or
-    /// gave one beside the conversation arguments that are no JSON object. Where there is a call to answer, the model is
-    /// told.
-    FunctionUntold {
-        /// The response.
-        response_id: ResponseId,
-        /// The call.
-        call_id: Option<CallId>,
-        /// The item that holds it.
-        item_id: Option<ItemId>,
-        /// The function.
-        name: Option<String>,
-    },
     /// The server gave a response an id that was used before. It is another response, unless nothing of the first has come:
     /// then it is the same one, said twice.
     ResponseIdReused {
@@ -110,16 +97,19 @@ pub enum Warning {
         /// How many were left out.
         functions: usize,
     },
+    /// A function call cannot be told, since the server never said which function (`call_id` is known: the model was
+    /// told that there is no such function), or under which id it waits for an output.
+    FunctionCallLost {
+        /// The item that holds it, if it has an id.
+        item_id: Option<ItemId>,
+        /// The call's id, if it has one.
+        call_id: Option<CallId>,
+    },
     /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
     /// dropped.
     InputAudioDropped {
         /// What was lost.
         lost: MediaTime,
-    },
-    /// The driver could not write the session log any further: it ends, and the session goes on.
-    LogFailed {
-        /// What happened.
-        reason: String,
     },
     /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
     AudioDropped {

@@ -2,21 +2,24 @@
 //! the model is asked once to go on.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use crate::call::FunctionCall;
 use crate::id::{CallId, ResponseId};
 
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
 
 /// Calls that wait for an output at once: more are not taken.
-const MOST_WAITING: usize = 512;
+const MOST_WAITING: usize = 256;
 
 /// Calls that wait for an output, by the response that made them.
 #[derive(Debug, Default)]
 pub(super) struct FunctionCalls {
     open: Groups,
     seen: Seen,
-    /// Counts groups and calls.
+    /// Counts groups.
     last: u64,
 }
 
@@ -25,8 +28,8 @@ struct Groups {
     /// By age.
     by_number: BTreeMap<u64, Group>,
     by_response: BTreeMap<ResponseId, u64>,
-    /// Each call that waits, its group, and its place among all.
-    waiting: BTreeMap<CallId, (u64, u64)>,
+    /// The group of each call that waits.
+    waiting: BTreeMap<CallId, u64>,
 }
 
 /// The last calls that were seen.
@@ -40,8 +43,7 @@ struct Seen {
 #[derive(Debug)]
 struct Group {
     response_id: ResponseId,
-    /// How many of its calls wait.
-    waiting: usize,
+    waiting: Vec<Arc<FunctionCall>>,
     /// Whether any answer asks for a response.
     respond: bool,
     /// Whether the response that made the calls said something itself.
@@ -91,15 +93,17 @@ impl FunctionCalls {
     }
 
     /// Enters calls that surface now.
-    pub(super) fn open(&mut self, response_id: &ResponseId, calls: impl IntoIterator<Item = CallId>) {
+    pub(super) fn open(
+        &mut self,
+        response_id: &ResponseId,
+        calls: impl IntoIterator<Item = Arc<FunctionCall>>,
+    ) {
         let number = self.number_of(response_id);
-        for call_id in calls {
-            self.last += 1;
-            self.open.waiting.insert(call_id, (number, self.last));
-            if let Some(group) = self.open.by_number.get_mut(&number) {
-                group.waiting += 1;
-                group.interrupted = false;
-            }
+        let Some(group) = self.open.by_number.get_mut(&number) else { return };
+        for call in calls {
+            self.open.waiting.insert(call.call_id.clone(), number);
+            group.waiting.push(call);
+            group.interrupted = false;
         }
     }
 
@@ -127,19 +131,23 @@ impl FunctionCalls {
         self.open.waiting.contains_key(call_id)
     }
 
-    /// Takes a call out, now that it is answered. One that does not wait leads to nothing.
-    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Progress {
-        let Some((number, _)) = self.open.waiting.remove(call_id) else { return Progress::Waiting };
-        if let Some(group) = self.open.by_number.get_mut(&number) {
-            group.waiting = group.waiting.saturating_sub(1);
-            group.respond |= respond;
-        }
-        self.progress(number)
+    /// Takes a call out, now that it is answered. `None`: it does not wait.
+    pub(super) fn complete(
+        &mut self,
+        call_id: &CallId,
+        respond: bool,
+    ) -> Option<(Arc<FunctionCall>, Progress)> {
+        let number = self.open.waiting.remove(call_id)?;
+        let group = self.open.by_number.get_mut(&number)?;
+        let place = group.waiting.iter().position(|call| call.call_id == *call_id)?;
+        let call = group.waiting.remove(place);
+        group.respond |= respond;
+        Some((call, self.progress(number)))
     }
 
     fn progress(&mut self, number: u64) -> Progress {
         match self.open.by_number.get(&number) {
-            Some(group) if group.whole && group.waiting == 0 => {
+            Some(group) if group.whole && group.waiting.is_empty() => {
                 let Group { respond, spoke, forced, .. } = *group;
                 self.open.by_response.remove(&group.response_id);
                 self.open.by_number.remove(&number);
@@ -160,7 +168,7 @@ impl FunctionCalls {
         self.last += 1;
         let group = Group {
             response_id: response_id.clone(),
-            waiting: 0,
+            waiting: Vec::new(),
             respond: false,
             spoke: false,
             forced: false,
@@ -175,10 +183,15 @@ impl FunctionCalls {
     /// The user speaks over the calls that wait. Whether this is new to any of them.
     pub(super) fn interrupt(&mut self) -> bool {
         let mut news = false;
-        for group in self.open.by_number.values_mut().filter(|group| group.waiting > 0) {
+        for group in self.open.by_number.values_mut().filter(|group| !group.waiting.is_empty()) {
             news |= !core::mem::replace(&mut group.interrupted, true);
         }
         news
+    }
+
+    /// Whether the response has calls that are told or answered already.
+    pub(super) fn has_group(&self, response_id: &ResponseId) -> bool {
+        self.open.by_response.contains_key(response_id)
     }
 
     /// Whether no call waits.
@@ -186,12 +199,9 @@ impl FunctionCalls {
         self.open.by_number.is_empty()
     }
 
-    /// All calls that wait, at the end, in the order in which they were made.
-    pub(super) fn end(&mut self) -> impl Iterator<Item = CallId> + use<> {
-        let waiting = core::mem::take(self).open.waiting;
-        let calls: BTreeMap<(u64, u64), CallId> =
-            waiting.into_iter().map(|(call_id, place)| (place, call_id)).collect();
-        calls.into_values()
+    /// All calls that wait, at the end.
+    pub(super) fn end(&mut self) -> impl Iterator<Item = Arc<FunctionCall>> + use<> {
+        core::mem::take(self).open.by_number.into_values().flat_map(|group| group.waiting)
     }
 }
 
@@ -199,24 +209,33 @@ impl FunctionCalls {
 mod tests {
     use super::*;
 
+    fn call(id: &str) -> Arc<FunctionCall> {
+        let (name, arguments, key) = ("f".into(), "{}".into(), "k".into());
+        Arc::new(FunctionCall { call_id: id.into(), item_id: None, name, arguments, key })
+    }
+
+    fn complete(calls: &mut FunctionCalls, id: &str, respond: bool) -> Option<Progress> {
+        calls.complete(&id.into(), respond).map(|(_, progress)| progress)
+    }
+
     #[test]
     fn a_response_is_asked_for_once_after_the_last_call_in_any_order() {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
-            calls.open(&"r".into(), order.map(Into::into));
+            calls.open(&"r".into(), order.map(call));
             assert_eq!(calls.close(&"r".into(), false, true, false), Progress::Waiting);
-            assert_eq!(calls.complete(&order[0].into(), true), Progress::Waiting);
+            assert_eq!(complete(&mut calls, order[0], true), Some(Progress::Waiting));
             let all = Progress::Done { respond: true, spoke: true, forced: false };
-            assert_eq!(calls.complete(&order[1].into(), false), all);
-            assert_eq!(calls.complete(&order[1].into(), true), Progress::Waiting, "answered already");
+            assert_eq!(complete(&mut calls, order[1], false), Some(all));
+            assert_eq!(complete(&mut calls, order[1], true), None, "answered already");
         }
     }
 
     #[test]
     fn an_early_call_waits_for_the_end_of_its_response() {
         let mut calls = FunctionCalls::default();
-        calls.open(&"r".into(), ["early".into()]);
-        assert_eq!(calls.complete(&"early".into(), true), Progress::Waiting);
+        calls.open(&"r".into(), [call("early")]);
+        assert_eq!(complete(&mut calls, "early", true), Some(Progress::Waiting));
         let all = Progress::Done { respond: true, spoke: false, forced: true };
         assert_eq!(calls.close(&"r".into(), false, false, true), all);
     }

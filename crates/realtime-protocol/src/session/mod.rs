@@ -24,6 +24,7 @@ mod deadlines;
 mod error_events;
 mod events;
 mod function_calls;
+mod function_events;
 mod handover;
 mod held;
 mod input_audio;
@@ -35,6 +36,7 @@ mod output;
 mod playback;
 mod response_events;
 mod retrievals;
+mod seen_calls;
 mod sequencer;
 mod state;
 #[cfg(test)]
@@ -68,7 +70,7 @@ use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session_config::SessionConfig;
-use crate::time::{MediaTime, Timestamp, UnixTime};
+use crate::time::{Timestamp, UnixTime};
 
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
@@ -133,8 +135,6 @@ pub struct Session {
     transcripts: Transcripts,
     /// How often in a row the model was asked to go on after functions, without a word of the user.
     rounds: u32,
-    /// Where in the session's input audio the user's last speech began.
-    speech_began: MediaTime,
 }
 
 impl Session {
@@ -166,7 +166,6 @@ impl Session {
             items: Items::default(),
             transcripts: Transcripts::default(),
             rounds: 0,
-            speech_began: MediaTime::ZERO,
         }
     }
 
@@ -181,6 +180,9 @@ impl Session {
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, text: &str) {
+        if self.enter(now) && self.options.raw_text && !self.state.is_ended() {
+            self.tell(Event::Raw { text: text.into() });
+        }
         self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
     }
 
@@ -219,14 +221,9 @@ impl Session {
         if !self.enter(now) {
             return;
         }
-        let reason = match (&self.state, reason) {
-            (State::Closing { reason }, _) => reason.clone(),
-            (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
-            (_, DisconnectReason::Refused { status, reason, retry_after }) => {
-                CloseReason::ConnectionRefused { status, reason, retry_after }
-            }
-            (_, DisconnectReason::Unusable { reason }) => CloseReason::EndpointUnusable { reason },
-            (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
+        let reason = match &self.state {
+            State::Closing { reason } => reason.clone(),
+            _ => CloseReason::Disconnected(reason),
         };
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
@@ -464,8 +461,8 @@ impl Session {
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
-        for call_id in self.calls.end() {
-            self.tell(Event::FunctionEnded { call_id, end: FunctionEnd::Closed });
+        for call in self.calls.end() {
+            self.tell(Event::FunctionEnded { call, end: FunctionEnd::Closed });
         }
         let waiters = waiters
             .into_iter()

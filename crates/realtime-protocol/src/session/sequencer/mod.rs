@@ -31,13 +31,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub(super) use crate::session::sequencer::open::{OpenResponse, SeenCall};
+pub(super) use crate::session::sequencer::open::OpenResponse;
 pub(super) use crate::session::sequencer::pace::Pace;
 pub(super) use crate::session::sequencer::request::{Request, forces};
 
 use crate::call::{CommandId, Origin, Timeline};
 use crate::id::{EventId, ResponseId};
 use crate::session::deadlines::Answer;
+use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::open::Open;
 use crate::session::sequencer::queue::Queue;
 use crate::session::sequencer::request::Sent;
@@ -263,9 +264,7 @@ impl Sequencer {
             waiters,
             superseded,
             timeline,
-            calls: Vec::new(),
-            uncalled: Vec::new(),
-            unnoted: 0,
+            calls: SeenCalls::default(),
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,

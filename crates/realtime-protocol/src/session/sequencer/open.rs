@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::audio::AudioFormat;
 use crate::call::{CommandId, Origin, Timeline};
-use crate::id::{CallId, ResponseId};
-use crate::item::FunctionCallItem;
+use crate::id::ResponseId;
+use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::pace::Pace;
 use crate::session::sequencer::request::{Request, Sent};
 
@@ -45,11 +45,7 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) superseded: Vec<CommandId>,
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
-    pub(in crate::session) calls: Vec<SeenCall>,
-    /// Function call items that name no call.
-    pub(in crate::session) uncalled: Vec<FunctionCallItem>,
-    /// Calls beyond the most that one response may make.
-    pub(in crate::session) unnoted: usize,
+    pub(in crate::session) calls: SeenCalls,
     pub(in crate::session) dropped_bytes: u64,
     /// What its audio is, where that is not the session's format.
     pub(in crate::session) format: Option<AudioFormat>,
@@ -68,13 +64,6 @@ impl OpenResponse {
         let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
         self.asked.as_ref().filter(|_| silent)?.request.still_owed()
     }
-}
-
-/// A function call item that is whole.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::session) struct SeenCall {
-    pub(in crate::session) call_id: CallId,
-    pub(in crate::session) item: FunctionCallItem,
 }
 
 impl Open {

@@ -127,7 +127,9 @@ impl Bench {
             _ => None,
         });
         self.stop = stop.unwrap_or(self.stop);
-        self.last.iter().map(words).collect()
+        // An own item is told in the step in which it is sent.
+        let sent = |output: &&Output| !matches!(output, Output::Event(Event::ItemSent { .. }));
+        self.last.iter().filter(sent).map(words).collect()
     }
 
     /// The client events of the last step, as JSON.

@@ -120,7 +120,7 @@ fn untold(bench: &Bench) -> Vec<(Option<String>, Option<String>)> {
     bench
         .told()
         .filter_map(|event| match event {
-            Event::Warning(Warning::FunctionUntold { call_id, item_id, .. }) => Some((
+            Event::Warning(Warning::FunctionCallLost { call_id, item_id }) => Some((
                 call_id.as_ref().map(|id| text(id.as_str())),
                 item_id.as_ref().map(|id| text(id.as_str())),
             )),
@@ -187,17 +187,4 @@ fn a_call_without_an_id_is_a_warning_unless_it_gets_one() {
     bench.server(created("r2"));
     bench.server(json!({"type": "response.output_item.done", "response_id": "r2", "item": nobody}));
     assert_eq!(bench.server(calls("r2", call(1))), ["response_finished", "function_calls"]);
-}
-
-#[test]
-fn a_call_beside_the_conversation_that_cannot_be_told_is_a_warning() {
-    let mut bench = Bench::ready();
-    bench.app(create_with(json!({"conversation": "none"})));
-    bench.server(created_out_of_band("o1"));
-    let mut event = call(1);
-    event["arguments"] = "[1]".into();
-    let mut event = calls("o1", event);
-    event["response"]["conversation_id"] = Value::Null;
-    assert_eq!(bench.server(event), ["response_finished", "1 responded", "warning"]);
-    assert_eq!(untold(&bench).len(), 1);
 }
