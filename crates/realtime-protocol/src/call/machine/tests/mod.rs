@@ -1,5 +1,6 @@
 //! One rule each: a far side that is told word for word what to say.
 
+mod ending;
 mod reconnect;
 mod rotate;
 
