@@ -67,7 +67,7 @@ impl UsageTotals {
         let unreadable = |usage: &&Usage| {
             usage.extra.get("input_tokens").is_some() || usage.extra.get("output_tokens").is_some()
         };
-        let Some(usage) = usage.filter(said).filter(|usage| !unreadable(usage)) else {
+        let Some(usage) = usage.filter(|usage| !unreadable(usage)) else {
             self.unreported += 1;
             return;
         };
