@@ -79,6 +79,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+mod base64;
 pub mod check;
 pub mod compare;
 pub mod content;
