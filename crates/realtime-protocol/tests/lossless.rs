@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn a_server_event_is_written_as_it_came(
-        text in event([ServerEvent::KINDS, BETA_KINDS].concat()),
+        text in event([ServerEvent::KINDS, ClientEvent::KINDS, BETA_KINDS].concat()),
         dialect in select(&[Dialect::Ga, Dialect::Beta][..]),
     ) {
         check!(ServerEvent, &text, dialect);
@@ -226,7 +226,7 @@ proptest! {
 
     #[test]
     fn a_client_event_is_written_as_it_came(
-        text in event([ClientEvent::KINDS, BETA_KINDS].concat()),
+        text in event([ClientEvent::KINDS, ServerEvent::KINDS, BETA_KINDS].concat()),
         dialect in select(&[Dialect::Ga, Dialect::Beta][..]),
     ) {
         check!(ClientEvent, &text, dialect);
