@@ -109,6 +109,7 @@ pub enum Command {
     /// Sends an event as it is, past all bookkeeping. Not answered.
     SendEvent {
         /// The event.
+        #[serde(with = "crate::event::logged")]
         event: Box<ClientEvent>,
     },
     /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by
