@@ -64,7 +64,7 @@
 //!
 //! # Modules
 //! Events: [`event`], with [`item`], [`content`], [`response`], [`session_config`], [`tool`], [`usage`],
-//! [`error`], [`audio`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
+//! [`error`], [`audio`], [`arguments`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
 //! words survive, and a member of a wrong shape costs that member alone.
 //!
 //! Machines: [`session`] for one connection, [`supervisor`] for one call. [`log`] records and replays them.
@@ -78,6 +78,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod arguments;
 pub mod audio;
 pub mod check;
 pub mod compare;

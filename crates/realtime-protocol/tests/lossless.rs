@@ -128,6 +128,8 @@ const WORDS: &[&str] = &[
     "completed",
     "AAEC",
     "AAE",
+    "7",
+    "0.50",
     "",
     "ü\u{1}\"",
 ];

@@ -101,14 +101,17 @@ macro_rules! events {
                 }
             }
 
-            /// Members that are there but not of the expected shape: kept as they came, and read as absent.
+            /// Members that are there but not of the expected shape: kept as they came, and read as absent. Also those
+            /// that could be read all the same: a number in a string, and text with half of a surrogate pair. The
+            /// first 64, then one that says how many more there are.
             pub fn mismatches(&self) -> alloc::vec::Vec<$crate::wire::Mismatch> {
-                let mut found = alloc::vec::Vec::new();
+                let mut found = $crate::wire::Mismatches::default();
                 match self {
                     $(Self::$variant(event) => $crate::wire::Wire::mismatches(event, &$crate::wire::Path::ROOT, &mut found),)*
-                    Self::Unknown(_) | Self::Malformed(_) => {}
+                    Self::Unknown(event) => $crate::wire::Wire::mismatches(&event.raw, &$crate::wire::Path::ROOT, &mut found),
+                    Self::Malformed(_) => {}
                 }
-                found
+                found.into_vec()
             }
 
             /// The paths of members that this version has no field for: kept, and written back as they came.
@@ -183,6 +186,14 @@ macro_rules! events {
 
             fn as_malformed(&mut self) -> Option<&mut $crate::event::Malformed> {
                 if let Self::Malformed(malformed) = self { Some(malformed) } else { None }
+            }
+
+            fn note_repairs(&mut self, repairs: alloc::vec::Vec<$crate::wire::Mismatch>) {
+                match self {
+                    $(Self::$variant(event) => event.extra.keep_repairs(repairs),)*
+                    Self::Unknown(event) => event.raw.keep_repairs(repairs),
+                    Self::Malformed(_) => {}
+                }
             }
 
             fn extra(&self) -> Option<&$crate::field::Extra> {

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -12,7 +13,7 @@ use crate::compare::first_difference;
 use crate::dialect::{self, Dialect, Shape, Spelled, Spelling};
 use crate::event::Malformed;
 use crate::field::Extra;
-use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind};
+use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind, repair};
 
 /// An event of one side.
 pub(crate) trait Event: Spelled + PartialEq + Sized {
@@ -35,6 +36,9 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
 
     fn as_malformed(&mut self) -> Option<&mut Malformed>;
 
+    /// Notes that the text which was read is not the one that came.
+    fn note_repairs(&mut self, repairs: Vec<Mismatch>);
+
     fn extra(&self) -> Option<&Extra>;
 
     fn extra_mut(&mut self) -> Option<&mut Extra>;
@@ -46,6 +50,21 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
         keep_name(&mut event, kind, dialect);
         return event;
     }
+    let mut event: E = decode_json(text, dialect);
+    if event.as_malformed().is_some()
+        && let Some(repaired) = repair::repaired(text)
+    {
+        event = decode_json(&repaired.text, dialect);
+        match event.as_malformed() {
+            Some(malformed) => malformed.raw = text.into(),
+            None => event.note_repairs(repaired.found),
+        }
+    }
+    event
+}
+
+/// Reads a text that is JSON.
+fn decode_json<E: Event>(text: &str, dialect: Dialect) -> E {
     let kind = match event_kind(text) {
         Ok(kind) => kind,
         Err(malformed) => return E::malformed(malformed),
@@ -64,12 +83,19 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
             if body.has_beta_only_fields()
                 && let Some(extra) = event.extra_mut()
             {
-                extra.keep_spelling(Spelling::Text(dialect, text.into()));
+                extra.keep_spelling(Spelling::Text(dialect, repair::clean(text).into()));
             }
             return event;
         }
     }
-    decode_respelled(text, &kind, ga_kind, shape, dialect)
+    match repair::without_halves(text) {
+        None => decode_respelled(text, &kind, ga_kind, shape, dialect),
+        Some(repaired) => {
+            let mut event: E = decode_respelled(&repaired.text, &kind, ga_kind, shape, dialect);
+            event.note_repairs(repaired.found);
+            event
+        }
+    }
 }
 
 /// Keeps the name that an event came under, where the dialect has another for it.
@@ -174,9 +200,9 @@ pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
 
 /// Appends a value's JSON text.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut String) {
-    out.push_str(
-        &serde_json::to_string(value).expect("wire types have string keys, and memory takes every write"),
-    );
+    let text =
+        serde_json::to_string(value).expect("wire types have string keys, and memory takes every write");
+    if out.capacity() == 0 { *out = text } else { out.push_str(&text) }
 }
 
 /// The first `type` member of an object, found without reading the rest.

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::audio::{Audio, encode_base64, fnv1a};
 use crate::log::FORMAT;
+use crate::log::write::value;
 
 /// How much of a conversation its log holds. Keys are in none of them.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -189,7 +190,7 @@ fn audio_values(line: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// An entry after a change to it as JSON; what is no JSON has no place in a log.
 fn changed(line: &str, change: impl FnOnce(&mut Value)) -> Cow<'_, str> {
-    let Ok(mut entry) = serde_json::from_str(line) else { return Cow::Borrowed("{}") };
+    let Some(mut entry) = value(line) else { return Cow::Borrowed("{}") };
     change(&mut entry);
     Cow::Owned(format!("{entry}"))
 }

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::arguments::read_arguments;
 use crate::audio::Audio;
 use crate::error::ApiError;
 use crate::event::ResponseFunctionCallArgumentsDone;
@@ -231,14 +232,17 @@ impl Session {
     fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, CallOutput> {
         let arguments = item.arguments.value().map_or("", String::as_str);
         let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
-        if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
-            let text = alloc::format!("expected the arguments to be a JSON object: {error}");
-            return Err(CallOutput::Error(text));
-        }
+        let arguments = match read_arguments(arguments) {
+            Ok((text, _)) => text,
+            Err(error) => {
+                let text = alloc::format!("expected the arguments to be a JSON object: {error}");
+                return Err(CallOutput::Error(text));
+            }
+        };
         let session = self.config.id.value().map_or("", SessionId::as_str);
         let name = item.name.value().cloned().unwrap_or_default();
         Ok(FunctionCall {
-            key: call_key(session, call_id.as_str(), &name, arguments),
+            key: call_key(session, call_id.as_str(), &name, &arguments),
             call_id: call_id.clone(),
             item_id: item.id.value().cloned(),
             name,
