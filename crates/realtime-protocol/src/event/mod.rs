@@ -3,6 +3,7 @@
 //! Reading is total: whatever the text is, an event comes out. A `type` that this version does not know is
 //! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
 
+pub(crate) mod bound;
 mod client;
 mod hot;
 pub(crate) mod scan;

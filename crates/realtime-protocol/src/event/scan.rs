@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::compare::first_difference;
 use crate::dialect::{self, Dialect, Shape, Spelled, Spelling};
-use crate::event::Malformed;
+use crate::event::{Malformed, bound};
 use crate::field::Extra;
 use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind, repair};
 
@@ -49,6 +49,9 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     if let Some((mut event, kind)) = E::decode_hot(text) {
         keep_name(&mut event, kind, dialect);
         return event;
+    }
+    if !bound::is_within(text) {
+        return E::malformed(bound::exceeded(text));
     }
     let mut event: E = decode_json(text, dialect);
     if event.as_malformed().is_some()
@@ -112,6 +115,7 @@ fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
 fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shape, dialect: Dialect) -> E {
     let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else { return E::read(ga_kind, text) };
     let mut event = E::read(ga_kind, &ga);
+    drop(ga); // it may be large, and more of its size follows
     if let Some(malformed) = event.as_malformed() {
         malformed.raw = text.into();
         return event;
