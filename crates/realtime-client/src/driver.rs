@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use realtime_protocol::event::Malformed;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::session::{
@@ -144,14 +145,12 @@ impl Driver {
                 trace_received(&text);
                 self.shared.tally.texts_received.add(1);
                 self.shared.tally.bytes_received.add(text.len());
-                self.state.cost = text.len();
-                self.log(|writer, at, out| writer.text(out, at, conn, &text));
-                self.supervisor.handle_text(self.state.at, conn, &text);
+                self.on_text(conn, &text);
             }
             LinkEvent::Binary(bytes) => {
-                warn!(%conn, bytes, "a binary message was ignored: the protocol has none");
+                warn!(%conn, bytes, "a binary message was ignored: it is not UTF-8");
                 self.shared.tally.binary_ignored.add(1);
-                return;
+                self.on_text(conn, &Malformed::text_of_binary(bytes));
             }
             LinkEvent::Unsent(bytes) => {
                 let bytes = bytes as u64;
@@ -166,6 +165,12 @@ impl Driver {
             LinkEvent::Gone => return,
         }
         self.drain();
+    }
+
+    fn on_text(&mut self, conn: ConnectionId, text: &str) {
+        self.state.cost = text.len();
+        self.log(|writer, at, out| writer.text(out, at, conn, text));
+        self.supervisor.handle_text(self.state.at, conn, text);
     }
 
     /// Does what is due, and says when the next is.

@@ -39,6 +39,23 @@ pub struct Malformed {
     pub raw: String,
 }
 
+impl Malformed {
+    /// The wire text that stands for a binary message of so many bytes which is not UTF-8, so that a machine is told of
+    /// it and a log holds it. It reads as `Malformed`, and says how many bytes there were and not what they were.
+    pub fn text_of_binary(bytes: usize) -> String {
+        alloc::format!("{BINARY}{bytes}{NOT_UTF_8}")
+    }
+
+    /// Whether a text stands for such a message.
+    fn is_text_of_binary(text: &str) -> bool {
+        let bytes = text.strip_prefix(BINARY).and_then(|rest| rest.strip_suffix(NOT_UTF_8));
+        bytes.is_some_and(|bytes| bytes.len() < 21 && bytes.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+}
+
+const BINARY: &str = "a binary message of ";
+const NOT_UTF_8: &str = " bytes that is not UTF-8";
+
 impl core::fmt::Display for Malformed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("malformed ")?;

@@ -188,7 +188,11 @@ pub(crate) fn event_kind(text: &str) -> Result<Cow<'_, str>, Malformed> {
 
 /// Says that `text` is no JSON.
 pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Malformed {
-    Malformed { kind: None, path: String::new(), reason: format!("expected JSON: {error}"), raw: text.into() }
+    let reason = match Malformed::is_text_of_binary(text) {
+        true => format!("expected JSON, got {text}"),
+        false => format!("expected JSON: {error}"),
+    };
+    Malformed { kind: None, path: String::new(), reason, raw: text.into() }
 }
 
 /// Reads an event's struct: at once where all members fit, else member by member.
