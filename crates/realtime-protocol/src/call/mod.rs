@@ -24,8 +24,8 @@ mod warning;
 
 pub use close::{CloseReason, DisconnectClass, DisconnectReason};
 pub use command::{Command, CommandError, CommandId, Refusal};
-pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
+pub(crate) use error_class::{says_response_runs, says_server_fault};
 pub use event::{ConnectionEvent, Event, Origin, Place};
 pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
 pub use listener::{Asked, Listener, Listeners, MOST_ASKED, Out};

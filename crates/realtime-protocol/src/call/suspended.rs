@@ -43,6 +43,8 @@ pub struct Suspended {
     #[serde(default)]
     pub(crate) asks: u8,
     #[serde(default)]
+    pub(crate) rounds: u32,
+    #[serde(default)]
     pub(crate) in_turn: bool,
     #[serde(default)]
     pub(crate) was_ready: bool,

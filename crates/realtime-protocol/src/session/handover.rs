@@ -72,6 +72,16 @@ impl Session {
         self.responses.owes_unsent()
     }
 
+    /// How often the model was asked to go on after its functions, without a word of the user between.
+    pub(crate) const fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Counts those on that the session before it had.
+    pub(crate) const fn count_rounds_from(&mut self, rounds: u32) {
+        self.rounds = self.rounds.saturating_add(rounds);
+    }
+
     /// Takes over calls that the conversation has made and that wait for their outputs.
     pub(crate) fn reopen_calls(&mut self, calls: Vec<Arc<FunctionCall>>) {
         if calls.is_empty() {
@@ -83,7 +93,7 @@ impl Session {
         // The response that made them has ended; nobody asks for it by its id any more.
         let response_id = ResponseId::from("");
         self.calls.open(&response_id, calls);
-        self.calls.close(&response_id, false, false);
+        self.calls.close(&response_id, false, false, false);
     }
 
     /// Commands of which nothing was sent.
@@ -126,7 +136,7 @@ impl Session {
         now: Timestamp,
         commands: impl IntoIterator<Item = (CommandId, Command)>,
     ) {
-        self.advance(now);
+        self.enter(now);
         for (id, command) in commands {
             if let Err(error) = self.on_command(id, command) {
                 let error = ApiError::default().code("refused").message(format!("{error}"));

@@ -131,7 +131,8 @@ impl Call {
 
     /// Passes on the rest of a session, but for what the next one takes over.
     pub(super) fn carry(&mut self, rest: Rest) {
-        let Rest { events, loss, mut owes, held, in_turn } = rest;
+        let Rest { events, loss, mut owes, rounds, held, in_turn } = rest;
+        self.rounds = rounds;
         let given_up = self.calls.end_deliveries(&loss);
         let (format, oldest) = self.held_bounds();
         if in_turn {
@@ -245,6 +246,8 @@ pub(super) struct Rest {
     pub(super) events: Vec<Event>,
     pub(super) loss: Loss,
     pub(super) owes: Owes,
+    /// Rounds of functions without a word of the user.
+    pub(super) rounds: u32,
     /// Input audio that it never sent.
     pub(super) held: Vec<bytes::Bytes>,
     /// Whether a push-to-talk turn runs.
@@ -255,6 +258,7 @@ impl Rest {
     fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason, attaches: bool) -> Self {
         let session = &mut connection.session;
         let owes = Owes { any: session.owes_response(), unsent: session.owes_unsent_response() };
+        let rounds = session.rounds();
         let (held, in_turn) = (session.take_held_audio(), session.in_turn());
         let (unsent, configuring) = (session.unsent_commands(), session.is_configuring());
         session.handle_disconnected(now, how);
@@ -267,6 +271,6 @@ impl Rest {
                 Output::Send(_) | Output::Close => {}
             }
         }
-        Self { events, loss: Loss { reason, unsent, configuring, attaches }, owes, held, in_turn }
+        Self { events, loss: Loss { reason, unsent, configuring, attaches }, owes, rounds, held, in_turn }
     }
 }

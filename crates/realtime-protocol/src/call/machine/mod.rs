@@ -130,7 +130,7 @@ pub enum Output {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::call::{Command, CommandId, ConnectionId, Event, Call, Output};
+/// use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Event, Output};
 /// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
@@ -182,6 +182,8 @@ pub struct Call {
     asked: Option<CommandId>,
     /// How often that reply was asked for.
     asks: u8,
+    /// Rounds of functions without a word of the user, in sessions that have ended.
+    rounds: u32,
     instructions: Instructions,
     seed_limit: SeedLimit,
     config_deaths: ConfigDeaths,
@@ -221,6 +223,7 @@ impl Call {
             owes: Owes::default(),
             asked: None,
             asks: 0,
+            rounds: 0,
             instructions: Instructions { told: options.config.instructions.clone(), changed: false },
             seed_limit: SeedLimit::default(),
             config_deaths: ConfigDeaths::default(),

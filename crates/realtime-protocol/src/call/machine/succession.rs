@@ -239,6 +239,7 @@ impl Call {
         }
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
+            connection.session.count_rounds_from(core::mem::take(&mut self.rounds));
         }
         self.seed_limit.served();
         let (format, oldest) = self.held_bounds();

@@ -69,6 +69,7 @@ impl Call {
             owes: self.owes.any,
             owes_unsent: self.owes.unsent,
             asks: self.asks,
+            rounds: self.rounds,
             in_turn: self.audio.in_turn(),
             was_ready: self.was_ready,
             seed_limit: self.seed_limit.most(),
@@ -96,6 +97,7 @@ impl Call {
         call.was_ready = suspended.was_ready;
         call.attempts = suspended.attempts;
         call.asks = suspended.asks;
+        call.rounds = suspended.rounds;
         call.owes = Owes { any: suspended.owes, unsent: suspended.owes_unsent };
         call.instructions = Instructions {
             told: suspended.told_instructions.map_or(Field::Absent, Field::Value),

@@ -1,6 +1,7 @@
 //! One rule each: a far side that is told word for word what to say.
 
 mod attach;
+mod ending;
 mod given_up;
 mod instructions;
 mod reconnect;
