@@ -95,6 +95,12 @@ pub enum Warning {
         /// What was lost.
         lost: MediaTime,
     },
+    /// The application read so slowly that the call ended, and left no room for all that its end had to tell. Nothing
+    /// but [`Event::Closed`](crate::call::Event::Closed) follows.
+    EventsDropped {
+        /// How many events were dropped.
+        events: u64,
+    },
 }
 
 impl Warning {
