@@ -153,10 +153,9 @@ impl Driver {
                 self.shared.tally.binary_ignored.add(1);
                 return;
             }
-            LinkEvent::Unsent(bytes) => {
-                let bytes = bytes as u64;
-                debug!(%conn, bytes, "the connection is too slow: input audio was dropped");
-                self.state.shortfalls.push_back(Shortfall::Unsent { bytes });
+            LinkEvent::Unsent(shortfall) => {
+                debug!(%conn, ?shortfall, "the connection is too slow: input audio was dropped");
+                self.state.shortfalls.push_back(shortfall);
             }
             LinkEvent::Disconnected(reason) => {
                 debug!(%conn, "disconnected");
@@ -170,14 +169,20 @@ impl Driver {
 
     /// Does what is due, and says when the next is.
     fn on_clock(&mut self) -> Option<Instant> {
-        let mut due = self.call.poll_timeout();
-        if due.is_some_and(|due| due <= self.clock.now()) {
+        let due = self.call.poll_timeout();
+        let next = due.into_iter().chain(self.links.poll_timeout()).min()?;
+        let now = self.clock.origin.now();
+        if now < next {
+            return self.clock.origin.instant(next);
+        }
+        self.links.handle_timeout(now);
+        if due.is_some_and(|due| due <= now) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.call.handle_timeout(self.state.at);
             self.drain();
-            due = self.call.poll_timeout();
         }
-        due.map(|due| self.clock.instant(due))
+        let next = self.call.poll_timeout().into_iter().chain(self.links.poll_timeout()).min()?;
+        self.clock.origin.instant(next)
     }
 
     /// Ends the session on nobody's command.
@@ -191,7 +196,7 @@ impl Driver {
 
     /// Sets the time of an input and logs it.
     fn log(&mut self, line: impl FnOnce(&LogWriter, Timestamp, &mut String)) {
-        self.state.at = self.clock.now();
+        self.state.at = self.clock.origin.now();
         let at = self.state.at;
         if let Some(tap) = &mut self.tap {
             tap.write(|writer, out| line(writer, at, out));

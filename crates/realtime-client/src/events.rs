@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use realtime_protocol::call::{AudioChunk, Event};
+use realtime_protocol::flow::OutboxBounds;
 
 use crate::counters::Tally;
 
@@ -56,6 +57,13 @@ impl Default for Bounds {
             events: 16_384,
             event_bytes: 64 << 20,
         }
+    }
+}
+
+impl Bounds {
+    /// What waits for a connection.
+    pub(crate) fn outbox(&self) -> OutboxBounds {
+        OutboxBounds::default().audio_bytes(self.input_audio_bytes).audio_age(self.input_audio_age)
     }
 }
 

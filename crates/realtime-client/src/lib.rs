@@ -105,7 +105,7 @@
 //! | `socket` | the WebSocket without waiting; it alone knows the library |
 //! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
-//! | `outbox` | what waits for a connection that is behind |
+//! | `outgoing` | what leaves for one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
 //! | `clock`, `observe` | time; what `tracing` gets to see |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
@@ -142,7 +142,7 @@ mod handshake;
 mod http1;
 mod links;
 mod observe;
-mod outbox;
+mod outgoing;
 mod proxy;
 mod refusal;
 #[cfg(feature = "http")]
