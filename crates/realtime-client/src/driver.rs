@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Outcome, Output,
-    Refusal, Reseed, Warning,
+    Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Outcome, Output, Refusal,
+    Reseed, Warning,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -20,13 +20,14 @@ use realtime_protocol::log::LogWriter;
 use realtime_protocol::time::Timestamp;
 use tokio::select;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
-use crate::events::{EventSender, Pushed};
+use crate::events::EventSender;
 use crate::handle::{Reply, Request, Shared};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
@@ -34,6 +35,8 @@ use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.
 const BURST: u32 = 32;
+/// Inputs taken in a row before the runtime's other tasks have their turn.
+const TURN: u32 = 64;
 /// How long the end of the session log may take.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -62,6 +65,10 @@ pub(crate) struct State {
     cost: usize,
     /// Commands taken since the connections had their turn.
     burst: u32,
+    /// Inputs taken since the runtime's other tasks had their turn.
+    inputs: u32,
+    /// Whether the application should run before the next input.
+    owes_turn: bool,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
     /// What could not be passed on, and the call does not know yet.
@@ -80,11 +87,17 @@ impl Driver {
     /// 3. the call's deadline. Whether it has passed is read from the clock after every turn, not
     ///    concluded from the alarm.
     ///
+    /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have their turn:
+    /// else a burst of small texts would fill the queue of events while nobody can read it.
+    ///
     /// Boxed, for a task keeps several copies of what it moves in and out.
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut alarm = Alarm::default();
         self.drain();
         loop {
+            if self.state.owes_turn || self.state.inputs >= TURN {
+                self.give_turn().await;
+            }
             alarm.set(self.on_clock());
             if self.call.is_ended() && self.links.is_empty() {
                 break;
@@ -111,6 +124,7 @@ impl Driver {
             return self.close();
         };
         self.state.burst += 1;
+        self.state.inputs += 1;
         self.shared.taken(&request);
         let Request { id, command, reply, .. } = request;
         let waits = command.expects_answer();
@@ -132,6 +146,7 @@ impl Driver {
 
     fn on_link(&mut self, conn: ConnectionId, event: LinkEvent) {
         self.state.burst = 0;
+        self.state.inputs += 1;
         match event {
             LinkEvent::Opened => {
                 debug!(%conn, "connected");
@@ -165,6 +180,17 @@ impl Driver {
             LinkEvent::Gone => return,
         }
         self.drain();
+    }
+
+    /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now on.
+    async fn give_turn(&mut self) {
+        yield_now().await;
+        (self.state.inputs, self.state.owes_turn) = (0, false);
+        if let Some(shortfall) = self.events.handle_turn() {
+            warn!("the application reads its events too slowly: the session is closed");
+            self.state.shortfalls.push_back(shortfall);
+            self.drain();
+        }
     }
 
     /// Does what is due, and says when the next is.
@@ -269,19 +295,11 @@ impl Driver {
             self.end(reason.clone());
         }
         let cost = std::mem::take(&mut self.state.cost);
-        match self.events.push(event, cost) {
-            Pushed::Taken => {}
-            Pushed::Dropped(chunks) => {
-                let bytes = chunks.iter().map(|chunk| chunk.audio.len()).sum();
-                debug!(chunks = chunks.len(), bytes, "the application reads too slowly: audio was dropped");
-                self.shared.tally.audio_dropped.add(chunks.len());
-                self.shared.tally.audio_dropped_bytes.add(bytes);
-                self.state.shortfalls.extend(chunks.into_iter().map(unread));
-            }
-            Pushed::Overflow => {
-                warn!("the application reads its events too slowly: the session is closed");
-                self.state.shortfalls.push_back(Shortfall::TooSlow);
-            }
+        let pushed = self.events.push(event, cost);
+        self.state.owes_turn |= pushed.wants_turn;
+        if !pushed.lost.is_empty() {
+            debug!(chunks = pushed.lost.len(), "the application reads too slowly: audio was dropped");
+            self.state.shortfalls.extend(pushed.lost);
         }
     }
 
@@ -300,13 +318,6 @@ impl Driver {
             }
         }
     }
-}
-
-/// Audio that the application will never read.
-fn unread(chunk: AudioChunk) -> Shortfall {
-    let lost = chunk.format.duration(chunk.audio.len() as u64);
-    let AudioChunk { item_id, content_index, start, .. } = chunk;
-    Shortfall::Unread { item_id, content_index, start, lost }
 }
 
 /// Waits for the log to be written, and not forever.

@@ -71,7 +71,8 @@
 //!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
 //! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
 //!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
-//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow).
+//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). Before that the application had its
+//!   turn: the client's task gives way to others after 64 texts, and after each while much is unread.
 //! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
