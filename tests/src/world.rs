@@ -9,7 +9,7 @@ use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
     Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
-    FunctionOutput, Output, Reconnect, Reseed,
+    FunctionOutput, Media, MediaError, Output, Reconnect, Reseed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -154,9 +154,8 @@ impl World {
         let id = CommandId(self.next_command);
         self.next_command += 1;
         self.log(|writer, at, out| writer.command(out, at, id, &command));
-        let answers = command.expects_answer();
         let taken = self.call.handle_command(self.at(), id, command);
-        if taken.is_ok() && answers {
+        if taken.is_ok() {
             self.settled.entry(id).or_default();
         }
         self.drain();
@@ -169,7 +168,18 @@ impl World {
         if let Some(turn) = turn {
             audio[..2].copy_from_slice(&[1, turn]);
         }
-        let _ended = self.command(Command::AppendAudio { audio: audio.into() });
+        let _ended = self.media(Media::Append(audio.into()));
+    }
+
+    /// Gives media.
+    ///
+    /// # Errors
+    /// [`MediaError`] when it is refused.
+    pub fn media(&mut self, media: Media) -> Result<(), MediaError> {
+        self.log(|writer, at, out| writer.media(out, at, &media));
+        let taken = self.call.handle_media(self.at(), media);
+        self.drain();
+        taken
     }
 
     /// The user writes something, which is known to the context before the session.

@@ -158,13 +158,11 @@ impl Run {
                     server.send(Message::text(text.as_str())).await.expect("an open pipe");
                 }
                 Input::Command(_, command) if !matches!(**command, Command::Close {}) => {
-                    let waits = command.expects_answer();
-                    if let Ok(pending) = run.handle.send((**command).clone())
-                        && waits
-                    {
+                    if let Ok(pending) = run.handle.send((**command).clone()) {
                         run.pending.push((command.name(), pending));
                     }
                 }
+                Input::Media(media) => drop(run.handle.media(media.clone())),
                 _ => {}
             }
         }

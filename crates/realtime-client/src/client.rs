@@ -261,6 +261,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let origin = Origin(origin);
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds.inbox(), shared.tally.clone());
+    shared.input.set(session.config.input_format());
     let machines = CallOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());

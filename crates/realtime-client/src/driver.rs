@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Outcome, Output, Refusal,
-    Reseed, Warning,
+    Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Media, Output, Refusal, Reseed,
+    Warning,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -28,7 +28,7 @@ use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
-use crate::handle::{Reply, Request, Shared};
+use crate::handle::{Asked, Reply, Request, Shared};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
 use crate::tap::Tap;
@@ -126,22 +126,36 @@ impl Driver {
         self.state.burst += 1;
         self.state.inputs += 1;
         self.shared.taken(&request);
-        let Request { id, command, reply, .. } = request;
-        let waits = command.expects_answer();
+        match request.asked {
+            Asked::Command(command, reply) => self.on_command(request.id, command, reply),
+            Asked::Media(media) => self.on_media(media),
+        }
+        self.drain();
+    }
+
+    fn on_command(&mut self, id: CommandId, command: Command, reply: Option<Reply>) {
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
         match (self.call.handle_command(self.state.at, id, command), reply) {
-            (Ok(()), Some(reply)) if waits => drop(self.state.waiters.insert(id, reply)),
+            (Ok(()), Some(reply)) => drop(self.state.waiters.insert(id, reply)),
             // A caller that has gone away does not mind.
-            (Ok(()), Some(reply)) => drop(reply.send(Ok(Outcome::Done))),
             (Err(error), Some(reply)) => drop(reply.send(Err(error))),
             (Ok(()), None) => {}
-            (Err(error), None) => {
-                debug!(command = name, reason = %error.reason, "a command was refused");
-                self.shared.tally.commands_refused.add(1);
-            }
+            (Err(error), None) => self.refused(name, &error.reason),
         }
-        self.drain();
+    }
+
+    fn on_media(&mut self, media: Media) {
+        self.log(|writer, at, out| writer.media(out, at, &media));
+        // The handle has checked its shape, unless the format has changed since.
+        if let Err(error) = self.call.handle_media(self.state.at, media) {
+            self.refused(error.media.name(), &error.reason);
+        }
+    }
+
+    fn refused(&self, what: &str, reason: &dyn std::fmt::Display) {
+        debug!(what, %reason, "refused");
+        self.shared.tally.commands_refused.add(1);
     }
 
     fn on_link(&mut self, conn: ConnectionId, event: LinkEvent) {
@@ -291,8 +305,12 @@ impl Driver {
             }
             return;
         }
-        if let Event::Closed { reason } = &event {
-            self.end(reason.clone());
+        match &event {
+            Event::Closed { reason } => self.end(reason.clone()),
+            Event::Ready { config } | Event::ConfigUpdated { config } => {
+                self.shared.input.set(config.input_format());
+            }
+            _ => {}
         }
         let cost = std::mem::take(&mut self.state.cost);
         let pushed = self.events.push(event, cost);
@@ -311,8 +329,7 @@ impl Driver {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.shared.taken(&request);
-            let Request { command, reply, .. } = request;
-            if let Some(reply) = reply {
+            if let Asked::Command(command, Some(reply)) = request.asked {
                 // They are handed back.
                 let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));
             }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::call::{AudioChunk, CloseReason, Command, Event, PlaybackReport, ResponseReport};
+use realtime_protocol::call::{
+    AudioChunk, CloseReason, Command, Event, Media, PlaybackReport, ResponseReport,
+};
 use realtime_protocol::session_config::SessionConfig;
 
 use crate::error::{Fault, Severity};
@@ -68,6 +70,28 @@ pub enum InputError {
     },
 }
 
+/// What a frame asks of the session.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a session takes nothing else")]
+pub enum Asked {
+    /// A command.
+    Command(Command),
+    /// Media.
+    Media(Media),
+}
+
+impl From<Command> for Asked {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl From<Media> for Asked {
+    fn from(media: Media) -> Self {
+        Self::Media(media)
+    }
+}
+
 impl Adapter {
     /// An adapter for a session that takes audio in `input` until it says otherwise.
     pub fn new(input: AudioFormat) -> Self {
@@ -86,25 +110,25 @@ impl Adapter {
         self.running_responses > 0
     }
 
-    /// The commands that a frame stands for, in order.
+    /// What a frame asks of the session, in order.
     ///
     /// # Errors
     /// [`InputError`] for audio that the session cannot take; nothing else fails.
-    pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Command>, InputError> {
+    pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Asked>, InputError> {
         Ok(match (kind, direction) {
             (FrameKind::InputAudio(audio), Direction::Downstream) => {
                 let data = self.convert(audio)?;
-                if data.is_empty() { Vec::new() } else { vec![Command::AppendAudio { audio: data.into() }] }
+                if data.is_empty() { Vec::new() } else { vec![Media::Append(data).into()] }
             }
             (FrameKind::Playback(report), Direction::Upstream) => {
-                vec![Command::ReportPlayback { report: PlaybackReport::clone(report) }]
+                vec![Media::Report(PlaybackReport::clone(report)).into()]
             }
-            (FrameKind::Command(command), _) => vec![Command::clone(command)],
+            (FrameKind::Command(command), _) => vec![Command::clone(command).into()],
             (FrameKind::UserStartedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
-                vec![Command::Interrupt {}, Command::BeginTurn {}]
+                vec![Command::Interrupt {}.into(), Media::BeginTurn.into()]
             }
             (FrameKind::UserStoppedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
-                vec![Command::CommitAudio { respond: true }]
+                vec![Command::CommitAudio { respond: true }.into()]
             }
             (
                 FrameKind::Start

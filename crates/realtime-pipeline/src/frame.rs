@@ -10,7 +10,6 @@ use realtime_protocol::call::{
     Command, Event, FunctionCall, FunctionEnd, Interruption, PlaybackReport, ResponseReport, StopId,
 };
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
-use realtime_protocol::time::MediaTime;
 
 use crate::error::{Fault, Severity};
 use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame};
@@ -145,8 +144,8 @@ pub enum FrameKind {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// The length of all of it.
-        total: MediaTime,
+        /// The length of all of it (samples).
+        total: u64,
     },
     /// A response ended.
     ResponseFinished(Arc<ResponseReport>),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError};
-use realtime_protocol::call::{CloseReason, Command, Event, Outcome, Refusal, ResponseEnd, Warning};
+use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError, Unsent};
+use realtime_protocol::call::{CloseReason, Command, Event, Media, Outcome, Refusal, ResponseEnd, Warning};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -170,7 +170,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
 
     let refused = handle.append_audio(vec![0, 0]).unwrap_err();
     assert!(matches!(&refused, SendError::Closed { reason: Some(told), .. } if *told == reason), "{refused}");
-    assert!(matches!(refused.into_command(), Command::AppendAudio { .. }));
+    assert!(matches!(refused.into_unsent(), Unsent::Media(Media::Append(_))));
     assert_eq!(handle.retrieve_item("item_1").await.unwrap_err().to_string().matches("restart").count(), 1);
     assert!(handle.is_closed());
 }
@@ -326,7 +326,7 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
     handle.append_audio(vec![0; 20]).unwrap(); // one of any size may wait
     let refused = handle.append_audio(vec![0; 2]).unwrap_err();
     assert!(refused.is_retryable());
-    assert_eq!(refused.into_command(), Command::AppendAudio { audio: vec![0; 2].into() });
+    assert_eq!(refused.into_unsent(), Unsent::Media(Media::Append(vec![0; 2].into())));
     let cancelled = handle.send(Command::CancelResponse { response_id: None }).unwrap();
     let interrupted = handle.send(Command::Interrupt {}).unwrap();
     assert!(matches!(handle.send(Command::Interrupt {}), Err(SendError::Full { .. })));

@@ -5,7 +5,6 @@ use realtime_protocol::call::{AudioChunk, CloseReason, FunctionCall, Origin, Pla
 use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::MessageItem;
-use realtime_protocol::time::MediaTime;
 use serde_json::{Value, json};
 
 use super::*;
@@ -77,7 +76,7 @@ fn audio(response: &str, id: &str) -> Event {
         item_id: id.into(),
         content_index: 0,
         out_of_band: false,
-        start: MediaTime::ZERO,
+        start: 0,
         format: AudioFormat::default(),
         audio: Default::default(),
     })
@@ -107,8 +106,9 @@ fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> Event {
     let part = |(id, text, cut): &(&str, &str, Cut)| HeardPart {
         item_id: (*id).into(),
         content_index: 0,
-        heard: MediaTime::from_millis(500),
-        received: MediaTime::from_millis(900),
+        format: AudioFormat::PCM16_24K,
+        heard: 12_000,
+        received: 21_600,
         heard_text: (*text).into(),
         estimated: false,
         cut: *cut,

@@ -12,7 +12,7 @@ fn check(adapter: &mut Adapter, event: Event) -> Vec<String> {
     frames.iter().map(|(kind, route)| format!("{} {route:?}", kind.name())).collect()
 }
 
-fn commands(adapter: &mut Adapter, kind: FrameKind, direction: Direction) -> Vec<Command> {
+fn commands(adapter: &mut Adapter, kind: FrameKind, direction: Direction) -> Vec<Asked> {
     adapter.commands(&kind, direction).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn chunk() -> AudioChunk {
         item_id: "item".into(),
         content_index: 1,
         out_of_band: false,
-        start: MediaTime::from_millis(40),
+        start: 960,
         format: AudioFormat::PCM16_24K,
         audio: bytes::Bytes::from_static(&[1, 2, 3, 4]),
     }
@@ -106,7 +106,7 @@ fn session_events_become_these_frames() {
                 response_id: "resp".into(),
                 item_id: "item".into(),
                 content_index: 0,
-                total: time,
+                total: 240,
             },
             &["output_audio_done Downstream"],
         ),
@@ -145,7 +145,7 @@ fn session_events_become_these_frames() {
 fn audio_keeps_its_place_in_the_item() {
     let frames = Adapter::default().frames(&Arc::new(Event::Audio(chunk())));
     let [(FrameKind::OutputAudio(audio), Route::Downstream)] = &frames[..] else { panic!("{frames:?}") };
-    assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start.as_millis()), ("item", 1, 40));
+    assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start), ("item", 1, 960));
     assert_eq!(audio.audio.data.as_ref(), [1, 2, 3, 4]);
 }
 
@@ -187,25 +187,22 @@ fn a_response_runs_from_its_start_to_its_end() {
 #[test]
 fn frames_become_these_commands() {
     let mut adapter = Adapter::default();
-    let played = PlaybackReport::Played(PlaybackPosition {
-        item_id: "item".into(),
-        content_index: 0,
-        played: MediaTime::from_millis(100),
-    });
+    let played =
+        PlaybackReport::Played(PlaybackPosition { item_id: "item".into(), content_index: 0, played: 2400 });
     let interrupt = Arc::new(Command::Interrupt {});
     let audio = AudioFrame::from_samples(24_000, &[1, 2]);
-    let append = Command::AppendAudio { audio: audio.data.clone().into() };
+    let append = Media::Append(audio.data.clone());
     for (kind, direction, want) in [
-        (FrameKind::InputAudio(audio.clone()), Direction::Downstream, vec![append]),
+        (FrameKind::InputAudio(audio.clone()), Direction::Downstream, vec![append.into()]),
         (FrameKind::InputAudio(audio), Direction::Upstream, vec![]),
         (
             FrameKind::Playback(played.clone()),
             Direction::Upstream,
-            vec![Command::ReportPlayback { report: played.clone() }],
+            vec![Media::Report(played.clone()).into()],
         ),
         (FrameKind::Playback(played), Direction::Downstream, vec![]),
-        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt {}]),
-        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt {}]),
+        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt {}.into()]),
+        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt {}.into()]),
         (FrameKind::InputFinished, Direction::Downstream, vec![]),
         (FrameKind::BotStoppedSpeaking, Direction::Upstream, vec![]),
     ] {
@@ -226,9 +223,9 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
 
     config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
     check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
-    let turn = [Command::Interrupt {}, Command::BeginTurn {}];
+    let turn = [Asked::from(Command::Interrupt {}), Media::BeginTurn.into()];
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
-    let commit = [Command::CommitAudio { respond: true }];
+    let commit = [Asked::from(Command::CommitAudio { respond: true })];
     assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
     // What comes from behind the service is its own echo.
     assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
@@ -242,8 +239,8 @@ fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
         (0..50)
             .flat_map(|_| commands(adapter, FrameKind::InputAudio(frame.clone()), Direction::Downstream))
             .map(|command| {
-                let Command::AppendAudio { audio } = &command else { panic!("{command:?}") };
-                audio.bytes().unwrap().len() / 2
+                let Asked::Media(Media::Append(audio)) = &command else { panic!("{command:?}") };
+                audio.len() / 2
             })
             .sum()
     };
@@ -262,7 +259,7 @@ fn g711_passes_through_and_converts_to_nothing_else() {
     let data = bytes::Bytes::from_static(&[0xff; 160]);
     let audio = AudioFrame { format: AudioFormat::Pcmu, data: data.clone() };
     let got = commands(&mut adapter, FrameKind::InputAudio(audio), Direction::Downstream);
-    assert_eq!(got, [Command::AppendAudio { audio: data.into() }]);
+    assert_eq!(got, [Asked::from(Media::Append(data))]);
 
     let pcm = FrameKind::InputAudio(AudioFrame::from_samples(8_000, &[0]));
     let error = adapter.commands(&pcm, Direction::Downstream).unwrap_err();

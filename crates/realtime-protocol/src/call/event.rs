@@ -149,8 +149,8 @@ pub enum Event {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// The length of all of it.
-        total: MediaTime,
+        /// The length of all of it (samples).
+        total: u64,
     },
     /// The model calls functions: all calls of one response. Answer each with
     /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction), unless they are out of band.

@@ -8,12 +8,14 @@ mod error_class;
 mod event;
 mod function;
 mod machine;
+mod media;
 mod options;
 mod outcome;
 mod playback;
 mod seed;
 mod timeline;
 mod usage_totals;
+mod view;
 mod warning;
 
 pub use close::{CloseReason, DisconnectClass, DisconnectReason};
@@ -23,10 +25,14 @@ pub use error_class::{Advice, ErrorClass};
 pub use event::{Event, Origin, Place};
 pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
 pub use machine::{Call, ConnectionId, Output};
+pub use media::{Media, MediaError, MediaRefusal};
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
 pub use seed::{Reseed, Seed};
 pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;
+pub use view::{
+    ControlView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
+};
 pub use warning::Warning;

@@ -90,10 +90,10 @@ pub enum Warning {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// Where in the part it stood.
-        start: MediaTime,
-        /// What was lost.
-        lost: MediaTime,
+        /// Where in the part it stood (samples).
+        start: u64,
+        /// What was lost (samples).
+        lost: u64,
     },
     /// The application read so slowly that the call ended, and left no room for all that its end had to tell. Nothing
     /// but [`Event::Closed`](crate::call::Event::Closed) follows.

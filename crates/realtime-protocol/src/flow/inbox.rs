@@ -158,7 +158,7 @@ impl Inbox {
         }
         let chunk = self.waiting.pop_audio()?;
         self.audio_bytes = self.audio_bytes.saturating_sub(chunk.audio.len());
-        let lost = chunk.duration();
+        let lost = chunk.samples();
         let AudioChunk { item_id, content_index, start, .. } = chunk;
         Some(Shortfall::Unread { item_id, content_index, start, lost })
     }

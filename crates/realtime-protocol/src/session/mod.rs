@@ -29,6 +29,7 @@ mod held;
 mod input_audio;
 mod interruption;
 mod items;
+mod media;
 mod options;
 mod output;
 mod playback;
@@ -38,7 +39,6 @@ mod retrievals;
 mod state;
 #[cfg(test)]
 mod tests;
-mod views;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -75,9 +75,6 @@ pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
-pub use views::{
-    ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
-};
 
 /// No session lives longer, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
@@ -97,7 +94,7 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// give the same outputs, byte for byte.
 ///
 /// Playback is the caller's duty: play each [`AudioChunk`] after those before it, report what was played
-/// ([`Command::ReportPlayback`]), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
+/// ([`Media::Report`](crate::call::Media::Report)), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
 /// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
 /// [`PlaybackSource::Estimated`].
 #[derive(Debug)]
@@ -231,9 +228,8 @@ impl Session {
         self.advance(now);
         match &shortfall {
             Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
-            Shortfall::Unread { item_id, content_index, start, lost } => {
-                self.playback.skip(item_id, *content_index, *start, *lost);
-            }
+            // Positions of playback are those of the part: what was lost counts as not played.
+            Shortfall::Unread { .. } => {}
             Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
         }
         self.outputs.extend(shortfall.warning(self.config.input_format()).map(Output::Event));

@@ -47,7 +47,7 @@ pub struct SessionOptions {
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
     pub early_functions: BTreeSet<String>,
-    /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::call::Command::BeginTurn), and then
+    /// For push-to-talk: audio is kept back until [`Media::BeginTurn`](crate::call::Media::BeginTurn), and then
     /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
     /// out.
     pub pre_roll: Option<Duration>,

@@ -212,7 +212,7 @@ fn dropped(inbox: &mut Inbox) -> Vec<u64> {
     core::iter::from_fn(|| inbox.shed())
         .map(|shortfall| {
             let Shortfall::Unread { lost, .. } = shortfall else { panic!("{shortfall:?}") };
-            lost.as_micros() / 125
+            lost
         })
         .collect()
 }
@@ -234,7 +234,7 @@ fn closed() -> Event {
     Event::Closed { reason: CloseReason::ConsumerTooSlow }
 }
 
-/// Of G.711: one byte is 125 µs.
+/// Of G.711: one byte is one sample.
 fn audio(bytes: usize) -> Event {
     Event::Audio(AudioChunk {
         mark: 0,
@@ -242,7 +242,7 @@ fn audio(bytes: usize) -> Event {
         item_id: "i".into(),
         content_index: 0,
         out_of_band: false,
-        start: MediaTime::ZERO,
+        start: 0,
         format: AudioFormat::Pcmu,
         audio: vec![0; bytes].into(),
     })

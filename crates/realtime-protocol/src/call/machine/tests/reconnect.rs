@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::call::{Event, FunctionOutput, Refusal};
+use crate::call::{Event, FunctionOutput, Media, Refusal};
 use crate::event::Dialect;
 use crate::flow::Shortfall;
 
@@ -408,7 +408,7 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     let options = CallOptions { session, reconnect: Some(reconnect()) };
     let mut call = Driven { call: Call::new(options), now: 0 };
     call.open(0);
-    call.command(1, Command::BeginTurn {}).unwrap();
+    call.media(Media::BeginTurn);
     call.drain();
     call.cut(0, None, "");
     call.speak(300);
