@@ -122,6 +122,19 @@ fn losses_that_follow_each_other_are_one_event() {
 }
 
 #[test]
+fn a_loss_at_the_largest_position_that_can_be_written_is_told() {
+    let loss = |start| {
+        let (item_id, content_index, lost) = ("i".into(), 0, u64::MAX);
+        Event::Warning(Warning::AudioDropped { item_id, content_index, start, lost })
+    };
+    let mut inbox = small();
+    for start in [1, 0, u64::MAX] {
+        inbox.push(loss(start), 0);
+    }
+    assert_eq!((inbox.pop(), inbox.pop(), inbox.pop()), (Some(loss(1)), Some(loss(0)), None));
+}
+
+#[test]
 fn nobody_reading_is_no_slow_reader() {
     let mut inbox = small();
     inbox.push(other(0), 0);
