@@ -168,7 +168,8 @@ impl Invariants {
                     assert_eq!(seen, None, "{} surfaced twice", call.call_id);
                 }
             }
-            Event::FunctionEnded { call_id, .. } => {
+            Event::FunctionEnded { call, .. } => {
+                let call_id = &call.call_id;
                 assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
                 assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
             }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
-    FunctionOutput, Media, MediaError, Output, Reconnect, Reseed,
+    Call, CallOptions, Command, CommandError, CommandId, ConnectionEvent, ConnectionId, DisconnectReason,
+    Event, FunctionOutput, Media, MediaError, Output, Reconnect, Reseed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -348,7 +348,7 @@ impl World {
                     self.later(self.work, Delivery::Worked(command));
                 }
             }
-            Event::Created { .. } | Event::Disconnected { .. } => self.item = None,
+            Event::Created { .. } | Event::Connection(ConnectionEvent::Lost { .. }) => self.item = None,
             Event::ItemPlaced { item, .. } => self.item = item.id(),
             Event::Audio(_) => return,
             _ => {}

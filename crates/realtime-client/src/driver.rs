@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Media, Output, Refusal, Reseed,
-    Warning,
+    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners, Media, Notice,
+    Output, Refusal, Reseed,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -49,6 +49,8 @@ pub(crate) struct Driver {
     pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
+    /// Those who hear everything before the application does.
+    pub(crate) listeners: Listeners,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) observer: Observer,
@@ -209,20 +211,22 @@ impl Driver {
 
     /// Does what is due, and says when the next is.
     fn on_clock(&mut self) -> Option<Instant> {
-        let due = self.call.poll_timeout();
-        let next = due.into_iter().chain(self.links.poll_timeout()).min()?;
         let now = self.clock.origin.now();
-        if now < next {
-            return self.clock.origin.instant(next);
-        }
-        self.links.handle_timeout(now);
-        if due.is_some_and(|due| due <= now) {
+        if self.call.poll_timeout().is_some_and(|due| due <= now) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.call.handle_timeout(self.state.at);
             self.drain();
         }
-        let next = self.call.poll_timeout().into_iter().chain(self.links.poll_timeout()).min()?;
-        self.clock.origin.instant(next)
+        if self.listeners.poll_timeout().is_some_and(|due| due <= now) {
+            self.state.at = self.clock.origin.now();
+            self.listeners.handle_timeout(self.state.at);
+            self.drain();
+        }
+        if self.links.poll_timeout().is_some_and(|due| due <= now) {
+            self.links.handle_timeout(now);
+        }
+        let due = [self.call.poll_timeout(), self.listeners.poll_timeout(), self.links.poll_timeout()];
+        self.clock.origin.instant(due.into_iter().flatten().min()?)
     }
 
     /// Ends the session on nobody's command.
@@ -245,6 +249,7 @@ impl Driver {
 
     /// Does what the call wants done.
     fn drain(&mut self) {
+        self.listeners.begin();
         // Seeds and shortfalls are inputs of their own, after all outputs of the one that led to them.
         loop {
             if let Some((conn, carried)) = self.drain_once() {
@@ -254,8 +259,27 @@ impl Driver {
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
                 self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
                 self.call.handle_shortfall(self.state.at, shortfall);
+            } else if let Some(asked) = self.listeners.poll_asked() {
+                self.on_asked(asked);
             } else {
                 break;
+            }
+        }
+    }
+
+    /// Does what a listener asks for.
+    fn on_asked(&mut self, asked: call::Asked) {
+        self.log(|writer, at, out| writer.asked(out, at, &asked));
+        match asked {
+            call::Asked::Command(id, command) => {
+                if let Err(error) = self.call.handle_command(self.state.at, id, command) {
+                    self.listeners.refused(self.state.at, id, &error);
+                }
+            }
+            call::Asked::Media(media) => {
+                if let Err(error) = self.call.handle_media(self.state.at, media) {
+                    self.refused(error.media.name(), &error.reason);
+                }
             }
         }
     }
@@ -289,11 +313,22 @@ impl Driver {
     /// miss.
     fn tell_of_log(&mut self) {
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
-            self.deliver(Event::Warning(Warning::LogFailed { reason: error.to_string() }));
+            self.deliver_one(Event::Notice(Notice::LogFailed { reason: error.to_string() }));
         }
     }
 
+    /// Tells an event, and what listeners have to say to it.
     fn deliver(&mut self, event: Event) {
+        if !self.listeners.is_empty() {
+            self.listeners.hear(self.state.at, (self.clock.wall)(), &event);
+        }
+        self.deliver_one(event);
+        while let Some(notice) = self.listeners.poll_notice() {
+            self.deliver_one(Event::Notice(notice));
+        }
+    }
+
+    fn deliver_one(&mut self, event: Event) {
         self.observer.observe(&event);
         if let Some(reseed) = &mut self.reseed {
             reseed.observe(&event);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, Event, Media, PlaybackReport, ResponseReport,
+    AudioChunk, CloseReason, Command, ConnectionEvent, Event, Media, PlaybackReport, ResponseReport,
 };
 use realtime_protocol::session_config::SessionConfig;
 
@@ -187,7 +187,7 @@ impl Adapter {
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
                 vec![(FrameKind::Transcript(frame), Downstream)]
             }
-            Event::UserTranscript { item_id, content_index, transcript } => {
+            Event::UserTranscript { item_id, content_index, transcript, .. } => {
                 let (item_id, text) = (item_id.clone(), transcript.as_str().into());
                 let stage = TranscriptStage::Final;
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
@@ -220,12 +220,12 @@ impl Adapter {
             Event::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
                 .map(|call| {
-                    let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));
+                    let (response_id, call) = (response_id.clone(), Arc::clone(call));
                     (FrameKind::FunctionCallStarted { response_id, call }, Both)
                 })
                 .collect(),
-            Event::FunctionEnded { call_id, end } => {
-                vec![(FrameKind::FunctionEnded { call_id: call_id.clone(), end: *end }, Both)]
+            Event::FunctionEnded { call, end } => {
+                vec![(FrameKind::FunctionEnded { call: Arc::clone(call), end: end.clone() }, Both)]
             }
             Event::ResponseFinished(report) => self.finished(report),
             Event::StopPlayback { id } => {
@@ -261,10 +261,10 @@ impl Adapter {
             | Event::ItemRemoved { .. }
             | Event::UserTranscriptFailed { .. }
             | Event::RateLimits { .. }
-            | Event::Disconnected { .. }
-            | Event::Reconnecting { .. }
-            | Event::Reconnected { .. }
-            | Event::Rotated { .. }
+            | Event::Connection(ConnectionEvent::Lost { .. })
+            | Event::Connection(ConnectionEvent::Retrying { .. })
+            | Event::Connection(ConnectionEvent::Resumed { .. })
+            | Event::Connection(ConnectionEvent::Rotated { .. })
             | Event::Overdue { .. }
             | Event::Expiring { .. }
             | Event::Warning(_) => session(),

@@ -86,7 +86,7 @@ impl Real {
                 let outcome = serde_json::to_value(outcome).expect("outcomes are JSON");
                 return Some(format!("{} {}", id.0, name(&outcome)));
             }
-            Event::FunctionEnded { call_id, .. } => return Some(format!("{call_id} ended")),
+            Event::FunctionEnded { call, .. } => return Some(format!("{} ended", call.call_id)),
             Event::StopPlayback { id } => self.stop = *id,
             _ => {}
         }

@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, Handle, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::{CloseReason, Command, Event, Warning};
+use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Warning};
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio::net::TcpSocket;
@@ -87,7 +87,8 @@ async fn a_burst_of_small_texts_ends_no_call_whose_reader_reads() {
                 yield_now().await;
             }
         }
-        let reason = CloseReason::ClosedByServer { code: None, reason: String::new() };
+        let reason =
+            CloseReason::Disconnected(DisconnectReason::Closed { code: None, reason: String::new() });
         assert_eq!(all.pop(), Some(Event::Closed { reason }), "{pauses}");
         assert_eq!(all.len(), 20_000, "{pauses}");
     }
@@ -137,7 +138,7 @@ async fn end_with_open_functions(functions: usize, texts: usize) -> (usize, u64,
 async fn what_the_end_of_a_call_tells_is_not_lost_without_a_word() {
     let (ended, dropped, reason) = end_with_open_functions(2_000, 0).await;
     assert_eq!((ended, dropped), (2_000, 0));
-    assert!(matches!(reason, CloseReason::ClosedByServer { .. }), "{reason:?}");
+    assert!(matches!(reason, CloseReason::Disconnected(_)), "{reason:?}");
 
     let (ended, dropped, reason) = end_with_open_functions(2_000, 120).await;
     assert_eq!((ended as u64 + dropped, reason), (2_000, CloseReason::ConsumerTooSlow));
@@ -267,7 +268,8 @@ async fn a_connection_without_a_sign_of_life_is_lost_and_a_quiet_one_is_not() {
     // From now on it reads no more.
     let began = Instant::now();
     let end = rest(&mut events).await.pop();
-    let Some(Event::Closed { reason: CloseReason::ConnectionLost { reason } }) = end else {
+    let Some(Event::Closed { reason: CloseReason::Disconnected(DisconnectReason::Lost { reason }) }) = end
+    else {
         panic!("expected a lost connection, got {end:?}")
     };
     assert_eq!(reason, "not a sign of life within 30 s");

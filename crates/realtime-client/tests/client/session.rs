@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError, Unsent};
-use realtime_protocol::call::{CloseReason, Command, Event, Media, Outcome, Refusal, ResponseEnd, Warning};
+use realtime_protocol::call::{
+    CloseReason, Command, DisconnectReason, Event, Media, Outcome, Refusal, ResponseEnd, Warning,
+};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -160,7 +162,8 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
     let frame = CloseFrame { code: CloseCode::Error, reason: "restart".into() };
     server.send_message(Message::Close(Some(frame))).await;
 
-    let reason = CloseReason::ClosedByServer { code: Some(1011), reason: "restart".into() };
+    let reason =
+        CloseReason::Disconnected(DisconnectReason::Closed { code: Some(1011), reason: "restart".into() });
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }));
     assert_eq!(next(&mut events).await, Event::Closed { reason: reason.clone() });
     // The goodbye is answered, and the server is let hang up first.
@@ -193,11 +196,19 @@ async fn a_cut_connection_resolves_all_who_wait() {
     let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
     server.expect("conversation.item.retrieve").await;
     drop(server);
-    let Err(Error::Closed { reason: Some(CloseReason::ConnectionLost { .. }) }) = waiting.await else {
+    let Err(Error::Closed { reason: Some(CloseReason::Disconnected(DisconnectReason::Lost { .. })) }) =
+        waiting.await
+    else {
         panic!("expected the connection to be lost");
     };
     let last = rest(&mut events).await.pop();
-    assert!(matches!(last, Some(Event::Closed { reason: CloseReason::ConnectionLost { .. } })), "{last:?}");
+    assert!(
+        matches!(
+            last,
+            Some(Event::Closed { reason: CloseReason::Disconnected(DisconnectReason::Lost { .. }) })
+        ),
+        "{last:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use realtime_client::{ClientOptions, Error};
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    CloseReason, Command, Event, Outcome, PlaybackPosition, PlaybackReport, Warning,
+    CloseReason, Command, DisconnectReason, Event, Outcome, PlaybackPosition, PlaybackReport, Warning,
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::time::MediaTime;
@@ -148,7 +148,9 @@ async fn what_waits_for_a_far_side_that_does_not_read_has_a_bound() {
     far.abort();
     let end = timeout(Duration::from_secs(10), async { rest(&mut events).await.pop() }).await.unwrap();
     let Some(Event::Closed { reason }) = end else { panic!("{end:?}") };
-    let CloseReason::ConnectionLost { reason: text } = &reason else { panic!("{reason}") };
+    let CloseReason::Disconnected(DisconnectReason::Lost { reason: text }) = &reason else {
+        panic!("{reason}")
+    };
     assert!(text.contains("wait to be sent"), "{text}");
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
 }

@@ -1,5 +1,6 @@
 use realtime_protocol::call::{
-    FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
+    DisconnectReason, FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId,
+    Timeline,
 };
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::{MediaTime, Timestamp};
@@ -59,21 +60,25 @@ fn chunk() -> AudioChunk {
 fn session_events_become_these_frames() {
     let item_id = || Some("item".into());
     let time = MediaTime::ZERO;
-    let call = |call_id: &str| FunctionCall {
-        key: String::new(),
-        call_id: call_id.into(),
-        item_id: None,
-        name: "look".into(),
-        arguments: "{}".into(),
+    let call = |call_id: &str| {
+        let (call_id, key) = (call_id.into(), String::new());
+        Arc::new(FunctionCall { key, call_id, item_id: None, name: "look".into(), arguments: "{}".into() })
     };
     let table: Vec<(Event, &[&str])> = vec![
         (Event::Created { session_id: None }, &["session Downstream"]),
         (Event::Ready { config: Box::default() }, &["session Downstream"]),
-        (Event::SpeechStarted { item_id: item_id(), at: time }, &["user_started_speaking Both"]),
-        (Event::SpeechStopped { item_id: item_id(), at: time }, &["user_stopped_speaking Both"]),
+        (Event::SpeechStarted { item_id: item_id(), at: Some(time) }, &["user_started_speaking Both"]),
+        (Event::SpeechStopped { item_id: item_id(), at: Some(time) }, &["user_stopped_speaking Both"]),
         (Event::Committed { item_id: "item".into() }, &["session Downstream"]),
         (
-            Event::UserTranscript { item_id: "item".into(), content_index: 0, transcript: "hi".into() },
+            Event::UserTranscript {
+                item_id: "item".into(),
+                content_index: 0,
+                transcript: "hi".into(),
+                languages: vec![],
+                logprobs: vec![],
+                usage: None,
+            },
             &["transcript Downstream"],
         ),
         (
@@ -122,7 +127,7 @@ fn session_events_become_these_frames() {
             },
             &["function_call_started Both", "function_call_started Both"],
         ),
-        (Event::FunctionEnded { call_id: "a".into(), end: FunctionEnd::Answered }, &["function_ended Both"]),
+        (Event::FunctionEnded { call: call("a"), end: FunctionEnd::Cancelled }, &["function_ended Both"]),
         (
             Event::ResponseFinished(Box::new(report())),
             &["metrics Downstream", "response_finished Downstream"],
@@ -162,7 +167,7 @@ fn metrics_are_the_spans_of_the_timeline() {
 
 #[test]
 fn a_session_that_ends_by_itself_ends_the_run_with_its_reason() {
-    let reason = CloseReason::ConnectionLost { reason: "reset".into() };
+    let reason = CloseReason::Disconnected(DisconnectReason::Lost { reason: "reset".into() });
     let frames = Adapter::default().frames(&Arc::new(Event::Closed { reason }));
     let FrameKind::Error(fault) = &frames[1].0 else { panic!("{frames:?}") };
     assert_eq!(fault.severity, Severity::Fatal);

@@ -197,7 +197,7 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// There is no connection at the moment: wait for
-    /// [`Event::Reconnected`](crate::call::Event::Reconnected).
+    /// [`Event::Connection(ConnectionEvent::Resumed)`](crate::call::Event::Connection(ConnectionEvent::Resumed)).
     #[error("there is no connection at the moment")]
     NotConnected,
     /// The call has one connection and gets no other.

@@ -156,6 +156,11 @@ pub enum Cut {
     Nothing,
 }
 
+/// Writes a digest in place of a text that stands in a log already.
+pub(crate) fn digest_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} bytes {:016x}", text.len(), fnv1a(text.as_bytes())))
+}
+
 /// Writes a digest in place of audio: its size and 64 bits of FNV-1a.
 fn digest<S: Serializer>(audio: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{} bytes {:016x}", audio.len(), fnv1a(audio)))

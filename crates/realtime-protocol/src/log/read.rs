@@ -137,7 +137,7 @@ impl Entry {
         let input = match line.from {
             "client" | "session" => return Ok(Self::Output),
             "timer" => Input::Timer,
-            "app" => match (line.id, line.command, line.media, line.seed) {
+            "app" | "listener" => match (line.id, line.command, line.media, line.seed) {
                 (Some(id), Some(command), ..) => Input::Command(id, command),
                 (_, _, Some(media), _) => Input::Media(media),
                 (_, _, _, Some(seed)) => {
@@ -169,7 +169,7 @@ impl Entry {
                 None => return Err(wrong("expected `shortfall` in an entry from the driver".to_string())),
             },
             other => {
-                let expected = "`server`, `app`, `timer`, `driver`, `client` or `session`";
+                let expected = "`server`, `app`, `listener`, `timer`, `driver`, `client` or `session`";
                 return Err(wrong(format!("expected `from` to be {expected}, got `{other}`")));
             }
         };

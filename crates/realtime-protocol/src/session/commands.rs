@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 
 use crate::call::{
-    CloseReason, Command, CommandError, CommandId, Event, FunctionEnd, FunctionOutput, Outcome, Refusal,
+    CloseReason, Command, CommandError, CommandId, Event, FunctionCall, FunctionEnd, FunctionOutput, Outcome,
+    Refusal,
 };
 use crate::check::{LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
@@ -14,7 +16,7 @@ use crate::event::{
     InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId};
+use crate::id::{ItemId, ResponseId};
 use crate::item::Item;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
@@ -167,8 +169,10 @@ impl Session {
             Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::AnswerFunction { call_id, output, respond } => {
-                let progress = self.calls.complete(&call_id, respond);
-                self.answer_call(Some(id), call_id, &output, FunctionEnd::Answered);
+                let Some((call, progress)) = self.calls.complete(&call_id, respond) else {
+                    return self.settle(id, Outcome::Done); // checked before
+                };
+                self.answer_call(Some(id), call, &output, output.clone().into());
                 self.go_on_after_calls(progress);
             }
             Command::SendEvent { event } => {
@@ -201,6 +205,7 @@ impl Session {
         } else if let Some(id) = id {
             self.settle(id, Outcome::Done); // an item of an unknown type cannot be recognised
         }
+        self.tell(Event::ItemSent { item: item.clone(), after: after.clone() });
         self.send(ConversationItemCreate {
             event_id: event_id.into(),
             previous_item_id: after.map_or(Field::Absent, Field::Value),
@@ -251,17 +256,17 @@ impl Session {
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
-    /// Sends the one output of a call.
+    /// Sends the one output of a function call.
     pub(super) fn answer_call(
         &mut self,
         id: Option<CommandId>,
-        call_id: CallId,
+        call: Arc<FunctionCall>,
         output: &FunctionOutput,
         end: FunctionEnd,
     ) {
-        let item = Item::function_call_output(call_id.clone(), output.to_wire());
+        let item = Item::function_call_output(call.call_id.clone(), output.to_wire());
         self.create_item(id, Box::new(item), None);
-        self.tell(Event::FunctionEnded { call_id, end });
+        self.tell(Event::FunctionEnded { call, end });
     }
 
     /// Asks the model to go on, once all calls of a response are answered.

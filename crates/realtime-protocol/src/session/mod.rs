@@ -24,6 +24,7 @@ mod deadlines;
 mod error_events;
 mod events;
 mod function_calls;
+mod function_events;
 mod handover;
 mod held;
 mod input_audio;
@@ -36,6 +37,7 @@ mod playback;
 mod response_events;
 mod responses;
 mod retrievals;
+mod seen_calls;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -173,6 +175,9 @@ impl Session {
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, text: &str) {
+        if self.options.raw_text && !self.state.is_ended() {
+            self.tell(Event::Raw { text: text.into() });
+        }
         self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
     }
 
@@ -208,14 +213,9 @@ impl Session {
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
         self.advance(now);
-        let reason = match (&self.state, reason) {
-            (State::Closing { reason }, _) => reason.clone(),
-            (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
-            (_, DisconnectReason::Refused { status, reason, retry_after }) => {
-                CloseReason::ConnectionRefused { status, reason, retry_after }
-            }
-            (_, DisconnectReason::Unusable { reason }) => CloseReason::EndpointUnusable { reason },
-            (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
+        let reason = match &self.state {
+            State::Closing { reason } => reason.clone(),
+            _ => CloseReason::Disconnected(reason),
         };
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
@@ -441,8 +441,8 @@ impl Session {
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
-        for call_id in self.calls.end() {
-            self.tell(Event::FunctionEnded { call_id, end: FunctionEnd::Closed });
+        for call in self.calls.end() {
+            self.tell(Event::FunctionEnded { call, end: FunctionEnd::Closed });
         }
         let waiters = waiters
             .into_iter()

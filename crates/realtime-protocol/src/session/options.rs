@@ -54,6 +54,9 @@ pub struct SessionOptions {
     /// How long before the session's age limit [`Event::Expiring`](crate::call::Event::Expiring) says
     /// so. Default: 5 min.
     pub expiry_notice: Duration,
+    /// Whether every wire text of the server's is told as it came, before what it leads to:
+    /// [`Event::Raw`](crate::call::Event::Raw). Default: no.
+    pub raw_text: bool,
     /// What event ids are made of. The same entropy and inputs give the same outputs.
     pub entropy: u64,
 }
@@ -78,6 +81,7 @@ impl Default for SessionOptions {
             early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),
+            raw_text: false,
             entropy: 0,
         }
     }

@@ -6,8 +6,8 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CloseReason, Command, CommandError, CommandId, Event, FunctionOutput, Media, MediaError,
-    MediaRefusal, Outcome, Output, Refusal,
+    Call, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionOutput, Media,
+    MediaError, MediaRefusal, Outcome, Output, Refusal,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
@@ -205,7 +205,9 @@ impl Call {
                 })
             }
             Completed::Kept => {
-                let reason = CloseReason::ConnectionLost { reason: "the call's connection ended".into() };
+                let reason = CloseReason::Disconnected(DisconnectReason::Lost {
+                    reason: "the call's connection ended".into(),
+                });
                 self.tell(Event::Settled { id, outcome: Outcome::Closed { reason } });
                 Ok(())
             }

@@ -12,7 +12,8 @@ use crate::call::machine::commands::item_id;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::held::Released;
 use crate::call::{
-    Call, Command, CommandId, ConnectionId, DisconnectReason, Event, Media, Outcome, Output, Seed, Warning,
+    Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
+    Seed, Warning,
 };
 use crate::field::Field;
 use crate::id::ItemId;
@@ -226,7 +227,7 @@ impl Call {
         let id = ConnectionId(self.connections);
         self.connections += 1;
         if self.serving.is_none() {
-            self.tell(Event::Reconnecting { attempt: self.attempts, endpoint });
+            self.tell(Event::Connection(ConnectionEvent::Retrying { attempt: self.attempts, endpoint }));
         }
         self.outputs.push_back(Output::Connect { connection: id, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
@@ -325,9 +326,9 @@ impl Call {
         let audio_lost = audio.lost;
         let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
         self.tell(if rotated {
-            Event::Rotated { endpoint, gap, audio_lost }
+            Event::Connection(ConnectionEvent::Rotated { endpoint, gap, audio_lost })
         } else {
-            Event::Reconnected { gap, audio_lost }
+            Event::Connection(ConnectionEvent::Resumed { gap, audio_lost })
         });
         self.rotation = self.rotation.take().and_then(|rotation| {
             for id in rotation.waiters {
