@@ -15,7 +15,7 @@ use crate::field::Field;
 use crate::id::EventId;
 use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
-use crate::session::responses::Turn;
+use crate::session::sequencer::turn;
 use crate::session_config::SessionConfig;
 
 /// Updates that were sent and not acknowledged, oldest first.
@@ -104,7 +104,7 @@ impl Session {
         }
         self.config.merge(echo);
         if self.config.turn_detection().is_null() {
-            self.responses.set_turn(Turn::Open); // nobody will say any more that the user stopped
+            self.step_turn(turn::Step::Undetected, None);
         }
     }
 
@@ -122,8 +122,13 @@ impl Session {
     }
 
     /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again,
-    /// once.
-    pub(super) fn update_refused(&mut self, id: Option<CommandId>, event_id: &EventId, error: &ApiError) {
+    /// once. Returns whether that is told by something else than the error.
+    pub(super) fn update_refused(
+        &mut self,
+        id: Option<CommandId>,
+        event_id: &EventId,
+        error: &ApiError,
+    ) -> bool {
         let without = self.updates.take(event_id).filter(|update| !update.retried).and_then(|update| {
             let param = error.param.value()?;
             Some((param.clone(), update.config.without(param)?))
@@ -136,13 +141,15 @@ impl Session {
                 self.options.config = intent;
             }
             self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
-            return self.send_update(id, config, true);
+            self.send_update(id, config, true);
+            return true;
         }
         if let Some(id) = id {
             self.settle(id, Outcome::Refused { error: Box::new(error.clone()) });
         } else if !self.state.is_ready() {
             self.close(CloseReason::ConfigRefused { message: error.message_str().into() });
         }
+        id.is_some()
     }
 }
 
