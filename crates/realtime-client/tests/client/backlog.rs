@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, Handle, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Warning};
+use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Notice, Warning};
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio::net::TcpSocket;
@@ -127,7 +127,7 @@ async fn end_with_open_functions(functions: usize, texts: usize) -> (usize, u64,
     let mut all = rest(&mut events).await;
     let Some(Event::Closed { reason }) = all.pop() else { panic!("the end is not told last") };
     let dropped = match all.last() {
-        Some(Event::Warning(Warning::EventsDropped { events })) => *events,
+        Some(Event::Notice(Notice::EventsDropped { events })) => *events,
         _ => 0,
     };
     let ended = all.iter().filter(|event| matches!(event, Event::FunctionEnded { .. })).count();

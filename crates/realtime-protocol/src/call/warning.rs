@@ -122,12 +122,6 @@ pub enum Warning {
         /// What was lost (samples).
         lost: u64,
     },
-    /// The application read so slowly that the call ended, and left no room for all that its end had to tell. Nothing
-    /// but [`Event::Closed`](crate::call::Event::Closed) follows.
-    EventsDropped {
-        /// How many events were dropped.
-        events: u64,
-    },
 }
 
 impl Warning {

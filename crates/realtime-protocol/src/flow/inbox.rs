@@ -8,7 +8,7 @@
 
 use core::fmt;
 
-use crate::call::{AudioChunk, Event, Warning};
+use crate::call::{AudioChunk, Event, Notice};
 use crate::flow::Shortfall;
 use crate::flow::lanes::{Lanes, Next};
 
@@ -66,8 +66,8 @@ impl Default for InboxBounds {
 /// What the application gets:
 ///
 /// - Events in their order. Nothing but audio is dropped before the call is ended for a slow reader.
-/// - Losses of audio that follow each other are one warning, see [`Warning::absorb`].
-/// - [`Event::Closed`] last and always, right after [`Warning::EventsDropped`] where events were dropped at the end.
+/// - Losses of audio that follow each other are one warning, see [`Warning::absorb`](crate::call::Warning::absorb).
+/// - [`Event::Closed`] last and always, right after [`Notice::EventsDropped`] where events were dropped at the end.
 ///
 /// ```
 /// use realtime_protocol::call::{CloseReason, Event, StopId};
@@ -141,7 +141,7 @@ impl Inbox {
             }
             Event::Closed { .. } => {
                 if let State::Ending { dropped: events @ 1.. } = self.state {
-                    self.waiting.push_other((Event::Warning(Warning::EventsDropped { events }), 0));
+                    self.waiting.push_other((Event::Notice(Notice::EventsDropped { events }), 0));
                 }
                 self.waiting.push_other((event, cost));
                 self.state = State::Closed;

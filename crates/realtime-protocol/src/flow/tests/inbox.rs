@@ -7,7 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use crate::audio::AudioFormat;
-use crate::call::{AudioChunk, CloseReason, Event, StopId, Warning};
+use crate::call::{AudioChunk, CloseReason, Event, Notice, StopId, Warning};
 use crate::flow::{Inbox, InboxBounds, Shortfall};
 use crate::time::MediaTime;
 
@@ -103,7 +103,7 @@ fn the_end_is_told_last_and_what_found_no_room_before_it() {
     inbox.push(other(20), 0);
     inbox.push(closed(), 0);
     let mut expected: Vec<Event> = (0..7).map(other).collect();
-    expected.push(Event::Warning(Warning::EventsDropped { events: 13 }));
+    expected.push(Event::Notice(Notice::EventsDropped { events: 13 }));
     expected.push(closed());
     assert_eq!(core::iter::from_fn(|| inbox.pop()).collect::<Vec<_>>(), expected);
 }
@@ -180,7 +180,7 @@ proptest! {
         read.extend(core::iter::from_fn(|| inbox.pop()));
         prop_assert_eq!(read.pop(), Some(closed()));
         let mut missing = 0;
-        if let Some(Event::Warning(Warning::EventsDropped { events })) = read.last() {
+        if let Some(Event::Notice(Notice::EventsDropped { events })) = read.last() {
             missing = *events;
             read.pop();
         }
