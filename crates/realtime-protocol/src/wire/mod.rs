@@ -5,6 +5,7 @@
 //! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event.
 
 mod enums;
+pub(crate) mod object;
 mod structs;
 
 use alloc::borrow::ToOwned;
