@@ -1,7 +1,9 @@
 //! The wire's `session` object: what a session is configured to do.
 
 mod audio_config;
+pub(crate) mod member_path;
 mod update;
+mod without;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -69,24 +69,6 @@ impl SessionConfig {
         }
     }
 
-    /// This configuration without one member, named as the server's errors name it: `session.audio.output.speed`.
-    /// `None` where it has no such member.
-    pub fn without(&self, path: &str) -> Option<Self> {
-        let path = path.strip_prefix("session.").unwrap_or(path);
-        let path = path.split(['[', ' ']).next().unwrap_or(path);
-        let mut value = serde_json::to_value(self).ok()?;
-        let path = crate::dialect::ga_path(path);
-        let (parents, member) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut object = &mut value;
-        for name in parents.split('.').filter(|name| !name.is_empty()) {
-            object = object.get_mut(name)?;
-        }
-        object.as_object_mut()?.remove(member)?;
-        let mut config: Self = serde_json::from_value(value).ok()?;
-        config.prune();
-        Some(config)
-    }
-
     /// Leaves out halves of `audio` that set nothing.
     pub(crate) fn prune(&mut self) {
         if let Some(audio) = self.audio.value_mut() {
