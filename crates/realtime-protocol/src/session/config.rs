@@ -102,7 +102,7 @@ impl Session {
             }
             self.config.merge(*update.config);
         }
-        self.config.merge(echo);
+        self.config.merge_echo(echo);
         if self.config.turn_detection().is_null() {
             self.responses.set_turn(Turn::Open); // nobody will say any more that the user stopped
         }

@@ -32,7 +32,7 @@ impl Session {
                 let session_id = event.session.value().and_then(|session| session.id.value().cloned());
                 if let Field::Value(config) = event.session {
                     self.note_expiry(config.expires_at);
-                    self.config.merge(*config);
+                    self.config.merge_echo(*config);
                 }
                 self.tell(Event::Created { session_id });
                 self.configure();

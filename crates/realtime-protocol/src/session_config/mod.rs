@@ -1,6 +1,7 @@
 //! The wire's `session` object: what a session is configured to do.
 
 mod audio_config;
+mod echo;
 pub(crate) mod member_path;
 mod update;
 mod without;

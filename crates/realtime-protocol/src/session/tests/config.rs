@@ -118,3 +118,20 @@ fn whichever_member_is_refused_the_session_comes_up_without_it() {
         assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["ready"]);
     }
 }
+
+#[test]
+fn an_echo_that_cannot_be_read_does_not_flip_what_was_acknowledged() {
+    let quiet = r#"{"type":"realtime","audio":{"input":{"turn_detection":
+        {"type":"server_vad","create_response":false,"interrupt_response":false}}}}"#;
+    let mut bench = Bench::with(SessionOptions { config: config(quiet), ..Default::default() });
+    bench.server(json!({"type": "session.created", "session": {}}));
+    let odd = json!({"type": "server_vad", "create_response": "no", "interrupt_response": 0});
+    bench
+        .server(json!({"type": "session.updated", "session": {"audio": {"input": {"turn_detection": odd}}}}));
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 20));
+    assert_eq!(bench.server(speech_started()), ["speech_started"], "it does not interrupt");
+    bench.server(done("r1", "completed"));
+    bench.server(speech_stopped());
+    assert_eq!(bench.app(create()), ["> response.create"], "no response of the server's is waited for");
+}
