@@ -24,7 +24,7 @@ pub use event::{Event, Origin, Place};
 pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
 pub use machine::{Call, ConnectionId, Output};
 pub use options::{Backoff, CallOptions, Reconnect};
-pub use outcome::{Outcome, ResponseEnd, ResponseReport};
+pub use outcome::{Outcome, RefusedMember, ResponseEnd, ResponseReport, Updated};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
 pub use seed::{Reseed, Seed};
 pub use timeline::{SpeechEnd, Timeline};

@@ -113,6 +113,7 @@ impl Session {
         }
         let waiting = match command {
             Command::CreateResponse { .. } => self.responses.waiting(),
+            Command::UpdateConfig { .. } if self.is_unconfigured() => self.updates.joined(),
             _ if self.is_held(command) => self.held.commands(),
             _ => 0,
         };
@@ -211,7 +212,7 @@ impl Session {
         if audio.is_empty() {
             return;
         }
-        let format = self.config.input_format();
+        let format = self.input_format();
         if let Some(pre_roll) = self.options.pre_roll
             && !self.input.in_turn()
         {
@@ -224,7 +225,7 @@ impl Session {
         if self.state.is_ready() {
             self.append(audio);
         } else {
-            let format = self.config.input_format();
+            let format = self.input_format();
             let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
             if lost > 0 {
                 let lost = format.duration(lost);

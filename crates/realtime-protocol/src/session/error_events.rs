@@ -45,6 +45,7 @@ impl Session {
         let occupied = says_response_runs(error);
         // Some servers do not say whom this error is for; only one request can have met a response.
         let unnamed = self.responses.requested().filter(|_| occupied);
+        let unnamed = unnamed.or_else(|| self.updates.unnamed(error));
         let Some(event_id) = event_id.or(unnamed).cloned() else { return };
         if let Some(awaited) = self.answers.take_failed(&event_id) {
             self.seen.note(awaited.what.answer());
@@ -55,6 +56,8 @@ impl Session {
                 (_, Some(id)) => self.settle(id, Outcome::Refused { error: Box::new(error.clone()) }),
                 (_, None) => {}
             }
+        } else if self.updates.has(&event_id) {
+            self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
         } else if let Some(request) = self.responses.take_requested(&event_id) {
             if occupied && request.is_wanted() && !request.is_out_of_band() {
                 self.responses.put_back(request, self.due(Answer::ResponseCreated));

@@ -12,7 +12,6 @@ use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
 use crate::session::responses::Turn;
-use crate::session_config::SessionConfig;
 use crate::time::MediaTime;
 
 macro_rules! place {
@@ -184,22 +183,6 @@ impl Session {
             Turn::Open
         };
         self.responses.set_turn(turn);
-    }
-
-    fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {
-        let acknowledged = self.answered(&Await::Updated);
-        let echo = config.into_value().map_or_else(SessionConfig::default, |config| *config);
-        self.adopt(acknowledged.as_ref(), echo);
-        if self.is_unconfigured() {
-            self.configure(); // the server is there, though it did not say so
-        } else if !self.state.is_ready() {
-            self.ready();
-        } else {
-            if let Some(id) = acknowledged.and_then(|awaited| awaited.id) {
-                self.settle(id, Outcome::Done);
-            }
-            self.tell(Event::ConfigUpdated { config: self.config.clone().into() });
-        }
     }
 
     /// An answer came: whoever waited for it is told. Whether it was awaited.

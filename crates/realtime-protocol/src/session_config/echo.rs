@@ -1,5 +1,5 @@
-//! What a server reports of its configuration, laid over what it acknowledged. A member that can't be read says
-//! nothing: what was acknowledged holds.
+//! What a server reports of its configuration: where it differs from what was asked for, and what becomes of what was
+//! acknowledged when that is laid over it. A member that can't be read says nothing: what was acknowledged holds.
 //!
 //! Members by which a session decides, and what an unreadable one must not do:
 //!
@@ -9,6 +9,12 @@
 //! | `turn_detection.create_response` | wait for responses that nobody makes, or make two |
 //! | `turn_detection.interrupt_response` | stop playback where speech must not |
 //! | `format`, `format.rate` | read the bytes of one format as those of another |
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::Value;
 
 use crate::audio::WireFormat;
 use crate::field::Field;
@@ -78,11 +84,41 @@ fn keep_format(echo: &mut Field<WireFormat>, held: &Field<WireFormat>) {
     }
 }
 
+/// Members that were asked for and that the server reports with another value. One that it does not report at all
+/// says nothing.
+pub(crate) fn differences(wanted: &SessionConfig, echo: &SessionConfig) -> Vec<String> {
+    let mut paths = Vec::new();
+    let (Ok(wanted), Ok(echo)) = (serde_json::to_value(wanted), serde_json::to_value(echo)) else {
+        return paths;
+    };
+    compare(&wanted, &echo, "", &mut paths);
+    paths
+}
+
+fn compare(wanted: &Value, echo: &Value, path: &str, paths: &mut Vec<String>) {
+    match (wanted, echo) {
+        (Value::Object(wanted), Value::Object(echo)) => {
+            for (name, wanted) in wanted {
+                if let Some(echo) = echo.get(name) {
+                    let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+                    compare(wanted, echo, &path, paths);
+                }
+            }
+        }
+        (Value::Array(wanted), Value::Array(echo)) if wanted.len() == echo.len() => {
+            for (index, (wanted, echo)) in wanted.iter().zip(echo).enumerate() {
+                compare(wanted, echo, &format!("{path}[{index}]"), paths);
+            }
+        }
+        (Value::Number(wanted), Value::Number(echo)) if wanted.as_f64() == echo.as_f64() => {}
+        (wanted, echo) if wanted == echo => {}
+        _ => paths.push(path.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::audio::AudioFormat;
@@ -151,5 +187,20 @@ mod tests {
         let odd = json!({"type": "audio/pcm", "rate": "fast"});
         assert_eq!(format(slow.clone(), odd), AudioFormat::Pcm16 { rate: 16_000 });
         assert_eq!(format(slow, json!("g711_alaw")), AudioFormat::Pcma);
+    }
+
+    fn parsed(json: &str) -> SessionConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn only_members_that_are_reported_otherwise_differ() {
+        let wanted = parsed(
+            r#"{"instructions":"a","audio":{"output":{"speed":1,"voice":"marin"}},"tools":[{"type":"function","name":"f"}]}"#,
+        );
+        let echo = parsed(
+            r#"{"audio":{"output":{"speed":1.0,"voice":"cedar"}},"tools":[{"type":"function","name":"f","strict":true}]}"#,
+        );
+        assert_eq!(differences(&wanted, &echo), ["audio.output.voice"]);
     }
 }

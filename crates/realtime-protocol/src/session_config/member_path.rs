@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// Where a member stands: the names and indices that lead to it from the configuration's root.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct MemberPath(Vec<Segment>);
 
 /// One step of a [`MemberPath`].
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Segment {
     /// An element of a list, counted from 0.
     Index(usize),
@@ -48,6 +48,28 @@ impl MemberPath {
         }
         segments.next().is_none()
     }
+
+    /// This place, named in a list of which elements were taken out, in the list as it was: `taken` are the places
+    /// of all that was taken out, in their lists as those were.
+    pub(crate) fn before(&self, taken: &[Self]) -> Self {
+        let mut place = Self::default();
+        for segment in &self.0 {
+            match segment {
+                Segment::Member(name) => place.member(name),
+                Segment::Index(index) => {
+                    let in_this_list = taken.iter().filter_map(|taken| match taken.0.split_last()? {
+                        (Segment::Index(index), list) if list == place.0 => Some(*index),
+                        _ => None,
+                    });
+                    let mut gone: Vec<usize> = in_this_list.collect();
+                    gone.sort_unstable();
+                    let index = gone.iter().fold(*index, |index, gone| index + usize::from(*gone <= index));
+                    place.index(index);
+                }
+            }
+        }
+        place
+    }
 }
 
 impl fmt::Display for MemberPath {
@@ -70,6 +92,8 @@ impl fmt::Display for MemberPath {
 pub(crate) struct Named<'a> {
     /// Names and indices, as text: which of the two a number is depends on what it stands in.
     steps: Vec<&'a str>,
+    /// Whether the name says that it is a member of the session.
+    is_of_session: bool,
 }
 
 impl<'a> Named<'a> {
@@ -80,14 +104,28 @@ impl<'a> Named<'a> {
         if steps.first() == Some(&"$") {
             steps.remove(0);
         }
-        if steps.first() == Some(&"session") {
+        let is_of_session = steps.first() == Some(&"session");
+        if is_of_session {
             steps.remove(0);
         }
-        (!steps.is_empty()).then_some(Self { steps })
+        (!steps.is_empty()).then_some(Self { steps, is_of_session })
     }
 
     pub(crate) fn steps(&self) -> &[&'a str] {
         &self.steps
+    }
+
+    /// The path as this crate writes it, where numbers are indices.
+    pub(crate) fn path(&self) -> MemberPath {
+        let segment = |step: &&str| match step.parse() {
+            Ok(index) => Segment::Index(index),
+            Err(_) => Segment::Member((*step).to_owned()),
+        };
+        MemberPath(self.steps.iter().map(segment).collect())
+    }
+
+    pub(crate) const fn is_of_session(&self) -> bool {
+        self.is_of_session
     }
 }
 
@@ -140,28 +178,28 @@ mod tests {
 
     use super::*;
 
-    fn read(param: &str) -> Option<Vec<&str>> {
-        Named::read(param).map(|named| named.steps)
+    fn read(param: &str) -> Option<(Vec<&str>, bool)> {
+        Named::read(param).map(|named| (named.steps, named.is_of_session))
     }
 
     #[test]
     fn every_spelling_of_a_member_is_read() {
-        for (param, steps) in [
-            ("session.tools[2].meta", &["tools", "2", "meta"][..]),
-            ("tools[2].meta", &["tools", "2", "meta"]),
-            ("tools.2.meta", &["tools", "2", "meta"]),
-            ("session.tools.2", &["tools", "2"]),
-            ("'session.tools[2].meta'", &["tools", "2", "meta"]),
-            ("`session.voice` is not supported", &["voice"]),
-            (" session.reasoning: unknown", &["reasoning"]),
-            ("\"session\".\"voice\"", &[]),
-            ("session['tools'][2][\"a.b\"]", &["tools", "2", "a.b"]),
-            ("$.session.tools[0]", &["tools", "0"]),
-            ("/session/tools/2/meta", &["tools", "2", "meta"]),
-            ("session..tools[ 2 ].", &["tools", "2"]),
-            ("session.tools[2", &["tools", "2"]),
+        for (param, steps, is_of_session) in [
+            ("session.tools[2].meta", &["tools", "2", "meta"][..], true),
+            ("tools[2].meta", &["tools", "2", "meta"], false),
+            ("tools.2.meta", &["tools", "2", "meta"], false),
+            ("session.tools.2", &["tools", "2"], true),
+            ("'session.tools[2].meta'", &["tools", "2", "meta"], true),
+            ("`session.voice` is not supported", &["voice"], true),
+            (" session.reasoning: unknown", &["reasoning"], true),
+            ("\"session\".\"voice\"", &[], true),
+            ("session['tools'][2][\"a.b\"]", &["tools", "2", "a.b"], true),
+            ("$.session.tools[0]", &["tools", "0"], true),
+            ("/session/tools/2/meta", &["tools", "2", "meta"], true),
+            ("session..tools[ 2 ].", &["tools", "2"], true),
+            ("session.tools[2", &["tools", "2"], true),
         ] {
-            let expected = (!steps.is_empty()).then(|| steps.to_vec());
+            let expected = (!steps.is_empty()).then(|| (steps.to_vec(), is_of_session));
             assert_eq!(read(param), expected, "{param}");
         }
         for nothing in ["", " ", "session", "'session'", ".", "$", "[", "]", "''", ": voice", "/"] {
@@ -178,11 +216,24 @@ mod tests {
         place.member("meta");
         let text = place.to_string();
         assert_eq!(text, "tools[2][\"a.b\"].meta");
-        assert_eq!(read(&text), Some(alloc::vec!["tools", "2", "a.b", "meta"]));
+        assert_eq!(read(&text), Some((alloc::vec!["tools", "2", "a.b", "meta"], false)));
     }
 
     fn tool(index: usize) -> MemberPath {
         MemberPath(alloc::vec![Segment::Member("tools".into()), Segment::Index(index)])
+    }
+
+    #[test]
+    fn an_element_keeps_the_number_that_it_was_given() {
+        let mut taken = Vec::new();
+        // Always the first that is left: they were the first, the second and the third.
+        for number in 0..3 {
+            let place = tool(0).before(&taken);
+            assert_eq!(place, tool(number));
+            taken.push(place);
+        }
+        assert_eq!(tool(1).before(&[tool(3), tool(0)]), tool(2));
+        assert_eq!(tool(2).before(&[tool(3), tool(0)]), tool(4));
     }
 
     #[test]

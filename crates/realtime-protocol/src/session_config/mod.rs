@@ -20,6 +20,7 @@ use crate::tool::{Secret, Tool, ToolChoice};
 use crate::wire::{open_enum, wire_enum, wire_struct};
 
 pub use audio_config::*;
+pub(crate) use echo::differences;
 
 wire_struct! {
     /// A session's configuration. In an update, members left out stay as they are, and `null` switches off.

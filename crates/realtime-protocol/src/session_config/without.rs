@@ -90,6 +90,11 @@ impl SessionConfig {
         let raw: &RawValue = serde_json::from_str(&text).ok()?;
         Some((Self::from_raw(raw).ok()?, unit.place))
     }
+
+    /// Whether it sets nothing, besides the kind of session that it is for.
+    pub(crate) fn sets_nothing(&self) -> bool {
+        *self == Self { kind: self.kind.clone(), ..Self::default() }
+    }
 }
 
 /// What is left of a value from which something was taken out.
