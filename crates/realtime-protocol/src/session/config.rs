@@ -26,7 +26,7 @@ impl Session {
         let ready_due = self.now + self.options.ready_deadline;
         if self.state.step(Step::Created { ready_due }) {
             let asked = self.options.config.clone();
-            let mut update = Update::new(asked, Vec::new());
+            let mut update = Update::new(asked, Vec::new()).put_in(self.options.dialect);
             update.is_first = true;
             self.updates.kind.clone_from(&update.config.kind);
             self.send_update(None, update);
@@ -46,7 +46,7 @@ impl Session {
         }
         // GA refuses an update that does not say what kind of session it is for.
         config.kind.clone_from(&self.updates.kind);
-        let update = Update::new(config, locked);
+        let update = Update::new(config, locked).put_in(self.options.dialect);
         if update.is_empty() {
             self.settle(id, nothing_left(update));
         } else {

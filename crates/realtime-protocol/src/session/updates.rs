@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::call::{CommandId, RefusedMember};
+use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::field::Field;
 use crate::id::EventId;
@@ -109,6 +110,16 @@ impl Update {
             is_first: false,
             before: None,
         }
+    }
+
+    /// Takes out what a dialect has no words for.
+    pub(super) fn put_in(mut self, dialect: Dialect) -> Self {
+        for path in dialect.take_unsaid(&mut self.config) {
+            let error = ApiError::default().code("unsupported").message("the dialect has no such member");
+            self.taken.extend(Named::read(&path).map(|named| named.path()));
+            self.refused.push(RefusedMember { path, error: error.into() });
+        }
+        self
     }
 
     /// Takes out what an error names. Whether it named something.

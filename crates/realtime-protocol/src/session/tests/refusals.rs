@@ -336,3 +336,21 @@ fn an_update_that_joined_is_told_what_of_it_was_refused() {
     assert_eq!(paths(&bench.updated().refused), ["tools[0]", "tools[1]"]);
     assert_eq!(bench.configured().1, ["tracing", "tools[0]", "reasoning.effort", "tools[1]"]);
 }
+
+#[test]
+fn what_the_dialect_does_not_say_is_told_and_does_not_hold() {
+    let tools = json!([{"type": "mcp", "server_label": "m"}, {"type": "function", "name": "f"}, {"type": "function", "name": "g"}]);
+    let mut bench = Bench::with(SessionOptions {
+        dialect: crate::event::Dialect::Beta,
+        config: config(&json!({"type": "realtime", "tools": tools, "truncation": "auto"}).to_string()),
+        ..Default::default()
+    });
+    bench.server(json!({"type": "session.created", "session": {}}));
+    bench.server(refused("evt_0_1", "session.tools[0].name"));
+    bench.server(acknowledged());
+    let (config, refused) = bench.configured();
+    assert_eq!(refused, ["truncation", "tools[0]", "tools[1]"]);
+    assert_eq!(serde_json::to_value(&config.tools).unwrap(), json!([tools[2]]));
+    assert!(config.truncation.is_absent());
+    assert_eq!(bench.app(update(json!({"reasoning": {"effort": "low"}}))), ["1 refused"]);
+}
