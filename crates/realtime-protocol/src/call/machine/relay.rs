@@ -81,6 +81,10 @@ impl Call {
         match event {
             Event::Settled { id, outcome } => self.on_settled(id, outcome),
             Event::Ready { config, refused } => self.on_ready(config, refused),
+            Event::ConfigUpdated { config, refused } => {
+                self.input_format = config.input_format();
+                self.tell(Event::ConfigUpdated { config, refused });
+            }
             // Those of a response beside the conversation have no output, and no other session makes them again.
             Event::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
@@ -119,6 +123,7 @@ impl Call {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
         }
+        self.input_format = config.input_format();
         let event = if self.was_ready {
             Event::ConfigUpdated { config, refused }
         } else {
