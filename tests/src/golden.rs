@@ -9,7 +9,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::CommandError;
 use realtime_protocol::event::ServerEvent;
 use realtime_protocol::log::{Entry, Input};
 use realtime_protocol::session::{Output, Session, SessionOptions};
@@ -68,7 +67,7 @@ impl Golden {
     /// the outputs that it led to.
     pub fn replay(
         &self,
-        mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, CommandError>),
+        mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, Refused>),
     ) -> Session {
         let mut session = Session::new(self.header.options.clone());
         for (at, input) in &self.inputs {
@@ -104,6 +103,9 @@ impl Golden {
     }
 }
 
+/// Why an input was refused.
+pub type Refused = Box<dyn std::error::Error>;
+
 /// Everything that a session has to say now.
 pub fn drain(session: &mut Session) -> Vec<Output> {
     std::iter::from_fn(|| session.poll_output()).collect()
@@ -112,13 +114,14 @@ pub fn drain(session: &mut Session) -> Vec<Output> {
 /// Hands an input to a session.
 ///
 /// # Errors
-/// [`CommandError`] when the input is a command that is refused.
-pub fn feed(session: &mut Session, at: Timestamp, input: &Input) -> Result<(), CommandError> {
+/// [`Refused`] when the input is a command, or media, that is refused.
+pub fn feed(session: &mut Session, at: Timestamp, input: &Input) -> Result<(), Refused> {
     match input {
         Input::Connected(_, wall) => session.handle_connected(at, *wall),
         Input::Text(_, text) => session.handle_text(at, text),
         Input::Disconnected(_, reason) => session.handle_disconnected(at, reason.clone()),
         Input::Command(id, command) => session.handle_command(at, *id, (**command).clone())?,
+        Input::Media(media) => session.handle_media(at, media.clone())?,
         _ => session.handle_timeout(at),
     }
     Ok(())
@@ -130,6 +133,7 @@ fn describe(input: &Input) -> String {
         Input::Text(_, text) => format!("< {}", short(&ServerEvent::decode(text, Default::default()))),
         Input::Disconnected(_, reason) => format!("< (disconnected) {}", short(reason)),
         Input::Command(id, command) => format!("* {} {}", id.0, short(command)),
+        Input::Media(media) => format!("* {}", short(media)),
         _ => "(timer)".into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use realtime_protocol::call::{Command, CommandId, Event};
+use realtime_protocol::call::{CommandId, Event};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, EventId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
@@ -54,10 +54,8 @@ impl Invariants {
     }
 
     /// A command was taken.
-    pub fn command(&mut self, id: CommandId, command: &Command) {
-        if command.expects_answer() {
-            self.due.insert(id);
-        }
+    pub fn command(&mut self, id: CommandId) {
+        self.due.insert(id);
     }
 
     /// The server sent audio, and its outputs were looked at. What comes for a response that has ended does not count.
@@ -159,8 +157,7 @@ impl Invariants {
                     return;
                 }
                 let received = self.received.entry((chunk.item_id.clone(), chunk.content_index)).or_default();
-                let bytes = chunk.format.bytes(chunk.start) + chunk.audio.len() as u64;
-                *received = chunk.format.duration(bytes);
+                *received = chunk.format.time_of(chunk.start + chunk.samples());
             }
             Event::StopPlayback { .. } => {
                 self.interrupted.extend(self.open.difference(&self.beside).cloned())
@@ -171,7 +168,8 @@ impl Invariants {
                     assert_eq!(seen, None, "{} surfaced twice", call.call_id);
                 }
             }
-            Event::FunctionEnded { call_id, .. } => {
+            Event::FunctionEnded { call, .. } => {
+                let call_id = &call.call_id;
                 assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
                 assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
             }

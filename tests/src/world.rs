@@ -8,8 +8,8 @@ use std::time::Duration;
 use realtime_context::{Context, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
-    Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
-    FunctionOutput, Output, Reconnect, Reseed,
+    Call, CallOptions, Command, CommandError, CommandId, ConnectionEvent, ConnectionId, DisconnectReason,
+    Event, FunctionOutput, Media, MediaError, Output, Reconnect, Reseed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::ItemId;
@@ -154,9 +154,8 @@ impl World {
         let id = CommandId(self.next_command);
         self.next_command += 1;
         self.log(|writer, at, out| writer.command(out, at, id, &command));
-        let answers = command.expects_answer();
         let taken = self.call.handle_command(self.at(), id, command);
-        if taken.is_ok() && answers {
+        if taken.is_ok() {
             self.settled.entry(id).or_default();
         }
         self.drain();
@@ -169,7 +168,18 @@ impl World {
         if let Some(turn) = turn {
             audio[..2].copy_from_slice(&[1, turn]);
         }
-        let _ended = self.command(Command::AppendAudio { audio: audio.into() });
+        let _ended = self.media(Media::Append(audio.into()));
+    }
+
+    /// Gives media.
+    ///
+    /// # Errors
+    /// [`MediaError`] when it is refused.
+    pub fn media(&mut self, media: Media) -> Result<(), MediaError> {
+        self.log(|writer, at, out| writer.media(out, at, &media));
+        let taken = self.call.handle_media(self.at(), media);
+        self.drain();
+        taken
     }
 
     /// The user writes something, which is known to the context before the session.
@@ -338,7 +348,7 @@ impl World {
                     self.later(self.work, Delivery::Worked(command));
                 }
             }
-            Event::Created { .. } | Event::Disconnected { .. } => self.item = None,
+            Event::Created { .. } | Event::Connection(ConnectionEvent::Lost { .. }) => self.item = None,
             Event::ItemPlaced { item, .. } => self.item = item.id(),
             Event::Audio(_) => return,
             _ => {}

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use realtime_context::History;
 use realtime_protocol::call::{
-    Backoff, Command, CommandId, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
+    Backoff, Command, CommandId, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome,
+    Reconnect,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::SessionConfig;
@@ -239,18 +240,18 @@ proptest! {
         let mut attempts = world.attempts.iter().skip(1).peekable();
         for (at, event) in &world.told {
             match event {
-                Event::Disconnected { retry_at, class, .. } => {
+                Event::Connection(ConnectionEvent::Lost { retry_at, class, .. }) => {
                     prop_assert!(matches!(class, DisconnectClass::Transient | DisconnectClass::Expired));
                     due = *retry_at;
                     // Those that come until then are told of the machines' own rotation.
                     while attempts.next_if(|(made, ..)| made <= at).is_some() {}
                 }
-                Event::Reconnecting { attempt, .. } => {
+                Event::Connection(ConnectionEvent::Retrying { attempt, .. }) => {
                     let (made, conn, _) = attempts.next().expect("an attempt");
                     prop_assert_eq!(Some(Timestamp::from_micros(*made)), due);
                     let waited = made - world.told.iter().rev()
                         .find_map(|(lost, event)| {
-                            let is = matches!(event, Event::Disconnected { .. }) && lost < made;
+                            let is = matches!(event, Event::Connection(ConnectionEvent::Lost { .. })) && lost < made;
                             is.then_some(*lost)
                         })
                         .expect("a loss before it");

@@ -12,7 +12,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, Pending};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed,
+    CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
+    ResponseEnd, Seed,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
@@ -51,8 +52,8 @@ async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
             let told = run.rest(&what).await;
             let Some(Event::Closed { reason }) = told.last() else { panic!("{what}: {told:?}") };
             let fits = match reason {
-                CloseReason::ConnectionLost { .. } => cut != Cut::Goodbye,
-                CloseReason::ClosedByServer { code: Some(1011), reason } => {
+                CloseReason::Disconnected(DisconnectReason::Lost { .. }) => cut != Cut::Goodbye,
+                CloseReason::Disconnected(DisconnectReason::Closed { code: Some(1011), reason }) => {
                     cut == Cut::Goodbye && reason == "cut"
                 }
                 // One of the golden sessions ends so by itself.
@@ -158,13 +159,11 @@ impl Run {
                     server.send(Message::text(text.as_str())).await.expect("an open pipe");
                 }
                 Input::Command(_, command) if !matches!(**command, Command::Close {}) => {
-                    let waits = command.expects_answer();
-                    if let Ok(pending) = run.handle.send((**command).clone())
-                        && waits
-                    {
+                    if let Ok(pending) = run.handle.send((**command).clone()) {
                         run.pending.push((command.name(), pending));
                     }
                 }
+                Input::Media(media) => drop(run.handle.media(media.clone())),
                 _ => {}
             }
         }
@@ -180,7 +179,7 @@ impl Run {
     /// Reads on until another connection has taken over.
     async fn until_back(&mut self, what: &str) {
         let first = self.told.len();
-        while !matches!(self.told.last(), Some(Event::Reconnected { .. })) {
+        while !matches!(self.told.last(), Some(Event::Connection(ConnectionEvent::Resumed { .. }))) {
             let event = timeout(Duration::from_secs(60), self.events.next()).await;
             let event = event.unwrap_or_else(|_| panic!("{what}: not back: {:?}", self.told.last()));
             self.told.push(event.unwrap_or_else(|| panic!("{what}: it ended: {:?}", self.told.last())));
@@ -188,13 +187,15 @@ impl Run {
         let steps: Vec<_> = self.told[first..]
             .iter()
             .filter_map(|event| match event {
-                Event::Disconnected { class, retry_at, .. } => {
+                Event::Connection(ConnectionEvent::Lost { class, retry_at, .. }) => {
                     let passes = matches!(class, DisconnectClass::Transient | DisconnectClass::Expired);
                     assert!(passes, "{what}: {class:?}");
                     Some(if retry_at.is_some() { "disconnected" } else { "over" })
                 }
-                Event::Reconnecting { attempt: 1, endpoint: 0 } => Some("reconnecting"),
-                Event::Reconnected { .. } => Some("reconnected"),
+                Event::Connection(ConnectionEvent::Retrying { attempt: 1, endpoint: 0 }) => {
+                    Some("reconnecting")
+                }
+                Event::Connection(ConnectionEvent::Resumed { .. }) => Some("reconnected"),
                 _ => None,
             })
             .collect();

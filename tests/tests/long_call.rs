@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use realtime_protocol::call::{Event, Reconnect};
+use realtime_protocol::call::{ConnectionEvent, Event, Reconnect};
 use realtime_tests::world::World;
 
 const MS: Duration = Duration::from_millis(1);
@@ -36,8 +36,10 @@ fn four_hours_lose_no_audio_and_no_reply() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            Event::Rotated { gap, audio_lost, .. } => Some((*gap, audio_lost.as_millis())),
-            Event::Disconnected { .. } => panic!("{event:?}"),
+            Event::Connection(ConnectionEvent::Rotated { gap, audio_lost, .. }) => {
+                Some((*gap, audio_lost.as_millis()))
+            }
+            Event::Connection(ConnectionEvent::Lost { .. }) => panic!("{event:?}"),
             _ => None,
         })
         .collect();
@@ -78,9 +80,12 @@ fn a_session_that_ends_before_its_turn_does_is_replaced_after_the_fact() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            Event::Disconnected { .. } => Some("disconnected"),
-            Event::Reconnected { audio_lost, .. } if audio_lost.as_millis() == 0 => Some("reconnected"),
-            Event::Reconnected { .. } | Event::Rotated { .. } => Some("odd"),
+            Event::Connection(ConnectionEvent::Lost { .. }) => Some("disconnected"),
+            Event::Connection(ConnectionEvent::Resumed { audio_lost, .. }) if audio_lost.as_millis() == 0 => {
+                Some("reconnected")
+            }
+            Event::Connection(ConnectionEvent::Resumed { .. })
+            | Event::Connection(ConnectionEvent::Rotated { .. }) => Some("odd"),
             Event::Text { .. } => Some("reply"),
             _ => None,
         })

@@ -4,13 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    Command, CommandId, DisconnectReason, FunctionOutput, PlaybackPosition, PlaybackReport, StopId,
+    Command, CommandId, DisconnectReason, FunctionOutput, Media, PlaybackPosition, PlaybackReport, StopId,
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
     Deadline, Deadlines, Output, OverduePolicy, PlaybackSource, Session, SessionOptions, Unheard,
 };
-use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::drain;
 use realtime_tests::invariants::Invariants;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ enum Transition {
     /// An error that names the latest client event.
     ErrorForLatest(&'static str),
     App(Command),
+    Media(Media),
     Wait(u64),
 }
 
@@ -92,13 +93,6 @@ fn server() -> impl Strategy<Value = Value> {
 }
 
 fn app() -> impl Strategy<Value = Command> {
-    let position = || {
-        (part(), 0_u64..300).prop_map(|((_, item, part), ms)| PlaybackPosition {
-            item_id: item.into(),
-            content_index: part,
-            played: MediaTime::from_millis(ms),
-        })
-    };
     prop_oneof![
         6 => Just(Command::CreateResponse { params: None }),
         1 => any::<bool>().prop_map(|beside| {
@@ -115,14 +109,25 @@ fn app() -> impl Strategy<Value = Command> {
         1 => any::<bool>().prop_map(|respond| Command::CommitAudio { respond }),
         1 => Just(Command::ClearAudio {}),
         1 => Just(Command::UpdateConfig { config: Box::default() }),
-        1 => Just(Command::AppendAudio { audio: vec![0; 960].into() }),
         4 => (response(), 0_usize..4, any::<bool>()).prop_map(|(response, n, respond)| Command::AnswerFunction {
             call_id: format!("{response}_c{n}").into(), output: FunctionOutput::Result(Value::Null), respond,
         }),
-        4 => position().prop_map(|at| Command::ReportPlayback { report: PlaybackReport::Played(at) }),
-        3 => (prop::option::of(position()), 1_u64..4).prop_map(|(at, id)| {
-            Command::ReportPlayback { report: PlaybackReport::Stopped { id: StopId(id), at } }
-        }),
+    ]
+}
+
+fn media() -> impl Strategy<Value = Media> {
+    let position = || {
+        (part(), 0_u64..7200).prop_map(|((_, item, part), played)| PlaybackPosition {
+            item_id: item.into(),
+            content_index: part,
+            played,
+        })
+    };
+    prop_oneof![
+        1 => Just(Media::Append(vec![0; 960].into())),
+        4 => position().prop_map(|at| Media::Report(PlaybackReport::Played(at))),
+        3 => (prop::option::of(position()), 1_u64..4)
+            .prop_map(|(at, id)| Media::Report(PlaybackReport::Stopped { id: StopId(id), at })),
     ]
 }
 
@@ -131,7 +136,8 @@ fn transition() -> impl Strategy<Value = Transition> {
         10 => server().prop_map(Transition::Server),
         1 => prop::sample::select(vec!["conversation_already_has_active_response", "invalid_value", ""])
             .prop_map(Transition::ErrorForLatest),
-        6 => app().prop_map(Transition::App),
+        5 => app().prop_map(Transition::App),
+        2 => media().prop_map(Transition::Media),
         3 => (1_u64..4000).prop_map(Transition::Wait),
     ]
 }
@@ -228,9 +234,10 @@ fn run(
             Transition::App(command) => {
                 let id = CommandId(index as u64);
                 if session.handle_command(at, id, command.clone()).is_ok() {
-                    invariants.command(id, command);
+                    invariants.command(id);
                 }
             }
+            Transition::Media(media) => drop(session.handle_media(at, media.clone())),
             Transition::Wait(ms) => {
                 let until = now + ms;
                 while let Some(due) =

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use realtime_emulator::brain::{Parrot, Script};
+use realtime_emulator::disaster::Rehearsal;
 use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options, Profile};
 use tokio::runtime::Builder;
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// Which server it is taken for: others do not do all of it
     #[arg(long, default_value = "openai", value_parser = profile())]
     profile: String,
+    /// Rehearses a server as somebody met it in the field; can be given more than once. The docs of
+    /// `realtime_emulator::disaster::Rehearsal` say what each does
+    #[arg(long, value_name = "NAME", value_parser = rehearsal())]
+    rehearse: Vec<String>,
     /// Lets clients ask for disasters, by events of type `emulator.disaster`
     #[arg(long)]
     control: bool,
@@ -37,6 +42,10 @@ pub(crate) struct Args {
     /// A key that is answered with HTTP status 403
     #[arg(long, value_name = "KEY")]
     forbidden_key: Option<String>,
+    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Others than pages of
+    /// this machine are refused. Can be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
     /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then nobody can
     /// guess a short-lived key
     #[arg(long)]
@@ -114,6 +123,11 @@ pub(crate) fn profile() -> PossibleValuesParser {
     PossibleValuesParser::new(Profile::ALL.iter().map(|profile| profile.name()))
 }
 
+/// Reads a rehearsal's name.
+fn rehearsal() -> PossibleValuesParser {
+    PossibleValuesParser::new(Rehearsal::ALL.iter().map(Rehearsal::name))
+}
+
 fn options(args: &Args) -> Result<Options, Error> {
     let mut options = Options::default()
         .pace(args.pace)
@@ -136,6 +150,12 @@ fn options(args: &Args) -> Result<Options, Error> {
     }
     if let Some(key) = &args.forbidden_key {
         options = options.forbidden_key(key.as_str());
+    }
+    for rehearsal in args.rehearse.iter().filter_map(|name| Rehearsal::named(name)) {
+        options = options.rehearse(rehearsal);
+    }
+    for origin in &args.allow_origin {
+        options = options.allow_origin(origin.as_str());
     }
     if let Some(directory) = &args.log {
         options = options.log_directory(directory);

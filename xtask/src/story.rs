@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use realtime_protocol::call::{Cut, Event, FunctionCall, Interruption, ResponseEnd, ResponseReport};
+use realtime_protocol::call::{
+    ConnectionEvent, Cut, Event, FunctionCall, Interruption, ResponseEnd, ResponseReport,
+};
 use realtime_protocol::id::{CallId, ResponseId};
 use realtime_protocol::item::Item;
 
@@ -139,7 +141,7 @@ impl Story {
                 Moment::Answered { name: name.unwrap_or_else(|| "a tool".into()), output }
             }
             Event::ServerError { error, .. } => Moment::Trouble { text: error.to_string() },
-            Event::Disconnected { reason, retry_at, .. } => {
+            Event::Connection(ConnectionEvent::Lost { reason, retry_at, .. }) => {
                 let text = if retry_at.is_some() { "disconnected, trying again" } else { "disconnected" };
                 Moment::Trouble { text: format!("{text}: {reason}") }
             }

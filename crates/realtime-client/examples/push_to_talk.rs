@@ -12,7 +12,7 @@ use std::error::Error;
 use std::path::Path;
 
 use realtime_client::{Bounds, Client, ClientOptions};
-use realtime_protocol::call::{Command, Event};
+use realtime_protocol::call::Event;
 use realtime_protocol::field::Field;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
@@ -24,7 +24,7 @@ const CHUNK: usize = 4800;
 async fn main() -> Result<(), Box<dyn Error>> {
     let said = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;
 
-    // No turn detection: the turn is what lies between `BeginTurn` and the commit.
+    // No turn detection: the turn is what lies between `begin_turn` and the commit.
     let mut config = SessionConfig::realtime();
     config.input_mut().turn_detection = Field::Null;
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = ClientOptions::new(session).bounds(bounds);
     let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
 
-    drop(handle.send(Command::BeginTurn {})?);
+    handle.begin_turn()?;
     for chunk in said.chunks(CHUNK) {
         handle.append_audio(chunk.to_vec())?;
     }

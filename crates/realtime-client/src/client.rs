@@ -5,7 +5,7 @@ use std::future::ready;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use realtime_protocol::call::{Call, CallOptions, Reconnect, Reseed};
+use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
@@ -42,6 +42,8 @@ pub struct ClientOptions {
     pub reconnect: Option<Reconnect>,
     /// Tells a new session what was said before it. Default: nobody: it knows nothing.
     pub reseed: Option<Box<dyn Reseed + Send>>,
+    /// Those who hear every event before the application does, in this order. Default: none.
+    pub listeners: Vec<Box<dyn Listener>>,
     /// Where to go when the endpoint that the client was given fails, in this order. Default: nowhere.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives none for as
@@ -61,6 +63,7 @@ impl ClientOptions {
             bounds: Bounds::default(),
             reconnect: None,
             reseed: None,
+            listeners: Vec::new(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -87,6 +90,14 @@ impl ClientOptions {
     pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
         self.reconnect = Some(reconnect);
         self.reseed = Some(Box::new(reseed));
+        self
+    }
+
+    /// Adds one who hears every event before the application does, after those that were added before. It is called from
+    /// the client's task and must not take long.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
         self
     }
 
@@ -249,6 +260,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         bounds,
         mut reconnect,
         reseed,
+        listeners,
         fallbacks,
         keepalive,
         trace_content,
@@ -262,6 +274,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds, shared.tally.clone());
+    shared.input.set(session.config.input_format());
     let machines = CallOptions { session, reconnect };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
@@ -269,6 +282,8 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     });
     let observer = Observer::new(endpoints.first(), trace_content);
     let span = observer.span();
+    let mut listening = Listeners::default();
+    listeners.into_iter().for_each(|listener| listening.add(listener));
     let driver = Driver {
         call: Call::new(machines),
         clock: Clock { origin, wall },
@@ -277,6 +292,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         reseed,
         requests,
         events: sender,
+        listeners: listening,
         tap,
         shared,
         observer,

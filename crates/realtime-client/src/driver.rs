@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Outcome, Output,
-    Refusal, Reseed, Warning,
+    self, AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners,
+    Media, Notice, Output, Refusal, Reseed,
 };
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
@@ -27,7 +27,7 @@ use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::{EventSender, Pushed};
-use crate::handle::{Reply, Request, Shared};
+use crate::handle::{Asked, Reply, Request, Shared};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
 use crate::tap::Tap;
@@ -46,6 +46,8 @@ pub(crate) struct Driver {
     pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
+    /// Those who hear everything before the application does.
+    pub(crate) listeners: Listeners,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) observer: Observer,
@@ -112,22 +114,36 @@ impl Driver {
         };
         self.state.burst += 1;
         self.shared.taken(&request);
-        let Request { id, command, reply, .. } = request;
-        let waits = command.expects_answer();
+        match request.asked {
+            Asked::Command(command, reply) => self.on_command(request.id, command, reply),
+            Asked::Media(media) => self.on_media(media),
+        }
+        self.drain();
+    }
+
+    fn on_command(&mut self, id: CommandId, command: Command, reply: Option<Reply>) {
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
         match (self.call.handle_command(self.state.at, id, command), reply) {
-            (Ok(()), Some(reply)) if waits => drop(self.state.waiters.insert(id, reply)),
+            (Ok(()), Some(reply)) => drop(self.state.waiters.insert(id, reply)),
             // A caller that has gone away does not mind.
-            (Ok(()), Some(reply)) => drop(reply.send(Ok(Outcome::Done))),
             (Err(error), Some(reply)) => drop(reply.send(Err(error))),
             (Ok(()), None) => {}
-            (Err(error), None) => {
-                debug!(command = name, reason = %error.reason, "a command was refused");
-                self.shared.tally.commands_refused.add(1);
-            }
+            (Err(error), None) => self.refused(name, &error.reason),
         }
-        self.drain();
+    }
+
+    fn on_media(&mut self, media: Media) {
+        self.log(|writer, at, out| writer.media(out, at, &media));
+        // The handle has checked its shape, unless the format has changed since.
+        if let Err(error) = self.call.handle_media(self.state.at, media) {
+            self.refused(error.media.name(), &error.reason);
+        }
+    }
+
+    fn refused(&self, what: &str, reason: &dyn std::fmt::Display) {
+        debug!(what, %reason, "refused");
+        self.shared.tally.commands_refused.add(1);
     }
 
     fn on_link(&mut self, conn: ConnectionId, event: LinkEvent) {
@@ -170,13 +186,17 @@ impl Driver {
 
     /// Does what is due, and says when the next is.
     fn on_clock(&mut self) -> Option<Instant> {
-        let mut due = self.call.poll_timeout();
-        if due.is_some_and(|due| due <= self.clock.now()) {
+        if self.call.poll_timeout().is_some_and(|due| due <= self.clock.now()) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.call.handle_timeout(self.state.at);
             self.drain();
-            due = self.call.poll_timeout();
         }
+        if self.listeners.poll_timeout().is_some_and(|due| due <= self.clock.now()) {
+            self.state.at = self.clock.now();
+            self.listeners.handle_timeout(self.state.at);
+            self.drain();
+        }
+        let due = self.call.poll_timeout().into_iter().chain(self.listeners.poll_timeout()).min();
         due.map(|due| self.clock.instant(due))
     }
 
@@ -200,6 +220,7 @@ impl Driver {
 
     /// Does what the call wants done.
     fn drain(&mut self) {
+        self.listeners.begin();
         // Seeds and shortfalls are inputs of their own, after all outputs of the one that led to them.
         loop {
             if let Some((conn, carried)) = self.drain_once() {
@@ -209,8 +230,27 @@ impl Driver {
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
                 self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
                 self.call.handle_shortfall(self.state.at, shortfall);
+            } else if let Some(asked) = self.listeners.poll_asked() {
+                self.on_asked(asked);
             } else {
                 break;
+            }
+        }
+    }
+
+    /// Does what a listener asks for.
+    fn on_asked(&mut self, asked: call::Asked) {
+        self.log(|writer, at, out| writer.asked(out, at, &asked));
+        match asked {
+            call::Asked::Command(id, command) => {
+                if let Err(error) = self.call.handle_command(self.state.at, id, command) {
+                    self.listeners.refused(self.state.at, id, &error);
+                }
+            }
+            call::Asked::Media(media) => {
+                if let Err(error) = self.call.handle_media(self.state.at, media) {
+                    self.refused(error.media.name(), &error.reason);
+                }
             }
         }
     }
@@ -244,11 +284,22 @@ impl Driver {
     /// miss.
     fn tell_of_log(&mut self) {
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
-            self.deliver(Event::Warning(Warning::LogFailed { reason: error.to_string() }));
+            self.deliver_one(Event::Notice(Notice::LogFailed { reason: error.to_string() }));
         }
     }
 
+    /// Tells an event, and what listeners have to say to it.
     fn deliver(&mut self, event: Event) {
+        if !self.listeners.is_empty() {
+            self.listeners.hear(self.state.at, (self.clock.wall)(), &event);
+        }
+        self.deliver_one(event);
+        while let Some(notice) = self.listeners.poll_notice() {
+            self.deliver_one(Event::Notice(notice));
+        }
+    }
+
+    fn deliver_one(&mut self, event: Event) {
         self.observer.observe(&event);
         if let Some(reseed) = &mut self.reseed {
             reseed.observe(&event);
@@ -260,8 +311,12 @@ impl Driver {
             }
             return;
         }
-        if let Event::Closed { reason } = &event {
-            self.end(reason.clone());
+        match &event {
+            Event::Closed { reason } => self.end(reason.clone()),
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
+                self.shared.input.set(config.input_format());
+            }
+            _ => {}
         }
         let cost = std::mem::take(&mut self.state.cost);
         match self.events.push(event, cost) {
@@ -288,8 +343,7 @@ impl Driver {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.shared.taken(&request);
-            let Request { command, reply, .. } = request;
-            if let Some(reply) = reply {
+            if let Asked::Command(command, Some(reply)) = request.asked {
                 // They are handed back.
                 let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));
             }
@@ -299,7 +353,7 @@ impl Driver {
 
 /// Audio that the application will never read.
 fn unread(chunk: AudioChunk) -> Shortfall {
-    let lost = chunk.format.duration(chunk.audio.len() as u64);
+    let lost = chunk.samples();
     let AudioChunk { item_id, content_index, start, .. } = chunk;
     Shortfall::Unread { item_id, content_index, start, lost }
 }

@@ -4,7 +4,9 @@
 use std::io;
 use std::time::Duration;
 
-use realtime_protocol::call::{CloseReason, Command, CommandError, DisconnectClass, Outcome};
+use realtime_protocol::call::{
+    CloseReason, Command, CommandError, DisconnectClass, Media, MediaError, Outcome,
+};
 use realtime_protocol::error::ApiError;
 
 use crate::deadline::Phase;
@@ -205,35 +207,58 @@ pub(crate) fn is_passing(status: u16) -> bool {
     DisconnectClass::of_status(status) == DisconnectClass::Transient
 }
 
-/// A command that did not reach the session. It is handed back.
+/// What did not reach the session: a command, or media.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing else to give")]
+pub enum Unsent {
+    /// A command.
+    Command(Box<Command>),
+    /// Media.
+    Media(Media),
+}
+
+impl Unsent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Command(command) => command.name(),
+            Self::Media(media) => media.name(),
+        }
+    }
+}
+
+/// A command, or media, that did not reach the session. It is handed back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// More waits already than the client's bounds allow.
-    #[error("cannot {}: too much waits already to be taken by the session", .command.name())]
+    #[error("cannot {}: too much waits already to be taken by the session", .unsent.name())]
     Full {
-        /// The command as it was given.
-        command: Box<Command>,
+        /// What was given.
+        unsent: Unsent,
     },
+    /// The media's shape can't be right.
+    #[error(transparent)]
+    Media(#[from] MediaError),
     /// The session has ended.
-    #[error("cannot {}: {}", .command.name(), ended(.reason.as_ref()))]
+    #[error("cannot {}: {}", .unsent.name(), ended(.reason.as_ref()))]
     Closed {
-        /// The command as it was given.
-        command: Box<Command>,
+        /// What was given.
+        unsent: Unsent,
         /// Why; `None` where the client's task was cut off.
         reason: Option<CloseReason>,
     },
 }
 
 impl SendError {
-    /// The command as it was given.
-    pub fn into_command(self) -> Command {
+    /// What was given.
+    pub fn into_unsent(self) -> Unsent {
         match self {
-            Self::Full { command } | Self::Closed { command, .. } => *command,
+            Self::Full { unsent } | Self::Closed { unsent, .. } => unsent,
+            Self::Media(MediaError { media, .. }) => Unsent::Media(media),
         }
     }
 
-    /// Whether the same command may succeed later in this session.
+    /// Whether the same may succeed later in this session.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Full { .. })
     }

@@ -386,7 +386,7 @@ mod tests {
             item_id: "i".into(),
             content_index: 0,
             out_of_band: false,
-            start: MediaTime::ZERO,
+            start: 0,
             format: AudioFormat::PCM16_24K,
             audio: vec![0; bytes].into(),
         })

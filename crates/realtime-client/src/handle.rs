@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{
-    CloseReason, Command, CommandError, CommandId, FunctionOutput, Outcome, PlaybackReport, Refusal,
-    ResponseEnd, Updated,
+    CloseReason, Command, CommandError, CommandId, FunctionOutput, Media, MediaError, Outcome,
+    PlaybackReport, Refusal, ResponseEnd, Updated,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
@@ -20,7 +21,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::{Counters, Tally};
-use crate::error::{Error, SendError};
+use crate::error::{Error, SendError, Unsent};
 use crate::events::Bounds;
 
 /// Gives commands to a session. Clones give them to the same one; when the last is dropped the session closes.
@@ -39,9 +40,19 @@ impl Handle {
     /// audio is held for it. 20 ms to 100 ms at a time is a good measure.
     ///
     /// # Errors
-    /// [`SendError::Full`] when more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
+    /// [`SendError::Media`] for audio that is no whole samples, or too much for one append; [`SendError::Full`] when
+    /// more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
     pub fn append_audio(&self, audio: impl Into<Bytes>) -> Result<(), SendError> {
-        self.give(Command::AppendAudio { audio: audio.into().into() }, None)
+        self.media(Media::Append(audio.into()))
+    }
+
+    /// Push-to-talk: the user speaks from here on, until [`commit_audio`](Self::commit_audio) or
+    /// [`clear_audio`](Self::clear_audio).
+    ///
+    /// # Errors
+    /// [`SendError`], as for [`append_audio`](Self::append_audio).
+    pub fn begin_turn(&self) -> Result<(), SendError> {
+        self.media(Media::BeginTurn)
     }
 
     /// Tells what was played, or answers [`Event::StopPlayback`].
@@ -51,7 +62,18 @@ impl Handle {
     ///
     /// [`Event::StopPlayback`]: realtime_protocol::call::Event::StopPlayback
     pub fn report_playback(&self, report: PlaybackReport) -> Result<(), SendError> {
-        self.give(Command::ReportPlayback { report }, None)
+        self.media(Media::Report(report))
+    }
+
+    /// Gives any media: audio, the begin of a turn, or a report. It keeps its order among the commands.
+    ///
+    /// # Errors
+    /// [`SendError`], as for [`append_audio`](Self::append_audio).
+    pub fn media(&self, media: Media) -> Result<(), SendError> {
+        if let Err(reason) = media.check(self.shared.input.get()) {
+            return Err(MediaError { media, reason }.into());
+        }
+        self.give(Asked::Media(media))
     }
 
     /// Sends an event as it is, past all bookkeeping: for what this crate has no command for.
@@ -59,7 +81,7 @@ impl Handle {
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
     pub fn send_event(&self, event: impl Into<ClientEvent>) -> Result<(), SendError> {
-        self.give(Command::SendEvent { event: Box::new(event.into()) }, None)
+        self.give(Asked::Command(Command::SendEvent { event: Box::new(event.into()) }, None))
     }
 
     /// Gives any command. The answer may be waited for or dropped.
@@ -68,7 +90,7 @@ impl Handle {
     /// [`SendError`], as for [`append_audio`](Self::append_audio); it hands the command back.
     pub fn send(&self, command: Command) -> Result<Pending, SendError> {
         let (reply, answer) = oneshot::channel();
-        self.give(command, Some(reply))?;
+        self.give(Asked::Command(command, Some(reply)))?;
         Ok(Pending { answer, shared: Arc::clone(&self.shared) })
     }
 
@@ -211,11 +233,12 @@ impl Handle {
     /// Gives a command once there is room for it, and waits for its answer.
     pub(crate) async fn ask(&self, command: Command) -> Result<Outcome, Error> {
         let (reply, answer) = oneshot::channel();
-        let Ok(room) = self.requests.reserve().await else { return Err(self.closed(command).into()) };
-        let Some(weight) = self.shared.reserve(&command) else {
-            return Err(SendError::Full { command: Box::new(command) }.into());
+        let asked = Asked::Command(command, Some(reply));
+        let Ok(room) = self.requests.reserve().await else { return Err(self.closed(asked).into()) };
+        let Some(weight) = self.shared.reserve(&asked) else {
+            return Err(SendError::Full { unsent: asked.into() }.into());
         };
-        room.send(Request { id: self.shared.next_id(), command, weight, reply: Some(reply) });
+        room.send(Request { id: self.shared.next_id(), asked, weight });
         Pending { answer, shared: Arc::clone(&self.shared) }.await
     }
 
@@ -226,23 +249,23 @@ impl Handle {
         }
     }
 
-    fn give(&self, command: Command, reply: Option<Reply>) -> Result<(), SendError> {
-        let Some(weight) = self.shared.reserve(&command) else {
-            return Err(SendError::Full { command: Box::new(command) });
+    fn give(&self, asked: Asked) -> Result<(), SendError> {
+        let Some(weight) = self.shared.reserve(&asked) else {
+            return Err(SendError::Full { unsent: asked.into() });
         };
         let id = self.shared.next_id();
-        self.requests.try_send(Request { id, command, weight, reply }).map_err(|error| {
+        self.requests.try_send(Request { id, asked, weight }).map_err(|error| {
             let (TrySendError::Full(request) | TrySendError::Closed(request)) = &error;
             self.shared.taken(request);
             match error {
-                TrySendError::Full(request) => SendError::Full { command: Box::new(request.command) },
-                TrySendError::Closed(request) => self.closed(request.command),
+                TrySendError::Full(request) => SendError::Full { unsent: request.asked.into() },
+                TrySendError::Closed(request) => self.closed(request.asked),
             }
         })
     }
 
-    fn closed(&self, command: Command) -> SendError {
-        SendError::Closed { command: Box::new(command), reason: self.shared.end.get().cloned() }
+    fn closed(&self, asked: Asked) -> SendError {
+        SendError::Closed { unsent: asked.into(), reason: self.shared.end.get().cloned() }
     }
 }
 
@@ -252,8 +275,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// The answer to a command, on its way. Commands that the server does not answer are done once the session has
-/// taken them.
+/// The answer to a command, on its way.
 ///
 /// It resolves exactly once, at the session's end at the latest. Dropping it drops the answer alone.
 #[derive(Debug)]
@@ -273,7 +295,8 @@ impl Future for Pending {
             Ok(Ok(Outcome::Closed { reason })) => Err(Error::Closed { reason: Some(reason) }),
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(CommandError { reason: Refusal::Ended, command })) => {
-                Err(SendError::Closed { command, reason: self.shared.end.get().cloned() }.into())
+                let reason = self.shared.end.get().cloned();
+                Err(SendError::Closed { unsent: Unsent::Command(command), reason }.into())
             }
             Err(_) => Err(Error::Closed { reason: self.shared.end.get().cloned() }),
             Ok(Err(error)) => Err(Error::Command(error)),
@@ -281,13 +304,29 @@ impl Future for Pending {
     }
 }
 
-/// A command on its way to the driver.
+/// A command, or media, on its way to the driver: one queue, so that a commit never overtakes the last audio.
 pub(crate) struct Request {
+    /// The command's id; media has no use for its own.
     pub(crate) id: CommandId,
-    pub(crate) command: Command,
+    pub(crate) asked: Asked,
     /// What it counts for while it waits (bytes).
     weight: usize,
-    pub(crate) reply: Option<Reply>,
+}
+
+/// What the application gives.
+pub(crate) enum Asked {
+    /// With who waits for its answer.
+    Command(Command, Option<Reply>),
+    Media(Media),
+}
+
+impl From<Asked> for Unsent {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Command(command, _) => Self::Command(Box::new(command)),
+            Asked::Media(media) => Self::Media(media),
+        }
+    }
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Outcome, CommandError>>;
@@ -301,6 +340,8 @@ pub(crate) struct Shared {
     audio: Budget,
     /// The other commands.
     others: Budget,
+    /// How input audio is cut into samples.
+    pub(crate) input: SampleSize,
     /// Why the session ended, once it has.
     pub(crate) end: OnceLock<CloseReason>,
     pub(crate) tally: Arc<Tally>,
@@ -313,20 +354,45 @@ impl Shared {
 
     /// Gives back what a request had reserved, now that it is taken.
     pub(crate) fn taken(&self, request: &Request) {
-        self.budget(&request.command).release(request.weight);
+        self.budget(&request.asked).release(request.weight);
     }
 
-    /// Counts a command in, and says for how much; `None`: that is too much.
-    fn reserve(&self, command: &Command) -> Option<usize> {
-        let weight = command.size();
-        self.budget(command).reserve(weight).then_some(weight)
+    /// Counts a command or media in, and returns its weight; `None`: that is too much.
+    fn reserve(&self, asked: &Asked) -> Option<usize> {
+        let weight = match asked {
+            Asked::Command(command, _) => command.size(),
+            Asked::Media(media) => media.size(),
+        };
+        self.budget(asked).reserve(weight).then_some(weight)
     }
 
-    const fn budget(&self, command: &Command) -> &Budget {
-        match command {
-            Command::AppendAudio { .. } => &self.audio,
-            _ => &self.others,
+    const fn budget(&self, asked: &Asked) -> &Budget {
+        match asked {
+            Asked::Media(_) => &self.audio,
+            Asked::Command(..) => &self.others,
         }
+    }
+}
+
+/// Bytes of one sample of input audio, as the session has it.
+#[derive(Debug)]
+pub(crate) struct SampleSize(AtomicU32);
+
+impl SampleSize {
+    pub(crate) fn set(&self, format: AudioFormat) {
+        self.0.store(format.sample_bytes(), Ordering::Relaxed);
+    }
+
+    /// A format of that size.
+    fn get(&self) -> AudioFormat {
+        if self.0.load(Ordering::Relaxed) == 1 { AudioFormat::Pcmu } else { AudioFormat::PCM16_24K }
+    }
+}
+
+impl Default for SampleSize {
+    /// Audio of any length, until the session's format is known.
+    fn default() -> Self {
+        Self(AtomicU32::new(1))
     }
 }
 
@@ -368,6 +434,7 @@ pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<
         last_id: AtomicU64::new(0),
         audio: Budget::new(bounds.input_audio_bytes),
         others: Budget::new(bounds.command_bytes),
+        input: SampleSize::default(),
         end: OnceLock::new(),
         tally: Arc::default(),
     });

@@ -159,7 +159,7 @@ pub use client::{Client, ClientOptions};
 pub use counters::Counters;
 pub use deadline::Phase;
 pub use endpoint::Endpoint;
-pub use error::{ConnectError, Error, SendError};
+pub use error::{ConnectError, Error, SendError, Unsent};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending};

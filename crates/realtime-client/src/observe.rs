@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use realtime_protocol::call::{CloseReason, Event, ResponseEnd, ResponseReport};
+use realtime_protocol::call::{
+    CloseReason, ConnectionEvent, DisconnectReason, Event, ResponseEnd, ResponseReport,
+};
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::ResponseId;
@@ -62,12 +64,16 @@ impl Observer {
                 debug!(error.r#type = error.code_str(), ?class, "server error");
             }
             Event::Warning(_) => debug!("the session warns"),
-            Event::Disconnected { class, retry_at, .. } => {
+            Event::Connection(ConnectionEvent::Lost { class, retry_at, .. }) => {
                 info!(?class, retry = retry_at.is_some(), "disconnected");
             }
-            Event::Reconnecting { attempt, endpoint } => debug!(attempt, endpoint, "reconnecting"),
-            Event::Reconnected { gap, .. } => info!(?gap, "reconnected"),
-            Event::Rotated { endpoint, gap, .. } => info!(endpoint, ?gap, "rotated"),
+            Event::Connection(ConnectionEvent::Retrying { attempt, endpoint }) => {
+                debug!(attempt, endpoint, "reconnecting")
+            }
+            Event::Connection(ConnectionEvent::Resumed { gap, .. }) => info!(?gap, "reconnected"),
+            Event::Connection(ConnectionEvent::Rotated { endpoint, gap, .. }) => {
+                info!(endpoint, ?gap, "rotated")
+            }
             Event::Closed { reason } => {
                 if *reason != CloseReason::Requested {
                     self.session.record("error.type", kind_of_end(reason));
@@ -180,10 +186,10 @@ fn provider(endpoint: &Endpoint) -> &'static str {
 const fn kind_of_end(reason: &CloseReason) -> &'static str {
     match reason {
         CloseReason::Requested => "requested",
-        CloseReason::ClosedByServer { .. } => "closed_by_server",
-        CloseReason::ConnectionRefused { .. } => "connection_refused",
-        CloseReason::EndpointUnusable { .. } => "endpoint_unusable",
-        CloseReason::ConnectionLost { .. } => "connection_lost",
+        CloseReason::Disconnected(DisconnectReason::Closed { .. }) => "closed_by_server",
+        CloseReason::Disconnected(DisconnectReason::Refused { .. }) => "connection_refused",
+        CloseReason::Disconnected(DisconnectReason::Unusable { .. }) => "endpoint_unusable",
+        CloseReason::Disconnected(DisconnectReason::Lost { .. }) => "connection_lost",
         CloseReason::ConsumerTooSlow => "consumer_too_slow",
         CloseReason::NotCreated => "not_created",
         CloseReason::ConfigRefused { .. } => "config_refused",

@@ -21,7 +21,7 @@ pub trait LogSink: Send {
     /// telling the application: it must not take long.
     ///
     /// # Errors
-    /// Any error ends the log, as [`Warning::LogFailed`](realtime_protocol::call::Warning::LogFailed) tells. The
+    /// Any error ends the log, as [`Notice::LogFailed`](realtime_protocol::call::Notice::LogFailed) tells. The
     /// session goes on.
     fn write(&mut self, line: &str) -> io::Result<()>;
 

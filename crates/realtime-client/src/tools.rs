@@ -89,8 +89,8 @@ impl ToolRunner {
                     let _ = running.stop.send(Stop::Ended);
                 }
             }
-            Event::FunctionEnded { call_id, .. } => {
-                if let Some(running) = self.running.remove(call_id) {
+            Event::FunctionEnded { call, .. } => {
+                if let Some(running) = self.running.remove(&call.call_id) {
                     // A call that we have answered does not listen any more.
                     let _ = running.stop.send(Stop::Ended);
                 }

@@ -5,7 +5,7 @@
 //! is kept aside.
 
 use realtime_protocol::call::{
-    Cut, Event, FunctionEnd, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
+    ConnectionEvent, Cut, Event, FunctionEnd, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::{Item, ItemStatus};
@@ -73,7 +73,7 @@ impl Context {
                     changes.note(item_id, words.state());
                 }
             }
-            Event::UserTranscript { item_id, content_index, transcript } => {
+            Event::UserTranscript { item_id, content_index, transcript, .. } => {
                 if let Some(words) = self.words(&mut changes, item_id, Words::speech) {
                     let part = words.part(*content_index);
                     part.spoken = true;
@@ -115,12 +115,20 @@ impl Context {
             Event::FunctionCalls { out_of_band: false, calls, .. } => {
                 calls.iter().for_each(|call| self.on_call(&mut changes, call));
             }
-            Event::FunctionEnded { call_id, end: FunctionEnd::Closed | FunctionEnd::Detached } => {
-                self.on_call_lost(&mut changes, call_id);
+            Event::FunctionEnded { call, end: FunctionEnd::Closed | FunctionEnd::Detached } => {
+                self.on_call_lost(&mut changes, &call.call_id);
+            }
+            // What this side sent is true at once, whether or not the server says it again.
+            Event::ItemSent { item, .. } => {
+                if let Item::FunctionCallOutput(output) = &**item {
+                    self.on_output(&mut changes, output);
+                }
             }
             Event::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
             Event::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
-            Event::Disconnected { .. } | Event::Closed { .. } => self.on_closed(&mut changes),
+            Event::Connection(ConnectionEvent::Lost { .. }) | Event::Closed { .. } => {
+                self.on_closed(&mut changes)
+            }
             _ => {}
         }
         if matches!(event, Event::ItemPlaced { .. } | Event::ItemDone { .. } | Event::FunctionCalls { .. }) {

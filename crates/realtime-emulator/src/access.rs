@@ -41,7 +41,7 @@ pub(crate) fn check(request: &Request, options: &Options) -> Result<Access, Answ
 }
 
 /// The key, wherever the client put it. Only Azure knows `api-key`.
-fn key(request: &Request) -> Option<&str> {
+pub(crate) fn key(request: &Request) -> Option<&str> {
     let is_azure = request.path.starts_with("/openai/");
     let azure = || request.header("api-key").or_else(|| request.query("api-key")).filter(|_| is_azure);
     let subprotocol = || {

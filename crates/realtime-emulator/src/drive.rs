@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
 use crate::connection::Connection;
-use crate::disaster::{Line, LineOutput};
-use crate::handshake::Asked;
+use crate::disaster::{Line, LineOutput, close_reason};
+use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
 use crate::record::Record;
 use crate::server::ServeError;
@@ -28,29 +28,46 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     options: &Options,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (origin, wall) = (Instant::now(), (options.wall)());
+    let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
-    let line = options.for_line(&own);
+    let line = options.for_line(&own, std::mem::take(&mut asked.key));
     let mut record = options.log_directory.as_ref().and_then(|directory| {
         Record::begin(directory, number, own.dialect, &own.model, wall)
             .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
             .ok()
     });
     let waits = own.voice.waits_for_a_program();
-    let connection = Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
-    let line = Line::new(connection, line, Timestamp::ZERO);
+    let make = || Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
+    let mut entered = None;
+    let (line, origin, changes) = match &asked.call {
+        None => {
+            let connection = make();
+            entered = Some(options.registry.enter());
+            (Line::new(connection, line, Timestamp::ZERO), Instant::now(), None)
+        }
+        Some(call) => {
+            let Some(shared) = options.registry.join(&call.id, make) else {
+                return finish(socket, Some(close_frame(1000, ENDED.into()))).await;
+            };
+            let origin = shared.origin;
+            let channel = shared.attach(now(origin));
+            let changes = Some(channel.changes());
+            (Line::of_call(channel, line, now(origin)), origin, changes)
+        }
+    };
     let stop = async move {
         tokio::select! {
             () = stop => close_frame(1001, "the server is going away".into()),
-            () = ended(asked.call) => close_frame(1000, "the call has ended".into()),
+            () = ended(asked.call) => close_frame(1000, ENDED.into()),
         }
     };
-    let end = drive(socket, Driven { line, waits }, record.as_mut(), origin, stop).await;
+    let end = drive(socket, Driven { line, waits }, record.as_mut(), (origin, changes), stop).await;
+    drop(entered);
     if let Some(record) = &mut record {
         let (code, reason) = match &end {
             Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
             Ok(End::Close(None)) => (None, "closed without a code"),
-            Ok(End::TooBig) => (Some(1009), TOO_BIG),
+            Ok(End::Violation(frame)) => (Some(frame.code.into()), frame.reason.as_str()),
             Ok(End::Gone) => (None, "the client is gone"),
             Err(_) => (None, "the connection broke"),
         };
@@ -58,8 +75,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     match end? {
         End::Close(frame) => finish(socket, frame).await,
-        End::TooBig => {
-            in_time(socket.close(Some(too_big()))).await?;
+        End::Violation(frame) => {
+            in_time(socket.close(Some(frame))).await?;
             // The library reads no more. What still comes is dropped, lest the close be lost with the connection.
             let mut rest = [0; 4096];
             let rest = async { while socket.get_mut().read(&mut rest).await.is_ok_and(|read| read > 0) {} };
@@ -98,8 +115,8 @@ impl Driven {
 enum End {
     /// This side closes, with that frame.
     Close(Option<CloseFrame>),
-    /// The client sent a message that is too big to be read.
-    TooBig,
+    /// The client sent what a WebSocket cannot have, or what is too big: this side closes and reads no more.
+    Violation(CloseFrame),
     /// The client is gone, or is to think that this side is.
     Gone,
 }
@@ -109,7 +126,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     mut driven: Driven,
     mut record: Option<&mut Record>,
-    origin: Instant,
+    (origin, mut changes): (Instant, Option<watch::Receiver<()>>),
     stop: impl Future<Output = CloseFrame>,
 ) -> Result<End, ServeError> {
     tokio::pin!(stop);
@@ -121,6 +138,12 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                         record.sent(now(origin), &text);
                     }
                     in_time(socket.feed(Message::text(text))).await?;
+                }
+                LineOutput::Binary(text) => {
+                    if let Some(record) = &mut record {
+                        record.sent(now(origin), &text);
+                    }
+                    in_time(socket.feed(Message::binary(text))).await?;
                 }
                 LineOutput::Close { code, reason } => {
                     return Ok(End::Close(code.map(|code| close_frame(code, reason))));
@@ -148,10 +171,17 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(Ok(Message::Binary(_))) => driven.line.handle_binary(now(origin)),
                 // Pings and closes are answered by the library as it reads on.
                 Some(Ok(_)) => {}
-                Some(Err(tungstenite::Error::Capacity(_))) => return Ok(End::TooBig),
-                Some(Err(error)) => return Err(Box::new(error).into()),
+                Some(Err(error)) => match violation(&error) {
+                    Some(frame) => return Ok(End::Violation(frame)),
+                    None => return Err(Box::new(error).into()),
+                },
                 None => return Ok(End::Gone),
             },
+            // Another channel of the call did something.
+            () = changed(&mut changes) => {
+                let at = now(origin);
+                driven = driven.step(move |line| line.handle_timeout(at)).await;
+            }
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => {
                 let at = now(origin);
                 driven = driven.step(move |line| line.handle_timeout(at)).await;
@@ -183,27 +213,51 @@ pub(crate) async fn in_time(
 }
 
 /// Waits for the end of the call that was joined.
-async fn ended(call: Option<watch::Receiver<bool>>) {
+async fn ended(call: Option<AskedCall>) {
     match call {
-        Some(mut call) => drop(call.wait_for(|ended| *ended).await),
+        Some(mut call) => drop(call.ended.wait_for(|ended| *ended).await),
         None => pending().await,
     }
 }
 
-fn close_frame(code: u16, reason: String) -> CloseFrame {
-    CloseFrame { code: code.into(), reason: reason.into() }
+/// Waits until something happened in the call that was joined.
+async fn changed(changes: &mut Option<watch::Receiver<()>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    pending().await
 }
 
-fn too_big() -> CloseFrame {
-    close_frame(1009, TOO_BIG.into())
+/// How the connection is closed for what the client sent; `None` where the client is gone. RFC 6455, 7.4.1.
+fn violation(error: &tungstenite::Error) -> Option<CloseFrame> {
+    use tungstenite::error::ProtocolError;
+    let (code, reason) = match error {
+        tungstenite::Error::Capacity(_) => (1009, "message too big".into()),
+        tungstenite::Error::Utf8(_) => (1007, "text that is not UTF-8".into()),
+        tungstenite::Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::ReceivedAfterClosing
+            | ProtocolError::SendAfterClosing,
+        ) => return None,
+        tungstenite::Error::Protocol(error) => (1002, error.to_string()),
+        _ => return None,
+    };
+    Some(close_frame(code, reason))
+}
+
+/// A close frame, its reason cut to what fits into it.
+fn close_frame(code: u16, reason: String) -> CloseFrame {
+    CloseFrame { code: code.into(), reason: close_reason(reason).into() }
 }
 
 fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
-const TOO_BIG: &str = "message too big";
-/// For taking what is sent, and for the handshake.
+const ENDED: &str = "the call has ended";
+/// For taking what is sent, and for the body of a request.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 /// For the client's answer to a close.
 const CLOSING: Duration = Duration::from_secs(2);

@@ -1,8 +1,13 @@
 //! The request that opens a WebSocket: what kind of session it asks for, or why there is none.
+//!
+//! It is answered here and not by the WebSocket library, which hangs up where it does not like a request.
 
+use realtime_protocol::audio::Audio;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::{SessionConfig, SessionKind};
+use realtime_protocol::tool::Secret;
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::access::{self, Access};
 use crate::http::{Answer, Request};
@@ -18,22 +23,56 @@ pub(crate) struct Asked {
     pub(crate) dialect: Dialect,
     /// What the session begins with.
     pub(crate) session: Box<SessionConfig>,
-    /// Tells of the end of the call that the client joins.
-    pub(crate) call: Option<watch::Receiver<bool>>,
+    /// The key that the client came with; empty where it has none.
+    pub(crate) key: Secret,
+    /// The call that the client joins.
+    pub(crate) call: Option<AskedCall>,
     /// Whether the client offers the subprotocol `realtime`, which is selected then.
     pub(crate) selects_realtime: bool,
 }
 
-/// Refuses a request for an upgrade that the WebSocket library would not answer.
+/// A call that a client joins.
+#[derive(Debug)]
+pub(crate) struct AskedCall {
+    pub(crate) id: String,
+    /// Tells of its end.
+    pub(crate) ended: watch::Receiver<bool>,
+}
+
+/// The head that makes a WebSocket of the connection, in answer to a request that [is whole](is_whole).
+pub(crate) fn switch(request: &Request, asked: &Asked) -> Vec<u8> {
+    let key = request.header("sec-websocket-key").unwrap_or_default();
+    let protocol = if asked.selects_realtime { "Sec-WebSocket-Protocol: realtime\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {}\r\n{protocol}\r\n",
+        derive_accept_key(key.as_bytes())
+    )
+    .into_bytes()
+}
+
+/// Refuses a request that asks for a WebSocket, but not as RFC 6455 has it.
 pub(crate) fn is_whole(request: &Request) -> Result<(), Answer> {
+    if !request.is_http_11 {
+        let message = "A WebSocket needs HTTP/1.1.";
+        return Err(Answer::refusal(400, "bad_request", message));
+    }
     if request.header("sec-websocket-version") != Some("13") {
         let message = "The version of the WebSocket must be 13.";
         let refusal = Answer::refusal(426, "upgrade_required", message);
         return Err(refusal.header("Sec-WebSocket-Version", "13"));
     }
     let asks = request.list("connection").any(|option| option.eq_ignore_ascii_case("upgrade"));
-    if request.method != "GET" || !asks || request.header("sec-websocket-key").is_none() {
+    if request.method != "GET" || !asks {
         let message = "This is no whole request for a WebSocket.";
+        return Err(Answer::refusal(400, "bad_request", message));
+    }
+    let mut keys = request.headers("sec-websocket-key");
+    // 16 bytes in base64.
+    let is_key =
+        |key: &str| key.len() == 24 && key.ends_with("==") && Audio::from_base64(key).bytes().is_ok();
+    if !keys.next().is_some_and(is_key) || keys.next().is_some() {
+        let message = "The header Sec-WebSocket-Key must be there once, with 16 bytes in base64.";
         return Err(Answer::refusal(400, "bad_request", message));
     }
     Ok(())
@@ -56,6 +95,7 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
         kind: SessionKind::Realtime,
         dialect,
         session: Box::default(),
+        key: access::key(request).unwrap_or_default().into(),
         call: None,
         selects_realtime: offers("realtime"),
     };
@@ -66,10 +106,15 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
         asked.begin_with(session);
     }
     if let Some(id) = request.query("call_id") {
-        match options.registry.call(id) {
-            Some(CallState::Running(session, ended)) => {
+        let is_hidden = options.registry.is_fresh(id, options.hides_calls_for());
+        match options.registry.call(id).filter(|_| !is_hidden) {
+            Some(CallState::Running(_, Some(spoken), _)) if spoken != options.dialect(dialect) => {
+                let message = format!("The call with id '{id}' is spoken in the other dialect already.");
+                return Err(Answer::refusal(400, "dialect_mismatch", &message));
+            }
+            Some(CallState::Running(session, _, ended)) => {
                 asked.begin_with(session);
-                asked.call = Some(ended);
+                asked.call = Some(AskedCall { id: id.into(), ended });
             }
             Some(CallState::Ended) | None => {
                 let message = format!("No call with id '{id}' was found.");

@@ -48,7 +48,7 @@
 //! |---|---|
 //! | `/v1/realtime?model=…` | a session; beta with the header `OpenAI-Beta: realtime=v1` or the subprotocol `openai-beta.realtime-v1` |
 //! | `/v1/realtime?intent=transcription` | a session that only listens |
-//! | `/v1/realtime?call_id=…` | the side channel of a call: all but its audio |
+//! | `/v1/realtime?call_id=…` | a side channel of a call: all but its audio. All channels of a call share one conversation, which outlives them until the call ends |
 //! | `/openai/v1/realtime?model=…` | Azure, GA |
 //! | `/openai/realtime?api-version=…&deployment=…` | Azure's preview, beta |
 //! | `POST /v1/realtime/client_secrets` | a short-lived key; beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` |
@@ -58,7 +58,12 @@
 //! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure as the
 //! header `api-key`. Any key is good where [`Options::api_key`] names none.
 //!
-//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along.
+//! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP status 403 unless
+//! [`Options::allow_origin`] names them.
+//!
+//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along. What people met in
+//! the field is a [`Rehearsal`](disaster::Rehearsal), whose docs have the table: each is one word, such as
+//! `arguments_object` for a server that sends a call's arguments as a JSON object.
 //!
 //! # What it does not do
 //!
@@ -73,15 +78,18 @@
 //!   user.
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
 //! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
-//!   schedule of a reply, `response` makes events of the schedule; `session`, `conversation` and `input_audio` keep
-//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `client_event`, `spelling`, `session_check`, `item_check`
+//!   schedule of a reply, `response` makes events of the schedule; `items` is what a client does with them; `session`, `conversation` and `input_audio` keep
+//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `playing` is
+//!   what a call has more than a session; `client_event`, `spelling`, `session_check`, `item_check`
 //!   and `fault` refuse what the service refuses.
+//! - `call`: one conversation for all side channels of a call.
 //! - `profile`: servers that do not do all of it, as tables.
-//! - `http`, `access`, `handshake`, `registry`: requests, keys, and what sessions share.
-//! - `server`, `drive`, `record`, `options`: the socket.
+//! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
+//! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
 
 mod access;
 pub mod brain;
+mod call;
 mod codec;
 mod connection;
 pub mod disaster;
@@ -89,11 +97,13 @@ mod drive;
 mod handshake;
 mod http;
 mod options;
+mod origin;
 mod profile;
 mod record;
 mod registry;
 mod server;
 pub mod voice;
+mod waiting;
 
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::time::UnixTime;
+use realtime_protocol::tool::Secret;
 
 use crate::brain::{Brain, Parrot, Script};
 use crate::connection::ConnectionOptions;
-use crate::disaster::{Action, Disaster, LineOptions};
+use crate::disaster::{Action, Disaster, LineOptions, Rehearsal};
 use crate::handshake::Asked;
 use crate::profile::Profile;
 use crate::registry::Registry;
@@ -34,10 +35,12 @@ pub struct Options {
     pub(crate) most_connections: usize,
     audio_memory: usize,
     disasters: Arc<[Disaster]>,
+    rehearsals: Vec<&'static Rehearsal>,
     control: bool,
     connection: ConnectionOptions,
     pub(crate) key_seed: Option<u64>,
     pub(crate) forbidden_keys: Vec<Arc<str>>,
+    pub(crate) allowed_origins: Vec<Arc<str>>,
     pub(crate) beta: bool,
     pub(crate) log_directory: Option<Arc<Path>>,
     pub(crate) registry: Arc<Registry>,
@@ -55,6 +58,13 @@ impl Options {
     #[must_use]
     pub fn disasters(mut self, disasters: impl IntoIterator<Item = Disaster>) -> Self {
         self.disasters = disasters.into_iter().collect();
+        self
+    }
+
+    /// Rehearses a server as somebody met it in the field, on each connection, beside all other disasters.
+    #[must_use]
+    pub fn rehearse(mut self, rehearsal: &'static Rehearsal) -> Self {
+        self.rehearsals.push(rehearsal);
         self
     }
 
@@ -83,6 +93,15 @@ impl Options {
     #[must_use]
     pub fn forbidden_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.forbidden_keys.push(key.into());
+        self
+    }
+
+    /// Pages of this origin may use the server from a browser, such as `https://app.example`; `*` stands for all. Default:
+    /// pages of this machine alone (`localhost`, `127.0.0.1`, `[::1]`). Others are answered with HTTP status 403, so that
+    /// no page that happens to be open can drive the server. Clients that are no browsers send no origin.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<Arc<str>>) -> Self {
+        self.allowed_origins.push(origin.into());
         self
     }
 
@@ -174,7 +193,8 @@ impl Options {
         self
     }
 
-    /// Connections at once; default 1,024. More are answered with HTTP status 503.
+    /// Connections at once; default 1,024. When there are more, the oldest whose request has not come yet gives way (HTTP
+    /// status 408); where there is none, the new one is answered with HTTP status 503.
     #[must_use]
     pub const fn most_connections(mut self, most: usize) -> Self {
         self.most_connections = most;
@@ -203,7 +223,7 @@ impl Options {
         let number = self.registry.next_connection();
         let seed = self.connection.seed.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
         let own = &self.connection;
-        let share = (self.audio_memory / self.registry.sessions().max(1)).max(LEAST_SHARE);
+        let share = (self.audio_memory / (self.registry.sessions() + 1)).max(LEAST_SHARE);
         let mut limits = own.limits.clone();
         limits.conversation_audio_bytes = limits.conversation_audio_bytes.min(share);
         limits.item_audio_bytes = limits.item_audio_bytes.min(limits.conversation_audio_bytes);
@@ -211,7 +231,7 @@ impl Options {
             model: std::mem::take(&mut asked.model),
             seed,
             kind: asked.kind.clone(),
-            dialect: own.profile.dialect().unwrap_or(asked.dialect),
+            dialect: self.dialect(asked.dialect),
             session: std::mem::take(&mut asked.session),
             sideband: own.sideband || asked.call.is_some(),
             limits,
@@ -220,16 +240,27 @@ impl Options {
         (number, own)
     }
 
+    /// For how long nobody can join a fresh call.
+    pub(crate) fn hides_calls_for(&self) -> Duration {
+        self.rehearsals.iter().map(|rehearsal| rehearsal.hides_calls_for()).max().unwrap_or_default()
+    }
+
+    /// The dialect that is spoken where a client asks for one.
+    pub(crate) fn dialect(&self, asked: Dialect) -> Dialect {
+        self.connection.profile.dialect().unwrap_or(asked)
+    }
+
     /// What can go wrong on a connection.
-    pub(crate) fn for_line(&self, connection: &ConnectionOptions) -> LineOptions {
+    pub(crate) fn for_line(&self, connection: &ConnectionOptions, key: Secret) -> LineOptions {
         let mut disasters = self.disasters.to_vec();
+        disasters.extend(self.rehearsals.iter().flat_map(|rehearsal| rehearsal.disasters()));
         if connection.dialect == Dialect::Beta && !self.beta {
             let code = "beta_api_shape_disabled";
-            let error = Action::Error { code: code.into(), message: None, param: None };
+            let error = Action::Error { code: code.into(), message: None, param: None, names: None };
             let cut = Action::Cut { code: Some(4000), reason: format!("invalid_request_error.{code}") };
             disasters.extend([error, cut].map(|action| Disaster::at("session.created", action)));
         }
-        LineOptions { disasters, seed: connection.seed, control: self.control }
+        LineOptions { disasters, seed: connection.seed, control: self.control, key }
     }
 
     /// Seconds since 1970.
@@ -247,10 +278,12 @@ impl Default for Options {
             most_connections: 1024,
             audio_memory: 256 << 20,
             disasters: Arc::default(),
+            rehearsals: Vec::new(),
             control: false,
             connection: ConnectionOptions::default(),
             key_seed: None,
             forbidden_keys: Vec::new(),
+            allowed_origins: Vec::new(),
             beta: true,
             log_directory: None,
             registry: Arc::default(),

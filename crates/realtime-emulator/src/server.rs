@@ -10,16 +10,16 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{accept_hdr_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::{WebSocketStream, tungstenite};
 use tracing::Instrument;
 
 use crate::drive::{self, SLOWEST, in_time};
 use crate::handshake;
-use crate::http::{self, Answer, HttpError, Replayed, read_body, read_head};
+use crate::http::{self, Answer, HttpError, Request, read_body, read_head};
 use crate::options::Options;
+use crate::origin;
+use crate::waiting::{Place, Waiting};
 
 /// A server on a TCP port.
 ///
@@ -72,6 +72,7 @@ impl Emulator {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
+        let waiting = Waiting::default();
         tokio::pin!(shutdown);
         tracing::info!(address = %self.address, "listening");
         loop {
@@ -80,14 +81,17 @@ impl Emulator {
                 () = &mut shutdown => break,
                 Some(result) = connections.join_next() => report(result),
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) if connections.len() >= self.options.most_connections => {
+                    Ok((stream, _))
+                        if connections.len() >= self.options.most_connections && !waiting.give_way() =>
+                    {
                         connections.spawn(turn_away(stream));
                     }
                     Ok((stream, peer)) => {
                         let (options, mut stopped) = (self.options.clone(), stopped.clone());
+                        let place = Some(waiting.enter());
                         let served = async move {
                             stream.set_nodelay(true).map_err(tungstenite::Error::from).map_err(Box::new)?;
-                            serve_until(stream, options, async move { drop(stopped.changed().await) }).await
+                            serve_until(stream, options, place, async move { drop(stopped.changed().await) }).await
                         };
                         connections.spawn(served.instrument(tracing::info_span!("connection", %peer)));
                     }
@@ -123,81 +127,104 @@ pub async fn serve_stream<S>(stream: S, options: Options) -> Result<(), ServeErr
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    serve_until(stream, options, pending()).await
+    serve_until(stream, options, None, pending()).await
 }
 
 async fn serve_until<S>(
     mut stream: S,
     options: Options,
+    place: Option<Place>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (mut request, length, read) = match timeout(SLOWEST, read_head(&mut stream)).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
-        Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
+    let (request, rest) = match read_request(&mut stream, place).await {
+        Ok(read) => read,
+        Err(error) => return Err(refuse_unread(stream, error).await),
+    };
+    let page = match origin::check(&request, &options) {
+        Ok(page) => page.map(String::from),
+        Err(refusal) => {
+            tell(&mut stream, &refusal, None).await?;
+            return Err(ServeError::Refused(refusal.status));
+        }
     };
     if !request.is_upgrade() {
-        let body = read.get(length..).map(Vec::from).unwrap_or_default();
-        match timeout(SLOWEST, read_body(&mut stream, &request, body)).await {
-            Ok(Ok(body)) => request.body = body,
-            Ok(Err(error)) => return Err(refuse_unread(stream, error).await),
-            Err(_) => return Err(ServeError::TooSlow(SLOWEST)),
-        }
         let answer = http::answer(&request, &options);
         tracing::debug!(method = request.method, path = request.path, status = answer.status, "answered");
-        return tell(&mut stream, &answer).await;
+        return tell(&mut stream, &answer, page.as_deref()).await;
     }
     let asked = match handshake::is_whole(&request).and_then(|()| handshake::accept(&request, &options)) {
         Ok(asked) => asked,
         Err(refusal) => {
-            tell(&mut stream, &refusal).await?;
+            tell(&mut stream, &refusal, page.as_deref()).await?;
             return Err(ServeError::Refused(refusal.status));
         }
-    };
-    let selects = asked.selects_realtime;
-    #[expect(clippy::result_large_err, reason = "the shape that the WebSocket library asks for")]
-    let callback = |_: &Request, mut response: Response| {
-        if selects {
-            let realtime = HeaderValue::from_static("realtime");
-            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, realtime);
-        }
-        Ok(response)
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
-    let stream = Replayed::new(read, stream);
-    let accepted = timeout(SLOWEST, accept_hdr_async_with_config(stream, callback, Some(config))).await;
-    let mut socket = accepted.map_err(|_| ServeError::TooSlow(SLOWEST))?.map_err(Box::new)?;
-    let _entered = options.registry.enter();
+    in_time(async { Ok(stream.write_all(&handshake::switch(&request, &asked)).await?) }).await?;
+    // Frames may have come with the request.
+    let mut socket = WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await;
     drive::run(&mut socket, asked, &options, stop).await
 }
 
+/// Reads a request and, where it asks for no WebSocket, its body. Returns what came after the head, too.
+async fn read_request<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    place: Option<Place>,
+) -> Result<(Request, Vec<u8>), HttpError> {
+    let read = async {
+        let slow = |_| HttpError::Refused(408, "The request did not come in time.");
+        let (mut request, length, mut bytes) =
+            timeout(SLOWEST_HEAD, read_head(stream)).await.map_err(slow)??;
+        let mut rest = bytes.split_off(length.min(bytes.len()));
+        if !request.is_upgrade() {
+            let body = read_body(stream, &request, std::mem::take(&mut rest));
+            request.body = timeout(SLOWEST, body).await.map_err(slow)??;
+        }
+        Ok((request, rest))
+    };
+    let Some(mut place) = place else { return read.await };
+    tokio::select! {
+        biased;
+        read = read => read,
+        () = place.told_to_go() => {
+            Err(HttpError::Refused(408, "The request did not come before there were too many connections."))
+        }
+    }
+}
+
 async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
-    tell(&mut stream, &Answer::refusal(503, "too_many_connections", "There are too many connections."))
-        .await?;
+    let refusal = Answer::refusal(503, "too_many_connections", "There are too many connections.");
+    tell(&mut stream, &refusal, None).await?;
     Err(ServeError::Refused(503))
 }
 
 /// Answers what could not be read, if there is someone to be answered.
 async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -> ServeError {
     match error {
-        HttpError::Status(status) => {
-            let refusal = Answer::refusal(status, "bad_request", "The request cannot be read.");
-            tell(&mut stream, &refusal).await.map_or_else(|error| error, |()| ServeError::Refused(status))
+        HttpError::Refused(status, message) => {
+            let refusal = Answer::refusal(status, "bad_request", message);
+            tell(&mut stream, &refusal, None)
+                .await
+                .map_or_else(|error| error, |()| ServeError::Refused(status))
         }
         HttpError::Io(error) => Box::new(tungstenite::Error::from(error)).into(),
     }
 }
 
-/// Sends an answer, the last thing on its connection.
-async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer) -> Result<(), ServeError> {
+/// Sends an answer, the last thing on its connection. A page of that origin may read it.
+async fn tell<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    answer: &Answer,
+    origin: Option<&str>,
+) -> Result<(), ServeError> {
     in_time(async {
-        stream.write_all(&answer.bytes()).await?;
+        stream.write_all(&answer.bytes(origin)).await?;
         Ok(stream.shutdown().await?)
     })
     .await
@@ -216,5 +243,7 @@ fn report(result: Result<Result<(), ServeError>, JoinError>) {
 const READ_BUFFER: usize = 16 << 10;
 /// Bytes; one append may have 15 MiB.
 const MOST_MESSAGE: usize = 16 << 20;
+/// For the head of a request.
+const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 /// For all connections to end after the shutdown.
 const GRACE: Duration = Duration::from_secs(5);

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::call::{AudioChunk, CloseReason, Command, Event, PlaybackReport, ResponseReport};
+use realtime_protocol::call::{
+    AudioChunk, CloseReason, Command, ConnectionEvent, Event, Media, PlaybackReport, ResponseReport,
+};
 use realtime_protocol::session_config::SessionConfig;
 
 use crate::error::{Fault, Severity};
@@ -68,6 +70,28 @@ pub enum InputError {
     },
 }
 
+/// What a frame asks of the session.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a session takes nothing else")]
+pub enum Asked {
+    /// A command.
+    Command(Command),
+    /// Media.
+    Media(Media),
+}
+
+impl From<Command> for Asked {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl From<Media> for Asked {
+    fn from(media: Media) -> Self {
+        Self::Media(media)
+    }
+}
+
 impl Adapter {
     /// An adapter for a session that takes audio in `input` until it says otherwise.
     pub fn new(input: AudioFormat) -> Self {
@@ -86,25 +110,25 @@ impl Adapter {
         self.running_responses > 0
     }
 
-    /// The commands that a frame stands for, in order.
+    /// What a frame asks of the session, in order.
     ///
     /// # Errors
     /// [`InputError`] for audio that the session cannot take; nothing else fails.
-    pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Command>, InputError> {
+    pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Asked>, InputError> {
         Ok(match (kind, direction) {
             (FrameKind::InputAudio(audio), Direction::Downstream) => {
                 let data = self.convert(audio)?;
-                if data.is_empty() { Vec::new() } else { vec![Command::AppendAudio { audio: data.into() }] }
+                if data.is_empty() { Vec::new() } else { vec![Media::Append(data).into()] }
             }
             (FrameKind::Playback(report), Direction::Upstream) => {
-                vec![Command::ReportPlayback { report: PlaybackReport::clone(report) }]
+                vec![Media::Report(PlaybackReport::clone(report)).into()]
             }
-            (FrameKind::Command(command), _) => vec![Command::clone(command)],
+            (FrameKind::Command(command), _) => vec![Command::clone(command).into()],
             (FrameKind::UserStartedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
-                vec![Command::Interrupt {}, Command::BeginTurn {}]
+                vec![Command::Interrupt {}.into(), Media::BeginTurn.into()]
             }
             (FrameKind::UserStoppedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
-                vec![Command::CommitAudio { respond: true }]
+                vec![Command::CommitAudio { respond: true }.into()]
             }
             (
                 FrameKind::Start
@@ -163,7 +187,7 @@ impl Adapter {
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
                 vec![(FrameKind::Transcript(frame), Downstream)]
             }
-            Event::UserTranscript { item_id, content_index, transcript } => {
+            Event::UserTranscript { item_id, content_index, transcript, .. } => {
                 let (item_id, text) = (item_id.clone(), transcript.as_str().into());
                 let stage = TranscriptStage::Final;
                 let frame = TranscriptFrame { item_id, content_index: *content_index, text, stage };
@@ -196,12 +220,12 @@ impl Adapter {
             Event::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
                 .map(|call| {
-                    let (response_id, call) = (response_id.clone(), Arc::new(call.clone()));
+                    let (response_id, call) = (response_id.clone(), Arc::clone(call));
                     (FrameKind::FunctionCallStarted { response_id, call }, Both)
                 })
                 .collect(),
-            Event::FunctionEnded { call_id, end } => {
-                vec![(FrameKind::FunctionEnded { call_id: call_id.clone(), end: *end }, Both)]
+            Event::FunctionEnded { call, end } => {
+                vec![(FrameKind::FunctionEnded { call: Arc::clone(call), end: end.clone() }, Both)]
             }
             Event::ResponseFinished(report) => self.finished(report),
             Event::StopPlayback { id } => {
@@ -237,10 +261,10 @@ impl Adapter {
             | Event::ItemRemoved { .. }
             | Event::UserTranscriptFailed { .. }
             | Event::RateLimits { .. }
-            | Event::Disconnected { .. }
-            | Event::Reconnecting { .. }
-            | Event::Reconnected { .. }
-            | Event::Rotated { .. }
+            | Event::Connection(ConnectionEvent::Lost { .. })
+            | Event::Connection(ConnectionEvent::Retrying { .. })
+            | Event::Connection(ConnectionEvent::Resumed { .. })
+            | Event::Connection(ConnectionEvent::Rotated { .. })
             | Event::Overdue { .. }
             | Event::Expiring { .. }
             | Event::Warning(_) => session(),

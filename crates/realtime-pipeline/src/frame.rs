@@ -9,8 +9,7 @@ use realtime_context::Change;
 use realtime_protocol::call::{
     Command, Event, FunctionCall, FunctionEnd, Interruption, PlaybackReport, ResponseReport, StopId,
 };
-use realtime_protocol::id::{CallId, ItemId, ResponseId};
-use realtime_protocol::time::MediaTime;
+use realtime_protocol::id::{ItemId, ResponseId};
 
 use crate::error::{Fault, Severity};
 use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame};
@@ -145,8 +144,8 @@ pub enum FrameKind {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// The length of all of it.
-        total: MediaTime,
+        /// The length of all of it (samples).
+        total: u64,
     },
     /// A response ended.
     ResponseFinished(Arc<ResponseReport>),
@@ -162,8 +161,8 @@ pub enum FrameKind {
     /// A call's output was sent, or never will be.
     FunctionEnded {
         /// The call.
-        call_id: CallId,
-        /// How.
+        call: Arc<FunctionCall>,
+        /// How, with the output that was sent.
         end: FunctionEnd,
     },
 
@@ -316,7 +315,7 @@ impl fmt::Debug for FrameKind {
             Self::ResponseFinished(report) => tuple.field(&report.response_id),
             Self::Metrics(metrics) => tuple.field(metrics),
             Self::FunctionCallStarted { call, .. } => tuple.field(&call.name).field(&call.call_id),
-            Self::FunctionEnded { call_id, end } => tuple.field(call_id).field(end),
+            Self::FunctionEnded { call, end } => tuple.field(&call.call_id).field(end),
             Self::Interruption(interruption) => tuple.field(&interruption.heard()),
             Self::Playback(report) => tuple.field(report),
             Self::Command(command) => tuple.field(&command.name()),

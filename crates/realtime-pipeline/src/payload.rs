@@ -49,8 +49,8 @@ pub struct OutputAudio {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Where in the part it begins.
-    pub start: MediaTime,
+    /// Where in the part it begins (samples).
+    pub start: u64,
     /// The audio.
     pub audio: AudioFrame,
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use realtime_client::{Events, Handle, SendError, ToolRunner};
 use realtime_context::Toolbox;
-use realtime_protocol::call::{Command, Event};
+use realtime_protocol::call::Event;
 
-use crate::adapter::{Adapter, NAME, Route};
+use crate::adapter::{Adapter, Asked, NAME, Route};
 use crate::context::SharedContext;
 use crate::cx::Cx;
 use crate::error::{Error, Fault, Severity};
@@ -110,11 +110,11 @@ impl RealtimeService {
         }
     }
 
-    fn give(&self, command: Command) -> Result<(), SendError> {
-        match command {
+    fn give(&self, asked: Asked) -> Result<(), SendError> {
+        match asked {
+            Asked::Media(media) => self.handle.media(media),
             // Nobody waits for the answers: those that matter come as events.
-            Command::ReportPlayback { report } => self.handle.report_playback(report),
-            command => self.handle.send(command).map(drop),
+            Asked::Command(command) => self.handle.send(command).map(drop),
         }
     }
 

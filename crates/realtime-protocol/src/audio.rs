@@ -53,6 +53,21 @@ impl AudioFormat {
         self.sample_rate() as u64 * self.sample_bytes() as u64
     }
 
+    /// Whole samples in `bytes` bytes.
+    pub const fn samples(self, bytes: u64) -> u64 {
+        bytes / self.sample_bytes() as u64
+    }
+
+    /// How long `samples` samples sound, rounded down to a microsecond. Zero for a rate of 0 Hz.
+    pub const fn time_of(self, samples: u64) -> MediaTime {
+        self.duration(samples.saturating_mul(self.sample_bytes() as u64))
+    }
+
+    /// The samples of `time`, to the nearest one, so that `samples_in(time_of(n))` is `n`.
+    pub const fn samples_in(self, time: MediaTime) -> u64 {
+        time.as_micros().saturating_mul(self.sample_rate() as u64).saturating_add(500_000) / 1_000_000
+    }
+
     /// How long `bytes` bytes sound, rounded down to a microsecond. Zero for a rate of 0 Hz.
     pub const fn duration(self, bytes: u64) -> MediaTime {
         match bytes.saturating_mul(1_000_000).checked_div(self.bytes_per_second()) {
@@ -63,9 +78,7 @@ impl AudioFormat {
 
     /// The bytes of `time`, to the nearest whole sample, so that `bytes(duration(n))` is `n`.
     pub const fn bytes(self, time: MediaTime) -> u64 {
-        let samples =
-            time.as_micros().saturating_mul(self.sample_rate() as u64).saturating_add(500_000) / 1_000_000;
-        samples * self.sample_bytes() as u64
+        self.samples_in(time).saturating_mul(self.sample_bytes() as u64)
     }
 }
 

@@ -4,7 +4,7 @@
 mod workloads;
 
 use bytes::Bytes;
-use realtime_protocol::call::{Command, CommandId, Event, PlaybackReport};
+use realtime_protocol::call::{Event, Media, PlaybackReport};
 use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
 use realtime_protocol::session::{Output, Session};
 use realtime_protocol::time::Timestamp;
@@ -43,7 +43,7 @@ fn a_session_allocates_for_an_audio_delta_its_audio_alone() {
         });
         let chunk = chunk.expect("one chunk comes out");
         let report = PlaybackReport::Mark(chunk.mark);
-        session.handle_command(now, CommandId(deltas), Command::ReportPlayback { report }).unwrap();
+        session.handle_media(now, Media::Report(report)).unwrap();
         (allocated.count_total, allocated.bytes_total)
     };
     delta(&mut session); // it makes the part's entry in the ledger
@@ -69,7 +69,7 @@ fn a_session_at_rest_takes_less_than_8_kib() {
                 while let Some(output) = session.poll_output() {
                     let Output::Event(Event::Audio(chunk)) = output else { continue };
                     let report = PlaybackReport::Mark(chunk.mark);
-                    session.handle_command(now, CommandId(turn), Command::ReportPlayback { report }).unwrap();
+                    session.handle_media(now, Media::Report(report)).unwrap();
                 }
             }
         }

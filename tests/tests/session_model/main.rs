@@ -12,14 +12,15 @@ use proptest::test_runner::RngSeed;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    Command, CommandId, DisconnectReason, Event, FunctionOutput, PlaybackPosition, PlaybackReport, StopId,
+    Command, CommandId, DisconnectReason, Event, FunctionOutput, Media, PlaybackPosition, PlaybackReport,
+    StopId,
 };
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
     Deadline, Deadlines, FollowUp, Output, OverduePolicy, Session, SessionOptions,
 };
-use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::drain;
 use realtime_tests::invariants::Invariants;
 use serde_json::{Value, json};
@@ -48,10 +49,14 @@ impl Real {
 
     fn command(&mut self, command: Command) {
         let id = CommandId(self.before.commands);
-        self.invariants.command(id, &command);
+        self.invariants.command(id);
         self.session
             .handle_command(Timestamp::from_millis(self.now), id, command)
             .expect("the model allows it");
+    }
+
+    fn media(&mut self, media: Media) {
+        self.session.handle_media(Timestamp::from_millis(self.now), media).expect("its shape is right");
     }
 
     /// What the model speaks of.
@@ -81,7 +86,7 @@ impl Real {
                 let outcome = serde_json::to_value(outcome).expect("outcomes are JSON");
                 return Some(format!("{} {}", id.0, name(&outcome)));
             }
-            Event::FunctionEnded { call_id, .. } => return Some(format!("{call_id} ended")),
+            Event::FunctionEnded { call, .. } => return Some(format!("{} ended", call.call_id)),
             Event::StopPlayback { id } => self.stop = *id,
             _ => {}
         }
@@ -160,14 +165,13 @@ impl StateMachineTest for SessionBesideModel {
             Transition::Interrupt => real.command(Command::Interrupt {}),
             Transition::PlayedAll => {
                 let (response, deltas) = real.before.audible.expect("the model has it");
-                let (item_id, played) =
-                    (format!("r{response}_i").into(), MediaTime::from_millis(20 * deltas));
+                let (item_id, played) = (format!("r{response}_i").into(), 480 * deltas);
                 let at = PlaybackPosition { item_id, content_index: 0, played };
-                real.command(Command::ReportPlayback { report: PlaybackReport::Played(at) });
+                real.media(Media::Report(PlaybackReport::Played(at)));
             }
             Transition::Stopped => {
                 let report = PlaybackReport::Stopped { id: real.stop, at: None };
-                real.command(Command::ReportPlayback { report });
+                real.media(Media::Report(report));
             }
         }
         let mut did: Vec<String> =

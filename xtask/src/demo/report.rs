@@ -49,7 +49,7 @@ pub(crate) enum Scene {
 impl Report {
     pub(crate) fn interrupted(&mut self, interruption: &Interruption) {
         let cut_where_heard = |part: &realtime_protocol::call::HeardPart| {
-            !part.estimated && part.cut == Cut::Truncated { audio_end_ms: part.heard.as_millis() }
+            !part.estimated && part.cut == Cut::Truncated { audio_end_ms: part.heard_time().as_millis() }
         };
         self.interruptions += 1;
         self.heard_ms += interruption.heard().as_millis();

@@ -92,10 +92,12 @@ impl Functions {
     /// Starts and stops calls as the event says; gives back answers.
     pub(super) fn handle(&mut self, event: &Event) -> Vec<Command> {
         match event {
-            Event::FunctionCalls { calls, .. } => self.waiting.extend(calls.iter().cloned()),
-            Event::FunctionEnded { call_id, .. } => {
-                self.running.retain(|running| running.call.call_id != *call_id);
-                self.waiting.retain(|call| call.call_id != *call_id);
+            Event::FunctionCalls { calls, .. } => {
+                self.waiting.extend(calls.iter().map(|call| FunctionCall::clone(call)))
+            }
+            Event::FunctionEnded { call, .. } => {
+                self.running.retain(|running| running.call.call_id != call.call_id);
+                self.waiting.retain(|waiting| waiting.call_id != call.call_id);
             }
             Event::Interrupted(_) => {
                 let toolbox = &self.toolbox;

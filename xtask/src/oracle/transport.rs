@@ -57,7 +57,10 @@ impl Transport {
             left = left - played;
             self.into_first += played;
             let end = end_of(first);
-            self.position = Some(PlaybackPosition { played: first.start + self.into_first, ..end });
+            self.position = Some(PlaybackPosition {
+                played: first.start + first.audio.format.samples_in(self.into_first),
+                ..end
+            });
             if played == rest {
                 self.queue.pop_front();
                 self.into_first = MediaTime::ZERO;
@@ -76,7 +79,7 @@ fn end_of(audio: &OutputAudio) -> PlaybackPosition {
     PlaybackPosition {
         item_id: audio.item_id.clone(),
         content_index: audio.content_index,
-        played: audio.start + audio.audio.duration(),
+        played: audio.start + audio.audio.format.samples(audio.audio.data.len() as u64),
     }
 }
 

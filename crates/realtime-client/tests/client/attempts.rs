@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Error, Events};
-use realtime_protocol::call::{Backoff, CloseReason, Command, Event, Outcome, Reconnect, Seed};
+use realtime_protocol::call::{
+    Backoff, CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Outcome, Reconnect, Seed,
+};
 use tokio::io::duplex;
 use tokio::time::Instant;
 
@@ -44,7 +46,7 @@ async fn a_far_side_that_does_not_come_back_ends_the_call_and_all_who_wait() {
     assert_eq!(attempts.load(Ordering::Relaxed), 5);
     assert_eq!(began.elapsed().as_secs(), 1 + 2 + 4 + 8);
     assert!(
-        matches!(&reason, CloseReason::ConnectionLost { reason } if reason.contains("refused")),
+        matches!(&reason, CloseReason::Disconnected(DisconnectReason::Lost { reason }) if reason.contains("refused")),
         "{reason:?}"
     );
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
@@ -99,10 +101,10 @@ async fn to_the_end(events: &mut Events) -> (String, CloseReason) {
     let mut steps = Vec::new();
     for event in rest(events).await {
         match event {
-            Event::Disconnected { retry_at: Some(_), .. } => steps.push("-".to_owned()),
-            Event::Disconnected { .. } => steps.push("!".to_owned()),
-            Event::Reconnecting { attempt, .. } => steps.push(attempt.to_string()),
-            Event::Reconnected { .. } => steps.push("=".to_owned()),
+            Event::Connection(ConnectionEvent::Lost { retry_at: Some(_), .. }) => steps.push("-".to_owned()),
+            Event::Connection(ConnectionEvent::Lost { .. }) => steps.push("!".to_owned()),
+            Event::Connection(ConnectionEvent::Retrying { attempt, .. }) => steps.push(attempt.to_string()),
+            Event::Connection(ConnectionEvent::Resumed { .. }) => steps.push("=".to_owned()),
             Event::Closed { reason } => return (steps.join(" "), reason),
             _ => {}
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, KeyPlace, Phase};
-use realtime_protocol::call::{Event, Reconnect, Seed};
+use realtime_protocol::call::{ConnectionEvent, Event, Reconnect, Seed};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncWriteExt, duplex};
@@ -318,7 +318,7 @@ async fn a_lost_connection_is_followed_by_one_with_another_token() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
-        while !matches!(next(&mut events).await, Event::Reconnected { .. }) {}
+        while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Resumed { .. })) {}
         (handle, events)
     };
     tokio::join!(far, near);

@@ -10,7 +10,8 @@ use realtime_emulator::brain::{Brain, Reply, Trigger, Turn};
 use realtime_emulator::disaster::{Disaster, error_codes};
 use realtime_emulator::{Options, serve_stream};
 use realtime_protocol::call::{
-    Command, DisconnectClass, Event, FunctionOutput, PlaybackReport, Reconnect, ResponseEnd, Seed,
+    Command, ConnectionEvent, DisconnectClass, Event, FunctionOutput, PlaybackReport, Reconnect, ResponseEnd,
+    Seed,
 };
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
@@ -108,7 +109,14 @@ async fn a_call_that_reconnects_goes_on_after_what_went_wrong() {
         let told = talk.end().await;
         let helpless = told.iter().any(|event| {
             use DisconnectClass::{Account, Configuration};
-            matches!(event, Event::Disconnected { class: Account | Configuration, retry_at: None, .. })
+            matches!(
+                event,
+                Event::Connection(ConnectionEvent::Lost {
+                    class: Account | Configuration,
+                    retry_at: None,
+                    ..
+                })
+            )
         });
         let fine = matches!(last, Some(Ok(ResponseEnd::Completed)));
         // A server that has never sent an answer of that kind may be one that never does: it is not replaced.

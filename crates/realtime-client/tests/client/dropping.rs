@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use realtime_client::{Bounds, Client, ClientOptions, Error, SendError};
-use realtime_protocol::call::{CloseReason, Command, Event, Outcome, Reconnect, ResponseEnd, Seed};
+use realtime_protocol::call::{
+    CloseReason, Command, ConnectionEvent, Event, Outcome, Reconnect, ResponseEnd, Seed,
+};
 use realtime_protocol::item::Item;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
@@ -34,7 +36,7 @@ async fn without_handles_no_further_connection_is_made() {
         let (handle, mut events, server, mut calls) = call(options).await;
         let waiting = handle.send(Command::CreateResponse { params: None }).unwrap();
         drop(server);
-        while !matches!(next(&mut events).await, Event::Disconnected { .. }) {}
+        while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Lost { .. })) {}
         // Either it waits for the next attempt, or it is in the middle of it.
         let mut pipe = if opening { Some(calls.pipe().await) } else { None };
         let began = Instant::now();

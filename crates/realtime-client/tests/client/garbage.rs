@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error};
-use realtime_protocol::call::{CloseReason, Command, Event, Reconnect, Seed, Warning};
+use realtime_protocol::call::{
+    CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Reconnect, Seed, Warning,
+};
 use serde_json::json;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
@@ -113,7 +115,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
         assert_eq!(told, Some(code), "{what}");
         let Some(Event::Closed { reason }) = all.last() else { panic!("{what}: {all:?}") };
         assert!(
-            matches!(reason, CloseReason::ConnectionLost { reason } if !reason.is_empty()),
+            matches!(reason, CloseReason::Disconnected(DisconnectReason::Lost { reason }) if !reason.is_empty()),
             "{what}: {reason:?}"
         );
         assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }), "{what}");
@@ -128,7 +130,7 @@ async fn a_call_goes_on_over_another_connection_after_a_broken_frame() {
     send_frame(server.ws.get_mut(), 0x81, b"\xff").await.unwrap();
     let mut second = calls.accept().await;
     second.open().await;
-    while !matches!(next(&mut events).await, Event::Reconnected { .. }) {}
+    while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Resumed { .. })) {}
     handle.append_audio(vec![0, 0]).unwrap();
     second.expect("input_audio_buffer.append").await;
 }

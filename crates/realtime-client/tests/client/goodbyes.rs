@@ -4,7 +4,8 @@
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed,
+    CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
+    ResponseEnd, Seed,
 };
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -97,7 +98,11 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
 
             if class == DisconnectClass::Account {
                 let all = rest(&mut events).await;
-                let [.., Event::Disconnected { reason, class: told, retry_at: None }, closed] = &all[..]
+                let [
+                    ..,
+                    Event::Connection(ConnectionEvent::Lost { reason, class: told, retry_at: None }),
+                    closed,
+                ] = &all[..]
                 else {
                     panic!("{what}: {all:?}")
                 };
@@ -121,7 +126,7 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
             let expected = if point == Point::Answering { ResponseEnd::Lost } else { ResponseEnd::Completed };
             assert_eq!(end, expected, "{what}");
             let mut all = Vec::new();
-            while !matches!(all.last(), Some(Event::Reconnected { .. })) {
+            while !matches!(all.last(), Some(Event::Connection(ConnectionEvent::Resumed { .. }))) {
                 all.push(next(&mut events).await);
             }
             drop(handle);
@@ -131,7 +136,10 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
 
             all.extend(rest(&mut events).await);
             let told: Vec<&Event> = all.iter().filter(|event| is_of_the_connection(event)).collect();
-            let [Event::Disconnected { reason, class: told_class, retry_at: Some(_) }, rest @ ..] = &told[..]
+            let [
+                Event::Connection(ConnectionEvent::Lost { reason, class: told_class, retry_at: Some(_) }),
+                rest @ ..,
+            ] = &told[..]
             else {
                 panic!("{what}: {told:?}")
             };
@@ -141,8 +149,8 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
                 matches!(
                     rest,
                     [
-                        Event::Reconnecting { attempt: 1, endpoint: 0 },
-                        Event::Reconnected { .. },
+                        Event::Connection(ConnectionEvent::Retrying { attempt: 1, endpoint: 0 }),
+                        Event::Connection(ConnectionEvent::Resumed { .. }),
                         Event::Closed { reason: CloseReason::Requested },
                     ]
                 ),
@@ -186,10 +194,10 @@ async fn leave(mut server: Server<DuplexStream>, code: Option<u16>, text: &str) 
 #[track_caller]
 fn assert_ended(reason: &CloseReason, code: Option<u16>, text: &str, what: &str) {
     match reason {
-        CloseReason::ClosedByServer { code: told, reason } => {
+        CloseReason::Disconnected(DisconnectReason::Closed { code: told, reason }) => {
             assert_eq!((*told, &**reason), (code, text), "{what}")
         }
-        CloseReason::ConnectionLost { .. } => assert_eq!(code, None, "{what}"),
+        CloseReason::Disconnected(DisconnectReason::Lost { .. }) => assert_eq!(code, None, "{what}"),
         other => panic!("{what}: {other:?}"),
     }
 }
@@ -197,10 +205,10 @@ fn assert_ended(reason: &CloseReason, code: Option<u16>, text: &str, what: &str)
 const fn is_of_the_connection(event: &Event) -> bool {
     matches!(
         event,
-        Event::Disconnected { .. }
-            | Event::Reconnecting { .. }
-            | Event::Reconnected { .. }
-            | Event::Rotated { .. }
+        Event::Connection(ConnectionEvent::Lost { .. })
+            | Event::Connection(ConnectionEvent::Retrying { .. })
+            | Event::Connection(ConnectionEvent::Resumed { .. })
+            | Event::Connection(ConnectionEvent::Rotated { .. })
             | Event::Closed { .. }
     )
 }

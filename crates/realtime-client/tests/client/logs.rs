@@ -7,7 +7,7 @@ use std::path::Path;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use realtime_client::{ClientOptions, FileLog, LogSink, audio_path};
-use realtime_protocol::call::{Command, Event, Warning};
+use realtime_protocol::call::{Command, Event, Notice};
 use realtime_protocol::item::Item;
 use realtime_protocol::log::{Filter, LogContent, read_header, restore};
 use serde_json::Value;
@@ -135,7 +135,7 @@ async fn a_full_disk_ends_the_log_and_not_the_call() {
     }
     let (handle, mut events, mut server) = connect(ClientOptions::default().log(Full(0))).await;
     server.open().await;
-    while !matches!(next(&mut events).await, Event::Warning(Warning::LogFailed { .. })) {}
+    while !matches!(next(&mut events).await, Event::Notice(Notice::LogFailed { .. })) {}
     assert_eq!((handle.counters().log_lines, handle.counters().log_failed), (3, true));
     handle.append_audio(vec![0, 0]).unwrap();
     server.expect("input_audio_buffer.append").await;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::support::*;
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
-use realtime_protocol::call::{Backoff, CloseReason, Event, Reconnect, Reseed, Seed};
+use realtime_protocol::call::{
+    Backoff, CloseReason, ConnectionEvent, DisconnectReason, Event, Reconnect, Reseed, Seed,
+};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -62,10 +64,16 @@ async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
             let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
             loop {
                 match next(&mut events).await {
-                    Event::Reconnected { .. } => return handle.close().await.unwrap(),
+                    Event::Connection(ConnectionEvent::Resumed { .. }) => {
+                        return handle.close().await.unwrap();
+                    }
                     Event::Closed { reason } => {
                         assert!(
-                            !asks && matches!(reason, CloseReason::ConnectionRefused { status: 401, .. }),
+                            !asks
+                                && matches!(
+                                    reason,
+                                    CloseReason::Disconnected(DisconnectReason::Refused { status: 401, .. })
+                                ),
                             "{reason}"
                         );
                         return;
@@ -94,8 +102,14 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
     };
     let near = async {
         let (handle, mut events) = Client::connect(first.clone(), options).await.unwrap();
-        assert!(matches!(next(&mut events).await, Event::Disconnected { retry_at: Some(_), .. }));
-        assert!(matches!(next(&mut events).await, Event::Reconnecting { endpoint: 1, .. }));
+        assert!(matches!(
+            next(&mut events).await,
+            Event::Connection(ConnectionEvent::Lost { retry_at: Some(_), .. })
+        ));
+        assert!(matches!(
+            next(&mut events).await,
+            Event::Connection(ConnectionEvent::Retrying { endpoint: 1, .. })
+        ));
         while !matches!(next(&mut events).await, Event::Ready { .. }) {}
         handle.close().await.unwrap();
     };

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError};
-use realtime_protocol::call::{CloseReason, Command, Event, Outcome, Refusal, ResponseEnd, Warning};
+use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError, Unsent};
+use realtime_protocol::call::{
+    CloseReason, Command, DisconnectReason, Event, Media, Outcome, Refusal, ResponseEnd, Warning,
+};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::SessionOptions;
@@ -160,7 +162,8 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
     let frame = CloseFrame { code: CloseCode::Error, reason: "restart".into() };
     server.send_message(Message::Close(Some(frame))).await;
 
-    let reason = CloseReason::ClosedByServer { code: Some(1011), reason: "restart".into() };
+    let reason =
+        CloseReason::Disconnected(DisconnectReason::Closed { code: Some(1011), reason: "restart".into() });
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }));
     assert_eq!(next(&mut events).await, Event::Closed { reason: reason.clone() });
     // The goodbye is answered, and the server is let hang up first.
@@ -170,7 +173,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
 
     let refused = handle.append_audio(vec![0, 0]).unwrap_err();
     assert!(matches!(&refused, SendError::Closed { reason: Some(told), .. } if *told == reason), "{refused}");
-    assert!(matches!(refused.into_command(), Command::AppendAudio { .. }));
+    assert!(matches!(refused.into_unsent(), Unsent::Media(Media::Append(_))));
     assert_eq!(handle.retrieve_item("item_1").await.unwrap_err().to_string().matches("restart").count(), 1);
     assert!(handle.is_closed());
 }
@@ -193,11 +196,19 @@ async fn a_cut_connection_resolves_all_who_wait() {
     let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
     server.expect("conversation.item.retrieve").await;
     drop(server);
-    let Err(Error::Closed { reason: Some(CloseReason::ConnectionLost { .. }) }) = waiting.await else {
+    let Err(Error::Closed { reason: Some(CloseReason::Disconnected(DisconnectReason::Lost { .. })) }) =
+        waiting.await
+    else {
         panic!("expected the connection to be lost");
     };
     let last = rest(&mut events).await.pop();
-    assert!(matches!(last, Some(Event::Closed { reason: CloseReason::ConnectionLost { .. } })), "{last:?}");
+    assert!(
+        matches!(
+            last,
+            Some(Event::Closed { reason: CloseReason::Disconnected(DisconnectReason::Lost { .. }) })
+        ),
+        "{last:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,7 +337,7 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
     handle.append_audio(vec![0; 20]).unwrap(); // one of any size may wait
     let refused = handle.append_audio(vec![0; 2]).unwrap_err();
     assert!(refused.is_retryable());
-    assert_eq!(refused.into_command(), Command::AppendAudio { audio: vec![0; 2].into() });
+    assert_eq!(refused.into_unsent(), Unsent::Media(Media::Append(vec![0; 2].into())));
     let cancelled = handle.send(Command::CancelResponse { response_id: None }).unwrap();
     let interrupted = handle.send(Command::Interrupt {}).unwrap();
     assert!(matches!(handle.send(Command::Interrupt {}), Err(SendError::Full { .. })));

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Error, Events, Phase};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectClass, Event, Outcome, Reconnect, ResponseEnd, Seed, Warning,
+    CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
+    ResponseEnd, Seed, Warning,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -177,13 +178,16 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
     let all: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
     let at = |wanted: fn(&Event) -> bool| all.iter().position(wanted).unwrap_or_else(|| panic!("{all:?}"));
     let lost = at(|event| {
-        let Event::Disconnected { reason, class, retry_at } = event else { return false };
-        matches!(reason, CloseReason::ConnectionLost { .. })
+        let Event::Connection(ConnectionEvent::Lost { reason, class, retry_at }) = event else {
+            return false;
+        };
+        matches!(reason, CloseReason::Disconnected(DisconnectReason::Lost { .. }))
             && *class == DisconnectClass::Transient
             && retry_at.is_some()
     });
-    let again = at(|event| matches!(event, Event::Reconnecting { attempt: 1, endpoint: 0 }));
-    let back = at(|event| matches!(event, Event::Reconnected { .. }));
+    let again =
+        at(|event| matches!(event, Event::Connection(ConnectionEvent::Retrying { attempt: 1, endpoint: 0 })));
+    let back = at(|event| matches!(event, Event::Connection(ConnectionEvent::Resumed { .. })));
     assert!(lost < again && again < back, "{all:?}");
 }
 

@@ -1,11 +1,12 @@
 //! What a context makes of call events, one at a time, in any order, and from a real session.
 
+use std::sync::Arc;
+
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{AudioChunk, CloseReason, FunctionCall, Origin, Place, ResponseEnd, Timeline};
 use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::MessageItem;
-use realtime_protocol::time::MediaTime;
 use serde_json::{Value, json};
 
 use super::*;
@@ -57,7 +58,14 @@ fn done_reply(id: &str, status: &str, transcript: &str) -> Event {
 }
 
 fn transcript(id: &str, text: &str) -> Event {
-    Event::UserTranscript { item_id: id.into(), content_index: 0, transcript: text.into() }
+    Event::UserTranscript {
+        item_id: id.into(),
+        content_index: 0,
+        transcript: text.into(),
+        languages: Vec::new(),
+        logprobs: Vec::new(),
+        usage: None,
+    }
 }
 
 fn text(response: &str, id: &str, delta: &str) -> Event {
@@ -77,7 +85,7 @@ fn audio(response: &str, id: &str) -> Event {
         item_id: id.into(),
         content_index: 0,
         out_of_band: false,
-        start: MediaTime::ZERO,
+        start: 0,
         format: AudioFormat::default(),
         audio: Default::default(),
     })
@@ -107,8 +115,9 @@ fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> Event {
     let part = |(id, text, cut): &(&str, &str, Cut)| HeardPart {
         item_id: (*id).into(),
         content_index: 0,
-        heard: MediaTime::from_millis(500),
-        received: MediaTime::from_millis(900),
+        format: AudioFormat::PCM16_24K,
+        heard: 12_000,
+        received: 21_600,
         heard_text: (*text).into(),
         estimated: false,
         cut: *cut,
@@ -121,19 +130,23 @@ fn interrupted(response: Option<&str>, heard: &[(&str, &str, Cut)]) -> Event {
 
 const CUT: Cut = Cut::Truncated { audio_end_ms: 500 };
 
-fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> Event {
-    let call = |(call_id, item_id): &(&str, Option<&str>)| FunctionCall {
+fn call(call_id: &str, item_id: Option<&str>) -> Arc<FunctionCall> {
+    Arc::new(FunctionCall {
         key: String::new(),
-        call_id: (*call_id).into(),
+        call_id: call_id.into(),
         item_id: item_id.map(Into::into),
         name: "get_weather".into(),
         arguments: r#"{"city":"Oslo"}"#.into(),
-    };
-    Event::FunctionCalls {
-        response_id: response.into(),
-        out_of_band: false,
-        calls: calls.iter().map(call).collect(),
-    }
+    })
+}
+
+fn calls(response: &str, calls: &[(&str, Option<&str>)]) -> Event {
+    let calls = calls.iter().map(|(call_id, item_id)| call(call_id, *item_id)).collect();
+    Event::FunctionCalls { response_id: response.into(), out_of_band: false, calls }
+}
+
+fn sent(item: Value) -> Event {
+    Event::ItemSent { item: serde_json::from_value(item).unwrap(), after: None }
 }
 
 fn call_item(id: &str, call_id: &str, arguments: &str) -> Value {
@@ -288,7 +301,7 @@ fn many_interruptions_lose_no_message() {
 }
 
 #[test]
-fn a_call_is_in_progress_until_its_output_has_a_place() {
+fn a_call_is_in_progress_until_its_output_has_a_place_or_is_sent() {
     let mut context = Context::new();
     apply(
         &mut context,
@@ -298,7 +311,6 @@ fn a_call_is_in_progress_until_its_output_has_a_place() {
             placed(call_item("f2", "c2", ""), Some("f1")),
             calls("r1", &[("c1", Some("f1")), ("c2", Some("f2"))]),
             placed(output_item("o2", "c2", "2"), Some("f2")),
-            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Answered },
         ],
     );
     let running = [pair("c1", r#"{"status":"in_progress"}"#), pair("c2", "2")].concat();
@@ -311,6 +323,19 @@ fn a_call_is_in_progress_until_its_output_has_a_place() {
     assert_eq!(context.messages()[1..5], answered);
     assert_eq!(texts(&context)[5], "assistant: Three degrees.");
     assert_eq!(context.line(&"f1".into()).unwrap().to_string(), r#"tool: get_weather({"city":"Oslo"}) -> 1"#);
+}
+
+#[test]
+fn an_output_that_was_sent_is_known_though_the_server_never_says_it_again() {
+    let mut context = Context::new();
+    let events = [
+        placed(speech("u1"), None),
+        calls("r1", &[("c1", Some("f1"))]),
+        sent(output_item("o1", "c1", "booked")),
+        Event::Closed { reason: CloseReason::Requested },
+    ];
+    apply(&mut context, events);
+    assert_eq!(context.messages()[1..], pair("c1", "booked"));
 }
 
 #[test]
@@ -337,7 +362,7 @@ fn a_call_that_nobody_answers_before_the_end_has_failed() {
         [
             placed(speech("u1"), None),
             calls("r1", &[("c1", Some("f1"))]),
-            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Closed },
+            Event::FunctionEnded { call: call("c1", None), end: FunctionEnd::Closed },
         ],
     );
     let changes = apply(&mut context, [Event::Closed { reason: CloseReason::Requested }]);
@@ -358,7 +383,7 @@ fn a_call_that_is_made_again_in_the_next_conversation_is_told_once() {
         [
             Event::Created { session_id: None },
             made("c1", "f1"),
-            Event::FunctionEnded { call_id: "c1".into(), end: FunctionEnd::Detached },
+            Event::FunctionEnded { call: call("c1", None), end: FunctionEnd::Detached },
         ],
     );
     assert_eq!(context.messages().len(), 2);

@@ -3,6 +3,7 @@
 //! Codes and texts are the documented or observed ones, because clients match on both.
 
 use realtime_protocol::error::ApiError;
+use realtime_protocol::event::Dialect;
 use realtime_protocol::field::{Extra, Field};
 use realtime_protocol::id::EventId;
 
@@ -77,6 +78,13 @@ impl Fault {
              with length {got} instead."
         );
         Self::new("string_above_max_length", message).param(param)
+    }
+
+    /// The fault with its paths as the dialect has them.
+    pub(crate) fn spelled(mut self, dialect: Dialect) -> Self {
+        self.param = self.param.map(|param| dialect.paths(&param));
+        self.message = dialect.paths(&self.message);
+        self
     }
 
     /// The error object, with every member written.

@@ -1,7 +1,6 @@
-//! What happens while nobody speaks: the idle timeout, and a call's playing of what a response said.
+//! What happens while nobody speaks: the idle timeout.
 
 use realtime_protocol::event::*;
-use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::{Item, ItemStatus, MessageItem, Role};
 use realtime_protocol::response::{ResponseParams, StatusReason};
 use realtime_protocol::session_config::TurnDetection;
@@ -22,21 +21,10 @@ pub(super) struct Idle {
     from: MediaTime,
 }
 
-/// What a call plays.
-#[derive(Clone, Debug)]
-pub(super) struct Playing {
-    response_id: ResponseId,
-    started: Timestamp,
-    /// When it has been played; unknown while it is made.
-    pub(super) until: Option<Timestamp>,
-}
-
 impl Connection {
     /// A response has ended: silence counts from the end of its playing on, the moment it is done plus its audio.
     pub(super) fn response_ended(&mut self, running: &Running) {
-        if let Some(playing) = self.playing.as_mut().filter(|playing| playing.response_id == running.id) {
-            playing.until = Some((playing.started + running.sounded().as_duration()).max(self.now));
-        }
+        self.played_whole(&running.id);
         let Some(TurnDetection::ServerVad(vad)) = self.session.config().turn_detection().value() else {
             return;
         };
@@ -84,31 +72,6 @@ impl Connection {
         send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
         if detection.creates_response() {
             self.start(ResponseParams::default(), false, &Input::Idle, None);
-        }
-    }
-
-    /// A call begins to play a response.
-    pub(super) fn play(&mut self, response_id: ResponseId) {
-        if self.options.sideband
-            && self.playing.as_ref().is_none_or(|playing| playing.response_id != response_id)
-        {
-            self.end_playing();
-            send!(&mut self.out, OutputAudioBufferStarted { response_id: response_id.clone() });
-            self.playing = Some(Playing { response_id, started: self.now, until: None });
-        }
-    }
-
-    /// A call has played a response.
-    pub(super) fn end_playing(&mut self) {
-        if let Some(playing) = self.playing.take() {
-            send!(&mut self.out, OutputAudioBufferStopped { response_id: playing.response_id });
-        }
-    }
-
-    /// A call stops playing.
-    pub(super) fn stop_playing(&mut self) {
-        if let Some(playing) = self.playing.take() {
-            send!(&mut self.out, OutputAudioBufferCleared { response_id: playing.response_id });
         }
     }
 

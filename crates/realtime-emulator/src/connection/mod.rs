@@ -8,11 +8,13 @@ mod idle;
 mod ids;
 mod input_audio;
 mod item_check;
+mod items;
 mod mcp;
 mod open_item;
 mod options;
 mod outbox;
 mod plan;
+mod playing;
 mod response;
 mod session;
 mod session_check;
@@ -28,21 +30,22 @@ use std::fmt;
 use std::time::Duration;
 
 use realtime_protocol::event::*;
-use realtime_protocol::id::{ConversationId, EventId, ItemId};
+use realtime_protocol::id::{ConversationId, EventId};
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::brain::Brain;
 use crate::connection::conversation::Conversation;
-use crate::connection::idle::{Idle, Playing};
+use crate::connection::idle::Idle;
 use crate::connection::input_audio::{InputAudio, not_audio};
 use crate::connection::mcp::Listing;
 use crate::connection::outbox::{Outbox, send};
+use crate::connection::playing::Playing;
 use crate::connection::response::Running;
 use crate::connection::session::Session;
 use crate::connection::transcription::Transcription;
 use crate::connection::usage::Tokens;
 
-pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use fault::{Fault, FaultKind, no_unknown};
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
@@ -63,6 +66,9 @@ pub struct Connection {
     brain: Box<dyn Brain>,
     out: Outbox,
     now: Timestamp,
+    /// When it began, by both clocks.
+    began: Timestamp,
+    wall: UnixTime,
     expires: Timestamp,
     closed: bool,
     conversation_id: ConversationId,
@@ -76,7 +82,7 @@ pub struct Connection {
     /// The MCP servers that were asked for their tools.
     mcp_labels: BTreeSet<String>,
     idle: Option<Idle>,
-    playing: Option<Playing>,
+    playing: Playing,
     /// What the last response in the conversation read.
     cache: Tokens,
 }
@@ -107,13 +113,6 @@ impl Connection {
         let mut out = Outbox::new(Ids::new(options.seed), options.dialect, profile);
         let session = Session::new(&options, out.ids.session(), wall);
         let conversation_id = out.ids.conversation();
-        send!(&mut out, SessionCreated { session: session.shown() });
-        if options.conversation_created.unwrap_or(options.dialect == Dialect::Beta) {
-            let conversation = realtime_protocol::event::Conversation::default()
-                .id(conversation_id.clone())
-                .object("realtime.conversation");
-            send!(&mut out, ConversationCreated { conversation: conversation });
-        }
         let mut connection = Self {
             brain,
             out,
@@ -129,13 +128,31 @@ impl Connection {
             listings: VecDeque::new(),
             mcp_labels: BTreeSet::new(),
             idle: None,
-            playing: None,
+            playing: Playing::default(),
+            began: now,
+            wall,
             cache: Tokens::default(),
             options,
         };
         connection.input.set_format(connection.session.config().input_format());
+        connection.open();
         connection.list_mcp_tools();
         connection
+    }
+
+    /// Says what a client is told first: the session as it is now.
+    pub(crate) fn open(&mut self) {
+        if self.closed {
+            self.out.close(1001, "session_expired");
+            return;
+        }
+        send!(&mut self.out, SessionCreated { session: self.session.shown() });
+        if self.options.conversation_created.unwrap_or(self.options.dialect == Dialect::Beta) {
+            let conversation = realtime_protocol::event::Conversation::default()
+                .id(self.conversation_id.clone())
+                .object("realtime.conversation");
+            send!(&mut self.out, ConversationCreated { conversation: conversation });
+        }
     }
 
     /// Takes one wire text from the client.
@@ -162,6 +179,11 @@ impl Connection {
             let message = "Expected a text WebSocket message; binary frames are not supported.";
             self.out.refuse(Fault::new("invalid_event", message), None);
         }
+    }
+
+    /// Whether the session has ended.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The spelling on the wire.
@@ -245,53 +267,11 @@ impl Connection {
         self.hear(bytes)
     }
 
-    fn create_item(&mut self, event: ConversationItemCreate) -> Result<(), Fault> {
-        let place = self.conversation.place(event.previous_item_id.value())?;
-        let format = self.session.config().input_format();
-        let entry = item_check::entry(*event.item, format, &self.conversation, &mut self.out.ids)?;
-        let (id, item) = (entry.id.clone(), entry.item.clone());
-        self.conversation.insert(place, entry);
-        let previous = self.conversation.before(&id);
-        send!(
-            &mut self.out,
-            ConversationItemAdded { previous_item_id: previous.clone(), item: item.clone() }
-        );
-        send!(&mut self.out, ConversationItemDone { previous_item_id: previous, item: item });
-        Ok(())
-    }
-
-    fn retrieve_item(&mut self, id: &ItemId) -> Result<(), Fault> {
-        let item = self.conversation.retrieve(id)?;
-        send!(&mut self.out, ConversationItemRetrieved { item: item });
-        Ok(())
-    }
-
-    fn truncate_item(&mut self, event: ConversationItemTruncate) -> Result<(), Fault> {
-        let ConversationItemTruncate { item_id, content_index, audio_end_ms, .. } = event;
-        self.conversation.truncate(&item_id, content_index, audio_end_ms)?;
-        send!(
-            &mut self.out,
-            ConversationItemTruncated {
-                item_id: item_id,
-                content_index: content_index,
-                audio_end_ms: audio_end_ms,
-            }
-        );
-        Ok(())
-    }
-
-    fn delete_item(&mut self, id: ItemId) -> Result<(), Fault> {
-        self.conversation.remove(&id)?;
-        self.cache = Tokens::default();
-        send!(&mut self.out, ConversationItemDeleted { item_id: id });
-        Ok(())
-    }
-
     /// What is due next, and when. What is due at one time has a fixed order.
     fn next_due(&self) -> Option<(Timestamp, Due)> {
         let transcription = self.transcriptions.front().map(|next| (next.at, Due::Transcription));
         let listing = self.listings.front().map(|next| (next.at, Due::Listing));
-        let playing = self.playing.as_ref().and_then(|playing| Some((playing.until?, Due::Played)));
+        let playing = self.playing.ends().map(|at| (at, Due::Played));
         let idle = self.idle.map(|idle| (idle.at, Due::Idle));
         let responses = self.running.iter().enumerate();
         let responses =
@@ -323,10 +303,13 @@ impl Connection {
 
     fn step_response(&mut self, index: usize) {
         let Some(running) = self.running.get_mut(index) else { return };
-        if matches!(running.schedule.front(), Some((_, plan::Beat::Sound(_)))) {
+        if let Some((_, plan::Beat::Sound(sound))) = running.schedule.front() {
+            let length = running.format.duration(sound.len() as u64);
+            let id = (!running.is_cancelled()).then(|| running.id.clone());
             self.session.spoken = true;
-            let id = running.id.clone();
-            self.play(id);
+            if let Some(id) = id {
+                self.play(id, length);
+            }
         }
         let Some(running) = self.running.get_mut(index) else { return };
         if running.step(&mut self.out, &mut self.conversation) {

@@ -72,9 +72,8 @@ impl Outbox {
     }
 
     /// Refuses a client event.
-    pub(crate) fn refuse(&mut self, mut fault: Fault, event_id: Option<EventId>) {
-        fault.param = fault.param.map(|param| self.dialect.paths(&param));
-        fault.message = self.dialect.paths(&fault.message);
+    pub(crate) fn refuse(&mut self, fault: Fault, event_id: Option<EventId>) {
+        let fault = fault.spelled(self.dialect);
         send!(self, ErrorEvent { error: fault.into_error(event_id) });
     }
 }

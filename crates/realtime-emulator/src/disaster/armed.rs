@@ -3,6 +3,7 @@
 use realtime_protocol::event::ServerEvent;
 use realtime_protocol::response::ResponseStatus;
 use realtime_protocol::time::Timestamp;
+use serde_json::Value;
 
 use crate::disaster::{Action, Disaster, Which, fits};
 
@@ -24,7 +25,8 @@ impl Armed {
 
     /// When it happens by itself.
     pub(super) fn alarm(&self) -> Option<Timestamp> {
-        (self.disaster.at.is_none() && !self.spent).then_some(self.from)
+        let waits_for_none = self.disaster.at.is_none() && self.disaster.from.is_none();
+        (waits_for_none && !self.spent).then_some(self.from)
     }
 
     /// Whether it happens at this event.
@@ -33,6 +35,24 @@ impl Armed {
         if self.spent || now < self.from || !fits(pattern, event.kind()) || !self.concerns(event) {
             return false;
         }
+        self.counts(dice)
+    }
+
+    /// Whether it happens at what the client sent; with the path of the member that it is about.
+    pub(super) fn fires_at(
+        &mut self,
+        text: &str,
+        event: &Value,
+        now: Timestamp,
+        dice: &mut Dice,
+    ) -> Option<Option<String>> {
+        let param =
+            self.disaster.from.as_ref().filter(|_| !self.spent && now >= self.from)?.fits(text, event)?;
+        self.counts(dice).then_some(param)
+    }
+
+    /// Counts one more that fits. Returns whether it is one at which it happens.
+    fn counts(&mut self, dice: &mut Dice) -> bool {
         self.count += 1;
         match self.disaster.which {
             Which::Nth(nth) => {

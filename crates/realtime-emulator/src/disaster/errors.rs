@@ -22,6 +22,19 @@ pub(super) fn error(code: &str, message: Option<&str>, param: Option<&str>) -> A
     }
 }
 
+/// The error object that refuses a member of the client's event, in the service's words.
+pub(super) fn refusal(code: &str, message: Option<&str>, param: Option<&str>) -> ApiError {
+    let text = match (code, param) {
+        ("unknown_parameter", Some(param)) => Some(format!("Unknown parameter: '{param}'.")),
+        ("missing_required_parameter", Some(param)) => {
+            Some(format!("Missing required parameter: '{param}'."))
+        }
+        ("invalid_value", Some(param)) => Some(format!("Invalid value for '{param}'.")),
+        _ => None,
+    };
+    error(code, message.or(text.as_deref()), param)
+}
+
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 

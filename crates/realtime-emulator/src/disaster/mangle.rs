@@ -25,6 +25,13 @@ pub(super) fn cut_off(text: &str) -> String {
     text[..middle.unwrap_or_default()].into()
 }
 
+/// As much of a close reason as fits into a close frame, in whole characters.
+pub(crate) fn close_reason(mut reason: String) -> String {
+    let end = (0..=reason.len().min(MOST_REASON)).rev().find(|end| reason.is_char_boundary(*end));
+    reason.truncate(end.unwrap_or_default());
+    reason
+}
+
 /// The event with other audio, if it has some.
 pub(super) fn edit_audio(event: &mut ServerEvent, edit: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     if let ServerEvent::ResponseOutputAudioDelta(delta) = event
@@ -48,5 +55,23 @@ fn add_members(value: &mut Value) {
         }
         Value::Array(elements) => elements.iter_mut().for_each(add_members),
         _ => {}
+    }
+}
+
+/// Bytes: a control frame holds 125, and the code takes two of them.
+const MOST_REASON: usize = 123;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_reason_is_cut_between_characters() {
+        let check = |reason: String, length: usize| assert_eq!(close_reason(reason).len(), length);
+        check("x".repeat(123), 123);
+        check("x".repeat(500), 123);
+        check("é".repeat(100), 122);
+        check(format!("{}😀", "x".repeat(120)), 120);
+        check(String::new(), 0);
     }
 }

@@ -18,15 +18,24 @@
 //! | `"nth": 3` | at the third of them; without any of these three, at the first |
 //! | `"every": 5` | at each fifth of them |
 //! | `"chance": 0.1` | at each of them with that probability |
-//! | `"after_ms": 2000` | not before; without `at`, right then, whatever is sent |
+//! | `"from": "session.update"` | at events of that type that the client sends, in place of `at` |
+//! | `"member": "/session/tools/*/meta"` | with `from`: only those that have this member |
+//! | `"value": "semantic_vad"` | with `member`: only where it is this |
+//! | `"over_bytes": 65536` | with `from`: only texts that are larger |
+//! | `"after_ms": 2000` | not before; without `at` and `from`, right then, whatever is sent |
 //!
 //! | `do` | what happens | members (default) |
 //! |---|---|---|
 //! | `delay` | this event and all behind it come later | `ms` (0), `jitter_ms` (0): up to that much more, by chance |
 //! | `stall` | nothing is ever sent again; the connection stays open | |
-//! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason` |
+//! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason`: cut to 123 bytes |
 //! | `break` | the connection breaks without a close frame | |
-//! | `drop` | the event is not sent | |
+//! | `drop` | the event is not sent; with `from`, not taken | |
+//! | `refuse` | with `from`: the client's event is answered by an error that names the member, and not taken | `code`, `message` |
+//! | `edit` | the event's JSON is changed, in this order | `remove`: an array of places, `convert`, `replace`, `set`, `raw`: objects from places to what comes there |
+//! | `binary` | it is sent as a binary message | |
+//! | `repeat` | it is sent again and again after it | `ms` (1): from one to the next, `times` (without end), `fresh`: places with a new id each time |
+//! | `same_id` | what comes at this place later gets the id of the first that came there | `of`: the place |
 //! | `duplicate` | the event is sent more often | `times` (1): copies |
 //! | `reorder` | later events overtake it, as far as the protocol's order allows | `by` (1): how many |
 //! | `hold` | it is kept back | `until`: an event type that must have been sent, `ms` (60,000): at most |
@@ -36,15 +45,25 @@
 //! | `bad_base64` | its audio is not base64 | |
 //! | `odd_audio` | its audio ends within a sample; the rest comes with the next delta | |
 //! | `format` | its audio has another format than was agreed | `format`: `audio/pcm`, `audio/pcmu`, `audio/pcma` |
-//! | `error` | an `error` event is sent before it | `code`, `message`, `param`: see [`error_codes`] |
+//! | `error` | an `error` event is sent before it | `code`, `message`, `param`: see [`error_codes`]; `names`: a type of client event, the newest of which it names |
 //! | `usage_null` | a response's usage is `null` | |
 //! | `late_deltas` | after a cancelled response is done, more of its deltas arrive | `count` (3) |
 //! | `fail_transcription` | the transcription fails, in place of its completion | `code` (`transcription_failed`) |
 //! | `expire` | `session_expired` is sent, and the connection closed | |
+//! | `dtmf` | someone in the call presses a key; a session that is no call knows nothing of it | `event`: 0 to 9, `*`, `#`, A to D |
 //! | `slow_reader` | from now on the server reads that slowly, so that a client's sending blocks | `bytes_per_second` (8,000) |
 //!
 //! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio deltas,
 //! `usage_null` and `late_deltas` mean `response.done`, `fail_transcription` means the completed transcription.
+//!
+//! A place is a JSON pointer with `*` for each member or element and `**` for any depth, as in
+//! `/response/output/*/arguments` or `/**`. What is not there is left alone, but `set` adds it, and `raw` puts text there
+//! that need not be JSON. `convert` makes another kind of value of the one that is there: `json` of text, `string` of a
+//! number or a boolean, `float` of an integer (`7.0`), `number` of text, `object` (it becomes its `type`), `blank`, `null`, or
+//! `half_emoji`, which ends text in half a pair of UTF-16 units. `{key}` in the `message` of an error and in the `reason` of a
+//! `cut` stands for the key that the client came with.
+//!
+//! What clients met in the field is a [`Rehearsal`]: disasters that one word calls.
 //!
 //! Some common ones:
 //!
@@ -57,21 +76,34 @@
 //! ```
 
 mod armed;
+mod client;
+mod edit;
 mod effects;
 mod errors;
+mod forward;
 mod line;
 mod mangle;
 mod order;
 mod parse;
+mod pointer;
 mod queue;
+mod rehearsal;
+mod repeat;
+mod reported;
+mod source;
 
 use std::time::Duration;
 
 use realtime_protocol::audio::AudioFormat;
 
+pub use client::FromClient;
+pub use edit::Edit;
 pub use errors::error_codes;
 pub use line::{Line, LineOptions, LineOutput};
+pub(crate) use mangle::close_reason;
 pub use parse::DisasterError;
+pub use rehearsal::Rehearsal;
+pub use repeat::{IdPlace, Repeat};
 
 /// One thing that goes wrong: when, and what. The module's own text gives the JSON format.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +111,8 @@ pub use parse::DisasterError;
 pub struct Disaster {
     /// The event type it happens at, GA's name, `*` at the end for anything; `None`: at a time.
     pub at: Option<String>,
+    /// The client's events that it happens at, in place of the server's.
+    pub from: Option<FromClient>,
     /// At which of those events.
     pub which: Which,
     /// Not before that much time has passed since the connection's start, or since it was asked for.
@@ -154,7 +188,24 @@ pub enum Action {
         message: Option<String>,
         /// The member at fault.
         param: Option<String>,
+        /// The type of a client event: the error names the newest of them by its id.
+        names: Option<String>,
     },
+    /// The client's event is refused by an error with this code, and not taken.
+    Refuse {
+        /// The code: any, those of [`error_codes`] with their type and text.
+        code: String,
+        /// The text; `None`: the code's, with the member.
+        message: Option<String>,
+    },
+    /// Its JSON is changed.
+    Edit(Edit),
+    /// It is sent as a binary message.
+    Binary,
+    /// It is sent again and again after it.
+    Repeat(Repeat),
+    /// All that comes at this place gets the id of the first that came there, in this event and all later ones.
+    SameId(IdPlace),
     /// A response's usage is `null`.
     UsageNull,
     /// After a cancelled response is done, that many more of its deltas arrive.
@@ -163,6 +214,8 @@ pub enum Action {
     FailTranscription(String),
     /// The session has expired.
     Expire,
+    /// Someone in the call presses a key: 0 to 9, `*`, `#`, A to D.
+    Key(char),
     /// From now on the server reads that many bytes a second.
     SlowReader(u64),
 }
@@ -170,12 +223,12 @@ pub enum Action {
 impl Disaster {
     /// Happens at the first event of that type.
     pub fn at(kind: impl Into<String>, action: Action) -> Self {
-        Self { at: Some(kind.into()), which: Which::Nth(1), after: Duration::ZERO, action }
+        Self { at: Some(kind.into()), from: None, which: Which::Nth(1), after: Duration::ZERO, action }
     }
 
     /// Happens once that much time has passed.
     pub const fn after(time: Duration, action: Action) -> Self {
-        Self { at: None, which: Which::Nth(1), after: time, action }
+        Self { at: None, from: None, which: Which::Nth(1), after: time, action }
     }
 
     /// At which of the events that fit.

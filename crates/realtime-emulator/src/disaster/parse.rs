@@ -6,7 +6,8 @@ use realtime_protocol::audio::AudioFormat;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::disaster::{Action, Disaster, Which};
+use crate::disaster::pointer::Pointer;
+use crate::disaster::{Action, Disaster, Edit, FromClient, IdPlace, Repeat, Which};
 
 /// A disaster that cannot be read: which member, and why.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,11 +35,27 @@ impl Disaster {
         let at: Option<String> = members.take("at")?;
         let after: Option<u64> = members.take("after_ms")?;
         let which = members.which()?;
+        let from = members.client_event()?;
         members.end()?;
+        if from.is_some() {
+            let is_both = at.is_some().then_some("only one of `at` and `from` can be given");
+            let means_server = !action.concerns_client();
+            if let Some(reason) =
+                is_both.or_else(|| means_server.then_some("this does not happen to what a client sends"))
+            {
+                return Err(members.fault("from", reason));
+            }
+            let after = Duration::from_millis(after.unwrap_or(0));
+            return Ok(Self { at, from, which, after, action });
+        }
+        if matches!(action, Action::Refuse { .. }) {
+            return Err(members.fault("from", "missing: it refuses what a client sends"));
+        }
         // Where only a time is given, it happens then; else at the events that it concerns.
         let at = at.or_else(|| usual.map(String::from));
         if at.is_none() && after.is_none() {
-            return Err(DisasterError { path: path.into(), reason: "expected `at` or `after_ms`".into() });
+            let reason = "expected `at`, `from` or `after_ms`".into();
+            return Err(DisasterError { path: path.into(), reason });
         }
         if at.is_none() && !action.needs_no_event() {
             return Err(DisasterError {
@@ -46,11 +63,16 @@ impl Disaster {
                 reason: "missing: it needs an event".into(),
             });
         }
-        Ok(Self { at, which, after: Duration::from_millis(after.unwrap_or(0)), action })
+        Ok(Self { at, from, which, after: Duration::from_millis(after.unwrap_or(0)), action })
     }
 }
 
 impl Action {
+    /// Whether it can happen at what a client sends.
+    const fn concerns_client(&self) -> bool {
+        self.needs_no_event() || matches!(self, Self::Drop | Self::Refuse { .. })
+    }
+
     /// Whether it can happen by itself, at a time.
     pub(super) const fn needs_no_event(&self) -> bool {
         matches!(
@@ -63,6 +85,7 @@ impl Action {
                 | Self::Malformed(Some(_))
                 | Self::Error { .. }
                 | Self::Expire
+                | Self::Key(_)
                 | Self::SlowReader(_)
         )
     }
@@ -120,7 +143,25 @@ impl Members<'_> {
             "error" => {
                 let (code, message, param) =
                     (self.required("code")?, self.take("message")?, self.take("param")?);
-                (Action::Error { code, message, param }, None)
+                (Action::Error { code, message, param, names: self.take("names")? }, None)
+            }
+            "refuse" => {
+                (Action::Refuse { code: self.required("code")?, message: self.take("message")? }, None)
+            }
+            "edit" => (Action::Edit(Edit::take(&mut self.left, self.path)?), None),
+            "binary" => (Action::Binary, None),
+            "repeat" => {
+                let interval = self.millis("ms", 1)?.max(Duration::from_millis(1));
+                let times = self.take("times")?.unwrap_or(u64::MAX);
+                let fresh: Vec<String> = self.take("fresh")?.unwrap_or_default();
+                let fresh = fresh.iter().map(|text| Pointer::parse(text)).collect::<Result<_, _>>();
+                let fresh = fresh.map_err(|reason| self.fault("fresh", reason))?;
+                (Action::Repeat(Repeat { interval, times, fresh }), None)
+            }
+            "same_id" => {
+                let of: String = self.required("of")?;
+                let place = Pointer::parse(&of).map_err(|reason| self.fault("of", reason))?;
+                (Action::SameId(IdPlace(place)), None)
             }
             "usage_null" => (Action::UsageNull, DONE),
             "late_deltas" => (Action::LateDeltas(self.count("count", 3)?), DONE),
@@ -129,6 +170,13 @@ impl Members<'_> {
                 (Action::FailTranscription(code), HEARD)
             }
             "expire" => (Action::Expire, None),
+            "dtmf" => {
+                let key: char = self.required("event")?;
+                if !"0123456789*#ABCD".contains(key) {
+                    return Err(self.fault("event", "expected a key: 0 to 9, *, # or A to D"));
+                }
+                (Action::Key(key), None)
+            }
             "slow_reader" => {
                 let rate = self.take("bytes_per_second")?.unwrap_or(8000);
                 if rate == 0 {
@@ -147,11 +195,29 @@ impl Members<'_> {
         if nth == Some(Which::Nth(0)) || every == Some(Which::Every(0)) {
             return Err(self.fault(if nth.is_some() { "nth" } else { "every" }, "counting begins at 1"));
         }
+        // JSON has no number that is not finite, but 1e400 may be read as one.
+        if let Some(Which::Chance(chance)) = chance.filter(|which| !matches!(which, Which::Chance(0.0..=1.0)))
+        {
+            return Err(self.fault("chance", format_args!("expected a number from 0 to 1, got {chance}")));
+        }
         match (nth, every, chance) {
             (None, None, None) => Ok(Which::Nth(1)),
             (Some(which), None, None) | (None, Some(which), None) | (None, None, Some(which)) => Ok(which),
             _ => Err(self.fault("nth", "only one of `nth`, `every` and `chance` can be given")),
         }
+    }
+
+    /// Which of the client's events.
+    fn client_event(&mut self) -> Result<Option<FromClient>, DisasterError> {
+        let Some(kind) = self.take::<String>("from")? else { return Ok(None) };
+        let member: Option<String> = self.take("member")?;
+        let member = member.map(|text| Pointer::parse(&text)).transpose();
+        let member = member.map_err(|reason| self.fault("member", reason))?;
+        let value = self.left.remove("value");
+        if value.is_some() && member.is_none() {
+            return Err(self.fault("value", "means nothing without `member`"));
+        }
+        Ok(Some(FromClient { kind, member, value, over_bytes: self.take("over_bytes")?.unwrap_or(0) }))
     }
 
     fn count(&mut self, name: &str, default: u32) -> Result<u32, DisasterError> {
@@ -223,12 +289,33 @@ mod tests {
         check(json!(7), "d: expected an object");
         check(json!({"at": "*"}), "d.do: missing");
         check(json!({"at": "*", "do": "explode"}), "d.do: nothing here is called `explode`");
-        check(json!({"do": "stall"}), "d: expected `at` or `after_ms`");
+        check(json!({"do": "stall"}), "d: expected `at`, `from` or `after_ms`");
         check(json!({"do": "drop", "after_ms": 1}), "d.at: missing: it needs an event");
+        check(json!({"at": "*", "from": "*", "do": "drop"}), "d.from: only one of `at` and `from`");
+        check(
+            json!({"from": "*", "do": "bad_base64"}),
+            "d.from: this does not happen to what a client sends",
+        );
+        check(json!({"at": "*", "do": "refuse", "code": "c"}), "d.from: missing");
+        check(json!({"from": "*", "do": "drop", "value": 1}), "d.value: means nothing without `member`");
+        check(json!({"from": "*", "do": "drop", "member": "x"}), "d.member: expected a JSON pointer");
+        check(json!({"at": "*", "do": "drop", "over_bytes": 1}), "d.over_bytes: means nothing here");
+        check(json!({"at": "*", "do": "same_id", "of": "x"}), "d.of: expected a JSON pointer");
+        check(json!({"at": "*", "do": "repeat", "fresh": ["x"]}), "d.fresh: expected a JSON pointer");
         check(json!({"at": "*", "do": "drop", "ms": 1}), "d.ms: means nothing here");
+        check(json!({"after_ms": 1, "do": "dtmf", "event": "E"}), "d.event: expected a key");
         check(json!({"at": "*", "do": "cut", "code": 7}), "d.code: expected a close code");
         check(json!({"at": "*", "do": "drop", "nth": 0}), "d.nth: counting begins at 1");
         check(json!({"at": "*", "do": "drop", "nth": 1, "chance": 0.5}), "d.nth: only one of");
         check(json!({"at": "*", "do": "drop", "nth": "x"}), "d.nth: invalid type");
+        for chance in [json!(-1), json!(1.5), json!(1e300), json!(-0.001)] {
+            check(
+                json!({"at": "*", "do": "drop", "chance": chance}),
+                "d.chance: expected a number from 0 to 1",
+            );
+        }
+        for chance in [json!(0), json!(1), json!(0.5)] {
+            assert!(Disaster::parse(&json!({"at": "*", "do": "drop", "chance": chance}), "d").is_ok());
+        }
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum Hold {
 #[derive(Debug)]
 struct Held {
     event: ServerEvent,
-    texts: Vec<String>,
+    outputs: Vec<LineOutput>,
     hold: Hold,
     /// It leaves then at the latest.
     last: Timestamp,
@@ -44,12 +44,12 @@ impl Queue {
         self.delayed_until = self.delayed_until.max(now + time);
     }
 
-    /// Sends an event as these texts.
-    pub(super) fn send(&mut self, now: Timestamp, event: &ServerEvent, texts: Vec<String>) {
+    /// Sends an event as these outputs.
+    pub(super) fn send(&mut self, now: Timestamp, event: &ServerEvent, outputs: Vec<LineOutput>) {
         self.release(now, |held| {
             matches!(held.hold, Hold::Overtaken(_)) && !order::may_swap(&held.event, event)
         });
-        texts.into_iter().for_each(|text| self.push(now, LineOutput::Text(text)));
+        outputs.into_iter().for_each(|output| self.push(now, output));
         for held in &mut self.held {
             if let Hold::Overtaken(left) = &mut held.hold {
                 *left = left.saturating_sub(1);
@@ -66,22 +66,20 @@ impl Queue {
         &mut self,
         now: Timestamp,
         event: &ServerEvent,
-        texts: Vec<String>,
+        outputs: Vec<LineOutput>,
         hold: Hold,
         time: Duration,
     ) {
         self.release(now, |held| {
             matches!(held.hold, Hold::Overtaken(_)) && !order::may_swap(&held.event, event)
         });
-        self.bytes += texts.iter().map(String::len).sum::<usize>();
-        self.held.push(Held { event: event.clone(), texts, hold, last: now + time });
+        self.bytes += outputs.iter().map(LineOutput::bytes).sum::<usize>();
+        self.held.push(Held { event: event.clone(), outputs, hold, last: now + time });
     }
 
     /// Sends something as it is.
     pub(super) fn push(&mut self, now: Timestamp, output: LineOutput) {
-        if let LineOutput::Text(text) = &output {
-            self.bytes += text.len();
-        }
+        self.bytes += output.bytes();
         self.ready.push_back((now.max(self.delayed_until), output));
     }
 
@@ -106,9 +104,7 @@ impl Queue {
         self.release(now, |held| held.last <= now);
         self.ready.front().filter(|(at, _)| *at <= now)?;
         let (_, output) = self.ready.pop_front()?;
-        if let LineOutput::Text(text) = &output {
-            self.bytes -= text.len();
-        }
+        self.bytes -= output.bytes();
         Some(output)
     }
 
@@ -120,11 +116,21 @@ impl Queue {
 
     fn release(&mut self, now: Timestamp, which: impl Fn(&Held) -> bool) {
         for held in self.held.extract_if(.., |held| which(held)).collect::<Vec<_>>() {
-            self.bytes -= held.texts.iter().map(String::len).sum::<usize>();
-            held.texts.into_iter().for_each(|text| self.push(now, LineOutput::Text(text)));
+            self.bytes -= held.outputs.iter().map(LineOutput::bytes).sum::<usize>();
+            held.outputs.into_iter().for_each(|output| self.push(now, output));
         }
     }
 }
 
 /// Bytes.
 const MOST_BYTES: usize = 64 << 20;
+
+impl LineOutput {
+    /// How much it takes.
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Binary(text) => text.len(),
+            Self::Close { .. } | Self::Break => 0,
+        }
+    }
+}

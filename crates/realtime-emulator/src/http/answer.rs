@@ -57,17 +57,22 @@ impl Answer {
         self.headers.iter().find(|(name, _)| *name == "Location").map(|(_, value)| value.as_str())
     }
 
-    /// The answer as it goes over the wire. Pages of any origin may read it: a browser's agent asks here, too.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    /// The answer as it goes over the wire. The page that asked may read it, if there is one and it is allowed.
+    pub(crate) fn bytes(&self, origin: Option<&str>) -> Vec<u8> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
+        if let Some(origin) = origin {
+            let _ = write!(
+                text,
+                "Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Expose-Headers: Location\r\n"
+            );
+        }
+        let length = self.body.len();
         let _ = write!(
             text,
-            "Content-Length: {}\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Location\r\n\
-             Connection: close\r\n\r\n{}",
-            self.body.len(),
+            "Vary: Origin\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{}",
             self.body
         );
         text.into_bytes()
@@ -84,9 +89,11 @@ const fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         413 => "Content Too Large",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
         _ => "Error",
     }

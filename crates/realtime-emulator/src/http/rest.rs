@@ -1,16 +1,14 @@
 //! The HTTP calls around a session: short-lived keys, calls, models, and whether the server is up.
 
 use realtime_protocol::event::Dialect;
-use realtime_protocol::http::{
-    CallReferRequest, CallRejectRequest, ClientSecretRequest, ClientSecretResponse,
-};
+use realtime_protocol::http::ClientSecretResponse;
 use realtime_protocol::session_config::{ClientSecret, SessionConfig, SessionKind};
 use realtime_protocol::tool::Secret;
 use serde_json::{Value, json};
 
 use crate::access::{self, Access};
 use crate::connection::{Fault, opening_session};
-use crate::http::{Answer, Request, multipart, sdp};
+use crate::http::{Answer, Request, body, multipart, sdp};
 use crate::options::Options;
 use crate::registry::CallState;
 
@@ -56,8 +54,7 @@ pub(crate) fn answer(request: &Request, options: &Options) -> Answer {
 }
 
 fn client_secret(request: &Request, options: &Options) -> Result<Answer, Fault> {
-    let text = if request.body.is_empty() { "{}" } else { request.text() };
-    let asked = ClientSecretRequest::decode(text).map_err(|m| bad_body(&m.path, &m.reason))?;
+    let asked = body::client_secret(request)?;
     let seconds = asked.expires_after.value().and_then(|after| after.seconds.value()).copied().unwrap_or(600);
     if !(10..=7200).contains(&seconds) {
         let message =
@@ -67,7 +64,7 @@ fn client_secret(request: &Request, options: &Options) -> Result<Answer, Fault> 
     let given = asked.session.into_value().map_or_else(SessionConfig::realtime, |session| *session);
     let shown = opening_session(&given, Dialect::Ga)?;
     let (value, expires_at) =
-        options.registry.add_secret(given, seconds.into(), options.now(), options.key_seed);
+        options.registry.add_secret(&given, Dialect::Ga, seconds.into(), options.now(), options.key_seed);
     let response = ClientSecretResponse::default()
         .value(Secret(value))
         .expires_at(expires_at)
@@ -77,11 +74,10 @@ fn client_secret(request: &Request, options: &Options) -> Result<Answer, Fault> 
 
 /// Beta's short-lived keys come inside of the session.
 fn beta_session(request: &Request, kind: SessionKind, options: &Options) -> Result<Answer, Fault> {
-    let text = if request.body.is_empty() { "{}" } else { request.text() };
-    let given =
-        SessionConfig::decode(text, Dialect::Beta).map_err(|m| bad_body(&m.path, &m.reason))?.kind(kind);
-    let mut shown = opening_session(&given, Dialect::Beta)?;
-    let (value, expires_at) = options.registry.add_secret(given, 60, options.now(), options.key_seed);
+    let given = body::session(body::json(request), Dialect::Beta)?.kind(kind);
+    let mut shown = opening_session(&given, Dialect::Beta).map_err(|fault| fault.spelled(Dialect::Beta))?;
+    let (value, expires_at) =
+        options.registry.add_secret(&given, Dialect::Beta, 60, options.now(), options.key_seed);
     shown.client_secret = ClientSecret::default().value(Secret(value)).expires_at(expires_at).into();
     shown.expires_at = 0_u64.into();
     Ok(Answer::text(200, "application/json", shown.encode(Dialect::Beta)))
@@ -96,55 +92,45 @@ fn create_call(request: &Request, access: Access, options: &Options) -> Result<A
         (request.text(), None)
     };
     let session = match (session, access) {
-        (Some(text), _) => {
-            SessionConfig::decode(text, Dialect::Ga).map_err(|m| bad_body(&m.path, &m.reason))?
-        }
+        (Some(text), _) => body::session(text, Dialect::Ga)?,
         (None, Access::Secret(session)) => *session,
         (None, Access::Key) => SessionConfig::realtime(),
     };
     opening_session(&session, Dialect::Ga)?;
     let answer = sdp::answer(offer)
         .ok_or_else(|| Fault::invalid_value("sdp", "Expected an SDP offer, which begins with 'v=0'."))?;
-    let id = options.registry.add_call(session, options.key_seed);
+    let id = options.registry.add_call(&session, options.key_seed);
     tracing::info!(id, "a WebRTC call without media: it can be joined by ?call_id=");
     Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
 }
 
 /// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a SIP call that rings.
 fn steer_call(request: &Request, id: &str, verb: &str, options: &Options) -> Result<Answer, Fault> {
-    let body = if request.body.is_empty() { "{}" } else { request.text() };
     let registry = &options.registry;
     let state = registry.call(id);
-    let unknown = || Answer::refusal(404, "call_id_not_found", &format!("No call with id '{id}' was found."));
     match (verb, state) {
-        (_, Some(CallState::Ended)) => return Ok(unknown()),
         ("accept", None) => {
-            let session =
-                SessionConfig::decode(body, Dialect::Ga).map_err(|m| bad_body(&m.path, &m.reason))?;
+            let session = body::session(body::json(request), Dialect::Ga)?;
             opening_session(&session, Dialect::Ga)?;
-            registry.accept_call(id, session);
+            registry.accept_call(id, &session);
         }
-        ("accept", Some(_)) => {
+        ("accept", Some(CallState::Running(..))) => {
             let message = format!("The call with id '{id}' is answered already.");
             return Ok(Answer::refusal(400, "call_already_accepted", &message));
         }
-        ("reject", None) => {
-            let asked = CallRejectRequest::decode(body).map_err(|m| bad_body(&m.path, &m.reason))?;
-            if let Some(code) = asked.status_code.value().filter(|code| !(300..700).contains(*code)) {
-                let message = format!("Invalid 'status_code': {code} is no SIP status of a refusal.");
-                return Err(Fault::invalid_value("status_code", message));
-            }
+        ("reject", None | Some(CallState::Running(..))) => {
+            body::reject(request)?;
             registry.end_call(id);
         }
-        ("refer", Some(_)) => {
-            let asked = CallReferRequest::decode(body).map_err(|m| bad_body(&m.path, &m.reason))?;
-            if asked.target_uri.is_empty() {
-                return Err(Fault::missing("target_uri"));
-            }
+        ("refer", Some(CallState::Running(..))) => {
+            body::refer(request)?;
             registry.end_call(id);
         }
-        ("reject" | "hangup", Some(_)) => registry.end_call(id),
-        _ => return Ok(unknown()),
+        ("hangup", Some(CallState::Running(..))) => registry.end_call(id),
+        _ => {
+            let message = format!("No call with id '{id}' was found.");
+            return Ok(Answer::refusal(404, "call_id_not_found", &message));
+        }
     }
     Ok(Answer::empty(200))
 }
@@ -163,14 +149,6 @@ fn only(method: &'static str, request: &Request, answer: impl FnOnce() -> Answer
 
 fn not_allowed(method: &'static str) -> Answer {
     Answer::refusal(405, "method_not_allowed", "This method is not allowed here.").header("Allow", method)
-}
-
-fn bad_body(path: &str, reason: &str) -> Fault {
-    let message = format!("Invalid body at '{path}': {reason}.");
-    match path {
-        "" => Fault::new("invalid_json", message),
-        path => Fault::new("invalid_type", message).param(path),
-    }
 }
 
 const MODELS: &[&str] = &[
@@ -258,6 +236,43 @@ mod tests {
         let session = r#"{"session":{"type":"realtime","output_modalities":["smell"]}}"#;
         check(secrets, session, "invalid_value", &json!("session.output_modalities"));
         check("/v1/realtime/calls/rtc_1/accept", r#"{"type":"x"}"#, "invalid_value", &json!("session.type"));
+        let calls = "/v1/realtime/calls/rtc_1";
+        for (path, body, param) in [
+            (secrets, r#"{"session":[[[[]]]]}"#, "session"),
+            (secrets, r#"{"session":"realtime"}"#, "session"),
+            (secrets, r#"{"expires_after":600}"#, "expires_after"),
+            (secrets, r#"{"expires_after":{"seconds":"60"}}"#, "expires_after.seconds"),
+            (secrets, r#"{"session":{"type":"realtime","tools":{}}}"#, "session.tools"),
+            (secrets, r#"{"session":{"type":"realtime","audio":{"input":[]}}}"#, "session.audio.input"),
+            ("/v1/realtime/sessions", r#"{"instructions":7}"#, "session.instructions"),
+            (&format!("{calls}/accept"), r#"{"type":"realtime","tools":7}"#, "session.tools"),
+            (&format!("{calls}/reject"), r#"{"status_code":"486"}"#, "status_code"),
+        ] {
+            check(path, body, "invalid_type", &json!(param));
+        }
+        let detection = r#"{"turn_detection":{"threshold":0.5}}"#;
+        let param = json!("session.turn_detection.type");
+        check("/v1/realtime/sessions", detection, "missing_required_parameter", &param);
+        for (path, body, param) in [
+            (secrets, r#"{"sesion":{}}"#, "sesion"),
+            (secrets, r#"{"expires_after":{"second":60}}"#, "expires_after.second"),
+            (&format!("{calls}/reject"), r#"{"status":486}"#, "status"),
+        ] {
+            check(path, body, "unknown_parameter", &json!(param));
+        }
+        for text in ["[]", "7", "null", "\"x\"", ""] {
+            for path in [secrets, "/v1/realtime/sessions", &format!("{calls}/accept")] {
+                let refused = post(path, text, &options);
+                assert!(text.is_empty() || refused.status == 400, "{path} {text}: {}", refused.body());
+            }
+        }
+        let mut request = Request::test("POST", secrets, &[]);
+        request.body = b"{\"session\":\xff}".to_vec();
+        assert_eq!(answer(&request, &options).status, 400);
+        assert_eq!(post(&format!("{calls}/accept"), r#"{"type":"realtime"}"#, &options).status, 200);
+        check(&format!("{calls}/refer"), "{}", "missing_required_parameter", &json!("target_uri"));
+        check(&format!("{calls}/refer"), r#"{"target_uri":7}"#, "invalid_type", &json!("target_uri"));
+        check(&format!("{calls}/reject"), r#"{"status_code":200}"#, "invalid_value", &json!("status_code"));
     }
 
     #[test]

@@ -1,114 +1,13 @@
 //! Disasters: each of them as a client meets it, in virtual time.
 
-use std::time::Duration;
-
 use realtime_emulator::brain::{Parrot, Script};
 use realtime_emulator::disaster::{Disaster, Line, LineOptions, LineOutput, error_codes};
-use realtime_emulator::{Connection, ConnectionOptions, voice};
-use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_emulator::{Connection, ConnectionOptions};
+use realtime_protocol::event::ServerEvent;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::{Value, json};
 
-use crate::driver::base64;
-
-/// What came over the line: when (ms), and what.
-struct Far {
-    line: Line,
-    now: Timestamp,
-    texts: Vec<(u64, String)>,
-    end: Option<LineOutput>,
-}
-
-impl Far {
-    fn new(disasters: &Value) -> Self {
-        Self::with(Script::parse(&json!({"turns": [], "disasters": disasters}).to_string()).unwrap())
-    }
-
-    fn with(script: Script) -> Self {
-        let disasters = script.disasters().to_vec();
-        let wall = UnixTime::from_secs(1_800_000_000);
-        let options = ConnectionOptions { burst: Duration::ZERO, ..ConnectionOptions::default() };
-        let connection = Connection::new(options, Box::new(script), Timestamp::ZERO, wall);
-        let options = LineOptions { disasters, control: true, ..LineOptions::default() };
-        let line = Line::new(connection, options, Timestamp::ZERO);
-        let mut far = Self { line, now: Timestamp::ZERO, texts: Vec::new(), end: None };
-        far.drain();
-        far
-    }
-
-    fn send(&mut self, event: &Value) {
-        self.line.handle_text(self.now, &event.to_string());
-        self.drain();
-    }
-
-    /// Asks for an answer and waits for a while: 20 seconds of virtual time.
-    fn turn(&mut self) {
-        let item =
-            json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]});
-        self.send(&json!({"type": "conversation.item.create", "item": item}));
-        self.send(&json!({"type": "response.create"}));
-        self.run(20_000);
-    }
-
-    /// Speaks, with its transcript, and waits.
-    fn spoken_turn(&mut self) {
-        let input = json!({"transcription": {"model": "whisper-1"}});
-        self.send(
-            &json!({"type": "session.update", "session": {"type": "realtime", "audio": {"input": input}}}),
-        );
-        let mut pcm = voice::speak("Good morning.").pcm();
-        pcm.resize(pcm.len() + 48 * 600, 0);
-        for frame in pcm.chunks(4800) {
-            self.send(&json!({"type": "input_audio_buffer.append", "audio": base64(frame)}));
-            self.run(100);
-        }
-        self.run(20_000);
-    }
-
-    fn run(&mut self, millis: u64) {
-        let end = self.now + Duration::from_millis(millis);
-        while let Some(at) = self.line.poll_timeout().filter(|at| *at <= end) {
-            self.now = at.max(self.now);
-            self.line.handle_timeout(self.now);
-            self.drain();
-        }
-        self.now = end;
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.line.poll_output() {
-            assert_eq!(self.end, None, "nothing follows the end");
-            match output {
-                LineOutput::Text(text) => self.texts.push((self.now.as_micros() / 1000, text)),
-                end => self.end = Some(end),
-            }
-        }
-    }
-
-    fn events(&self) -> Vec<ServerEvent> {
-        self.texts.iter().map(|(_, text)| ServerEvent::decode(text, Dialect::Ga)).collect()
-    }
-
-    fn kinds(&self) -> Vec<String> {
-        self.events().iter().map(|event| event.kind().to_owned()).collect()
-    }
-
-    fn count(&self, kind: &str) -> usize {
-        self.kinds().iter().filter(|k| *k == kind).count()
-    }
-
-    fn position(&self, kind: &str) -> usize {
-        self.kinds().iter().position(|k| k == kind).unwrap_or_else(|| panic!("no {kind}"))
-    }
-
-    fn at(&self, kind: &str) -> u64 {
-        self.texts[self.position(kind)].0
-    }
-
-    fn json(&self, kind: &str) -> Value {
-        serde_json::from_str(&self.texts[self.position(kind)].1).unwrap()
-    }
-}
+use crate::far::Far;
 
 /// A turn with a disaster beside one without.
 fn check(disaster: Value, expect: impl Fn(&Far, &Far)) {
@@ -354,4 +253,71 @@ fn a_script_with_a_bad_disaster_says_where() {
     assert!(error.starts_with("turns[0].disasters[1].do: nothing here is called `x`"), "{error}");
     let one = Disaster::parse(&json!({"do": "odd_audio"}), "d").unwrap();
     assert_eq!(one.at.as_deref(), Some(AUDIO));
+}
+
+#[test]
+fn a_disaster_happens_at_what_the_client_sends() {
+    let send = |disaster: Value| {
+        let mut far = Far::new(&json!([disaster]));
+        far.turn();
+        far
+    };
+    let far = send(json!({"from": "response.create", "do": "drop"}));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+    let far = send(json!({"from": "conversation.item.*", "do": "error", "code": "server_error"}));
+    assert_eq!(far.position("error"), far.position("conversation.item.added") - 1);
+    let far = send(json!({"from": "response.create", "do": "cut", "code": 1013}));
+    assert_eq!(far.end, Some(LineOutput::Close { code: Some(1013), reason: String::new() }));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+    let far = send(json!({"from": "response.create", "do": "stall"}));
+    assert_eq!((far.count("response.created"), &far.end), (0, &None));
+    let member =
+        json!({"from": "conversation.item.create", "member": "/item/role", "value": "system", "do": "drop"});
+    assert_eq!(send(member).count("response.done"), 1, "no item of the user's is meant");
+    let far = send(
+        json!({"from": "*", "over_bytes": 100, "every": 1, "do": "refuse", "code": "string_above_max_length"}),
+    );
+    assert_eq!(
+        (far.json("error")["error"]["code"].as_str(), far.count("error")),
+        (Some("string_above_max_length"), 1)
+    );
+    assert_eq!(far.count("response.done"), 1);
+    assert!(far.texts.iter().all(|(_, text)| !text.contains("\"role\":\"user\"")), "the item is not taken");
+    let far = send(json!({"from": "*", "nth": 2, "do": "drop"}));
+    assert_eq!((far.count("conversation.item.added"), far.count("response.created")), (1, 0));
+}
+
+#[test]
+fn an_event_is_repeated_as_often_as_it_says_and_stops_with_the_connection() {
+    check(
+        json!({"at": "response.created", "do": "repeat", "ms": 50, "times": 3, "fresh": ["/response/id"]}),
+        |far, calm| {
+            assert_eq!((far.count("response.created"), far.texts.len()), (4, calm.texts.len() + 3));
+            assert_eq!(far.json("response.created"), calm.json("response.created"));
+        },
+    );
+    let mut far = Far::new(&json!([
+        {"at": "response.created", "do": "repeat"},
+        {"after_ms": 100, "do": "cut"},
+    ]));
+    far.turn();
+    assert_eq!((far.count("response.created"), far.line.poll_timeout()), (100, None));
+}
+
+#[test]
+fn more_than_a_client_could_want_breaks_the_connection() {
+    let mut far = Far::new(&json!([{"at": "session.updated", "do": "repeat"}]));
+    let session = json!({"type": "realtime", "instructions": "x".repeat(100_000)});
+    far.send(&json!({"type": "session.update", "session": session}));
+    // All at once, as where the clock has jumped by a day.
+    far.line.handle_timeout(Timestamp::from_millis(86_400_000));
+    let mut bytes = 0;
+    let end = std::iter::from_fn(|| far.line.poll_output()).find(|output| match output {
+        LineOutput::Text(text) => {
+            bytes += text.len();
+            false
+        }
+        _ => true,
+    });
+    assert!(matches!(end, Some(LineOutput::Break)) && bytes < 66 << 20, "{bytes} bytes, then {end:?}");
 }

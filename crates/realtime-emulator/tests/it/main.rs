@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their failure")]
 
+mod calls;
 mod context;
 mod dialects;
 mod disasters;
 mod driver;
 mod errors;
+mod far;
 mod http;
 mod items;
 mod mcp;
 mod profiles;
 mod random;
+mod rehearsals;
 mod responses;
 mod rough;
 mod scripts;
@@ -19,3 +22,4 @@ mod session;
 mod silence;
 mod socket;
 mod turns;
+mod violations;

@@ -19,7 +19,8 @@ fn converse(disasters: &[Value], seed: u64, dialect: Dialect) -> (Vec<String>, O
     let options = ConnectionOptions { seed, dialect, ..ConnectionOptions::default() };
     let connection = Connection::new(options, Box::new(Parrot::new()), Timestamp::ZERO, wall);
     let disasters = disasters.iter().map(|value| Disaster::parse(value, "d").unwrap()).collect();
-    let mut line = Line::new(connection, LineOptions { disasters, seed, control: false }, Timestamp::ZERO);
+    let mut line =
+        Line::new(connection, LineOptions { disasters, seed, ..LineOptions::default() }, Timestamp::ZERO);
     let (mut now, mut texts, mut end) = (Timestamp::ZERO, Vec::new(), None);
     let mut pcm = voice::speak("Good morning.").pcm();
     pcm.resize(pcm.len() + 48 * 600, 0);
@@ -46,7 +47,7 @@ fn converse(disasters: &[Value], seed: u64, dialect: Dialect) -> (Vec<String>, O
             while let Some(output) = line.poll_output() {
                 assert_eq!(end, None, "nothing follows the end");
                 match output {
-                    LineOutput::Text(text) => texts.push(text),
+                    LineOutput::Text(text) | LineOutput::Binary(text) => texts.push(text),
                     over => end = Some(over),
                 }
             }
@@ -72,7 +73,7 @@ fn any(dice: &mut Dice) -> Value {
         "rate_limits.updated",
         "input_audio_buffer.*",
     ];
-    let mut disaster = match dice.roll(20) {
+    let mut disaster = match dice.roll(26) {
         0 => json!({"do": "delay", "ms": dice.roll(500), "jitter_ms": dice.roll(500)}),
         1 => json!({"do": "stall"}),
         2 => json!({"do": "cut", "code": 1000 + dice.roll(4000)}),
@@ -92,6 +93,14 @@ fn any(dice: &mut Dice) -> Value {
         16 => json!({"do": "usage_null"}),
         17 => json!({"do": "fail_transcription"}),
         18 => json!({"do": "expire"}),
+        19 => json!({"do": "binary"}),
+        20 => json!({"do": "repeat", "ms": 1 + dice.roll(500), "fresh": ["/event_id", "/response/id"]}),
+        21 => json!({"do": "same_id", "of": "/item/id"}),
+        22 => json!({"do": "edit", "convert": {"/**": "half_emoji"}, "raw": {"/item/id": "NaN"}}),
+        23 => {
+            json!({"do": "edit", "remove": ["/response/output/*"], "set": {"/x": [1]}, "convert": {"/**": "float"}})
+        }
+        24 => json!({"do": "dtmf", "event": "1"}),
         _ => json!({"do": "slow_reader", "bytes_per_second": 1000 + dice.roll(100_000)}),
     };
     disaster["at"] = kinds[dice.roll(kinds.len() as u64) as usize].into();

@@ -120,6 +120,46 @@ async fn too_many_connections_are_turned_away() {
     assert_eq!(text_turn(&mut first).await["status"], "completed");
 }
 
+#[tokio::test]
+async fn half_a_request_keeps_nobody_out() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = server(Options::default().most_connections(2)).await;
+    let mut halves = Vec::new();
+    let post = "POST /v1/realtime/client_secrets HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
+    for text in ["GET", post] {
+        let mut half = TcpStream::connect(server.address).await.unwrap();
+        half.write_all(text.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    let mut sessions = Vec::new();
+    // The oldest gives way, be it half a head or half a body; a session stays.
+    for half in &mut halves {
+        let mut socket = connect(&server, &[]).await.unwrap();
+        let mut answer = String::new();
+        half.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+        assert_eq!(text_turn(&mut socket).await["status"], "completed");
+        sessions.push(socket);
+    }
+    assert!(connect(&server, &[]).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_waited_for_five_seconds() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let start = tokio::time::Instant::now();
+    let (mut near, far) = tokio::io::duplex(1 << 10);
+    let server = tokio::spawn(serve_stream(far, Options::default()));
+    near.write_all(b"GET").await.unwrap();
+    let mut answer = String::new();
+    near.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(matches!(server.await.unwrap(), Err(ServeError::Refused(408))));
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
 struct Panics;
 
 impl Brain for Panics {
@@ -194,19 +234,46 @@ async fn a_request_that_asks_for_no_whole_websocket_is_told_so() {
 
     let server = server(Options::default()).await;
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-    for (headers, status) in [
-        (String::new(), "426 Upgrade Required"),
-        (upgrade.into(), "426 Upgrade Required"),
-        (format!("{upgrade}Sec-WebSocket-Version: 8\r\n"), "426 Upgrade Required"),
-        (format!("{upgrade}Sec-WebSocket-Version: 13\r\n"), "400 Bad Request"),
+    let whole =
+        format!("{upgrade}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    for (version, headers, status) in [
+        ("1.1", String::new(), "426 Upgrade Required"),
+        ("1.1", upgrade.into(), "426 Upgrade Required"),
+        ("1.1", format!("{upgrade}Sec-WebSocket-Version: 8\r\n"), "426 Upgrade Required"),
+        ("1.1", format!("{upgrade}Sec-WebSocket-Version: 13\r\n"), "400 Bad Request"),
+        ("1.1", whole.replace("dGhlIHNhbXBsZSBub25jZQ==", "x"), "400 Bad Request"),
+        ("1.1", whole.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"), "400 Bad Request"),
+        ("1.1", whole.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHN!bXBsZSBub25jZQ=="), "400 Bad Request"),
+        ("1.1", format!("{whole}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "400 Bad Request"),
+        ("1.0", whole.clone(), "400 Bad Request"),
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        let request = format!("GET /v1/realtime?model=m HTTP/{version}\r\nHost: x\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{headers}: {answer}");
         let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         assert_eq!(body["error"]["type"], "invalid_request_error");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_a_library_would_hang_up_on_is_answered() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = server(Options::default()).await;
+    let version = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (target, headers) in [
+        ("/v1/realtime?model=m", "Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ("/v1/realtime?model=m", "Connection: Upgrade\r\nUpgrade: h2c, WebSocket\r\n"),
+        ("/v1/realtime?model=<m>{}|\"", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}{version}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(std::str::from_utf8(&head).unwrap(), "HTTP/1.1 101", "{target} {headers}");
     }
 }

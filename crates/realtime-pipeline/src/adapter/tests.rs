@@ -1,5 +1,6 @@
 use realtime_protocol::call::{
-    FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId, Timeline,
+    DisconnectReason, FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId,
+    Timeline,
 };
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::{MediaTime, Timestamp};
@@ -12,7 +13,7 @@ fn check(adapter: &mut Adapter, event: Event) -> Vec<String> {
     frames.iter().map(|(kind, route)| format!("{} {route:?}", kind.name())).collect()
 }
 
-fn commands(adapter: &mut Adapter, kind: FrameKind, direction: Direction) -> Vec<Command> {
+fn commands(adapter: &mut Adapter, kind: FrameKind, direction: Direction) -> Vec<Asked> {
     adapter.commands(&kind, direction).unwrap()
 }
 
@@ -49,7 +50,7 @@ fn chunk() -> AudioChunk {
         item_id: "item".into(),
         content_index: 1,
         out_of_band: false,
-        start: MediaTime::from_millis(40),
+        start: 960,
         format: AudioFormat::PCM16_24K,
         audio: bytes::Bytes::from_static(&[1, 2, 3, 4]),
     }
@@ -59,21 +60,25 @@ fn chunk() -> AudioChunk {
 fn session_events_become_these_frames() {
     let item_id = || Some("item".into());
     let time = MediaTime::ZERO;
-    let call = |call_id: &str| FunctionCall {
-        key: String::new(),
-        call_id: call_id.into(),
-        item_id: None,
-        name: "look".into(),
-        arguments: "{}".into(),
+    let call = |call_id: &str| {
+        let (call_id, key) = (call_id.into(), String::new());
+        Arc::new(FunctionCall { key, call_id, item_id: None, name: "look".into(), arguments: "{}".into() })
     };
     let table: Vec<(Event, &[&str])> = vec![
         (Event::Created { session_id: None }, &["session Downstream"]),
-        (Event::Ready { config: Box::default(), refused: Vec::new() }, &["session Downstream"]),
-        (Event::SpeechStarted { item_id: item_id(), at: time }, &["user_started_speaking Both"]),
-        (Event::SpeechStopped { item_id: item_id(), at: time }, &["user_stopped_speaking Both"]),
+        (Event::Ready { config: Box::default(), refused: vec![] }, &["session Downstream"]),
+        (Event::SpeechStarted { item_id: item_id(), at: Some(time) }, &["user_started_speaking Both"]),
+        (Event::SpeechStopped { item_id: item_id(), at: Some(time) }, &["user_stopped_speaking Both"]),
         (Event::Committed { item_id: "item".into() }, &["session Downstream"]),
         (
-            Event::UserTranscript { item_id: "item".into(), content_index: 0, transcript: "hi".into() },
+            Event::UserTranscript {
+                item_id: "item".into(),
+                content_index: 0,
+                transcript: "hi".into(),
+                languages: vec![],
+                logprobs: vec![],
+                usage: None,
+            },
             &["transcript Downstream"],
         ),
         (
@@ -106,7 +111,7 @@ fn session_events_become_these_frames() {
                 response_id: "resp".into(),
                 item_id: "item".into(),
                 content_index: 0,
-                total: time,
+                total: 240,
             },
             &["output_audio_done Downstream"],
         ),
@@ -122,7 +127,7 @@ fn session_events_become_these_frames() {
             },
             &["function_call_started Both", "function_call_started Both"],
         ),
-        (Event::FunctionEnded { call_id: "a".into(), end: FunctionEnd::Answered }, &["function_ended Both"]),
+        (Event::FunctionEnded { call: call("a"), end: FunctionEnd::Cancelled }, &["function_ended Both"]),
         (
             Event::ResponseFinished(Box::new(report())),
             &["metrics Downstream", "response_finished Downstream"],
@@ -145,7 +150,7 @@ fn session_events_become_these_frames() {
 fn audio_keeps_its_place_in_the_item() {
     let frames = Adapter::default().frames(&Arc::new(Event::Audio(chunk())));
     let [(FrameKind::OutputAudio(audio), Route::Downstream)] = &frames[..] else { panic!("{frames:?}") };
-    assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start.as_millis()), ("item", 1, 40));
+    assert_eq!((audio.item_id.as_str(), audio.content_index, audio.start), ("item", 1, 960));
     assert_eq!(audio.audio.data.as_ref(), [1, 2, 3, 4]);
 }
 
@@ -162,7 +167,7 @@ fn metrics_are_the_spans_of_the_timeline() {
 
 #[test]
 fn a_session_that_ends_by_itself_ends_the_run_with_its_reason() {
-    let reason = CloseReason::ConnectionLost { reason: "reset".into() };
+    let reason = CloseReason::Disconnected(DisconnectReason::Lost { reason: "reset".into() });
     let frames = Adapter::default().frames(&Arc::new(Event::Closed { reason }));
     let FrameKind::Error(fault) = &frames[1].0 else { panic!("{frames:?}") };
     assert_eq!(fault.severity, Severity::Fatal);
@@ -187,25 +192,22 @@ fn a_response_runs_from_its_start_to_its_end() {
 #[test]
 fn frames_become_these_commands() {
     let mut adapter = Adapter::default();
-    let played = PlaybackReport::Played(PlaybackPosition {
-        item_id: "item".into(),
-        content_index: 0,
-        played: MediaTime::from_millis(100),
-    });
+    let played =
+        PlaybackReport::Played(PlaybackPosition { item_id: "item".into(), content_index: 0, played: 2400 });
     let interrupt = Arc::new(Command::Interrupt {});
     let audio = AudioFrame::from_samples(24_000, &[1, 2]);
-    let append = Command::AppendAudio { audio: audio.data.clone().into() };
+    let append = Media::Append(audio.data.clone());
     for (kind, direction, want) in [
-        (FrameKind::InputAudio(audio.clone()), Direction::Downstream, vec![append]),
+        (FrameKind::InputAudio(audio.clone()), Direction::Downstream, vec![append.into()]),
         (FrameKind::InputAudio(audio), Direction::Upstream, vec![]),
         (
             FrameKind::Playback(played.clone()),
             Direction::Upstream,
-            vec![Command::ReportPlayback { report: played.clone() }],
+            vec![Media::Report(played.clone()).into()],
         ),
         (FrameKind::Playback(played), Direction::Downstream, vec![]),
-        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt {}]),
-        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt {}]),
+        (FrameKind::Command(Arc::clone(&interrupt)), Direction::Upstream, vec![Command::Interrupt {}.into()]),
+        (FrameKind::Command(interrupt), Direction::Downstream, vec![Command::Interrupt {}.into()]),
         (FrameKind::InputFinished, Direction::Downstream, vec![]),
         (FrameKind::BotStoppedSpeaking, Direction::Upstream, vec![]),
     ] {
@@ -225,10 +227,10 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     }
 
     config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
-    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: Vec::new() });
-    let turn = [Command::Interrupt {}, Command::BeginTurn {}];
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: vec![] });
+    let turn = [Asked::from(Command::Interrupt {}), Media::BeginTurn.into()];
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
-    let commit = [Command::CommitAudio { respond: true }];
+    let commit = [Asked::from(Command::CommitAudio { respond: true })];
     assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
     // What comes from behind the service is its own echo.
     assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
@@ -242,8 +244,8 @@ fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
         (0..50)
             .flat_map(|_| commands(adapter, FrameKind::InputAudio(frame.clone()), Direction::Downstream))
             .map(|command| {
-                let Command::AppendAudio { audio } = &command else { panic!("{command:?}") };
-                audio.bytes().unwrap().len() / 2
+                let Asked::Media(Media::Append(audio)) = &command else { panic!("{command:?}") };
+                audio.len() / 2
             })
             .sum()
     };
@@ -262,7 +264,7 @@ fn g711_passes_through_and_converts_to_nothing_else() {
     let data = bytes::Bytes::from_static(&[0xff; 160]);
     let audio = AudioFrame { format: AudioFormat::Pcmu, data: data.clone() };
     let got = commands(&mut adapter, FrameKind::InputAudio(audio), Direction::Downstream);
-    assert_eq!(got, [Command::AppendAudio { audio: data.into() }]);
+    assert_eq!(got, [Asked::from(Media::Append(data))]);
 
     let pcm = FrameKind::InputAudio(AudioFrame::from_samples(8_000, &[0]));
     let error = adapter.commands(&pcm, Direction::Downstream).unwrap_err();

@@ -181,11 +181,8 @@ impl PlayoutQueue {
 }
 
 impl Part {
-    fn receive(&mut self, start: MediaTime, data: Bytes) {
-        let rate = u64::from(self.format.sample_rate());
-        // A time in whole microseconds names the sample nearest to it.
-        let sample = (start.as_micros() * rate + 500_000) / 1_000_000;
-        let start = sample * u64::from(self.format.sample_bytes());
+    fn receive(&mut self, start: u64, data: Bytes) {
+        let start = start.saturating_mul(u64::from(self.format.sample_bytes()));
         // Ahead of what came before it: audio was lost in between, and the place counts.
         let at = start.max(self.received);
         self.received = at + data.len() as u64;
@@ -225,7 +222,7 @@ impl Part {
         Some(OutputAudio {
             item_id: self.item_id.clone(),
             content_index: self.content_index,
-            start: self.format.duration(at),
+            start: self.format.samples(at),
             audio: AudioFrame { format: self.format, data },
         })
     }
@@ -234,7 +231,7 @@ impl Part {
         PlaybackPosition {
             item_id: self.item_id.clone(),
             content_index: self.content_index,
-            played: self.format.duration(self.played),
+            played: self.format.samples(self.played),
         }
     }
 
@@ -271,7 +268,7 @@ mod tests {
         OutputAudio {
             item_id: item.into(),
             content_index: 0,
-            start: FORMAT.duration(from),
+            start: FORMAT.samples(from),
             audio: AudioFrame { format: FORMAT, data: vec![0; len as usize].into() },
         }
     }
@@ -287,7 +284,7 @@ mod tests {
     }
 
     fn at(position: &PlaybackPosition) -> (String, u64) {
-        (position.item_id.to_string(), position.played.as_micros() / 1000)
+        (position.item_id.to_string(), position.played / 24)
     }
 
     fn reports(queue: &mut PlayoutQueue) -> Vec<(String, u64)> {
@@ -381,13 +378,13 @@ mod tests {
                 for _ in 0..takes {
                     let Some(chunk) = queue.take(Duration::from_millis(most)) else { break };
                     let item = items.iter().position(|name| chunk.item_id == *name).unwrap();
-                    prop_assert_eq!(chunk.start, FORMAT.duration(played[item]));
+                    prop_assert_eq!(chunk.start, FORMAT.samples(played[item]));
                     played[item] += chunk.audio.data.len() as u64;
                     prop_assert!(played[item] <= received[item]);
                 }
                 while let Some(report) = queue.poll_report() {
                     let item = items.iter().position(|name| report.item_id == *name).unwrap();
-                    prop_assert!(report.played <= FORMAT.duration(received[item]));
+                    prop_assert!(report.played <= FORMAT.samples(received[item]));
                 }
             }
             while let Some(chunk) = queue.take(CHUNK) {

@@ -25,10 +25,10 @@ impl Observer for Trace {
                 format!("{} +{}", chunk.item_id, chunk.audio.duration().as_millis())
             }
             (FrameKind::Playback(PlaybackReport::Played(at)), _) => {
-                format!("played {} {}", at.item_id, at.played.as_millis())
+                format!("played {} {}", at.item_id, at.played / 24)
             }
             (FrameKind::Playback(PlaybackReport::Stopped { at, .. }), _) => match at {
-                Some(at) => format!("stopped {} {}", at.item_id, at.played.as_millis()),
+                Some(at) => format!("stopped {} {}", at.item_id, at.played / 24),
                 None => "stopped nowhere".to_owned(),
             },
             (FrameKind::BotStartedSpeaking, Direction::Downstream) => "started".to_owned(),
@@ -57,14 +57,14 @@ async fn check<F: Future<Output = ()>>(script: impl FnOnce(PipelineHandle) -> F)
 async fn send(handle: &PipelineHandle, item: &str, from_ms: u64, millis: u64) {
     let bytes = FORMAT.bytes(MediaTime::from_millis(millis)) as usize;
     let audio = AudioFrame { format: FORMAT, data: vec![1; bytes].into() };
-    let start = MediaTime::from_millis(from_ms);
+    let start = 24 * from_ms;
     handle
         .push(FrameKind::OutputAudio(OutputAudio { item_id: item.into(), content_index: 0, start, audio }))
         .await;
 }
 
 async fn done(handle: &PipelineHandle, item: &str) {
-    let total = MediaTime::ZERO;
+    let total = 0;
     handle.push(FrameKind::OutputAudioDone { item_id: item.into(), content_index: 0, total }).await;
 }
 

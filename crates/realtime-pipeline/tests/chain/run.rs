@@ -8,7 +8,6 @@ use realtime_pipeline::{
     AudioFrame, CustomFrame, Cx, Direction, Error, Fault, Finished, Frame, FrameKind, Lane, LaneCapacity,
     Observed, Observer, OutputAudio, Pipeline, PipelineError, PipelineOptions, Processor, Severity,
 };
-use realtime_protocol::time::MediaTime;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -175,7 +174,7 @@ async fn an_interruption_drops_what_waits_and_keeps_what_survives() {
     let script = async {
         sleep(Duration::from_millis(1)).await;
         let audio = AudioFrame::from_samples(24_000, &[0; 480]);
-        let start = MediaTime::ZERO;
+        let start = 0;
         let audio = OutputAudio { item_id: "item".into(), content_index: 0, start, audio };
         handle.push(FrameKind::OutputAudio(audio)).await;
         handle.push(note("stale")).await;

@@ -123,7 +123,7 @@ impl Observer for Trace {
         let told = match &seen.frame.kind {
             FrameKind::InputAudio(_) => return,
             FrameKind::Playback(PlaybackReport::Stopped { at: Some(at), .. }) => {
-                format!("stopped {} {}", at.item_id, at.played.as_millis())
+                format!("stopped {} {}", at.item_id, at.played / 24)
             }
             FrameKind::Interruption(interruption) => {
                 format!(

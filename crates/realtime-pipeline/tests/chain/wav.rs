@@ -12,7 +12,6 @@ use realtime_pipeline::{
     WavInput, WavLayout, WavOutput,
 };
 use realtime_protocol::call::StopId;
-use realtime_protocol::time::MediaTime;
 use tokio::time::sleep;
 
 /// A file of its own for each test, gone afterwards.
@@ -132,8 +131,8 @@ async fn frames_come_every_twenty_milliseconds_and_the_end_of_speech_is_told_onc
 
 async fn speak(handle: &PipelineHandle, item: &str, sample: i16, millis: usize) {
     let audio = AudioFrame::from_samples(24_000, &vec![sample; millis * 24]);
-    let (item_id, start) = (item.into(), MediaTime::ZERO);
-    let total = audio.duration();
+    let (item_id, start) = (item.into(), 0);
+    let total = (millis * 24) as u64;
     handle.push(FrameKind::OutputAudio(OutputAudio { item_id, content_index: 0, start, audio })).await;
     handle.push(FrameKind::OutputAudioDone { item_id: item.into(), content_index: 0, total }).await;
 }
@@ -199,7 +198,7 @@ async fn a_recording_of_the_agent_alone_has_one_channel_at_its_own_rate() {
     let sine: Vec<i16> =
         (0..24_000).map(|n| (8_000.0 * (TAU * 440.0 * n as f32 / 24_000.0).sin()) as i16).collect();
     let audio = AudioFrame::from_samples(24_000, &sine);
-    let start = MediaTime::ZERO;
+    let start = 0;
     let audio = OutputAudio { item_id: "sine".into(), content_index: 0, start, audio };
     handle.push(FrameKind::OutputAudio(audio)).await;
     handle.end();

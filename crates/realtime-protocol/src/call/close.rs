@@ -15,34 +15,8 @@ use crate::error::ApiError;
 pub enum CloseReason {
     /// The application asked for it.
     Requested,
-    /// The far side closed the connection.
-    ClosedByServer {
-        /// The close code, where there was one.
-        code: Option<u16>,
-        /// The reason given.
-        reason: String,
-    },
-    /// The far side answered the handshake with an HTTP status.
-    ConnectionRefused {
-        /// The status.
-        status: u16,
-        /// What it said to it.
-        reason: String,
-        /// When it wants to be asked again (`Retry-After`).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry_after: Option<Duration>,
-    },
-    /// No attempt to connect there can succeed: the key has ended, nobody trusts the certificate, what answers is
-    /// something else. Correct the endpoint.
-    EndpointUnusable {
-        /// What is wrong.
-        reason: String,
-    },
-    /// The connection broke, or could not be made.
-    ConnectionLost {
-        /// What happened.
-        reason: String,
-    },
+    /// The connection ended, or could not be made.
+    Disconnected(DisconnectReason),
     /// The application read its events so slowly that they passed the driver's bounds.
     ConsumerTooSlow,
     /// The server never opened the session.
@@ -65,18 +39,7 @@ impl core::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Requested => f.write_str("closed by the application"),
-            Self::ClosedByServer { code, reason } => {
-                f.write_str("closed by the server")?;
-                if let Some(code) = code {
-                    write!(f, " with code {code}")?;
-                }
-                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
-            }
-            Self::ConnectionRefused { status, reason, .. } => {
-                write!(f, "connection refused with HTTP status {status}: {reason}")
-            }
-            Self::EndpointUnusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
-            Self::ConnectionLost { reason } => write!(f, "connection lost: {reason}"),
+            Self::Disconnected(reason) => reason.fmt(f),
             Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),
             Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
@@ -90,7 +53,7 @@ impl core::fmt::Display for CloseReason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The far side closed it.
+    /// The server closed it.
     Closed {
         /// The close code, where there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +61,7 @@ pub enum DisconnectReason {
         /// The reason given.
         reason: String,
     },
-    /// The far side answered the handshake with an HTTP status.
+    /// The server answered the handshake with an HTTP status.
     Refused {
         /// The status.
         status: u16,
@@ -108,8 +71,8 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// No attempt to that endpoint can succeed as things stand: its key has ended, nobody trusts its certificate, what
-    /// answers there is something else.
+    /// No attempt to that endpoint can succeed as things stand: its key has expired, nobody trusts its certificate,
+    /// or something else answers there. Correct the endpoint.
     Unusable {
         /// What is wrong.
         reason: String,
@@ -119,6 +82,25 @@ pub enum DisconnectReason {
         /// What happened.
         reason: String,
     },
+}
+
+impl core::fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Closed { code, reason } => {
+                f.write_str("closed by the server")?;
+                if let Some(code) = code {
+                    write!(f, " with code {code}")?;
+                }
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
+            Self::Refused { status, reason, .. } => {
+                write!(f, "connection refused with HTTP status {status}: {reason}")
+            }
+            Self::Unusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
+            Self::Lost { reason } => write!(f, "connection lost: {reason}"),
+        }
+    }
 }
 
 /// Why a connection ended, by what helps against it.
@@ -144,11 +126,14 @@ impl DisconnectClass {
         match reason {
             CloseReason::Requested | CloseReason::ConsumerTooSlow => Self::Requested,
             // OpenAI closes with 4000 what speaks the beta dialect.
-            CloseReason::ClosedByServer { code: Some(4000), .. } => Self::Account,
-            CloseReason::ClosedByServer { reason, .. } => Self::of_text(reason),
-            CloseReason::ConnectionRefused { status, .. } => Self::of_status(*status),
-            CloseReason::ConnectionLost { .. } | CloseReason::NotCreated => Self::Transient,
-            CloseReason::ConfigRefused { .. } | CloseReason::EndpointUnusable { .. } => Self::Configuration,
+            CloseReason::Disconnected(DisconnectReason::Closed { code: Some(4000), .. }) => Self::Account,
+            CloseReason::Disconnected(DisconnectReason::Closed { reason, .. }) => Self::of_text(reason),
+            CloseReason::Disconnected(DisconnectReason::Refused { status, .. }) => Self::of_status(*status),
+            CloseReason::Disconnected(DisconnectReason::Lost { .. }) | CloseReason::NotCreated => {
+                Self::Transient
+            }
+            CloseReason::ConfigRefused { .. }
+            | CloseReason::Disconnected(DisconnectReason::Unusable { .. }) => Self::Configuration,
             CloseReason::Fatal { code, message } => {
                 match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
                     ErrorClass::Account => Self::Account,
@@ -184,7 +169,7 @@ impl DisconnectClass {
 pub(crate) fn may_pass(reason: &CloseReason) -> bool {
     let text = match reason {
         CloseReason::Fatal { code, .. } => code,
-        CloseReason::ClosedByServer { reason, .. } => reason,
+        CloseReason::Disconnected(DisconnectReason::Closed { reason, .. }) => reason,
         _ => return false,
     };
     text.contains("insufficient_quota") || text.contains("billing_hard_limit_reached")
@@ -196,14 +181,24 @@ mod tests {
 
     #[test]
     fn the_end_of_a_session_has_a_class() {
-        let closed = |code, reason: &str| CloseReason::ClosedByServer { code, reason: reason.into() };
+        let closed = |code, reason: &str| {
+            CloseReason::Disconnected(DisconnectReason::Closed { code, reason: reason.into() })
+        };
         let fatal = |code: &str| CloseReason::Fatal { code: code.into(), message: "…".into() };
-        let refused =
-            |status| CloseReason::ConnectionRefused { status, reason: "no".into(), retry_after: None };
+        let refused = |status| {
+            CloseReason::Disconnected(DisconnectReason::Refused {
+                status,
+                reason: "no".into(),
+                retry_after: None,
+            })
+        };
         for (reason, class) in [
             (CloseReason::Requested, DisconnectClass::Requested),
             (CloseReason::NotCreated, DisconnectClass::Transient),
-            (CloseReason::ConnectionLost { reason: "reset".into() }, DisconnectClass::Transient),
+            (
+                CloseReason::Disconnected(DisconnectReason::Lost { reason: "reset".into() }),
+                DisconnectClass::Transient,
+            ),
             (CloseReason::ConfigRefused { message: "no".into() }, DisconnectClass::Configuration),
             (closed(None, ""), DisconnectClass::Transient),
             (closed(Some(1000), ""), DisconnectClass::Transient),

@@ -7,8 +7,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::Audio;
-use crate::call::{FunctionOutput, PlaybackReport};
+use crate::call::FunctionOutput;
 use crate::event::ClientEvent;
 use crate::event::scan::write;
 use crate::id::{CallId, ItemId, ResponseId};
@@ -30,22 +29,13 @@ impl fmt::Display for CommandId {
 
 /// Something an application asks of a session.
 ///
-/// A command that can't be right is refused at once with a [`CommandError`]. Any other for which
-/// [`expects_answer`](Self::expects_answer) is true ends in exactly one
-/// [`Event::Settled`](crate::call::Event::Settled).
+/// A command that can't be right is refused at once with a [`CommandError`]. Any other ends in exactly one
+/// [`Event::Settled`](crate::call::Event::Settled). What is frequent and has no answer is
+/// [`Media`](crate::call::Media).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
-    /// Adds audio in the session's input format to the input buffer. Held, bounded and in order, until the
-    /// session is ready. Not answered.
-    AppendAudio {
-        /// The bytes.
-        audio: Audio,
-    },
-    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of what was
-    /// kept back, until the turn is committed or cleared. Not answered.
-    BeginTurn {},
     /// Makes a user item of the input buffer; only for sessions without turn detection.
     CommitAudio {
         /// Whether the model should answer it.
@@ -102,12 +92,8 @@ pub enum Command {
         /// Whether the model should answer. It does once all calls of a response are answered, if any asks for it.
         respond: bool,
     },
-    /// Tells what was played. Not answered.
-    ReportPlayback {
-        /// The report.
-        report: PlaybackReport,
-    },
-    /// Sends an event as it is, past all bookkeeping. Not answered.
+    /// Sends an event as it is, past all bookkeeping. Done once it is sent; an error that names it comes as
+    /// [`Event::ServerError`](crate::call::Event::ServerError).
     SendEvent {
         /// The event.
         event: Box<ClientEvent>,
@@ -126,18 +112,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command ends in a [`Event::Settled`](crate::call::Event::Settled).
-    pub const fn expects_answer(&self) -> bool {
-        !matches!(
-            self,
-            Self::AppendAudio { .. }
-                | Self::BeginTurn {}
-                | Self::ReportPlayback { .. }
-                | Self::SendEvent { .. }
-        )
-    }
-
-    /// How much it holds (bytes): of audio as it is, of all else as JSON. What is small in any case counts as nothing.
+    /// Payload size in bytes of JSON; 0 for commands that are always small.
     pub fn size(&self) -> usize {
         fn json<T: Serialize + ?Sized>(value: &T) -> usize {
             let mut text = String::new();
@@ -145,7 +120,6 @@ impl Command {
             text.len()
         }
         match self {
-            Self::AppendAudio { audio } => audio.bytes().map_or(0, bytes::Bytes::len),
             Self::CreateItem { item, .. } => json(item),
             Self::CreateResponse { params } => params.as_ref().map_or(0, json),
             Self::UpdateConfig { config } => json(config),
@@ -155,20 +129,14 @@ impl Command {
         }
     }
 
-    /// Whether it is audio for the input buffer, as a command or as an event.
+    /// Whether it is audio for the input buffer, as an event.
     pub(crate) fn is_append(&self) -> bool {
-        match self {
-            Self::AppendAudio { .. } => true,
-            Self::SendEvent { event } => matches!(**event, ClientEvent::InputAudioBufferAppend(_)),
-            _ => false,
-        }
+        matches!(self, Self::SendEvent { event } if matches!(**event, ClientEvent::InputAudioBufferAppend(_)))
     }
 
     /// The command's name in logs.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::AppendAudio { .. } => "append_audio",
-            Self::BeginTurn {} => "begin_turn",
             Self::CommitAudio { .. } => "commit_audio",
             Self::ClearAudio {} => "clear_audio",
             Self::CreateItem { .. } => "create_item",
@@ -179,7 +147,6 @@ impl Command {
             Self::Interrupt {} => "interrupt",
             Self::UpdateConfig { .. } => "update_config",
             Self::AnswerFunction { .. } => "answer_function",
-            Self::ReportPlayback { .. } => "report_playback",
             Self::SendEvent { .. } => "send_event",
             Self::Rotate { .. } => "rotate",
             Self::Close {} => "close",
@@ -218,9 +185,6 @@ pub enum Refusal {
         /// The call.
         call_id: CallId,
     },
-    /// The audio cannot be read as base64.
-    #[error(transparent)]
-    NotBase64(#[from] crate::audio::NotBase64),
     /// More than a limit of the wire.
     #[error("expected at most {limit} {unit} in {what}, got {got}")]
     TooLarge {
@@ -234,7 +198,7 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// There is no connection at the moment: wait for
-    /// [`Event::Reconnected`](crate::call::Event::Reconnected).
+    /// [`Event::Connection(ConnectionEvent::Resumed)`](crate::call::Event::Connection(ConnectionEvent::Resumed)).
     #[error("there is no connection at the moment")]
     NotConnected,
     /// The call has one connection and gets no other.

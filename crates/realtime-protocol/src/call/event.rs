@@ -3,28 +3,31 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::Serialize;
 
+use crate::call::shown::shown_without_content;
 use crate::call::{
     AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, Interruption,
-    Outcome, RefusedMember, ResponseReport, StopId, Warning,
+    Notice, Outcome, RefusedMember, ResponseReport, StopId, Warning,
 };
 use crate::error::ApiError;
+use crate::event::{LogProb, ServerEvent, TranscriptionLanguage};
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId, SessionId};
+use crate::id::{ItemId, ResponseId, SessionId};
 use crate::item::Item;
 use crate::session::Answer;
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
-use crate::usage::RateLimit;
+use crate::usage::{RateLimit, TranscriptionUsage};
 
 /// What a session tells the application.
 ///
 /// As JSON (in logs and snapshots) audio is written as its size and a digest.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -60,20 +63,28 @@ pub enum Event {
     SpeechStarted {
         /// The item that will hold the speech.
         item_id: Option<ItemId>,
-        /// Where in the session's input audio.
-        at: MediaTime,
+        /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
+        at: Option<MediaTime>,
     },
     /// The user stopped speaking.
     SpeechStopped {
         /// The item that will hold the speech.
         item_id: Option<ItemId>,
-        /// Where in the session's input audio.
-        at: MediaTime,
+        /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
+        at: Option<MediaTime>,
     },
     /// The user's speech will become this item.
     Committed {
         /// The item.
         item_id: ItemId,
+    },
+    /// An item of this side's was sent: what it says is part of the conversation, unless the server refuses it. Its
+    /// place comes with [`ItemPlaced`](Self::ItemPlaced).
+    ItemSent {
+        /// The item, with its id.
+        item: Box<Item>,
+        /// The item that it was put after; `None`: the last.
+        after: Option<ItemId>,
     },
     /// An item has its place in the conversation; the model's are still empty then.
     ItemPlaced {
@@ -111,6 +122,15 @@ pub enum Event {
         content_index: u32,
         /// All words.
         transcript: String,
+        /// The languages heard, as far as the server says.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        languages: Vec<TranscriptionLanguage>,
+        /// How sure the model is, token by token, where that was asked for.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<LogProb>,
+        /// What it cost; `None`: the server did not say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        usage: Option<Box<TranscriptionUsage>>,
     },
     /// What the user said could not be transcribed.
     UserTranscriptFailed {
@@ -155,8 +175,8 @@ pub enum Event {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// The length of all of it.
-        total: MediaTime,
+        /// The length of all of it (samples).
+        total: u64,
     },
     /// The model calls functions: all calls of one response. Answer each with
     /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction), unless they are out of band.
@@ -167,13 +187,14 @@ pub enum Event {
         /// Their arguments are what was asked for.
         out_of_band: bool,
         /// The calls, in the model's order.
-        calls: Vec<FunctionCall>,
+        calls: Vec<Arc<FunctionCall>>,
     },
-    /// A call's output has been sent, or never will be: whoever still works on it should stop.
+    /// A function call has ended: its output was sent, or never will be. Whoever still works on it should stop, unless
+    /// it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each that could not run.
     FunctionEnded {
         /// The call.
-        call_id: CallId,
-        /// How.
+        call: Arc<FunctionCall>,
+        /// How, with the output that was sent.
         end: FunctionEnd,
     },
     /// A response ended.
@@ -214,9 +235,35 @@ pub enum Event {
     },
     /// Something is odd, and the session lives on.
     Warning(Warning),
-    /// The connection ended, or an attempt to make another failed; what was not finished is carried over. Only where
-    /// the call has more than one connection.
-    Disconnected {
+    /// What happens to the call's connections. A session alone never says it.
+    Connection(ConnectionEvent),
+    /// A server event that no other call event carries: keys of a phone, an idle user, the state of the server's own
+    /// playback, hosted MCP tools, segments of a transcript.
+    Server(Arc<ServerEvent>),
+    /// What the driver or a listener tells. The machines never say it.
+    Notice(Notice),
+    /// A wire text as it came, before what it leads to, where the options ask for it (`raw_text`).
+    Raw {
+        /// The text.
+        #[serde(serialize_with = "crate::call::playback::digest_text")]
+        text: Arc<str>,
+    },
+    /// The call has ended, or the session where it is used alone. Nothing follows.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+shown_without_content!(Event);
+
+/// What happens to the connections of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConnectionEvent {
+    /// A connection ended, or an attempt to make another failed; what was not finished is carried over.
+    Lost {
         /// Why.
         reason: CloseReason,
         /// What helps against it.
@@ -225,14 +272,14 @@ pub enum Event {
         retry_at: Option<Timestamp>,
     },
     /// Another connection is being made.
-    Reconnecting {
+    Retrying {
         /// Which attempt since the call was healthy, from 1.
         attempt: u32,
         /// The endpoint's place in the list.
         endpoint: u32,
     },
     /// Another connection took over: it is configured and knows what was said, and what was carried over goes out.
-    Reconnected {
+    Resumed {
         /// How long there was none.
         gap: Duration,
         /// Input audio that grew too old in the meantime.
@@ -246,11 +293,6 @@ pub enum Event {
         gap: Duration,
         /// Input audio that grew too old in the meantime.
         audio_lost: MediaTime,
-    },
-    /// The call has ended, or the session where it is used alone. Nothing follows.
-    Closed {
-        /// Why.
-        reason: CloseReason,
     },
 }
 

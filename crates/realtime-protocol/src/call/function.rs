@@ -5,10 +5,11 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::call::shown::shown_without_content;
 use crate::id::{CallId, ItemId};
 
-/// A call that the model asks for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A function call: what the model asks for.
+#[derive(Clone, PartialEq, Serialize)]
 pub struct FunctionCall {
     /// The call's id, which its output must repeat.
     pub call_id: CallId,
@@ -16,33 +17,61 @@ pub struct FunctionCall {
     pub item_id: Option<ItemId>,
     /// The function.
     pub name: String,
-    /// The arguments: a JSON object as text, checked.
+    /// The arguments: a JSON object as text, checked. In a [`FunctionEnd::BadArguments`] as they came.
     pub arguments: String,
     /// The idempotency key: the same call made again after a lost connection has the same one.
     pub key: String,
 }
 
-/// How a call ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+/// How a function call ended.
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FunctionEnd {
-    /// The application's output was sent.
-    Answered,
-    /// Its arguments are no JSON object; the model was told.
-    BadArguments,
-    /// Its response did not complete; the model was told.
-    ResponseNotCompleted,
-    /// The session ended first.
-    Closed,
+    /// The function returned this, and the model was told.
+    Result(Value),
+    /// The function failed, and the model was told this.
+    Error(String),
+    /// The call was given up, by an interruption or by the application. The model was told.
+    Cancelled,
+    /// The function took too long. The model was told.
+    TimedOut,
+    /// There is no such function. The model was told.
+    Unknown,
+    /// The arguments are no JSON object, so that the function did not run. The model was told this.
+    BadArguments(String),
+    /// The response that made the call did not complete, so that the function did not run. The model was told.
+    NotCompleted,
     /// The connection ended first, and another follows. Whoever works on the call may go on: the output, given by
     /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) under this id, answers the same call if the
     /// model makes it again.
     Detached,
+    /// The call ended first.
+    Closed,
 }
 
-/// How a function call ended. Every JSON value is a valid result, `null` and empty ones too.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+impl FunctionEnd {
+    /// Whether an output was sent: the model knows how the function ended.
+    pub const fn is_answered(&self) -> bool {
+        !matches!(self, Self::Detached | Self::Closed)
+    }
+}
+
+impl From<FunctionOutput> for FunctionEnd {
+    /// The end of a call whose output is sent.
+    fn from(output: FunctionOutput) -> Self {
+        match output {
+            FunctionOutput::Result(value) => Self::Result(value),
+            FunctionOutput::Error(message) => Self::Error(message),
+            FunctionOutput::Cancelled => Self::Cancelled,
+            FunctionOutput::TimedOut => Self::TimedOut,
+            FunctionOutput::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// What answers a function call. Every JSON value is a valid result, `null` and empty ones too.
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FunctionOutput {
@@ -71,3 +100,5 @@ impl FunctionOutput {
         .unwrap_or_else(|_| r#"{"error":"the result is no JSON"}"#.into())
     }
 }
+
+shown_without_content!(FunctionCall, FunctionEnd, FunctionOutput);

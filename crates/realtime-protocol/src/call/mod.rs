@@ -7,26 +7,37 @@ mod command;
 mod error_class;
 mod event;
 mod function;
+mod listener;
 mod machine;
+mod media;
+mod notice;
 mod options;
 mod outcome;
 mod playback;
 mod seed;
+mod shown;
 mod timeline;
 mod usage_totals;
+mod view;
 mod warning;
 
 pub use close::{CloseReason, DisconnectClass, DisconnectReason};
 pub use command::{Command, CommandError, CommandId, Refusal};
 pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
-pub use event::{Event, Origin, Place};
+pub use event::{ConnectionEvent, Event, Origin, Place};
 pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
+pub use listener::{Asked, Listener, Listeners, MOST_ASKED, Out};
 pub use machine::{Call, ConnectionId, Output};
+pub use media::{Media, MediaError, MediaRefusal};
+pub use notice::Notice;
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, RefusedMember, ResponseEnd, ResponseReport, Updated};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
 pub use seed::{Reseed, Seed};
 pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;
+pub use view::{
+    ControlView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
+};
 pub use warning::Warning;

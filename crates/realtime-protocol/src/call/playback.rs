@@ -22,8 +22,8 @@ pub struct AudioChunk {
     pub content_index: u32,
     /// Whether the response is out of band: not to be played unless that was the point.
     pub out_of_band: bool,
-    /// Where in the part it begins.
-    pub start: MediaTime,
+    /// Where in the part it begins (samples of the part, at the rate of `format`).
+    pub start: u64,
     /// Counts chunks: see [`PlaybackReport::Mark`](crate::call::PlaybackReport::Mark).
     pub mark: u64,
     /// What the bytes are.
@@ -35,6 +35,11 @@ pub struct AudioChunk {
 }
 
 impl AudioChunk {
+    /// How many samples it holds.
+    pub fn samples(&self) -> u64 {
+        self.format.samples(self.audio.len() as u64)
+    }
+
     /// How long it sounds.
     pub fn duration(&self) -> MediaTime {
         self.format.duration(self.audio.len() as u64)
@@ -46,17 +51,8 @@ impl AudioChunk {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PlaybackReport {
-    /// So much of a part has been played.
+    /// This much of a part has been played.
     Played(PlaybackPosition),
-    /// The same in bytes of the session's output format, for players that count these.
-    PlayedBytes {
-        /// The item.
-        item_id: ItemId,
-        /// The part's place in the item.
-        content_index: u32,
-        /// Bytes of the part that have been played since its beginning.
-        bytes: u64,
-    },
     /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been played: for
     /// carriers that send marks back.
     Mark(u64),
@@ -90,8 +86,8 @@ pub struct PlaybackPosition {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// How much of the part has been played since its beginning.
-    pub played: MediaTime,
+    /// How much of the part has been played since its beginning (samples, at the rate of its format).
+    pub played: u64,
 }
 
 /// An interruption: what was heard of what was audible, and what was cut.
@@ -106,7 +102,7 @@ pub struct Interruption {
 impl Interruption {
     /// What was heard of all parts together.
     pub fn heard(&self) -> MediaTime {
-        self.parts.iter().fold(MediaTime::ZERO, |sum, part| sum + part.heard)
+        self.parts.iter().fold(MediaTime::ZERO, |sum, part| sum + part.heard_time())
     }
 }
 
@@ -117,16 +113,31 @@ pub struct HeardPart {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// What was played.
-    pub heard: MediaTime,
-    /// What had come from the server.
-    pub received: MediaTime,
+    /// What its samples are.
+    #[serde(serialize_with = "format_text")]
+    pub format: AudioFormat,
+    /// What was played (samples).
+    pub heard: u64,
+    /// What had come from the server (samples).
+    pub received: u64,
     /// The words heard: a prefix of those generated, found by the position of text among audio.
     pub heard_text: String,
     /// Whether `heard` is an estimate, for want of a report.
     pub estimated: bool,
     /// What the server was told.
     pub cut: Cut,
+}
+
+impl HeardPart {
+    /// How long what was played sounds.
+    pub const fn heard_time(&self) -> MediaTime {
+        self.format.time_of(self.heard)
+    }
+
+    /// How long what had come from the server sounds.
+    pub const fn received_time(&self) -> MediaTime {
+        self.format.time_of(self.received)
+    }
 }
 
 /// What the server was told of a part that was not played whole.
@@ -143,6 +154,11 @@ pub enum Cut {
     Deleted,
     /// Nothing: no audio of it had come, or the connection was gone.
     Nothing,
+}
+
+/// Writes a digest in place of a text that stands in a log already.
+pub(crate) fn digest_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} bytes {:016x}", text.len(), fnv1a(text.as_bytes())))
 }
 
 /// Writes a digest in place of audio: its size and 64 bits of FNV-1a.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::usage::Usage;
+use crate::time::MediaTime;
+use crate::usage::{TranscriptionUsage, Usage};
 
 /// The usage of all responses of a session. Cached tokens are a part of the input tokens, not more of them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -31,12 +32,42 @@ pub struct UsageTotals {
     pub output_text_tokens: u64,
     /// Audio tokens made.
     pub output_audio_tokens: u64,
+    /// Transcripts of the user's speech whose usage is counted here.
+    pub transcriptions: u64,
+    /// Transcripts whose usage the server did not report: what is missing here.
+    pub transcriptions_unreported: u64,
+    /// Tokens that transcription read and made. They are not in the tokens above.
+    pub transcription_tokens: u64,
+    /// Speech that was transcribed, where that is billed by time.
+    pub transcribed: MediaTime,
 }
 
 impl UsageTotals {
+    /// Adds a transcript of the user's speech.
+    pub fn add_transcription(&mut self, usage: Option<&TranscriptionUsage>) {
+        match usage {
+            Some(TranscriptionUsage::Tokens(tokens)) if !tokens.total_tokens.is_absent() => {
+                self.transcriptions += 1;
+                let tokens = tokens.total_tokens.unwrap_or(0);
+                self.transcription_tokens = self.transcription_tokens.saturating_add(tokens);
+            }
+            Some(TranscriptionUsage::Duration(duration)) if duration.seconds.value().is_some() => {
+                self.transcriptions += 1;
+                let seconds = duration.seconds.unwrap_or(0.0).clamp(0.0, 1e9);
+                self.transcribed += MediaTime::from_micros((seconds * 1e6) as u64);
+            }
+            _ => self.transcriptions_unreported += 1,
+        }
+    }
+
     /// Adds a response. One without usage adds nothing, and is counted as unreported.
     pub fn add(&mut self, usage: Option<&Usage>) {
-        let Some(usage) = usage else {
+        let said =
+            |usage: &&Usage| usage.input_tokens.value().is_some() || usage.output_tokens.value().is_some();
+        let unreadable = |usage: &&Usage| {
+            usage.extra.get("input_tokens").is_some() || usage.extra.get("output_tokens").is_some()
+        };
+        let Some(usage) = usage.filter(said).filter(|usage| !unreadable(usage)) else {
             self.unreported += 1;
             return;
         };

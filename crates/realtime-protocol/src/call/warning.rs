@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Serialize, Serializer};
 
 use crate::event::{Malformed, UnknownEvent};
-use crate::id::{ItemId, ResponseId};
+use crate::id::{CallId, ItemId, ResponseId};
 use crate::time::MediaTime;
 use crate::wire::Mismatch;
 
@@ -73,16 +73,19 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
+    /// A function call cannot be told, since the server never said which function (`call_id` is known: the model was
+    /// told that there is no such function), or under which id it waits for an output.
+    FunctionCallLost {
+        /// The item that holds it, if it has an id.
+        item_id: Option<ItemId>,
+        /// The call's id, if it has one.
+        call_id: Option<CallId>,
+    },
     /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
     /// dropped.
     InputAudioDropped {
         /// What was lost.
         lost: MediaTime,
-    },
-    /// The driver could not write the session log any further: it ends, and the session goes on.
-    LogFailed {
-        /// What happened.
-        reason: String,
     },
     /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
     AudioDropped {
@@ -90,10 +93,10 @@ pub enum Warning {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// Where in the part it stood.
-        start: MediaTime,
-        /// What was lost.
-        lost: MediaTime,
+        /// Where in the part it stood (samples).
+        start: u64,
+        /// What was lost (samples).
+        lost: u64,
     },
 }
 

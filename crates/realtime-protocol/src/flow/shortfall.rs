@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::audio::AudioFormat;
 use crate::call::{Event, Warning};
 use crate::id::ItemId;
-use crate::time::MediaTime;
 
 /// What a driver could not pass on. It is an input like any other, so that a session log replays with it.
 ///
@@ -25,10 +24,10 @@ pub enum Shortfall {
         item_id: ItemId,
         /// The part's place in the item.
         content_index: u32,
-        /// Where in the part it stood.
-        start: MediaTime,
-        /// How much it was.
-        lost: MediaTime,
+        /// Where in the part it stood (samples).
+        start: u64,
+        /// How much it was (samples).
+        lost: u64,
     },
     /// The application reads too slowly for events that must not be lost: the session closes as
     /// [`CloseReason::ConsumerTooSlow`].

@@ -225,7 +225,7 @@ const NAMES: [&str; 3] = ["outcome", "place", "reason"];
 const FOREIGN: [&str; 5] = ["logprobs", "metadata", "parameters", "result", "schema"];
 
 /// Leaves the shape, the numbers and the plain texts of an entry.
-fn strip(entry: &mut Value) {
+pub(crate) fn strip(entry: &mut Value) {
     match entry {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {

@@ -33,6 +33,7 @@ use crate::call::{CallOptions, Reconnect};
 use crate::session::SessionOptions;
 use crate::time::UnixTime;
 
+pub(crate) use content::strip as without_content;
 pub use content::{Filter, LogContent, Redact, restore};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};

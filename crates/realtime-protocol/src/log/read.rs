@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Seed};
+use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Media, Seed};
 use crate::flow::Shortfall;
 use crate::log::{FORMAT, Header, VERSION};
 use crate::time::{Timestamp, UnixTime};
@@ -50,6 +50,8 @@ pub enum Input {
     Disconnected(ConnectionId, DisconnectReason),
     /// The application asks for something.
     Command(CommandId, Box<Command>),
+    /// The application gives audio, or tells what was played.
+    Media(Media),
     /// What was said before, for the session of a connection.
     Seed(ConnectionId, Box<Seed>),
     /// The driver could not pass something on.
@@ -70,6 +72,7 @@ struct Line<'a> {
     disconnected: Option<DisconnectReason>,
     id: Option<CommandId>,
     command: Option<Box<Command>>,
+    media: Option<Media>,
     #[serde(borrow)]
     seed: Option<&'a RawValue>,
     shortfall: Option<Shortfall>,
@@ -134,15 +137,16 @@ impl Entry {
         let input = match line.from {
             "client" | "session" => return Ok(Self::Output),
             "timer" => Input::Timer,
-            "app" => match (line.id, line.command, line.seed) {
-                (Some(id), Some(command), _) => Input::Command(id, command),
-                (_, _, Some(seed)) => {
+            "app" | "listener" => match (line.id, line.command, line.media, line.seed) {
+                (Some(id), Some(command), ..) => Input::Command(id, command),
+                (_, _, Some(media), _) => Input::Media(media),
+                (_, _, _, Some(seed)) => {
                     let seed = serde_json::from_str(seed.get())
                         .map_err(|error| wrong(format!("expected a seed: {error}")))?;
                     Input::Seed(connection, seed)
                 }
                 _ => {
-                    let expected = "`id` and `command`, or `seed`";
+                    let expected = "`id` and `command`, `media`, or `seed`";
                     return Err(wrong(format!("expected {expected} in an entry from the app")));
                 }
             },
@@ -165,7 +169,7 @@ impl Entry {
                 None => return Err(wrong("expected `shortfall` in an entry from the driver".to_string())),
             },
             other => {
-                let expected = "`server`, `app`, `timer`, `driver`, `client` or `session`";
+                let expected = "`server`, `app`, `listener`, `timer`, `driver`, `client` or `session`";
                 return Err(wrong(format!("expected `from` to be {expected}, got `{other}`")));
             }
         };

@@ -147,6 +147,9 @@ impl Replay {
                 // One that was refused then is refused now, and leaves no trace either way.
                 let _refused = self.machines.handle_command(at, id, *command);
             }
+            Input::Media(media) => {
+                let _refused = self.machines.handle_media(at, media);
+            }
             Input::Seed(connection, seed) => self.machines.handle_seed(at, connection, *seed),
             Input::Shortfall(shortfall) => self.machines.handle_shortfall(at, shortfall),
             Input::Timer => self.machines.handle_timeout(at),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Output, Seed};
+use crate::call::{Asked, Command, CommandId, ConnectionId, DisconnectReason, Media, Output, Seed};
 use crate::flow::Shortfall;
 use crate::log::Header;
 use crate::time::{Timestamp, UnixTime};
@@ -64,6 +64,30 @@ impl LogWriter {
         start(out, at, None, "app");
         let _ = write!(out, r#","id":{},"command":"#, id.0);
         push_json(out, command);
+        out.push_str("}\n");
+    }
+
+    /// Input: a listener asks for something.
+    pub fn asked(&self, out: &mut String, at: Timestamp, asked: &Asked) {
+        start(out, at, None, "listener");
+        match asked {
+            Asked::Command(id, command) => {
+                let _ = write!(out, r#","id":{},"command":"#, id.0);
+                push_json(out, command);
+            }
+            Asked::Media(media) => {
+                out.push_str(r#","media":"#);
+                crate::event::scan::write(media, out);
+            }
+        }
+        out.push_str("}\n");
+    }
+
+    /// Input: the application gives audio, or tells what was played.
+    pub fn media(&self, out: &mut String, at: Timestamp, media: &Media) {
+        start(out, at, None, "app");
+        out.push_str(r#","media":"#);
+        crate::event::scan::write(media, out); // it holds no token
         out.push_str("}\n");
     }
 

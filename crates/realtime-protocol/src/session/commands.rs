@@ -3,33 +3,30 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::audio::Audio;
 use crate::call::{
-    CloseReason, Command, CommandError, CommandId, Event, FunctionEnd, FunctionOutput, Outcome,
-    PlaybackPosition, PlaybackReport, Refusal, Warning,
+    CloseReason, Command, CommandError, CommandId, Event, FunctionCall, FunctionEnd, FunctionOutput, Outcome,
+    Refusal,
 };
-use crate::check::{LARGEST_APPEND, LARGEST_EVENT, LONGEST_ITEM_ID};
+use crate::check::{LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
 use crate::event::{
-    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferAppend,
-    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
+    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferClear,
+    InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId};
+use crate::id::{ItemId, ResponseId};
 use crate::item::Item;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
-use crate::session::options::{FollowUp, PlaybackSource};
+use crate::session::options::FollowUp;
 use crate::session::retrievals::Retrievals;
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
-use crate::time::MediaTime;
 
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
@@ -37,13 +34,8 @@ impl Session {
             self.note_refusal(&reason);
             return Err(CommandError { command: Box::new(command), reason });
         }
-        if self.state.is_ended() {
-            return Ok(()); // a report that nobody needs any more
-        }
-        // A turn begins and ends when the application says so, not when the session is ready.
-        if matches!(command, Command::BeginTurn {}) {
-            self.input.begin_turn();
-        } else if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
+        // A turn ends when the application says so, not when the session is ready.
+        if matches!(command, Command::CommitAudio { .. } | Command::ClearAudio {}) {
             self.input.end_turn();
         }
         if self.is_held(&command) {
@@ -67,12 +59,9 @@ impl Session {
             | Command::SendEvent { .. } => true,
             // A configuration joins the one that is sent first.
             Command::UpdateConfig { .. } => !self.is_unconfigured(),
-            // Audio takes its place in the queue by itself, and the sequencer holds requests.
-            Command::AppendAudio { .. }
-            | Command::BeginTurn {}
-            | Command::CreateResponse { .. }
+            // The sequencer holds requests.
+            Command::CreateResponse { .. }
             | Command::Interrupt {}
-            | Command::ReportPlayback { .. }
             | Command::Rotate { .. }
             | Command::Close {} => false,
         };
@@ -108,8 +97,7 @@ impl Session {
     /// Whether a command can be right.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         if self.state.is_ended() {
-            let late = self.state != State::Closed && matches!(command, Command::ReportPlayback { .. });
-            return if late { Ok(()) } else { Err(Refusal::Ended) };
+            return Err(Refusal::Ended);
         }
         let waiting = match command {
             Command::CreateResponse { .. } => self.responses.waiting(),
@@ -125,11 +113,6 @@ impl Session {
             at_most("one event", LARGEST_EVENT - ENVELOPE, command.size(), "bytes")?;
         }
         match command {
-            Command::AppendAudio { audio } => {
-                let bytes = audio.bytes()?.len();
-                let text = bytes.div_ceil(3) * 4;
-                at_most("one append", LARGEST_APPEND, text, "bytes of base64")
-            }
             Command::CommitAudio { .. }
                 if self.state.is_ready() && self.config.turn_detection().is_null() =>
             {
@@ -157,12 +140,6 @@ impl Session {
 
     fn carry_out(&mut self, id: CommandId, command: Command) {
         match command {
-            Command::AppendAudio { audio } => self.take_audio(audio),
-            Command::BeginTurn {} => {
-                for audio in self.input.take_pre_roll() {
-                    self.pass_on(audio);
-                }
-            }
             Command::CommitAudio { respond } => {
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
@@ -193,12 +170,16 @@ impl Session {
             Command::Interrupt {} => self.interrupt(Some(id), true),
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::AnswerFunction { call_id, output, respond } => {
-                let progress = self.calls.complete(&call_id, respond);
-                self.answer_call(Some(id), call_id, &output, FunctionEnd::Answered);
+                let Some((call, progress)) = self.calls.complete(&call_id, respond) else {
+                    return self.settle(id, Outcome::Done); // checked before
+                };
+                self.answer_call(Some(id), call, &output, output.clone().into());
                 self.go_on_after_calls(progress);
             }
-            Command::ReportPlayback { report } => self.on_playback(&report),
-            Command::SendEvent { event } => self.send(*event),
+            Command::SendEvent { event } => {
+                self.send(*event);
+                self.settle(id, Outcome::Done);
+            }
             Command::Rotate { .. } => self.settle(id, Outcome::Done), // refused before
             Command::Close {} => {
                 self.close_waiters.push(id);
@@ -207,46 +188,11 @@ impl Session {
         }
     }
 
-    fn take_audio(&mut self, audio: Audio) {
-        let Ok(audio) = audio.bytes().cloned() else { return }; // checked before
-        if audio.is_empty() {
-            return;
-        }
-        let format = self.input_format();
-        if let Some(pre_roll) = self.options.pre_roll
-            && !self.input.in_turn()
-        {
-            return self.input.keep_back(audio, format, pre_roll);
-        }
-        self.pass_on(audio);
-    }
-
-    fn pass_on(&mut self, audio: Bytes) {
-        if self.state.is_ready() {
-            self.append(audio);
-        } else {
-            let format = self.input_format();
-            let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
-            if lost > 0 {
-                let lost = format.duration(lost);
-                self.tell(Event::Warning(Warning::InputAudioDropped { lost }));
-            }
-        }
-    }
-
-    fn clear_audio(&mut self, id: Option<CommandId>) {
+    pub(super) fn clear_audio(&mut self, id: Option<CommandId>) {
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Cleared);
         self.send(InputAudioBufferClear { event_id: event_id.into(), ..Default::default() });
         self.input.emptied();
-    }
-
-    fn append(&mut self, audio: Bytes) {
-        if self.input.is_stale() {
-            self.clear_audio(None);
-        }
-        self.input.appended(audio.len());
-        self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
     }
 
     /// Sends an item, and gives it an id where it has none, so that its acknowledgement is recognised.
@@ -260,6 +206,7 @@ impl Session {
         } else if let Some(id) = id {
             self.settle(id, Outcome::Done); // an item of an unknown type cannot be recognised
         }
+        self.tell(Event::ItemSent { item: item.clone(), after: after.clone() });
         self.send(ConversationItemCreate {
             event_id: event_id.into(),
             previous_item_id: after.map_or(Field::Absent, Field::Value),
@@ -310,17 +257,17 @@ impl Session {
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
-    /// Sends the one output of a call.
+    /// Sends the one output of a function call.
     pub(super) fn answer_call(
         &mut self,
         id: Option<CommandId>,
-        call_id: CallId,
+        call: Arc<FunctionCall>,
         output: &FunctionOutput,
         end: FunctionEnd,
     ) {
-        let item = Item::function_call_output(call_id.clone(), output.to_wire());
+        let item = Item::function_call_output(call.call_id.clone(), output.to_wire());
         self.create_item(id, Box::new(item), None);
-        self.tell(Event::FunctionEnded { call_id, end });
+        self.tell(Event::FunctionEnded { call, end });
     }
 
     /// Asks the model to go on, once all calls of a response are answered.
@@ -333,40 +280,6 @@ impl Session {
         };
         if wanted {
             self.request(None, None);
-        }
-    }
-
-    fn on_playback(&mut self, report: &PlaybackReport) {
-        match report {
-            PlaybackReport::Played(at) => self.note_played(at),
-            PlaybackReport::PlayedBytes { item_id, content_index, bytes } => {
-                if let Some(at) = self.playback.position_of_bytes(item_id, *content_index, *bytes) {
-                    self.note_played(&at);
-                }
-            }
-            PlaybackReport::Mark(mark) => {
-                if let Some(at) = self.playback.position_of(*mark) {
-                    self.note_played(&at);
-                }
-            }
-            PlaybackReport::Stopped { id, at } => {
-                if let Some(at) = at {
-                    self.note_played(at);
-                }
-                self.on_stopped(*id);
-            }
-        }
-        self.playback.forget_played(self.now, self.options.playback);
-    }
-
-    fn note_played(&mut self, at: &PlaybackPosition) {
-        let Some(part) = self.playback.report(self.now, at) else { return };
-        if at.played == MediaTime::ZERO {
-            return; // it stands at the part's beginning: nothing of it has sounded
-        }
-        let response_id = part.id.response_id.clone();
-        if let Some(response) = self.responses.get_mut(&response_id) {
-            response.timeline.played(self.now, PlaybackSource::Reported);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What each server event does to the session.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use crate::call::{Event, Origin, Outcome, Warning};
-use crate::event::ServerEvent;
+use crate::error::ApiError;
+use crate::event::{InputAudioTranscriptionCompleted, ServerEvent};
 use crate::field::Field;
 use crate::id::ItemId;
 use crate::item::{Item, ItemStatus};
@@ -12,6 +14,7 @@ use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
 use crate::session::responses::Turn;
+use crate::session::seen_calls::Told;
 use crate::time::MediaTime;
 
 macro_rules! place {
@@ -39,13 +42,18 @@ impl Session {
             ServerEvent::SessionUpdated(event) => self.on_updated(event.session),
             ServerEvent::ConversationItemCreated(event) => {
                 let finished = !is_in_progress(&event.item);
+                self.note_placed_call(&event.item, if finished { Told::Whole } else { Told::Begun });
                 self.place(event.previous_item_id, &event.item);
                 if finished {
                     self.finish_item(event.item);
                 }
             }
-            ServerEvent::ConversationItemAdded(event) => self.place(event.previous_item_id, &event.item),
+            ServerEvent::ConversationItemAdded(event) => {
+                self.note_placed_call(&event.item, Told::Begun);
+                self.place(event.previous_item_id, &event.item);
+            }
             ServerEvent::ConversationItemDone(event) => {
+                self.note_placed_call(&event.item, Told::Whole);
                 self.place(event.previous_item_id, &event.item);
                 self.finish_item(event.item);
             }
@@ -71,12 +79,7 @@ impl Session {
                 delta: event.delta.into_value().unwrap_or_default(),
             }),
             ServerEvent::InputAudioTranscriptionCompleted(event) => {
-                self.transcripts.came(&event.item_id);
-                self.tell(Event::UserTranscript {
-                    item_id: event.item_id,
-                    content_index: event.content_index.unwrap_or(0),
-                    transcript: event.transcript.into_value().unwrap_or_default(),
-                });
+                self.on_transcript(event);
             }
             ServerEvent::InputAudioTranscriptionFailed(event) => {
                 self.transcripts.came(&event.item_id);
@@ -104,7 +107,7 @@ impl Session {
             }
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
                 self.responses.set_turn(Turn::Speaking { until: Some(self.now + self.options.longest_turn) });
-                let at = MediaTime::from_millis(event.audio_start_ms.unwrap_or(0));
+                let at = event.audio_start_ms.into_value().map(MediaTime::from_millis);
                 self.tell(Event::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
                 if self.config.turn_detection().value().is_none_or(|vad| vad.interrupts_response()) {
@@ -113,7 +116,7 @@ impl Session {
             }
             ServerEvent::InputAudioBufferSpeechStopped(event) => {
                 self.speech_stopped();
-                let at = MediaTime::from_millis(event.audio_end_ms.unwrap_or(0));
+                let at = event.audio_end_ms.into_value().map(MediaTime::from_millis);
                 self.tell(Event::SpeechStopped { item_id: event.item_id.into_value(), at });
             }
             ServerEvent::ResponseCreated(event) => self.on_response_created(&event.response),
@@ -121,6 +124,7 @@ impl Session {
             ServerEvent::ResponseOutputItemAdded(event) => {
                 if let Some(response_id) = self.response(event.response_id) {
                     self.note_output(&response_id);
+                    self.note_call(Some(&response_id), &event.item, Told::Begun);
                 }
             }
             ServerEvent::ResponseOutputItemDone(event) => {
@@ -136,11 +140,15 @@ impl Session {
                     self.note_output(response_id);
                 }
             }
-            ServerEvent::ResponseMcpCallArgumentsDelta(_)
-            | ServerEvent::ResponseMcpCallArgumentsDone(_)
-            | ServerEvent::ResponseMcpCallInProgress(_) => self.note_tool(false),
-            ServerEvent::ResponseMcpCallCompleted(_) | ServerEvent::ResponseMcpCallFailed(_) => {
+            ServerEvent::ResponseMcpCallArgumentsDelta(_) => self.note_tool(false),
+            event @ (ServerEvent::ResponseMcpCallArgumentsDone(_)
+            | ServerEvent::ResponseMcpCallInProgress(_)) => {
+                self.note_tool(false);
+                self.pass_on_event(event);
+            }
+            event @ (ServerEvent::ResponseMcpCallCompleted(_) | ServerEvent::ResponseMcpCallFailed(_)) => {
                 self.note_tool(true);
+                self.pass_on_event(event);
             }
             ServerEvent::ResponseFunctionCallArgumentsDone(event) => self.on_arguments_done(event),
             ServerEvent::ResponseOutputTextDelta(event) => self.on_text(place!(event), event.delta, false),
@@ -155,22 +163,48 @@ impl Session {
             ServerEvent::ErrorEvent(event) => self.on_error(event),
             ServerEvent::Unknown(event) => self.tell(Event::Warning(Warning::Unknown { event })),
             ServerEvent::Malformed(event) => self.on_malformed(event),
-            // Repeated by other events, or of no consequence on a WebSocket.
-            ServerEvent::ConversationCreated(_)
+            // No other call event carries them.
+            event @ (ServerEvent::ConversationCreated(_)
             | ServerEvent::InputAudioTranscriptionSegment(_)
             | ServerEvent::InputAudioBufferTimeoutTriggered(_)
             | ServerEvent::InputAudioBufferDtmfEventReceived(_)
             | ServerEvent::OutputAudioBufferStarted(_)
             | ServerEvent::OutputAudioBufferStopped(_)
             | ServerEvent::OutputAudioBufferCleared(_)
-            | ServerEvent::ResponseContentPartAdded(_)
-            | ServerEvent::ResponseContentPartDone(_)
-            | ServerEvent::ResponseOutputTextDone(_)
-            | ServerEvent::ResponseOutputAudioTranscriptDone(_)
             | ServerEvent::McpListToolsInProgress(_)
             | ServerEvent::McpListToolsCompleted(_)
-            | ServerEvent::McpListToolsFailed(_) => {}
+            | ServerEvent::McpListToolsFailed(_)) => self.pass_on_event(event),
+            // They repeat what the deltas said, and the item says once more.
+            ServerEvent::ResponseContentPartAdded(_)
+            | ServerEvent::ResponseContentPartDone(_)
+            | ServerEvent::ResponseOutputTextDone(_)
+            | ServerEvent::ResponseOutputAudioTranscriptDone(_) => {}
         }
+    }
+
+    /// Tells an event that no other call event carries.
+    fn pass_on_event(&mut self, event: ServerEvent) {
+        self.tell(Event::Server(Arc::new(event)));
+    }
+
+    /// What the user said. A transcript that cannot be read is a failed one, not silence.
+    fn on_transcript(&mut self, event: InputAudioTranscriptionCompleted) {
+        self.transcripts.came(&event.item_id);
+        let usage = event.usage.into_value();
+        self.totals.add_transcription(usage.as_ref());
+        let (item_id, content_index) = (event.item_id, event.content_index.unwrap_or(0));
+        let Some(transcript) = event.transcript.into_value() else {
+            let error = ApiError::default().message("the server's transcript could not be read");
+            return self.tell(Event::UserTranscriptFailed { item_id, content_index, error: error.into() });
+        };
+        self.tell(Event::UserTranscript {
+            item_id,
+            content_index,
+            transcript,
+            languages: event.languages.into_value().unwrap_or_default(),
+            logprobs: event.logprobs.into_value().unwrap_or_default(),
+            usage: usage.map(Box::new),
+        });
     }
 
     /// The user has spoken: the server may respond by itself.

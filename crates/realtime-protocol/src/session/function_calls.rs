@@ -2,8 +2,10 @@
 //! the model is asked once to go on.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::call::FunctionCall;
 use crate::id::{CallId, ResponseId};
 
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
@@ -19,7 +21,7 @@ pub(super) struct FunctionCalls {
 #[derive(Debug)]
 struct Group {
     response_id: ResponseId,
-    waiting: Vec<CallId>,
+    waiting: Vec<Arc<FunctionCall>>,
     /// Whether any answer asks for a response.
     respond: bool,
     /// Whether the response that made the calls said something itself.
@@ -58,7 +60,11 @@ impl FunctionCalls {
     }
 
     /// Enters calls that surface now.
-    pub(super) fn open(&mut self, response_id: &ResponseId, calls: impl IntoIterator<Item = CallId>) {
+    pub(super) fn open(
+        &mut self,
+        response_id: &ResponseId,
+        calls: impl IntoIterator<Item = Arc<FunctionCall>>,
+    ) {
         let group = self.group(response_id);
         let waiting = group.waiting.len();
         group.waiting.extend(calls);
@@ -78,18 +84,21 @@ impl FunctionCalls {
 
     /// Whether a call of that id waits.
     pub(super) fn is_waiting(&self, call_id: &CallId) -> bool {
-        self.groups.iter().any(|group| group.waiting.contains(call_id))
+        self.groups.iter().any(|group| group.position(call_id).is_some())
     }
 
-    /// Takes a call out, now that it is answered. One that does not wait leads to nothing.
-    pub(super) fn complete(&mut self, call_id: &CallId, respond: bool) -> Progress {
-        let Some(index) = self.groups.iter().position(|group| group.waiting.contains(call_id)) else {
-            return Progress::Waiting;
-        };
+    /// Takes a call out, now that it is answered. `None`: it does not wait.
+    pub(super) fn complete(
+        &mut self,
+        call_id: &CallId,
+        respond: bool,
+    ) -> Option<(Arc<FunctionCall>, Progress)> {
+        let place = |(index, group): (usize, &Group)| Some((index, group.position(call_id)?));
+        let (index, place) = self.groups.iter().enumerate().find_map(place)?;
         let group = &mut self.groups[index];
-        group.waiting.retain(|id| id != call_id);
+        let call = group.waiting.remove(place);
         group.respond |= respond;
-        self.progress(index)
+        Some((call, self.progress(index)))
     }
 
     fn progress(&mut self, index: usize) -> Progress {
@@ -127,14 +136,25 @@ impl FunctionCalls {
         news
     }
 
+    /// Whether the response has calls that are told or answered already.
+    pub(super) fn has_group(&self, response_id: &ResponseId) -> bool {
+        self.groups.iter().any(|group| group.response_id == *response_id)
+    }
+
     /// Whether no call waits.
     pub(super) const fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
     /// All calls that wait, at the end.
-    pub(super) fn end(&mut self) -> impl Iterator<Item = CallId> + use<> {
+    pub(super) fn end(&mut self) -> impl Iterator<Item = Arc<FunctionCall>> + use<> {
         core::mem::take(&mut self.groups).into_iter().flat_map(|group| group.waiting)
+    }
+}
+
+impl Group {
+    fn position(&self, call_id: &CallId) -> Option<usize> {
+        self.waiting.iter().position(|call| call.call_id == *call_id)
     }
 }
 
@@ -142,24 +162,33 @@ impl FunctionCalls {
 mod tests {
     use super::*;
 
+    fn call(id: &str) -> Arc<FunctionCall> {
+        let (name, arguments, key) = ("f".into(), "{}".into(), "k".into());
+        Arc::new(FunctionCall { call_id: id.into(), item_id: None, name, arguments, key })
+    }
+
+    fn complete(calls: &mut FunctionCalls, id: &str, respond: bool) -> Option<Progress> {
+        calls.complete(&id.into(), respond).map(|(_, progress)| progress)
+    }
+
     #[test]
     fn a_response_is_asked_for_once_after_the_last_call_in_any_order() {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
-            calls.open(&"r".into(), order.map(Into::into));
+            calls.open(&"r".into(), order.map(call));
             assert_eq!(calls.close(&"r".into(), false, true), Progress::Waiting);
-            assert_eq!(calls.complete(&order[0].into(), true), Progress::Waiting);
+            assert_eq!(complete(&mut calls, order[0], true), Some(Progress::Waiting));
             let all = Progress::Done { respond: true, spoke: true };
-            assert_eq!(calls.complete(&order[1].into(), false), all);
-            assert_eq!(calls.complete(&order[1].into(), true), Progress::Waiting, "answered already");
+            assert_eq!(complete(&mut calls, order[1], false), Some(all));
+            assert_eq!(complete(&mut calls, order[1], true), None, "answered already");
         }
     }
 
     #[test]
     fn an_early_call_waits_for_the_end_of_its_response() {
         let mut calls = FunctionCalls::default();
-        calls.open(&"r".into(), ["early".into()]);
-        assert_eq!(calls.complete(&"early".into(), true), Progress::Waiting);
+        calls.open(&"r".into(), [call("early")]);
+        assert_eq!(complete(&mut calls, "early", true), Some(Progress::Waiting));
         assert_eq!(calls.close(&"r".into(), false, false), Progress::Done { respond: true, spoke: false });
     }
 }

@@ -92,10 +92,7 @@ impl Session {
     ) {
         self.advance(now);
         for (id, command) in commands {
-            let answers = command.expects_answer();
-            if let Err(error) = self.on_command(id, command)
-                && answers
-            {
+            if let Err(error) = self.on_command(id, command) {
                 let error = ApiError::default().code("refused").message(format!("{error}"));
                 self.settle(id, Outcome::Refused { error: error.into() });
             }

@@ -73,11 +73,11 @@ impl Held {
 
     /// The commands that were never answered, at the end.
     pub(super) fn end(&mut self) -> Vec<CommandId> {
-        let expects_answer = |waiting| match waiting {
-            Waiting::Command(id, command) => command.expects_answer().then_some(id),
+        let command = |waiting| match waiting {
+            Waiting::Command(id, _) => Some(id),
             Waiting::Audio(_) => None,
         };
-        self.take().into_iter().filter_map(expects_answer).collect()
+        self.take().into_iter().filter_map(command).collect()
     }
 }
 

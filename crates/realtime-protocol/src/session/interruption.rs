@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::options::{PlaybackSource, Unheard};
 use crate::session::playback::Part;
-use crate::time::{MediaTime, Timestamp};
+use crate::time::Timestamp;
 
 /// Interruptions that wait for playback to stand still, oldest first.
 #[derive(Debug, Default)]
@@ -156,6 +156,7 @@ impl Session {
                 };
                 interruption.parts.push(HeardPart {
                     heard_text: part.heard_text(heard).into(),
+                    format: part.format(),
                     received: part.received(),
                     item_id: part.id.item_id,
                     content_index: part.id.content_index,
@@ -175,7 +176,7 @@ impl Session {
         if self.options.unheard == Unheard::Truncate {
             return Vec::new();
         }
-        let is_unheard = |part: &Part| part.played(self.now, self.options.playback) == MediaTime::ZERO;
+        let is_unheard = |part: &Part| part.played(self.now, self.options.playback) == 0;
         parts
             .iter()
             .filter(|part| part.id.content_index == 0 && part.has_audio())
@@ -185,8 +186,8 @@ impl Session {
             .collect()
     }
 
-    fn truncate(&mut self, part: &Part, heard: MediaTime) -> Cut {
-        let audio_end_ms = heard.as_millis();
+    fn truncate(&mut self, part: &Part, heard: u64) -> Cut {
+        let audio_end_ms = part.format().time_of(heard).as_millis();
         let event_id = self.next_event_id();
         self.expect(None, event_id.clone(), Await::Truncated(part.id.item_id.clone()));
         self.send(ConversationItemTruncate {

@@ -24,22 +24,24 @@ mod deadlines;
 mod error_events;
 mod events;
 mod function_calls;
+mod function_events;
 mod handover;
 mod held;
 mod input_audio;
 mod interruption;
 mod items;
+mod media;
 mod options;
 mod output;
 mod playback;
 mod response_events;
 mod responses;
 mod retrievals;
+mod seen_calls;
 mod state;
 #[cfg(test)]
 mod tests;
 mod updates;
-mod views;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -76,9 +78,6 @@ pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub(crate) use input_audio::drop_oldest;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
-pub use views::{
-    ConnectionView, ConversationView, FunctionCallsView, InputAudioView, PlaybackView, ResponsesView,
-};
 
 /// No session lives longer, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
@@ -98,7 +97,7 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// give the same outputs, byte for byte.
 ///
 /// Playback is the caller's duty: play each [`AudioChunk`] after those before it, report what was played
-/// ([`Command::ReportPlayback`]), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
+/// ([`Media::Report`](crate::call::Media::Report)), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
 /// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
 /// [`PlaybackSource::Estimated`].
 #[derive(Debug)]
@@ -177,6 +176,9 @@ impl Session {
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, text: &str) {
+        if self.options.raw_text && !self.state.is_ended() {
+            self.tell(Event::Raw { text: text.into() });
+        }
         self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
     }
 
@@ -212,14 +214,9 @@ impl Session {
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
         self.advance(now);
-        let reason = match (&self.state, reason) {
-            (State::Closing { reason }, _) => reason.clone(),
-            (_, DisconnectReason::Closed { code, reason }) => CloseReason::ClosedByServer { code, reason },
-            (_, DisconnectReason::Refused { status, reason, retry_after }) => {
-                CloseReason::ConnectionRefused { status, reason, retry_after }
-            }
-            (_, DisconnectReason::Unusable { reason }) => CloseReason::EndpointUnusable { reason },
-            (_, DisconnectReason::Lost { reason }) => CloseReason::ConnectionLost { reason },
+        let reason = match &self.state {
+            State::Closing { reason } => reason.clone(),
+            _ => CloseReason::Disconnected(reason),
         };
         if self.state.step(Step::Disconnected) {
             self.end(&reason);
@@ -232,9 +229,8 @@ impl Session {
         self.advance(now);
         match &shortfall {
             Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
-            Shortfall::Unread { item_id, content_index, start, lost } => {
-                self.playback.skip(item_id, *content_index, *start, *lost);
-            }
+            // Positions of playback are those of the part: what was lost counts as not played.
+            Shortfall::Unread { .. } => {}
             Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
         }
         self.outputs.extend(shortfall.warning(self.input_format()).map(Output::Event));
@@ -425,8 +421,8 @@ impl Session {
         for response in responses {
             self.finish_response(response, ResponseEnd::Lost, None);
         }
-        for call_id in self.calls.end() {
-            self.tell(Event::FunctionEnded { call_id, end: FunctionEnd::Closed });
+        for call in self.calls.end() {
+            self.tell(Event::FunctionEnded { call, end: FunctionEnd::Closed });
         }
         let waiters = waiters
             .into_iter()

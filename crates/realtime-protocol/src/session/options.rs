@@ -48,13 +48,16 @@ pub struct SessionOptions {
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
     pub early_functions: BTreeSet<String>,
-    /// For push-to-talk: audio is kept back until [`Command::BeginTurn`](crate::call::Command::BeginTurn), and then
+    /// For push-to-talk: audio is kept back until [`Media::BeginTurn`](crate::call::Media::BeginTurn), and then
     /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
     /// out.
     pub pre_roll: Option<Duration>,
     /// How long before the session's age limit [`Event::Expiring`](crate::call::Event::Expiring) says
     /// so. Default: 5 min.
     pub expiry_notice: Duration,
+    /// Whether every wire text of the server's is told as it came, before what it leads to:
+    /// [`Event::Raw`](crate::call::Event::Raw). Default: no.
+    pub raw_text: bool,
     /// What event ids are made of. The same entropy and inputs give the same outputs.
     pub entropy: u64,
 }
@@ -79,6 +82,7 @@ impl Default for SessionOptions {
             early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),
+            raw_text: false,
             entropy: 0,
         }
     }

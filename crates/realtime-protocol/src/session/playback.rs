@@ -14,7 +14,7 @@ use crate::audio::AudioFormat;
 use crate::call::{PlaybackPosition, StopId};
 use crate::id::{ItemId, ResponseId};
 use crate::session::options::PlaybackSource;
-use crate::time::{MediaTime, Timestamp};
+use crate::time::Timestamp;
 
 /// The audio of the session that may still be heard, oldest first.
 #[derive(Debug, Default)]
@@ -39,15 +39,15 @@ pub(super) struct PartId {
 pub(super) struct Part {
     pub(super) id: PartId,
     format: AudioFormat,
-    received_bytes: u64,
+    /// Samples that came.
+    received: u64,
     /// The first byte of a sample whose second one has not come.
     carry: Option<u8>,
     whole: bool,
-    /// The chunks that have not been reported as played: their marks, and the bytes of the part up to their ends.
+    /// The chunks that have not been reported as played: their marks, and the samples of the part up to their ends.
     marks: VecDeque<(u64, u64)>,
-    reported: MediaTime,
-    /// What playback never got: from where, and how much (bytes of the part), in order.
-    skipped: Vec<(u64, u64)>,
+    /// Samples that were reported as played.
+    reported: u64,
     /// When it began to play, if nobody reports; known from its first audio on.
     begins: Timestamp,
     /// The interruption that waits for playback to say where this part stands.
@@ -57,11 +57,11 @@ pub(super) struct Part {
     words: Words,
 }
 
-/// The words of a part against its audio: at `(audio, characters)` so much of each had come.
+/// The words of a part against its audio: at `(samples, bytes of text)` this much of each had come.
 #[derive(Debug, Default)]
 struct Words {
     text: String,
-    marks: Vec<(MediaTime, usize)>,
+    marks: Vec<(u64, usize)>,
 }
 
 /// How long a part stays after it would have been played, if nobody reports: else an application that never does would
@@ -72,18 +72,25 @@ const UNREPORTED: Duration = Duration::from_secs(60);
 const MOST_MARKS: usize = 256;
 
 impl Part {
-    pub(super) const fn received(&self) -> MediaTime {
-        self.format.duration(self.received_bytes)
+    /// Samples that came.
+    pub(super) const fn received(&self) -> u64 {
+        self.received
     }
 
-    /// What has been played by `now`: as reported, or as it would be at normal speed. Never more than came.
-    pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> MediaTime {
+    pub(super) const fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came.
+    pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> u64 {
         let played = match source {
             PlaybackSource::Reported => self.reported,
             // A report, where there is one after all, knows better than the clock.
-            PlaybackSource::Estimated => self.reported.max(now.saturating_since(self.begins).into()),
+            PlaybackSource::Estimated => {
+                self.reported.max(self.format.samples_in(now.saturating_since(self.begins).into()))
+            }
         };
-        played.min(self.received())
+        played.min(self.received)
     }
 
     fn is_over(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
@@ -99,7 +106,7 @@ impl Part {
 
     /// When all of it that came will have been played, if nobody reports.
     fn ends(&self) -> Timestamp {
-        self.begins + self.received().as_duration()
+        self.begins + self.format.time_of(self.received).as_duration()
     }
 
     fn is(&self, item_id: &ItemId, content_index: u32) -> bool {
@@ -108,7 +115,7 @@ impl Part {
 }
 
 impl Words {
-    fn push(&mut self, delta: &str, at: MediaTime) {
+    fn push(&mut self, delta: &str, at: u64) {
         // Words come ahead of their audio, so a mark says where the words that follow begin at the earliest.
         if self.marks.last().is_none_or(|(mark, _)| *mark < at) {
             if self.marks.len() == MOST_MARKS {
@@ -124,15 +131,15 @@ impl Words {
     }
 
     /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
-    fn heard(&self, heard: MediaTime, received: MediaTime, whole: bool) -> &str {
+    fn heard(&self, heard: u64, received: u64, whole: bool) -> &str {
         if heard >= received && whole {
             return &self.text;
         }
         let after = self.marks.iter().position(|(at, _)| *at > heard).unwrap_or(self.marks.len());
-        let (from, from_len) = after.checked_sub(1).map_or((MediaTime::ZERO, 0), |before| self.marks[before]);
+        let (from, from_len) = after.checked_sub(1).map_or((0, 0), |before| self.marks[before]);
         let (to, to_len) = self.marks.get(after).copied().unwrap_or((received, self.text.len()));
-        let span = (to - from).as_micros();
-        let into = (heard - from).as_micros().min(span);
+        let span = to.saturating_sub(from);
+        let into = heard.saturating_sub(from).min(span);
         let extra = (to_len - from_len) as u64 * into / span.max(1);
         let end = from_len + usize::try_from(extra).unwrap_or(usize::MAX);
         // Only whole words were heard.
@@ -164,7 +171,7 @@ fn ends_word(c: char) -> bool {
 }
 
 impl Playback {
-    /// Enters audio and gives back its whole samples, with the position of the first and the chunk's mark.
+    /// Enters audio and gives back its whole samples, with the position of the first (samples) and the chunk's mark.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
@@ -172,7 +179,7 @@ impl Playback {
         format: AudioFormat,
         audio: Bytes,
         source: PlaybackSource,
-    ) -> (MediaTime, u64, Bytes) {
+    ) -> (u64, u64, Bytes) {
         self.forget_played(now, source);
         self.last_mark += 1;
         let mark = self.last_mark;
@@ -184,12 +191,13 @@ impl Playback {
         let part = &mut self.parts[index];
         let start = part.received();
         let audio = part.whole_samples(audio);
-        if part.begins + start.as_duration() < now {
+        let played = format.time_of(start).as_duration();
+        if part.begins + played < now {
             // The audio ran dry: what comes now plays from now on.
-            part.begins = now - start.as_duration();
+            part.begins = now - played;
         }
-        part.received_bytes += audio.len() as u64;
-        part.marks.push_back((mark, part.received_bytes));
+        part.received += format.samples(audio.len() as u64);
+        part.marks.push_back((mark, part.received));
         (start, mark, audio)
     }
 
@@ -211,8 +219,8 @@ impl Playback {
         part.words.push(delta, at);
     }
 
-    /// Says that a part is whole, and gives back its length.
-    pub(super) fn whole(&mut self, item_id: &ItemId, content_index: u32) -> Option<MediaTime> {
+    /// Says that a part is whole, and gives back its length (samples).
+    pub(super) fn whole(&mut self, item_id: &ItemId, content_index: u32) -> Option<u64> {
         let part = self.parts.iter_mut().find(|part| part.is(item_id, content_index))?;
         part.whole = true;
         Some(part.received())
@@ -237,7 +245,7 @@ impl Playback {
         let index = self.parts.iter().position(|part| part.is(&at.item_id, at.content_index))?;
         let part = &mut self.parts[index];
         part.reported = part.reported.max(at.played.min(part.received()));
-        while part.marks.front().is_some_and(|(_, end)| part.format.duration(*end) <= part.reported) {
+        while part.marks.front().is_some_and(|(_, end)| *end <= part.reported) {
             part.marks.pop_front();
         }
         // Parts play in order: what stands before the one that plays has been played, unless it was stopped.
@@ -253,35 +261,8 @@ impl Playback {
         self.parts.iter().find_map(|part| {
             let (_, end) = part.marks.iter().find(|(at, _)| *at == mark)?;
             let PartId { item_id, content_index, .. } = part.id.clone();
-            Some(PlaybackPosition { item_id, content_index, played: part.format.duration(*end) })
+            Some(PlaybackPosition { item_id, content_index, played: *end })
         })
-    }
-
-    /// Where playback stands when so many bytes of a part have been played.
-    pub(super) fn position_of_bytes(
-        &self,
-        item_id: &ItemId,
-        content_index: u32,
-        bytes: u64,
-    ) -> Option<PlaybackPosition> {
-        let part = self.parts.iter().find(|part| part.is(item_id, content_index))?;
-        Some(PlaybackPosition {
-            item_id: item_id.clone(),
-            content_index,
-            played: part.format.duration(part.past_gaps(bytes)),
-        })
-    }
-
-    /// Some of a part never gets to playback.
-    pub(super) fn skip(&mut self, item_id: &ItemId, content_index: u32, start: MediaTime, lost: MediaTime) {
-        let Some(part) = self.parts.iter_mut().find(|part| part.is(item_id, content_index)) else { return };
-        let (start, lost) = (part.format.bytes(start), part.format.bytes(lost));
-        let full = part.skipped.len() == MOST_MARKS;
-        match part.skipped.last_mut() {
-            // Beyond the bound only the place is inexact.
-            Some((from, bytes)) if full || *from + *bytes == start => *bytes += lost,
-            _ => part.skipped.push((start, lost)),
-        }
     }
 
     /// Drops parts that are over.
@@ -332,12 +313,11 @@ impl Playback {
             self.parts.push_back(Part {
                 id: id.clone(),
                 format,
-                received_bytes: 0,
+                received: 0,
                 carry: None,
                 whole: false,
                 marks: VecDeque::new(),
-                reported: MediaTime::ZERO,
-                skipped: Vec::new(),
+                reported: 0,
                 begins: Timestamp::ZERO,
                 stopped: None,
                 deleted: false,
@@ -350,22 +330,17 @@ impl Playback {
 
 impl Part {
     /// The words that were heard when `heard` of the audio was.
-    pub(super) fn heard_text(&self, heard: MediaTime) -> &str {
+    pub(super) fn heard_text(&self, heard: u64) -> &str {
         self.words.heard(heard, self.received(), self.whole)
-    }
-
-    /// Where in the part playback stands when it has played so many bytes of what it got.
-    fn past_gaps(&self, played: u64) -> u64 {
-        self.skipped.iter().fold(played, |at, (from, bytes)| if *from < at { at + bytes } else { at })
     }
 
     /// Whether any audio has come.
     pub(super) const fn has_audio(&self) -> bool {
-        self.received_bytes > 0
+        self.received > 0
     }
 
     /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any more.
-    pub(super) fn is_settled(&self, heard: MediaTime) -> bool {
+    pub(super) fn is_settled(&self, heard: u64) -> bool {
         let has_words = !self.words.text.is_empty();
         let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };
         is_heard || self.deleted
@@ -400,14 +375,17 @@ impl Part {
 mod tests {
     use super::*;
 
+    use crate::time::MediaTime;
+
     const FORMAT: AudioFormat = AudioFormat::PCM16_24K;
 
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_millis(ms)
     }
 
-    fn ms(ms: u64) -> MediaTime {
-        MediaTime::from_millis(ms)
+    /// Samples of that time.
+    fn ms(ms: u64) -> u64 {
+        FORMAT.samples_in(MediaTime::from_millis(ms))
     }
 
     fn part(item: &str) -> PartId {
@@ -415,7 +393,7 @@ mod tests {
     }
 
     fn receive(ledger: &mut Playback, now: u64, item: &str, millis: u64, source: PlaybackSource) {
-        let audio = Bytes::from(alloc::vec![0; FORMAT.bytes(ms(millis)) as usize]);
+        let audio = Bytes::from(alloc::vec![0; 2 * ms(millis) as usize]);
         ledger.receive(at(now), &part(item), FORMAT, audio, source);
     }
 
@@ -430,7 +408,7 @@ mod tests {
                 let piece = rest.split_to(cut.min(rest.len()));
                 let (start, _, audio) =
                     ledger.receive(at(0), &part("item"), FORMAT, piece, PlaybackSource::Reported);
-                assert_eq!(FORMAT.bytes(start) as usize, got.len());
+                assert_eq!(2 * start as usize, got.len());
                 assert_eq!(audio.len() % 2, 0);
                 got.extend_from_slice(&audio);
             }
@@ -445,7 +423,7 @@ mod tests {
         receive(&mut ledger, 0, "a", 1000, source);
         receive(&mut ledger, 10, "b", 1000, source);
         let played = |ledger: &Playback, now| -> Vec<u64> {
-            ledger.parts.iter().map(|part| part.played(at(now), source).as_millis()).collect()
+            ledger.parts.iter().map(|part| FORMAT.time_of(part.played(at(now), source)).as_millis()).collect()
         };
         assert_eq!(played(&ledger, 400), [400, 0]);
         assert_eq!(played(&ledger, 1400), [1000, 400]);
@@ -474,7 +452,7 @@ mod tests {
         }
         receive(&mut ledger, 0, "item", 4800, PlaybackSource::Reported);
         let part = &ledger.parts[0];
-        assert_eq!(part.heard_text(MediaTime::ZERO), "");
+        assert_eq!(part.heard_text(0), "");
         assert_eq!(part.heard_text(ms(1400)), "one two three");
         ledger.whole(&"item".into(), 0);
         assert_eq!(ledger.parts[0].heard_text(ms(4800)), words);

@@ -3,26 +3,21 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::audio::Audio;
-use crate::call::{
-    Advice, AudioChunk, Event, FunctionCall, FunctionEnd, FunctionOutput, Outcome, ResponseEnd,
-    ResponseReport, Warning,
-};
+use crate::call::{Advice, AudioChunk, Event, Outcome, ResponseEnd, ResponseReport, Warning};
 use crate::error::ApiError;
-use crate::event::ResponseFunctionCallArgumentsDone;
 use crate::field::Field;
-use crate::id::{CallId, ItemId, ResponseId, SessionId};
-use crate::item::{FunctionCallItem, Item, ItemStatus};
+use crate::id::{ItemId, ResponseId};
 use crate::response::{Response, ResponseStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::call_key::call_key;
 use crate::session::deadlines::Answer;
+use crate::session::function_events::EndedResponse;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
-use crate::session::responses::{Heard, OpenResponse, Pace, SeenCall};
+use crate::session::responses::{Heard, OpenResponse, Pace};
+use crate::session::seen_calls::Told;
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -30,14 +25,6 @@ pub(super) struct PartPlace {
     pub(super) response_id: Field<ResponseId>,
     pub(super) item_id: ItemId,
     pub(super) content_index: Field<u32>,
-}
-
-/// What of a response's end decides about its calls.
-struct EndedResponse {
-    id: ResponseId,
-    out_of_band: bool,
-    spoke: bool,
-    completed: bool,
 }
 
 impl Session {
@@ -97,7 +84,7 @@ impl Session {
         let out_of_band = response.conversation_id.is_null();
         self.open_response(&id, out_of_band, Heard::Otherwise, BTreeMap::new());
         for item in response.output.value().into_iter().flatten() {
-            self.note_call(Some(&id), item);
+            self.note_call(Some(&id), item, Told::Whole);
         }
         let Some(open) = self.responses.done(&id) else { return };
         let end = end_of(&response);
@@ -172,126 +159,6 @@ impl Session {
             if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
         response.pace = Pace::Going(due);
         self.seen.note(answer);
-    }
-
-    pub(super) fn on_item_done(&mut self, response_id: Option<&ResponseId>, item: &Item) {
-        self.note_call(response_id, item);
-        if let (Some(response_id), Item::FunctionCall(call)) = (response_id, item) {
-            self.surface_early(response_id, call);
-        }
-    }
-
-    /// Some servers tell of a call by this event alone.
-    pub(super) fn on_arguments_done(&mut self, event: ResponseFunctionCallArgumentsDone) {
-        let response_id = self.response(event.response_id);
-        if event.name.value().is_none() {
-            return; // its item names it
-        }
-        let call = FunctionCallItem {
-            id: Field::Value(event.item_id),
-            call_id: event.call_id,
-            name: event.name,
-            arguments: event.arguments,
-            ..FunctionCallItem::default()
-        };
-        self.on_item_done(response_id.as_ref(), &call.into());
-    }
-
-    /// Remembers a function call item of a response, once.
-    fn note_call(&mut self, response_id: Option<&ResponseId>, item: &Item) {
-        let Item::FunctionCall(call) = item else { return };
-        let Some(call_id) = call.call_id.value().cloned() else { return };
-        let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
-        match response.calls.iter_mut().find(|seen| seen.call_id == call_id) {
-            Some(seen) => seen.item = call.clone(), // the later one is the more complete
-            None => response.calls.push(SeenCall { call_id, item: call.clone() }),
-        }
-    }
-
-    /// Hands a call to the application while its response still runs, if the options allow it for this function.
-    fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
-        let (Some(call_id), Some(name)) = (item.call_id.value(), item.name.value()) else { return };
-        let Some(response) = self.responses.get_mut(response_id) else { return };
-        if response.interrupted || !self.options.early_functions.contains(name) {
-            return;
-        }
-        let out_of_band = response.out_of_band;
-        let Ok(call) = self.call_of(call_id, item) else { return }; // answered when the response is done
-        if self.calls.see(call_id) {
-            if !out_of_band {
-                self.calls.open(response_id, [call_id.clone()]);
-            }
-            let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
-            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
-        }
-    }
-
-    /// A call that may run, or what to answer in its place: its arguments must be a JSON object.
-    fn call_of(&self, call_id: &CallId, item: &FunctionCallItem) -> Result<FunctionCall, FunctionOutput> {
-        let arguments = item.arguments.value().map_or("", String::as_str);
-        let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
-        if let Err(error) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments) {
-            let text = alloc::format!("expected the arguments to be a JSON object: {error}");
-            return Err(FunctionOutput::Error(text));
-        }
-        let session = self.config.id.value().map_or("", SessionId::as_str);
-        let name = item.name.value().cloned().unwrap_or_default();
-        Ok(FunctionCall {
-            key: call_key(session, call_id.as_str(), &name, arguments),
-            call_id: call_id.clone(),
-            item_id: item.id.value().cloned(),
-            name,
-            arguments: arguments.into(),
-        })
-    }
-
-    /// Hands a response's calls to the application, or answers those that must not run.
-    fn surface_calls(&mut self, response: &EndedResponse, mut seen: Vec<SeenCall>) {
-        if seen.is_empty() {
-            return;
-        }
-        seen.retain(|call| self.calls.see(&call.call_id));
-        if response.out_of_band {
-            // The conversation holds none of them, so there is nothing to answer.
-            let calls = seen.iter().filter_map(|seen| self.call_of(&seen.call_id, &seen.item).ok());
-            let calls = calls.filter(|_| response.completed).collect();
-            return self.tell_calls(response, calls);
-        }
-        let mut calls = Vec::new();
-        let mut refused: Vec<(CallId, FunctionOutput)> = Vec::new();
-        for SeenCall { call_id, item } in seen {
-            if !response.completed {
-                // The conversation holds the call only if its item is whole.
-                if item.status.value() == Some(&ItemStatus::Completed) {
-                    self.answer_call(
-                        None,
-                        call_id,
-                        &FunctionOutput::Cancelled,
-                        FunctionEnd::ResponseNotCompleted,
-                    );
-                }
-                continue;
-            }
-            match self.call_of(&call_id, &item) {
-                Ok(call) => calls.push(call),
-                Err(output) => refused.push((call_id, output)),
-            }
-        }
-        let must_respond = !refused.is_empty();
-        for (call_id, output) in refused {
-            self.answer_call(None, call_id, &output, FunctionEnd::BadArguments);
-        }
-        self.calls.open(&response.id, calls.iter().map(|call| call.call_id.clone()));
-        self.tell_calls(response, calls);
-        let progress = self.calls.close(&response.id, must_respond, response.spoke);
-        self.go_on_after_calls(progress);
-    }
-
-    fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<FunctionCall>) {
-        if !calls.is_empty() {
-            let (response_id, out_of_band) = (response.id.clone(), response.out_of_band);
-            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
-        }
     }
 
     /// The part that a delta belongs to, in a response that runs.
@@ -402,6 +269,12 @@ fn end_of(response: &Response) -> ResponseEnd {
                 ..ApiError::default()
             });
             ResponseEnd::Failed { advice: Advice::of(&error), error: Box::new(error) }
+        }
+        // What cannot be read has not completed.
+        None if response.extra.get("status").is_some() => {
+            let error =
+                ApiError::default().message("the status of the server's response.done could not be read");
+            ResponseEnd::Failed { advice: Advice::Retry, error: Box::new(error) }
         }
         // A server that leaves the status out has ended the response like any other.
         Some(ResponseStatus::Completed | ResponseStatus::InProgress | ResponseStatus::Other(_)) | None => {

@@ -23,9 +23,10 @@ use core::time::Duration;
 
 use crate::audio::AudioFormat;
 use crate::call::{CommandId, Origin, Timeline};
-use crate::id::{CallId, EventId, ResponseId};
+use crate::id::{EventId, ResponseId};
 use crate::response::ResponseParams;
 use crate::session::deadlines::Answer;
+use crate::session::seen_calls::SeenCalls;
 use crate::time::Timestamp;
 
 /// Requests that wait and responses that run.
@@ -159,7 +160,7 @@ pub(super) struct OpenResponse {
     pub(super) waiters: Vec<CommandId>,
     pub(super) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
-    pub(super) calls: Vec<SeenCall>,
+    pub(super) calls: SeenCalls,
     pub(super) dropped_bytes: u64,
     /// What its audio is, where that is not the session's format.
     pub(super) format: Option<AudioFormat>,
@@ -216,13 +217,6 @@ pub(super) struct Expired {
     pub(super) silent: Vec<Answer>,
     /// The waiters of each response that nobody waits for any more.
     pub(super) forsaken: Vec<CommandId>,
-}
-
-/// A function call item that is whole.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct SeenCall {
-    pub(super) call_id: CallId,
-    pub(super) item: crate::item::FunctionCallItem,
 }
 
 impl Responses {
@@ -393,7 +387,7 @@ impl Responses {
             audio_bytes: 0,
             waiters,
             timeline,
-            calls: Vec::new(),
+            calls: SeenCalls::default(),
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,

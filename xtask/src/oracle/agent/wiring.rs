@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use realtime_context::{Context, Message, Role};
+use realtime_pipeline::adapter::Asked;
 use realtime_pipeline::adapter::Route;
 use realtime_pipeline::{Direction, FrameKind};
 use realtime_protocol::call::{Command, CommandId, DisconnectReason, Event, Outcome, PlaybackReport};
@@ -147,7 +148,16 @@ impl Agent {
             }
         };
         let count = commands.len();
-        commands.into_iter().for_each(|command| self.ask(command));
+        for asked in commands {
+            match asked {
+                Asked::Command(command) => self.ask(command),
+                Asked::Media(media) => {
+                    if let Err(error) = self.session.handle_media(self.now, media) {
+                        self.log(&error.to_string());
+                    }
+                }
+            }
+        }
         count
     }
 

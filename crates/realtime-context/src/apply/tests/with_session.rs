@@ -1,6 +1,8 @@
 //! A context fed by a real session: wire texts in, a conversation out.
 
-use realtime_protocol::call::{Command, CommandId, FunctionOutput, PlaybackPosition, PlaybackReport, StopId};
+use realtime_protocol::call::{
+    Command, CommandId, FunctionOutput, Media, PlaybackPosition, PlaybackReport, StopId,
+};
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session::{Output, Session, SessionOptions};
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -42,6 +44,12 @@ impl Call {
         self.commands += 1;
         let now = self.now();
         self.session.handle_command(now, CommandId(self.commands), command).unwrap();
+        self.drain();
+    }
+
+    fn media(&mut self, media: Media) {
+        let now = self.now();
+        self.session.handle_media(now, media).unwrap();
         self.drain();
     }
 
@@ -135,8 +143,8 @@ fn a_seeded_call_with_a_barge_in_and_a_tool() {
     call.audio("r1", "a1");
     call.audio("r1", "a1");
     call.server(json!({ "type": "input_audio_buffer.speech_started", "item_id": "u2" }));
-    let at = PlaybackPosition { item_id: "a1".into(), content_index: 0, played: MediaTime::from_millis(200) };
-    call.command(Command::ReportPlayback { report: PlaybackReport::Stopped { id: StopId(1), at: Some(at) } });
+    let at = PlaybackPosition { item_id: "a1".into(), content_index: 0, played: 4800 };
+    call.media(Media::Report(PlaybackReport::Stopped { id: StopId(1), at: Some(at) }));
     call.words("r1", "a1", " five");
     let cut = json!({ "id": "a1", "type": "message", "role": "assistant", "status": "incomplete",
         "content": [{ "type": "output_audio", "transcript": "One two three four five" }] });

@@ -7,7 +7,9 @@ use core::time::Duration;
 use crate::call::close::may_pass;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::succession::Successor;
-use crate::call::{Call, CloseReason, DisconnectClass, DisconnectReason, Event, FunctionEnd, Outcome};
+use crate::call::{
+    Call, CloseReason, ConnectionEvent, DisconnectClass, DisconnectReason, Event, FunctionEnd, Outcome,
+};
 use crate::session::Output;
 use crate::time::Timestamp;
 
@@ -110,7 +112,7 @@ impl Call {
             }
             Some(_) => {}
         }
-        self.tell(Event::Disconnected { reason: reason.clone(), class, retry_at });
+        self.tell(Event::Connection(ConnectionEvent::Lost { reason: reason.clone(), class, retry_at }));
         if retry_at.is_none() {
             self.finish(reason);
         }
@@ -136,8 +138,8 @@ impl Call {
                 }
                 Event::Settled { id, outcome: Outcome::Closed { .. } }
                     if self.commands.carry(id, &self.calls) => {}
-                Event::FunctionEnded { call_id, end: FunctionEnd::Closed } => {
-                    self.relay(Event::FunctionEnded { call_id, end: FunctionEnd::Detached });
+                Event::FunctionEnded { call, end: FunctionEnd::Closed } => {
+                    self.relay(Event::FunctionEnded { call, end: FunctionEnd::Detached });
                 }
                 event => self.relay(event),
             }
@@ -172,7 +174,9 @@ impl Call {
 /// How long the server wants to be left alone.
 fn asked_for(reason: &CloseReason) -> Duration {
     match reason {
-        CloseReason::ConnectionRefused { retry_after: Some(wait), .. } => (*wait).min(LONGEST_WAIT),
+        CloseReason::Disconnected(DisconnectReason::Refused { retry_after: Some(wait), .. }) => {
+            (*wait).min(LONGEST_WAIT)
+        }
         _ => Duration::ZERO,
     }
 }

@@ -5,6 +5,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::call::{CommandId, FunctionCall, FunctionOutput, Outcome};
@@ -144,9 +145,15 @@ impl Functions {
         }
     }
 
-    /// Whether the application knows the call by another id.
-    pub(super) fn is_adopted(&self, current: &CallId) -> bool {
-        self.0.iter().any(|call| call.current.as_ref() == Some(current) && call.shown != *current)
+    /// The call under the id by which the application knows it.
+    pub(super) fn as_shown(&self, call: Arc<FunctionCall>) -> Arc<FunctionCall> {
+        let known = self.0.iter().find(|known| known.current.as_ref() == Some(&call.call_id));
+        match known.filter(|known| known.shown != call.call_id) {
+            Some(known) => {
+                Arc::new(FunctionCall { call_id: known.shown.clone(), ..FunctionCall::clone(&call) })
+            }
+            None => call,
+        }
     }
 
     /// Whether a call of that id was made by the model.
@@ -209,7 +216,7 @@ mod tests {
         surface(&mut calls, 0, "a");
         calls.detach(at(1));
         assert_eq!(surface(&mut calls, 2, "b").0, Surfaced::Adopted);
-        assert!(calls.is_adopted(&"b".into()) && !calls.is_adopted(&"a".into()));
+        assert_eq!(calls.as_shown(Arc::new(call("b"))).call_id.as_str(), "a");
         let delivered = calls.complete(CommandId(1), &"a".into(), &result(), true);
         assert_eq!(delivered, Completed::Deliver("b".into()));
         calls.settled(CommandId(1), &Outcome::Done);

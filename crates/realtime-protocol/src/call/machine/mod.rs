@@ -59,7 +59,8 @@ use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Reconnect, Seed,
+    CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Media, MediaError,
+    Reconnect, Seed,
 };
 use crate::event::{ClientEvent, Dialect};
 use crate::flow::Shortfall;
@@ -265,6 +266,17 @@ impl Call {
     ) -> Result<(), CommandError> {
         self.advance(now);
         let taken = self.route(id, command);
+        self.run_to_rest();
+        taken
+    }
+
+    /// The application gives audio, or tells what was played. It keeps its order among the commands.
+    ///
+    /// # Errors
+    /// [`MediaError`] when its shape can't be right, or the call has ended; nothing happened, and it is handed back.
+    pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
+        self.advance(now);
+        let taken = self.route_media(media);
         self.run_to_rest();
         taken
     }

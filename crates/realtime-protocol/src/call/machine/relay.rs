@@ -1,6 +1,7 @@
 //! From the sessions' outputs to the call's: what is passed on, what is kept back, what is translated.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::call::machine::functions::Surfaced;
@@ -93,7 +94,10 @@ impl Call {
                 self.tell(Event::Overdue { answer, rotate: true });
                 self.rotation.get_or_insert_with(Rotation::default).urgent = true;
             }
-            Event::FunctionEnded { call_id, .. } if self.calls.is_adopted(&call_id) => {}
+            Event::FunctionEnded { call, end } => {
+                let call = self.calls.as_shown(call);
+                self.tell(Event::FunctionEnded { call, end });
+            }
             Event::ResponseFinished(report) => {
                 if let ResponseEnd::Failed { error, .. } = &report.end {
                     self.on_response_failed(error);
@@ -134,13 +138,13 @@ impl Call {
     }
 
     /// Shows the application those calls that it does not know.
-    fn on_calls(&mut self, response_id: ResponseId, calls: Vec<FunctionCall>) {
+    fn on_calls(&mut self, response_id: ResponseId, calls: Vec<Arc<FunctionCall>>) {
         let kept =
             self.reconnect.as_ref().map_or_else(Default::default, |reconnect| reconnect.functions_kept);
         let mut shown = Vec::new();
-        let mut answers: Vec<(FunctionCall, FunctionOutput, bool)> = Vec::new();
+        let mut answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)> = Vec::new();
         for mut call in calls {
-            match self.calls.surface(self.now, &mut call, kept) {
+            match self.calls.surface(self.now, Arc::make_mut(&mut call), kept) {
                 Surfaced::Show => shown.push(call),
                 Surfaced::Adopted => {}
                 Surfaced::Answer(output, respond) => answers.push((call, output, respond)),
@@ -149,7 +153,8 @@ impl Call {
         if !shown.is_empty() {
             self.tell(Event::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
-        for (FunctionCall { call_id, .. }, output, respond) in answers {
+        for (call, output, respond) in answers {
+            let call_id = call.call_id.clone();
             let id = self.own_command();
             self.calls.delivering(id, &call_id);
             let command = Command::AnswerFunction { call_id, output, respond };

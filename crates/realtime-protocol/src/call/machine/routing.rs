@@ -6,7 +6,8 @@ use crate::call::machine::commands::can_be_carried;
 use crate::call::machine::functions::Completed;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
-    Call, CloseReason, Command, CommandError, CommandId, Event, FunctionOutput, Outcome, Output, Refusal,
+    Call, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionOutput, Media,
+    MediaError, MediaRefusal, Outcome, Output, Refusal,
 };
 use crate::flow::Shortfall;
 use crate::id::CallId;
@@ -45,12 +46,6 @@ impl Call {
     /// There is no session at the moment.
     fn without_session(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::AppendAudio { .. } => self.hold_audio(command),
-            Command::BeginTurn {} => {
-                self.audio.begin_turn();
-                Ok(())
-            }
-            Command::ReportPlayback { .. } => Ok(()),
             Command::CancelResponse { .. } | Command::Interrupt {} => {
                 self.tell(Event::Settled { id, outcome: Outcome::Done });
                 Ok(())
@@ -68,9 +63,7 @@ impl Call {
     /// The session that serves is about to be replaced.
     fn while_holding(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::AppendAudio { .. } => self.hold_audio(command),
             command if can_be_carried(&command) => self.wait(id, command),
-            Command::ReportPlayback { .. } => self.pass(id, command),
             command => {
                 // It is about what only this session has.
                 if !self.is_urgent() {
@@ -89,15 +82,37 @@ impl Call {
         Ok(())
     }
 
-    fn hold_audio(&mut self, command: Command) -> Result<(), CommandError> {
-        let Command::AppendAudio { audio } = &command else { return Ok(()) };
-        match audio.bytes() {
-            Ok(audio) => {
-                let (format, oldest) = self.held_bounds();
-                self.audio.push(self.now, audio.clone(), format, oldest);
-                Ok(())
+    /// Where media goes: to the session that serves, or to wait for the next one.
+    pub(super) fn route_media(&mut self, media: Media) -> Result<(), MediaError> {
+        let audio = match media {
+            Media::Append(audio) => audio,
+            Media::BeginTurn if !self.ended && self.serving.is_none() => {
+                self.audio.begin_turn();
+                return Ok(());
             }
-            Err(error) => Err(refuse(command, error.into())),
+            Media::BeginTurn if !self.ended && self.is_holding() && !self.is_urgent() => {
+                self.abort_cut_over(); // the turn belongs to the session that serves
+                return self.pass_media(Media::BeginTurn);
+            }
+            media @ (Media::BeginTurn | Media::Report(_)) => return self.pass_media(media),
+        };
+        if self.ended || self.serving.is_some() && !self.is_holding() {
+            return self.pass_media(Media::Append(audio));
+        }
+        let (format, oldest) = self.held_bounds();
+        let media = Media::Append(audio.clone());
+        if let Err(reason) = media.check(format) {
+            return Err(MediaError { media, reason });
+        }
+        self.audio.push(self.now, audio, format, oldest);
+        Ok(())
+    }
+
+    fn pass_media(&mut self, media: Media) -> Result<(), MediaError> {
+        match &mut self.serving {
+            Some(connection) if !self.ended => connection.session.handle_media(self.now, media),
+            _ if matches!(media, Media::Report(_)) => Ok(()), // nobody needs it any more
+            _ => Err(MediaError { media, reason: MediaRefusal::Ended }),
         }
     }
 
@@ -190,7 +205,9 @@ impl Call {
                 })
             }
             Completed::Kept => {
-                let reason = CloseReason::ConnectionLost { reason: "the call's connection ended".into() };
+                let reason = CloseReason::Disconnected(DisconnectReason::Lost {
+                    reason: "the call's connection ended".into(),
+                });
                 self.tell(Event::Settled { id, outcome: Outcome::Closed { reason } });
                 Ok(())
             }

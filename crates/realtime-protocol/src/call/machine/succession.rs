@@ -12,7 +12,8 @@ use crate::call::machine::commands::item_id;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::held::Released;
 use crate::call::{
-    Call, Command, CommandId, ConnectionId, DisconnectReason, Event, Outcome, Output, Seed, Warning,
+    Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
+    Seed, Warning,
 };
 use crate::field::Field;
 use crate::id::ItemId;
@@ -226,7 +227,7 @@ impl Call {
         let id = ConnectionId(self.connections);
         self.connections += 1;
         if self.serving.is_none() {
-            self.tell(Event::Reconnecting { attempt: self.attempts, endpoint });
+            self.tell(Event::Connection(ConnectionEvent::Retrying { attempt: self.attempts, endpoint }));
         }
         self.outputs.push_back(Output::Connect { connection: id, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
@@ -328,9 +329,9 @@ impl Call {
         let audio_lost = audio.lost;
         let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
         self.tell(if rotated {
-            Event::Rotated { endpoint, gap, audio_lost }
+            Event::Connection(ConnectionEvent::Rotated { endpoint, gap, audio_lost })
         } else {
-            Event::Reconnected { gap, audio_lost }
+            Event::Connection(ConnectionEvent::Resumed { gap, audio_lost })
         });
         self.rotation = self.rotation.take().and_then(|rotation| {
             for id in rotation.waiters {
@@ -360,16 +361,20 @@ impl Call {
             self.asked = Some(id);
             batch.push((id, Command::CreateResponse { params: None }));
         }
-        let mut appends: Vec<Command> = audio.before.into_iter().map(append).collect();
+        let mut media: Vec<Media> = audio.before.into_iter().map(Media::Append).collect();
         if let Some(turn) = audio.turn {
-            appends.push(Command::BeginTurn {});
-            appends.extend(turn.into_iter().map(append));
+            media.push(Media::BeginTurn);
+            media.extend(turn.into_iter().map(Media::Append));
         }
-        let appends: Vec<_> = appends.into_iter().map(|command| (self.own_command(), command)).collect();
         let now = self.now;
-        if let Some(connection) = &mut self.serving {
-            connection.session.take_over(now, batch);
-            connection.session.take_over(now, appends);
+        let Some(connection) = &mut self.serving else { return };
+        connection.session.take_over(now, batch);
+        let refused = media.into_iter().filter_map(|media| connection.session.handle_media(now, media).err());
+        // The session that serves may have another input format.
+        let lost: usize = refused.map(|refused| refused.media.size()).sum();
+        if lost > 0 {
+            let lost = self.held_bounds().0.duration(lost as u64);
+            self.tell(Event::Warning(Warning::InputAudioDropped { lost }));
         }
     }
 
@@ -404,8 +409,4 @@ impl Call {
         }
         self.hand_over(audio);
     }
-}
-
-fn append(audio: bytes::Bytes) -> Command {
-    Command::AppendAudio { audio: audio.into() }
 }

@@ -10,8 +10,7 @@ fn a_barge_in_is_a_handshake_with_playback() {
     bench.server(audio_delta("r1", "i1", 1000));
     assert_eq!(bench.server(speech_started()), ["speech_started", "stop_playback"]);
     assert!(bench.server(audio_delta("r1", "i1", 100)).is_empty(), "late audio is dropped");
-    let at =
-        PlaybackPosition { item_id: "i1".into(), content_index: 0, played: MediaTime::from_micros(400_999) };
+    let at = PlaybackPosition { item_id: "i1".into(), content_index: 0, played: samples(401) - 1 };
     assert_eq!(bench.stopped(Some(at)), ["> conversation.item.truncate", "interrupted"]);
     assert!(bench.later(500).is_empty());
 }
@@ -65,10 +64,9 @@ fn playback_may_be_reported_in_marks_or_bytes() {
             _ => None,
         }));
     }
-    bench.app(Command::ReportPlayback { report: PlaybackReport::Mark(marks[1]) });
+    bench.app(Media::Report(PlaybackReport::Mark(marks[1])));
     bench.server(speech_started());
-    let bytes = PlaybackReport::PlayedBytes { item_id: "i1".into(), content_index: 0, bytes: 250 * 48 };
-    bench.app(Command::ReportPlayback { report: bytes });
+    bench.app(played("i1", 250));
     bench.stopped(None);
     assert_eq!(bench.cuts(), [("i1".into(), 250)]);
 }
@@ -112,7 +110,7 @@ fn what_begins_during_a_handshake_plays_on() {
     assert_eq!(bench.cuts(), [("i1".into(), 200)]);
     bench.server(audio_delta("r2", "i2", 100));
     let Some(Event::Audio(chunk)) = bench.told().next() else { panic!("no audio") };
-    assert_eq!(chunk.start, MediaTime::from_millis(100));
+    assert_eq!(chunk.start, samples(100));
 }
 
 #[test]
@@ -198,8 +196,8 @@ fn a_response_in_a_format_of_its_own_is_measured_in_it() {
         bench.server(event);
         bench.server(audio_bytes("r1", "i1", 0, &Bytes::from_static(&[1; 8000])));
         bench.server(speech_started());
-        let bytes = PlaybackReport::PlayedBytes { item_id: "i1".into(), content_index: 0, bytes: 5600 };
-        bench.app(Command::ReportPlayback { report: bytes });
+        let at = PlaybackPosition { item_id: "i1".into(), content_index: 0, played: 5600 };
+        bench.app(Media::Report(PlaybackReport::Played(at)));
         bench.stopped(None);
         assert_eq!(bench.cuts(), [("i1".into(), 700)]);
     }
@@ -277,7 +275,7 @@ fn the_end_during_a_handshake_still_tells_what_was_heard() {
     bench.server(speech_started());
     assert_eq!(bench.lose(), ["interrupted", "response_finished", "closed"]);
     let part = &bench.interruption().parts[0];
-    assert_eq!((part.heard, part.cut, part.estimated), (MediaTime::from_millis(200), Cut::Nothing, true));
+    assert_eq!((part.heard, part.cut, part.estimated), (samples(200), Cut::Nothing, true));
 }
 
 #[test]

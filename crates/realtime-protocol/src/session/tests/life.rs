@@ -1,7 +1,7 @@
 //! Waiters, errors, deadlines and the end.
 
 use super::*;
-use crate::call::{FunctionOutput, Refusal};
+use crate::call::{MediaRefusal, Refusal};
 
 #[test]
 fn one_retrieval_is_in_flight_per_item_and_all_waiters_are_answered() {
@@ -125,22 +125,9 @@ fn reports_of_playback_are_taken_until_the_connection_is_closed() {
     assert_eq!(bench.app(Command::Close {}), ["> close"]);
     assert!(bench.stopped(Some(position("i1", 100))).is_empty());
     bench.lose();
-    assert_eq!(bench.try_app(played("i1", 200)).unwrap_err().reason, Refusal::Ended);
-}
-
-#[test]
-fn a_view_is_another_spelling_of_its_command() {
-    let mut bench = Bench::ready();
-    let at = bench.at();
-    bench.session.responses().create(at, CommandId(1)).unwrap();
-    bench.session.input_audio().append(at, CommandId(2), audio(20)).unwrap();
-    assert_eq!(bench.drain(), ["> response.create", "> input_audio_buffer.append"]);
-    let error = bench
-        .session
-        .function_calls()
-        .complete(at, CommandId(3), "c".into(), FunctionOutput::Cancelled, false)
-        .unwrap_err();
-    assert_eq!(error.reason, Refusal::UnknownFunction { call_id: "c".into() });
+    assert!(bench.app(played("i1", 200)).is_empty(), "nobody needs it, and it is no fault");
+    let late = bench.session.handle_media(bench.at(), append(20)).unwrap_err();
+    assert_eq!(late.reason, MediaRefusal::Ended);
 }
 
 #[test]
@@ -151,15 +138,15 @@ fn whatever_answer_does_not_come_is_named_at_its_deadline() {
     let update = || Command::UpdateConfig { config: SessionConfig::default().instructions("x").into() };
     let cancel = || Command::CancelResponse { response_id: None };
     let commit = || Command::CommitAudio { respond: false };
-    let mutes: [(Answer, &[Command], u64); 8] = [
-        (Answer::Committed, &[append(200), commit()], 10_000),
-        (Answer::Cleared, &[append(200), Command::ClearAudio {}], 10_000),
-        (Answer::ResponseCreated, &[create()], 10_000),
-        (Answer::SessionUpdated, &[update()], 10_000),
-        (Answer::ItemAdded, &[item()], 10_000),
-        (Answer::ItemDeleted, &[delete()], 10_000),
-        (Answer::ItemRetrieved, &[retrieve()], 10_000),
-        (Answer::ResponseDone, &[cancel()], 10_000),
+    let mutes = [
+        (Answer::Committed, commit(), 10_000),
+        (Answer::Cleared, Command::ClearAudio {}, 10_000),
+        (Answer::ResponseCreated, create(), 10_000),
+        (Answer::SessionUpdated, update(), 10_000),
+        (Answer::ItemAdded, item(), 10_000),
+        (Answer::ItemDeleted, delete(), 10_000),
+        (Answer::ItemRetrieved, retrieve(), 10_000),
+        (Answer::ResponseDone, cancel(), 10_000),
     ];
     let overdue = |bench: &Bench| {
         let named = bench.told().filter_map(|event| match event {
@@ -168,15 +155,14 @@ fn whatever_answer_does_not_come_is_named_at_its_deadline() {
         });
         named.collect::<Vec<_>>()
     };
-    for (answer, commands, after) in mutes {
+    for (answer, command, after) in mutes {
         let mut bench = Bench::ready_with(manual());
         if answer == Answer::ResponseDone {
             bench.server(created("r1"));
             bench.server(audio_delta("r1", "i1", 20)); // it is not silent
         }
-        for command in commands {
-            bench.app(command.clone());
-        }
+        bench.app(append(200));
+        bench.app(command);
         bench.later(after - 1);
         assert_eq!(overdue(&bench), [], "{answer:?}");
         bench.later(1);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audio::{Audio, AudioFormat};
-use crate::call::{Interruption, PlaybackPosition, PlaybackReport, RefusedMember, StopId, Updated};
+use crate::call::{Interruption, Media, PlaybackPosition, PlaybackReport, RefusedMember, StopId, Updated};
 use crate::item::Item;
 use crate::time::MediaTime;
 
@@ -66,8 +66,15 @@ impl Bench {
         self.drain()
     }
 
-    fn app(&mut self, command: Command) -> Vec<String> {
-        self.try_app(command).unwrap()
+    fn app(&mut self, asked: impl Into<Asked>) -> Vec<String> {
+        match asked.into() {
+            Asked::Command(command) => self.try_app(command).unwrap(),
+            Asked::Media(media) => {
+                self.now += 1;
+                self.session.handle_media(self.at(), media).unwrap();
+                self.drain()
+            }
+        }
     }
 
     fn try_app(&mut self, command: Command) -> Result<Vec<String>, CommandError> {
@@ -83,7 +90,7 @@ impl Bench {
     }
 
     fn stopped_for(&mut self, id: StopId, at: Option<PlaybackPosition>) -> Vec<String> {
-        self.app(Command::ReportPlayback { report: PlaybackReport::Stopped { id, at } })
+        self.app(Media::Report(PlaybackReport::Stopped { id, at }))
     }
 
     /// Lets time pass, with a timeout at every deadline.
@@ -187,6 +194,24 @@ fn paths(refused: &[RefusedMember]) -> Vec<String> {
     refused.iter().map(|member| member.path.clone()).collect()
 }
 
+/// What an application gives.
+enum Asked {
+    Command(Command),
+    Media(Media),
+}
+
+impl From<Command> for Asked {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl From<Media> for Asked {
+    fn from(media: Media) -> Self {
+        Self::Media(media)
+    }
+}
+
 /// The one function that looks into outputs.
 fn words(output: &Output) -> String {
     match output {
@@ -226,8 +251,8 @@ fn create_with(params: Value) -> Command {
     Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()) }
 }
 
-fn append(ms: u64) -> Command {
-    Command::AppendAudio { audio: audio(ms).into() }
+fn append(ms: u64) -> Media {
+    Media::Append(audio(ms))
 }
 
 fn audio(ms: u64) -> Bytes {
@@ -235,11 +260,16 @@ fn audio(ms: u64) -> Bytes {
 }
 
 fn position(item: &str, ms: u64) -> PlaybackPosition {
-    PlaybackPosition { item_id: item.into(), content_index: 0, played: MediaTime::from_millis(ms) }
+    PlaybackPosition { item_id: item.into(), content_index: 0, played: samples(ms) }
 }
 
-fn played(item: &str, ms: u64) -> Command {
-    Command::ReportPlayback { report: PlaybackReport::Played(position(item, ms)) }
+fn played(item: &str, ms: u64) -> Media {
+    Media::Report(PlaybackReport::Played(position(item, ms)))
+}
+
+/// Samples at 24 kHz.
+const fn samples(ms: u64) -> u64 {
+    24 * ms
 }
 
 fn created(id: &str) -> Value {

@@ -103,7 +103,7 @@ fn audio_that_waited_in_a_format_that_is_refused_is_not_sent_as_another() {
         let mut bench = configuring(json!({"type": "realtime", "audio": {"input": pcmu}}));
         let second = Bytes::from(alloc::vec![0; 8_000]);
         for _ in 0..3 {
-            bench.app(Command::AppendAudio { audio: second.clone().into() });
+            bench.app(Media::Append(second.clone()));
         }
         if is_refused {
             bench.server(refused("evt_0_1", "session.audio.input.format"));

@@ -377,7 +377,7 @@ fn two_responses_at_once_are_two_streams_and_a_barge_in_ends_one() {
             assert_eq!(bench.server(audio_delta(response, item, 100)), ["audio"]);
             let Some(Event::Audio(chunk)) = bench.told().next() else { unreachable!() };
             assert_eq!((chunk.response_id.as_str(), chunk.out_of_band), (response, out_of_band));
-            assert_eq!(chunk.start, MediaTime::from_millis(100 * turn));
+            assert_eq!(chunk.start, samples(100 * turn));
         }
     }
     bench.server(speech_started());

@@ -1,16 +1,16 @@
 //! What the driver could not pass on.
 
 use super::*;
-use crate::call::{PlaybackReport, Refusal};
+use crate::call::Refusal;
 
+/// What was lost, in milliseconds.
 fn lost(bench: &Bench) -> Vec<u64> {
     let lost = bench.told().filter_map(|event| match event {
-        Event::Warning(Warning::InputAudioDropped { lost } | Warning::AudioDropped { lost, .. }) => {
-            Some(lost)
-        }
+        Event::Warning(Warning::InputAudioDropped { lost }) => Some(lost.as_millis()),
+        Event::Warning(Warning::AudioDropped { lost, .. }) => Some(lost / samples(1)),
         _ => None,
     });
-    lost.map(|lost| lost.as_millis()).collect()
+    lost.collect()
 }
 
 impl Bench {
@@ -40,16 +40,15 @@ fn audio_that_playback_never_got_is_counted_where_it_stood() {
     let unread = |start| Shortfall::Unread {
         item_id: "i1".into(),
         content_index: 0,
-        start: MediaTime::from_millis(start),
-        lost: MediaTime::from_millis(100),
+        start: samples(start),
+        lost: samples(100),
     };
     for start in [200, 300, 600] {
         bench.falls_short(unread(start));
         assert_eq!(lost(&bench), [100]);
     }
-    // Of 250 ms that sounded, 50 stood behind the first gap.
-    let bytes = PlaybackReport::PlayedBytes { item_id: "i1".into(), content_index: 0, bytes: 250 * 48 };
-    bench.app(Command::ReportPlayback { report: bytes });
+    // 250 ms sounded, 50 of them after the first gap: the position is that of the part.
+    bench.app(played("i1", 450));
     bench.server(speech_started());
     bench.stopped(None);
     assert_eq!(bench.cuts(), [("i1".into(), 450)]);

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::audio::AudioFormat;
 use crate::call::{
-    Backoff, Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Output,
-    Reconnect, Seed,
+    Backoff, Call, CallOptions, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Media,
+    Output, Reconnect, Seed,
 };
 use crate::item::Item;
 use crate::session::{PlaybackSource, SessionOptions};
@@ -87,7 +87,11 @@ impl Driven {
     pub(super) fn speak(&mut self, ms: u64) {
         let bytes = AudioFormat::PCM16_24K.bytes(MediaTime::from_millis(ms));
         let audio = std::vec![0; bytes as usize].into();
-        self.command(0, Command::AppendAudio { audio }).unwrap();
+        self.media(Media::Append(audio));
+    }
+
+    pub(super) fn media(&mut self, media: Media) {
+        self.call.handle_media(at(self.now), media).unwrap();
     }
 
     pub(super) fn cut(&mut self, conn: u32, code: Option<u16>, reason: &str) {

@@ -1,7 +1,7 @@
 //! A connection is lost.
 
 use super::*;
-use crate::call::{Event, FunctionOutput, Refusal};
+use crate::call::{Event, FunctionOutput, Media, Refusal};
 use crate::event::Dialect;
 use crate::flow::Shortfall;
 
@@ -79,7 +79,7 @@ fn narrow(conns: &[(u32, bool)]) -> Driven {
             call.cut(*conn - 1, None, "");
             call.wait(1000);
             // One second at 8 kHz, or a sixth of one at 24 kHz.
-            call.command(0, Command::AppendAudio { audio: std::vec![0; 8_000].into() }).unwrap();
+            call.media(Media::Append(std::vec![0; 8_000].into()));
         }
         call.drain();
         call.call.handle_connected(at(call.now), ConnectionId(*conn), UnixTime::from_secs(1_000_000));
@@ -454,7 +454,7 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     let options = CallOptions { session, reconnect: Some(reconnect()) };
     let mut call = Driven { call: Call::new(options), now: 0 };
     call.open(0);
-    call.command(1, Command::BeginTurn {}).unwrap();
+    call.media(Media::BeginTurn);
     call.drain();
     call.cut(0, None, "");
     call.speak(300);

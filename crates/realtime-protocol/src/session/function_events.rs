@@ -1,0 +1,177 @@
+//! What the events of function calls do: each call is told once, or answered here when it must not run.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::call::{Event, FunctionCall, FunctionEnd, FunctionOutput, Warning};
+use crate::event::ResponseFunctionCallArgumentsDone;
+use crate::field::Field;
+use crate::id::{CallId, ResponseId, SessionId};
+use crate::item::{FunctionCallItem, Item, ItemStatus};
+use crate::session::Session;
+use crate::session::call_key::call_key;
+use crate::session::seen_calls::{SeenCall, SeenCalls, Told};
+
+/// What of a response's end decides about its calls.
+pub(super) struct EndedResponse {
+    pub(super) id: ResponseId,
+    pub(super) out_of_band: bool,
+    pub(super) spoke: bool,
+    pub(super) completed: bool,
+}
+
+/// A call that was told: it may run, or its arguments cannot be read, and what to tell the model then.
+enum Read {
+    Runs(FunctionCall),
+    Refused(FunctionCall, String),
+}
+
+impl Session {
+    /// An item of a response is whole.
+    pub(super) fn on_item_done(&mut self, response_id: Option<&ResponseId>, item: &Item) {
+        self.note_call(response_id, item, Told::Whole);
+        if let (Some(response_id), Item::FunctionCall(call)) = (response_id, item) {
+            self.surface_early(response_id, call);
+        }
+    }
+
+    /// Some servers tell of a call by this event alone, or name it in its item alone.
+    pub(super) fn on_arguments_done(&mut self, event: ResponseFunctionCallArgumentsDone) {
+        let response_id = self.response(event.response_id);
+        let call = FunctionCallItem {
+            id: Field::Value(event.item_id),
+            call_id: event.call_id,
+            name: event.name,
+            arguments: event.arguments,
+            extra: event.extra,
+            ..FunctionCallItem::default()
+        };
+        self.on_item_done(response_id.as_ref(), &call.into());
+    }
+
+    /// Remembers what an event tells of a function call of a response. Items that this side made are none.
+    pub(super) fn note_call(&mut self, response_id: Option<&ResponseId>, item: &Item, told: Told) {
+        let Item::FunctionCall(call) = item else { return };
+        let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
+        response.calls.note(call, told);
+    }
+
+    /// An item of the conversation tells of a function call: the response that runs makes it.
+    pub(super) fn note_placed_call(&mut self, item: &Item, told: Told) {
+        if matches!(item, Item::FunctionCall(_)) {
+            let response_id = self.responses.running().cloned();
+            self.note_call(response_id.as_ref(), item, told);
+        }
+    }
+
+    /// Hands a call to the application while its response still runs, if the options allow it for this function.
+    fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
+        let Some(response) = self.responses.get_mut(response_id) else { return };
+        if response.interrupted || self.options.early_functions.is_empty() {
+            return;
+        }
+        let out_of_band = response.out_of_band;
+        let seen = response.calls.note(item, Told::Whole).clone();
+        if !seen.name().is_some_and(|name| self.options.early_functions.contains(name)) {
+            return;
+        }
+        let Some(call_id) = seen.call_id() else { return };
+        let Read::Runs(call) = self.read_call(&call_id, &seen) else { return }; // answered when the response is done
+        if self.calls.see(&call_id) {
+            let call = Arc::new(call);
+            if !out_of_band {
+                self.calls.open(response_id, [Arc::clone(&call)]);
+            }
+            let (response_id, calls) = (response_id.clone(), alloc::vec![call]);
+            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
+        }
+    }
+
+    /// Reads a call: its arguments must be a JSON object.
+    fn read_call(&self, call_id: &CallId, seen: &SeenCall) -> Read {
+        let session = self.config.id.value().map_or("", SessionId::as_str);
+        let name = String::from(seen.name().unwrap_or_default());
+        let call = |arguments: String| FunctionCall {
+            key: call_key(session, call_id.as_str(), &name, &arguments),
+            call_id: call_id.clone(),
+            item_id: seen.item.id.value().cloned(),
+            name: name.clone(),
+            arguments,
+        };
+        match seen.arguments() {
+            Ok(text) => match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
+                Ok(_) => Read::Runs(call(text)),
+                Err(error) => {
+                    let why = alloc::format!("expected the arguments to be a JSON object: {error}");
+                    Read::Refused(call(text), why)
+                }
+            },
+            Err(why) => {
+                let raw = seen.item.extra.get("arguments").map_or("", |raw| raw.get());
+                Read::Refused(call(raw.into()), why)
+            }
+        }
+    }
+
+    /// Hands a response's calls to the application, or answers those that must not run.
+    pub(super) fn surface_calls(&mut self, response: &EndedResponse, seen: SeenCalls) {
+        let mut runs = Vec::new();
+        let mut refused = Vec::new();
+        for seen in seen.into_calls() {
+            let Some(call_id) = seen.call_id() else {
+                let item_id = seen.item.id.value().cloned();
+                self.tell(Event::Warning(Warning::FunctionCallLost { item_id, call_id: None }));
+                continue;
+            };
+            if !self.calls.see(&call_id) {
+                continue;
+            }
+            if response.completed && seen.name().is_none() {
+                let item_id = seen.item.id.value().cloned();
+                self.tell(Event::Warning(Warning::FunctionCallLost {
+                    item_id,
+                    call_id: Some(call_id.clone()),
+                }));
+            }
+            match self.read_call(&call_id, &seen) {
+                Read::Runs(call) | Read::Refused(call, _) if !response.completed => {
+                    // The conversation holds the call only if its item is whole.
+                    if seen.item.status.value() == Some(&ItemStatus::Completed) && !response.out_of_band {
+                        let output = FunctionOutput::Cancelled;
+                        self.answer_call(None, Arc::new(call), &output, FunctionEnd::NotCompleted);
+                    }
+                }
+                Read::Runs(call) if seen.name().is_none() => {
+                    refused.push((call, FunctionOutput::Unknown, FunctionEnd::Unknown));
+                }
+                Read::Runs(call) => runs.push(Arc::new(call)),
+                Read::Refused(call, why) => {
+                    refused.push((call, FunctionOutput::Error(why.clone()), FunctionEnd::BadArguments(why)));
+                }
+            }
+        }
+        if response.out_of_band {
+            // The conversation holds none of them, so there is nothing to answer.
+            return self.tell_calls(response, runs);
+        }
+        if runs.is_empty() && refused.is_empty() && !self.calls.has_group(&response.id) {
+            return;
+        }
+        let must_respond = !refused.is_empty();
+        for (call, output, end) in refused {
+            self.answer_call(None, Arc::new(call), &output, end);
+        }
+        self.calls.open(&response.id, runs.iter().cloned());
+        self.tell_calls(response, runs);
+        let progress = self.calls.close(&response.id, must_respond, response.spoke);
+        self.go_on_after_calls(progress);
+    }
+
+    fn tell_calls(&mut self, response: &EndedResponse, calls: Vec<Arc<FunctionCall>>) {
+        if !calls.is_empty() {
+            let (response_id, out_of_band) = (response.id.clone(), response.out_of_band);
+            self.tell(Event::FunctionCalls { response_id, out_of_band, calls });
+        }
+    }
+}

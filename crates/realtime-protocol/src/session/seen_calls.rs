@@ -1,0 +1,210 @@
+//! The function calls of one response, gathered from all events that tell of them.
+//!
+//! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, blank or unreadable
+//! in a later event never erases what an earlier one said.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::field::Field;
+use crate::id::CallId;
+use crate::item::FunctionCallItem;
+
+/// Function calls of a response, in the order in which they were first heard of.
+#[derive(Debug, Default)]
+pub(super) struct SeenCalls(Vec<SeenCall>);
+
+/// A function call, as far as it was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SeenCall {
+    pub(super) item: FunctionCallItem,
+    /// Whether an event said that it is whole.
+    pub(super) is_whole: bool,
+}
+
+/// How much an event tells of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Told {
+    /// That it has begun.
+    Begun,
+    /// All of it.
+    Whole,
+}
+
+impl SeenCalls {
+    /// Takes in what an event tells of a call, and returns all that is known of it.
+    pub(super) fn note(&mut self, item: &FunctionCallItem, told: Told) -> &SeenCall {
+        let index = self.0.iter().position(|seen| seen.is(item)).unwrap_or_else(|| {
+            self.0.push(SeenCall { item: FunctionCallItem::default(), is_whole: false });
+            self.0.len() - 1
+        });
+        let seen = &mut self.0[index];
+        seen.merge(item);
+        seen.is_whole |= told == Told::Whole;
+        seen
+    }
+
+    pub(super) fn into_calls(self) -> Vec<SeenCall> {
+        self.0
+    }
+}
+
+impl SeenCall {
+    /// The call's id, also where it is written as a number.
+    pub(super) fn call_id(&self) -> Option<CallId> {
+        let number = || self.item.extra.get("call_id").map(|raw| raw.get()).filter(|raw| is_number(raw));
+        self.item
+            .call_id
+            .value()
+            .cloned()
+            .or_else(|| number().map(CallId::from))
+            .filter(|id| !id.as_str().is_empty())
+    }
+
+    /// The function's name.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.item.name.value().map(String::as_str).filter(|name| !name.trim().is_empty())
+    }
+
+    /// The arguments' text: `{}` where there are none.
+    ///
+    /// # Errors
+    /// What to tell the model where they never came, or came as something that holds no arguments.
+    pub(super) fn arguments(&self) -> Result<String, String> {
+        const NONE: &str = "{}";
+        match &self.item.arguments {
+            Field::Value(text) if text.trim().is_empty() => Ok(NONE.to_owned()),
+            Field::Value(text) => Ok(text.clone()),
+            Field::Null | Field::Absent => match self.item.extra.get("arguments").map(|raw| raw.get().trim())
+            {
+                // Some servers send the object itself in place of its text.
+                Some(raw) if raw.starts_with('{') => Ok(raw.to_owned()),
+                Some(raw) => {
+                    let kind = match raw.as_bytes().first() {
+                        Some(b'[') => "an array",
+                        Some(b't' | b'f') => "a boolean",
+                        _ => "a number",
+                    };
+                    Err(alloc::format!("expected the arguments to be a JSON object as text, got {kind}"))
+                }
+                None if self.is_whole => Ok(NONE.to_owned()),
+                None => Err("expected the arguments, and they never came".to_owned()),
+            },
+        }
+    }
+
+    /// Whether an item is the same call: by the call's id, or by the item's where one has no call id yet.
+    fn is(&self, item: &FunctionCallItem) -> bool {
+        match (self.item.call_id.value(), item.call_id.value()) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.item.id.value().is_some_and(|id| item.id.value() == Some(id)),
+        }
+    }
+
+    fn merge(&mut self, later: &FunctionCallItem) {
+        fn take<T: Clone>(into: &mut Field<T>, later: &Field<T>, says: impl Fn(&T) -> bool) -> bool {
+            let news = later.value().is_some_and(says);
+            if news {
+                into.clone_from(later);
+            }
+            news
+        }
+        let said = |text: &String| !text.trim().is_empty();
+        take(&mut self.item.id, &later.id, |id| !id.as_str().is_empty());
+        take(&mut self.item.call_id, &later.call_id, |id| !id.as_str().is_empty());
+        take(&mut self.item.name, &later.name, said);
+        take(&mut self.item.status, &later.status, |_| true);
+        let is_blank = later.arguments.value().is_some_and(|text| !said(text));
+        let has = self.item.arguments.value().is_some_and(said) || self.item.extra.get("arguments").is_some();
+        if !(is_blank && has) {
+            take(&mut self.item.arguments, &later.arguments, |_| true);
+        }
+        for (name, value) in later.extra.iter() {
+            self.item.extra.insert(name, value.clone());
+        }
+    }
+}
+
+fn is_number(raw: &str) -> bool {
+    raw.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(json: &str) -> FunctionCallItem {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn told(events: &[(&str, Told)]) -> SeenCall {
+        let mut calls = SeenCalls::default();
+        for (json, told) in events {
+            calls.note(&item(json), *told);
+        }
+        let calls = calls.into_calls();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        calls.into_iter().next().unwrap()
+    }
+
+    const FULL: &str = r#"{"id":"i","call_id":"c","name":"cancel","arguments":"{\"order\":\"A-17\"}"}"#;
+
+    #[test]
+    fn an_emptier_later_event_erases_nothing() {
+        for later in [
+            r#"{"id":"i","call_id":"c"}"#,
+            r#"{"id":"i","call_id":"c","name":"","arguments":""}"#,
+            r#"{"id":"i","call_id":"c","name":null,"arguments":null}"#,
+            r#"{"id":"i","call_id":"c","name":"cancel","arguments":"  "}"#,
+            r#"{"id":"i","arguments":7}"#,
+        ] {
+            for events in
+                [[(FULL, Told::Whole), (later, Told::Whole)], [(later, Told::Begun), (FULL, Told::Whole)]]
+            {
+                let call = told(&events);
+                assert_eq!(call.name(), Some("cancel"), "{later}");
+                assert_eq!(call.arguments().as_deref(), Ok(r#"{"order":"A-17"}"#), "{later}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_in_place_of_text_is_its_own_text() {
+        let call = told(&[(r#"{"call_id":"c","name":"f","arguments":{"order": "A-17"}}"#, Told::Whole)]);
+        assert_eq!(call.arguments().as_deref(), Ok(r#"{"order": "A-17"}"#));
+        let blank_later = told(&[
+            (r#"{"call_id":"c","name":"f","arguments":{"order": "A-17"}}"#, Told::Whole),
+            (r#"{"call_id":"c","name":"f","arguments":""}"#, Told::Whole),
+        ]);
+        assert_eq!(blank_later.arguments().as_deref(), Ok(r#"{"order": "A-17"}"#));
+    }
+
+    #[test]
+    fn arguments_that_cannot_be_read_are_not_none() {
+        for (arguments, kind) in [("[1]", "an array"), ("7", "a number"), ("true", "a boolean")] {
+            let json = alloc::format!(r#"{{"call_id":"c","name":"f","arguments":{arguments}}}"#);
+            let refused = told(&[(&json, Told::Whole)]).arguments().unwrap_err();
+            assert!(refused.ends_with(kind), "{refused}");
+        }
+        let begun = told(&[(r#"{"call_id":"c","name":"f"}"#, Told::Begun)]);
+        assert_eq!(begun.arguments().unwrap_err(), "expected the arguments, and they never came");
+        for none in [
+            r#"{"call_id":"c"}"#,
+            r#"{"call_id":"c","arguments":null}"#,
+            r#"{"call_id":"c","arguments":" "}"#,
+        ] {
+            assert_eq!(told(&[(none, Told::Whole)]).arguments().as_deref(), Ok("{}"), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_call_named_when_it_began_is_that_of_its_arguments() {
+        let call = told(&[
+            (r#"{"id":"i","name":"f","arguments":""}"#, Told::Begun),
+            (r#"{"id":"i","call_id":"c","arguments":"{\"a\":1}"}"#, Told::Whole),
+        ]);
+        assert_eq!((call.name(), call.call_id()), (Some("f"), Some("c".into())));
+        assert_eq!(told(&[(r#"{"id":"i","call_id":7}"#, Told::Whole)]).call_id(), Some("7".into()));
+    }
+}
