@@ -154,6 +154,7 @@ impl Handle {
 
     /// Asks for a response and waits for its end, however it ends. Without parameters it merges with other
     /// requests that wait, and all of them get the one response.
+    /// Where the user speaks before it begins, it is the answer to the user that is waited for in its place.
     ///
     /// # Errors
     /// [`Error`]; a response that failed is no error here but a [`ResponseEnd::Failed`].
@@ -162,7 +163,9 @@ impl Handle {
         params: Option<ResponseParams>,
     ) -> Result<(ResponseId, ResponseEnd), Error> {
         match self.ask(Command::CreateResponse { params: params.map(Box::new) }).await? {
-            Outcome::Responded { response_id, end } => Ok((response_id, end)),
+            Outcome::Responded { response_id, end } | Outcome::Superseded { response_id, end } => {
+                Ok((response_id, end))
+            }
             outcome => Err(unexpected(outcome)),
         }
     }

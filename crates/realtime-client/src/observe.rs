@@ -60,8 +60,8 @@ impl Observer {
             Event::Interrupted(interruption) => {
                 debug!(heard_ms = interruption.heard().as_millis(), "interrupted");
             }
-            Event::ServerError { error, class } => {
-                debug!(error.r#type = error.code_str(), ?class, "server error");
+            Event::ServerError { error, class, answered } => {
+                debug!(error.r#type = error.code_str(), ?class, answered, "server error");
             }
             Event::Warning(_) => debug!("the session warns"),
             Event::Connection(ConnectionEvent::Lost { class, retry_at, .. }) => {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, ConnectionEvent, Event, Media, PlaybackReport, ResponseReport,
+    AudioChunk, CloseReason, Command, ConnectionEvent, ErrorClass, Event, Media, PlaybackReport, ResponseEnd,
+    ResponseReport,
 };
 use realtime_protocol::session_config::SessionConfig;
 
@@ -242,6 +243,9 @@ impl Adapter {
                 }
                 frames
             }
+            // Nobody has to do anything about them.
+            Event::ServerError { class: ErrorClass::Benign, .. }
+            | Event::ServerError { answered: true, .. } => session(),
             Event::ServerError { error, .. } => {
                 // One that ends the session is followed by `Closed`.
                 let mut frames = session();
@@ -275,10 +279,15 @@ impl Adapter {
     fn finished(&mut self, report: &ResponseReport) -> Vec<(FrameKind, Route)> {
         self.running_responses = self.running_responses.saturating_sub(1);
         let metrics = ResponseMetrics::of(report);
-        vec![
+        let mut frames = vec![
             (FrameKind::Metrics(Arc::new(metrics)), Route::Downstream),
             (FrameKind::ResponseFinished(Arc::new(report.clone())), Route::Downstream),
-        ]
+        ];
+        if let ResponseEnd::Failed { error, .. } = &report.end {
+            let text = format!("the response {} failed: {error}", report.response_id);
+            frames.push((FrameKind::fault(NAME, text), Route::Upstream));
+        }
+        frames
     }
 
     fn learn(&mut self, config: &SessionConfig) {

@@ -79,6 +79,46 @@ fn a_session_at_rest_takes_less_than_8_kib() {
 }
 
 #[test]
+fn twice_as_many_events_allocate_at_most_twice_as_much() {
+    let floods: [fn(u64) -> String; 4] = [
+        |n| format!(r#"{{"type":"response.created","response":{{"id":"r{n}"}}}}"#),
+        |n| {
+            format!(
+                r#"{{"type":"response.output_audio.delta","response_id":"r","item_id":"i{n}","delta":"AAAAAAAA"}}"#
+            )
+        },
+        |n| {
+            let item =
+                format!(r#"{{"type":"function_call","call_id":"c{n}","name":"f","arguments":"{{}}"}}"#);
+            format!(r#"{{"type":"response.output_item.done","response_id":"r","item":{item}}}"#)
+        },
+        |n| {
+            let item =
+                format!(r#"{{"type":"function_call","call_id":"c{n}","name":"f","arguments":"{{}}"}}"#);
+            format!(
+                r#"{{"type":"response.done","response":{{"id":"r{n}","status":"completed","output":[{item}]}}}}"#
+            )
+        },
+    ];
+    for (index, flood) in floods.into_iter().enumerate() {
+        let cost = |events| {
+            let mut session = workloads::responding();
+            let allocated = allocation_counter::measure(|| {
+                for n in 0..events {
+                    session.handle_text(Timestamp::from_millis(100 * n), &flood(n));
+                    while session.poll_output().is_some() {}
+                }
+            });
+            (allocated.count_total, allocated.bytes_total)
+        };
+        // Once the tables are full, each event costs the same.
+        let (once, twice) = (cost(3_000), cost(6_000));
+        assert!(twice.0 <= 2 * once.0 + once.0 / 10, "flood {index}: {once:?}, {twice:?}");
+        assert!(twice.1 <= 2 * once.1 + once.1 / 10, "flood {index}: {once:?}, {twice:?}");
+    }
+}
+
+#[test]
 fn a_transcript_delta_allocates_its_words_alone() {
     let allocated = allocation_counter::measure(|| {
         ServerEvent::decode(workloads::TRANSCRIPT_DELTA, Dialect::Ga);

@@ -79,6 +79,7 @@ impl Real {
         };
         match event {
             Event::Created { .. }
+            | Event::ItemSent { .. }
             | Event::ItemPlaced { .. }
             | Event::SpeechStarted { .. }
             | Event::SpeechStopped { .. } => return None,

@@ -72,6 +72,8 @@ enum Turn {
     #[default]
     Open,
     Speaking,
+    /// The application says so: only what the user crossed waits.
+    Claimed,
     /// The server will respond by itself.
     Expecting,
 }
@@ -81,19 +83,28 @@ enum Slot {
     #[default]
     Free,
     Requested {
-        waiters: Vec<u64>,
+        request: Request,
         wanted: bool,
+        /// Whether a cancel is on its way.
+        cancelled: bool,
     },
     Running {
-        waiters: Vec<u64>,
+        /// What it was asked for.
+        request: Request,
+        /// Whose own request the user crossed.
+        superseded: Vec<u64>,
         interrupted: bool,
         deltas: u64,
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Request {
     waiters: Vec<u64>,
+    /// Some of it nobody waits for by name.
+    owed: bool,
+    /// It waits until the user, who crossed it, has spoken.
+    after_turn: bool,
     /// From after the user's turn.
     late: bool,
     /// Items that the response to it must know.
@@ -105,6 +116,15 @@ pub(crate) struct Group {
     pub(crate) calls: Vec<String>,
     respond: bool,
     interrupted: bool,
+}
+
+impl Request {
+    fn merge(&mut self, later: Self) {
+        self.waiters.extend(later.waiters);
+        self.needs.extend(later.needs);
+        self.owed |= later.owed;
+        self.after_turn &= later.after_turn;
+    }
 }
 
 impl Model {
@@ -119,12 +139,14 @@ impl Model {
     fn request(&mut self, waiter: Option<u64>) {
         let late = self.turn == Turn::Expecting;
         let needs = self.unplaced.iter().map(|(item, _)| *item).collect();
-        match self.waiting.iter_mut().find(|request| request.late == late) {
-            Some(request) => {
-                request.waiters.extend(waiter);
-                request.needs = needs;
-            }
-            None => self.waiting.push(Request { waiters: waiter.into_iter().collect(), late, needs }),
+        let (owed, waiters) = (waiter.is_none(), waiter.into_iter().collect());
+        self.ask(Request { waiters, owed, after_turn: false, late, needs });
+    }
+
+    fn ask(&mut self, request: Request) {
+        match self.waiting.iter_mut().find(|waiting| waiting.late == request.late) {
+            Some(waiting) => waiting.merge(request),
+            None => self.waiting.push(request),
         }
     }
 
@@ -140,8 +162,7 @@ impl Model {
     /// What was asked for since the last turn came before the next one, and waits with the rest.
     fn merge_waiting(&mut self) {
         let merged = std::mem::take(&mut self.waiting).into_iter().reduce(|mut first, request| {
-            first.waiters.extend(request.waiters);
-            first.needs.extend(request.needs);
+            first.merge(request);
             first
         });
         self.waiting = merged.into_iter().map(|request| Request { late: false, ..request }).collect();
@@ -149,44 +170,74 @@ impl Model {
 
     /// Whoever is first asks the server, if the place is free and nobody speaks.
     fn go_on(&mut self) {
-        let free = matches!(self.slot, Slot::Free) && self.turn == Turn::Open && self.stopping.is_none();
-        if self.phase == Phase::Ready && free && !self.waiting.is_empty() {
-            let Request { waiters, .. } = self.waiting.remove(0);
-            self.slot = Slot::Requested { waiters, wanted: true };
+        let claimed = self.turn == Turn::Claimed;
+        let free = matches!(self.slot, Slot::Free)
+            && (self.turn == Turn::Open || claimed)
+            && self.stopping.is_none();
+        let first = self.waiting.iter().position(|request| !(claimed && request.after_turn));
+        if let Some(first) = first.filter(|_| self.phase == Phase::Ready && free) {
+            let request = self.waiting.remove(first);
+            self.slot = Slot::Requested { request, wanted: true, cancelled: false };
             self.says("> response.create");
         }
     }
 
     fn respond(&mut self) {
-        if self.turn == Turn::Expecting {
+        let is_answer = self.turn == Turn::Expecting;
+        if is_answer {
             self.turn = Turn::Open;
         }
-        let (waiters, interrupted) = match std::mem::take(&mut self.slot) {
-            Slot::Requested { waiters, wanted } => (waiters, !wanted),
-            Slot::Free | Slot::Running { .. } => {
+        let mut superseded = Vec::new();
+        let (request, interrupted, cancels) = match std::mem::take(&mut self.slot) {
+            Slot::Requested { request, wanted, cancelled } if wanted || !is_answer => {
+                (request, !wanted, !wanted && !cancelled)
+            }
+            slot => {
+                if let Slot::Requested { request, .. } = slot {
+                    superseded = request.waiters;
+                }
                 let known = self.waiting.iter().position(|request| !request.late && request.needs.is_empty());
-                let served = known.map(|index| self.waiting.remove(index).waiters);
-                (served.unwrap_or_default(), false)
+                let waiters = known.map(|index| self.waiting.remove(index).waiters).unwrap_or_default();
+                (Request { waiters, ..Request::default() }, false, false)
             }
         };
         self.merge_waiting();
         self.responses += 1;
-        self.slot = Slot::Running { waiters, interrupted, deltas: 0 };
+        self.slot = Slot::Running { request, superseded, interrupted, deltas: 0 };
         self.says("response_started");
+        if cancels {
+            self.says("> response.cancel");
+        }
+    }
+
+    /// What somebody asked for without waiting stays owed, if nothing of it was said.
+    fn cross(&mut self, by_application: bool) {
+        let request = match &self.slot {
+            Slot::Requested { request, wanted: true, .. } => request,
+            Slot::Running { request, interrupted: false, deltas: 0, .. } => request,
+            Slot::Free | Slot::Requested { .. } | Slot::Running { .. } => return,
+        };
+        let owed = request.owed.then(|| Request { waiters: Vec::new(), late: false, ..request.clone() });
+        if let Slot::Requested { wanted, cancelled, .. } = &mut self.slot {
+            (*wanted, *cancelled) = (false, by_application);
+        }
+        if let Some(owed) = owed {
+            self.ask(Request { after_turn: by_application, ..owed });
+            if by_application && self.turn == Turn::Open {
+                self.turn = Turn::Claimed;
+            }
+        }
     }
 
     /// The user speaks, or the application says so and cancels by itself.
     fn interrupt(&mut self, waiter: Option<u64>) {
         let mut news = false;
-        if let Slot::Running { interrupted, .. } = &mut self.slot {
-            if waiter.is_some() {
-                self.did.push("> response.cancel".into());
-            }
-            news |= !std::mem::replace(interrupted, true);
+        if waiter.is_some() && !matches!(self.slot, Slot::Free) {
+            self.says("> response.cancel");
         }
-        if let (Slot::Requested { wanted, .. }, Some(_)) = (&mut self.slot, waiter) {
-            self.did.push("> response.cancel".into());
-            *wanted = false;
+        self.cross(waiter.is_some());
+        if let Slot::Running { interrupted, .. } = &mut self.slot {
+            news |= !std::mem::replace(interrupted, true);
         }
         for group in &mut self.calls {
             news |= !std::mem::replace(&mut group.interrupted, true);
@@ -203,9 +254,10 @@ impl Model {
     }
 
     fn end_response(&mut self, outcome: &str) {
-        if let Slot::Running { waiters, .. } = std::mem::take(&mut self.slot) {
+        if let Slot::Running { request, superseded, .. } = std::mem::take(&mut self.slot) {
             self.says("response_finished");
-            self.settles(waiters, outcome);
+            self.settles(superseded, "superseded");
+            self.settles(request.waiters, outcome);
         }
     }
 
@@ -215,8 +267,8 @@ impl Model {
             self.says("interrupted");
             self.settles(waiters, "done");
         }
-        if let Slot::Requested { waiters, .. } = &mut self.slot {
-            let waiters = std::mem::take(waiters);
+        if let Slot::Requested { request, .. } = &mut self.slot {
+            let waiters = std::mem::take(&mut request.waiters);
             self.settles(waiters, "closed");
         }
         self.end_response("responded");
@@ -328,10 +380,13 @@ impl ReferenceStateMachine for Model {
             Transition::ItemAdded => {
                 if let Some((item, id)) = model.unplaced.pop_front() {
                     model.settles([id], "added");
-                    model
-                        .waiting
-                        .iter_mut()
-                        .for_each(|request| request.needs.retain(|needed| *needed != item));
+                    let sent = match &mut model.slot {
+                        Slot::Requested { request, .. } | Slot::Running { request, .. } => Some(request),
+                        Slot::Free => None,
+                    };
+                    for request in model.waiting.iter_mut().chain(sent) {
+                        request.needs.remove(&item);
+                    }
                 }
             }
             Transition::ResponseCreated => model.respond(),

@@ -1,7 +1,8 @@
 use realtime_protocol::call::{
-    DisconnectReason, FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition, ResponseEnd, StopId,
-    Timeline,
+    Advice, DisconnectReason, ErrorClass, FunctionCall, FunctionEnd, Interruption, Origin, PlaybackPosition,
+    ResponseEnd, StopId, Timeline,
 };
+use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::{MediaTime, Timestamp};
 
@@ -270,4 +271,34 @@ fn g711_passes_through_and_converts_to_nothing_else() {
     let error = adapter.commands(&pcm, Direction::Downstream).unwrap_err();
     let (expected, got) = (AudioFormat::Pcmu, AudioFormat::Pcm16 { rate: 8_000 });
     assert_eq!(error, InputError::Encoding { expected, got });
+}
+
+#[test]
+fn only_errors_that_nobody_else_has_heard_of_are_faults() {
+    let mut adapter = Adapter::default();
+    let error = || Box::new(ApiError::default().code("x"));
+    let told = [
+        (ErrorClass::Request, false, true),
+        (ErrorClass::Request, true, false),
+        (ErrorClass::Benign, false, false),
+        (ErrorClass::Session, false, true),
+    ];
+    for (class, answered, is_fault) in told {
+        let frames = check(&mut adapter, Event::ServerError { error: error(), class, answered });
+        assert_eq!(frames.iter().any(|frame| frame == "error Upstream"), is_fault, "{class:?}: {frames:?}");
+    }
+}
+
+#[test]
+fn a_response_that_failed_is_a_fault_that_is_survived() {
+    let mut adapter = Adapter::default();
+    let error = Box::new(ApiError::default().code("server_error"));
+    let end = ResponseEnd::Failed { error, advice: Advice::Retry };
+    let frames =
+        adapter.frames(&Arc::new(Event::ResponseFinished(Box::new(ResponseReport { end, ..report() }))));
+    let fault = frames.iter().find_map(|(kind, _)| match kind {
+        FrameKind::Error(fault) => Some(fault.severity),
+        _ => None,
+    });
+    assert_eq!(fault, Some(Severity::Survivable));
 }

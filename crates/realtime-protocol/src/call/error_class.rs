@@ -139,6 +139,11 @@ pub(crate) fn says_response_runs(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ResponseRace { running: true }
 }
 
+/// Whether something went wrong on the server's side.
+pub(crate) fn says_server_fault(error: &ApiError) -> bool {
+    Meaning::of(error) == Meaning::ServerFault
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,9 +66,10 @@ pub enum Event {
         /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
         at: Option<MediaTime>,
     },
-    /// The user stopped speaking.
+    /// The user stopped speaking: the server says so, or the buffer that held the speech was committed or cleared, or no
+    /// audio of it is appended any more.
     SpeechStopped {
-        /// The item that will hold the speech.
+        /// The item that will hold the speech; `None` where it is not known, or no item will.
         item_id: Option<ItemId>,
         /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
         at: Option<MediaTime>,
@@ -220,6 +221,10 @@ pub enum Event {
         error: Box<ApiError>,
         /// What it ends.
         class: ErrorClass,
+        /// Whether everyone whom it concerns knows of it already: it is the outcome of the command that it names, or
+        /// was told as a warning. Such a one is no fault of the session's, nor is one of the class
+        /// [`Benign`](ErrorClass::Benign).
+        answered: bool,
     },
     /// An answer of the server's did not come in time. Whoever waited for it is told as well.
     Overdue {

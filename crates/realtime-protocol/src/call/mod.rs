@@ -23,14 +23,15 @@ mod warning;
 
 pub use close::{CloseReason, DisconnectClass, DisconnectReason};
 pub use command::{Command, CommandError, CommandId, Refusal};
-pub(crate) use error_class::says_response_runs;
 pub use error_class::{Advice, ErrorClass};
+pub(crate) use error_class::{says_response_runs, says_server_fault};
 pub use event::{ConnectionEvent, Event, Origin, Place};
 pub use function::{FunctionCall, FunctionEnd, FunctionOutput};
 pub use listener::{Asked, Listener, Listeners, MOST_ASKED, Out};
 pub use machine::{Call, ConnectionId, Output};
 pub use media::{Media, MediaError, MediaRefusal};
 pub use notice::Notice;
+pub(crate) use options::none_or_policy;
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, RefusedMember, ResponseEnd, ResponseReport, Updated};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};

@@ -47,6 +47,15 @@ pub enum Outcome {
         /// How it ended.
         end: ResponseEnd,
     },
+    /// The user spoke before the response that was asked for had begun, and the answer to what the user said took its
+    /// place: it ended. Where the response began and was cancelled for the user's speech, it is [`Self::Responded`] with
+    /// [`ResponseEnd::Cancelled`].
+    Superseded {
+        /// The answer to the user.
+        response_id: ResponseId,
+        /// How it ended.
+        end: ResponseEnd,
+    },
     /// The server refused it.
     Refused {
         /// Why.
@@ -62,8 +71,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the command did what it was for. A response counts if it ran, however it ended; an update of the
-    /// configuration, unless the server refused all of it: [`Updated`] says what else does not hold.
+    /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it ran in the
+    /// place of the one that was asked for; an update of the configuration, unless the server refused all of it:
+    /// [`Updated`] says what else does not hold.
     pub const fn is_ok(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
     }

@@ -73,6 +73,30 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
+    /// The model called functions as often in a row as the options allow, without a word of the user: it is not asked to
+    /// go on.
+    TooManyRounds {
+        /// How often it was asked.
+        rounds: u32,
+    },
+    /// The server gave a response an id that was used before. It is another response, unless nothing of the first has come:
+    /// then it is the same one, said twice.
+    ResponseIdReused {
+        /// The response.
+        response_id: ResponseId,
+    },
+    /// More responses run at once than any server runs: this one is let go, and ends as lost.
+    TooManyResponses {
+        /// The response.
+        response_id: ResponseId,
+    },
+    /// The model called more functions than can wait: the application is not told of these.
+    TooManyFunctions {
+        /// The response.
+        response_id: ResponseId,
+        /// How many were left out.
+        functions: usize,
+    },
     /// A function call cannot be told, since the server never said which function (`call_id` is known: the model was
     /// told that there is no such function), or under which id it waits for an output.
     FunctionCallLost {

@@ -1,7 +1,10 @@
 //! Commands that wait for the server's acknowledgement, which names the thing and not the request; only an
 //! `error` names the request.
+//!
+//! Every one that waits has a way out besides its own acknowledgement: an error that names it, its deadline, and where
+//! the server says that the thing is gone ([`Answers::take_before`]). Each is found without a search.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::call::CommandId;
@@ -9,10 +12,21 @@ use crate::id::{EventId, ItemId, ResponseId};
 use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
-/// Acknowledgements that are due, oldest first.
+/// What the session sent by itself and waits for at once; of more, the oldest is let go. Whatever a server sends leads
+/// to no more.
+const MOST_OWN: usize = 128;
+
+/// Acknowledgements that are due.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    awaited: VecDeque<Awaited>,
+    /// By the event's place among those that were sent, so that the oldest is first.
+    awaited: BTreeMap<u64, Awaited>,
+    by_what: BTreeSet<(Await, u64)>,
+    by_kind: BTreeSet<(Answer, u64)>,
+    by_event: BTreeMap<EventId, u64>,
+    by_deadline: BTreeSet<(Timestamp, u64)>,
+    /// Those that no command waits for.
+    own: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -27,7 +41,7 @@ pub(super) struct Awaited {
 }
 
 /// What an acknowledgement is recognised by.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Await {
     /// `session.updated`.
     Updated,
@@ -58,50 +72,137 @@ impl Await {
             Self::Cancelled(_) => Answer::ResponseDone,
         }
     }
+
+    /// The item that it is about.
+    pub(super) const fn item_id(&self) -> Option<&ItemId> {
+        match self {
+            Self::Added(item_id) | Self::Deleted(item_id) | Self::Truncated(item_id) => Some(item_id),
+            Self::Updated | Self::Committed | Self::Cleared | Self::Cancelled(_) => None,
+        }
+    }
 }
 
 impl Answers {
     pub(super) fn expect(&mut self, awaited: Awaited) {
-        self.awaited.push_back(awaited);
+        let number = awaited.number;
+        self.by_what.insert((awaited.what.clone(), number));
+        self.by_kind.insert((awaited.what.answer(), number));
+        self.by_event.insert(awaited.event_id.clone(), number);
+        self.by_deadline.insert((awaited.deadline, number));
+        if awaited.id.is_none() {
+            self.own.insert(number);
+        }
+        self.awaited.insert(number, awaited);
+        if self.own.len() > MOST_OWN
+            && let Some(oldest) = self.own.first().copied()
+        {
+            self.remove(oldest);
+        }
     }
 
     /// The oldest that waits for this.
     pub(super) fn take(&mut self, what: &Await) -> Option<Awaited> {
-        let index = self.awaited.iter().position(|awaited| awaited.what == *what)?;
-        self.awaited.remove(index)
+        let number = self.number_of(what)?;
+        self.remove(number)
+    }
+
+    /// The oldest that waits for this and was sent before another event.
+    pub(super) fn take_before(&mut self, what: &Await, number: u64) -> Option<Awaited> {
+        let first = self.number_of(what).filter(|first| *first < number)?;
+        self.remove(first)
     }
 
     /// Whether someone waits for this.
     pub(super) fn is_awaited(&self, what: &Await) -> bool {
-        self.awaited.iter().any(|awaited| awaited.what == *what)
+        self.number_of(what).is_some()
+    }
+
+    /// What the oldest of a kind waits for.
+    pub(super) fn oldest(&self, kind: Answer) -> Option<&Awaited> {
+        let (_, number) = self.by_kind.range((kind, 0)..=(kind, u64::MAX)).next()?;
+        self.awaited.get(number)
     }
 
     /// The first event sent that created an item which has no place in the conversation yet.
     pub(super) fn first_unplaced(&self) -> Option<u64> {
-        let unplaced = |awaited: &&Awaited| matches!(awaited.what, Await::Added(_));
-        self.awaited.iter().find(unplaced).map(|awaited| awaited.number)
+        self.oldest(Answer::ItemAdded).map(|awaited| awaited.number)
     }
 
     /// The one that an error names.
     pub(super) fn take_failed(&mut self, event_id: &EventId) -> Option<Awaited> {
-        let index = self.awaited.iter().position(|awaited| awaited.event_id == *event_id)?;
-        self.awaited.remove(index)
+        let number = self.by_event.get(event_id).copied()?;
+        self.remove(number)
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.awaited.iter().map(|awaited| awaited.deadline).min()
+        self.by_deadline.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes out those that have waited too long.
+    /// Takes out those that have waited too long, oldest first.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Awaited> {
-        let (overdue, awaited) = self.end().into_iter().partition(|awaited| awaited.deadline <= now);
-        let awaited: Vec<Awaited> = awaited;
-        self.awaited = awaited.into();
-        overdue
+        let overdue = self.by_deadline.range(..=(now, u64::MAX));
+        let mut overdue: Vec<u64> = overdue.map(|(_, number)| *number).collect();
+        overdue.sort_unstable();
+        overdue.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
     /// All of them, at the end.
     pub(super) fn end(&mut self) -> Vec<Awaited> {
-        core::mem::take(&mut self.awaited).into()
+        core::mem::take(self).awaited.into_values().collect()
+    }
+
+    fn number_of(&self, what: &Await) -> Option<u64> {
+        let range = (what.clone(), 0)..=(what.clone(), u64::MAX);
+        self.by_what.range(range).next().map(|(_, number)| *number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Awaited> {
+        let awaited = self.awaited.remove(&number)?;
+        self.by_what.remove(&(awaited.what.clone(), number));
+        self.by_kind.remove(&(awaited.what.answer(), number));
+        self.by_event.remove(&awaited.event_id);
+        self.by_deadline.remove(&(awaited.deadline, number));
+        self.own.remove(&number);
+        if self.awaited.is_empty() {
+            *self = Self::default(); // a session at rest holds no empty tables
+        }
+        Some(awaited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn awaited(number: u64, what: Await, id: Option<CommandId>) -> Awaited {
+        let event_id = format!("evt_{number}").as_str().into();
+        Awaited { id, event_id, number, what, deadline: Timestamp::from_millis(number) }
+    }
+
+    #[test]
+    fn of_two_that_wait_for_the_same_the_older_is_answered_first() {
+        let mut answers = Answers::default();
+        for number in [1, 2, 3] {
+            answers.expect(awaited(number, Await::Committed, Some(CommandId(number))));
+        }
+        assert_eq!(answers.take(&Await::Committed).map(|awaited| awaited.number), Some(1));
+        assert_eq!(answers.take_before(&Await::Committed, 3).map(|awaited| awaited.number), Some(2));
+        assert!(answers.take_before(&Await::Committed, 3).is_none());
+        assert_eq!(answers.expire(Timestamp::from_millis(3)).len(), 1);
+        assert_eq!(answers.deadline(), None);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_bounded_and_what_a_command_waits_for_is_kept() {
+        let mut answers = Answers::default();
+        answers.expect(awaited(1, Await::Cleared, Some(CommandId(1))));
+        for number in 2..8000 {
+            answers.expect(awaited(number, Await::Truncated("item".into()), None));
+        }
+        assert_eq!(answers.awaited.len(), MOST_OWN + 1);
+        assert_eq!(answers.by_what.len() + answers.by_event.len(), 2 * (MOST_OWN + 1));
+        assert!(answers.is_awaited(&Await::Cleared));
     }
 }

@@ -7,17 +7,17 @@ use alloc::sync::Arc;
 
 use crate::call::{
     CloseReason, Command, CommandError, CommandId, Event, FunctionCall, FunctionEnd, FunctionOutput, Outcome,
-    Refusal,
+    Refusal, Warning,
 };
 use crate::check::{LARGEST_EVENT, LONGEST_ITEM_ID};
 use crate::error::ApiError;
 use crate::event::{
-    ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve, InputAudioBufferClear,
-    InputAudioBufferCommit, ResponseCancel,
+    ClientEvent, ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve,
+    InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
 };
 use crate::field::Field;
 use crate::id::{ItemId, ResponseId};
-use crate::item::Item;
+use crate::item::{Item, Role};
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
@@ -25,8 +25,10 @@ use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::options::FollowUp;
 use crate::session::retrievals::Retrievals;
+use crate::session::sequencer::{Request, forces};
 use crate::session::state::State;
 use crate::session::{MOST_HELD_COMMANDS, Session};
+use crate::tool::{ToolChoice, ToolMode};
 
 impl Session {
     pub(super) fn on_command(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
@@ -141,6 +143,7 @@ impl Session {
     fn carry_out(&mut self, id: CommandId, command: Command) {
         match command {
             Command::CommitAudio { respond } => {
+                self.note_user();
                 let event_id = self.next_event_id();
                 self.expect(Some(id), event_id.clone(), Await::Committed);
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
@@ -152,6 +155,9 @@ impl Session {
             }
             Command::ClearAudio {} => self.clear_audio(Some(id)),
             Command::CreateItem { item, after, respond } => {
+                if is_from_user(&item) {
+                    self.note_user();
+                }
                 self.create_item(Some(id), item, after);
                 if respond {
                     self.request(None, None);
@@ -177,6 +183,9 @@ impl Session {
                 self.go_on_after_calls(progress);
             }
             Command::SendEvent { event } => {
+                if let ClientEvent::InputAudioBufferAppend(_) = *event {
+                    self.note_appended(0); // past the count of what is buffered, as documented
+                }
                 self.send(*event);
                 self.settle(id, Outcome::Done);
             }
@@ -249,7 +258,6 @@ impl Session {
         if !self.answers.is_awaited(&target) {
             self.cancel(None, None);
         }
-        self.responses.interrupt_requested();
     }
 
     /// Whether the first `session.update` has not been sent.
@@ -272,16 +280,35 @@ impl Session {
 
     /// Asks the model to go on, once all calls of a response are answered.
     pub(super) fn go_on_after_calls(&mut self, progress: Progress) {
-        let Progress::Done { respond: true, spoke } = progress else { return };
+        let Progress::Done { respond: true, spoke, forced } = progress else { return };
         let wanted = match self.options.follow_up {
             FollowUp::Always => true,
             FollowUp::IfSilent => !spoke,
             FollowUp::Never => false,
         };
-        if wanted {
-            self.request(None, None);
+        if !wanted {
+            return;
         }
+        if self.rounds >= self.options.max_rounds {
+            return self.tell(Event::Warning(Warning::TooManyRounds { rounds: self.rounds }));
+        }
+        self.rounds += 1;
+        // Forced once more, the model would call once more.
+        let choice = &self.config.tool_choice;
+        let none = choice.value() == Some(&ToolChoice::Mode(ToolMode::None));
+        let auto = forces(choice) || forced && !none;
+        self.responses.request(Request::follow_up(auto, self.sent));
     }
+
+    /// The user has spoken or typed: functions may run anew.
+    pub(super) const fn note_user(&mut self) {
+        self.rounds = 0;
+    }
+}
+
+/// Whether the user says it.
+pub(super) fn is_from_user(item: &Item) -> bool {
+    matches!(item, Item::Message(message) if message.role.value() == Some(&Role::User))
 }
 
 /// The most that an event adds to what a command gives (bytes).

@@ -15,7 +15,7 @@ use crate::field::Field;
 use crate::id::EventId;
 use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
-use crate::session::responses::Turn;
+use crate::session::sequencer::turn;
 use crate::session::state::Step;
 use crate::session::updates::{Update, share};
 use crate::session_config::{SessionConfig, differences};
@@ -76,7 +76,7 @@ impl Session {
         }
         self.config.merge_echo(echo);
         if self.config.turn_detection().is_null() {
-            self.responses.set_turn(Turn::Open); // nobody will say any more that the user stopped
+            self.step_turn(turn::Step::Undetected, None);
         }
         if self.is_unconfigured() {
             return self.configure(); // the server is there, though it did not say so
@@ -90,7 +90,7 @@ impl Session {
             let changed = config.has_changed(&before, &self.config);
             self.settle(id, Outcome::Updated(Updated { changed, refused: refused.clone(), locked }));
         }
-        self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused });
+        self.tell_updated(refused);
     }
 
     /// The server does not acknowledge the configuration: what it has not refused counts as taken over.
@@ -115,10 +115,17 @@ impl Session {
     }
 
     /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again.
-    pub(super) fn update_refused(&mut self, id: Option<CommandId>, event_id: &EventId, error: &ApiError) {
+    /// Returns whether that is told by something else than the error.
+    pub(super) fn update_refused(
+        &mut self,
+        id: Option<CommandId>,
+        event_id: &EventId,
+        error: &ApiError,
+    ) -> bool {
         let refused = Outcome::Refused { error: Box::new(error.clone()) };
         let Some(mut update) = self.updates.take(event_id) else {
-            return self.settle_all(id.into_iter().collect(), &refused);
+            self.settle_all(id.into_iter().collect(), &refused);
+            return id.is_some();
         };
         if let Some(before) = &update.before {
             self.config = (**before).clone();
@@ -128,7 +135,8 @@ impl Session {
             let message = error.message_str().into();
             self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
             if !update.is_empty() || !self.state.is_ready() {
-                return self.send_again(id, update);
+                self.send_again(id, update);
+                return true;
             }
         } else {
             let error = Box::new(error.clone());
@@ -136,12 +144,10 @@ impl Session {
         }
         match id {
             Some(id) => self.settle(id, refused),
-            None if self.state.is_ready() => {
-                let config = Box::new(self.config.clone());
-                self.tell(Event::ConfigUpdated { config, refused: update.refused });
-            }
+            None if self.state.is_ready() => self.tell_updated(update.refused),
             None => self.close(CloseReason::ConfigRefused { message: error.message_str().into() }),
         }
+        !self.state.is_ended()
     }
 
     /// Sends what is left of an update. What went out after it and sets the same holds.
@@ -158,8 +164,12 @@ impl Session {
         let Update { refused, locked, .. } = update;
         match id {
             Some(id) => self.settle(id, Outcome::Updated(Updated { changed: false, refused, locked })),
-            None => self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused }),
+            None => self.tell_updated(refused),
         }
+    }
+
+    fn tell_updated(&mut self, refused: Vec<RefusedMember>) {
+        self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused });
     }
 
     fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {

@@ -2,16 +2,22 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::call::{
     Advice, CloseReason, ErrorClass, Event, Outcome, ResponseEnd, Warning, says_response_runs,
+    says_server_fault,
 };
 use crate::error::ApiError;
 use crate::event::{ErrorEvent, Malformed};
 use crate::field::Field;
+use crate::id::ItemId;
 use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
+
+/// How long a response may still go on after the server said, of nothing in particular, that something went wrong.
+const AFTER_A_FAULT: Duration = Duration::from_secs(3);
 
 impl Session {
     pub(super) fn on_error(&mut self, event: ErrorEvent) {
@@ -25,55 +31,81 @@ impl Session {
             }
         };
         let class = ErrorClass::of(&error);
-        self.fail(&error);
+        let answered = self.fail(&error);
         let code = error.code_str();
         if matches!(class, ErrorClass::Session | ErrorClass::Account) {
             let reason = CloseReason::Fatal { code: code.into(), message: error.message_str().into() };
-            self.tell(Event::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class, answered });
             self.close(reason);
         } else {
-            self.tell(Event::ServerError { error: Box::new(error), class });
+            self.tell(Event::ServerError { error: Box::new(error), class, answered });
         }
     }
 
-    /// Fails the request that an error names, and only that.
-    fn fail(&mut self, error: &ApiError) {
+    /// Fails the request that an error names, and only that. Returns whether everyone whom it concerns knows of it by
+    /// what became of the request.
+    fn fail(&mut self, error: &ApiError) -> bool {
         let event_id = error.event_id.value();
+        let refused = || Outcome::Refused { error: Box::new(error.clone()) };
         if let Some(waiters) = self.retrievals.take_failed(event_id, error.code_str()) {
-            return self.settle_all(waiters, &Outcome::Refused { error: Box::new(error.clone()) });
+            self.settle_all(waiters, &refused());
+            return true;
         }
         let occupied = says_response_runs(error);
         // Some servers do not say whom this error is for; only one request can have met a response.
         let unnamed = self.responses.requested().filter(|_| occupied);
         let unnamed = unnamed.or_else(|| self.updates.unnamed(error));
-        let Some(event_id) = event_id.or(unnamed).cloned() else { return };
+        let Some(event_id) = event_id.or(unnamed).cloned() else {
+            if says_server_fault(error) {
+                let patience = self.options.deadlines.response_done.after.min(AFTER_A_FAULT);
+                self.responses.server_fault(self.now + patience);
+            }
+            return false;
+        };
         if let Some(awaited) = self.answers.take_failed(&event_id) {
             self.seen.note(awaited.what.answer());
             match (awaited.what, awaited.id) {
-                (Await::Updated, id) => self.update_refused(id, &event_id, error),
+                (Await::Updated, id) => return self.update_refused(id, &event_id, error),
                 // There was nothing to cancel any more.
                 (Await::Cancelled(_), Some(id)) => self.settle(id, Outcome::Done),
-                (_, Some(id)) => self.settle(id, Outcome::Refused { error: Box::new(error.clone()) }),
-                (_, None) => {}
+                (_, Some(id)) => self.settle(id, refused()),
+                (_, None) => return false,
             }
-        } else if self.updates.has(&event_id) {
-            self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
-        } else if let Some(request) = self.responses.take_requested(&event_id) {
-            if occupied && request.is_wanted() && !request.is_out_of_band() {
-                self.responses.put_back(request, self.due(Answer::ResponseCreated));
-            } else {
-                self.settle_all(request.waiters, &Outcome::Refused { error: Box::new(error.clone()) });
-            }
+            return true;
         }
+        if self.updates.has(&event_id) {
+            return self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
+        }
+        let Some((request, begun)) = self.responses.take_requested(&event_id) else { return false };
+        // Where one runs that was taken to be its response, that must be another's.
+        if occupied && request.is_wanted() && !request.is_out_of_band() {
+            self.responses.put_back(request, self.due(Answer::ResponseCreated));
+            return false;
+        }
+        if let Some(id) = begun {
+            self.responses.fail(&id);
+        }
+        let answered = !request.waiters.is_empty();
+        self.settle_all(request.waiters, &refused());
+        answered
     }
 
-    /// An event that cannot be read still ends what it would have ended.
+    /// An event that cannot be read, or names nothing, still ends what it would have ended.
     pub(super) fn on_malformed(&mut self, event: Malformed) {
         let kind = event.kind.clone();
         self.tell(Event::Warning(Warning::Malformed { event }));
-        if kind.as_deref() == Some("response.done")
-            && let Some(id) = self.responses.running().cloned()
-            && let Some(open) = self.responses.done(&id)
+        match kind.as_deref() {
+            Some("response.done") => self.end_unread(),
+            Some("conversation.item.deleted") => self.on_deleted(ItemId::default()),
+            Some("conversation.item.truncated") => self.on_truncated(ItemId::default()),
+            Some("input_audio_buffer.committed") => self.on_committed(None, Outcome::Done),
+            _ => {}
+        }
+    }
+
+    fn end_unread(&mut self) {
+        if let Some(id) = self.responses.running().cloned()
+            && let Some(open) = self.responses.end_response(&id)
         {
             let error = ApiError::default().message("the server's response.done could not be read");
             let end = ResponseEnd::Failed { advice: Advice::Retry, error: Box::new(error) };

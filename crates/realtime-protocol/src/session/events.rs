@@ -11,11 +11,12 @@ use crate::id::ItemId;
 use crate::item::{Item, ItemStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
+use crate::session::commands::is_from_user;
 use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
-use crate::session::responses::Turn;
 use crate::session::seen_calls::Told;
-use crate::time::MediaTime;
+use crate::session::sequencer::turn;
+use crate::time::{MediaTime, Timestamp};
 
 macro_rules! place {
     ($event:ident) => {
@@ -59,20 +60,12 @@ impl Session {
             }
             ServerEvent::ConversationItemRetrieved(event) => {
                 self.seen.note(Answer::ItemRetrieved);
-                let Some(item_id) = event.item.id() else { return };
+                let Some(item_id) = event.item.id().or_else(|| self.retrievals.only()) else { return };
                 let waiters = self.retrievals.take(&item_id);
                 self.settle_all(waiters, &Outcome::Retrieved { item: event.item });
             }
-            ServerEvent::ConversationItemDeleted(event) => {
-                self.settle_awaited(&Await::Deleted(event.item_id.clone()), Outcome::Done);
-                self.playback.item_deleted(&event.item_id);
-                self.items.remove(&event.item_id);
-                self.transcripts.came(&event.item_id);
-                self.tell(Event::ItemRemoved { item_id: event.item_id });
-            }
-            ServerEvent::ConversationItemTruncated(event) => {
-                self.settle_awaited(&Await::Truncated(event.item_id), Outcome::Done);
-            }
+            ServerEvent::ConversationItemDeleted(event) => self.on_deleted(event.item_id),
+            ServerEvent::ConversationItemTruncated(event) => self.on_truncated(event.item_id),
             ServerEvent::InputAudioTranscriptionDelta(event) => self.tell(Event::UserTranscriptDelta {
                 item_id: event.item_id,
                 content_index: event.content_index.unwrap_or(0),
@@ -90,23 +83,20 @@ impl Session {
                 })
             }
             ServerEvent::InputAudioBufferCommitted(event) => {
-                if self.responses.is_user_speaking() {
-                    self.speech_stopped(); // some servers do not say so
-                }
                 let outcome = Outcome::Committed { item_id: event.item_id.clone() };
-                if !self.settle_awaited(&Await::Committed, outcome) {
-                    self.input.emptied(); // what was appended behind a commit of ours is of the next turn
-                }
+                self.on_committed(Some(&event.item_id), outcome);
                 if self.config.transcription().value().is_some() {
                     self.transcripts.expect(self.now, event.item_id.clone());
                 }
                 self.tell(Event::Committed { item_id: event.item_id });
             }
-            ServerEvent::InputAudioBufferCleared(_) => {
-                self.settle_awaited(&Await::Cleared, Outcome::Done);
-            }
+            ServerEvent::InputAudioBufferCleared(_) => self.on_cleared(),
             ServerEvent::InputAudioBufferSpeechStarted(event) => {
-                self.responses.set_turn(Turn::Speaking { until: Some(self.now + self.options.longest_turn) });
+                self.note_user();
+                let until = self.now + self.options.longest_turn;
+                let silent =
+                    self.input.comes_from_here().then(|| self.now + self.options.silent_turn_deadline);
+                self.responses.step_turn(turn::Step::Started { until, silent });
                 let at = event.audio_start_ms.into_value().map(MediaTime::from_millis);
                 self.tell(Event::SpeechStarted { item_id: event.item_id.into_value(), at });
                 // Where the configuration says that speech must not interrupt, it is the application that decides.
@@ -115,7 +105,8 @@ impl Session {
                 }
             }
             ServerEvent::InputAudioBufferSpeechStopped(event) => {
-                self.speech_stopped();
+                let response_due = self.own_response_due();
+                self.responses.step_turn(turn::Step::Stopped { now: self.now, response_due });
                 let at = event.audio_end_ms.into_value().map(MediaTime::from_millis);
                 self.tell(Event::SpeechStopped { item_id: event.item_id.into_value(), at });
             }
@@ -207,16 +198,74 @@ impl Session {
         });
     }
 
-    /// The user has spoken: the server may respond by itself.
-    fn speech_stopped(&mut self) {
+    /// Something other than its own event may end the user's turn, which is told then. `item_id`: the item that holds it.
+    pub(super) fn step_turn(&mut self, step: turn::Step, item_id: Option<&ItemId>) {
+        if self.responses.step_turn(step) {
+            self.tell_speech_ended(item_id.cloned());
+        }
+    }
+
+    /// The user counts as having stopped, though the server did not say so.
+    pub(super) fn tell_speech_ended(&mut self, item_id: Option<ItemId>) {
+        self.tell(Event::SpeechStopped { item_id, at: None });
+    }
+
+    /// What the server's buffer held becomes an item.
+    pub(super) fn on_committed(&mut self, item_id: Option<&ItemId>, outcome: Outcome) {
+        let response_due = self.own_response_due();
+        self.step_turn(turn::Step::Committed { now: self.now, response_due }, item_id);
+        if !self.settle_awaited(&Await::Committed, outcome) {
+            self.input.emptied(); // what was appended behind a commit of ours is of the next turn
+        }
+    }
+
+    pub(super) fn on_deleted(&mut self, item_id: ItemId) {
+        let Some(item_id) = self.item_of(item_id, Answer::ItemDeleted) else { return };
+        self.settle_awaited(&Await::Deleted(item_id.clone()), Outcome::Done);
+        self.playback.item_deleted(&item_id);
+        self.items.remove(&item_id);
+        self.transcripts.came(&item_id);
+        self.tell(Event::ItemRemoved { item_id });
+    }
+
+    pub(super) fn on_truncated(&mut self, item_id: ItemId) {
+        if let Some(item_id) = self.item_of(item_id, Answer::ItemTruncated) {
+            self.settle_awaited(&Await::Truncated(item_id), Outcome::Done);
+        }
+    }
+
+    /// The server's buffer is empty: nobody speaks in it any more, and what was to be committed before is gone.
+    fn on_cleared(&mut self) {
+        let cleared = self.answered(&Await::Cleared);
+        let before = cleared.as_ref().map_or(u64::MAX, |awaited| awaited.number);
+        while let Some(commit) = self.answers.take_before(&Await::Committed, before) {
+            if let Some(id) = commit.id {
+                let error = ApiError::default()
+                    .code("input_audio_buffer_cleared")
+                    .message("the input buffer was cleared before the server had acknowledged the commit");
+                self.settle(id, Outcome::Refused { error: error.into() });
+            }
+        }
+        match cleared {
+            Some(awaited) => awaited.id.into_iter().for_each(|id| self.settle(id, Outcome::Done)),
+            None => self.input.emptied(), // what was appended behind a clear of ours is of the next turn
+        }
+        self.step_turn(turn::Step::Cleared, None);
+    }
+
+    /// The item that an acknowledgement is for: some servers leave the id out, and then it is for the oldest that waits.
+    fn item_of(&self, item_id: ItemId, kind: Answer) -> Option<ItemId> {
+        if !item_id.as_str().is_empty() {
+            return Some(item_id);
+        }
+        self.answers.oldest(kind).and_then(|awaited| awaited.what.item_id().cloned())
+    }
+
+    /// Until when the server may respond by itself to what the user has said; `None`: it does not.
+    fn own_response_due(&self) -> Option<Timestamp> {
         let vad = self.config.turn_detection();
         let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
-        let turn = if responds {
-            Turn::Expecting { stopped: self.now, until: self.now + self.options.turn_response_deadline }
-        } else {
-            Turn::Open
-        };
-        self.responses.set_turn(turn);
+        responds.then(|| self.now + self.options.turn_response_deadline)
     }
 
     /// An answer came: whoever waited for it is told. Whether it was awaited.
@@ -233,6 +282,9 @@ impl Session {
         let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
             return;
+        }
+        if is_from_user(item) {
+            self.note_user();
         }
         let awaited = self.answered(&Await::Added(item_id.clone()));
         let origin = if awaited.is_some() { Origin::Client } else { Origin::Server };

@@ -1,7 +1,7 @@
 //! Function calls: each surfaces once and gets exactly one output; when all calls of a response are answered,
 //! the model is asked once to go on.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,11 +11,33 @@ use crate::id::{CallId, ResponseId};
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
 
+/// Calls that wait for an output at once: more are not taken.
+const MOST_WAITING: usize = 256;
+
 /// Calls that wait for an output, by the response that made them.
 #[derive(Debug, Default)]
 pub(super) struct FunctionCalls {
-    groups: Vec<Group>,
-    seen: VecDeque<CallId>,
+    open: Groups,
+    seen: Seen,
+    /// Counts groups.
+    last: u64,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    /// By age.
+    by_number: BTreeMap<u64, Group>,
+    by_response: BTreeMap<ResponseId, u64>,
+    /// The group of each call that waits.
+    waiting: BTreeMap<CallId, u64>,
+}
+
+/// The last calls that were seen.
+#[derive(Debug, Default)]
+struct Seen {
+    calls: BTreeSet<CallId>,
+    /// Oldest first.
+    order: VecDeque<CallId>,
 }
 
 #[derive(Debug)]
@@ -26,6 +48,8 @@ struct Group {
     respond: bool,
     /// Whether the response that made the calls said something itself.
     spoke: bool,
+    /// Whether that response was forced to make calls.
+    forced: bool,
     /// Whether that response has ended, so that all its calls are known.
     whole: bool,
     /// Whether the user spoke over all that wait.
@@ -43,20 +67,29 @@ pub(super) enum Progress {
         respond: bool,
         /// Whether the response that made the calls said something itself.
         spoke: bool,
+        /// Whether it was forced to make them.
+        forced: bool,
     },
 }
 
 impl FunctionCalls {
     /// Whether a call is new; it is not from here on.
     pub(super) fn see(&mut self, call_id: &CallId) -> bool {
-        if self.seen.contains(call_id) || self.is_waiting(call_id) {
+        if self.is_waiting(call_id) || !self.seen.calls.insert(call_id.clone()) {
             return false;
         }
-        if self.seen.len() == REMEMBERED {
-            self.seen.pop_front();
+        if self.seen.order.len() == REMEMBERED
+            && let Some(oldest) = self.seen.order.pop_front()
+        {
+            self.seen.calls.remove(&oldest);
         }
-        self.seen.push_back(call_id.clone());
+        self.seen.order.push_back(call_id.clone());
         true
+    }
+
+    /// How many more may wait.
+    pub(super) fn room(&self) -> usize {
+        MOST_WAITING.saturating_sub(self.open.waiting.len())
     }
 
     /// Enters calls that surface now.
@@ -65,26 +98,37 @@ impl FunctionCalls {
         response_id: &ResponseId,
         calls: impl IntoIterator<Item = Arc<FunctionCall>>,
     ) {
-        let group = self.group(response_id);
-        let waiting = group.waiting.len();
-        group.waiting.extend(calls);
-        group.interrupted &= group.waiting.len() == waiting;
+        let number = self.number_of(response_id);
+        let Some(group) = self.open.by_number.get_mut(&number) else { return };
+        for call in calls {
+            self.open.waiting.insert(call.call_id.clone(), number);
+            group.waiting.push(call);
+            group.interrupted = false;
+        }
     }
 
     /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
     /// for a response.
-    pub(super) fn close(&mut self, response_id: &ResponseId, respond: bool, spoke: bool) -> Progress {
-        let group = self.group(response_id);
-        group.whole = true;
-        group.respond |= respond;
-        group.spoke |= spoke;
-        let index = self.groups.iter().position(|group| group.response_id == *response_id);
-        self.progress(index.unwrap_or_default())
+    pub(super) fn close(
+        &mut self,
+        response_id: &ResponseId,
+        respond: bool,
+        spoke: bool,
+        forced: bool,
+    ) -> Progress {
+        let number = self.number_of(response_id);
+        if let Some(group) = self.open.by_number.get_mut(&number) {
+            group.whole = true;
+            group.respond |= respond;
+            group.spoke |= spoke;
+            group.forced |= forced;
+        }
+        self.progress(number)
     }
 
     /// Whether a call of that id waits.
     pub(super) fn is_waiting(&self, call_id: &CallId) -> bool {
-        self.groups.iter().any(|group| group.position(call_id).is_some())
+        self.open.waiting.contains_key(call_id)
     }
 
     /// Takes a call out, now that it is answered. `None`: it does not wait.
@@ -93,44 +137,53 @@ impl FunctionCalls {
         call_id: &CallId,
         respond: bool,
     ) -> Option<(Arc<FunctionCall>, Progress)> {
-        let place = |(index, group): (usize, &Group)| Some((index, group.position(call_id)?));
-        let (index, place) = self.groups.iter().enumerate().find_map(place)?;
-        let group = &mut self.groups[index];
+        let number = self.open.waiting.remove(call_id)?;
+        let group = self.open.by_number.get_mut(&number)?;
+        let place = group.waiting.iter().position(|call| call.call_id == *call_id)?;
         let call = group.waiting.remove(place);
         group.respond |= respond;
-        Some((call, self.progress(index)))
+        Some((call, self.progress(number)))
     }
 
-    fn progress(&mut self, index: usize) -> Progress {
-        match self.groups.get(index) {
+    fn progress(&mut self, number: u64) -> Progress {
+        match self.open.by_number.get(&number) {
             Some(group) if group.whole && group.waiting.is_empty() => {
-                let group = self.groups.remove(index);
-                Progress::Done { respond: group.respond, spoke: group.spoke }
+                let Group { respond, spoke, forced, .. } = *group;
+                self.open.by_response.remove(&group.response_id);
+                self.open.by_number.remove(&number);
+                if self.open.by_number.is_empty() {
+                    self.open = Groups::default(); // a session at rest holds no empty tables
+                }
+                Progress::Done { respond, spoke, forced }
             }
             _ => Progress::Waiting,
         }
     }
 
-    fn group(&mut self, response_id: &ResponseId) -> &mut Group {
-        let index =
-            self.groups.iter().position(|group| group.response_id == *response_id).unwrap_or_else(|| {
-                self.groups.push(Group {
-                    response_id: response_id.clone(),
-                    waiting: Vec::new(),
-                    respond: false,
-                    spoke: false,
-                    whole: false,
-                    interrupted: false,
-                });
-                self.groups.len() - 1
-            });
-        &mut self.groups[index]
+    /// The group of a response; a new one where it has none.
+    fn number_of(&mut self, response_id: &ResponseId) -> u64 {
+        if let Some(number) = self.open.by_response.get(response_id) {
+            return *number;
+        }
+        self.last += 1;
+        let group = Group {
+            response_id: response_id.clone(),
+            waiting: Vec::new(),
+            respond: false,
+            spoke: false,
+            forced: false,
+            whole: false,
+            interrupted: false,
+        };
+        self.open.by_number.insert(self.last, group);
+        self.open.by_response.insert(response_id.clone(), self.last);
+        self.last
     }
 
     /// The user speaks over the calls that wait. Whether this is new to any of them.
     pub(super) fn interrupt(&mut self) -> bool {
         let mut news = false;
-        for group in self.groups.iter_mut().filter(|group| !group.waiting.is_empty()) {
+        for group in self.open.by_number.values_mut().filter(|group| !group.waiting.is_empty()) {
             news |= !core::mem::replace(&mut group.interrupted, true);
         }
         news
@@ -138,23 +191,17 @@ impl FunctionCalls {
 
     /// Whether the response has calls that are told or answered already.
     pub(super) fn has_group(&self, response_id: &ResponseId) -> bool {
-        self.groups.iter().any(|group| group.response_id == *response_id)
+        self.open.by_response.contains_key(response_id)
     }
 
     /// Whether no call waits.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.by_number.is_empty()
     }
 
     /// All calls that wait, at the end.
     pub(super) fn end(&mut self) -> impl Iterator<Item = Arc<FunctionCall>> + use<> {
-        core::mem::take(&mut self.groups).into_iter().flat_map(|group| group.waiting)
-    }
-}
-
-impl Group {
-    fn position(&self, call_id: &CallId) -> Option<usize> {
-        self.waiting.iter().position(|call| call.call_id == *call_id)
+        core::mem::take(self).open.by_number.into_values().flat_map(|group| group.waiting)
     }
 }
 
@@ -176,9 +223,9 @@ mod tests {
         for order in [["a", "b"], ["b", "a"]] {
             let mut calls = FunctionCalls::default();
             calls.open(&"r".into(), order.map(call));
-            assert_eq!(calls.close(&"r".into(), false, true), Progress::Waiting);
+            assert_eq!(calls.close(&"r".into(), false, true, false), Progress::Waiting);
             assert_eq!(complete(&mut calls, order[0], true), Some(Progress::Waiting));
-            let all = Progress::Done { respond: true, spoke: true };
+            let all = Progress::Done { respond: true, spoke: true, forced: false };
             assert_eq!(complete(&mut calls, order[1], false), Some(all));
             assert_eq!(complete(&mut calls, order[1], true), None, "answered already");
         }
@@ -189,6 +236,7 @@ mod tests {
         let mut calls = FunctionCalls::default();
         calls.open(&"r".into(), [call("early")]);
         assert_eq!(complete(&mut calls, "early", true), Some(Progress::Waiting));
-        assert_eq!(calls.close(&"r".into(), false, false), Progress::Done { respond: true, spoke: false });
+        let all = Progress::Done { respond: true, spoke: false, forced: true };
+        assert_eq!(calls.close(&"r".into(), false, false, true), all);
     }
 }

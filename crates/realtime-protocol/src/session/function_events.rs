@@ -19,6 +19,8 @@ pub(super) struct EndedResponse {
     pub(super) out_of_band: bool,
     pub(super) spoke: bool,
     pub(super) completed: bool,
+    /// Whether it had to call a function.
+    pub(super) forced: bool,
 }
 
 /// A call that was told: it may run, or its arguments cannot be read, and what to tell the model then.
@@ -68,11 +70,11 @@ impl Session {
     /// Hands a call to the application while its response still runs, if the options allow it for this function.
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let Some(response) = self.responses.get_mut(response_id) else { return };
-        if response.interrupted || self.options.early_functions.is_empty() {
+        if response.interrupted || self.options.early_functions.is_empty() || self.calls.room() == 0 {
             return;
         }
         let out_of_band = response.out_of_band;
-        let seen = response.calls.note(item, Told::Whole).clone();
+        let Some(seen) = response.calls.note(item, Told::Whole).cloned() else { return };
         if !seen.name().is_some_and(|name| self.options.early_functions.contains(name)) {
             return;
         }
@@ -118,6 +120,7 @@ impl Session {
     pub(super) fn surface_calls(&mut self, response: &EndedResponse, seen: SeenCalls) {
         let mut runs = Vec::new();
         let mut refused = Vec::new();
+        let mut left_out = seen.left_out();
         for seen in seen.into_calls() {
             let Some(call_id) = seen.call_id() else {
                 let item_id = seen.item.id.value().cloned();
@@ -151,6 +154,19 @@ impl Session {
                 }
             }
         }
+        if !response.out_of_band && runs.len() > self.calls.room() {
+            let late = runs.split_off(self.calls.room());
+            left_out += late.len();
+            for call in late {
+                let why = String::from("too many functions wait for their outputs");
+                let call = Arc::unwrap_or_clone(call);
+                refused.push((call, FunctionOutput::Error(why.clone()), FunctionEnd::Error(why)));
+            }
+        }
+        if left_out > 0 {
+            let (response_id, functions) = (response.id.clone(), left_out);
+            self.tell(Event::Warning(Warning::TooManyFunctions { response_id, functions }));
+        }
         if response.out_of_band {
             // The conversation holds none of them, so there is nothing to answer.
             return self.tell_calls(response, runs);
@@ -164,7 +180,7 @@ impl Session {
         }
         self.calls.open(&response.id, runs.iter().cloned());
         self.tell_calls(response, runs);
-        let progress = self.calls.close(&response.id, must_respond, response.spoke);
+        let progress = self.calls.close(&response.id, must_respond, response.spoke, response.forced);
         self.go_on_after_calls(progress);
     }
 

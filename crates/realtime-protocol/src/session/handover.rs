@@ -90,7 +90,7 @@ impl Session {
         now: Timestamp,
         commands: impl IntoIterator<Item = (CommandId, Command)>,
     ) {
-        self.advance(now);
+        self.enter(now);
         for (id, command) in commands {
             if let Err(error) = self.on_command(id, command) {
                 let error = ApiError::default().code("refused").message(format!("{error}"));

@@ -21,6 +21,8 @@ pub(super) struct InputAudio {
     in_turn: bool,
     /// Whether the server's buffer holds the audio of a turn that came to nothing.
     stale: bool,
+    /// Whether any was ever appended: elsewhere the user is heard by another way than this connection.
+    comes_from_here: bool,
 }
 
 impl InputAudio {
@@ -65,6 +67,12 @@ impl InputAudio {
     /// Notes that audio was sent.
     pub(super) fn appended(&mut self, bytes: usize) {
         self.buffered_bytes += bytes as u64;
+        self.comes_from_here = true;
+    }
+
+    /// Whether the user is heard by what this side appends.
+    pub(super) const fn comes_from_here(&self) -> bool {
+        self.comes_from_here
     }
 
     /// Notes that the driver could not send some of it.

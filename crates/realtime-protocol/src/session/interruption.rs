@@ -14,9 +14,13 @@ use crate::event::ConversationItemTruncate;
 use crate::id::{ItemId, ResponseId};
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::options::{PlaybackSource, Unheard};
+use crate::session::options::{PlaybackSource, SessionOptions, Unheard};
 use crate::session::playback::Part;
+use crate::session::sequencer::turn;
 use crate::time::Timestamp;
+
+/// Interruptions that wait for playback to stand still. Of more the oldest is settled by the last report.
+const MOST_STOPPING: usize = 32;
 
 /// Interruptions that wait for playback to stand still, oldest first.
 #[derive(Debug, Default)]
@@ -55,6 +59,12 @@ impl Interruptions {
         self.stopping.iter().rfind(|stopping| stopping.deadline <= now).map(|stopping| stopping.id)
     }
 
+    /// The oldest one, if there are too many.
+    fn excess(&self) -> Option<StopId> {
+        let full = self.stopping.len() >= MOST_STOPPING;
+        self.stopping.front().filter(|_| full).map(|stopping| stopping.id)
+    }
+
     fn contains(&self, id: StopId) -> bool {
         self.stopping.iter().any(|stopping| stopping.id == id)
     }
@@ -85,6 +95,8 @@ impl Session {
         if cancel {
             self.cancel_unwanted();
         }
+        let claimed = cancel.then(|| self.claimed_turn());
+        self.responses.cross(claimed);
         // A call that still works counts as something that goes on: whoever runs it may want to stop.
         let goes_on = self.responses.interrupt() | self.calls.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
@@ -100,6 +112,9 @@ impl Session {
         let handshake =
             self.options.playback == PlaybackSource::Reported && (audible || !self.interruptions.is_empty());
         let deadline = self.now + self.options.stop_deadline;
+        if let Some(oldest) = self.interruptions.excess() {
+            self.finish_interruptions(oldest, PlaybackSource::Estimated);
+        }
         let id = self.interruptions.begin(deadline, waiter, response_id);
         self.playback.stop(id);
         if handshake {
@@ -107,6 +122,14 @@ impl Session {
         } else {
             self.finish_interruptions(id, self.options.playback);
         }
+    }
+
+    /// The application says that the user speaks. Where the server detects turns, it says so too, or nobody speaks.
+    fn claimed_turn(&self) -> turn::Step {
+        let SessionOptions { longest_turn, turn_response_deadline, silent_turn_deadline, .. } = self.options;
+        let longest =
+            if self.config.turn_detection().is_null() { longest_turn } else { turn_response_deadline };
+        turn::Step::Claimed { until: self.now + longest, silent: self.now + silent_turn_deadline }
     }
 
     /// Playback stands still: an answer to `StopPlayback`.

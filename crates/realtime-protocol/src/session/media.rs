@@ -6,6 +6,7 @@ use crate::call::{Event, Media, MediaError, MediaRefusal, PlaybackPosition, Play
 use crate::event::InputAudioBufferAppend;
 use crate::session::Session;
 use crate::session::options::PlaybackSource;
+use crate::session::sequencer::turn;
 use crate::time::Timestamp;
 
 impl Session {
@@ -14,7 +15,7 @@ impl Session {
     /// # Errors
     /// [`MediaError`] when its shape can't be right, or the session has ended; nothing happened, and it is handed back.
     pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
-        self.advance(now);
+        self.enter(now);
         let checked = if self.state.is_ended() && !matches!(media, Media::Report(_)) {
             Err(MediaRefusal::Ended)
         } else {
@@ -69,8 +70,15 @@ impl Session {
         if self.input.is_stale() {
             self.clear_audio(None);
         }
-        self.input.appended(audio.len());
+        self.note_appended(audio.len());
         self.send(InputAudioBufferAppend { audio: audio.into(), ..Default::default() });
+    }
+
+    /// Audio goes to the server: the user may be heard.
+    pub(super) fn note_appended(&mut self, bytes: usize) {
+        self.input.appended(bytes);
+        let silent = self.now + self.options.silent_turn_deadline;
+        self.responses.step_turn(turn::Step::Appended { silent });
     }
 
     fn on_playback(&mut self, report: &PlaybackReport) {

@@ -35,9 +35,9 @@ mod options;
 mod output;
 mod playback;
 mod response_events;
-mod responses;
 mod retrievals;
 mod seen_calls;
+mod sequencer;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::{
-    CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome,
+    CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome, Refusal,
     ResponseEnd, UsageTotals, Warning,
 };
 use crate::event::{ClientEvent, ServerEvent};
@@ -66,8 +66,8 @@ use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
 use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
-use crate::session::responses::{Patience, Responses};
 use crate::session::retrievals::Retrievals;
+use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session::updates::Updates;
 use crate::session_config::SessionConfig;
@@ -112,7 +112,7 @@ pub struct Session {
     config: SessionConfig,
     held: Held,
     input: InputAudio,
-    responses: Responses,
+    responses: Sequencer,
     playback: Playback,
     /// Out-of-band audio: counted, but never interrupted or truncated.
     out_of_band: Playback,
@@ -134,6 +134,8 @@ pub struct Session {
     close_waiters: Vec<CommandId>,
     items: Items,
     transcripts: Transcripts,
+    /// How often in a row the model was asked to go on after functions, without a word of the user.
+    rounds: u32,
 }
 
 impl Session {
@@ -148,7 +150,7 @@ impl Session {
             state: State::default(),
             held: Held::default(),
             input: InputAudio::default(),
-            responses: Responses::default(),
+            responses: Sequencer::default(),
             playback: Playback::default(),
             out_of_band: Playback::default(),
             interruptions: Interruptions::default(),
@@ -164,19 +166,22 @@ impl Session {
             close_waiters: Vec::new(),
             items: Items::default(),
             transcripts: Transcripts::default(),
+            rounds: 0,
         }
     }
 
     /// The connection is open. `wall` is the time of day, to read `expires_at`.
     pub fn handle_connected(&mut self, now: Timestamp, wall: UnixTime) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         self.connected = Some((self.now, wall));
         self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
     }
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, text: &str) {
-        if self.options.raw_text && !self.state.is_ended() {
+        if self.enter(now) && self.options.raw_text && !self.state.is_ended() {
             self.tell(Event::Raw { text: text.into() });
         }
         self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
@@ -184,8 +189,7 @@ impl Session {
 
     /// The server sent an event: [`handle_text`](Self::handle_text) for a driver that decodes by itself.
     pub fn handle_event(&mut self, now: Timestamp, event: ServerEvent) {
-        self.advance(now);
-        if self.state.is_ended() {
+        if !self.enter(now) || self.state.is_ended() {
             return;
         }
         for mismatch in event.mismatches() {
@@ -205,7 +209,9 @@ impl Session {
         id: CommandId,
         command: Command,
     ) -> Result<(), CommandError> {
-        self.advance(now);
+        if !self.enter(now) {
+            return Err(CommandError { command: Box::new(command), reason: Refusal::Ended });
+        }
         self.on_command(id, command)?;
         self.flush();
         Ok(())
@@ -213,7 +219,9 @@ impl Session {
 
     /// The connection has ended, or could not be made.
     pub fn handle_disconnected(&mut self, now: Timestamp, reason: DisconnectReason) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         let reason = match &self.state {
             State::Closing { reason } => reason.clone(),
             _ => CloseReason::Disconnected(reason),
@@ -226,7 +234,9 @@ impl Session {
 
     /// The driver could not pass something on.
     pub fn handle_shortfall(&mut self, now: Timestamp, shortfall: Shortfall) {
-        self.advance(now);
+        if !self.enter(now) {
+            return;
+        }
         match &shortfall {
             Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
             // Positions of playback are those of the part: what was lost counts as not played.
@@ -238,8 +248,7 @@ impl Session {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.advance(now);
-        if self.state.is_ended() {
+        if !self.enter(now) || self.state.is_ended() {
             return;
         }
         if self.state.deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -294,9 +303,11 @@ impl Session {
         &self.config
     }
 
-    /// Time never goes back.
-    fn advance(&mut self, now: Timestamp) {
+    /// The way in of every input. Returns whether the session still lives: nothing is told after [`Event::Closed`]. Time
+    /// never goes back.
+    fn enter(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
+        !self.is_closed()
     }
 
     fn tell(&mut self, event: Event) {
@@ -331,7 +342,7 @@ impl Session {
 
     /// Takes in a request for a response.
     fn request(&mut self, params: Option<Box<ResponseParams>>, waiter: Option<CommandId>) {
-        self.responses.request(params, waiter, self.sent);
+        self.responses.request(Request::new(params, waiter, self.sent));
     }
 
     /// When an answer counts as overdue, asked for now.
@@ -357,9 +368,13 @@ impl Session {
             done: self.options.deadlines.response_done.after,
         };
         let expired = self.responses.expire(self.now, patience);
-        for waiters in expired.unanswered {
-            self.overdue(Answer::ResponseCreated);
-            self.settle_all(waiters, &Outcome::TimedOut);
+        if expired.silent_turn {
+            self.tell_speech_ended(None);
+        }
+        for request in expired.unanswered {
+            // A server may rightly drop what the user spoke over.
+            self.overdue_if(Answer::ResponseCreated, request.is_wanted());
+            self.settle_all(request.waiters, &Outcome::TimedOut);
         }
         for answer in expired.silent {
             self.overdue(answer);
@@ -375,9 +390,14 @@ impl Session {
     }
 
     fn overdue(&mut self, answer: Answer) {
+        self.overdue_if(answer, true);
+    }
+
+    /// Tells that an answer is overdue. `wanted`: whether that speaks against the server.
+    fn overdue_if(&mut self, answer: Answer, wanted: bool) {
         let policy = self.options.deadlines.of(answer).policy;
         if policy != OverduePolicy::Off {
-            let rotate = self.seen.asks_for_rotation(answer, policy);
+            let rotate = wanted && self.seen.asks_for_rotation(answer, policy);
             self.tell(Event::Overdue { answer, rotate });
         }
     }
@@ -406,7 +426,7 @@ impl Session {
             let event_id = self.next_event_id();
             self.send(crate::event::ResponseCreate {
                 event_id: event_id.clone().into(),
-                response: request.params.clone().map_or(Field::Absent, Field::Value),
+                response: request.wire_params().map_or(Field::Absent, Field::Value),
                 ..Default::default()
             });
             let deadline = self.due(Answer::ResponseCreated);

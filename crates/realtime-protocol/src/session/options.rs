@@ -34,6 +34,10 @@ pub struct SessionOptions {
     pub deadlines: Deadlines,
     /// How long a request waits, at most, for the end of the user's speech: what tells it may be lost. Default: 2 min.
     pub longest_turn: Duration,
+    /// How long no audio may be appended while the user speaks before requests wait for the end of that speech no
+    /// longer: a microphone that is muted in mid-speech says nothing of it. The turn is told as over. Where all audio
+    /// comes by another way than this connection, it does not count. Default: 3 s.
+    pub silent_turn_deadline: Duration,
     /// How long a request waits, after the user's turn, for the response that the server makes by itself.
     /// Default: 3 s.
     pub turn_response_deadline: Duration,
@@ -45,6 +49,9 @@ pub struct SessionOptions {
     pub largest_response: u64,
     /// Whether the model is asked to go on after its calls were answered. Default: always.
     pub follow_up: FollowUp,
+    /// How often in a row the model is asked to go on after its functions were answered, without a word of the user:
+    /// more is a loop, which costs and says nothing. A turn of the user's or a typed item begins anew. Default: 8.
+    pub max_rounds: u32,
     /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
     /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
     pub early_functions: BTreeSet<String>,
@@ -74,11 +81,13 @@ impl Default for SessionOptions {
             ready_deadline: Duration::from_secs(5),
             deadlines: Deadlines::default(),
             longest_turn: Duration::from_secs(120),
+            silent_turn_deadline: Duration::from_secs(3),
             turn_response_deadline: Duration::from_secs(3),
             held_audio: Duration::from_secs(2),
             longest_response: Duration::from_secs(600),
             largest_response: 64 * 1024 * 1024,
             follow_up: FollowUp::default(),
+            max_rounds: 8,
             early_functions: BTreeSet::new(),
             pre_roll: None,
             expiry_notice: Duration::from_secs(300),

@@ -44,8 +44,12 @@ pub(super) struct Part {
     /// The first byte of a sample whose second one has not come.
     carry: Option<u8>,
     whole: bool,
+    /// Whether its response has ended: what comes under the same ids from then on is another part.
+    ended: bool,
     /// The chunks that have not been reported as played: their marks, and the samples of the part up to their ends.
     marks: VecDeque<(u64, u64)>,
+    /// Whether some of them were left out, as there were too many.
+    thinned: bool,
     /// Samples that were reported as played.
     reported: u64,
     /// When it began to play, if nobody reports; known from its first audio on.
@@ -67,6 +71,16 @@ struct Words {
 /// How long a part stays after it would have been played, if nobody reports: else an application that never does would
 /// fill the ledger, and have an hour of items cut at 0 ms.
 const UNREPORTED: Duration = Duration::from_secs(60);
+
+/// Parts that may be heard. More are never on their way at once; of more, the oldest counts as played.
+const MOST_PARTS: usize = 32;
+
+/// The words of a part that can be cut where playback stood (bytes): more than a model says in one go.
+const LONGEST_TEXT: usize = 32 * 1024;
+
+/// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of one of those
+/// counts for the chunk before it.
+const MOST_CHUNKS: usize = 4096;
 
 /// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
 const MOST_MARKS: usize = 256;
@@ -112,6 +126,11 @@ impl Part {
     fn is(&self, item_id: &ItemId, content_index: u32) -> bool {
         self.id.content_index == content_index && self.id.item_id == *item_id
     }
+
+    /// Whether it is the part of a response that runs. Some servers give several responses the same ids.
+    fn is_growing(&self, id: &PartId) -> bool {
+        !self.ended && self.is(&id.item_id, id.content_index) && self.id.response_id == id.response_id
+    }
 }
 
 impl Words {
@@ -127,7 +146,9 @@ impl Words {
             }
             self.marks.push((at, self.text.len()));
         }
-        self.text.push_str(delta);
+        if self.text.len() + delta.len() <= LONGEST_TEXT {
+            self.text.push_str(delta);
+        }
     }
 
     /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
@@ -157,6 +178,15 @@ impl Words {
     }
 }
 
+/// Leaves every other one.
+fn thin(marks: &mut VecDeque<(u64, u64)>) {
+    let mut odd = false;
+    marks.retain(|_| {
+        odd = !odd;
+        odd
+    });
+}
+
 /// Whether a word may end before this character: a space, or any character of a script that writes none.
 fn ends_word(c: char) -> bool {
     c.is_whitespace()
@@ -184,6 +214,7 @@ impl Playback {
         self.last_mark += 1;
         let mark = self.last_mark;
         let index = self.index_of(id, format);
+        let crowded = self.parts.iter().map(|part| part.marks.len()).sum::<usize>() >= MOST_CHUNKS;
         if !self.parts[index].has_audio() {
             let before = self.parts.iter().take(index).map(Part::ends);
             self.parts[index].begins = before.fold(now, Timestamp::max);
@@ -197,13 +228,17 @@ impl Playback {
             part.begins = now - played;
         }
         part.received += format.samples(audio.len() as u64);
+        if crowded {
+            part.thinned = true;
+            thin(&mut part.marks);
+        }
         part.marks.push_back((mark, part.received));
         (start, mark, audio)
     }
 
     /// When a part begins to play, if nobody reports.
     pub(super) fn begins(&self, id: &PartId) -> Option<Timestamp> {
-        self.parts.iter().find(|part| part.is(&id.item_id, id.content_index)).map(|part| part.begins)
+        self.parts.iter().find(|part| part.is_growing(id)).map(|part| part.begins)
     }
 
     /// Marks count from here on, so that those of an earlier session are not taken for one's own.
@@ -220,8 +255,8 @@ impl Playback {
     }
 
     /// Says that a part is whole, and gives back its length (samples).
-    pub(super) fn whole(&mut self, item_id: &ItemId, content_index: u32) -> Option<u64> {
-        let part = self.parts.iter_mut().find(|part| part.is(item_id, content_index))?;
+    pub(super) fn whole(&mut self, id: &PartId) -> Option<u64> {
+        let part = self.parts.iter_mut().find(|part| part.is_growing(id))?;
         part.whole = true;
         Some(part.received())
     }
@@ -230,6 +265,7 @@ impl Playback {
     pub(super) fn response_done(&mut self, now: Timestamp, response_id: &ResponseId, source: PlaybackSource) {
         for part in self.parts.iter_mut().filter(|part| part.id.response_id == *response_id) {
             part.whole = true;
+            part.ended = true;
         }
         self.forget_played(now, source);
     }
@@ -242,7 +278,10 @@ impl Playback {
     /// Enters a report: so much of a part has been played. Reports never go back, nor count for audio to come.
     pub(super) fn report(&mut self, now: Timestamp, at: &PlaybackPosition) -> Option<&Part> {
         self.last_report = now;
-        let index = self.parts.iter().position(|part| part.is(&at.item_id, at.content_index))?;
+        // Where two have the same ids, it is the older one that plays, until it has been played.
+        let is_it = |part: &Part| part.is(&at.item_id, at.content_index);
+        let plays = self.parts.iter().position(|part| is_it(part) && part.reported < part.received);
+        let index = plays.or_else(|| self.parts.iter().rposition(is_it))?;
         let part = &mut self.parts[index];
         part.reported = part.reported.max(at.played.min(part.received()));
         while part.marks.front().is_some_and(|(_, end)| *end <= part.reported) {
@@ -258,11 +297,13 @@ impl Playback {
 
     /// Where playback stands when the chunk of this mark has been played.
     pub(super) fn position_of(&self, mark: u64) -> Option<PlaybackPosition> {
-        self.parts.iter().find_map(|part| {
-            let (_, end) = part.marks.iter().find(|(at, _)| *at == mark)?;
-            let PartId { item_id, content_index, .. } = part.id.clone();
-            Some(PlaybackPosition { item_id, content_index, played: *end })
-        })
+        let exact = |part: &&Part| part.marks.binary_search_by_key(&mark, |(at, _)| *at).is_ok();
+        let near = |part: &&Part| part.thinned && part.marks.back().is_some_and(|(at, _)| *at >= mark);
+        let part = self.parts.iter().find(exact).or_else(|| self.parts.iter().find(near))?;
+        let after = part.marks.partition_point(|(at, _)| *at <= mark);
+        let (_, end) = part.marks.get(after.checked_sub(1)?)?;
+        let PartId { item_id, content_index, .. } = part.id.clone();
+        Some(PlaybackPosition { item_id, content_index, played: *end })
     }
 
     /// Drops parts that are over.
@@ -309,14 +350,19 @@ impl Playback {
     }
 
     fn index_of(&mut self, id: &PartId, format: AudioFormat) -> usize {
-        self.parts.iter().position(|part| part.is(&id.item_id, id.content_index)).unwrap_or_else(|| {
+        self.parts.iter().position(|part| part.is_growing(id)).unwrap_or_else(|| {
+            if self.parts.len() == MOST_PARTS {
+                self.parts.pop_front();
+            }
             self.parts.push_back(Part {
                 id: id.clone(),
                 format,
                 received: 0,
                 carry: None,
                 whole: false,
+                ended: false,
                 marks: VecDeque::new(),
+                thinned: false,
                 reported: 0,
                 begins: Timestamp::ZERO,
                 stopped: None,
@@ -388,13 +434,13 @@ mod tests {
         FORMAT.samples_in(MediaTime::from_millis(ms))
     }
 
-    fn part(item: &str) -> PartId {
+    fn part_id(item: &str) -> PartId {
         PartId { response_id: "resp".into(), item_id: item.into(), content_index: 0 }
     }
 
     fn receive(ledger: &mut Playback, now: u64, item: &str, millis: u64, source: PlaybackSource) {
         let audio = Bytes::from(alloc::vec![0; 2 * ms(millis) as usize]);
-        ledger.receive(at(now), &part(item), FORMAT, audio, source);
+        ledger.receive(at(now), &part_id(item), FORMAT, audio, source);
     }
 
     #[test]
@@ -407,7 +453,7 @@ mod tests {
             for cut in cuts.into_iter().chain([usize::MAX]) {
                 let piece = rest.split_to(cut.min(rest.len()));
                 let (start, _, audio) =
-                    ledger.receive(at(0), &part("item"), FORMAT, piece, PlaybackSource::Reported);
+                    ledger.receive(at(0), &part_id("item"), FORMAT, piece, PlaybackSource::Reported);
                 assert_eq!(2 * start as usize, got.len());
                 assert_eq!(audio.len() % 2, 0);
                 got.extend_from_slice(&audio);
@@ -448,23 +494,53 @@ mod tests {
         let mut ledger = Playback::default();
         let words = "one two three four five six seven eight nine ten";
         for word in words.split_inclusive(' ') {
-            ledger.words(&part("item"), FORMAT, word);
+            ledger.words(&part_id("item"), FORMAT, word);
         }
         receive(&mut ledger, 0, "item", 4800, PlaybackSource::Reported);
         let part = &ledger.parts[0];
         assert_eq!(part.heard_text(0), "");
         assert_eq!(part.heard_text(ms(1400)), "one two three");
-        ledger.whole(&"item".into(), 0);
+        ledger.whole(&part_id("item"));
         assert_eq!(ledger.parts[0].heard_text(ms(4800)), words);
     }
 
     #[test]
     fn words_that_came_after_the_heard_audio_were_not_heard() {
         let mut ledger = Playback::default();
-        ledger.words(&part("item"), FORMAT, "early ");
+        ledger.words(&part_id("item"), FORMAT, "early ");
         receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
-        ledger.words(&part("item"), FORMAT, "late words of many more characters");
+        ledger.words(&part_id("item"), FORMAT, "late words of many more characters");
         receive(&mut ledger, 0, "item", 500, PlaybackSource::Reported);
         assert_eq!(ledger.parts[0].heard_text(ms(500)), "early");
+    }
+
+    #[test]
+    fn a_part_under_the_ids_of_an_earlier_response_is_another_part() {
+        let mut ledger = Playback::default();
+        let source = PlaybackSource::Reported;
+        receive(&mut ledger, 0, "item", 500, source);
+        ledger.response_done(at(0), &"resp".into(), source);
+        receive(&mut ledger, 10, "item", 300, source);
+        let sizes: Vec<u64> = ledger.parts.iter().map(Part::received).collect();
+        assert_eq!(sizes, [12_000, 7_200]);
+        // The older one plays first.
+        let position = |played| PlaybackPosition { item_id: "item".into(), content_index: 0, played };
+        ledger.report(at(20), &position(12_000));
+        ledger.report(at(30), &position(2_400));
+        let played: Vec<u64> = ledger.parts.iter().map(|part| part.reported).collect();
+        assert_eq!(played, [12_000, 2_400]);
+    }
+
+    #[test]
+    fn a_report_of_a_chunk_that_was_left_out_counts_for_the_one_before() {
+        let mut ledger = Playback::default();
+        for _ in 0..MOST_CHUNKS + 1 {
+            receive(&mut ledger, 0, "item", 1, PlaybackSource::Reported);
+        }
+        assert!(ledger.parts[0].marks.len() <= MOST_CHUNKS / 2 + 1);
+        let played = ledger.position_of(1000).map(|at| at.played).unwrap_or_default();
+        assert!((998 * 24..=1000 * 24).contains(&played), "{played}");
+        let last = MOST_CHUNKS as u64 + 1;
+        assert_eq!(ledger.position_of(last).map(|at| at.played), Some(last * 24), "the newest is exact");
     }
 }

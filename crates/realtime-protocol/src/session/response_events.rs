@@ -16,8 +16,8 @@ use crate::session::deadlines::Answer;
 use crate::session::function_events::EndedResponse;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
-use crate::session::responses::{Heard, OpenResponse, Pace};
 use crate::session::seen_calls::Told;
+use crate::session::sequencer::{Beginning, Begun, Heard, Named, OpenResponse, Pace, pace};
 use crate::usage::Usage;
 
 /// Where a delta belongs.
@@ -36,11 +36,34 @@ impl Session {
                 self.responses.get_mut(&id).map(|response| response.id.clone())
             }
             // Servers that leave the id out have one response at a time.
-            Field::Absent | Field::Null => self
-                .responses
-                .running()
-                .or_else(|| self.responses.open().last().map(|response| &response.id))
-                .cloned(),
+            Field::Absent | Field::Null => {
+                self.responses.running().or_else(|| self.responses.newest()).cloned()
+            }
+        }
+    }
+
+    /// A response begins. Some servers give several the same id: each is one of its own.
+    fn begin_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
+        let named = self.responses.named(id, out_of_band);
+        let reused = matches!(named, Named::Repeated | Named::Running | Named::Ended);
+        if reused && !id.is_empty() {
+            self.tell(Event::Warning(Warning::ResponseIdReused { response_id: id.clone() }));
+        }
+        match named {
+            Named::New | Named::Ended => {}
+            Named::Begun | Named::Repeated => return,
+            Named::Running => {
+                self.lose_response(id);
+                self.responses.named(id, out_of_band); // nothing of the one before counts for this one
+            }
+        }
+        self.open_response(id, out_of_band, Heard::Created, metadata);
+    }
+
+    /// The server will never end a response, as far as anyone can tell.
+    fn lose_response(&mut self, id: &ResponseId) {
+        if let Some(open) = self.responses.end_response(id) {
+            self.end_response(open, ResponseEnd::Lost, None);
         }
     }
 
@@ -54,14 +77,25 @@ impl Session {
         if self.responses.get_mut(id).is_some() || self.responses.is_finished(id) {
             return;
         }
+        if let Some(excess) = self.responses.excess() {
+            self.tell(Event::Warning(Warning::TooManyResponses { response_id: excess.clone() }));
+            self.lose_response(&excess);
+        }
         let output_due = self.due(Answer::FirstOutput);
         let unplaced = self.answers.first_unplaced();
-        let late = self.responses.created(self.now, id, out_of_band, heard, output_due, unplaced);
+        let beginning = Beginning { id, out_of_band, heard, output_due, unplaced };
+        let begun = self.responses.begin(self.now, &beginning);
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
-        if late {
-            self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
-            self.cancel(None, Some(id.clone()));
+        match begun {
+            Begun::Wanted => {}
+            Begun::Late => {
+                self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
+                self.cancel(None, Some(id.clone()));
+            }
+            // A cancel that is on its way already reaches it.
+            Begun::Crossed if self.answers.is_awaited(&Await::Cancelled(None)) => {}
+            Begun::Crossed => self.cancel(None, Some(id.clone())),
         }
     }
 
@@ -70,7 +104,7 @@ impl Session {
         let id = response.id.value().cloned().unwrap_or_default();
         let out_of_band = response.conversation_id.is_null();
         let metadata = response.metadata.value().cloned().unwrap_or_default();
-        self.open_response(&id, out_of_band, Heard::Created, metadata);
+        self.begin_response(&id, out_of_band, metadata);
         if let Some(open) = self.responses.get_mut(&id) {
             open.format = response.audio.value().and_then(|audio| audio.format()).or(open.format);
         }
@@ -86,7 +120,7 @@ impl Session {
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item, Told::Whole);
         }
-        let Some(open) = self.responses.done(&id) else { return };
+        let Some(open) = self.responses.end_response(&id) else { return };
         let end = end_of(&response);
         self.end_response(open, end, response.usage.into_value().map(|usage| *usage));
     }
@@ -103,6 +137,7 @@ impl Session {
             out_of_band: response.out_of_band,
             spoke: response.spoke,
             completed: end == ResponseEnd::Completed,
+            forced: response.is_forced(),
         };
         let calls = core::mem::take(&mut response.calls);
         self.finish_response(response, end, usage);
@@ -136,6 +171,8 @@ impl Session {
                 self.settle_awaited(&cancel, Outcome::Done);
             }
         }
+        let superseded = Outcome::Superseded { response_id: response_id.clone(), end: end.clone() };
+        self.settle_all(response.superseded, &superseded);
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
     }
 
@@ -157,7 +194,7 @@ impl Session {
         let Some(response) = self.responses.get_mut(response_id) else { return };
         let answer =
             if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
-        response.pace = Pace::Going(due);
+        response.pace.step(pace::Step::Output { due });
         self.seen.note(answer);
     }
 
@@ -242,14 +279,15 @@ impl Session {
     }
 
     pub(super) fn on_audio_done(&mut self, place: PartPlace) {
-        let Some(PartId { response_id, item_id, content_index }) = self.part(place) else { return };
-        let Some(response) = self.responses.get_mut(&response_id) else { return };
+        let Some(part) = self.part(place) else { return };
+        let Some(response) = self.responses.get_mut(&part.response_id) else { return };
         if response.interrupted {
             return;
         }
         let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
-        let total = ledger.whole(&item_id, content_index).unwrap_or_default();
+        let total = ledger.whole(&part).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
+        let PartId { response_id, item_id, content_index } = part;
         self.tell(Event::AudioDone { response_id, item_id, content_index, total });
     }
 }

@@ -58,6 +58,12 @@ impl Retrievals {
         self.waiting.remove(&item_id).map(|retrieval| retrieval.waiters)
     }
 
+    /// The item that is asked for, if it is the only one.
+    pub(super) fn only(&self) -> Option<ItemId> {
+        let (item_id, _) = self.waiting.first_key_value()?;
+        (self.waiting.len() == 1).then(|| item_id.clone())
+    }
+
     /// When the first one is overdue.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.waiting.values().map(|retrieval| retrieval.deadline).min()

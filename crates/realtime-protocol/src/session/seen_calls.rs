@@ -13,7 +13,14 @@ use crate::item::FunctionCallItem;
 
 /// Function calls of a response, in the order in which they were first heard of.
 #[derive(Debug, Default)]
-pub(super) struct SeenCalls(Vec<SeenCall>);
+pub(super) struct SeenCalls {
+    calls: Vec<SeenCall>,
+    /// What was told beyond the most calls.
+    left_out: usize,
+}
+
+/// Calls of one response: no model makes as many.
+const MOST_CALLS: usize = 128;
 
 /// A function call, as far as it was told.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,20 +40,37 @@ pub(super) enum Told {
 }
 
 impl SeenCalls {
-    /// Takes in what an event tells of a call, and returns all that is known of it.
-    pub(super) fn note(&mut self, item: &FunctionCallItem, told: Told) -> &SeenCall {
-        let index = self.0.iter().position(|seen| seen.is(item)).unwrap_or_else(|| {
-            self.0.push(SeenCall { item: FunctionCallItem::default(), is_whole: false });
-            self.0.len() - 1
-        });
-        let seen = &mut self.0[index];
+    /// Takes in what an event tells of a call, and returns all that is known of it; `None`: there are too many.
+    pub(super) fn note(&mut self, item: &FunctionCallItem, told: Told) -> Option<&SeenCall> {
+        let index = match self.calls.iter().position(|seen| seen.is(item)) {
+            Some(index) => index,
+            None if self.calls.len() == MOST_CALLS => {
+                self.left_out += usize::from(told == Told::Whole);
+                return None;
+            }
+            None => {
+                self.calls.push(SeenCall { item: FunctionCallItem::default(), is_whole: false });
+                self.calls.len() - 1
+            }
+        };
+        let seen = self.calls.get_mut(index)?;
         seen.merge(item);
         seen.is_whole |= told == Told::Whole;
-        seen
+        Some(seen)
+    }
+
+    /// Whether none was told.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many were told beyond the most.
+    pub(super) const fn left_out(&self) -> usize {
+        self.left_out
     }
 
     pub(super) fn into_calls(self) -> Vec<SeenCall> {
-        self.0
+        self.calls
     }
 }
 

@@ -184,3 +184,30 @@ fn whatever_answer_does_not_come_is_named_at_its_deadline() {
     bench.later(10_000);
     assert_eq!(overdue(&bench), [(Answer::ItemTruncated, false)]);
 }
+
+#[test]
+fn nothing_is_told_after_the_end() {
+    let mut bench = Bench::ready();
+    bench.lose();
+    let inputs: [fn(&mut Session, Timestamp); 10] = [
+        |session, at| session.handle_connected(at, UnixTime::from_secs(2)),
+        |session, at| session.handle_text(at, &created("r1").to_string()),
+        |session, at| session.handle_disconnected(at, DisconnectReason::Lost { reason: "again".into() }),
+        |session, at| session.handle_timeout(at + Duration::from_secs(600)),
+        |session, at| session.handle_shortfall(at, Shortfall::Unsent { bytes: 960 }),
+        |session, at| session.handle_shortfall(at, Shortfall::TooSlow),
+        |session, at| {
+            let unread = Shortfall::Unread { item_id: "i1".into(), content_index: 0, start: 0, lost: 480 };
+            session.handle_shortfall(at, unread);
+        },
+        |session, at| assert!(session.handle_command(at, CommandId(9), create()).is_err()),
+        |session, at| assert!(session.handle_media(at, append(20)).is_err()),
+        |session, at| assert!(session.handle_media(at, played("i1", 20)).is_ok()),
+    ];
+    for (index, input) in inputs.into_iter().enumerate() {
+        let at = bench.at();
+        input(&mut bench.session, at);
+        assert!(bench.drain().is_empty(), "input {index}");
+        assert_eq!(bench.session.poll_timeout(), None, "input {index}");
+    }
+}

@@ -3,13 +3,19 @@
 
 mod calls;
 mod config;
+mod crossing;
+mod floods;
+mod heard;
 mod input;
 mod interruption;
 mod life;
 mod refusal_rounds;
 mod refusals;
 mod responses;
+mod reused_ids;
+mod rounds;
 mod shortfall;
+mod ways_out;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -124,7 +130,9 @@ impl Bench {
             _ => None,
         });
         self.stop = stop.unwrap_or(self.stop);
-        self.last.iter().map(words).collect()
+        // An own item is told in the step in which it is sent.
+        let sent = |output: &&Output| !matches!(output, Output::Event(Event::ItemSent { .. }));
+        self.last.iter().filter(sent).map(words).collect()
     }
 
     /// The client events of the last step, as JSON.
@@ -237,6 +245,11 @@ fn manual() -> SessionOptions {
     let mut options = SessionOptions::default();
     options.config.input_mut().turn_detection = Field::Null;
     options
+}
+
+/// Options for a session with this configuration.
+fn configured(json: &str) -> SessionOptions {
+    SessionOptions { config: config(json), ..SessionOptions::default() }
 }
 
 fn config(json: &str) -> SessionConfig {

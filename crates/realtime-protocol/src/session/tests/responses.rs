@@ -81,7 +81,7 @@ fn what_was_asked_for_while_another_response_was_due_is_served_by_the_one_to_the
     bench.app(create());
     bench.server(created("r1"));
     bench.server(speech_started());
-    assert_eq!(bench.server(done("r1", "cancelled")), ["response_finished", "1 responded"]);
+    assert_eq!(bench.server(done("r1", "cancelled")), ["response_finished", "1 superseded"]);
     bench.server(speech_stopped());
     bench.server(created("r2"));
     assert_eq!(bench.server(done("r2", "completed")), ["response_finished", "2 responded"]);

@@ -1,0 +1,443 @@
+//! The sequencer: at most one response is asked for in the conversation, and every request gets the outcome
+//! of the response that served it.
+//!
+//! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits, and those
+//!    without parameters merge. Asked twice while a response runs, the model is asked once more when that is done.
+//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the end of
+//!    the turn, if all items sent before that have a place in the conversation: a typed question asked in mid-speech is
+//!    answered together with what was spoken. What was asked for after the turn waits for the end of that response.
+//! 3. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
+//!    own response, the answer to a request or the rest of a response; what waited goes out. Should an answer come after
+//!    that, it is cancelled and not heard.
+//! 4. **Beside the conversation nothing waits.** Out-of-band requests (`conversation: none`) go out at once.
+//!
+//! Nothing goes out before the session is ready, nor while playback is stopping.
+//!
+//! # Four tables
+//! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
+//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file says which steps an input
+//! leads to.
+
+mod open;
+pub(super) mod pace;
+mod queue;
+mod request;
+mod slot;
+#[cfg(test)]
+mod table;
+pub(super) mod turn;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub(super) use crate::session::sequencer::open::OpenResponse;
+pub(super) use crate::session::sequencer::pace::Pace;
+pub(super) use crate::session::sequencer::request::{Request, forces};
+
+use crate::call::{CommandId, Origin, Timeline};
+use crate::id::{EventId, ResponseId};
+use crate::session::deadlines::Answer;
+use crate::session::seen_calls::SeenCalls;
+use crate::session::sequencer::open::Open;
+use crate::session::sequencer::queue::Queue;
+use crate::session::sequencer::request::Sent;
+use crate::session::sequencer::slot::Slot;
+use crate::session::sequencer::turn::Turn;
+use crate::time::Timestamp;
+
+/// Requests that wait and responses that run.
+#[derive(Debug, Default)]
+pub(super) struct Sequencer {
+    slot: Slot,
+    turn: Turn,
+    queue: Queue,
+    /// Out-of-band requests that were sent and not created yet, in order.
+    out_of_band: VecDeque<Sent>,
+    open: Open,
+}
+
+/// What is known of the id that a `response.created` gives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Named {
+    /// Nothing: a response begins.
+    New,
+    /// Another event of it came first.
+    Begun,
+    /// It begins for a second time before anything of it came: the event came twice.
+    Repeated,
+    /// A response of that id runs; this is another one.
+    Running,
+    /// A response of that id has ended; this is another one.
+    Ended,
+}
+
+/// What a response is that begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Begun {
+    /// One to hear.
+    Wanted,
+    /// One that comes so late that nobody waits for it any more: it is to be cancelled.
+    Late,
+    /// One that the user has spoken over before it began: it is to be cancelled.
+    Crossed,
+}
+
+/// How a response was heard of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Heard {
+    /// By its `response.created`.
+    Created,
+    /// By another of its events: some servers send no `response.created`, and some send events far too late.
+    Otherwise,
+}
+
+/// How long what is overdue may still come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The answer to a request.
+    pub(super) created: Duration,
+    /// The rest of a response.
+    pub(super) done: Duration,
+}
+
+/// What was overdue.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// Whether no audio came any more of what the user said.
+    pub(super) silent_turn: bool,
+    /// The requests that were not answered.
+    pub(super) unanswered: Vec<Request>,
+    /// What responses that run did not give.
+    pub(super) silent: Vec<Answer>,
+    /// The waiters of each response that nobody waits for any more.
+    pub(super) forsaken: Vec<CommandId>,
+}
+
+/// What is known of a response when it begins.
+#[derive(Debug)]
+pub(super) struct Beginning<'a> {
+    pub(super) id: &'a ResponseId,
+    pub(super) out_of_band: bool,
+    pub(super) heard: Heard,
+    /// When its first output is due.
+    pub(super) output_due: Timestamp,
+    /// The first event sent whose item has no place yet.
+    pub(super) unplaced: Option<u64>,
+}
+
+impl Sequencer {
+    /// Takes in a request. One without parameters merges with one that waits.
+    pub(super) fn request(&mut self, request: Request) {
+        let late = self.turn.is_expecting();
+        self.queue.step(queue::Step::Ask(Request { late, ..request }));
+    }
+
+    /// The request that was just made is for a response to a turn that this side has ended.
+    pub(super) fn turn_committed(&mut self, now: Timestamp) {
+        self.queue.note_committed(now);
+    }
+
+    /// Something happens to the user's turn. Returns whether the user counts as having stopped to speak.
+    pub(super) fn step_turn(&mut self, step: turn::Step) -> bool {
+        let ended = self.turn.step(step);
+        if !self.turn.is_expecting() {
+            self.queue.step(queue::Step::TurnPassed);
+        }
+        ended
+    }
+
+    /// The next request that may be sent now.
+    pub(super) fn next(&mut self) -> Option<Request> {
+        let into_conversation = matches!(self.slot, Slot::Free) && self.turn.lets_requests_go();
+        self.queue.step(queue::Step::Send { into_conversation, claimed: self.turn.is_claimed() })
+    }
+
+    /// How many commands wait for a request that was not sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiters()
+    }
+
+    /// Notes that a request was sent.
+    pub(super) fn sent(
+        &mut self,
+        event_id: EventId,
+        mut request: Request,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) {
+        request.sent = Some(now);
+        let is_out_of_band = request.is_out_of_band();
+        let sent = Sent { event_id, request, deadline };
+        if is_out_of_band {
+            self.out_of_band.push_back(sent);
+        } else {
+            self.slot.step(slot::Step::Sent(sent));
+        }
+    }
+
+    /// The server refused a request since a response runs: it waits again, at the front.
+    pub(super) fn put_back(&mut self, request: Request, until: Timestamp) {
+        self.slot.step(slot::Step::Occupied { until });
+        self.queue.step(queue::Step::Back(request));
+    }
+
+    /// Takes out the request that the event was for, and names the response that was taken to answer it, if one was.
+    pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<(Request, Option<ResponseId>)> {
+        if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
+            return self.out_of_band.remove(index).map(|sent| (sent.request, None));
+        }
+        if let Some(sent) = self.slot.step(slot::Step::Refused(event_id)) {
+            return Some((sent.request, None));
+        }
+        let answers = |sent: &mut Sent| sent.event_id == *event_id;
+        self.open.iter_mut().find_map(|response| {
+            let sent = response.asked.take_if(answers)?;
+            let waiters = core::mem::take(&mut response.waiters);
+            Some((Request { waiters, ..sent.request }, Some(response.id.clone())))
+        })
+    }
+
+    /// The request for a response has failed: it is told on if it goes on, and nothing waits for it.
+    pub(super) fn fail(&mut self, id: &ResponseId) {
+        if let Some(response) = self.open.get_mut(id) {
+            response.pace.step(pace::Step::Failed);
+        }
+        self.slot.step(slot::Step::Ended(id));
+    }
+
+    /// Something went wrong on the server's side, and it does not say with what: what runs may be over.
+    pub(super) fn server_fault(&mut self, due: Timestamp) {
+        for response in self.open.iter_mut() {
+            response.pace.step(pace::Step::ServerFault { due });
+        }
+    }
+
+    /// Enters a response that was not heard of before.
+    pub(super) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> Begun {
+        let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
+        // After the user's turn it is the server's own answer to that, and not the response that the user crossed: a
+        // server that still made that one had the whole turn to say so.
+        let is_answer = self.turn.is_expecting();
+        let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
+        // A late event of another response neither ends the one that runs nor answers anyone.
+        let stray = heard == Heard::Otherwise && self.slot.running().is_some();
+        let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
+        let mut asked = if out_of_band {
+            self.out_of_band.pop_front()
+        } else if stray {
+            None
+        } else {
+            self.take_slot_for(id, &mut timeline)
+        };
+        let superseded = match asked.take_if(|sent| is_answer && sent.request.crossed) {
+            Some(crossed) => crossed.request.waiters,
+            None => Vec::new(),
+        };
+        let crossed = asked.as_ref().is_some_and(|sent| sent.request.crossed);
+        let origin = if asked.is_some() { Origin::Client } else { Origin::Server };
+        let mut waiters = Vec::new();
+        if let Some(Sent { request, .. }) = &mut asked {
+            timeline.requested = request.sent;
+            timeline.committed(request.committed);
+            waiters = core::mem::take(&mut request.waiters);
+        } else if !out_of_band
+            && !late
+            && !stray
+            && let Some(served) = self.queue.step(queue::Step::Serve { unplaced })
+        {
+            timeline.committed(served.committed);
+            waiters = served.waiters;
+        }
+        if !out_of_band && self.turn.lets_requests_go() {
+            self.queue.step(queue::Step::TurnPassed);
+        }
+        self.open.begin(OpenResponse {
+            id: id.clone(),
+            origin,
+            created: heard == Heard::Created,
+            out_of_band,
+            interrupted: late || crossed,
+            pace: Pace::Begun(output_due),
+            spoke: false,
+            audio_bytes: 0,
+            waiters,
+            superseded,
+            timeline,
+            calls: SeenCalls::default(),
+            dropped_bytes: 0,
+            format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
+            asked,
+        });
+        match () {
+            () if late => Begun::Late,
+            () if crossed => Begun::Crossed,
+            () => Begun::Wanted,
+        }
+    }
+
+    /// The conversation's place goes to this response; the request that asked for it, if one did.
+    fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Sent> {
+        if let Turn::Expecting { stopped, .. } = self.turn {
+            timeline.speech_stopped = Some(stopped);
+        }
+        self.turn.step(turn::Step::Answered);
+        self.slot.step(slot::Step::Began(id))
+    }
+
+    /// Takes out a response that ended.
+    pub(super) fn end_response(&mut self, id: &ResponseId) -> Option<OpenResponse> {
+        let ended = self.open.end(id)?;
+        self.slot.step(slot::Step::Ended(id));
+        Some(ended)
+    }
+
+    /// Whether a response has ended.
+    pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
+        self.open.finished(id).is_some()
+    }
+
+    /// What a `response.created` says of an id.
+    pub(super) fn named(&mut self, id: &ResponseId, out_of_band: bool) -> Named {
+        let is_asked =
+            if out_of_band { !self.out_of_band.is_empty() } else { self.slot.requested().is_some() };
+        let finished = self.open.finished(id);
+        let Some(open) = self.open.get_mut(id) else {
+            return match finished {
+                None => Named::New,
+                Some(false) => Named::Begun,
+                Some(true) => {
+                    self.open.forget_finished(id);
+                    Named::Ended
+                }
+            };
+        };
+        if !core::mem::replace(&mut open.created, true) {
+            Named::Begun
+        } else if matches!(open.pace, Pace::Begun(_)) && !is_asked {
+            Named::Repeated
+        } else {
+            Named::Running
+        }
+    }
+
+    /// The response to let go before another one begins, if there are too many.
+    pub(super) fn excess(&self) -> Option<ResponseId> {
+        self.open.excess().cloned()
+    }
+
+    /// The response, if it runs.
+    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+        self.open.get_mut(id)
+    }
+
+    /// The newest response that runs.
+    pub(super) fn newest(&self) -> Option<&ResponseId> {
+        self.open.last().map(|response| &response.id)
+    }
+
+    /// The response that runs in the conversation.
+    pub(super) const fn running(&self) -> Option<&ResponseId> {
+        self.slot.running()
+    }
+
+    /// The request in the conversation that the server has not answered.
+    pub(super) fn requested(&self) -> Option<&EventId> {
+        self.slot.requested().map(|sent| &sent.event_id)
+    }
+
+    /// Nothing more of the responses in the conversation is passed on. Whether one runs of which this is new.
+    pub(super) fn interrupt(&mut self) -> bool {
+        let running = self.slot.running();
+        let goes_on = self.open.iter().any(|r| Some(&r.id) == running && !r.interrupted);
+        for response in self.open.iter_mut().filter(|response| !response.out_of_band) {
+            response.interrupted = true;
+        }
+        goes_on
+    }
+
+    /// The user speaks: the request that was sent is not wanted any more, and its response is cancelled when it begins.
+    /// What it owes to nobody in particular stays owed, as does what a response owes that has said nothing.
+    /// `claimed`: the turn, where it is the application that says so.
+    pub(super) fn cross(&mut self, claimed: Option<turn::Step>) {
+        let requested = match &self.slot {
+            Slot::Requested(sent) => sent.request.still_owed(),
+            Slot::Running(id) => self.open.get_mut(id).and_then(|response| response.still_owed()),
+            Slot::Free | Slot::Crossed(_) | Slot::Late { .. } | Slot::Occupied { .. } => None,
+        };
+        self.slot.step(slot::Step::Crossed);
+        if let Some(owed) = requested {
+            self.queue.step(queue::Step::Ask(Request { after_turn: claimed.is_some(), ..owed }));
+            if let Some(step) = claimed {
+                self.step_turn(step);
+            }
+        }
+    }
+
+    /// Whether nothing waits or runs, and nobody speaks.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.slot, Slot::Free | Slot::Late { .. })
+            && self.turn == Turn::Open
+            && self.queue.is_empty()
+            && self.out_of_band.is_empty()
+            && self.open.iter().all(|response| response.pace == Pace::Forsaken)
+    }
+
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
+    /// that runs and has said nothing is still to come.
+    pub(super) fn owes(&self) -> bool {
+        let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
+        let silent = |response: &OpenResponse| {
+            let said = response.timeline.first_text.or(response.timeline.first_audio);
+            said.is_none() && !response.out_of_band && !response.interrupted
+        };
+        self.turn.is_expecting()
+            || matches!(self.slot, Slot::Late { owed: true, .. })
+            || self.open.iter().any(silent)
+            || requests
+                .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
+    }
+
+    /// When something here is due.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let paces = self.open.iter().filter_map(|response| response.pace.deadline());
+        let out_of_band = self.out_of_band.front().map(|sent| sent.deadline);
+        let tables = self.slot.deadline().into_iter().chain(self.turn.deadline());
+        tables.chain(paces).chain(out_of_band).min()
+    }
+
+    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
+    /// response that has stalled.
+    pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
+        let silent_turn = self.step_turn(turn::Step::Overdue { now });
+        let mut expired = Expired { silent_turn, ..Expired::default() };
+        let overdue = self.slot.step(slot::Step::Overdue { now, patience: patience.created });
+        expired.unanswered.extend(overdue.map(|sent| sent.request));
+        while self.out_of_band.front().is_some_and(|sent| sent.deadline <= now)
+            && let Some(sent) = self.out_of_band.pop_front()
+        {
+            expired.unanswered.push(sent.request);
+        }
+        for response in self.open.iter_mut() {
+            let was = response.pace;
+            let missing = response.pace.step(pace::Step::Overdue { now, patience: patience.done });
+            expired.silent.extend(missing.filter(|_| !response.interrupted));
+            if was != response.pace && response.pace == Pace::Forsaken {
+                expired.forsaken.append(&mut response.waiters);
+                self.slot.step(slot::Step::Ended(&response.id));
+            }
+        }
+        expired
+    }
+
+    /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
+    pub(super) fn end(&mut self) -> (Vec<CommandId>, VecDeque<OpenResponse>) {
+        let Self { slot, queue, out_of_band, open, .. } = core::mem::take(self);
+        let requested = match slot {
+            Slot::Requested(sent) | Slot::Crossed(sent) => Some(sent),
+            Slot::Free | Slot::Late { .. } | Slot::Running(_) | Slot::Occupied { .. } => None,
+        };
+        let sent = requested.into_iter().chain(out_of_band).flat_map(|sent| sent.request.waiters);
+        (sent.chain(queue.end()).collect(), open.take())
+    }
+}

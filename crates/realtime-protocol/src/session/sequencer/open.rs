@@ -1,0 +1,129 @@
+//! The responses that run: what is known of each, from its first event to its end.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::audio::AudioFormat;
+use crate::call::{CommandId, Origin, Timeline};
+use crate::id::ResponseId;
+use crate::session::seen_calls::SeenCalls;
+use crate::session::sequencer::pace::Pace;
+use crate::session::sequencer::request::{Request, Sent};
+
+/// Ended responses that are remembered.
+const REMEMBERED: usize = 16;
+
+/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one that is least
+/// waited for is let go.
+const MOST: usize = 32;
+
+/// The responses that run, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    running: VecDeque<OpenResponse>,
+    /// The last ones that ended, so that a late event does not open them again, and whether each was said to begin.
+    finished: VecDeque<(ResponseId, bool)>,
+}
+
+/// A response that runs.
+#[derive(Debug)]
+pub(in crate::session) struct OpenResponse {
+    pub(in crate::session) id: ResponseId,
+    pub(in crate::session) origin: Origin,
+    /// Whether its `response.created` came.
+    pub(in crate::session) created: bool,
+    pub(in crate::session) out_of_band: bool,
+    /// Nothing more of it is passed on.
+    pub(in crate::session) interrupted: bool,
+    pub(in crate::session) pace: Pace,
+    /// Whether it said or wrote anything.
+    pub(in crate::session) spoke: bool,
+    /// Audio that came (bytes).
+    pub(in crate::session) audio_bytes: u64,
+    pub(in crate::session) waiters: Vec<CommandId>,
+    /// Those whose own request the user crossed, and whom this answer to the user serves in its place.
+    pub(in crate::session) superseded: Vec<CommandId>,
+    pub(in crate::session) timeline: Timeline,
+    /// Calls seen in its items, for servers whose `response.done` does not list them.
+    pub(in crate::session) calls: SeenCalls,
+    pub(in crate::session) dropped_bytes: u64,
+    /// What its audio is, where that is not the session's format.
+    pub(in crate::session) format: Option<AudioFormat>,
+    /// The request that it was taken to answer, without the waiters.
+    pub(super) asked: Option<Sent>,
+}
+
+impl OpenResponse {
+    /// Whether the request for it forced the model to call a function.
+    pub(in crate::session) fn is_forced(&self) -> bool {
+        self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
+    }
+
+    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing yet.
+    pub(super) fn still_owed(&self) -> Option<Request> {
+        let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
+        self.asked.as_ref().filter(|_| silent)?.request.still_owed()
+    }
+}
+
+impl Open {
+    /// Enters a response that begins.
+    pub(super) fn begin(&mut self, response: OpenResponse) {
+        self.running.push_back(response);
+    }
+
+    /// The response to let go where there are too many: the oldest that nothing waits for, or the oldest.
+    pub(super) fn excess(&self) -> Option<&ResponseId> {
+        let forsaken = |response: &&OpenResponse| response.pace == Pace::Forsaken;
+        let full = self.running.len() >= MOST;
+        self.running.iter().find(forsaken).or_else(|| self.running.front()).filter(|_| full).map(|r| &r.id)
+    }
+
+    /// Takes out a response that ended.
+    pub(super) fn end(&mut self, id: &ResponseId) -> Option<OpenResponse> {
+        let index = self.running.iter().position(|response| response.id == *id)?;
+        let ended = self.running.remove(index)?;
+        if !id.is_empty() {
+            // Servers without ids give them all the same.
+            if self.finished.len() == REMEMBERED {
+                self.finished.pop_front();
+            }
+            self.finished.push_back((id.clone(), ended.created));
+        }
+        Some(ended)
+    }
+
+    /// Whether a response of that id has ended; `Some(true)`: it was said to begin as well.
+    pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
+        self.finished.iter().find(|(finished, _)| finished == id).map(|(_, created)| *created)
+    }
+
+    /// A response of an id that was used before begins.
+    pub(super) fn forget_finished(&mut self, id: &ResponseId) {
+        self.finished.retain(|(finished, _)| finished != id);
+    }
+
+    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+        self.running.iter_mut().find(|response| response.id == *id)
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenResponse> {
+        self.running.iter()
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenResponse> {
+        self.running.iter_mut()
+    }
+
+    /// The newest.
+    pub(super) fn last(&self) -> Option<&OpenResponse> {
+        self.running.back()
+    }
+
+    /// All of them, at the end.
+    pub(super) fn take(self) -> VecDeque<OpenResponse> {
+        self.running
+    }
+}
