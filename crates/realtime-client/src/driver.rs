@@ -347,7 +347,7 @@ impl Driver {
         }
         match &event {
             Event::Closed { reason } => self.end(reason.clone()),
-            Event::Ready { config } | Event::ConfigUpdated { config } => {
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.shared.input.set(config.input_format());
             }
             _ => {}
