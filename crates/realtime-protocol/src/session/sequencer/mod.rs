@@ -2,16 +2,21 @@
 //! of the response that served it.
 //!
 //! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits, and those
-//!    without parameters merge. Asked twice while a response runs, the model is asked once more when that is done.
-//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the end of
-//!    the turn, if all items sent before that have a place in the conversation: a typed question asked in mid-speech is
-//!    answered together with what was spoken. What was asked for after the turn waits for the end of that response.
-//! 3. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
-//!    own response, the answer to a request or the rest of a response; what waited goes out. Should an answer come after
-//!    that, it is cancelled and not heard.
-//! 4. **Beside the conversation nothing waits.** Out-of-band requests (`conversation: none`) go out at once.
+//!    without parameters merge. Example: asked for twice while a response runs, the model is asked once more when that
+//!    is done, and both who asked hear of that one response.
+//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the turn
+//!    ended, if all items sent before that have a place in the conversation. Example: a question typed in mid-speech is
+//!    answered together with what was spoken. What is asked for after the turn waits until that response is done.
+//! 3. **What the user speaks over is not heard.** A response that was asked for and has not begun is cancelled when it
+//!    begins. What somebody waits for is over with that: the answer to the user takes its place. What is owed and nobody
+//!    waits for is asked for again after the turn. Example: a function is answered, the follow-up goes out, and the user
+//!    speaks; the model goes on in its answer to the user, or after it.
+//! 4. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
+//!    own response, the answer to a request or the rest of a response. Example: 10 s after a request without an answer
+//!    its waiter hears of it, and 10 s later the next request goes out. An answer that comes after all is cancelled.
 //!
-//! Nothing goes out before the session is ready, nor while playback is stopping.
+//! Requests beside the conversation (`conversation: none`) wait for nobody, and no speech crosses them. Nothing goes out
+//! before the session is ready, nor while playback is stopping.
 //!
 //! # Four tables
 //! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
