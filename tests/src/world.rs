@@ -90,7 +90,7 @@ impl World {
         config.input_mut().format = WireFormat::Pcmu(PcmuFormat::default()).into();
         let playback = PlaybackSource::Estimated;
         let session = SessionOptions { config, playback, ..SessionOptions::default() };
-        CallOptions { session, reconnect: Some(reconnect) }
+        CallOptions { session, reconnect }
     }
 
     /// A call that begins now. `logged`: whether a session log is kept.

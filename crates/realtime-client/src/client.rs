@@ -275,7 +275,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let (handle, requests, shared) = handle::channel(&bounds);
     let (sender, events) = events::channel(bounds, shared.tally.clone());
     shared.input.set(session.config.input_format());
-    let machines = CallOptions { session, reconnect };
+    let machines = CallOptions { session, reconnect: reconnect.unwrap_or_else(Reconnect::none) };
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())

@@ -31,6 +31,7 @@ pub use listener::{Asked, Listener, Listeners, MOST_ASKED, Out};
 pub use machine::{Call, ConnectionId, Output};
 pub use media::{Media, MediaError, MediaRefusal};
 pub use notice::Notice;
+pub(crate) use options::none_or_policy;
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, ResponseEnd, ResponseReport};
 pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};

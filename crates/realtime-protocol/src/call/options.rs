@@ -3,25 +3,33 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::Dialect;
 use crate::session::SessionOptions;
 
 /// What this side decides about a call.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct CallOptions {
     /// About each of its sessions.
     pub session: SessionOptions,
-    /// About further connections. Default: `None`: the call ends with its first one.
-    pub reconnect: Option<Reconnect>,
+    /// About further connections. Default: [`Reconnect::none`]: the call ends with its first one.
+    #[serde(deserialize_with = "none_or_policy")]
+    pub reconnect: Reconnect,
+}
+
+impl Default for CallOptions {
+    /// A call of one connection.
+    fn default() -> Self {
+        SessionOptions::default().into()
+    }
 }
 
 impl From<SessionOptions> for CallOptions {
     /// A call of one connection.
     fn from(session: SessionOptions) -> Self {
-        Self { session, reconnect: None }
+        Self { session, reconnect: Reconnect::none() }
     }
 }
 
@@ -31,7 +39,7 @@ impl From<SessionOptions> for CallOptions {
 pub struct Reconnect {
     /// How long to wait before each attempt.
     pub backoff: Backoff,
-    /// Attempts without a healthy period between them, before the call ends. Default: 8.
+    /// Attempts without a healthy period between them, before the call ends; 0: a lost connection ends it. Default: 8.
     pub attempts: u32,
     /// How long a connection must serve before the count of attempts starts anew: else a server that accepts and
     /// hangs up would be tried forever. Default: 60 s.
@@ -72,6 +80,23 @@ impl Default for Reconnect {
             functions_kept: Duration::from_secs(120),
         }
     }
+}
+
+impl Reconnect {
+    /// No further connection: the call ends with its first one.
+    pub fn none() -> Self {
+        Self { attempts: 0, rotate_before: Duration::ZERO, ..Self::default() }
+    }
+
+    /// Whether the call has one connection and gets no other.
+    pub const fn is_none(&self) -> bool {
+        self.attempts == 0 && self.rotate_before.is_zero()
+    }
+}
+
+/// Reads a policy. `null`, which stood for a call of one connection, still does.
+pub(crate) fn none_or_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reconnect, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(Reconnect::none))
 }
 
 /// How long to wait before an attempt: longer each time, and by chance a little less, so that the clients of a server
@@ -132,6 +157,22 @@ pub(crate) const fn mix(entropy: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_that_is_null_or_absent_is_one_connection() {
+        for (json, is_none) in [
+            ("{}", true),
+            (r#"{"reconnect":null}"#, true),
+            (r#"{"reconnect":{}}"#, false),
+            (r#"{"reconnect":{"attempts":0}}"#, false),
+        ] {
+            let options: CallOptions = serde_json::from_str(json).unwrap();
+            assert_eq!(options.reconnect.is_none(), is_none, "{json}");
+            let written = serde_json::to_string(&options).unwrap();
+            assert_eq!(serde_json::from_str::<CallOptions>(&written).unwrap(), options);
+        }
+        assert!(CallOptions::default().reconnect.is_none());
+    }
 
     #[test]
     fn chance_takes_off_no_more_than_its_share_and_differs_with_the_seed() {

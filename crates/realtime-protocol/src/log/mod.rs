@@ -29,7 +29,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallOptions, Reconnect};
+use crate::call::{CallOptions, Reconnect, none_or_policy};
 use crate::session::SessionOptions;
 use crate::time::UnixTime;
 
@@ -58,9 +58,13 @@ pub struct Header {
     pub started_us: UnixTime,
     /// The options: the dialect, the configuration and the entropy among them.
     pub options: SessionOptions,
-    /// The options about further connections, where the call may have more than one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reconnect: Option<Reconnect>,
+    /// The options about further connections; not written where there is none.
+    #[serde(
+        default = "Reconnect::none",
+        deserialize_with = "none_or_policy",
+        skip_serializing_if = "Reconnect::is_none"
+    )]
+    pub reconnect: Reconnect,
     /// How much it holds.
     #[serde(default)]
     pub content: LogContent,

@@ -192,12 +192,12 @@ mod tests {
         for version in [1, VERSION] {
             assert_eq!(read_header(&of_version(version)).unwrap().version, version);
         }
-        let reconnecting = CallOptions { reconnect: Some(Reconnect::default()), ..header.machines() };
+        let reconnecting = CallOptions { reconnect: Reconnect::default(), ..header.machines() };
         let mut header = Header::new(reconnecting, "m", UnixTime::from_secs(1));
         let line = serde_json::to_string(&header).unwrap().replace(r#""endpoints":[]"#, r#""endpoints":2"#);
         let read = read_header(&line.replace(r#""version":2"#, r#""version":1"#)).unwrap();
         header.version = 1;
-        header.reconnect.as_mut().unwrap().endpoints = alloc::vec![Dialect::Ga; 2];
+        header.reconnect.endpoints = alloc::vec![Dialect::Ga; 2];
         assert_eq!(read, header);
         assert!(read_header(&line).is_err());
         for version in [0, VERSION + 1] {

@@ -26,8 +26,7 @@ impl Call {
             self.settle_waiting(&reason);
             return self.finish(reason);
         }
-        let healthy_after = self.reconnect.as_ref().map(|reconnect| reconnect.healthy_after);
-        if served.zip(healthy_after).is_some_and(|(since, healthy)| since + healthy <= self.now) {
+        if served.is_some_and(|since| since + self.reconnect.healthy_after <= self.now) {
             self.attempts = 0;
         }
         self.lost_at = Some(self.now);
@@ -83,7 +82,6 @@ impl Call {
         endpoint: u32,
         was_ready: bool,
     ) -> Option<(Timestamp, u32)> {
-        let reconnect = self.reconnect.as_ref()?;
         let helpless = matches!(class, DisconnectClass::Account | DisconnectClass::Configuration);
         if helpless || !was_ready {
             self.endpoints.failed(self.now, endpoint, class, may_pass(reason));
@@ -91,14 +89,14 @@ impl Call {
         if self.successor.connection().is_some() {
             return Some((self.now, 0)); // it was on its way already
         }
-        if self.attempts >= reconnect.attempts {
+        if self.attempts >= self.reconnect.attempts {
             return None;
         }
         let next = self.endpoints.choose(self.now)?;
         self.attempts += 1;
         let fresh = next != endpoint && !self.endpoints.rests(self.now, next);
         let entropy = self.options.entropy.wrapping_add(u64::from(self.connections));
-        let wait = reconnect.backoff.delay(self.attempts, entropy);
+        let wait = self.reconnect.backoff.delay(self.attempts, entropy);
         Some((if fresh { self.now } else { self.now + wait.max(asked_for(reason)) }, next))
     }
 

@@ -152,7 +152,7 @@ pub struct Call {
     options: SessionOptions,
     /// Counts changes of the configuration.
     config_version: u32,
-    reconnect: Option<Reconnect>,
+    reconnect: Reconnect,
     now: Timestamp,
     outputs: VecDeque<Output>,
     /// Connections made so far.
@@ -186,9 +186,7 @@ impl Call {
     /// connection.
     pub fn new(options: impl Into<CallOptions>) -> Self {
         let CallOptions { session: options, reconnect } = options.into();
-        let (dialects, cooldown) =
-            reconnect.as_ref().map_or_else(Default::default, |r| (r.endpoints.as_slice(), r.cooldown));
-        let endpoints = Endpoints::new(dialects, options.dialect, cooldown);
+        let endpoints = Endpoints::new(&reconnect.endpoints, options.dialect, reconnect.cooldown);
         let connection = ConnectionId::default();
         Self {
             serving: Some(Connection::new(connection, 0, endpoints.dialect(0), &options, 0)),

@@ -31,7 +31,7 @@ impl Call {
                 session::Output::Close => {
                     let requested = connection.session.closing_reason() == Some(&CloseReason::Requested);
                     self.outputs.push_back(Output::Close(id));
-                    if self.reconnect.is_some() && !requested {
+                    if !self.reconnect.is_none() && !requested {
                         self.lose_serving(no_reason(), None);
                     }
                 }
@@ -76,9 +76,6 @@ impl Call {
 
     /// Passes on what the session that serves, or has just ended, tells.
     pub(super) fn relay(&mut self, event: Event) {
-        if self.reconnect.is_none() {
-            return self.tell(event);
-        }
         match event {
             Event::Settled { id, outcome } => self.on_settled(id, outcome),
             Event::Ready { config } => self.on_ready(config),
@@ -88,7 +85,9 @@ impl Call {
             }
             Event::Overdue { answer, rotate: true } => {
                 self.tell(Event::Overdue { answer, rotate: true });
-                self.rotation.get_or_insert_with(Rotation::default).urgent = true;
+                if !self.reconnect.is_none() {
+                    self.rotation.get_or_insert_with(Rotation::default).urgent = true;
+                }
             }
             Event::FunctionEnded { call, end } => {
                 let call = self.calls.as_shown(call);
@@ -130,8 +129,7 @@ impl Call {
 
     /// Shows the application those calls that it does not know.
     fn on_calls(&mut self, response_id: ResponseId, calls: Vec<Arc<FunctionCall>>) {
-        let kept =
-            self.reconnect.as_ref().map_or_else(Default::default, |reconnect| reconnect.functions_kept);
+        let kept = self.reconnect.functions_kept;
         let mut shown = Vec::new();
         let mut answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)> = Vec::new();
         for mut call in calls {

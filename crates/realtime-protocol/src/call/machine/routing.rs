@@ -17,9 +17,6 @@ impl Call {
         if self.ended {
             return Err(refuse(command, Refusal::Ended));
         }
-        if self.reconnect.is_none() {
-            return self.pass(id, command);
-        }
         match command {
             Command::Close {} => self.on_close(id),
             Command::Rotate { endpoint, urgent } => self.on_rotate(id, endpoint, urgent),
@@ -35,7 +32,7 @@ impl Call {
     /// Hands a command to the session that serves.
     fn pass(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         let Some(connection) = &mut self.serving else { return Err(refuse(command, Refusal::NotConnected)) };
-        let kept = (self.reconnect.is_some() && can_be_carried(&command)).then(|| command.clone());
+        let kept = can_be_carried(&command).then(|| command.clone());
         connection.session.handle_command(self.now, id, command)?;
         if let Some(command) = kept {
             self.commands.sent(id, command);
@@ -158,6 +155,9 @@ impl Call {
 
     fn on_rotate(&mut self, id: CommandId, endpoint: Option<u32>, urgent: bool) -> Result<(), CommandError> {
         let command = Command::Rotate { endpoint, urgent };
+        if self.reconnect.is_none() {
+            return Err(refuse(command, Refusal::OneConnection));
+        }
         let endpoints = self.endpoints.count();
         if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint >= endpoints) {
             return Err(refuse(command, Refusal::NoSuchEndpoint { endpoint, endpoints }));

@@ -115,7 +115,7 @@ impl Successor {
 impl Call {
     /// Decides what follows from how things stand. Whether something did.
     pub(super) fn step(&mut self) -> bool {
-        if self.ended || self.reconnect.is_none() {
+        if self.ended {
             return false;
         }
         let now = self.now;
@@ -164,7 +164,7 @@ impl Call {
 
     /// When something here is due.
     pub(super) fn succession_due(&self) -> Option<Timestamp> {
-        if self.ended || self.reconnect.is_none() {
+        if self.ended {
             return None;
         }
         let serving = self.serving.as_ref();
@@ -184,8 +184,7 @@ impl Call {
     }
 
     fn rotation_due(&self) -> Option<Timestamp> {
-        let before = self.reconnect.as_ref()?.rotate_before;
-        self.serving.as_ref()?.rotate_at(before)
+        self.serving.as_ref()?.rotate_at(self.reconnect.rotate_before)
     }
 
     fn rotation_target(&self) -> u32 {
@@ -205,7 +204,7 @@ impl Call {
 
     /// How long a change waits for the words of what the user said.
     fn patience(&self) -> Duration {
-        self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.transcript_deadline)
+        self.reconnect.transcript_deadline
     }
 
     /// Whether input waits although a session serves.
@@ -219,8 +218,7 @@ impl Call {
     }
 
     pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
-        let oldest = self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.held_audio);
-        (self.options.config.input_format(), oldest)
+        (self.options.config.input_format(), self.reconnect.held_audio)
     }
 
     fn open(&mut self, endpoint: u32) {
@@ -244,12 +242,10 @@ impl Call {
         }
         let (id, carried) = (connection.id, self.commands.item_ids());
         self.outputs.push_back(Output::Seed { connection: id, carried });
-        let patience =
-            self.reconnect.as_ref().map_or_else(Duration::default, |reconnect| reconnect.seed_deadline);
         self.successor = Successor::Seeding(Box::new(Seeding {
             connection,
             since: self.now,
-            deadline: self.now + patience,
+            deadline: self.now + self.reconnect.seed_deadline,
             urgent,
             applied: false,
             pending: BTreeMap::new(),
@@ -386,11 +382,10 @@ impl Call {
 
     /// Makes another connection for a rotation, later.
     pub(super) fn retry_rotation(&mut self) {
-        let Some(reconnect) = &self.reconnect else { return };
         let rotation = self.rotation.get_or_insert_with(Rotation::default);
         rotation.failures += 1;
         let entropy = self.options.entropy.wrapping_add(u64::from(self.connections));
-        let at = self.now + reconnect.backoff.delay(rotation.failures, entropy);
+        let at = self.now + self.reconnect.backoff.delay(rotation.failures, entropy);
         self.successor = Successor::Waiting { at, endpoint: self.rotation_target() };
     }
 

@@ -5,6 +5,7 @@ mod calls;
 mod config;
 mod crossing;
 mod floods;
+mod heard;
 mod input;
 mod interruption;
 mod life;

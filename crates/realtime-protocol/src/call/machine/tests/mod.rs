@@ -45,7 +45,7 @@ impl Driven {
     pub(super) fn with(config: SessionConfig, reconnect: Reconnect) -> Self {
         let (playback, expiry_notice) = (PlaybackSource::Estimated, Duration::ZERO);
         let session = SessionOptions { playback, expiry_notice, config, ..SessionOptions::default() };
-        let options = CallOptions { session, reconnect: Some(reconnect) };
+        let options = CallOptions { session, reconnect };
         Self { call: Call::new(options), now: 0 }
     }
 
@@ -143,22 +143,31 @@ pub(super) fn describe(output: &Output) -> String {
                     "settled" => format!("settled {} {}", value["id"], name_of(&value["outcome"])),
                     "closed" => format!("closed {}", name_of(&value["reason"])),
                     "function_ended" => format!("function_ended {}", name_of(&value["end"])),
-                    "disconnected" => {
-                        let retry = value["retry_at"].as_u64().map(|at| at / 1000);
-                        format!("disconnected {} retry {retry:?}", name_of(&value["class"]))
-                    }
-                    "reconnecting" => format!("reconnecting {} to {}", value["attempt"], value["endpoint"]),
-                    "reconnected" | "rotated" => {
-                        let gap = value["gap"]["secs"].as_u64().unwrap() * 1000
-                            + value["gap"]["nanos"].as_u64().unwrap() / 1_000_000;
-                        let lost = value["audio_lost"].as_u64().unwrap() / 1000;
-                        format!("{name} gap {gap} lost {lost}")
-                    }
+                    "connection" => of_connection(&value),
                     _ => name,
                 }
             }
             other => other.to_string(),
         },
+    }
+}
+
+/// What is told of the call's connections.
+fn of_connection(event: &Value) -> String {
+    let name = name_of(event);
+    let value = &event[&name];
+    match name.as_str() {
+        "lost" => {
+            let retry = value["retry_at"].as_u64().map(|at| at / 1000);
+            format!("lost {} retry {retry:?}", name_of(&value["class"]))
+        }
+        "retrying" => format!("retrying {} to {}", value["attempt"], value["endpoint"]),
+        _ => {
+            let gap = value["gap"]["secs"].as_u64().unwrap() * 1000
+                + value["gap"]["nanos"].as_u64().unwrap() / 1_000_000;
+            let lost = value["audio_lost"].as_u64().unwrap() / 1000;
+            format!("{name} gap {gap} lost {lost}")
+        }
     }
 }
 

@@ -14,7 +14,7 @@ fn a_call_of_one_connection_ends_with_it() {
     assert_eq!(refused.reason, Refusal::OneConnection);
     call.command(2, Command::CreateResponse { params: None }).unwrap();
     call.cut(0, Some(1006), "");
-    assert_eq!(call.drain(), ["0> response.create", "settled 2 closed", "closed closed_by_server"]);
+    assert_eq!(call.drain(), ["0> response.create", "settled 2 closed", "closed disconnected"]);
     assert!(call.call.is_ended());
     assert_eq!(call.call.poll_timeout(), None);
 }
@@ -23,11 +23,11 @@ fn a_call_of_one_connection_ends_with_it() {
 fn a_lost_connection_is_made_again_and_told_what_was_said() {
     let mut call = Driven::ready(reconnect());
     call.cut(0, Some(1006), "");
-    assert_eq!(call.drain(), ["disconnected transient retry Some(1000)"]);
+    assert_eq!(call.drain(), ["lost transient retry Some(1000)"]);
     call.wait(999);
     assert!(call.drain().is_empty());
     call.wait(1);
-    assert_eq!(call.drain(), ["reconnecting 1 to 0", "connect 1 to 0"]);
+    assert_eq!(call.drain(), ["retrying 1 to 0", "connect 1 to 0"]);
     call.open(1);
     assert_eq!(call.drain(), ["1> session.update", "seed 1"]);
     let items = alloc::vec![Item::user_text("a"), Item::assistant_text("b")];
@@ -45,8 +45,8 @@ fn a_lost_connection_is_made_again_and_told_what_was_said() {
     assert!(call.drain().is_empty(), "the configuration is not acknowledged");
     call.wait(10);
     call.hear(1, json!({"type": "session.updated", "session": {}}));
-    let told = ["created", "config_updated", "item_placed", "item_placed", "config_updated"];
-    assert_eq!(call.drain()[..5], told);
+    let told = ["created", "config_updated", "item_sent", "item_sent", "item_placed", "item_placed"];
+    assert_eq!(call.drain()[..6], told);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_gap_is_told_with_the_audio_that_grew_too_old() {
     call.drain();
     call.seed(1, Seed::default());
     let outputs = call.drain();
-    assert_eq!(outputs[..3], ["created", "config_updated", "reconnected gap 10000 lost 8000"]);
+    assert_eq!(outputs[..3], ["created", "config_updated", "resumed gap 10000 lost 8000"]);
     assert_eq!(outputs[3..].len(), 20);
     assert!(outputs[3..].iter().all(|output| output == "1> input_audio_buffer.append"));
 }
@@ -88,10 +88,7 @@ fn attempts_come_at_their_times_and_end_with_the_budget() {
         call.call.handle_disconnected(at(call.now), ConnectionId(conn), reason);
         if call.call.is_ended() {
             let outputs = call.drain();
-            assert_eq!(
-                outputs,
-                ["settled 1 closed", "disconnected transient retry None", "closed connection_lost"]
-            );
+            assert_eq!(outputs, ["settled 1 closed", "lost transient retry None", "closed disconnected"]);
             break;
         }
     }
@@ -110,7 +107,7 @@ fn a_server_that_says_when_is_asked_no_earlier() {
         let reason = DisconnectReason::Refused { status: 429, reason: "busy".into(), retry_after };
         call.call.handle_disconnected(at(call.now), ConnectionId(1), reason);
         let retry = call.now + waits;
-        assert_eq!(call.drain(), [format!("disconnected transient retry {:?}", Some(retry))], "{asked:?}");
+        assert_eq!(call.drain(), [format!("lost transient retry {:?}", Some(retry))], "{asked:?}");
     }
 }
 
@@ -125,7 +122,7 @@ fn the_count_of_attempts_starts_anew_only_after_a_healthy_period() {
         call.wait(served);
         call.drain();
         call.cut(1, None, "");
-        assert_eq!(call.drain(), [format!("disconnected transient retry Some({})", call.now + next)]);
+        assert_eq!(call.drain(), [format!("lost transient retry Some({})", call.now + next)]);
     }
 }
 
@@ -134,7 +131,7 @@ fn an_error_of_the_account_ends_a_call_that_has_no_other_endpoint() {
     let mut call = Driven::ready(reconnect());
     let error = json!({"type": "error", "error": {"code": "insufficient_quota", "message": "no money"}});
     call.hear(0, error);
-    assert_eq!(call.drain(), ["server_error", "close 0", "disconnected account retry None", "closed fatal"]);
+    assert_eq!(call.drain(), ["server_error", "close 0", "lost account retry None", "closed fatal"]);
 }
 
 #[test]
@@ -152,8 +149,7 @@ fn an_error_of_the_account_moves_the_call_to_the_next_endpoint_until_the_first_h
             call.hear(0, json!({"type": "error", "error": error}));
         }
         let outputs = call.drain();
-        let moved =
-            ["close 0", "disconnected account retry Some(0)", "reconnecting 1 to 1", "connect 1 to 1"];
+        let moved = ["close 0", "lost account retry Some(0)", "retrying 1 to 1", "connect 1 to 1"];
         assert_eq!(outputs[outputs.len() - 4..], moved, "{outputs:?}");
         call.open(1);
         call.seed(1, Seed::default());
@@ -162,7 +158,7 @@ fn an_error_of_the_account_moves_the_call_to_the_next_endpoint_until_the_first_h
         call.cut(1, None, "");
         call.wait(2000);
         let outputs = call.drain();
-        assert_eq!(outputs[1..], ["reconnecting 2 to 0", "connect 2 to 0"], "{outputs:?}");
+        assert_eq!(outputs[1..], ["retrying 2 to 0", "connect 2 to 0"], "{outputs:?}");
     }
 }
 
@@ -180,7 +176,7 @@ fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
     call.cut(0, None, "");
     let mut outputs = call.drain();
     outputs.sort();
-    assert_eq!(outputs, ["disconnected transient retry Some(1000)", "settled 3 closed", "settled 4 closed"]);
+    assert_eq!(outputs, ["lost transient retry Some(1000)", "settled 3 closed", "settled 4 closed"]);
     // While there is no connection, some wait and some are refused.
     let refused = call.command(7, Command::RetrieveItem { item_id: "x".into() }).unwrap_err();
     assert_eq!(refused.reason, Refusal::NotConnected);
@@ -197,9 +193,12 @@ fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
     assert_eq!(
         kinds,
         [
+            "item_sent",
             "1> conversation.item.create",
+            "item_sent",
             "1> conversation.item.create",
             "1> session.update",
+            "item_sent",
             "1> conversation.item.create",
             "1> response.create"
         ],
@@ -233,7 +232,7 @@ fn a_seed_that_says_what_is_on_its_way_takes_its_place() {
     call.drain();
     call.hear(1, json!({"type": "conversation.item.added", "item": item}));
     let outputs = call.drain();
-    assert_eq!(outputs[3..], ["reconnected gap 1000 lost 0", "settled 1 added", "1> response.create"]);
+    assert_eq!(outputs[4..], ["resumed gap 1000 lost 0", "settled 1 added", "1> response.create"]);
 }
 
 #[test]
@@ -268,7 +267,7 @@ fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
         call.hear(0, made(0, r#"{"a":1,"b":2}"#));
         assert!(call.drain().contains(&"function_calls".to_string()));
         call.cut(0, None, "");
-        assert_eq!(call.drain(), ["function_ended detached", "disconnected transient retry Some(1000)"]);
+        assert_eq!(call.drain(), ["function_ended detached", "lost transient retry Some(1000)"]);
         let complete = || Command::AnswerFunction {
             call_id: "c0".into(),
             output: FunctionOutput::Result(json!("booked")),
@@ -294,7 +293,7 @@ fn a_call_that_lost_its_connection_is_worked_on_once_and_answered() {
             outputs = call.outputs();
         }
         let text = texts(&outputs);
-        assert!(!text.contains("function_calls") && !text.contains("function_ended"), "{text}");
+        assert!(!text.contains("function_calls") && text.contains("function_ended result"), "{text}");
         assert!(text.contains(r#""call_id":"c1""#) && text.contains("booked"), "{text}");
         assert!(!text.contains("c0"), "{text}");
         let refused = call.command(2, complete()).unwrap_err();
@@ -359,7 +358,7 @@ fn a_seed_that_is_never_acknowledged_holds_the_call_up_only_so_long() {
     call.seed(1, Seed { items: [Item::user_text("a")].into(), ..Seed::default() });
     call.drain();
     call.wait(5000);
-    assert!(call.drain().contains(&"reconnected gap 6000 lost 0".to_string()));
+    assert!(call.drain().contains(&"resumed gap 6000 lost 0".to_string()));
     call.wait(60_000);
     assert!(!call.drain().iter().any(|output| output.starts_with("settled")), "nobody asked for it");
 }
@@ -396,7 +395,7 @@ fn calls_out_of_band_are_shown_and_not_kept() {
     call.hear(0, json!({"type": "response.done", "response": response}));
     assert_eq!(call.drain().last().map(String::as_str), Some("function_calls"));
     call.cut(0, None, "");
-    assert_eq!(call.drain(), ["disconnected transient retry Some(1000)"]);
+    assert_eq!(call.drain(), ["lost transient retry Some(1000)"]);
 }
 
 #[test]
@@ -405,7 +404,7 @@ fn a_push_to_talk_turn_goes_on_over_a_lost_connection() {
     config.input_mut().turn_detection = crate::field::Field::Null;
     let pre_roll = Some(Duration::from_millis(100));
     let session = SessionOptions { config, pre_roll, ..SessionOptions::default() };
-    let options = CallOptions { session, reconnect: Some(reconnect()) };
+    let options = CallOptions { session, reconnect: reconnect() };
     let mut call = Driven { call: Call::new(options), now: 0 };
     call.open(0);
     call.media(Media::BeginTurn);

@@ -48,6 +48,7 @@ fn a_session_is_replaced_before_its_age_limit() {
             "created",
             "config_updated",
             "rotated gap 100 lost 0",
+            "item_sent",
             "1> conversation.item.create",
             "1> response.create",
             "1> input_audio_buffer.append"
@@ -136,7 +137,13 @@ fn speech_on_the_old_session_aborts_the_change() {
     call.hear(0, json!({"type": "input_audio_buffer.speech_started", "item_id": "u"}));
     assert_eq!(
         call.drain(),
-        ["speech_started", "close 1", "0> conversation.item.create", "0> input_audio_buffer.append"]
+        [
+            "speech_started",
+            "close 1",
+            "item_sent",
+            "0> conversation.item.create",
+            "0> input_audio_buffer.append"
+        ]
     );
     call.speak(20);
     assert_eq!(call.drain(), ["0> input_audio_buffer.append"]);
@@ -161,9 +168,9 @@ fn the_new_connection_serves_at_once_when_the_old_one_is_lost_meanwhile() {
     call.drain();
     call.cut(0, Some(1001), "session_expired");
     let now = call.now;
-    assert_eq!(call.drain(), [format!("disconnected expired retry Some({now})"), "seed 1".to_string()]);
+    assert_eq!(call.drain(), [format!("lost expired retry Some({now})"), "seed 1".to_string()]);
     call.seed(1, Seed::default());
-    assert_eq!(call.drain(), ["created", "config_updated", "reconnected gap 0 lost 0"]);
+    assert_eq!(call.drain(), ["created", "config_updated", "resumed gap 0 lost 0"]);
 }
 
 #[test]
@@ -262,10 +269,10 @@ fn a_new_connection_that_fails_after_an_urgent_change_began_is_made_again() {
     call.cut(1, Some(1006), "");
     call.wait(1000);
     let outputs = call.drain();
-    assert_eq!(outputs, ["disconnected transient retry Some(1100)", "reconnecting 1 to 0", "connect 2 to 0"]);
+    assert_eq!(outputs, ["lost transient retry Some(1100)", "retrying 1 to 0", "connect 2 to 0"]);
     call.open(2);
     call.seed(2, Seed::default());
-    let last = ["created", "config_updated", "reconnected gap 1100 lost 0", "settled 1 done"];
+    let last = ["created", "config_updated", "resumed gap 1100 lost 0", "settled 1 done"];
     assert_eq!(call.drain()[2..], last);
 }
 
