@@ -5,9 +5,8 @@ use crate::flow::Shortfall;
 
 #[test]
 fn nothing_is_told_after_the_end_of_a_call() {
-    let one_connection = CallOptions { session: SessionOptions::default(), reconnect: None };
-    let many = CallOptions { session: SessionOptions::default(), reconnect: Some(reconnect()) };
-    for options in [one_connection, many] {
+    for reconnect in [Reconnect::none(), reconnect()] {
+        let options = CallOptions { session: SessionOptions::default(), reconnect };
         let mut call = Driven { call: Call::new(options), now: 0 };
         call.open(0);
         call.command(1, Command::Close {}).unwrap();
