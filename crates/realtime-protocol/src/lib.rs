@@ -78,6 +78,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod audio;
+mod base64;
 pub mod call;
 pub mod check;
 pub mod compare;

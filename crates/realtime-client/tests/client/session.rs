@@ -79,6 +79,9 @@ async fn a_text_is_created_answered_and_read() {
     let (created, id) = tokio::join!(handle.send_text("hello", true), far);
     assert_eq!(created.unwrap().as_str(), id);
     assert!(
+        matches!(next(&mut events).await, Event::ItemSent { item, .. } if item.id().unwrap().as_str() == id)
+    );
+    assert!(
         matches!(next(&mut events).await, Event::ItemPlaced { item, .. } if item.id().unwrap().as_str() == id)
     );
 }

@@ -5,6 +5,7 @@
 
 mod client;
 mod hot;
+pub(crate) mod logged;
 pub(crate) mod scan;
 mod server;
 

@@ -51,7 +51,7 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
         Err(malformed) => return E::malformed(malformed),
     };
     let ga_kind = E::ga_kind(&kind);
-    let shape = Shape::of(ga_kind);
+    let shape = E::shape(ga_kind);
     if shape == Shape::Plain {
         let mut event = E::read(ga_kind, text);
         keep_name(&mut event, &kind, dialect);
@@ -102,24 +102,31 @@ fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shap
     event
 }
 
+/// The text that an event came as, and the dialect it was read in, where that dialect would write another one. `None`
+/// once the event was changed.
+pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
+    match event.extra()?.spelling()? {
+        Spelling::Text(read_in, text) if decode::<E>(text, *read_in) == *event => Some((*read_in, text)),
+        Spelling::Text(..) | Spelling::Name(_) => None,
+    }
+}
+
 /// Writes an event, whose `type` in GA is `ga_kind`, as `dialect` spells it.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
-    let spelling = event.extra().and_then(Extra::spelling);
-    if let Some(Spelling::Text(read_in, text)) = spelling
-        && *read_in == dialect
-        && decode::<E>(text, dialect) == *event
+    if let Some((read_in, text)) = kept_text(event)
+        && read_in == dialect
     {
         out.push_str(text);
         return;
     }
-    let kind = match spelling {
+    let kind = match event.extra().and_then(Extra::spelling) {
         Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
         _ => event.kind_in(dialect, ga_kind),
     };
     if event.encode_hot(kind, out) {
         return;
     }
-    let shape = Shape::of(ga_kind);
+    let shape = E::shape(ga_kind);
     if shape == Shape::Plain || (dialect == Dialect::Ga && !event.body().has_beta_only_fields()) {
         event.write(kind, out);
         return;

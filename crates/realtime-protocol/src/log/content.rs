@@ -14,7 +14,8 @@ use core::ops::Range;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::audio::{Audio, encode_base64, fnv1a};
+use crate::audio::{Audio, fnv1a};
+use crate::base64;
 use crate::log::FORMAT;
 
 /// How much of a conversation its log holds. Keys are in none of them.
@@ -136,7 +137,7 @@ pub fn restore<'a>(line: &'a str, aside: &[u8]) -> Cow<'a, str> {
         let first: usize = first.parse().ok()?;
         let end = first.checked_add(bytes.parse().ok()?)?;
         let mut text = String::new();
-        encode_base64(aside.get(first..end)?, &mut text);
+        base64::encode(aside.get(first..end)?, &mut text);
         Some(text)
     })
 }

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's stands there
-//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
+//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of the application's own that
+//! is spelled as no dialect spells it stands with its spelling, `{"spelling":"beta","event":{…}}`. Keys never enter a log: the
 //! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 

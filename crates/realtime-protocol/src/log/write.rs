@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::call::{Asked, Command, CommandId, ConnectionId, DisconnectReason, Media, Output, Seed};
 use crate::flow::Shortfall;
+use crate::event::ClientEvent;
 use crate::log::Header;
 use crate::time::{Timestamp, UnixTime};
 
@@ -133,11 +134,15 @@ impl LogWriter {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","close":true"#);
             }
+            Output::Send { connection, event: ClientEvent::Malformed(malformed), .. } => {
+                return self.client_text(out, at, *connection, &malformed.raw);
+            }
             Output::Send { connection, dialect, event } => {
                 start(out, at, Some(*connection), "client");
                 out.push_str(r#","event":"#);
                 let from = out.len();
                 event.encode_into(*dialect, out);
+                one_line(out, from);
                 redact_from(out, from);
             }
             Output::Event(event) => {
@@ -181,7 +186,18 @@ fn start(out: &mut String, at: Timestamp, connection: Option<ConnectionId>, from
 fn push_json<T: Serialize + ?Sized>(out: &mut String, value: &T) {
     let from = out.len();
     crate::event::scan::write(value, out);
+    one_line(out, from);
     redact_from(out, from);
+}
+
+/// Makes one line of the JSON that `out` ends with: what an application sends as it is may have several. No string of
+/// JSON has a line feed in it, so these are white space.
+fn one_line(out: &mut String, from: usize) {
+    if out[from..].contains('\n') {
+        let json = out[from..].replace('\n', " ");
+        out.truncate(from);
+        out.push_str(&json);
+    }
 }
 
 fn push_redacted(out: &mut String, json: &str) {

@@ -5,8 +5,9 @@ use crate::flow::Shortfall;
 
 #[test]
 fn nothing_is_told_after_the_end_of_a_call() {
-    for reconnect in [Reconnect::none(), reconnect()] {
-        let options = CallOptions { session: SessionOptions::default(), reconnect };
+    let one_connection = CallOptions::from(SessionOptions::default());
+    let many = CallOptions { session: SessionOptions::default(), reconnect: reconnect() };
+    for options in [one_connection, many] {
         let mut call = Driven { call: Call::new(options), now: 0 };
         call.open(0);
         call.command(1, Command::Close {}).unwrap();
