@@ -102,6 +102,7 @@ impl Session {
         }
         let waiting = match command {
             Command::CreateResponse { .. } => self.responses.waiting(),
+            Command::UpdateConfig { .. } if self.joins_first_update() => self.updates.joined().len(),
             _ if self.is_held(command) => self.held.commands(),
             _ => 0,
         };

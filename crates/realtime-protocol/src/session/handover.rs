@@ -98,7 +98,8 @@ impl Session {
 
     /// Commands of which nothing was sent.
     pub(crate) fn unsent_commands(&self) -> Vec<CommandId> {
-        self.held.ids().chain(self.responses.waiting_commands()).collect()
+        let joined = self.updates.joined().filter(|_| self.is_unconfigured());
+        self.held.ids().chain(joined).chain(self.responses.waiting_commands()).collect()
     }
 
     /// Whether the configuration was sent and is not acknowledged: nothing else was sent before.

@@ -34,7 +34,7 @@ fn it_is_ready_at_once_with_what_the_session_is_and_sends_nothing() {
     assert_eq!(config.input_format(), AudioFormat::Pcmu);
     assert!(texts(&outputs).contains(r#""type":"realtime""#));
     call.hear(0, json!({"type": "session.updated", "session": {}}));
-    assert_eq!(call.drain(), ["settled 1 done", "config_updated"]);
+    assert_eq!(call.drain(), ["settled 1 updated", "config_updated"]);
     call.create(2, None, true);
     assert_eq!(call.drain(), ["item_sent", "0> conversation.item.create", "0> response.create"]);
 }
