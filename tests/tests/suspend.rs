@@ -83,7 +83,8 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
             _ => false,
         };
         let of_the_lost = matches!(input, Input::Text(_, text) if is_of(text, &lost));
-        if !opens && !(how == Move::NewSession && of_the_lost) {
+        let is_lost = how == Move::NewSession && of_the_lost;
+        if !opens && !is_lost {
             after.feed(*at, input, conn);
         }
     }
