@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use crate::call::{
-    Call, Command, CommandError, CommandId, FunctionOutput, Media, MediaError, PlaybackPosition,
+    Call, Command, CommandError, CommandId, FunctionOutput, HoldId, Media, MediaError, PlaybackPosition,
     PlaybackReport, StopId,
 };
 use crate::event::ClientEvent;
@@ -101,7 +101,8 @@ views! {
         /// Asks for a response; merges with others that wait. [`Command::CreateResponse`].
         create() => Command::CreateResponse { params: None };
         /// Asks for a response that differs from the session's configuration: [`Command::CreateResponse`].
-        create_with(params: ResponseParams) => Command::CreateResponse { params: Some(Box::new(params)) };
+        create_with(params: ResponseParams) =>
+            Command::CreateResponse { params: Some(Box::new(params)) };
         /// Cancels the response in the conversation: [`Command::CancelResponse`].
         cancel() => Command::CancelResponse { response_id: None };
         /// Cancels this response: [`Command::CancelResponse`].
@@ -127,6 +128,8 @@ views! {
             /// Playback stands still: [`PlaybackReport::Stopped`].
             stopped(stop: StopId, at: Option<PlaybackPosition>) =>
                 Media::Report(PlaybackReport::Stopped { id: stop, at });
+            /// Playback is held: [`PlaybackReport::Held`].
+            held(hold: HoldId, at: Option<PlaybackPosition>) => Media::Report(PlaybackReport::Held { id: hold, at });
         ]
     }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::call::{Asked, Command, CommandId, ConnectionId, DisconnectReason, Media, Output, Seed};
-use crate::flow::Shortfall;
 use crate::event::ClientEvent;
+use crate::flow::Shortfall;
 use crate::log::Header;
 use crate::time::{Timestamp, UnixTime};
 

@@ -46,6 +46,7 @@ impl Updates {
 impl Session {
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
+        self.policy.take_wish(&mut config);
         if self.is_unconfigured() {
             self.options.config.merge(config);
             self.config = self.options.config.clone();
@@ -66,6 +67,7 @@ impl Session {
     pub(super) fn send_update(&mut self, id: Option<CommandId>, mut config: SessionConfig, retried: bool) {
         // GA refuses an update that does not say what kind of session it is for.
         config.kind.clone_from(&self.options.config.kind);
+        self.note_update(&mut config, retried);
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Updated);
         let config = Box::new(config);
@@ -105,7 +107,9 @@ impl Session {
         self.config.merge(echo);
         if self.config.turn_detection().is_null() {
             self.step_turn(turn::Step::Undetected, None);
+            self.drop_speech();
         }
+        self.check_policy();
     }
 
     /// The server does not acknowledge the configuration: it counts as taken over.

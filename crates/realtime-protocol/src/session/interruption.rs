@@ -22,6 +22,17 @@ use crate::time::Timestamp;
 /// Interruptions that wait for playback to stand still. Of more the oldest is settled by the last report.
 const MOST_STOPPING: usize = 32;
 
+/// Who interrupts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum By {
+    /// The server: it cancels the response itself.
+    Server,
+    /// The policy: this side cancels.
+    Policy,
+    /// The application: this side cancels.
+    Application,
+}
+
 /// Interruptions that wait for playback to stand still, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Interruptions {
@@ -37,6 +48,8 @@ struct Stopping {
     deadline: Timestamp,
     waiters: Vec<CommandId>,
     response_id: Option<ResponseId>,
+    /// Whether playback was held before, and had said where.
+    is_exact: bool,
 }
 
 impl Interruptions {
@@ -74,10 +87,11 @@ impl Interruptions {
         deadline: Timestamp,
         waiter: Option<CommandId>,
         response_id: Option<ResponseId>,
+        is_exact: bool,
     ) -> StopId {
         self.last = StopId(self.last.0 + 1);
         let waiters = waiter.into_iter().collect();
-        self.stopping.push_back(Stopping { id: self.last, deadline, waiters, response_id });
+        self.stopping.push_back(Stopping { id: self.last, deadline, waiters, response_id, is_exact });
         self.last
     }
 
@@ -88,14 +102,13 @@ impl Interruptions {
 }
 
 impl Session {
-    /// Ends what the assistant says. `cancel`: whether this side must cancel the response, since the server will
-    /// not do it by itself.
-    pub(super) fn interrupt(&mut self, waiter: Option<CommandId>, cancel: bool) {
+    /// Ends what the assistant says.
+    pub(super) fn interrupt(&mut self, waiter: Option<CommandId>, by: By) {
         let response_id = self.responses.running().cloned();
-        if cancel {
+        if by != By::Server {
             self.cancel_unwanted();
         }
-        let claimed = cancel.then(|| self.claimed_turn());
+        let claimed = (by == By::Application).then(|| self.claimed_turn());
         self.responses.cross(claimed);
         // A call that still works counts as something that goes on: whoever runs it may want to stop.
         let goes_on = self.responses.interrupt() | self.calls.interrupt();
@@ -115,7 +128,9 @@ impl Session {
         if let Some(oldest) = self.interruptions.excess() {
             self.finish_interruptions(oldest, PlaybackSource::Estimated);
         }
-        let id = self.interruptions.begin(deadline, waiter, response_id);
+        let hold = self.policy.take_hold_if(handshake);
+        let is_exact = hold.is_some_and(|hold| hold.is_exact);
+        let id = self.interruptions.begin(deadline, waiter, response_id, is_exact);
         self.playback.stop(id);
         if handshake {
             self.tell(Event::StopPlayback { id });
@@ -184,7 +199,7 @@ impl Session {
                     item_id: part.id.item_id,
                     content_index: part.id.content_index,
                     heard,
-                    estimated: source == PlaybackSource::Estimated,
+                    estimated: source != PlaybackSource::Reported && !stopping.is_exact,
                     cut,
                 });
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Dialect;
 use crate::session::deadlines::Deadlines;
+use crate::session::interruption_policy::InterruptionPolicy;
 use crate::session_config::SessionConfig;
 
 /// What this side decides about a session.
@@ -23,6 +24,8 @@ pub struct SessionOptions {
     pub playback: PlaybackSource,
     /// What becomes of items of which nothing was heard. Default: cut at 0 ms.
     pub unheard: Unheard,
+    /// When the user's speech interrupts the assistant. Default: at once.
+    pub interruption: InterruptionPolicy,
     /// How long an answer to `StopPlayback` may take before the last report counts. Default: 200 ms.
     pub stop_deadline: Duration,
     /// How long the server may take to open the session. Default: 10 s.
@@ -75,6 +78,7 @@ impl Default for SessionOptions {
             config: SessionConfig::realtime(),
             playback: PlaybackSource::default(),
             unheard: Unheard::default(),
+            interruption: InterruptionPolicy::default(),
             stop_deadline: Duration::from_millis(200),
             created_deadline: Duration::from_secs(10),
             ready_deadline: Duration::from_secs(5),

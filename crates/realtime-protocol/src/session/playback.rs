@@ -188,7 +188,7 @@ fn thin(marks: &mut VecDeque<(u64, u64)>) {
 }
 
 /// Whether a word may end before this character: a space, or any character of a script that writes none.
-fn ends_word(c: char) -> bool {
+pub(super) fn ends_word(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,
             '\u{e00}'..='\u{eff}' // Thai, Lao

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::audio::Audio;
-use crate::call::{Advice, AudioChunk, Event, Outcome, ResponseEnd, ResponseReport, Warning};
+use crate::call::{Advice, AudioChunk, Event, Origin, Outcome, ResponseEnd, ResponseReport, Warning};
 use crate::error::ApiError;
 use crate::field::Field;
 use crate::id::{ItemId, ResponseId};
@@ -88,6 +88,7 @@ impl Session {
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         match begun {
+            Begun::Wanted if origin == Origin::Server && !out_of_band => self.on_unasked_response(),
             Begun::Wanted => {}
             Begun::Late => {
                 self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));

@@ -24,7 +24,7 @@ mod queue;
 mod request;
 mod slot;
 #[cfg(test)]
-mod table;
+pub(in crate::session) mod table;
 pub(super) mod turn;
 
 use alloc::collections::VecDeque;
@@ -239,6 +239,7 @@ impl Sequencer {
         let mut waiters = Vec::new();
         if let Some(Sent { request, .. }) = &mut asked {
             timeline.requested = request.sent;
+            timeline.speech_stopped = timeline.speech_stopped.or(request.turn);
             timeline.committed(request.committed);
             waiters = core::mem::take(&mut request.waiters);
         } else if !out_of_band

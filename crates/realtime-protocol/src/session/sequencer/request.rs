@@ -23,6 +23,8 @@ pub(in crate::session) struct Request {
     pub(super) made_after: u64,
     /// When this side said that the user's turn had ended, for a response to it.
     pub(super) committed: Option<Timestamp>,
+    /// When the user's turn ended, where this is the answer to it in place of the server's own.
+    pub(in crate::session) turn: Option<Timestamp>,
     /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
     pub(super) owed: bool,
     /// Whether the model chooses freely whether to call a function: it was forced to before.
@@ -58,6 +60,11 @@ impl Request {
         Self { auto, ..Self::new(None, None, made_after) }
     }
 
+    /// The answer to the user's turn, which ended then.
+    pub(in crate::session) fn answer(ended: Timestamp, made_after: u64) -> Self {
+        Self { turn: Some(ended), ..Self::new(None, None, made_after) }
+    }
+
     /// What the wire is told; `None`: nothing in particular.
     pub(in crate::session) fn wire_params(&self) -> Option<Box<ResponseParams>> {
         let auto = || ResponseParams::default().tool_choice(ToolChoice::Mode(ToolMode::Auto));
@@ -71,8 +78,8 @@ impl Request {
 
     /// What of it is still owed when the user speaks before its response has begun, or said anything.
     pub(super) fn still_owed(&self) -> Option<Self> {
-        let Self { made_after, committed, auto, .. } = *self;
-        self.owed.then(|| Self { made_after, committed, auto, owed: true, ..Self::default() })
+        let Self { made_after, committed, turn, auto, .. } = *self;
+        self.owed.then(|| Self { made_after, committed, turn, auto, owed: true, ..Self::default() })
     }
 
     /// Whether the user has not spoken over it.
@@ -93,6 +100,7 @@ impl Request {
         self.auto |= later.auto;
         self.after_turn &= later.after_turn;
         self.committed = later.committed.or(self.committed);
+        self.turn = later.turn.or(self.turn);
     }
 
     /// Whether its response does not belong to the conversation.

@@ -9,6 +9,7 @@ mod heard;
 mod input;
 mod interruption;
 mod life;
+mod policy;
 mod responses;
 mod reused_ids;
 mod rounds;
