@@ -99,10 +99,12 @@ views! {
     /// The model's responses.
     ResponsesView by responses {
         /// Asks for a response; merges with others that wait. [`Command::CreateResponse`].
-        create() => Command::CreateResponse { params: None };
+        create() => Command::CreateResponse { params: None, protected: false };
+        /// Asks for a response that the user's speech does not interrupt: [`Command::CreateResponse`].
+        create_protected() => Command::CreateResponse { params: None, protected: true };
         /// Asks for a response that differs from the session's configuration: [`Command::CreateResponse`].
         create_with(params: ResponseParams) =>
-            Command::CreateResponse { params: Some(Box::new(params)) };
+            Command::CreateResponse { params: Some(Box::new(params)), protected: false };
         /// Cancels the response in the conversation: [`Command::CancelResponse`].
         cancel() => Command::CancelResponse { response_id: None };
         /// Cancels this response: [`Command::CancelResponse`].

@@ -133,7 +133,7 @@ impl Session {
             {
                 Err(Refusal::UnknownFunction { call_id: call_id.clone() })
             }
-            Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
+            Command::CreateResponse { params: Some(params), .. } => Ok(params.check()?),
             Command::UpdateConfig { config } => Ok(config.check()?),
             Command::SendEvent { event } => Ok(event.check()?),
             _ => Ok(()),
@@ -171,8 +171,8 @@ impl Session {
                     self.send(ConversationItemRetrieve { event_id, item_id, ..Default::default() });
                 }
             }
-            Command::CreateResponse { params } => {
-                self.responses.request(Request::new(params, Some(id), self.sent));
+            Command::CreateResponse { params, protected } => {
+                self.responses.request(Request::new(params, Some(id), self.sent).protected(protected));
             }
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
             Command::Interrupt {} => {

@@ -131,7 +131,7 @@ impl Session {
         self.tell(Event::Warning(Warning::InterruptionPolicyDropped));
         self.policy.fell_back = true;
         let speech = core::mem::take(&mut self.policy.speech);
-        if speech.is_open() && speech.is_going_on() {
+        if speech.is_open() && speech.is_going_on() && !self.is_protected() {
             self.interrupt(None, By::Policy);
         }
         self.resume();

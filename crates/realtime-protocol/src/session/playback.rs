@@ -56,6 +56,8 @@ pub(super) struct Part {
     begins: Timestamp,
     /// The interruption that waits for playback to say where this part stands.
     stopped: Option<StopId>,
+    /// Whether the user's speech does not interrupt it.
+    protected: bool,
     /// Whether its item has left the conversation, so that there is nothing to truncate.
     deleted: bool,
     words: Words,
@@ -324,6 +326,18 @@ impl Playback {
         self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
     }
 
+    /// The user's speech does not interrupt a part.
+    pub(super) fn protect(&mut self, id: &PartId) {
+        if let Some(part) = self.parts.iter_mut().find(|part| part.is_growing(id)) {
+            part.protected = true;
+        }
+    }
+
+    /// Whether anything is audible that the user's speech does not interrupt.
+    pub(super) fn is_protected(&self, now: Timestamp, source: PlaybackSource) -> bool {
+        self.parts.iter().any(|part| part.protected && part.is_audible(now, source, self.last_report))
+    }
+
     /// An interruption ends all parts that came so far.
     pub(super) fn stop(&mut self, id: StopId) {
         for part in self.parts.iter_mut().filter(|part| part.stopped.is_none()) {
@@ -366,6 +380,7 @@ impl Playback {
                 reported: 0,
                 begins: Timestamp::ZERO,
                 stopped: None,
+                protected: false,
                 deleted: false,
                 words: Words::default(),
             });

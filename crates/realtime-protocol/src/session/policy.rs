@@ -101,7 +101,7 @@ impl Session {
     /// The user begins to speak, as the server says.
     pub(super) fn on_speech(&mut self, item_id: Option<&ItemId>) {
         if !self.policy.is_in_force() {
-            if self.server_interrupts() {
+            if self.server_interrupts() && !self.is_protected() {
                 self.interrupt(None, By::Server);
             }
             return;
@@ -220,7 +220,7 @@ impl Session {
 
     /// Does what was decided about the user's speech.
     pub(super) fn decide(&mut self, Decision { counts, answers }: Decision) {
-        if counts == Some(true) {
+        if counts == Some(true) && !self.is_protected() {
             self.interrupt(None, By::Policy);
         }
         if counts.is_some() {
@@ -236,7 +236,7 @@ impl Session {
     /// Holds playback, if the policy says so and playback can be held.
     fn hold(&mut self) {
         let is_reported = self.options.playback == PlaybackSource::Reported;
-        if !self.policy.rule.holds() || !is_reported || self.policy.hold.is_some() {
+        if !self.policy.rule.holds() || !is_reported || self.policy.hold.is_some() || self.is_protected() {
             return;
         }
         let id = HoldId(self.policy.last_hold.0 + 1);
@@ -257,5 +257,10 @@ impl Session {
         if let Some(hold) = self.policy.hold.as_mut().filter(|hold| hold.id == id) {
             hold.is_exact = true;
         }
+    }
+
+    /// Whether speech must not interrupt now: something is protected that is audible, runs, or is asked for.
+    pub(super) fn is_protected(&self) -> bool {
+        self.responses.is_protected() || self.playback.is_protected(self.now, self.options.playback)
     }
 }

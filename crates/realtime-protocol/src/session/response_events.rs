@@ -217,7 +217,11 @@ impl Session {
         response.spoke = true;
         if spoken && !response.out_of_band {
             let format = response.format.unwrap_or_else(|| self.config.output_format());
+            let protected = response.protected;
             self.playback.words(&part, format, &delta);
+            if protected {
+                self.playback.protect(&part);
+            }
         }
         let PartId { response_id, item_id, content_index } = part;
         self.tell(Event::Text { response_id, item_id, content_index, delta, spoken });
@@ -257,7 +261,11 @@ impl Session {
         }
         let out_of_band = response.out_of_band;
         let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
+        let protected = response.protected;
         let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
+        if protected {
+            ledger.protect(&part);
+        }
         if unplayed && !out_of_band && self.options.playback == PlaybackSource::Estimated {
             let begins = self.playback.begins(&part);
             if let (Some(begins), Some(response)) = (begins, self.responses.get_mut(&part.response_id)) {

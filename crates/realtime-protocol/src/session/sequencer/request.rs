@@ -27,6 +27,8 @@ pub(in crate::session) struct Request {
     pub(in crate::session) turn: Option<Timestamp>,
     /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
     pub(super) owed: bool,
+    /// Whether the user's speech does not interrupt its response.
+    pub(in crate::session) protected: bool,
     /// Whether the model chooses freely whether to call a function: it was forced to before.
     pub(super) auto: bool,
     /// Whether the user spoke after it was sent and before its response began: nothing of that is told.
@@ -60,6 +62,12 @@ impl Request {
         Self { auto, ..Self::new(None, None, made_after) }
     }
 
+    /// The same, and the user's speech does not interrupt its response.
+    pub(in crate::session) const fn protected(mut self, protected: bool) -> Self {
+        self.protected = protected;
+        self
+    }
+
     /// The answer to the user's turn, which ended then.
     pub(in crate::session) fn answer(ended: Timestamp, made_after: u64) -> Self {
         Self { turn: Some(ended), ..Self::new(None, None, made_after) }
@@ -89,7 +97,7 @@ impl Request {
 
     /// Whether it asks for nothing in particular, so that one response serves it and others.
     pub(super) const fn is_plain(&self) -> bool {
-        self.params.is_none()
+        self.params.is_none() && !self.protected
     }
 
     /// Takes in a later one that the same response serves.

@@ -228,11 +228,11 @@ fn config(json: &str) -> SessionConfig {
 }
 
 fn create() -> Command {
-    Command::CreateResponse { params: None }
+    Command::CreateResponse { params: None, protected: false }
 }
 
 fn create_with(params: Value) -> Command {
-    Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()) }
+    Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()), protected: false }
 }
 
 fn append(ms: u64) -> Media {

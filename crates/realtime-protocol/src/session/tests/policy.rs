@@ -284,6 +284,35 @@ fn without_any_words_time_decides() {
 }
 
 #[test]
+fn a_protected_response_is_not_interrupted_and_the_turn_is_answered_after_it() {
+    let protected = Command::CreateResponse { params: None, protected: true };
+    for policy in [AFTER.holding(), WORDS, InterruptionPolicy::AtOnce] {
+        let mut bench = Bench::ready_with(options(policy));
+        bench.app(protected.clone());
+        bench.server(created("r1"));
+        bench.server(audio_delta("r1", "i1", 5000));
+        assert_eq!(bench.server(started("u1")), ["speech_started"], "{policy:?}");
+        assert!(bench.later(2500).is_empty());
+        assert_eq!(bench.server(speech_stopped()), ["speech_stopped"]);
+        assert_eq!(bench.server(committed("u1")), ["committed"], "it runs");
+        assert_eq!(bench.server(audio_delta("r1", "i1", 100)), ["audio"]);
+        let told = bench.server(done("r1", "completed"));
+        let asks = told.contains(&"> response.create".into());
+        assert_eq!(asks, policy != InterruptionPolicy::AtOnce, "the server answers by itself at once");
+        assert_eq!(bench.app(Command::Interrupt {}).last().unwrap(), "stop_playback");
+    }
+}
+
+#[test]
+fn speech_does_not_cross_a_request_that_is_protected() {
+    let mut bench = Bench::ready_with(options(AFTER));
+    bench.app(Command::CreateResponse { params: None, protected: true });
+    assert_eq!(bench.server(started("u1")), ["speech_started"]);
+    assert_eq!(bench.server(created("r1")), ["response_started"]);
+    assert_eq!(bench.server(audio_delta("r1", "i1", 100)), ["audio"]);
+}
+
+#[test]
 fn the_application_interrupts_whatever_the_policy_says() {
     let mut bench = speaking(AFTER.holding());
     bench.server(started("u1"));
