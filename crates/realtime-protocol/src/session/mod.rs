@@ -27,6 +27,7 @@ mod fallback;
 mod function_calls;
 mod function_events;
 mod handover;
+mod heard_words;
 mod held;
 mod input_audio;
 mod interruption;

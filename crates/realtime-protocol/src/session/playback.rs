@@ -4,7 +4,6 @@
 //! reports, it leaves some time after it would have been played.
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -13,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use crate::audio::AudioFormat;
 use crate::call::{PlaybackPosition, StopId};
 use crate::id::{ItemId, ResponseId};
+use crate::session::heard_words::Words;
 use crate::session::options::PlaybackSource;
 use crate::time::Timestamp;
 
@@ -63,13 +63,6 @@ pub(super) struct Part {
     words: Words,
 }
 
-/// The words of a part against its audio: at `(samples, bytes of text)` this much of each had come.
-#[derive(Debug, Default)]
-struct Words {
-    text: String,
-    marks: Vec<(u64, usize)>,
-}
-
 /// How long a part stays after it would have been played, if nobody reports: else an application that never does would
 /// fill the ledger, and have an hour of items cut at 0 ms.
 const UNREPORTED: Duration = Duration::from_secs(60);
@@ -77,15 +70,9 @@ const UNREPORTED: Duration = Duration::from_secs(60);
 /// Parts that may be heard. More are never on their way at once; of more, the oldest counts as played.
 const MOST_PARTS: usize = 32;
 
-/// The words of a part that can be cut where playback stood (bytes): more than a model says in one go.
-const LONGEST_TEXT: usize = 32 * 1024;
-
 /// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of one of those
 /// counts for the chunk before it.
 const MOST_CHUNKS: usize = 4096;
-
-/// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
-const MOST_MARKS: usize = 256;
 
 impl Part {
     /// Samples that came.
@@ -135,51 +122,6 @@ impl Part {
     }
 }
 
-impl Words {
-    fn push(&mut self, delta: &str, at: u64) {
-        // Words come ahead of their audio, so a mark says where the words that follow begin at the earliest.
-        if self.marks.last().is_none_or(|(mark, _)| *mark < at) {
-            if self.marks.len() == MOST_MARKS {
-                let mut odd = false;
-                self.marks.retain(|_| {
-                    odd = !odd;
-                    odd
-                });
-            }
-            self.marks.push((at, self.text.len()));
-        }
-        if self.text.len() + delta.len() <= LONGEST_TEXT {
-            self.text.push_str(delta);
-        }
-    }
-
-    /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
-    fn heard(&self, heard: u64, received: u64, whole: bool) -> &str {
-        if heard >= received && whole {
-            return &self.text;
-        }
-        let after = self.marks.iter().position(|(at, _)| *at > heard).unwrap_or(self.marks.len());
-        let (from, from_len) = after.checked_sub(1).map_or((0, 0), |before| self.marks[before]);
-        let (to, to_len) = self.marks.get(after).copied().unwrap_or((received, self.text.len()));
-        let span = to.saturating_sub(from);
-        let into = heard.saturating_sub(from).min(span);
-        let extra = (to_len - from_len) as u64 * into / span.max(1);
-        let end = from_len + usize::try_from(extra).unwrap_or(usize::MAX);
-        // Only whole words were heard.
-        let end = if end >= self.text.len() {
-            self.text.len()
-        } else {
-            self.text
-                .char_indices()
-                .map(|(index, _)| index)
-                .filter(|index| *index <= end)
-                .rfind(|index| self.text[*index..].starts_with(ends_word))
-                .unwrap_or(0)
-        };
-        &self.text[..end]
-    }
-}
-
 /// Leaves every other one.
 fn thin(marks: &mut VecDeque<(u64, u64)>) {
     let mut odd = false;
@@ -187,19 +129,6 @@ fn thin(marks: &mut VecDeque<(u64, u64)>) {
         odd = !odd;
         odd
     });
-}
-
-/// Whether a word may end before this character: a space, or any character of a script that writes none.
-pub(super) fn ends_word(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c,
-            '\u{e00}'..='\u{eff}' // Thai, Lao
-            | '\u{1000}'..='\u{109f}' // Burmese
-            | '\u{1780}'..='\u{17ff}' // Khmer
-            | '\u{2e80}'..='\u{9fff}' // Chinese, Japanese
-            | '\u{f900}'..='\u{faff}'
-            | '\u{ff00}'..='\u{ffef}'
-            | '\u{20000}'..='\u{3ffff}')
 }
 
 impl Playback {
@@ -402,7 +331,7 @@ impl Part {
 
     /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any more.
     pub(super) fn is_settled(&self, heard: u64) -> bool {
-        let has_words = !self.words.text.is_empty();
+        let has_words = !self.words.is_empty();
         let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };
         is_heard || self.deleted
     }

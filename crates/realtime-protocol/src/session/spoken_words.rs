@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::id::ItemId;
-use crate::session::playback::ends_word;
+use crate::session::heard_words::ends_word;
 
 /// Items that one speech may become. Of more, the oldest are forgotten, with their words.
 const MOST_ITEMS: usize = 8;
