@@ -138,7 +138,7 @@ pub struct HeardPart {
     pub format: AudioFormat,
     /// What was played (samples).
     pub heard: u64,
-    /// What had come from the server (samples).
+    /// What had come from the server (samples). On a side channel the audio goes another way, and this may be 0.
     pub received: u64,
     /// The words heard: a prefix of those generated, found by the position of text among audio.
     pub heard_text: String,
@@ -172,6 +172,8 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
+    /// Nothing, since the server plays: it cuts the item itself where it stopped.
+    ByServer,
     /// Nothing: no audio of it had come, or the connection was gone.
     Nothing,
 }

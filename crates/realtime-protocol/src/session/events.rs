@@ -180,7 +180,14 @@ impl Session {
 
     /// Tells an event that no other call event carries.
     fn pass_on_event(&mut self, event: ServerEvent) {
-        self.tell(Event::Server(Arc::new(event)));
+        let event = Arc::new(event);
+        self.tell(Event::Server(event.clone()));
+        match &*event {
+            ServerEvent::OutputAudioBufferStarted(event) => self.on_server_playing(event.response_id.clone()),
+            ServerEvent::OutputAudioBufferStopped(event) => self.on_server_played(event.response_id.clone()),
+            ServerEvent::OutputAudioBufferCleared(event) => self.on_server_cleared(event.response_id.clone()),
+            _ => {}
+        }
     }
 
     /// What the user said. A transcript that cannot be read is a failed one, not silence.

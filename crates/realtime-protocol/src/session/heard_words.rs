@@ -47,7 +47,22 @@ impl Words {
         let into = heard.saturating_sub(from).min(span);
         let extra = (to_len - from_len) as u64 * into / span.max(1);
         let end = from_len + usize::try_from(extra).unwrap_or(usize::MAX);
-        // Only whole words were heard.
+        self.whole_words(end)
+    }
+
+    /// The words of the first characters.
+    pub(super) fn first(&self, characters: usize) -> &str {
+        let end = self.text.char_indices().nth(characters).map_or(self.text.len(), |(index, _)| index);
+        self.whole_words(end)
+    }
+
+    /// How many characters they have.
+    pub(super) fn characters(&self) -> usize {
+        self.text.chars().count()
+    }
+
+    /// The words up to a byte: only whole ones were heard.
+    fn whole_words(&self, end: usize) -> &str {
         let end = if end >= self.text.len() {
             self.text.len()
         } else {

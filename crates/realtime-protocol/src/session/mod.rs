@@ -42,6 +42,7 @@ mod response_events;
 mod retrievals;
 mod seen_calls;
 mod sequencer;
+mod server_playback;
 mod speech;
 mod spoken_words;
 mod state;

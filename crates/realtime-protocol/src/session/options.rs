@@ -111,6 +111,10 @@ pub enum PlaybackSource {
     /// Nobody reports: audio counts as played at normal speed from the moment it came. Interruptions then say
     /// that they are estimates. A report that comes all the same moves the estimate on, never back.
     Estimated,
+    /// The server plays, on a side channel of a call by WebRTC or SIP: `output_audio_buffer.started`, `stopped` and
+    /// `cleared` say when, and positions in between are estimates. Interrupting clears the server's buffer, and the server
+    /// truncates what was not heard. Most of the time no audio comes here; what comes is not to be played.
+    Server,
 }
 
 /// What becomes of items of which nothing was heard when the user speaks over them.

@@ -14,12 +14,15 @@ use crate::call::{PlaybackPosition, StopId};
 use crate::id::{ItemId, ResponseId};
 use crate::session::heard_words::Words;
 use crate::session::options::PlaybackSource;
+use crate::session::server_playback::{Served, Serving};
 use crate::time::Timestamp;
 
 /// The audio of the session that may still be heard, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Playback {
-    parts: VecDeque<Part>,
+    pub(super) parts: VecDeque<Part>,
+    /// What the server plays, on a side channel.
+    pub(super) serving: Serving,
     /// Counts chunks.
     last_mark: u64,
     /// When playback was last heard of.
@@ -60,6 +63,8 @@ pub(super) struct Part {
     protected: bool,
     /// Whether its item has left the conversation, so that there is nothing to truncate.
     deleted: bool,
+    /// How much of it the server had played when that was last asked for, on a side channel.
+    pub(super) served: Option<Served>,
     words: Words,
 }
 
@@ -84,9 +89,16 @@ impl Part {
         self.format
     }
 
-    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came.
+    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came, if
+    /// any did.
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> u64 {
         let played = match source {
+            PlaybackSource::Server => {
+                let served = self.served.map_or(Duration::ZERO, |served| served.time);
+                let played = self.format.samples_in(served.into());
+                // Its audio may go another way, so that none of it came here.
+                return if self.has_audio() { played.min(self.received) } else { played };
+            }
             PlaybackSource::Reported => self.reported,
             // A report, where there is one after all, knows better than the clock.
             PlaybackSource::Estimated => {
@@ -97,12 +109,16 @@ impl Part {
     }
 
     fn is_over(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
+        if source == PlaybackSource::Server {
+            return false; // the server says when
+        }
         let forgotten = || now >= self.ends().max(last_report) + UNREPORTED;
         self.whole && (self.played(now, source) >= self.received() || forgotten())
     }
 
     fn is_audible(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
-        self.stopped.is_none()
+        source != PlaybackSource::Server
+            && self.stopped.is_none()
             && self.played(now, source) < self.received()
             && !self.is_over(now, source, last_report)
     }
@@ -252,7 +268,8 @@ impl Playback {
 
     /// Whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
+        self.serving.is_playing(now)
+            || self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
     }
 
     /// The user's speech does not interrupt a part.
@@ -264,7 +281,9 @@ impl Playback {
 
     /// Whether anything is audible that the user's speech does not interrupt.
     pub(super) fn is_protected(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| part.protected && part.is_audible(now, source, self.last_report))
+        let plays = |part: &Part| self.serving.plays(&part.id.response_id);
+        let is_audible = |part: &Part| part.is_audible(now, source, self.last_report) || plays(part);
+        self.parts.iter().any(|part| part.protected && is_audible(part))
     }
 
     /// An interruption ends all parts that came so far.
@@ -276,16 +295,22 @@ impl Playback {
 
     /// Takes out the parts that an interruption ended; what began since then plays on.
     pub(super) fn take_stopped(&mut self, id: StopId) -> Vec<Part> {
+        self.take_parts(|part| part.stopped == Some(id))
+    }
+
+    /// Takes out some parts.
+    pub(super) fn take_parts(&mut self, which: impl Fn(&Part) -> bool) -> Vec<Part> {
         let parts = core::mem::take(&mut self.parts);
-        let (stopped, parts) = parts.into_iter().partition::<Vec<_>, _>(|part| part.stopped == Some(id));
+        let (taken, parts) = parts.into_iter().partition::<Vec<_>, _>(which);
         self.parts = parts.into();
-        stopped
+        taken
     }
 
     /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody can say.
     pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
         let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
         let ends = audible.map(|part| match source {
+            PlaybackSource::Server => None,
             PlaybackSource::Estimated => Some(part.ends()),
             PlaybackSource::Reported => part.whole.then(|| part.ends().max(self.last_report) + UNREPORTED),
         });
@@ -311,6 +336,7 @@ impl Playback {
                 stopped: None,
                 protected: false,
                 deleted: false,
+                served: None,
                 words: Words::default(),
             });
             self.parts.len() - 1
@@ -321,7 +347,15 @@ impl Playback {
 impl Part {
     /// The words that were heard when `heard` of the audio was.
     pub(super) fn heard_text(&self, heard: u64) -> &str {
-        self.words.heard(heard, self.received(), self.whole)
+        match self.served {
+            Some(served) if !self.has_audio() => self.words.first(served.characters),
+            _ => self.words.heard(heard, self.received(), self.whole),
+        }
+    }
+
+    /// How many characters its words have.
+    pub(super) fn characters(&self) -> usize {
+        self.words.characters()
     }
 
     /// Whether any audio has come.

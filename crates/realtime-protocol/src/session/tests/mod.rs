@@ -13,6 +13,7 @@ mod policy;
 mod responses;
 mod reused_ids;
 mod rounds;
+mod server_playback;
 mod shortfall;
 mod ways_out;
 
