@@ -47,7 +47,7 @@
 //! let _ = drive(&mut session); // to the server: {"type":"session.update", …}
 //!
 //! // Asked before the configuration is acknowledged, it goes out after.
-//! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None })?;
+//! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None, protected: false })?;
 //! session.handle_text(Timestamp::from_millis(80), r#"{"type": "session.updated", "session": {}}"#);
 //! let reports = drive(&mut session); // to the application: Ready, to the server: {"type":"response.create", …}
 //! for (id, report) in (2..).zip(reports) {
