@@ -383,7 +383,11 @@ impl World {
                     }
                 }
             }
-            Output::Event(Event::ItemPlaced { item, .. } | Event::ItemDone { item }) if is_history(item) => {}
+            Output::Event(
+                Event::ItemPlaced { item, .. } | Event::ItemDone { item } | Event::ItemSent { item, .. },
+            ) if is_history(item) => {}
+            // A call that is made again ends under the id by which the application knows it.
+            Output::Event(Event::FunctionEnded { .. }) => {}
             Output::Event(event) => {
                 let _ = write!(text, "{}", serde_json::to_string(event).expect("call events are JSON"));
             }

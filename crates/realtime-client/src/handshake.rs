@@ -1,6 +1,7 @@
 //! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds the key.
 
-use base64_simd::STANDARD;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha1_smol::Sha1;
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ impl Offer {
     pub(crate) fn new(endpoint: &Endpoint, key: Option<&ApiKey>) -> Result<Self, ConnectError> {
         let mut head = RequestHead::new("GET", &endpoint.target());
         let secrets = endpoint.add_headers(&mut head, key)?;
-        let nonce = STANDARD.encode_to_string(rand::random::<[u8; 16]>());
+        let nonce = STANDARD.encode(rand::random::<[u8; 16]>());
         let mut protocols = Vec::new();
         if let Some(key) = endpoint.subprotocol_key(key) {
             protocols.push("realtime".to_owned());
@@ -100,7 +101,7 @@ impl Offer {
 fn accept(nonce: &str) -> String {
     let mut hash = Sha1::from(nonce);
     hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    STANDARD.encode_to_string(hash.digest().bytes())
+    STANDARD.encode(hash.digest().bytes())
 }
 
 /// Says who must act on a status other than 101.

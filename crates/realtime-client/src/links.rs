@@ -32,7 +32,7 @@ pub(crate) enum LinkEvent {
     Opened,
     /// A wire text came.
     Text(Text),
-    /// A binary message of so many bytes came.
+    /// A binary message of so many bytes came that is no text.
     Binary(usize),
     /// Input audio waited too long, and is not sent.
     Unsent(Shortfall),

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use base64_simd::STANDARD;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use crate::address::{Parts, host_and_port, percent_decode, shown, split_port};
@@ -153,7 +154,7 @@ impl Hop {
             let given = [&percent_decode(user), b":".as_slice(), &password].concat();
             Login {
                 password: String::from_utf8_lossy(&password).into_owned(),
-                header: format!("Basic {}", STANDARD.encode_to_string(given)),
+                header: format!("Basic {}", STANDARD.encode(given)),
             }
         });
         let port = parts.port.unwrap_or(if is_tls { 443 } else { 80 });
@@ -359,7 +360,7 @@ mod tests {
     fn passwords_are_decoded_and_do_not_show() {
         let hop = Hop::parse("http://us%40er:canary%zz@[::1]:3128/").unwrap();
         assert_eq!(format!("{hop:?}"), "http://[redacted]@[::1]:3128");
-        let basic = STANDARD.encode_to_string("us@er:canary%zz");
+        let basic = STANDARD.encode("us@er:canary%zz");
         assert_eq!(hop.login.unwrap().header, format!("Basic {basic}"));
         let error = Proxy::new("http://user:canary@").unwrap_err();
         assert_eq!(error.to_string(), "cannot use the proxy \"http://\": there is no host");

@@ -21,6 +21,7 @@ const WORKLOADS: &[&str] = &[
     "transcript_delta",
     "response_done",
     "append_960",
+    "append_960_fresh",
     "append_4800",
     "session_audio_delta_9600",
 ];
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         "transcript_delta" => decode(workloads::TRANSCRIPT_DELTA, times),
         "response_done" => decode(workloads::RESPONSE_DONE, times),
         "append_960" => append(960, times),
+        "append_960_fresh" => append_fresh(960, times),
         "append_4800" => append(4_800, times),
         "session_audio_delta_9600" => handle(&workloads::audio_delta(9_600), times),
         other => {
@@ -64,6 +66,16 @@ fn append(bytes: usize, times: u32) {
             InputAudioBufferAppend { audio: black_box(&pcm).clone().into(), ..Default::default() }.into();
         event.encode_into(Dialect::Ga, &mut text);
         black_box(&text);
+    }
+}
+
+/// PCM to text, each of its own.
+fn append_fresh(bytes: usize, times: u32) {
+    let pcm = Bytes::from(workloads::pcm(bytes));
+    for _ in 0..times {
+        let event: ClientEvent =
+            InputAudioBufferAppend { audio: black_box(&pcm).clone().into(), ..Default::default() }.into();
+        black_box(event.encode(Dialect::Ga));
     }
 }
 

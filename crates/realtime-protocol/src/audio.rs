@@ -4,11 +4,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
+use crate::base64;
 use crate::field::Field;
 use crate::time::MediaTime;
 use crate::wire::{wire_enum, wire_struct};
@@ -205,13 +205,13 @@ impl Audio {
     /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as is
     /// read: with padding, without stray bits or white space.
     pub(crate) fn from_canonical_base64(text: &str) -> Option<Self> {
-        STANDARD.decode_to_vec(text).ok().map(|bytes| Self(Repr::Bytes(bytes.into())))
+        base64::decode(text).map(|bytes| Self(Repr::Bytes(bytes.into())))
     }
 
     /// Appends the base64 text to `out`.
     pub fn encode_into(&self, out: &mut String) {
         match &self.0 {
-            Repr::Bytes(bytes) => encode_base64(bytes, out),
+            Repr::Bytes(bytes) => base64::encode(bytes, out),
             Repr::Text(text) => out.push_str(text),
         }
     }
@@ -280,11 +280,6 @@ pub(crate) fn fnv1a(audio: &[u8]) -> u64 {
     audio
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Appends the base64 text of `bytes` to `out`.
-pub(crate) fn encode_base64(bytes: &[u8], out: &mut String) {
-    STANDARD.encode_append(bytes, out);
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ async fn a_future_that_is_dropped_drops_its_answer_and_nothing_else() {
     server.expect("response.create").await;
     let create = server.expect("conversation.item.create").await;
     server.expect("conversation.item.retrieve").await;
+    assert!(matches!(events.try_next(), Some(Event::ItemSent { .. })));
     // A read that is given up loses nothing.
     assert!(events.next().now_or_never().is_none());
     server.send(json!({"type": "conversation.item.added", "item": create["item"]})).await;

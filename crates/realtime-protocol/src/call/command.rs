@@ -95,6 +95,7 @@ pub enum Command {
     /// [`Event::ServerError`](crate::call::Event::ServerError).
     SendEvent {
         /// The event.
+        #[serde(with = "crate::event::logged")]
         event: Box<ClientEvent>,
     },
     /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by

@@ -62,12 +62,10 @@ impl UsageTotals {
 
     /// Adds a response. One without usage adds nothing, and is counted as unreported.
     pub fn add(&mut self, usage: Option<&Usage>) {
-        let said =
-            |usage: &&Usage| usage.input_tokens.value().is_some() || usage.output_tokens.value().is_some();
         let unreadable = |usage: &&Usage| {
             usage.extra.get("input_tokens").is_some() || usage.extra.get("output_tokens").is_some()
         };
-        let Some(usage) = usage.filter(said).filter(|usage| !unreadable(usage)) else {
+        let Some(usage) = usage.filter(|usage| !unreadable(usage)) else {
             self.unreported += 1;
             return;
         };

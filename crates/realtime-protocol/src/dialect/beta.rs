@@ -302,7 +302,12 @@ fn quoted(word: &str) -> String {
 
 fn elements(text: &str) -> Option<Vec<String>> {
     let elements: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;
-    Some(elements.iter().map(|element| element.get().to_owned()).collect())
+    Some(elements.into_iter().map(into_text).collect())
+}
+
+/// A value's text, which may be large, without a copy.
+fn into_text(value: Box<RawValue>) -> String {
+    Box::<str>::from(value).into()
 }
 
 fn array(elements: &[String]) -> String {
@@ -316,7 +321,7 @@ struct Object(Vec<(String, String)>);
 impl Object {
     fn read(text: &str) -> Option<Self> {
         let Members(members) = serde_json::from_str(text).ok()?;
-        Some(Self(members.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()))
+        Some(Self(members.into_iter().map(|(name, value)| (name, into_text(value))).collect()))
     }
 
     fn write(&self) -> String {
@@ -369,6 +374,7 @@ impl Object {
     /// Changes a member that is an object.
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Self)) {
         if let Some(mut object) = self.get(name).and_then(Self::read) {
+            self.set(name, String::new()); // it may be large
             change(&mut object);
             self.set(name, object.write());
         }
@@ -377,8 +383,10 @@ impl Object {
     /// Changes the elements that are objects of a member that is an array.
     fn change_elements(&mut self, name: &str, mut change: impl FnMut(&mut Self)) {
         let Some(mut all) = self.get(name).and_then(elements) else { return };
+        self.set(name, String::new());
         for element in &mut all {
             if let Some(mut object) = Self::read(element) {
+                *element = String::new();
                 change(&mut object);
                 *element = object.write();
             }

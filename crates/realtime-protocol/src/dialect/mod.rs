@@ -59,25 +59,6 @@ pub(crate) enum Shape {
     Item,
 }
 
-impl Shape {
-    /// By the event's `type` in GA.
-    pub(crate) fn of(kind: &str) -> Self {
-        match kind {
-            "session.update" | "session.created" | "session.updated" => Self::Session,
-            "response.create" => Self::Params,
-            "response.created" | "response.done" => Self::Response,
-            "conversation.item.create"
-            | "conversation.item.created"
-            | "conversation.item.added"
-            | "conversation.item.done"
-            | "conversation.item.retrieved"
-            | "response.output_item.added"
-            | "response.output_item.done" => Self::Item,
-            _ => Self::Plain,
-        }
-    }
-}
-
 /// That member, as read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Body<'a> {
@@ -126,6 +107,10 @@ pub(crate) trait Spelled {
     /// GA's `type` for any dialect's.
     fn ga_kind(kind: &str) -> &str;
 
+    /// What else an event of this side is spelled by; `kind` is GA's. The other side's events are unknown to this one,
+    /// and no unknown event has anything to turn.
+    fn shape(kind: &str) -> Shape;
+
     /// The event's `type` in `dialect`, GA's being `kind`.
     fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str;
 }
@@ -143,6 +128,20 @@ impl Spelled for ServerEvent {
 
     fn ga_kind(kind: &str) -> &str {
         beta::SERVER_KINDS.iter().find(|(beta, _)| *beta == kind).map_or(kind, |(_, ga)| ga)
+    }
+
+    fn shape(kind: &str) -> Shape {
+        match kind {
+            "session.created" | "session.updated" => Shape::Session,
+            "response.created" | "response.done" => Shape::Response,
+            "conversation.item.created"
+            | "conversation.item.added"
+            | "conversation.item.done"
+            | "conversation.item.retrieved"
+            | "response.output_item.added"
+            | "response.output_item.done" => Shape::Item,
+            _ => Shape::Plain,
+        }
     }
 
     fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str {
@@ -175,6 +174,15 @@ impl Spelled for ClientEvent {
 
     fn ga_kind(kind: &str) -> &str {
         if kind == beta::TRANSCRIPTION_UPDATE { "session.update" } else { kind }
+    }
+
+    fn shape(kind: &str) -> Shape {
+        match kind {
+            "session.update" => Shape::Session,
+            "response.create" => Shape::Params,
+            "conversation.item.create" => Shape::Item,
+            _ => Shape::Plain,
+        }
     }
 
     fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str {

@@ -8,6 +8,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use crate::audio::Audio;
+use crate::base64;
 use crate::event::{
     ClientEvent, InputAudioBufferAppend, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta, ServerEvent,
@@ -18,19 +19,27 @@ use crate::field::Field;
 const AUDIO: &str = "response.output_audio.delta";
 const TRANSCRIPT: &str = "response.output_audio_transcript.delta";
 const TEXT: &str = "response.output_text.delta";
+/// The first one's name in beta.
+const BETA_AUDIO: &str = "response.audio.delta";
+
+/// More than an append holds besides its audio and its id (bytes).
+const ENVELOPE: usize = 64;
 
 /// Reads a delta, if `text` is one in its plainest form, and the name that it has in the text.
 pub(crate) fn decode_delta(text: &str) -> Option<(ServerEvent, &str)> {
     let delta = Delta::read(text)?;
     let kind = delta.kind?;
     let event = match kind {
-        AUDIO | "response.audio.delta" => ServerEvent::ResponseOutputAudioDelta(ResponseOutputAudioDelta {
+        AUDIO | BETA_AUDIO => ServerEvent::ResponseOutputAudioDelta(ResponseOutputAudioDelta {
             event_id: field(delta.event_id),
             response_id: field(delta.response_id),
             item_id: delta.item_id?.into(),
             output_index: delta.output_index,
             content_index: delta.content_index,
-            delta: Audio::from_canonical_base64(delta.delta?)?,
+            delta: match delta.audio {
+                Some(audio) => audio,
+                None => Audio::from_canonical_base64(delta.delta?)?,
+            },
             obfuscation: field(delta.obfuscation),
             extra: Default::default(),
         }),
@@ -76,6 +85,8 @@ struct Delta<'a> {
     content_index: Field<u32>,
     /// Not looked at yet: it may hold anything but a quote.
     delta: Option<&'a str>,
+    /// The delta, where it was read as audio already.
+    audio: Option<Audio>,
     obfuscation: Option<&'a str>,
 }
 
@@ -96,7 +107,12 @@ impl<'a> Delta<'a> {
                 "event_id" => once(&mut members.event_id, short_string(value)?)?,
                 "response_id" => once(&mut members.response_id, short_string(value)?)?,
                 "item_id" => once(&mut members.item_id, short_string(value)?)?,
-                "delta" => once(&mut members.delta, until_quote(value.strip_prefix('"')?)?)?,
+                "delta" => {
+                    let value = value.strip_prefix('"')?;
+                    members.audio = last_audio(members.kind, value);
+                    let delta = if members.audio.is_some() { ("", "}") } else { until_quote(value)? };
+                    once(&mut members.delta, delta)?
+                }
                 "obfuscation" => once(&mut members.obfuscation, short_string(value)?)?,
                 "output_index" => number(&mut members.output_index, value)?,
                 "content_index" => number(&mut members.content_index, value)?,
@@ -164,6 +180,15 @@ fn special(bytes: &[u8]) -> Option<usize> {
     bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ').map(|end| at + end)
 }
 
+/// The audio with which a text ends, as nearly every audio delta does. It is read as base64 without a look for its end:
+/// no quote is base64.
+fn last_audio(kind: Option<&str>, value: &str) -> Option<Audio> {
+    let text = value.strip_suffix("\"}").filter(|_| matches!(kind, Some(AUDIO | BETA_AUDIO)))?;
+    // Seldom, another member is the last.
+    let end = &text.as_bytes()[text.len().saturating_sub(64)..];
+    if memchr::memrchr(b'"', end).is_some() { None } else { Audio::from_canonical_base64(text) }
+}
+
 /// All up to the next quote, and what follows that.
 fn until_quote(text: &str) -> Option<(&str, &str)> {
     let end = memchr::memchr(b'"', text.as_bytes())?;
@@ -194,10 +219,16 @@ pub(crate) fn encode_server(event: &ServerEvent, kind: &str, out: &mut String) -
 fn encode_append(event: &InputAudioBufferAppend, out: &mut String) -> Option<()> {
     let bytes = event.audio.bytes().ok().filter(|_| event.extra.is_empty())?;
     let event_id = id(&event.event_id)?;
+    let len = base64::text_len(bytes.len()) + event_id.map_or(0, str::len) + ENVELOPE;
+    if out.capacity() == 0 {
+        *out = String::with_capacity(len); // cheaper than to grow
+    } else {
+        out.reserve(len);
+    }
     out.push_str(r#"{"type":"input_audio_buffer.append""#);
     push_id(out, "event_id", event_id);
     out.push_str(r#","audio":""#);
-    crate::audio::encode_base64(bytes, out);
+    base64::encode(bytes, out);
     out.push_str("\"}");
     Some(())
 }
@@ -223,7 +254,7 @@ fn encode_audio_delta(event: &ResponseOutputAudioDelta, kind: &str, out: &mut St
         }
     }
     out.push_str(r#","delta":""#);
-    crate::audio::encode_base64(bytes, out);
+    base64::encode(bytes, out);
     out.push_str("\"}");
     Some(())
 }
@@ -393,7 +424,7 @@ mod tests {
 
     #[test]
     fn plain_deltas_take_the_quick_way_in_both_dialects() {
-        for kind in [AUDIO, TRANSCRIPT, TEXT, "response.audio.delta", "response.audio_transcript.delta"] {
+        for kind in [AUDIO, TRANSCRIPT, TEXT, BETA_AUDIO, "response.audio_transcript.delta"] {
             let text = serde_json::json!({"type": kind, "event_id": "e", "response_id": "r", "item_id": "i",
                 "output_index": 0, "content_index": 12, "delta": "AAEC"});
             assert!(decode_delta(&text.to_string()).is_some(), "{kind}");

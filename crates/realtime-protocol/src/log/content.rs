@@ -14,8 +14,10 @@ use core::ops::Range;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::audio::{Audio, encode_base64, fnv1a};
+use crate::audio::{Audio, fnv1a};
+use crate::base64;
 use crate::log::FORMAT;
+use crate::log::write::value;
 
 /// How much of a conversation its log holds. Keys are in none of them.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -136,7 +138,7 @@ pub fn restore<'a>(line: &'a str, aside: &[u8]) -> Cow<'a, str> {
         let first: usize = first.parse().ok()?;
         let end = first.checked_add(bytes.parse().ok()?)?;
         let mut text = String::new();
-        encode_base64(aside.get(first..end)?, &mut text);
+        base64::encode(aside.get(first..end)?, &mut text);
         Some(text)
     })
 }
@@ -189,7 +191,7 @@ fn audio_values(line: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// An entry after a change to it as JSON; what is no JSON has no place in a log.
 fn changed(line: &str, change: impl FnOnce(&mut Value)) -> Cow<'_, str> {
-    let Ok(mut entry) = serde_json::from_str(line) else { return Cow::Borrowed("{}") };
+    let Some(mut entry) = value(line) else { return Cow::Borrowed("{}") };
     change(&mut entry);
     Cow::Owned(format!("{entry}"))
 }

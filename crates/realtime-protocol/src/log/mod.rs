@@ -15,11 +15,13 @@
 //! ```
 //!
 //! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's stands there
-//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. Keys never enter a log: the
+//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of the application's own that
+//! is spelled as no dialect spells it stands with its spelling, `{"spelling":"beta","event":{…}}`. Keys never enter a log: the
 //! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
 //! every output.
 
 mod content;
+mod old;
 mod read;
 mod replay;
 mod write;
@@ -35,6 +37,7 @@ use crate::time::UnixTime;
 
 pub(crate) use content::strip as without_content;
 pub use content::{Filter, LogContent, Redact, restore};
+pub use old::{Changed, OldLog};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
@@ -42,8 +45,9 @@ pub use write::LogWriter;
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
 
-/// The version that this crate writes. It reads those before it too: 1 had no entries from the driver.
-pub const VERSION: u32 = 2;
+/// The version that this crate writes. It reads those before it too, see [`OldLog`]: 1 had no entries from the driver, and 2
+/// no media and no listeners.
+pub const VERSION: u32 = 3;
 
 /// A log's first line: what is needed to replay it, and where it comes from.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -158,8 +158,16 @@ fn is_number(raw: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// As an event brings it: what cannot be read is put aside.
     fn item(json: &str) -> FunctionCallItem {
-        serde_json::from_str(json).unwrap()
+        use crate::event::{Dialect, ServerEvent};
+        let item = json.replacen('{', r#"{"type":"function_call","#, 1);
+        let text = alloc::format!(r#"{{"type":"response.output_item.done","item":{item}}}"#);
+        let ServerEvent::ResponseOutputItemDone(done) = ServerEvent::decode(&text, Dialect::Ga) else {
+            panic!("{text}");
+        };
+        let crate::item::Item::FunctionCall(call) = *done.item else { panic!("{text}") };
+        call
     }
 
     fn told(events: &[(&str, Told)]) -> SeenCall {

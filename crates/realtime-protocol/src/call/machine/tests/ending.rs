@@ -5,8 +5,8 @@ use crate::flow::Shortfall;
 
 #[test]
 fn nothing_is_told_after_the_end_of_a_call() {
-    let one_connection = CallOptions { session: SessionOptions::default(), reconnect: None };
-    let many = CallOptions { session: SessionOptions::default(), reconnect: Some(reconnect()) };
+    let one_connection = CallOptions::from(SessionOptions::default());
+    let many = CallOptions { session: SessionOptions::default(), reconnect: reconnect() };
     for options in [one_connection, many] {
         let mut call = Driven { call: Call::new(options), now: 0 };
         call.open(0);

@@ -1,0 +1,115 @@
+//! Standard base64, by SIMD where the processor has it: the text of audio on the wire.
+//!
+//! One text per content: what is not the text that its bytes would be written as is not read.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+
+use base64::Engine;
+
+/// A text that is written where it stands, and then checked as UTF-8 with what stood before it (bytes): cheaper than a
+/// copy as long as both are short.
+const SHORT: usize = 2048;
+
+/// The bytes of a longer text that are written at once, by way of the stack: whole steps of SIMD, and the nine that it has
+/// to leave to the scalar loop.
+const PIECE: usize = 40 * 24 + 9;
+
+/// The bytes of a text, with one allocation of their exact size. `None`: without padding, with stray bits, white space
+/// or anything else that these bytes would not be written as.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.as_bytes();
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+    let len = text.len() / 4 * 3 - padding;
+    let mut bytes = Vec::with_capacity(len);
+    // Safe code clears what it writes to. Piece by piece that goes by vector stores, which is quicker for a delta's size.
+    while bytes.len() < len {
+        bytes.resize(len.min(bytes.len() + 2040), 0);
+    }
+    let written = engine().decode_slice(text, &mut bytes).ok()?;
+    (written == len).then_some(bytes)
+}
+
+/// Appends the text of `bytes`.
+pub(crate) fn encode(bytes: &[u8], out: &mut String) {
+    let len = text_len(bytes.len());
+    if out.len() + len <= SHORT {
+        let mut text = mem::take(out).into_bytes();
+        let start = text.len();
+        text.resize(start + len, 0);
+        engine().encode_slice(bytes, &mut text[start..]).expect("the room is that of the text");
+        *out = String::from_utf8(text).expect("base64 stands behind text");
+        return;
+    }
+    out.reserve(len);
+    let mut room = [0; text_len(PIECE)];
+    for piece in bytes.chunks(PIECE) {
+        let written = engine().encode_slice(piece, &mut room).expect("the room is that of a piece");
+        out.push_str(core::str::from_utf8(&room[..written]).expect("base64 is ASCII"));
+    }
+}
+
+/// Characters of the text of so many bytes.
+pub(crate) const fn text_len(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
+}
+
+/// An engine that was chosen when it was first asked for, by what the processor can do. It is the same ever after, so
+/// nothing that comes out depends on it.
+#[cfg(all(
+    feature = "std",
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))
+))]
+fn engine() -> &'static base64::engine::Simd {
+    use std::sync::LazyLock;
+
+    use base64::engine::{Simd, general_purpose::PAD};
+
+    static ENGINE: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD));
+    &ENGINE
+}
+
+/// Without the standard library nobody tells what the processor can do, and elsewhere there is no other engine.
+#[cfg(not(all(
+    feature = "std",
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))
+)))]
+fn engine() -> &'static base64::engine::GeneralPurpose {
+    &base64::engine::general_purpose::STANDARD
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_engine_reads_and_writes_what_the_scalar_one_does(
+            bytes in proptest::collection::vec(any::<u8>(), 0..3000),
+            place in any::<proptest::sample::Index>(),
+            other in any::<char>(),
+        ) {
+            let mut text = String::from("before ü ");
+            let start = text.len();
+            encode(&bytes, &mut text);
+            prop_assert_eq!(&text[start..], STANDARD.encode(&bytes));
+            prop_assert_eq!(decode(&text[start..]), Some(bytes));
+
+            // One character changed: read as the other does, or not at all.
+            let mut text = text.split_off(start);
+            if !text.is_empty() {
+                let at = place.index(text.len());
+                let mut buffer = [0; 4];
+                text.replace_range(at..=at, other.encode_utf8(&mut buffer));
+                prop_assert_eq!(decode(&text), STANDARD.decode(&text).ok());
+            }
+        }
+    }
+}
