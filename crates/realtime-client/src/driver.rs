@@ -197,6 +197,12 @@ impl Driver {
         self.drain();
     }
 
+    fn on_text(&mut self, conn: ConnectionId, text: &str) {
+        self.state.cost = text.len();
+        self.log(|writer, at, out| writer.text(out, at, conn, text));
+        self.call.handle_text(self.state.at, conn, text);
+    }
+
     /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now on.
     async fn give_turn(&mut self) {
         yield_now().await;
@@ -206,12 +212,6 @@ impl Driver {
             self.state.shortfalls.push_back(shortfall);
             self.drain();
         }
-    }
-
-    fn on_text(&mut self, conn: ConnectionId, text: &str) {
-        self.state.cost = text.len();
-        self.log(|writer, at, out| writer.text(out, at, conn, text));
-        self.call.handle_text(self.state.at, conn, text);
     }
 
     /// Does what is due, and says when the next is.
@@ -347,7 +347,7 @@ impl Driver {
         }
         match &event {
             Event::Closed { reason } => self.end(reason.clone()),
-            Event::Ready { config } | Event::ConfigUpdated { config } => {
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.shared.input.set(config.input_format());
             }
             _ => {}

@@ -172,7 +172,7 @@ impl Adapter {
 
         let session = || vec![(FrameKind::Session(Arc::clone(event)), Downstream)];
         match &**event {
-            Event::Ready { config } | Event::ConfigUpdated { config } => {
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.learn(config);
                 session()
             }

@@ -67,7 +67,7 @@ fn session_events_become_these_frames() {
     };
     let table: Vec<(Event, &[&str])> = vec![
         (Event::Created { session_id: None }, &["session Downstream"]),
-        (Event::Ready { config: Box::default() }, &["session Downstream"]),
+        (Event::Ready { config: Box::default(), refused: vec![] }, &["session Downstream"]),
         (Event::SpeechStarted { item_id: item_id(), at: Some(time) }, &["user_started_speaking Both"]),
         (Event::SpeechStopped { item_id: item_id(), at: Some(time) }, &["user_stopped_speaking Both"]),
         (Event::Committed { item_id: "item".into() }, &["session Downstream"]),
@@ -228,7 +228,7 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     }
 
     config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
-    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: vec![] });
     let turn = [Asked::from(Command::Interrupt {}), Media::BeginTurn.into()];
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
     let commit = [Asked::from(Command::CommitAudio { respond: true })];
@@ -255,7 +255,7 @@ fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
 
     let mut config = SessionConfig::realtime();
     config.input_mut().format = AudioFormat::Pcm16 { rate: 8_000 }.into();
-    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: Vec::new() });
     assert!((7_920..=8_000).contains(&second(&mut adapter)));
 }
 
