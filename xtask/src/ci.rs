@@ -1,7 +1,11 @@
 //! `cargo xtask ci`: every check, in one command, with cargo alone.
 //!
 //! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with one line
-//! that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the dependencies.
+//! that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the dependencies, and
+//! of cargo-fuzz where that is missing.
+
+mod fuzz;
+mod seeds;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -117,7 +121,7 @@ impl Check {
             }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
-            Self::Fuzz => "cargo +nightly fuzz run TARGET -- -max_total_time=10, for each target",
+            Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
             Self::Examples => "cargo run -p realtime-client --example NAME, for each example",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
@@ -157,7 +161,8 @@ impl Check {
                 }
             },
             Self::Advisories => tools.advisories(),
-            Self::Fuzz => tools.fuzz(),
+            // The same properties run as proptests among the tests; this goes deeper where it can.
+            Self::Fuzz => fuzz::run(tools),
             Self::Examples => tools.examples(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme(&tools.xtask)),
@@ -242,27 +247,6 @@ impl Tools {
         command.args(["cargo", "check", "--workspace", "--all-targets", "--all-features", "--locked"]);
         // Both name programs of the toolchain that runs this task.
         run_command(command.env_remove("CARGO").env_remove("RUSTC"))
-    }
-
-    /// The same properties run as proptests among the tests; this goes deeper where it can.
-    fn fuzz(&self) -> Outcome {
-        let list = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
-        let Some(toolchain) = toolchain_of("nightly", &list) else {
-            return Outcome::Skipped("the toolchain nightly is not installed".into());
-        };
-        if let Some(skipped) = self.missing_subcommand("fuzz", "cargo-fuzz is not installed") {
-            return skipped;
-        }
-        for target in ["decode_ga", "decode_beta", "round_trip"] {
-            let mut command = Command::new("rustup");
-            command.current_dir(workspace_root()).args(["run", toolchain, "cargo", "fuzz", "run", target]);
-            command.args(["--", "-max_total_time=10"]).env_remove("CARGO").env_remove("RUSTC");
-            match run_command(&mut command) {
-                Outcome::Passed => {}
-                failed => return failed,
-            }
-        }
-        Outcome::Passed
     }
 
     fn advisories(&self) -> Outcome {

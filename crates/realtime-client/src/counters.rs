@@ -13,7 +13,7 @@ pub struct Counters {
     pub texts_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
-    /// Binary messages from the server, which the protocol does not have; left unread.
+    /// Binary messages from the server that are no text (not UTF-8), and so were not read.
     pub binary_ignored: u64,
     /// Commands that were refused with nobody waiting to learn of it.
     pub commands_refused: u64,

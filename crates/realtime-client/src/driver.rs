@@ -14,6 +14,7 @@ use realtime_protocol::call::{
     self, AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners,
     Media, Notice, Output, Refusal, Reseed,
 };
+use realtime_protocol::event::Malformed;
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
@@ -160,14 +161,12 @@ impl Driver {
                 trace_received(&text);
                 self.shared.tally.texts_received.add(1);
                 self.shared.tally.bytes_received.add(text.len());
-                self.state.cost = text.len();
-                self.log(|writer, at, out| writer.text(out, at, conn, &text));
-                self.call.handle_text(self.state.at, conn, &text);
+                self.on_text(conn, &text);
             }
             LinkEvent::Binary(bytes) => {
-                warn!(%conn, bytes, "a binary message was ignored: the protocol has none");
+                warn!(%conn, bytes, "a binary message was ignored: it is not UTF-8");
                 self.shared.tally.binary_ignored.add(1);
-                return;
+                self.on_text(conn, &Malformed::text_of_binary(bytes));
             }
             LinkEvent::Unsent(bytes) => {
                 let bytes = bytes as u64;
@@ -182,6 +181,12 @@ impl Driver {
             LinkEvent::Gone => return,
         }
         self.drain();
+    }
+
+    fn on_text(&mut self, conn: ConnectionId, text: &str) {
+        self.state.cost = text.len();
+        self.log(|writer, at, out| writer.text(out, at, conn, text));
+        self.call.handle_text(self.state.at, conn, text);
     }
 
     /// Does what is due, and says when the next is.

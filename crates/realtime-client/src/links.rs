@@ -29,7 +29,7 @@ pub(crate) enum LinkEvent {
     Opened,
     /// A wire text came.
     Text(Text),
-    /// A binary message of so many bytes came.
+    /// A binary message of so many bytes came that is no text.
     Binary(usize),
     /// So many bytes of input audio waited too long, and are not sent.
     Unsent(usize),

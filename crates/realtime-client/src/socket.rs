@@ -20,9 +20,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 /// What comes out of a socket.
 #[derive(Debug)]
 pub(crate) enum Received {
-    /// A wire text.
+    /// A wire text. Some proxies send it as a binary message.
     Text(Text),
-    /// A binary message, which this protocol does not have; its length in bytes.
+    /// A binary message that is no text; its length in bytes.
     Binary(usize),
     /// The far side closed, or the connection broke. Nothing follows besides what polling for the end of the
     /// stream gives.
@@ -32,6 +32,21 @@ pub(crate) enum Received {
 /// A wire text, where it was read to.
 #[derive(Clone)]
 pub(crate) struct Text(Message);
+
+impl Text {
+    /// The text of a message, or the length of a binary one that is not UTF-8.
+    fn of(message: Message) -> Result<Self, usize> {
+        if message.is_text() {
+            return Ok(Self(message));
+        }
+        let bytes = message.as_payload();
+        match std::str::from_utf8(bytes) {
+            // Copied, for the library takes no binary message for a text.
+            Ok(text) => Ok(Self(Message::text(text.to_owned()))),
+            Err(_) => Err(bytes.len()),
+        }
+    }
+}
 
 impl Deref for Text {
     type Target = str;
@@ -111,8 +126,11 @@ impl Socket {
                 return broken.map_or(Poll::Pending, |reason| Poll::Ready(lost(reason.clone())));
             };
             let message = match received {
-                Some(Ok(message)) if message.is_text() => {
-                    let text = Text(message);
+                Some(Ok(message)) if message.is_text() || message.is_binary() => {
+                    let text = match Text::of(message) {
+                        Ok(text) => text,
+                        Err(bytes) => return Poll::Ready(Received::Binary(bytes)),
+                    };
                     self.held = (text.len() > HELD).then(|| text.clone());
                     return Poll::Ready(Received::Text(text));
                 }
@@ -121,7 +139,6 @@ impl Socket {
             // To anything else the library may have queued an answer.
             let charged = self.charge(0);
             return Poll::Ready(match message {
-                Some(Ok(message)) if message.is_binary() => Received::Binary(message.as_payload().len()),
                 Some(Ok(message)) => match message.as_close() {
                     Some((code, reason)) => {
                         let code = (code != CloseCode::NO_STATUS_RECEIVED).then(|| code.into());
@@ -341,8 +358,9 @@ mod tests {
     async fn what_came_with_the_handshake_comes_first_and_pings_are_answered() {
         let (mut socket, mut far) = socket(1024, b"\x81\x01a\x89\x01p\x01\x01\xc3");
         assert!(!socket.take_alive());
-        far.write_all(b"\x89\x00\x80\x01\xa4\x82\x02..").await.unwrap();
+        far.write_all(b"\x89\x00\x80\x01\xa4\x82\x02\xc3\xa4\x82\x02\xff.").await.unwrap();
         assert_eq!(text(&mut socket).await, "a");
+        assert_eq!(text(&mut socket).await, "ä");
         assert_eq!(text(&mut socket).await, "ä");
         assert!(matches!(next(&mut socket).await, Received::Binary(2)));
         assert!(socket.take_alive() && !socket.take_alive());

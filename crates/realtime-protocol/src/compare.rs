@@ -105,7 +105,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
                 ) -> Result<Members<'de>, A::Error> {
                     let mut members = Vec::new();
                     while let Some((name, value)) =
-                        map.next_entry::<crate::field::Key<'de>, &'de RawValue>()?
+                        map.next_entry::<crate::wire::Key<'de>, &'de RawValue>()?
                     {
                         members.push((name.into_cow(), value));
                     }
@@ -137,7 +137,7 @@ fn same_number(a: &str, b: &str) -> bool {
 }
 
 /// A number as its sign, its digits without zeros at either end, and the power of ten of the last one.
-fn decimal(text: &str) -> Option<(bool, String, i64)> {
+pub(crate) fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (digits, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i64>().ok()?),

@@ -9,11 +9,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::dialect::Spelling;
+use crate::wire::Mismatch;
+use crate::wire::repair::{self, Repaired};
 
 /// A member of a JSON object that may be absent, `null`, or a value.
 ///
@@ -121,8 +123,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 /// Any JSON value, kept as the text that came.
+///
+/// One thing is not kept: half of a surrogate pair (`\ud83d` alone) reads as U+FFFD, since nobody could read the text
+/// otherwise. So every reader of JSON takes what is in here.
 #[derive(Clone)]
-pub struct RawJson(Box<RawValue>);
+pub struct RawJson {
+    raw: Box<RawValue>,
+    repairs: Option<Box<Repairs>>,
+}
+
+/// Where a text is not the one that came. Seldom there, so that it takes one pointer.
+#[derive(Clone)]
+struct Repairs(Vec<Mismatch>);
 
 impl RawJson {
     /// Keeps `text` as it is.
@@ -130,35 +142,51 @@ impl RawJson {
     /// # Errors
     /// [`serde_json::Error`] when `text` is not one JSON value.
     pub fn new(text: impl Into<String>) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text.into()).map(Self)
+        RawValue::from_string(text.into()).map(Self::from)
     }
 
     /// The JSON text.
     pub fn get(&self) -> &str {
-        self.0.get()
+        self.raw.get()
     }
 
     pub(crate) fn raw(&self) -> &RawValue {
-        &self.0
+        &self.raw
+    }
+
+    /// Where this is not the text that came.
+    pub(crate) fn repairs(&self) -> &[Mismatch] {
+        self.repairs.as_ref().map_or(&[], |repairs| &repairs.0)
+    }
+
+    pub(crate) fn keep_repairs(&mut self, repairs: Vec<Mismatch>) {
+        self.repairs = Some(Box::new(Repairs(repairs)));
     }
 }
 
 impl Default for RawJson {
     fn default() -> Self {
-        Self(RawValue::NULL.to_owned())
+        Self { raw: RawValue::NULL.to_owned(), repairs: None }
     }
 }
 
 impl From<Box<RawValue>> for RawJson {
     fn from(raw: Box<RawValue>) -> Self {
-        Self(raw)
+        let mut kept = Self { raw, repairs: None };
+        if let Some(Repaired { text, found }) = repair::without_halves(kept.get())
+            && let Ok(raw) = RawValue::from_string(text)
+        {
+            kept.raw = raw;
+            kept.keep_repairs(found);
+        }
+        kept
     }
 }
 
 impl From<serde_json::Value> for RawJson {
     fn from(value: serde_json::Value) -> Self {
         // The text of a `Value` is JSON, so the fallback is never taken.
-        RawValue::from_string(value.to_string()).map_or_else(|_| Self::default(), Self)
+        RawValue::from_string(value.to_string()).map_or_else(|_| Self::default(), Self::from)
     }
 }
 
@@ -178,13 +206,13 @@ impl fmt::Debug for RawJson {
 
 impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.raw.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self)
+        Box::<RawValue>::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -222,7 +250,8 @@ impl schemars::JsonSchema for RawJson {
 /// Members of a JSON object that have no field of their own, or whose value did not fit it.
 ///
 /// One pointer wide, and allocates nothing while it is empty. It also remembers where the text was spelled otherwise
-/// than its [dialect](crate::dialect) does; that is no part of what it says, so equality and `Debug` pass it over.
+/// than its [dialect](crate::dialect) does, and what of it was repaired; that is no part of what it says, so equality
+/// and `Debug` pass it over.
 #[derive(Clone, Default)]
 pub struct Extra(Option<Box<Kept>>);
 
@@ -230,6 +259,7 @@ pub struct Extra(Option<Box<Kept>>);
 struct Kept {
     members: Vec<(String, RawJson)>,
     spelling: Option<Spelling>,
+    repairs: Vec<Mismatch>,
 }
 
 impl Extra {
@@ -283,6 +313,20 @@ impl Extra {
         self.0.get_or_insert_default().spelling = Some(spelling);
     }
 
+    /// Where the text was not what is read now, by places within the struct.
+    pub(crate) fn repairs(&self) -> &[Mismatch] {
+        self.0.as_ref().map_or(&[], |kept| &kept.repairs)
+    }
+
+    pub(crate) fn keep_repairs(&mut self, repairs: Vec<Mismatch>) {
+        self.0.get_or_insert_default().repairs.extend(repairs);
+    }
+
+    /// Whether there may be something to say of it.
+    pub(crate) const fn is_noteworthy(&self) -> bool {
+        self.0.is_some()
+    }
+
     fn members(&self) -> &[(String, RawJson)] {
         self.0.as_ref().map_or(&[], |kept| &kept.members)
     }
@@ -299,39 +343,5 @@ impl Eq for Extra {}
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// A JSON object's key, borrowed from the text where it holds no escapes.
-pub(crate) struct Key<'de>(alloc::borrow::Cow<'de, str>);
-
-impl Key<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Key<'de> {
-    pub(crate) fn into_cow(self) -> alloc::borrow::Cow<'de, str> {
-        self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
-            }
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(name.into()))
-            }
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Key(name.to_string().into()))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }

@@ -28,7 +28,7 @@ use crate::event::scan;
 use crate::field::Field;
 use crate::session_config::SessionConfig;
 use crate::tool::Secret;
-use crate::wire::{Mismatch, Path, Wire, wire_enum, wire_struct};
+use crate::wire::{Mismatch, Mismatches, Path, Wire, repair, wire_enum, wire_struct};
 
 wire_struct! {
     /// Asks for a short-lived key, for a browser or another client that must not hold the real one.
@@ -158,9 +158,9 @@ macro_rules! bodies {
 
             /// Members that are there but not of the expected shape.
             pub fn mismatches(&self) -> Vec<Mismatch> {
-                let mut found = Vec::new();
+                let mut found = Mismatches::default();
                 Wire::mismatches(self, &Path::ROOT, &mut found);
-                found
+                found.into_vec()
             }
 
             /// The paths of members that this version has no field for.
@@ -193,6 +193,7 @@ impl SessionConfig {
         if dialect == Dialect::Ga && !body.is_beta_spelled() && !body.has_beta_only_fields() {
             return Ok(plain);
         }
+        let text = &*repair::clean(text);
         let mut config = match dialect::session_to_ga(text) {
             Some(ga) => scan::read(&ga)?,
             None => plain,
@@ -221,9 +222,9 @@ impl SessionConfig {
 
     /// Members that are there but not of the expected shape.
     pub fn mismatches(&self) -> Vec<Mismatch> {
-        let mut found = Vec::new();
+        let mut found = Mismatches::default();
         Wire::mismatches(self, &Path::ROOT, &mut found);
-        found
+        found.into_vec()
     }
 }
 

@@ -6,7 +6,7 @@
 //! hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
-//! use realtime_protocol::call::{Command, CommandId, PlaybackPosition, PlaybackReport, Event};
+//! use realtime_protocol::call::{Command, CommandId, Event, PlaybackPosition, PlaybackReport};
 //! use realtime_protocol::session::{Output, Session, SessionOptions};
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
@@ -63,7 +63,7 @@
 //!
 //! # Modules
 //! Events: [`event`], with [`item`], [`content`], [`response`], [`session_config`], [`tool`], [`usage`],
-//! [`error`], [`audio`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
+//! [`error`], [`audio`], [`arguments`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
 //! words survive, and a member of a wrong shape costs that member alone.
 //!
 //! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them.
@@ -77,6 +77,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod arguments;
 pub mod audio;
 mod base64;
 pub mod call;

@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use realtime_protocol::call::Command;
 use realtime_protocol::compare::first_difference;
 use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
-use realtime_protocol::session::Command;
 
 const BETA_KINDS: &[&str] = &[
     "response.text.delta",
@@ -129,6 +129,8 @@ const WORDS: &[&str] = &[
     "completed",
     "AAEC",
     "AAE",
+    "7",
+    "0.50",
     "",
     "ü\u{1}\"",
 ];

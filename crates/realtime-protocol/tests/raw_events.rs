@@ -1,10 +1,10 @@
 //! Events that an application sends as they are: whatever their spelling and the session's, the log of the session
 //! replays.
 
+use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Output};
 use realtime_protocol::event::{ClientEvent, Dialect};
 use realtime_protocol::log::{Header, LogWriter, Replay};
-use realtime_protocol::session::{Command, CommandId, SessionOptions};
-use realtime_protocol::supervisor::{ConnectionId, Supervisor, SupervisorOutput};
+use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 const DIALECTS: [Dialect; 2] = [Dialect::Ga, Dialect::Beta];
@@ -41,7 +41,7 @@ fn texts() -> Vec<String> {
 /// A ready call in whose log everything stands.
 struct Logged {
     header: Header,
-    call: Supervisor,
+    call: Call,
     log: String,
 }
 
@@ -51,7 +51,7 @@ impl Logged {
     fn new(dialect: Dialect) -> Self {
         let options = SessionOptions { dialect, ..SessionOptions::default() };
         let header = Header::new(options, "m", UnixTime::from_secs(1_790_000_000));
-        let call = Supervisor::new(header.options.clone());
+        let call = Call::new(header.options.clone());
         let mut logged = Self { header, call, log: String::new() };
         logged.drain();
         let (writer, started) = (LogWriter::default(), logged.header.started_us);
@@ -78,7 +78,7 @@ impl Logged {
         let mut sent = Vec::new();
         while let Some(output) = self.call.poll_output() {
             LogWriter::default().output(&mut self.log, NOW, &output);
-            if let SupervisorOutput::Send { event, .. } = output {
+            if let Output::Send { event, .. } = output {
                 sent.push(event);
             }
         }

@@ -6,6 +6,8 @@ mod attempts;
 #[cfg(test)]
 mod backlog;
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod disasters;

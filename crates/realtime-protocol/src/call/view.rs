@@ -144,8 +144,7 @@ views! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{ConnectionId, MediaRefusal};
-    use crate::call::{Output, Refusal};
+    use crate::call::{ConnectionId, MediaRefusal, Output, Refusal};
     use crate::session::SessionOptions;
     use crate::time::UnixTime;
 

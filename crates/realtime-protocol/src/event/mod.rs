@@ -3,6 +3,7 @@
 //! Reading is total: whatever the text is, an event comes out. A `type` that this version does not know is
 //! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
 
+pub(crate) mod bound;
 mod client;
 mod hot;
 pub(crate) mod logged;
@@ -38,6 +39,23 @@ pub struct Malformed {
     /// The text as it came.
     pub raw: String,
 }
+
+impl Malformed {
+    /// The wire text that stands for a binary message of so many bytes which is not UTF-8, so that a machine is told of
+    /// it and a log holds it. It reads as `Malformed`, and says how many bytes there were and not what they were.
+    pub fn text_of_binary(bytes: usize) -> String {
+        alloc::format!("{BINARY}{bytes}{NOT_UTF_8}")
+    }
+
+    /// Whether a text stands for such a message.
+    fn is_text_of_binary(text: &str) -> bool {
+        let bytes = text.strip_prefix(BINARY).and_then(|rest| rest.strip_suffix(NOT_UTF_8));
+        bytes.is_some_and(|bytes| bytes.len() < 21 && bytes.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+}
+
+const BINARY: &str = "a binary message of ";
+const NOT_UTF_8: &str = " bytes that is not UTF-8";
 
 impl core::fmt::Display for Malformed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -102,14 +120,17 @@ macro_rules! events {
                 }
             }
 
-            /// Members that are there but not of the expected shape: kept as they came, and read as absent.
+            /// Members that are there but not of the expected shape: kept as they came, and read as absent. Also those
+            /// that could be read all the same: a number in a string, and text with half of a surrogate pair. The
+            /// first 64, then one that says how many more there are.
             pub fn mismatches(&self) -> alloc::vec::Vec<$crate::wire::Mismatch> {
-                let mut found = alloc::vec::Vec::new();
+                let mut found = $crate::wire::Mismatches::default();
                 match self {
                     $(Self::$variant(event) => $crate::wire::Wire::mismatches(event, &$crate::wire::Path::ROOT, &mut found),)*
-                    Self::Unknown(_) | Self::Malformed(_) => {}
+                    Self::Unknown(event) => $crate::wire::Wire::mismatches(&event.raw, &$crate::wire::Path::ROOT, &mut found),
+                    Self::Malformed(_) => {}
                 }
-                found
+                found.into_vec()
             }
 
             /// The paths of members that this version has no field for: kept, and written back as they came.
@@ -184,6 +205,14 @@ macro_rules! events {
 
             fn as_malformed(&mut self) -> Option<&mut $crate::event::Malformed> {
                 if let Self::Malformed(malformed) = self { Some(malformed) } else { None }
+            }
+
+            fn note_repairs(&mut self, repairs: alloc::vec::Vec<$crate::wire::Mismatch>) {
+                match self {
+                    $(Self::$variant(event) => event.extra.keep_repairs(repairs),)*
+                    Self::Unknown(event) => event.raw.keep_repairs(repairs),
+                    Self::Malformed(_) => {}
+                }
             }
 
             fn extra(&self) -> Option<&$crate::field::Extra> {

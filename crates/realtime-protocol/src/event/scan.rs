@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -10,9 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::compare::first_difference;
 use crate::dialect::{self, Dialect, Shape, Spelled, Spelling};
-use crate::event::Malformed;
+use crate::event::{Malformed, bound};
 use crate::field::Extra;
-use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind};
+use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind, repair};
 
 /// An event of one side.
 pub(crate) trait Event: Spelled + PartialEq + Sized {
@@ -35,6 +36,9 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
 
     fn as_malformed(&mut self) -> Option<&mut Malformed>;
 
+    /// Notes that the text which was read is not the one that came.
+    fn note_repairs(&mut self, repairs: Vec<Mismatch>);
+
     fn extra(&self) -> Option<&Extra>;
 
     fn extra_mut(&mut self) -> Option<&mut Extra>;
@@ -46,6 +50,24 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
         keep_name(&mut event, kind, dialect);
         return event;
     }
+    if !bound::is_within(text) {
+        return E::malformed(bound::exceeded(text));
+    }
+    let mut event: E = decode_json(text, dialect);
+    if event.as_malformed().is_some()
+        && let Some(repaired) = repair::repaired(text)
+    {
+        event = decode_json(&repaired.text, dialect);
+        match event.as_malformed() {
+            Some(malformed) => malformed.raw = text.into(),
+            None => event.note_repairs(repaired.found),
+        }
+    }
+    event
+}
+
+/// Reads a text that is JSON.
+fn decode_json<E: Event>(text: &str, dialect: Dialect) -> E {
     let kind = match event_kind(text) {
         Ok(kind) => kind,
         Err(malformed) => return E::malformed(malformed),
@@ -64,12 +86,19 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
             if body.has_beta_only_fields()
                 && let Some(extra) = event.extra_mut()
             {
-                extra.keep_spelling(Spelling::Text(dialect, text.into()));
+                extra.keep_spelling(Spelling::Text(dialect, repair::clean(text).into()));
             }
             return event;
         }
     }
-    decode_respelled(text, &kind, ga_kind, shape, dialect)
+    match repair::without_halves(text) {
+        None => decode_respelled(text, &kind, ga_kind, shape, dialect),
+        Some(repaired) => {
+            let mut event: E = decode_respelled(&repaired.text, &kind, ga_kind, shape, dialect);
+            event.note_repairs(repaired.found);
+            event
+        }
+    }
 }
 
 /// Keeps the name that an event came under, where the dialect has another for it.
@@ -86,6 +115,7 @@ fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
 fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shape, dialect: Dialect) -> E {
     let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else { return E::read(ga_kind, text) };
     let mut event = E::read(ga_kind, &ga);
+    drop(ga); // it may be large, and more of its size follows
     if let Some(malformed) = event.as_malformed() {
         malformed.raw = text.into();
         return event;
@@ -165,7 +195,11 @@ pub(crate) fn event_kind(text: &str) -> Result<Cow<'_, str>, Malformed> {
 
 /// Says that `text` is no JSON.
 pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Malformed {
-    Malformed { kind: None, path: String::new(), reason: format!("expected JSON: {error}"), raw: text.into() }
+    let reason = match Malformed::is_text_of_binary(text) {
+        true => format!("expected JSON, got {text}"),
+        false => format!("expected JSON: {error}"),
+    };
+    Malformed { kind: None, path: String::new(), reason, raw: text.into() }
 }
 
 /// Reads an event's struct: at once where all members fit, else member by member.
@@ -181,9 +215,9 @@ pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
 
 /// Appends a value's JSON text.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut String) {
-    out.push_str(
-        &serde_json::to_string(value).expect("wire types have string keys, and memory takes every write"),
-    );
+    let text =
+        serde_json::to_string(value).expect("wire types have string keys, and memory takes every write");
+    if out.capacity() == 0 { *out = text } else { out.push_str(&text) }
 }
 
 /// The first `type` member of an object, found without reading the rest.

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::audio::{Audio, fnv1a};
 use crate::base64;
 use crate::log::FORMAT;
+use crate::log::write::value;
 
 /// How much of a conversation its log holds. Keys are in none of them.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -190,7 +191,7 @@ fn audio_values(line: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// An entry after a change to it as JSON; what is no JSON has no place in a log.
 fn changed(line: &str, change: impl FnOnce(&mut Value)) -> Cow<'_, str> {
-    let Ok(mut entry) = serde_json::from_str(line) else { return Cow::Borrowed("{}") };
+    let Some(mut entry) = value(line) else { return Cow::Borrowed("{}") };
     change(&mut entry);
     Cow::Owned(format!("{entry}"))
 }

@@ -21,6 +21,7 @@
 //! every output.
 
 mod content;
+mod old;
 mod read;
 mod replay;
 mod write;
@@ -36,6 +37,7 @@ use crate::time::UnixTime;
 
 pub(crate) use content::strip as without_content;
 pub use content::{Filter, LogContent, Redact, restore};
+pub use old::{Changed, OldLog};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
@@ -43,8 +45,9 @@ pub use write::LogWriter;
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
 
-/// The version that this crate writes. It reads those before it too: 1 had no entries from the driver.
-pub const VERSION: u32 = 2;
+/// The version that this crate writes. It reads those before it too, see [`OldLog`]: 1 had no entries from the driver, and 2
+/// no media and no listeners.
+pub const VERSION: u32 = 3;
 
 /// A log's first line: what is needed to replay it, and where it comes from.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

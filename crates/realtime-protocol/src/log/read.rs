@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::call::{Command, CommandId, ConnectionId, DisconnectReason, Media, Seed};
 use crate::flow::Shortfall;
+use crate::log::old::modernise_header;
 use crate::log::{FORMAT, Header, VERSION};
 use crate::time::{Timestamp, UnixTime};
 
@@ -83,9 +84,6 @@ struct Connected {
     wall_us: UnixTime,
 }
 
-/// More than anyone has, so that a damaged header does not ask for memory without end.
-const MOST_ENDPOINTS: usize = 1024;
-
 /// Reads the first line.
 ///
 /// # Errors
@@ -110,16 +108,7 @@ pub fn read_header(line: &str) -> Result<Header, LogError> {
     }
     let mut header: Value = serde_json::from_str(line)
         .map_err(|error| wrong(format!("expected the header of a session log: {error}")))?;
-    if kind.version == 1 {
-        // It counted the endpoints: all spoke the session's dialect.
-        let dialect = header["options"].get("dialect").cloned().unwrap_or_default();
-        if let Some(endpoints) = header.pointer_mut("/reconnect/endpoints")
-            && let Some(count) = endpoints.as_u64()
-        {
-            let count = usize::try_from(count).unwrap_or(usize::MAX).min(MOST_ENDPOINTS);
-            *endpoints = Value::Array(alloc::vec![dialect; count]);
-        }
-    }
+    modernise_header(kind.version, &mut header);
     serde_json::from_value(header)
         .map_err(|error| wrong(format!("expected the header of a session log: {error}")))
 }
@@ -188,14 +177,14 @@ mod tests {
     fn a_log_of_an_older_version_is_read_and_one_of_a_later_is_not() {
         let header = Header::new(SessionOptions::default(), "m", UnixTime::from_secs(1));
         let line = serde_json::to_string(&header).unwrap();
-        let of_version = |version: u32| line.replace(r#""version":2"#, &format!(r#""version":{version}"#));
-        for version in [1, VERSION] {
+        let of_version = |version: u32| line.replace(r#""version":3"#, &format!(r#""version":{version}"#));
+        for version in [1, 2, VERSION] {
             assert_eq!(read_header(&of_version(version)).unwrap().version, version);
         }
         let reconnecting = CallOptions { reconnect: Reconnect::default(), ..header.machines() };
         let mut header = Header::new(reconnecting, "m", UnixTime::from_secs(1));
         let line = serde_json::to_string(&header).unwrap().replace(r#""endpoints":[]"#, r#""endpoints":2"#);
-        let read = read_header(&line.replace(r#""version":2"#, r#""version":1"#)).unwrap();
+        let read = read_header(&line.replace(r#""version":3"#, r#""version":1"#)).unwrap();
         header.version = 1;
         header.reconnect.endpoints = alloc::vec![Dialect::Ga; 2];
         assert_eq!(read, header);
@@ -203,7 +192,7 @@ mod tests {
         for version in [0, VERSION + 1] {
             let error = read_header(&of_version(version)).unwrap_err();
             assert_eq!(error.line, 1);
-            assert!(error.reason.starts_with("expected version 1 to 2, got"), "{error}");
+            assert!(error.reason.starts_with("expected version 1 to 3, got"), "{error}");
         }
     }
 }

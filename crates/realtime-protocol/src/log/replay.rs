@@ -1,6 +1,6 @@
 //! Replaying a session log through fresh machines.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,7 +8,8 @@ use core::fmt;
 use serde_json::Value;
 
 use crate::call::{Call, Output};
-use crate::log::{Entry, Header, Input, LogError, LogWriter};
+use crate::log::old::Texts;
+use crate::log::{Changed, Entry, Header, Input, LogError, LogWriter, OldLog};
 use crate::time::Timestamp;
 
 /// A replay: fresh machines, fed with a log's inputs, whose outputs are compared with the log's.
@@ -44,6 +45,8 @@ pub struct Replay {
     /// Outputs of the machines that the log has not confirmed yet.
     due: VecDeque<String>,
     difference: Option<Difference>,
+    /// How to read a log of an older version, and what of it changed.
+    old: Option<(OldLog, Texts)>,
     now: Timestamp,
     inputs: usize,
     outputs: usize,
@@ -76,6 +79,7 @@ impl Replay {
             writer: LogWriter::default(),
             due: VecDeque::new(),
             difference: None,
+            old: OldLog::of(header).map(|old| (old, Texts::default())),
             now: Timestamp::ZERO,
             inputs: 0,
             outputs: 0,
@@ -90,9 +94,17 @@ impl Replay {
     /// # Errors
     /// [`LogError`] when the line is damaged.
     pub fn line(&mut self, number: usize, text: &str) -> Result<Vec<Output>, LogError> {
-        match Entry::read(number, text)? {
+        let entry = match &self.old {
+            Some((old, _)) => Entry::read(number, &old.modernise(text))?,
+            None => Entry::read(number, text)?,
+        };
+        match entry {
             Entry::Output => {
                 self.outputs += 1;
+                if let Some((_, texts)) = &mut self.old {
+                    texts.logged(text);
+                    return Ok(Vec::new());
+                }
                 let replayed = self.due.pop_front();
                 if !replayed.as_deref().is_some_and(|line| same(line, text)) {
                     self.differ(number, Some(text.into()), replayed);
@@ -102,7 +114,9 @@ impl Replay {
             Entry::Input { at, input } => {
                 self.inputs += 1;
                 self.now = at;
-                if let Some(missing) = self.due.pop_front() {
+                if let Some((_, texts)) = &mut self.old {
+                    texts.settle();
+                } else if let Some(missing) = self.due.pop_front() {
                     self.differ(number, None, Some(missing));
                     self.due.clear();
                 }
@@ -110,6 +124,12 @@ impl Replay {
                 Ok(self.drain(at))
             }
         }
+    }
+
+    /// Ends the replay of an older version's log: the wire texts that changed since, by their `type`. Such a log is not
+    /// compared byte for byte. `None` for a log of today's version.
+    pub fn changed(&mut self) -> Option<BTreeMap<String, Changed>> {
+        self.old.take().map(|(_, texts)| texts.into_changed())
     }
 
     /// Ends the replay: the first difference, if there was one.
@@ -162,7 +182,10 @@ impl Replay {
             let mut line = String::new();
             self.writer.output(&mut line, at, &output);
             line.truncate(line.trim_end().len());
-            self.due.push_back(line);
+            match &mut self.old {
+                Some((_, texts)) => texts.replayed(&line),
+                None => self.due.push_back(line),
+            }
             outputs.push(output);
         }
         outputs

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::arguments::read_arguments;
 use crate::call::{Event, FunctionCall, FunctionEnd, FunctionOutput, Warning};
 use crate::event::ResponseFunctionCallArgumentsDone;
 use crate::field::Field;
@@ -102,8 +103,8 @@ impl Session {
             arguments,
         };
         match seen.arguments() {
-            Ok(text) => match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
-                Ok(_) => Read::Runs(call(text)),
+            Ok(text) => match read_arguments(&text) {
+                Ok((text, _)) => Read::Runs(call(text.into_owned())),
                 Err(error) => {
                     let why = alloc::format!("expected the arguments to be a JSON object: {error}");
                     Read::Refused(call(text), why)

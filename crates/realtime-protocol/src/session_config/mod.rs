@@ -278,7 +278,16 @@ impl<'de> Deserialize<'de> for MaxOutputTokens {
     }
 }
 
-impl crate::wire::Wire for MaxOutputTokens {}
+impl crate::wire::Wire for MaxOutputTokens {
+    const LOOSE: bool = true;
+
+    fn from_raw(raw: &serde_json::value::RawValue) -> Result<Self, crate::wire::Mismatch> {
+        serde_json::from_str(raw.get()).or_else(|error| {
+            let limit = crate::wire::whole(raw.get()).and_then(|limit| u32::try_from(limit).ok());
+            limit.map(Self::Limit).ok_or_else(|| crate::wire::mismatch(raw, &error))
+        })
+    }
+}
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for MaxOutputTokens {

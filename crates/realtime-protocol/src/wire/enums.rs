@@ -75,12 +75,12 @@ macro_rules! wire_enum {
                 Ok(Self::read(alloc::borrow::ToOwned::to_owned(raw)))
             }
 
-            fn mismatches(&self, path: &$crate::wire::Path<'_>, found: &mut alloc::vec::Vec<$crate::wire::Mismatch>) {
+            fn mismatches(&self, path: &$crate::wire::Path<'_>, found: &mut $crate::wire::Mismatches) {
                 match self {
                     $(Self::$variant(value) => value.mismatches(path, found),)*
                     Self::Unknown(raw) => match self.kind().as_ref() {
-                        $($kind => found.push($crate::wire::unfit::<$ty>(path, raw)),)*
-                        _ => {}
+                        $($kind => found.note(|| $crate::wire::unfit::<$ty>(path, raw)),)*
+                        _ => $crate::wire::raw_mismatch(raw, path, found),
                     },
                 }
             }
@@ -230,7 +230,7 @@ macro_rules! by_shape {
             fn mismatches(
                 &self,
                 path: &$crate::wire::Path<'_>,
-                found: &mut alloc::vec::Vec<$crate::wire::Mismatch>,
+                found: &mut $crate::wire::Mismatches,
             ) {
                 match self {
                     $(Self::$variant(value) => $crate::wire::Wire::mismatches(value, path, found),)+

@@ -2,10 +2,14 @@
 //!
 //! Reading has two paths that give the same result. The first is plain serde, in one pass. Where a member
 //! does not fit its field, the whole value is read again member by member, and what does not fit is kept in
-//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event.
+//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event. What is almost JSON is repaired
+//! before ([`repair`]), and [`numbers`] are read however they are written.
 
 mod enums;
+mod members;
+mod numbers;
 pub(crate) mod object;
+pub(crate) mod repair;
 mod structs;
 
 use alloc::borrow::ToOwned;
@@ -17,18 +21,23 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde::Serialize;
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::field::{Field, RawJson};
 
 pub(crate) use enums::{by_shape, open_enum, wire_enum};
+pub(crate) use members::{
+    Key, Known, Members, Slot, is_text_of, kept_mismatches, kind_of, raw_mismatch, read_leniently, unfit,
+};
+pub(crate) use numbers::whole;
 pub(crate) use structs::{wire_name, wire_struct};
 
-/// A member of the wire that does not have the expected shape.
+/// A member of the wire that does not have the expected shape, or could only be read in another than it came in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mismatch {
-    /// Where: member names and indices from the event's root, as in `response.output[0].status`.
+    /// Where: member names and indices from the event's root, as in `response.output[0].status`. Empty for the
+    /// whole event.
     pub path: String,
     /// What was expected and what came, without the content itself.
     pub reason: String,
@@ -36,12 +45,46 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.reason)
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+/// The mismatches of one event: the first of them, and how many more there are.
+#[derive(Debug, Default)]
+pub(crate) struct Mismatches {
+    found: Vec<Mismatch>,
+    more: usize,
+}
+
+impl Mismatches {
+    /// A text with more says the same thing again and again, or nothing.
+    const MOST: usize = 64;
+
+    pub(crate) fn note(&mut self, mismatch: impl FnOnce() -> Mismatch) {
+        if self.found.len() < Self::MOST {
+            self.found.push(mismatch());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    pub(crate) fn into_vec(mut self) -> Vec<Mismatch> {
+        if self.more > 0 {
+            let reason = format!("{} more members cannot be read as they should", self.more);
+            self.found.push(Mismatch { path: String::new(), reason });
+        }
+        self.found
     }
 }
 
 /// A type that stands for a JSON value on the wire.
 pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
+    /// Whether [`from_raw`](Self::from_raw) reads texts as the same value that are not how it is written.
+    const LOOSE: bool = false;
+
     /// What a missing member reads as; `None` where the member is required.
     fn absent() -> Option<Self> {
         None
@@ -57,8 +100,13 @@ pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
         serde_json::from_str(raw.get()).map_err(|error| mismatch(raw, &error))
     }
 
+    /// Whether a text that [`from_raw`](Self::from_raw) reads is not how the value is written.
+    fn is_loose(raw: &RawValue) -> bool {
+        Self::LOOSE && serde_json::from_str::<Self>(raw.get()).is_err()
+    }
+
     /// Lists the members that did not fit, below `path`.
-    fn mismatches(&self, _path: &Path<'_>, _found: &mut Vec<Mismatch>) {}
+    fn mismatches(&self, _path: &Path<'_>, _found: &mut Mismatches) {}
 
     /// Lists the members that have no field, below `path`.
     fn unknown_members(&self, _path: &Path<'_>, _found: &mut Vec<String>) {}
@@ -71,7 +119,7 @@ pub(crate) trait WireStruct {
 }
 
 /// Says why `raw` did not read, without quoting it.
-fn mismatch(raw: &RawValue, error: &serde_json::Error) -> Mismatch {
+pub(crate) fn mismatch(raw: &RawValue, error: &serde_json::Error) -> Mismatch {
     // serde's text for a wrong type quotes the value ("invalid type: string \"hello\", expected u32"): content
     // stays out of errors, so only the part that says what was expected is kept.
     let text = format!("{error}");
@@ -142,6 +190,8 @@ impl fmt::Display for Path<'_> {
 }
 
 impl<T: Wire> Wire for Field<T> {
+    const LOOSE: bool = T::LOOSE;
+
     fn absent() -> Option<Self> {
         Some(Self::Absent)
     }
@@ -154,7 +204,7 @@ impl<T: Wire> Wire for Field<T> {
         if raw.get() == "null" { Ok(Self::Null) } else { T::from_raw(raw).map(Self::Value) }
     }
 
-    fn mismatches(&self, path: &Path<'_>, found: &mut Vec<Mismatch>) {
+    fn mismatches(&self, path: &Path<'_>, found: &mut Mismatches) {
         if let Self::Value(value) = self {
             value.mismatches(path, found);
         }
@@ -168,11 +218,13 @@ impl<T: Wire> Wire for Field<T> {
 }
 
 impl<T: Wire> Wire for Box<T> {
+    const LOOSE: bool = T::LOOSE;
+
     fn from_raw(raw: &RawValue) -> Result<Self, Mismatch> {
         T::from_raw(raw).map(Self::new)
     }
 
-    fn mismatches(&self, path: &Path<'_>, found: &mut Vec<Mismatch>) {
+    fn mismatches(&self, path: &Path<'_>, found: &mut Mismatches) {
         T::mismatches(self, path, found);
     }
 
@@ -182,6 +234,8 @@ impl<T: Wire> Wire for Box<T> {
 }
 
 impl<T: Wire> Wire for Vec<T> {
+    const LOOSE: bool = T::LOOSE;
+
     fn from_raw(raw: &RawValue) -> Result<Self, Mismatch> {
         let elements: Vec<Box<RawValue>> = serde_json::from_str(raw.get()).map_err(|e| mismatch(raw, &e))?;
         elements
@@ -194,7 +248,7 @@ impl<T: Wire> Wire for Vec<T> {
             .collect()
     }
 
-    fn mismatches(&self, path: &Path<'_>, found: &mut Vec<Mismatch>) {
+    fn mismatches(&self, path: &Path<'_>, found: &mut Mismatches) {
         for (index, element) in self.iter().enumerate() {
             element.mismatches(&path.index(index), found);
         }
@@ -208,6 +262,8 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for BTreeMap<String, T> {
+    const LOOSE: bool = T::LOOSE;
+
     fn from_raw(raw: &RawValue) -> Result<Self, Mismatch> {
         Members::of(raw)?
             .0
@@ -219,7 +275,7 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
             .collect()
     }
 
-    fn mismatches(&self, path: &Path<'_>, found: &mut Vec<Mismatch>) {
+    fn mismatches(&self, path: &Path<'_>, found: &mut Mismatches) {
         for (name, value) in self {
             value.mismatches(&path.member(name), found);
         }
@@ -236,79 +292,30 @@ impl Wire for RawJson {
     fn from_raw(raw: &RawValue) -> Result<Self, Mismatch> {
         Ok(raw.to_owned().into())
     }
+
+    fn mismatches(&self, path: &Path<'_>, found: &mut Mismatches) {
+        raw_mismatch(self, path, found);
+    }
 }
 
-macro_rules! plain_wire {
-    ($($ty:ty),*) => { $(impl $crate::wire::Wire for $ty {})* };
-}
-plain_wire!(String, bool, u16, u32, u64, i64, f64);
+impl Wire for String {}
+
+impl Wire for bool {}
 
 /// Puts a member name before the path of something inside it.
 pub(crate) fn join(name: &str, inner: &str) -> String {
     match inner.as_bytes().first() {
         None => name.into(),
+        Some(_) if name.is_empty() => inner.into(),
         Some(b'[') => format!("{name}{inner}"),
         Some(_) => format!("{name}.{inner}"),
     }
-}
-
-/// An object's members in order, each as the text that came.
-pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
-
-impl<'de> serde::Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-impl Members {
-    pub(crate) fn of(raw: &RawValue) -> Result<Self, Mismatch> {
-        serde_json::from_str(raw.get()).map_err(|error| mismatch(raw, &error))
-    }
-}
-
-/// The value of an object's `type` member, if it is a string.
-pub(crate) fn kind_of(text: &str) -> Option<String> {
-    let Members(members) = serde_json::from_str(text).ok()?;
-    let (_, kind) = members.into_iter().rfind(|(name, _)| name == "type")?;
-    serde_json::from_str(kind.get()).ok()
 }
 
 /// The one word that may stand in the parentheses of [`wire_struct`].
 pub(crate) const fn is_tagged(word: &str) -> bool {
     assert!(matches!(word.as_bytes(), b"tagged"), "the only marker is `tagged`");
     true
-}
-
-/// Settles a member that was read leniently: what did not fit an optional field reads as absent.
-pub(crate) fn member<T: Wire>(name: &str, read: Option<Result<T, Mismatch>>) -> Result<T, Mismatch> {
-    match read {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(inner)) => T::absent().ok_or_else(|| Mismatch { path: join(name, &inner.path), ..inner }),
-        None => T::absent().ok_or_else(|| Mismatch { path: name.into(), reason: "missing".into() }),
-    }
-}
-
-/// Says why the kept text of a known member did not fit.
-pub(crate) fn unfit<T: Wire>(path: &Path<'_>, value: &RawJson) -> Mismatch {
-    match T::from_raw(value.raw()) {
-        Err(inner) => Mismatch { path: join(&format!("{path}"), &inner.path), ..inner },
-        Ok(_) => Mismatch { path: format!("{path}"), reason: "given twice".into() },
-    }
 }
 
 /// The first element of a list that is never empty.

@@ -17,7 +17,7 @@ pub(crate) struct Object(pub(crate) Vec<(String, String)>);
 impl Object {
     pub(crate) fn read(text: &str) -> Option<Self> {
         let Members(members) = serde_json::from_str(text).ok()?;
-        Some(Self(members.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()))
+        Some(Self(members.into_iter().map(|(name, value)| (name, into_text(value))).collect()))
     }
 
     pub(crate) fn write(&self) -> String {
@@ -74,6 +74,7 @@ impl Object {
     /// Changes a member that is an object.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut Self)) {
         if let Some(mut object) = self.get(name).and_then(Self::read) {
+            self.set(name, String::new()); // it may be large
             change(&mut object);
             self.set(name, object.write());
         }
@@ -82,8 +83,10 @@ impl Object {
     /// Changes the elements that are objects of a member that is an array.
     pub(crate) fn change_elements(&mut self, name: &str, mut change: impl FnMut(&mut Self)) {
         let Some(mut all) = self.get(name).and_then(elements) else { return };
+        self.set(name, String::new());
         for element in &mut all {
             if let Some(mut object) = Self::read(element) {
+                *element = String::new();
                 change(&mut object);
                 *element = object.write();
             }
@@ -95,7 +98,12 @@ impl Object {
 /// The elements of a JSON array, each as text; `None` where the text is no array.
 pub(crate) fn elements(text: &str) -> Option<Vec<String>> {
     let elements: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;
-    Some(elements.iter().map(|element| element.get().to_owned()).collect())
+    Some(elements.into_iter().map(into_text).collect())
+}
+
+/// A value's text, which may be large, without a copy.
+fn into_text(value: Box<RawValue>) -> String {
+    Box::<str>::from(value).into()
 }
 
 /// A JSON array of these elements.

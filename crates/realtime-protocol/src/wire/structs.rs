@@ -42,18 +42,47 @@ macro_rules! wire_struct {
                 }
             )*
 
+            /// Reads the struct so that a member of a wrong shape costs that member.
+            fn by_members(
+                raw: &serde_json::value::RawValue,
+            ) -> Result<Self, $crate::wire::Mismatch> {
+                let members = $crate::wire::Members::of(raw)?;
+                $(let mut $field = $crate::wire::Slot::<$ty>::EMPTY;)*
+                let mut extra = $crate::field::Extra::default();
+                for (key, value) in members.0 {
+                    $(
+                        if key == $crate::wire::wire_name!($field $($wire)?) {
+                            $field.read(value);
+                            continue;
+                        }
+                    )*
+                    if !(Self::TAGGED && key == "type") {
+                        extra.push(&key, value.into());
+                    }
+                }
+                Ok(Self {
+                    $($field: $field.settle($crate::wire::wire_name!($field $($wire)?), &mut extra)?,)*
+                    extra,
+                })
+            }
         }
 
         impl $crate::wire::WireStruct for $name {
             fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
                 $(
-                    if !$crate::wire::Wire::is_absent(&self.$field) {
+                    if !$crate::wire::Wire::is_absent(&self.$field)
+                        && !$crate::wire::is_text_of(
+                            &self.extra, $crate::wire::wire_name!($field $($wire)?), &self.$field)
+                    {
                         map.serialize_entry($crate::wire::wire_name!($field $($wire)?), &self.$field)?;
                     }
                 )*
                 for (name, value) in self.extra.iter() {
                     $(
-                        if name == $crate::wire::wire_name!($field $($wire)?) && !$crate::wire::Wire::is_absent(&self.$field) {
+                        if name == $crate::wire::wire_name!($field $($wire)?)
+                            && !$crate::wire::Wire::is_absent(&self.$field)
+                            && !$crate::wire::is_text_of(&self.extra, name, &self.$field)
+                        {
                             continue; // set since it was read
                         }
                     )*
@@ -83,7 +112,7 @@ macro_rules! wire_struct {
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         $(let mut $field: Option<$ty> = None;)*
                         let mut extra = $crate::field::Extra::default();
-                        while let Some(key) = map.next_key::<$crate::field::Key<'de>>()? {
+                        while let Some(key) = map.next_key::<$crate::wire::Key<'de>>()? {
                             let key = key.as_str();
                             $(
                                 if key == $crate::wire::wire_name!($field $($wire)?) {
@@ -118,41 +147,14 @@ macro_rules! wire_struct {
                 if let Ok(value) = serde_json::from_str(raw.get()) {
                     return Ok(value);
                 }
-                let members = $crate::wire::Members::of(raw)?;
-                $(let mut $field: Option<Result<$ty, $crate::wire::Mismatch>> = None;)*
-                let mut extra = $crate::field::Extra::default();
-                for (key, value) in members.0 {
-                    $(
-                        if key == $crate::wire::wire_name!($field $($wire)?) {
-                            let read = <$ty as $crate::wire::Wire>::from_raw(&value);
-                            if read.is_err() {
-                                extra.insert(key, value.into());
-                            } else {
-                                extra.remove(&key);
-                            }
-                            $field = Some(read);
-                            continue;
-                        }
-                    )*
-                    if !(Self::TAGGED && key == "type") {
-                        extra.push(&key, value.into());
-                    }
-                }
-                Ok(Self {
-                    $($field: $crate::wire::member($crate::wire::wire_name!($field $($wire)?), $field)?,)*
-                    extra,
-                })
+                $crate::wire::read_leniently(raw, Self::by_members, |value| &mut value.extra)
             }
 
-            fn mismatches(&self, path: &$crate::wire::Path<'_>, found: &mut alloc::vec::Vec<$crate::wire::Mismatch>) {
-                let _ = (path, &found); // unused where the struct has no members of its own
-                for (name, value) in self.extra.iter() {
-                    $(
-                        if name == $crate::wire::wire_name!($field $($wire)?) {
-                            found.push($crate::wire::unfit::<$ty>(&path.member(name), value));
-                        }
-                    )*
-                    let _ = (name, value);
+            fn mismatches(&self, path: &$crate::wire::Path<'_>, found: &mut $crate::wire::Mismatches) {
+                if self.extra.is_noteworthy() {
+                    const KNOWN: &[$crate::wire::Known] =
+                        &[$(($crate::wire::wire_name!($field $($wire)?), $crate::wire::unfit::<$ty>)),*];
+                    $crate::wire::kept_mismatches(&self.extra, KNOWN, path, found);
                 }
                 $($crate::wire::Wire::mismatches(&self.$field, &path.member($crate::wire::wire_name!($field $($wire)?)), found);)*
             }

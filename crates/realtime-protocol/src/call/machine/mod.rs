@@ -122,7 +122,7 @@ pub enum Output {
 /// The contract is [`Session`]'s: after any `handle_*`, poll outputs until `None`, then read the timeout.
 ///
 /// ```
-/// use realtime_protocol::call::{Command, CommandId, ConnectionId, Event, Call, Output};
+/// use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Event, Output};
 /// use realtime_protocol::session::SessionOptions;
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///

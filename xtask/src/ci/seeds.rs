@@ -1,0 +1,119 @@
+//! What fuzzing begins with: events and session logs that mean something, so that little time goes into finding out
+//! what JSON is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use realtime_protocol::log::Header;
+use realtime_protocol::session::SessionOptions;
+use realtime_protocol::time::UnixTime;
+use serde_json::Value;
+
+use crate::{Error, workspace_root};
+
+/// Targets whose inputs are whole logs; those of all others are events.
+const OF_LOGS: &[&str] = &["log_reader", "replay"];
+
+/// The longest line of a log that is worth a seed (bytes): audio teaches nothing.
+const LONGEST_LINE: usize = 2_000;
+
+/// Lines of a log in one seed.
+const LINES: usize = 80;
+
+/// Writes the seeds of each target to `corpus/<target>`. What is there already stays.
+pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
+    let root = workspace_root();
+    let golden = files(&root.join("tests/golden"))?;
+    let mut events = Vec::new();
+    for path in files(&root.join("crates/realtime-protocol/tests/fixtures"))? {
+        events.extend(fs::read_to_string(path)?.lines().map(str::to_owned));
+    }
+    let mut logs = Vec::new();
+    for path in golden {
+        let text = fs::read_to_string(path)?;
+        events.extend(text.lines().filter_map(event));
+        logs.push(log_of(&text)?);
+    }
+    for path in files(&root.join("tests/logs"))? {
+        let text = fs::read_to_string(path)?;
+        let lines = text.lines().filter(|line| line.len() <= LONGEST_LINE).take(LINES);
+        logs.push(lines.collect::<Vec<_>>().join("\n"));
+    }
+    for target in targets {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        let seeds = if OF_LOGS.contains(&target.as_str()) { &logs } else { &events };
+        for (index, seed) in seeds.iter().enumerate() {
+            fs::write(folder.join(format!("seed-{index:04}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The JSON Lines files of a folder, in order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = Vec::new();
+    for entry in folder.read_dir().map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The event on a line of a golden session.
+fn event(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    Some(sounding(line.get("event")?.clone()).to_string())
+}
+
+/// A golden session as a log: a header that says its options, then its inputs.
+fn log_of(golden: &str) -> Result<String, Error> {
+    let mut lines = golden.lines();
+    let first: Value = serde_json::from_str(lines.next().unwrap_or_default())?;
+    let options: SessionOptions = match first.get("options") {
+        Some(options) => serde_json::from_value(options.clone())?,
+        None => SessionOptions::default(),
+    };
+    let header = Header::new(options, "seed", UnixTime::from_secs(1_790_000_000));
+    let mut log = serde_json::to_string(&header)?;
+    for line in lines {
+        log.push('\n');
+        log.push_str(&sounding(serde_json::from_str(line)?).to_string());
+    }
+    Ok(log)
+}
+
+/// JSON with two samples where a golden session asks for so many milliseconds of silence.
+fn sounding(value: Value) -> Value {
+    match value {
+        Value::Object(members) if members.contains_key("$audio") => "AAAAAA==".into(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, sounding(value))).collect::<Value>()
+        }
+        Value::Array(values) => values.into_iter().map(sounding).collect(),
+        value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_protocol::log::{Entry, read_header};
+
+    use super::*;
+
+    #[test]
+    fn a_golden_session_makes_events_and_a_log_that_can_be_read() {
+        for path in files(&workspace_root().join("tests/golden")).unwrap() {
+            let golden = fs::read_to_string(&path).unwrap();
+            assert!(golden.lines().filter_map(event).count() > 3, "{}", path.display());
+            let log = log_of(&golden).unwrap();
+            read_header(log.lines().next().unwrap()).unwrap();
+            for (index, line) in log.lines().enumerate().skip(1) {
+                Entry::read(index + 1, line).unwrap();
+            }
+        }
+    }
+}
