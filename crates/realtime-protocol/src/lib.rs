@@ -66,7 +66,8 @@
 //! [`error`], [`audio`], [`arguments`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
 //! words survive, and a member of a wrong shape costs that member alone.
 //!
-//! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them.
+//! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them. [`flow`] holds what
+//! waits around them, for a connection or for the application.
 //!
 //! # Features
 //! `std` (default): the fast base64 path. Without it the crate is `no_std` and needs `alloc`.
