@@ -319,7 +319,7 @@ impl World {
                         let reason = DisconnectReason::Closed { code: Some(1000), reason: String::new() };
                         self.later(LATENCY, Delivery::Ended(conn, reason));
                     }
-                    Output::Seed { connection, carried } => asked_for = Some((connection, carried)),
+                    Output::Seed { connection, carried, .. } => asked_for = Some((connection, carried)),
                     Output::Event(event) => self.hear_of(event),
                 }
             }

@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use realtime_context::History;
 use realtime_protocol::call::{
     Backoff, Command, CommandId, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome,
-    Reconnect,
+    Reconnect, Warning,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::SessionConfig;
@@ -203,6 +203,15 @@ proptest! {
         let said = |event: &Event| matches!(event, Event::Text { .. });
         let replies = world.told.iter().filter(|(_, event)| said(event)).count();
         prop_assert!(replies <= asked, "{replies} replies to {asked} questions");
+        // What two connections died of in a row is given up, and that is told.
+        let is_given_up = |event: &Event| match event {
+            Event::Settled { outcome: Outcome::Refused { error }, .. } => error.code_str() == "not_sent_again",
+            event => *event == Event::Warning(Warning::ReplyGivenUp),
+        };
+        if world.told.iter().any(|(_, event)| is_given_up(event)) {
+            finish(world);
+            return Ok(());
+        }
         // Nothing that wanted an answer stands behind the last one.
         let last = world.told.iter().rposition(|(_, event)| started(event)).unwrap_or(0);
         for (at, event) in &world.told[last..] {

@@ -301,7 +301,7 @@ impl Driver {
                 Output::Connect { connection, endpoint } => {
                     self.links.connect(connection, self.endpoints.connect(endpoint));
                 }
-                Output::Seed { connection, carried } => asked_for = Some((connection, carried)),
+                Output::Seed { connection, carried, .. } => asked_for = Some((connection, carried)),
                 Output::Send { connection, dialect, event } => {
                     self.links.send(connection, dialect, event);
                 }

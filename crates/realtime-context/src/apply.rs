@@ -126,9 +126,8 @@ impl Context {
             }
             Event::ResponseFinished(report) => self.on_response_finished(&mut changes, report),
             Event::Interrupted(interruption) => self.on_interrupted(&mut changes, interruption),
-            Event::Connection(ConnectionEvent::Lost { .. }) | Event::Closed { .. } => {
-                self.on_closed(&mut changes)
-            }
+            Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended {})
+            | Event::Closed { .. } => self.on_closed(&mut changes),
             _ => {}
         }
         if matches!(event, Event::ItemPlaced { .. } | Event::ItemDone { .. } | Event::FunctionCalls { .. }) {

@@ -19,6 +19,8 @@ pub enum CloseReason {
     Disconnected(DisconnectReason),
     /// The application read its events so slowly that they passed the driver's bounds.
     ConsumerTooSlow,
+    /// The call goes on in another process: see [`Call::suspend`](crate::call::Call::suspend).
+    Suspended,
     /// The server never opened the session.
     NotCreated,
     /// The server refused the configuration.
@@ -41,6 +43,7 @@ impl core::fmt::Display for CloseReason {
             Self::Requested => f.write_str("closed by the application"),
             Self::Disconnected(reason) => reason.fmt(f),
             Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
+            Self::Suspended => f.write_str("the call was suspended"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),
             Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
             Self::Fatal { code, message } => write!(f, "{code}: {message}"),
@@ -118,16 +121,19 @@ pub enum DisconnectClass {
     Configuration,
     /// The key, the quota or the model: only another endpoint helps.
     Account,
+    /// What was sent: it is too large for the server, or nothing that it can read. Sent again, it would end the next
+    /// connection as well; another attempt without it may succeed.
+    Payload,
 }
 
 impl DisconnectClass {
     /// Classes the end of a session.
     pub fn of(reason: &CloseReason) -> Self {
         match reason {
-            CloseReason::Requested | CloseReason::ConsumerTooSlow => Self::Requested,
-            // OpenAI closes with 4000 what speaks the beta dialect.
-            CloseReason::Disconnected(DisconnectReason::Closed { code: Some(4000), .. }) => Self::Account,
-            CloseReason::Disconnected(DisconnectReason::Closed { reason, .. }) => Self::of_text(reason),
+            CloseReason::Requested | CloseReason::ConsumerTooSlow | CloseReason::Suspended => Self::Requested,
+            CloseReason::Disconnected(DisconnectReason::Closed { code, reason }) => {
+                Self::of_close_frame(*code, reason)
+            }
             CloseReason::Disconnected(DisconnectReason::Refused { status, .. }) => Self::of_status(*status),
             CloseReason::Disconnected(DisconnectReason::Lost { .. }) | CloseReason::NotCreated => {
                 Self::Transient
@@ -153,15 +159,49 @@ impl DisconnectClass {
         }
     }
 
-    /// Some servers give an error's code as the reason of a goodbye.
-    fn of_text(reason: &str) -> Self {
-        let mut words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    /// Classes a close frame: by its text where that names a known error, else by its code (RFC 6455, section 7.4.1).
+    /// 1008 stands for whatever has no code of its own, so that it says nothing here.
+    fn of_close_frame(code: Option<u16>, text: &str) -> Self {
+        if let Some(class) = Self::of_text(text) {
+            return class;
+        }
+        match code {
+            // A kind of data, a text or a size that the server does not take.
+            Some(1003 | 1007 | 1009) => Self::Payload,
+            // An extension that only this side could offer.
+            Some(1010) => Self::Configuration,
+            // OpenAI closes with 4000 what speaks the beta dialect. Others add the HTTP status to 4000.
+            Some(4000 | 4401 | 4403 | 4404) => Self::Account,
+            Some(4413) => Self::Payload,
+            _ => Self::Transient,
+        }
+    }
+
+    /// Some servers give an error's code as the text of a close frame, and some say there what was too large.
+    fn of_text(text: &str) -> Option<Self> {
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let class = words.find_map(|word| match ErrorClass::of(&ApiError::default().code(word)) {
             ErrorClass::Account => Some(Self::Account),
             ErrorClass::Session => Some(Self::Expired),
             ErrorClass::Benign | ErrorClass::Request => None,
         });
-        class.unwrap_or(Self::Transient)
+        let too_large = || {
+            let text = text.to_ascii_lowercase();
+            ["message too big", "message too large", "frame too large", "payload too large"]
+                .iter()
+                .any(|said| text.contains(said))
+        };
+        class.or_else(|| too_large().then_some(Self::Payload))
+    }
+}
+
+/// Whether what was sent may be why the server closed a connection, though it does not say so.
+pub(crate) const fn may_be_payload(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Disconnected(DisconnectReason::Closed { code: Some(code), .. }) => {
+            !matches!(code, 1000 | 1001 | 1005 | 1006 | 1012..=1015)
+        }
+        _ => false,
     }
 }
 
@@ -204,7 +244,20 @@ mod tests {
             (closed(Some(1000), ""), DisconnectClass::Transient),
             (closed(Some(1001), "session_expired"), DisconnectClass::Expired),
             (closed(Some(1008), "error: invalid_api_key."), DisconnectClass::Account),
+            (closed(Some(1002), "bad frame"), DisconnectClass::Transient),
+            (closed(Some(1003), ""), DisconnectClass::Payload),
+            (closed(Some(1007), ""), DisconnectClass::Payload),
+            (closed(Some(1008), "policy"), DisconnectClass::Transient),
+            (closed(Some(1009), "session_expired"), DisconnectClass::Expired),
+            (closed(Some(1009), ""), DisconnectClass::Payload),
+            (closed(Some(1010), ""), DisconnectClass::Configuration),
+            (closed(Some(1011), "internal"), DisconnectClass::Transient),
+            (closed(Some(1011), "Message too large"), DisconnectClass::Payload),
+            (closed(Some(1013), ""), DisconnectClass::Transient),
             (closed(Some(4000), "beta"), DisconnectClass::Account),
+            (closed(Some(4401), ""), DisconnectClass::Account),
+            (closed(Some(4413), ""), DisconnectClass::Payload),
+            (closed(Some(4500), ""), DisconnectClass::Transient),
             (fatal("insufficient_quota"), DisconnectClass::Account),
             (fatal("session_expired"), DisconnectClass::Expired),
             (refused(401), DisconnectClass::Account),

@@ -303,6 +303,8 @@ pub enum ConnectionEvent {
         /// Input audio that grew too old in the meantime.
         audio_lost: MediaTime,
     },
+    /// The call goes on in another process. Nothing follows here.
+    Suspended {},
     /// Another connection took over between two turns, before the one before ended.
     Rotated {
         /// The endpoint's place in the list.

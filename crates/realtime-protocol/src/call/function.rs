@@ -9,7 +9,7 @@ use crate::call::shown::shown_without_content;
 use crate::id::{CallId, ItemId};
 
 /// A function call: what the model asks for.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
 pub struct FunctionCall {
     /// The call's id, which its output must repeat.
     pub call_id: CallId,

@@ -16,6 +16,7 @@ mod outcome;
 mod playback;
 mod seed;
 mod shown;
+mod suspended;
 mod timeline;
 mod usage_totals;
 mod view;
@@ -38,6 +39,7 @@ pub use playback::{
     AudioChunk, Cut, HeardPart, HoldId, Interruption, PlaybackPosition, PlaybackReport, StopId,
 };
 pub use seed::{Reseed, Seed};
+pub use suspended::Suspended;
 pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;
 pub use view::{

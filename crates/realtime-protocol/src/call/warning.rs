@@ -114,6 +114,22 @@ pub enum Warning {
         /// What was lost.
         lost: MediaTime,
     },
+    /// Items of a seed were left out: a connection ended before it had acknowledged them, or others as large. The new
+    /// session does not know of them.
+    SeedCut {
+        /// How many.
+        omitted: usize,
+        /// The largest item that is still sent (bytes of JSON).
+        largest: usize,
+    },
+    /// The model was asked for a reply that was due, and each time the connection ended first: it is not asked again.
+    ReplyGivenUp,
+    /// Connections ended before the output of a function was acknowledged: it is not sent again. Should the model make
+    /// the call once more, it is told so, and the function does not run again.
+    FunctionOutputGivenUp {
+        /// The call.
+        call_id: CallId,
+    },
     /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
     AudioDropped {
         /// The item.

@@ -106,8 +106,14 @@ impl Filter {
                 replace(line, |audio| format!("digest:{} bytes {:016x}", audio.len(), fnv1a(audio)))
             }
             LogContent::Metadata => changed(line, |entry| match entry.get("format") {
-                // Of the header only the configuration holds words.
-                Some(format) if format == FORMAT => entry.pointer_mut("/options/config").map_or((), strip),
+                // Of the header only the configuration holds words, and what it goes on with.
+                Some(format) if format == FORMAT => {
+                    for words in ["/options/config", "/resumed"] {
+                        if let Some(words) = entry.pointer_mut(words) {
+                            strip(words);
+                        }
+                    }
+                }
                 _ => strip(entry),
             }),
         };

@@ -12,6 +12,7 @@
 //! {"at_us":99000,"conn":1,"from":"session","seed":{"carried":[]}}
 //! {"at_us":99000,"conn":1,"from":"app","seed":{"items":[…],"omitted":0}}
 //! {"at_us":99500,"from":"driver","shortfall":{"unsent":{"bytes":960}}}
+//! {"at_us":99900,"from":"driver","suspend":true}
 //! ```
 //!
 //! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's stands there
@@ -26,12 +27,13 @@ mod read;
 mod replay;
 mod write;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallOptions, Reconnect, none_or_policy};
+use crate::call::{CallOptions, Reconnect, Suspended, none_or_policy};
 use crate::session::SessionOptions;
 use crate::time::UnixTime;
 
@@ -69,6 +71,9 @@ pub struct Header {
         skip_serializing_if = "Reconnect::is_none"
     )]
     pub reconnect: Reconnect,
+    /// The call that the log goes on with, where it was suspended before. The log of its earlier owner ends with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Box<Suspended>>,
     /// How much it holds.
     #[serde(default)]
     pub content: LogContent,
@@ -87,9 +92,17 @@ impl Header {
             started_us: started,
             options,
             reconnect,
+            resumed: None,
             content: LogContent::default(),
             redacted: alloc::vec!["keys".into()],
         }
+    }
+
+    /// The header of a log that goes on with a call which was suspended.
+    #[must_use]
+    pub fn resuming(mut self, suspended: Suspended) -> Self {
+        self.resumed = Some(Box::new(suspended));
+        self
     }
 
     /// The options of the machines.

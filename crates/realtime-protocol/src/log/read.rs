@@ -57,6 +57,8 @@ pub enum Input {
     Seed(ConnectionId, Box<Seed>),
     /// The driver could not pass something on.
     Shortfall(Shortfall),
+    /// The call is suspended.
+    Suspend,
     /// Time has passed.
     Timer,
 }
@@ -77,6 +79,7 @@ struct Line<'a> {
     #[serde(borrow)]
     seed: Option<&'a RawValue>,
     shortfall: Option<Shortfall>,
+    suspend: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -153,9 +156,13 @@ impl Entry {
                     return Err(wrong(format!("expected {expected} in an entry from the server")));
                 }
             }
-            "driver" => match line.shortfall {
-                Some(shortfall) => Input::Shortfall(shortfall),
-                None => return Err(wrong("expected `shortfall` in an entry from the driver".to_string())),
+            "driver" => match (line.shortfall, line.suspend) {
+                (Some(shortfall), _) => Input::Shortfall(shortfall),
+                (None, Some(true)) => Input::Suspend,
+                (None, Some(false) | None) => {
+                    let expected = "`shortfall` or `suspend`";
+                    return Err(wrong(format!("expected {expected} in an entry from the driver")));
+                }
             },
             other => {
                 let expected = "`server`, `app`, `listener`, `timer`, `driver`, `client` or `session`";

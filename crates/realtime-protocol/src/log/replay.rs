@@ -1,5 +1,6 @@
 //! Replaying a session log through fresh machines.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,7 +8,7 @@ use core::fmt;
 
 use serde_json::Value;
 
-use crate::call::{Call, Output};
+use crate::call::{Call, Output, Suspended};
 use crate::log::old::Texts;
 use crate::log::{Changed, Entry, Header, Input, LogError, LogWriter, OldLog};
 use crate::time::Timestamp;
@@ -41,6 +42,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Replay {
     machines: Call,
+    /// What the machines left, where the log suspends them.
+    suspended: Option<Box<Suspended>>,
     writer: LogWriter,
     /// Outputs of the machines that the log has not confirmed yet.
     due: VecDeque<String>,
@@ -75,7 +78,11 @@ impl Replay {
     /// Machines as the header describes them.
     pub fn new(header: &Header) -> Self {
         let mut replay = Self {
-            machines: Call::new(header.machines()),
+            machines: match &header.resumed {
+                Some(suspended) => Call::resume(header.machines(), (**suspended).clone()),
+                None => Call::new(header.machines()),
+            },
+            suspended: None,
             writer: LogWriter::default(),
             due: VecDeque::new(),
             difference: None,
@@ -141,6 +148,11 @@ impl Replay {
         self.difference
     }
 
+    /// What the machines left, where the log suspends them: the next owner's log begins with it.
+    pub fn suspended(&self) -> Option<&Suspended> {
+        self.suspended.as_deref()
+    }
+
     /// When the latest input came.
     pub const fn now(&self) -> Timestamp {
         self.now
@@ -172,6 +184,7 @@ impl Replay {
             }
             Input::Seed(connection, seed) => self.machines.handle_seed(at, connection, *seed),
             Input::Shortfall(shortfall) => self.machines.handle_shortfall(at, shortfall),
+            Input::Suspend => self.suspended = Some(Box::new(self.machines.suspend(at))),
             Input::Timer => self.machines.handle_timeout(at),
         }
     }

@@ -109,6 +109,12 @@ impl LogWriter {
         out.push_str("}\n");
     }
 
+    /// Input: the call is suspended. The log of its next owner begins with [`Header::resuming`].
+    pub fn suspend(&self, out: &mut String, at: Timestamp) {
+        start(out, at, None, "driver");
+        out.push_str(",\"suspend\":true}\n");
+    }
+
     /// Input: time has passed.
     pub fn timer(&self, out: &mut String, at: Timestamp) {
         start(out, at, None, "timer");
@@ -125,10 +131,13 @@ impl LogWriter {
                     let _ = write!(out, r#","endpoint":{endpoint}"#);
                 }
             }
-            Output::Seed { connection, carried } => {
+            Output::Seed { connection, carried, largest } => {
                 start(out, at, Some(*connection), "session");
                 out.push_str(r#","seed":{"carried":"#);
                 push_json(out, carried);
+                if let Some(largest) = largest {
+                    let _ = write!(out, r#","largest":{largest}"#);
+                }
                 out.push('}');
             }
             Output::Close(connection) => {

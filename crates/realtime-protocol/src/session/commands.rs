@@ -24,7 +24,7 @@ use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
 use crate::session::interruption::By;
-use crate::session::options::FollowUp;
+use crate::session::options::{Begin, FollowUp};
 use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Request, forces};
 use crate::session::state::State;
@@ -60,8 +60,7 @@ impl Session {
             | Command::CancelResponse { .. }
             | Command::AnswerFunction { .. }
             | Command::SendEvent { .. } => true,
-            // A configuration joins the one that is sent first.
-            Command::UpdateConfig { .. } => !self.is_unconfigured(),
+            Command::UpdateConfig { .. } => !self.joins_first_update(),
             // The sequencer holds requests.
             Command::CreateResponse { .. }
             | Command::Interrupt {}
@@ -104,7 +103,7 @@ impl Session {
         }
         let waiting = match command {
             Command::CreateResponse { .. } => self.responses.waiting(),
-            Command::UpdateConfig { .. } if self.is_unconfigured() => self.updates.joined(),
+            Command::UpdateConfig { .. } if self.joins_first_update() => self.updates.joined().len(),
             _ if self.is_held(command) => self.held.commands(),
             _ => 0,
         };
@@ -269,6 +268,11 @@ impl Session {
     /// Whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
         matches!(self.state, State::Connecting | State::Opening { .. })
+    }
+
+    /// Whether a configuration joins the one that is sent first.
+    pub(super) const fn joins_first_update(&self) -> bool {
+        self.is_unconfigured() && matches!(self.options.begin, Begin::Configure)
     }
 
     /// Sends the one output of a function call.

@@ -13,31 +13,45 @@ use crate::error::ApiError;
 use crate::event::SessionUpdate;
 use crate::field::Field;
 use crate::id::EventId;
-use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
 use crate::session::sequencer::turn;
 use crate::session::state::Step;
 use crate::session::updates::{Update, share};
+use crate::session::{Begin, Session};
 use crate::session_config::{SessionConfig, differences};
 
 impl Session {
-    /// Sends the configuration, once the server is there.
+    /// The server is there: it gets the configuration, unless the session is in full swing.
     pub(super) fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
-        if self.state.step(Step::Created { ready_due }) {
+        if !self.state.step(Step::Created { ready_due }) {
+            return;
+        }
+        if self.options.begin == Begin::Configure {
             self.complete_wish();
-            let asked = self.options.config.clone();
-            let mut update = Update::new(asked, Vec::new()).put_in(self.options.dialect);
-            update.is_first = true;
-            self.updates.kind.clone_from(&update.config.kind);
-            self.send_update(None, update);
+        }
+        let asked = match self.options.begin {
+            Begin::Configure => self.options.config.clone(),
+            Begin::Attach => SessionConfig { kind: self.options.config.kind.clone(), ..Default::default() },
+        };
+        let mut update = Update::new(asked, Vec::new()).put_in(self.options.dialect);
+        self.updates.kind.clone_from(&update.config.kind);
+        match self.options.begin {
+            Begin::Configure => {
+                update.is_first = true;
+                self.send_update(None, update);
+            }
+            Begin::Attach => {
+                let before = self.config.clone();
+                self.ready(&before, Vec::new());
+            }
         }
     }
 
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
         self.policy.take_wish(&mut config);
-        if self.is_unconfigured() {
+        if self.joins_first_update() {
             self.options.config.merge(config.clone());
             self.updates.join(id, config);
             return;

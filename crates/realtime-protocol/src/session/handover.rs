@@ -2,16 +2,18 @@
 //! hands to the new one.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::{CloseReason, Command, CommandId, HoldId, Outcome, StopId};
+use crate::call::{CloseReason, Command, CommandId, FunctionCall, HoldId, Outcome, StopId};
 use crate::error::ApiError;
+use crate::id::ResponseId;
 use crate::session::Session;
 use crate::session::answers::Await;
-use crate::session::state::State;
+use crate::session::state::{State, Step};
 use crate::time::{MediaTime, Timestamp};
 
 impl Session {
@@ -67,6 +69,46 @@ impl Session {
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
+    /// Whether a response is to be asked for that the server was not asked for, and that no command waits for.
+    pub(crate) fn owes_unsent_response(&self) -> bool {
+        self.responses.owes_unsent()
+    }
+
+    /// How often the model was asked to go on after its functions, without a word of the user between.
+    pub(crate) const fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Counts those on that the session before it had.
+    pub(crate) const fn count_rounds_from(&mut self, rounds: u32) {
+        self.rounds = self.rounds.saturating_add(rounds);
+    }
+
+    /// Takes over calls that the conversation has made and that wait for their outputs.
+    pub(crate) fn reopen_calls(&mut self, calls: Vec<Arc<FunctionCall>>) {
+        if calls.is_empty() {
+            return;
+        }
+        for call in &calls {
+            self.calls.see(&call.call_id);
+        }
+        // The response that made them has ended; nobody asks for it by its id any more.
+        let response_id = ResponseId::from("");
+        self.calls.open(&response_id, calls);
+        self.calls.close(&response_id, false, false, false);
+    }
+
+    /// Commands of which nothing was sent.
+    pub(crate) fn unsent_commands(&self) -> Vec<CommandId> {
+        let joined = self.updates.joined().filter(|_| self.is_unconfigured());
+        self.held.ids().chain(joined).chain(self.responses.waiting_commands()).collect()
+    }
+
+    /// Whether the configuration was sent and is not acknowledged: nothing else was sent before.
+    pub(crate) const fn is_configuring(&self) -> bool {
+        matches!(self.state, State::Configuring { .. })
+    }
+
     /// Whether a push-to-talk turn runs.
     pub(crate) const fn in_turn(&self) -> bool {
         self.input.in_turn()
@@ -83,6 +125,11 @@ impl Session {
             State::Closing { reason } => Some(reason),
             _ => None,
         }
+    }
+
+    /// The call moves to another process: that is why the session ends.
+    pub(crate) fn suspend(&mut self) {
+        self.state.step(Step::Close { reason: CloseReason::Suspended });
     }
 
     /// Carries out commands of an earlier session. Requests for a response among them merge as if they had waited

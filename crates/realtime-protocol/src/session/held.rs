@@ -71,6 +71,14 @@ impl Held {
         audio.into_iter().filter_map(bytes).collect()
     }
 
+    /// The commands that wait.
+    pub(super) fn ids(&self) -> impl Iterator<Item = CommandId> {
+        self.queue.iter().filter_map(|waiting| match waiting {
+            Waiting::Command(id, _) => Some(*id),
+            Waiting::Audio(_) => None,
+        })
+    }
+
     /// The commands that were never answered, at the end.
     pub(super) fn end(&mut self) -> Vec<CommandId> {
         let command = |waiting| match waiting {

@@ -84,7 +84,7 @@ pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub(crate) use input_audio::drop_oldest;
 pub use interruption_policy::InterruptionPolicy;
-pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
+pub use options::{Begin, FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
 
 /// No session lives longer, whatever the server's clock says.

@@ -18,6 +18,8 @@ use crate::session_config::SessionConfig;
 pub struct SessionOptions {
     /// The spelling on the wire.
     pub dialect: Dialect,
+    /// How the session begins. Default: it is configured.
+    pub begin: Begin,
     /// What the session is to be configured as. `session.update` carries just the members that are set.
     pub config: SessionConfig,
     /// Where the times of playback come from. Default: reports.
@@ -76,6 +78,7 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             dialect: Dialect::default(),
+            begin: Begin::default(),
             config: SessionConfig::realtime(),
             playback: PlaybackSource::default(),
             unheard: Unheard::default(),
@@ -99,6 +102,21 @@ impl Default for SessionOptions {
             entropy: 0,
         }
     }
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Begin {
+    /// It gets the configuration of the options by `session.update`, and is ready once that is acknowledged.
+    #[default]
+    Configure,
+    /// It is in full swing, as behind the side channel of a call: it is ready at once, with the configuration that its
+    /// `session.created` reports, and nothing is sent. Of the options' configuration only its `type` counts. A call
+    /// attaches again on each further connection, without a seed: the conversation goes on meanwhile. What was sent and
+    /// not acknowledged when a connection ended may have arrived: it is not sent again.
+    Attach,
 }
 
 /// Where the times of playback come from.

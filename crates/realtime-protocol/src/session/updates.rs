@@ -87,9 +87,9 @@ impl Updates {
         self.joined.push((id, config));
     }
 
-    /// How many commands have joined it.
-    pub(super) const fn joined(&self) -> usize {
-        self.joined.len()
+    /// The commands that have joined it.
+    pub(super) fn joined(&self) -> impl ExactSizeIterator<Item = CommandId> {
+        self.joined.iter().map(|(id, _)| *id)
     }
 
     /// Those that have joined it, to be answered.

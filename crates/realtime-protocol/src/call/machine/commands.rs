@@ -3,13 +3,18 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::call::machine::blame::{Loss, refused};
 use crate::call::machine::functions::Functions;
-use crate::call::{Command, CommandId};
+use crate::call::suspended::SuspendedCommand;
+use crate::call::{Command, CommandId, Outcome, Refusal};
 use crate::id::ItemId;
 use crate::item::Item;
 
 /// Commands that may wait for a connection.
 const MOST_WAITING: usize = 1024;
+
+/// How large all commands together may be that wait for a connection (bytes of JSON): two of the largest events.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Commands that are not settled and that another session can serve, oldest first.
 #[derive(Debug, Default)]
@@ -21,6 +26,23 @@ struct Pending {
     command: Command,
     /// Whether it waits for a session, and no session knows of it.
     waits: bool,
+    /// Its size while it waits (bytes of JSON).
+    bytes: usize,
+    /// How many connections have ended since it was sent there.
+    sent: u8,
+    /// Whether it waits although it was sent: the server may have it.
+    may_have_arrived: bool,
+}
+
+/// What becomes of a command whose connection ended before it was answered.
+#[derive(Debug)]
+pub(super) enum Carry {
+    /// It waits for the next connection.
+    Waits,
+    /// It ended with its connection.
+    Ends,
+    /// It could be sent again, and is not.
+    GivenUp(Outcome, Command),
 }
 
 /// Whether another session can serve a command. The others are about things that end with their connection.
@@ -34,19 +56,24 @@ pub(super) const fn can_be_carried(command: &Command) -> bool {
 impl Commands {
     /// A session took a command.
     pub(super) fn sent(&mut self, id: CommandId, command: Command) {
-        self.0.push_back(Pending { id, command, waits: false });
+        self.0.push_back(Pending { id, command, waits: false, bytes: 0, sent: 0, may_have_arrived: false });
     }
 
     /// A command waits for a session.
     pub(super) fn wait(&mut self, id: CommandId, command: Command) {
-        let command = without_place(command);
-        self.0.push_back(Pending { id, command, waits: true });
+        let (bytes, command) = (command.size(), without_place(command));
+        self.0.push_back(Pending { id, command, waits: true, bytes, sent: 0, may_have_arrived: false });
     }
 
-    /// How many wait, if those are too many.
-    pub(super) fn too_many(&self) -> Option<usize> {
-        let waiting = self.0.iter().filter(|pending| pending.waits).count();
-        (waiting >= MOST_WAITING).then_some(waiting)
+    /// Why one more may not wait, if it may not.
+    pub(super) fn refuses(&self, command: &Command) -> Option<Refusal> {
+        let waiting = self.waiting().count();
+        if waiting >= MOST_WAITING {
+            return Some(Refusal::TooManyWaiting { waiting });
+        }
+        let (what, limit, unit) = ("all that waits for a connection", MOST_BYTES, "bytes");
+        let got = self.waiting_bytes() + command.size();
+        (got > limit).then_some(Refusal::TooLarge { what, limit, got, unit })
     }
 
     /// A command is settled.
@@ -55,24 +82,45 @@ impl Commands {
         self.0.remove(index).map(|pending| pending.command)
     }
 
-    /// The session ended before it answered: whether the command waits for the next one.
-    pub(super) fn carry(&mut self, id: CommandId, calls: &Functions) -> bool {
-        let Some(index) = self.0.iter().position(|pending| pending.id == id) else { return false };
-        let Some(Pending { id, command, .. }) = self.0.remove(index) else { return false };
-        if answers_a_call(&command, calls) {
-            return false; // the call ended with its connection
+    /// The session ended before it answered.
+    pub(super) fn carry(&mut self, id: CommandId, calls: &Functions, loss: &Loss) -> Carry {
+        let Some(index) = self.0.iter().position(|pending| pending.id == id) else { return Carry::Ends };
+        let waiting = self.waiting_bytes();
+        let Some(mut pending) = self.0.remove(index) else { return Carry::Ends };
+        if answers_a_call(&pending.command, calls) {
+            return Carry::Ends; // the call ended with its connection
         }
-        self.0.insert(index, Pending { id, command: without_place(command), waits: true });
-        true
+        pending.may_have_arrived |= loss.was_sent(id);
+        if loss.was_sent(id) {
+            if loss.attaches {
+                return Carry::Ends; // the conversation may have it
+            }
+            pending.sent += u8::from(loss.is_death());
+            if loss.gives_up(pending.sent) {
+                return Carry::GivenUp(loss.refusal(pending.sent), pending.command);
+            }
+        }
+        let bytes = pending.command.size();
+        if waiting + bytes > MOST_BYTES {
+            let message = alloc::format!("more than {MOST_BYTES} bytes wait for another connection");
+            return Carry::GivenUp(refused(message), pending.command);
+        }
+        let command = without_place(pending.command);
+        self.0.insert(index, Pending { command, waits: true, bytes, ..pending });
+        Carry::Waits
+    }
+
+    /// Whether one of them changes the instructions.
+    pub(super) fn change_instructions(&self) -> bool {
+        self.0.iter().any(|pending| match &pending.command {
+            Command::UpdateConfig { config } => !config.instructions.is_absent(),
+            _ => false,
+        })
     }
 
     /// The ids that the application gave to items that wait.
     pub(super) fn item_ids(&self) -> Vec<ItemId> {
-        self.0
-            .iter()
-            .filter(|pending| pending.waits)
-            .filter_map(|pending| item_id(&pending.command))
-            .collect()
+        self.waiting().filter_map(|pending| item_id(&pending.command)).collect()
     }
 
     /// Takes out the command that waits to create an item, and whether it asks for a response.
@@ -89,9 +137,53 @@ impl Commands {
         waiting
             .map(|pending| {
                 pending.waits = false;
+                pending.may_have_arrived = false;
                 (pending.id, pending.command.clone())
             })
             .collect()
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &Pending> {
+        self.0.iter().filter(|pending| pending.waits)
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.waiting().map(|pending| pending.bytes).sum()
+    }
+
+    /// All of them, on their way to another process.
+    pub(super) fn suspend(&mut self) -> Vec<SuspendedCommand> {
+        let commands = core::mem::take(&mut self.0).into_iter();
+        commands
+            .map(|Pending { id, command, sent, may_have_arrived, .. }| SuspendedCommand {
+                id,
+                command,
+                sent,
+                may_have_arrived,
+            })
+            .collect()
+    }
+
+    /// Those of a call that was suspended: all wait.
+    pub(super) fn resume(commands: Vec<SuspendedCommand>) -> Self {
+        let waiting = commands.into_iter().filter(|suspended| can_be_carried(&suspended.command));
+        let pending = waiting.map(|SuspendedCommand { id, command, sent, may_have_arrived }| Pending {
+            id,
+            bytes: command.size(),
+            command,
+            waits: true,
+            sent,
+            may_have_arrived,
+        });
+        Self(pending.take(MOST_WAITING).collect())
+    }
+
+    /// Takes out those that the conversation may have already.
+    pub(super) fn take_arrived(&mut self) -> Vec<CommandId> {
+        let (arrived, waiting): (VecDeque<_>, VecDeque<_>) =
+            core::mem::take(&mut self.0).into_iter().partition(|pending| pending.may_have_arrived);
+        self.0 = waiting;
+        arrived.into_iter().map(|pending| pending.id).collect()
     }
 
     /// All that waits, at the end.

@@ -5,10 +5,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::call::close::may_pass;
+use crate::call::machine::blame::{Loss, MOST_SENT};
+use crate::call::machine::commands::Carry;
 use crate::call::machine::connection::Connection;
+use crate::call::machine::is_own;
 use crate::call::machine::succession::Successor;
 use crate::call::{
-    Call, CloseReason, ConnectionEvent, DisconnectClass, DisconnectReason, Event, FunctionEnd, Outcome,
+    Call, CloseReason, Command, CommandId, ConnectionEvent, DisconnectClass, DisconnectReason, Event,
+    FunctionEnd, Outcome, Warning,
 };
 use crate::session::Output;
 use crate::time::Timestamp;
@@ -18,8 +22,9 @@ impl Call {
     pub(super) fn lose_serving(&mut self, how: DisconnectReason, because: Option<CloseReason>) {
         let Some(mut connection) = self.serving.take() else { return };
         let (endpoint, served) = (connection.endpoint, connection.serves_since);
-        let rest = Rest::of(&mut connection, self.now, how);
-        let reason = because.unwrap_or_else(|| rest.reason.clone());
+        let rest = self.rest_of(&mut connection, how);
+        let verdict = self.config_deaths.note(&rest.loss);
+        let reason = because.or(verdict).unwrap_or_else(|| rest.loss.reason.clone());
         let class = DisconnectClass::of(&reason);
         if self.reconnect.is_none() || class == DisconnectClass::Requested {
             self.pass_on(rest);
@@ -43,20 +48,28 @@ impl Call {
 
     /// Ends a session that another one has replaced.
     pub(super) fn end_session(&mut self, mut connection: Box<Connection>, how: DisconnectReason) {
-        let rest = Rest::of(&mut connection, self.now, how);
+        let rest = self.rest_of(&mut connection, how);
         self.carry(rest);
     }
 
     /// The connection that was to serve next has ended.
     pub(super) fn lose_successor(&mut self, how: DisconnectReason) {
         let seeding = matches!(self.successor, Successor::Seeding(_));
+        let mut unacknowledged = None;
         let mut connection = match core::mem::take(&mut self.successor) {
             Successor::Opening(connection) | Successor::Standby(connection) => connection,
-            Successor::Seeding(seeding) => seeding.into_connection(),
+            Successor::Seeding(seeding) => {
+                unacknowledged = seeding.largest_pending();
+                seeding.into_connection()
+            }
             Successor::None | Successor::Waiting { .. } => return,
         };
         let (endpoint, was_ready) = (connection.endpoint, connection.session.is_ready());
-        let Rest { reason, .. } = Rest::of(&mut connection, self.now, how);
+        let Rest { loss, .. } = self.rest_of(&mut connection, how);
+        if let Some(largest) = unacknowledged {
+            self.seed_limit.note(&loss, largest);
+        }
+        let reason = self.config_deaths.note(&loss).unwrap_or(loss.reason);
         let class = DisconnectClass::of(&reason);
         if let Some(rotation) = &mut self.rotation {
             rotation.endpoint = None; // from here on, any that works
@@ -117,9 +130,10 @@ impl Call {
     }
 
     /// Passes on the rest of a session, but for what the next one takes over.
-    fn carry(&mut self, rest: Rest) {
-        let Rest { events, owes, held, in_turn, .. } = rest;
-        self.owes |= owes;
+    pub(super) fn carry(&mut self, rest: Rest) {
+        let Rest { events, loss, mut owes, rounds, held, in_turn } = rest;
+        self.rounds = rounds;
+        let given_up = self.calls.end_deliveries(&loss);
         let (format, oldest) = self.held_bounds();
         if in_turn {
             self.audio.begin_turn();
@@ -129,25 +143,60 @@ impl Call {
         }
         for event in events {
             match event {
-                // Cut off a second time before it came, the reply is still due.
                 Event::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
+                    // Cut off a second time before it came, the reply is still due.
                     self.asked = None;
-                    self.owes = true;
+                    owes = Owes { any: true, unsent: owes.unsent || !loss.was_sent(id) };
                 }
                 Event::Settled { id, outcome: Outcome::Closed { .. } }
-                    if self.commands.carry(id, &self.calls) => {}
+                    if given_up.iter().any(|(delivery, _)| *delivery == id) =>
+                {
+                    self.give_up(id, loss.refusal(MOST_SENT));
+                }
+                Event::Settled { id, outcome: outcome @ Outcome::Closed { .. } } => {
+                    match self.commands.carry(id, &self.calls, &loss) {
+                        Carry::Waits => {}
+                        Carry::Ends => self.relay(Event::Settled { id, outcome }),
+                        Carry::GivenUp(outcome, command) => {
+                            if loss.blames_payload() {
+                                self.seed_limit.learn(command.size());
+                            }
+                            if let Command::CreateItem { respond: true, .. } = command {
+                                owes = Owes::default(); // without the item there is nothing to reply to
+                            }
+                            self.give_up(id, outcome);
+                        }
+                    }
+                }
                 Event::FunctionEnded { call, end: FunctionEnd::Closed } => {
                     self.relay(Event::FunctionEnded { call, end: FunctionEnd::Detached });
                 }
                 event => self.relay(event),
             }
         }
+        self.owes.any |= owes.any;
+        self.owes.unsent |= owes.unsent;
+        for (_, call_id) in given_up {
+            self.tell(Event::Warning(Warning::FunctionOutputGivenUp { call_id }));
+        }
         self.calls.detach(self.now);
         self.leave_because = None;
     }
 
+    /// Settles a command that no session settles any more.
+    fn give_up(&mut self, id: CommandId, outcome: Outcome) {
+        if !is_own(id) {
+            self.tell(Event::Settled { id, outcome });
+        }
+    }
+
+    /// Ends a session, and gives back what it leaves behind.
+    pub(super) fn rest_of(&self, connection: &mut Connection, how: DisconnectReason) -> Rest {
+        Rest::of(connection, self.now, how, self.attaches())
+    }
+
     /// Passes on all that a session still tells: no other takes anything over.
-    fn pass_on(&mut self, rest: Rest) {
+    pub(super) fn pass_on(&mut self, rest: Rest) {
         for event in rest.events {
             self.relay(event);
         }
@@ -182,34 +231,46 @@ fn asked_for(reason: &CloseReason) -> Duration {
 /// The longest that a server may put a call off.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// Whether the model still has to speak, though no command asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Owes {
+    /// In a new conversation.
+    pub(super) any: bool,
+    /// In the same one, which replies to all that it was asked for.
+    pub(super) unsent: bool,
+}
+
 /// What a session leaves behind.
-struct Rest {
+pub(super) struct Rest {
     /// What it still tells, but for its end.
-    events: Vec<Event>,
-    reason: CloseReason,
-    /// Whether the model still had to speak.
-    owes: bool,
+    pub(super) events: Vec<Event>,
+    pub(super) loss: Loss,
+    pub(super) owes: Owes,
+    /// Rounds of functions without a word of the user.
+    pub(super) rounds: u32,
     /// Input audio that it never sent.
-    held: Vec<bytes::Bytes>,
+    pub(super) held: Vec<bytes::Bytes>,
     /// Whether a push-to-talk turn runs.
-    in_turn: bool,
+    pub(super) in_turn: bool,
 }
 
 impl Rest {
-    fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason) -> Self {
-        let owes = connection.session.owes_response();
-        let held = connection.session.take_held_audio();
-        let in_turn = connection.session.in_turn();
-        connection.session.handle_disconnected(now, how);
-        let mut rest = Self { events: Vec::new(), reason: CloseReason::Requested, owes, held, in_turn };
-        while let Some(output) = connection.session.poll_output() {
+    fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason, attaches: bool) -> Self {
+        let session = &mut connection.session;
+        let owes = Owes { any: session.owes_response(), unsent: session.owes_unsent_response() };
+        let rounds = session.rounds();
+        let (held, in_turn) = (session.take_held_audio(), session.in_turn());
+        let (unsent, configuring) = (session.unsent_commands(), session.is_configuring());
+        session.handle_disconnected(now, how);
+        let (mut events, mut reason) = (Vec::new(), CloseReason::Requested);
+        while let Some(output) = session.poll_output() {
             match output {
-                Output::Event(Event::Closed { reason }) => rest.reason = reason,
-                Output::Event(event) => rest.events.push(event),
+                Output::Event(Event::Closed { reason: why }) => reason = why,
+                Output::Event(event) => events.push(event),
                 // There is nobody left to send it to.
                 Output::Send(_) | Output::Close => {}
             }
         }
-        rest
+        Self { events, loss: Loss { reason, unsent, configuring, attaches }, owes, rounds, held, in_turn }
     }
 }

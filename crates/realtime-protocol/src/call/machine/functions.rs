@@ -4,10 +4,12 @@
 //! predecessor's output never reached the server, gets the output that is known or awaited.
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::call::machine::blame::Loss;
+use crate::call::suspended::SuspendedFunction;
 use crate::call::{CommandId, FunctionCall, FunctionOutput, Outcome};
 use crate::id::CallId;
 use crate::session::call_digest;
@@ -16,22 +18,28 @@ use crate::time::Timestamp;
 /// Functions that are remembered; of more, the oldest are forgotten.
 const MOST: usize = 256;
 
+/// What the model is told of a call whose output ends connections.
+const UNDELIVERED: &str = "the function ran, and its result could not be sent";
+
 /// Functions whose outputs have not reached the server.
 #[derive(Debug, Default)]
 pub(super) struct Functions(VecDeque<Known>);
 
 #[derive(Debug)]
 struct Known {
-    /// The id under which the application knows it.
-    shown: CallId,
+    /// The call as the application knows it.
+    shown: Arc<FunctionCall>,
     /// The id under which the session that serves knows it.
     current: Option<CallId>,
     digest: u128,
-    key: String,
     /// The output, and whether it asks for a response.
     output: Option<(FunctionOutput, bool)>,
     /// The command that delivers it.
     delivery: Option<CommandId>,
+    /// How many connections have ended since it was sent there.
+    sent: u8,
+    /// Whether the connection ended while it was on its way: it may have arrived.
+    may_have_arrived: bool,
     /// When the connection that made it ended.
     detached: Option<Timestamp>,
 }
@@ -58,9 +66,22 @@ pub(super) enum Completed {
     Known,
 }
 
+/// A call that is open once more.
+#[derive(Debug)]
+pub(super) struct Reopened {
+    pub(super) call: Arc<FunctionCall>,
+    /// Its output where that is known, and whether it asks for a response.
+    pub(super) output: Option<(FunctionOutput, bool)>,
+}
+
 impl Functions {
     /// A session tells of a call.
-    pub(super) fn surface(&mut self, now: Timestamp, call: &mut FunctionCall, kept: Duration) -> Surfaced {
+    pub(super) fn surface(
+        &mut self,
+        now: Timestamp,
+        call: &mut Arc<FunctionCall>,
+        kept: Duration,
+    ) -> Surfaced {
         self.0.retain(|known| known.detached.is_none_or(|since| now <= since + kept));
         let digest = call_digest(&call.name, &call.arguments);
         let current = Some(call.call_id.clone());
@@ -68,12 +89,13 @@ impl Functions {
         if let Some(known) = self.0.iter_mut().find(same) {
             known.current = current;
             known.detached = None;
+            known.may_have_arrived = false;
             return match &known.output {
                 None => Surfaced::Adopted,
                 Some((FunctionOutput::Cancelled | FunctionOutput::TimedOut, _)) => {
                     known.output = None;
-                    known.shown = call.call_id.clone();
-                    call.key.clone_from(&known.key);
+                    Arc::make_mut(call).key.clone_from(&known.shown.key);
+                    known.shown = Arc::clone(call);
                     Surfaced::Show
                 }
                 Some((output, respond)) => Surfaced::Answer(output.clone(), *respond),
@@ -83,13 +105,14 @@ impl Functions {
             self.0.pop_front();
         }
         self.0.push_back(Known {
-            shown: call.call_id.clone(),
+            shown: Arc::clone(call),
             current,
             digest,
-            key: call.key.clone(),
             output: None,
             delivery: None,
             detached: None,
+            sent: 0,
+            may_have_arrived: false,
         });
         Surfaced::Show
     }
@@ -102,8 +125,8 @@ impl Functions {
         output: &FunctionOutput,
         respond: bool,
     ) -> Completed {
-        let here = self.0.iter().rposition(|call| call.shown == *call_id && call.current.is_some());
-        let index = here.or_else(|| self.0.iter().rposition(|call| call.shown == *call_id));
+        let here = self.0.iter().rposition(|call| call.shown.call_id == *call_id && call.current.is_some());
+        let index = here.or_else(|| self.0.iter().rposition(|call| call.shown.call_id == *call_id));
         let Some(call) = index.and_then(|index| self.0.get_mut(index)) else {
             return Completed::Deliver(call_id.clone());
         };
@@ -148,17 +171,86 @@ impl Functions {
     /// The call under the id by which the application knows it.
     pub(super) fn as_shown(&self, call: Arc<FunctionCall>) -> Arc<FunctionCall> {
         let known = self.0.iter().find(|known| known.current.as_ref() == Some(&call.call_id));
-        match known.filter(|known| known.shown != call.call_id) {
+        match known.filter(|known| known.shown.call_id != call.call_id) {
             Some(known) => {
-                Arc::new(FunctionCall { call_id: known.shown.clone(), ..FunctionCall::clone(&call) })
+                let call_id = known.shown.call_id.clone();
+                Arc::new(FunctionCall { call_id, ..FunctionCall::clone(&call) })
             }
             None => call,
         }
     }
 
+    /// The conversation goes on over another connection: calls that wait are open there under the ids that the
+    /// application knows. Gives them back, and what is known of their outputs. One whose output may have arrived has had
+    /// its answer.
+    pub(super) fn reopen(&mut self) -> Vec<Reopened> {
+        self.0.retain(|call| call.current.is_some() || !call.may_have_arrived);
+        let detached = self.0.iter_mut().filter(|call| call.current.is_none());
+        detached
+            .map(|call| {
+                call.current = Some(call.shown.call_id.clone());
+                call.detached = None;
+                Reopened { call: Arc::clone(&call.shown), output: call.output.clone() }
+            })
+            .collect()
+    }
+
+    /// All of them, on their way to another process.
+    pub(super) fn suspend(&mut self) -> Vec<SuspendedFunction> {
+        let functions = core::mem::take(&mut self.0).into_iter();
+        functions
+            .map(|Known { shown, output, sent, may_have_arrived, .. }| {
+                let (output, respond) = output.unzip();
+                let respond = respond.unwrap_or_default();
+                SuspendedFunction { call: shown, output, respond, sent, may_have_arrived }
+            })
+            .collect()
+    }
+
+    /// Those of a call that was suspended: none is open in a session.
+    pub(super) fn resume(functions: Vec<SuspendedFunction>) -> Self {
+        let known = functions.into_iter().map(|function| Known {
+            digest: call_digest(&function.call.name, &function.call.arguments),
+            shown: function.call,
+            current: None,
+            output: function.output.map(|output| (output, function.respond)),
+            delivery: None,
+            sent: function.sent,
+            may_have_arrived: function.may_have_arrived,
+            detached: Some(Timestamp::ZERO),
+        });
+        Self(known.take(MOST).collect())
+    }
+
+    /// The time since their connection ended counts from now: it ended by another clock.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        for call in &mut self.0 {
+            call.detached = call.detached.map(|_| now);
+        }
+    }
+
     /// Whether a call of that id was made by the model.
     pub(super) fn is_known(&self, call_id: &CallId) -> bool {
-        self.0.iter().any(|call| call.shown == *call_id || call.current.as_ref() == Some(call_id))
+        self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
+    }
+
+    /// The connection that serves has ended: outputs that were on their way did not arrive. Gives back those that are
+    /// given up, each with the command that was to deliver it. A call whose output is given up has another one, which
+    /// says so: it does not run again.
+    pub(super) fn end_deliveries(&mut self, loss: &Loss) -> Vec<(CommandId, CallId)> {
+        let mut given_up = Vec::new();
+        for call in &mut self.0 {
+            let Some(delivery) = call.delivery.filter(|id| loss.was_sent(*id)) else { continue };
+            call.sent += u8::from(loss.is_death());
+            call.may_have_arrived = !loss.gives_up(call.sent);
+            if !call.may_have_arrived {
+                let (_, respond) = call.output.take().unwrap_or((FunctionOutput::Cancelled, false));
+                call.output = Some((FunctionOutput::Error(UNDELIVERED.into()), respond));
+                call.sent = 0;
+                given_up.push((delivery, call.shown.call_id.clone()));
+            }
+        }
+        given_up
     }
 
     /// The connection that serves has ended.
@@ -174,6 +266,8 @@ impl Functions {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use serde_json::json;
 
     use super::*;
@@ -195,8 +289,8 @@ mod tests {
     }
 
     fn surface(calls: &mut Functions, now: u64, id: &str) -> (Surfaced, String) {
-        let mut call = call(id);
-        (calls.surface(at(now), &mut call, KEPT), call.key)
+        let mut call = Arc::new(call(id));
+        (calls.surface(at(now), &mut call, KEPT), call.key.clone())
     }
 
     fn result() -> FunctionOutput {

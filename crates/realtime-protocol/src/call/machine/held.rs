@@ -69,6 +69,18 @@ impl HeldAudio {
         self.lost_bytes += lost;
     }
 
+    /// Whether a push-to-talk turn runs.
+    pub(super) const fn in_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Lets go of all audio, and says how much was lost. A push-to-talk turn runs on.
+    pub(super) fn drop_all(&mut self, format: AudioFormat) -> MediaTime {
+        let Self { bytes, lost_bytes, turn, .. } = core::mem::take(self);
+        self.turn = turn.map(|_| 0);
+        format.duration(bytes + lost_bytes)
+    }
+
     /// Takes out what is held.
     pub(super) fn take(&mut self, format: AudioFormat) -> Released {
         let Self { chunks, lost_bytes, turn, .. } = core::mem::take(self);

@@ -32,6 +32,7 @@
 //!
 //! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
+mod blame;
 mod commands;
 mod connection;
 mod ending;
@@ -40,7 +41,9 @@ mod functions;
 mod held;
 mod relay;
 mod routing;
+mod seeding;
 mod succession;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -52,11 +55,14 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::AudioFormat;
+use crate::call::machine::blame::{ConfigDeaths, SeedLimit};
 use crate::call::machine::commands::Commands;
 use crate::call::machine::connection::Connection;
+use crate::call::machine::ending::Owes;
 use crate::call::machine::endpoints::Endpoints;
 use crate::call::machine::functions::Functions;
 use crate::call::machine::held::HeldAudio;
+use crate::call::machine::seeding::Instructions;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
     CallOptions, CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, Media, MediaError,
@@ -112,6 +118,9 @@ pub enum Output {
         connection: ConnectionId,
         /// Items that commands on their way are to create.
         carried: Vec<ItemId>,
+        /// The largest item that the server is known to take (bytes of JSON): larger ones are left out. `None`: no
+        /// limit has shown.
+        largest: Option<usize>,
     },
     /// Tell this to the application.
     Event(Event),
@@ -171,16 +180,24 @@ pub struct Call {
     attempts: u32,
     /// Since when nothing serves.
     lost_at: Option<Timestamp>,
-    /// Whether a reply was due that no command asked for.
-    owes: bool,
+    owes: Owes,
     /// The command by which the session that serves was asked for that reply, until it is answered.
     asked: Option<CommandId>,
+    /// How often that reply was asked for.
+    asks: u8,
+    /// Rounds of functions without a word of the user, in sessions that have ended.
+    rounds: u32,
+    instructions: Instructions,
+    seed_limit: SeedLimit,
+    config_deaths: ConfigDeaths,
     /// Whether the application was told that the call is ready.
     was_ready: bool,
     /// Why the endpoint that serves is to be left.
     leave_because: Option<CloseReason>,
     /// Commands of this side's own.
     own_commands: u64,
+    /// Whether it was suspended by another clock, and nothing has happened since.
+    resuming: bool,
     ended: bool,
 }
 
@@ -194,7 +211,6 @@ impl Call {
         Self {
             serving: Some(Connection::new(connection, 0, endpoints.dialect(0), &options, 0)),
             input_format: options.config.input_format(),
-            options,
             config_version: 0,
             reconnect,
             now: Timestamp::ZERO,
@@ -208,12 +224,19 @@ impl Call {
             endpoints,
             attempts: 0,
             lost_at: None,
-            owes: false,
+            owes: Owes::default(),
             asked: None,
+            asks: 0,
+            rounds: 0,
+            instructions: Instructions { told: options.config.instructions.clone(), changed: false },
+            seed_limit: SeedLimit::default(),
+            config_deaths: ConfigDeaths::default(),
             was_ready: false,
             leave_because: None,
             own_commands: 0,
+            resuming: false,
             ended: false,
+            options,
         }
     }
 
@@ -326,6 +349,10 @@ impl Call {
     /// Time never goes back.
     fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.now = self.now.max(now);
+        if core::mem::take(&mut self.resuming) {
+            self.lost_at = Some(self.now);
+            self.calls.restart(self.now);
+        }
         self.now
     }
 

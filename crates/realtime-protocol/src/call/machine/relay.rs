@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::call::machine::functions::Surfaced;
+use crate::call::machine::functions::{Reopened, Surfaced};
 use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
@@ -69,6 +69,7 @@ impl Call {
         if let Successor::Opening(connection) = &mut self.successor
             && connection.session.is_ready()
         {
+            self.config_deaths.configured();
             let Successor::Opening(connection) = core::mem::take(&mut self.successor) else { return };
             self.successor = Successor::Standby(connection);
         }
@@ -109,11 +110,19 @@ impl Call {
 
     fn on_settled(&mut self, id: CommandId, outcome: Outcome) {
         let command = self.commands.take(id);
+        // A server that does not say so may have taken it over: what was asked for last is what the next one is told.
         if let Some(Command::UpdateConfig { config }) = command
-            && outcome.is_ok()
+            && (outcome.is_ok() || outcome == Outcome::TimedOut)
         {
+            self.instructions.changed |= !config.instructions.is_absent();
             self.options.config.merge(*config);
             self.config_version += 1;
+        }
+        if self.asked == Some(id) {
+            self.asked = None;
+            // One that was cut off before it said anything is due once more.
+            let lost = matches!(outcome, Outcome::Responded { end: ResponseEnd::Lost, .. });
+            self.asks = if lost { self.asks } else { 0 };
         }
         self.calls.settled(id, &outcome);
         if !is_own(id) {
@@ -126,6 +135,7 @@ impl Call {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
         }
+        self.config_deaths.configured();
         self.input_format = config.input_format();
         let event = if self.was_ready {
             Event::ConfigUpdated { config, refused }
@@ -142,7 +152,7 @@ impl Call {
         let mut shown = Vec::new();
         let mut answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)> = Vec::new();
         for mut call in calls {
-            match self.calls.surface(self.now, Arc::make_mut(&mut call), kept) {
+            match self.calls.surface(self.now, &mut call, kept) {
                 Surfaced::Show => shown.push(call),
                 Surfaced::Adopted => {}
                 Surfaced::Answer(output, respond) => answers.push((call, output, respond)),
@@ -151,6 +161,11 @@ impl Call {
         if !shown.is_empty() {
             self.tell(Event::FunctionCalls { response_id, calls: shown, out_of_band: false });
         }
+        self.deliver(answers);
+    }
+
+    /// Hands outputs that are known to the session that serves.
+    fn deliver(&mut self, answers: Vec<(Arc<FunctionCall>, FunctionOutput, bool)>) {
         for (call, output, respond) in answers {
             let call_id = call.call_id.clone();
             let id = self.own_command();
@@ -165,6 +180,20 @@ impl Call {
                 self.calls.settled(id, &Outcome::Closed { reason: CloseReason::Requested });
             }
         }
+    }
+
+    /// A session that serves has attached to the conversation of the one before: its calls wait there.
+    pub(super) fn reopen_functions(&mut self) {
+        if !self.attaches() {
+            return;
+        }
+        let reopened = self.calls.reopen();
+        if let Some(connection) = &mut self.serving {
+            let calls = reopened.iter().map(|reopened| Arc::clone(&reopened.call));
+            connection.session.reopen_calls(calls.collect());
+        }
+        let known = |Reopened { call, output }| output.map(|(output, respond)| (call, output, respond));
+        self.deliver(reopened.into_iter().filter_map(known).collect());
     }
 
     /// A response failed for want of money: the next one should come from elsewhere.

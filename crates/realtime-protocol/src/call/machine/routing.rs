@@ -72,8 +72,8 @@ impl Call {
     }
 
     fn wait(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
-        if let Some(waiting) = self.commands.too_many() {
-            return Err(refuse(command, Refusal::TooManyWaiting { waiting }));
+        if let Some(reason) = self.commands.refuses(&command) {
+            return Err(refuse(command, reason));
         }
         self.commands.wait(id, command);
         Ok(())

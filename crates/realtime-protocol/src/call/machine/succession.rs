@@ -3,21 +3,18 @@
 //! The rule kept here: of two sessions only the one that serves gets audio and requests, so that never both respond.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::audio::AudioFormat;
-use crate::call::machine::commands::item_id;
+use crate::call::machine::blame::MOST_SENT;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::held::Released;
+use crate::call::machine::seeding::Seeding;
 use crate::call::{
     Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
-    Seed, Warning,
+    Warning,
 };
-use crate::field::Field;
-use crate::id::ItemId;
-use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 
 /// The connection that is to serve next, as far as it is.
@@ -41,23 +38,6 @@ pub(super) enum Successor {
     Seeding(Box<Seeding>),
 }
 
-/// A session that is being told what was said.
-#[derive(Debug)]
-pub(super) struct Seeding {
-    connection: Box<Connection>,
-    since: Timestamp,
-    deadline: Timestamp,
-    /// Whether the session before it has ended for its sake already.
-    urgent: bool,
-    /// Whether the seed is there.
-    applied: bool,
-    /// What it has not acknowledged: commands of this side's own, and the items they create.
-    pending: BTreeMap<CommandId, Option<ItemId>>,
-    /// Items that it did not take.
-    failed: BTreeMap<ItemId, Outcome>,
-    replaces: BTreeMap<ItemId, ItemId>,
-}
-
 /// A change of connections that is wanted while one serves.
 #[derive(Debug, Default)]
 pub(super) struct Rotation {
@@ -69,12 +49,6 @@ pub(super) struct Rotation {
     pub(super) waiters: Vec<CommandId>,
     /// Attempts that failed.
     pub(super) failures: u32,
-}
-
-impl Seeding {
-    pub(super) fn into_connection(self) -> Box<Connection> {
-        self.connection
-    }
 }
 
 impl Successor {
@@ -103,11 +77,8 @@ impl Successor {
 
     /// Its session answered something of the seed.
     pub(super) fn settled(&mut self, id: CommandId, outcome: Outcome) {
-        let Self::Seeding(seeding) = self else { return };
-        if let Some(Some(item_id)) = seeding.pending.remove(&id)
-            && !outcome.is_ok()
-        {
-            seeding.failed.insert(item_id, outcome);
+        if let Self::Seeding(seeding) = self {
+            seeding.settled(id, outcome);
         }
     }
 }
@@ -149,7 +120,7 @@ impl Call {
                     // The old session has begun a turn: it goes on, and what was said is told anew later.
                     self.abort_cut_over();
                     true
-                } else if seeding.applied && seeding.pending.is_empty() || seeding.deadline <= now {
+                } else if seeding.is_over(now) {
                     self.change_over();
                     true
                 } else {
@@ -222,67 +193,20 @@ impl Call {
     }
 
     fn open(&mut self, endpoint: u32) {
-        let id = ConnectionId(self.connections);
-        self.connections += 1;
         if self.serving.is_none() {
             self.tell(Event::Connection(ConnectionEvent::Retrying { attempt: self.attempts, endpoint }));
         }
+        self.connect(endpoint);
+    }
+
+    /// Makes another connection.
+    pub(super) fn connect(&mut self, endpoint: u32) {
+        let id = ConnectionId(self.connections);
+        self.connections = self.connections.saturating_add(1);
         self.outputs.push_back(Output::Connect { connection: id, endpoint });
         let dialect = self.endpoints.dialect(endpoint);
         let connection = Connection::new(id, endpoint, dialect, &self.options, self.config_version);
         self.successor = Successor::Opening(connection);
-    }
-
-    fn begin_seeding(&mut self) {
-        let Successor::Standby(connection) = core::mem::take(&mut self.successor) else { return };
-        let urgent = self.is_urgent() && self.serving.is_some();
-        if urgent {
-            self.end_serving(); // what it went on to do would be in no seed
-            self.lost_at = Some(self.now);
-        }
-        let (id, carried) = (connection.id, self.commands.item_ids());
-        self.outputs.push_back(Output::Seed { connection: id, carried });
-        self.successor = Successor::Seeding(Box::new(Seeding {
-            connection,
-            since: self.now,
-            deadline: self.now + self.reconnect.seed_deadline,
-            urgent,
-            applied: false,
-            pending: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            replaces: BTreeMap::new(),
-        }));
-    }
-
-    /// The seed is there: it goes to the new session.
-    pub(super) fn apply_seed(&mut self, connection: ConnectionId, seed: Seed) {
-        let Successor::Seeding(seeding) = &self.successor else { return };
-        if seeding.applied || seeding.connection.id != connection {
-            return;
-        }
-        let mut update = if seeding.connection.config_version == self.config_version {
-            SessionConfig::default()
-        } else {
-            self.options.config.clone()
-        };
-        let instructions = seed.instructions.map_or(Field::Absent, Field::Value);
-        if !instructions.is_absent() && instructions != self.options.config.instructions {
-            update.instructions = instructions;
-        }
-        let mut batch: Vec<(CommandId, Command)> = Vec::new();
-        if update != SessionConfig::default() {
-            batch.push((self.own_command(), Command::UpdateConfig { config: Box::new(update) }));
-        }
-        for item in seed.items {
-            let create = Command::CreateItem { item: Box::new(item), after: None, respond: false };
-            batch.push((self.own_command(), create));
-        }
-        let now = self.now;
-        let Successor::Seeding(seeding) = &mut self.successor else { return };
-        seeding.applied = true;
-        seeding.replaces = seed.replaces;
-        seeding.pending = batch.iter().map(|(id, command)| (*id, item_id(command))).collect();
-        seeding.connection.session.take_over(now, batch);
     }
 
     /// The change has become urgent since the seed was asked for.
@@ -295,7 +219,7 @@ impl Call {
     }
 
     /// The session that serves ends, for another one takes its place.
-    fn end_serving(&mut self) {
+    pub(super) fn end_serving(&mut self) {
         let Some(old) = self.serving.take() else { return };
         self.outputs.push_back(Output::Close(old.id));
         self.end_session(old, DisconnectReason::Lost { reason: "replaced by another session".into() });
@@ -316,7 +240,9 @@ impl Call {
         }
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
+            connection.session.count_rounds_from(core::mem::take(&mut self.rounds));
         }
+        self.seed_limit.served();
         self.audio.trim(self.now, held_as, oldest);
         let mut audio = self.audio.take(held_as);
         if held_as != self.input_format {
@@ -336,26 +262,25 @@ impl Call {
             None
         });
         self.settle_replaced(&replaces, &failed);
+        self.reopen_functions();
         self.hand_over(audio);
-    }
-
-    /// What waited to be created is in the seed.
-    fn settle_replaced(&mut self, replaces: &BTreeMap<ItemId, ItemId>, failed: &BTreeMap<ItemId, Outcome>) {
-        for (item_id, by) in replaces {
-            let Some((id, respond)) = self.commands.take_item(item_id) else { continue };
-            let outcome = failed.get(by).cloned().unwrap_or_else(|| Outcome::Added { item_id: by.clone() });
-            self.owes |= respond && outcome.is_ok();
-            self.tell(Event::Settled { id, outcome });
-        }
     }
 
     /// Gives the session that serves what waited for it: commands, the reply that was due, audio.
     fn hand_over(&mut self, audio: Released) {
         let mut batch = self.commands.release();
-        if core::mem::take(&mut self.owes) {
-            let id = self.own_command();
-            self.asked = Some(id);
-            batch.push((id, Command::CreateResponse { params: None, protected: false }));
+        let owes = core::mem::take(&mut self.owes);
+        let owes = if self.attaches() { owes.unsent } else { owes.any };
+        if owes {
+            if self.asks >= MOST_SENT {
+                self.asks = 0;
+                self.tell(Event::Warning(Warning::ReplyGivenUp));
+            } else {
+                let id = self.own_command();
+                self.asked = Some(id);
+                self.asks += 1;
+                batch.push((id, Command::CreateResponse { params: None, protected: false }));
+            }
         }
         let mut media: Vec<Media> = audio.before.into_iter().map(Media::Append).collect();
         if let Some(turn) = audio.turn {

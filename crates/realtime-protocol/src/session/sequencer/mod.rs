@@ -117,6 +117,11 @@ impl Sequencer {
         self.queue.waiters()
     }
 
+    /// The commands that wait for a request which was not sent.
+    pub(super) fn waiting_commands(&self) -> impl Iterator<Item = CommandId> {
+        self.queue.iter().flat_map(|request| request.waiters.iter().copied())
+    }
+
     /// Notes that a request was sent.
     pub(super) fn sent(
         &mut self,
@@ -267,6 +272,11 @@ impl Sequencer {
             || self.open.iter().any(silent)
             || requests
                 .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
+    }
+
+    /// Whether a request waits that no command made, and that was not sent.
+    pub(super) fn owes_unsent(&self) -> bool {
+        self.queue.iter().any(|request| request.waiters.is_empty() && !request.is_out_of_band())
     }
 
     /// When something here is due.

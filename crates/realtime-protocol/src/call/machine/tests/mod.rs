@@ -1,9 +1,14 @@
 //! One rule each: a far side that is told word for word what to say.
 
+mod attach;
 mod ending;
+mod given_up;
+mod instructions;
 mod reconnect;
 mod rotate;
+mod suspend;
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -131,7 +136,7 @@ pub(super) fn describe(output: &Output) -> String {
         }
         Output::Send { connection, event, .. } => format!("{}> {}", connection.0, event.kind()),
         Output::Close(conn) => format!("close {}", conn.0),
-        Output::Seed { connection, carried } => {
+        Output::Seed { connection, carried, .. } => {
             let carried: String = carried.iter().map(|id| format!(" {id}")).collect();
             format!("seed {}{carried}", connection.0)
         }
@@ -162,6 +167,7 @@ fn of_connection(event: &Value) -> String {
             format!("lost {} retry {retry:?}", name_of(&value["class"]))
         }
         "retrying" => format!("retrying {} to {}", value["attempt"], value["endpoint"]),
+        "suspended" => name,
         _ => {
             let gap = value["gap"]["secs"].as_u64().unwrap() * 1000
                 + value["gap"]["nanos"].as_u64().unwrap() / 1_000_000;

@@ -195,11 +195,11 @@ fn the_new_session_is_configured_as_the_old_one_is_in_the_end() {
     let config = crate::session_config::SessionConfig::default().instructions("Sing.");
     call.command(1, Command::UpdateConfig { config: config.into() }).unwrap();
     call.hear(0, json!({"type": "session.updated", "session": {}}));
-    call.cut(0, None, "");
     call.drain();
+    call.cut(0, None, "");
     call.seed(1, Seed { instructions: Some("Sing.".into()), ..Seed::default() });
     let text = texts(&call.outputs());
-    assert!(text.contains("Sing.") && text.lines().count() == 1, "{text}");
+    assert_eq!(text.matches("Sing.").count(), 1, "{text}");
 }
 
 #[test]

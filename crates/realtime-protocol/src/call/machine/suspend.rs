@@ -1,0 +1,160 @@
+//! A call moves: [`Call::suspend`] in one process, [`Call::resume`] in another.
+//!
+//! The rule kept here: whoever waits is answered before the call is suspended, or is named in [`Suspended`]; and no id that
+//! this side made is made again.
+
+use alloc::boxed::Box;
+
+use crate::call::machine::blame::SeedLimit;
+use crate::call::machine::commands::Commands;
+use crate::call::machine::ending::Owes;
+use crate::call::machine::functions::Functions;
+use crate::call::machine::seeding::Instructions;
+use crate::call::suspended::{Suspended, VERSION};
+use crate::call::{
+    Call, CallOptions, CloseReason, ConnectionEvent, DisconnectReason, Event, Outcome, Output, Warning,
+};
+use crate::field::Field;
+use crate::session::Begin;
+use crate::session_config::SessionConfig;
+use crate::time::{MediaTime, Timestamp};
+
+impl Call {
+    /// Ends the call here, for it to be resumed elsewhere. Poll the outputs once more: what can't move is settled there,
+    /// responses that run end as [`Lost`](crate::call::ResponseEnd::Lost), functions that run are
+    /// [`Detached`](crate::call::FunctionEnd::Detached), input audio that waits is lost, and the connections are closed. The last
+    /// event is [`ConnectionEvent::Suspended`]. A call that is about to end ends instead, and so does what is resumed
+    /// of it.
+    ///
+    /// ```
+    /// use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Output, Suspended};
+    /// use realtime_protocol::session::SessionOptions;
+    /// use realtime_protocol::time::Timestamp;
+    ///
+    /// let mut call = Call::new(SessionOptions::default());
+    /// call.handle_command(Timestamp::ZERO, CommandId(7), Command::CreateResponse { params: None })?;
+    /// let suspended = call.suspend(Timestamp::ZERO);
+    /// assert!(call.is_ended());
+    /// assert_eq!(suspended.waiters().collect::<Vec<_>>(), [CommandId(7)]);
+    ///
+    /// // In another process, by its own clock:
+    /// let json = serde_json::to_string(&suspended).expect("it is JSON");
+    /// let suspended: Suspended = serde_json::from_str(&json).expect("of this version");
+    /// let mut call = Call::resume(SessionOptions::default(), suspended);
+    /// assert_eq!(call.poll_output(), Some(Output::Connect { connection: ConnectionId(1), endpoint: 0 }));
+    /// # Ok::<(), realtime_protocol::call::CommandError>(())
+    /// ```
+    pub fn suspend(&mut self, now: Timestamp) -> Suspended {
+        self.advance(now);
+        let mut config = self.options.config.clone();
+        if let Some(connection) = self.serving.as_ref().filter(|_| self.attaches()) {
+            // What it attached to, for one that is configured anew.
+            config = SessionConfig {
+                id: Field::Absent,
+                object: Field::Absent,
+                expires_at: Field::Absent,
+                client_secret: Field::Absent,
+                ..connection.session.config().clone()
+            };
+        }
+        let is_over = self.ended || !self.leave();
+        Suspended {
+            version: VERSION,
+            is_over,
+            config: Box::new(config),
+            told_instructions: core::mem::take(&mut self.instructions.told).into_value(),
+            instructions_changed: self.instructions.changed,
+            functions: self.calls.suspend(),
+            commands: self.commands.suspend(),
+            owes: self.owes.any,
+            owes_unsent: self.owes.unsent,
+            asks: self.asks,
+            rounds: self.rounds,
+            in_turn: self.audio.in_turn(),
+            was_ready: self.was_ready,
+            seed_limit: self.seed_limit.most(),
+            attempts: self.attempts,
+            connections: self.connections,
+            own_commands: self.own_commands,
+            entropy: self.options.entropy,
+        }
+    }
+
+    /// Goes on with a call that was suspended. Its first output is [`Output::Connect`]; it then goes on as after a lost
+    /// connection. `options` are those of the new owner; configuration and entropy are the call's. With
+    /// [`Begin::Attach`] it attaches to the conversation that it was suspended in.
+    pub fn resume(options: impl Into<CallOptions>, suspended: Suspended) -> Self {
+        let CallOptions { mut session, reconnect } = options.into();
+        session.config = *suspended.config;
+        session.entropy = suspended.entropy;
+        let mut call = Self::new(CallOptions { session, reconnect });
+        call.outputs.clear();
+        call.serving = None;
+        call.connections = suspended.connections;
+        call.own_commands = suspended.own_commands;
+        call.ended = suspended.is_over;
+        call.resuming = true;
+        call.was_ready = suspended.was_ready;
+        call.attempts = suspended.attempts;
+        call.asks = suspended.asks;
+        call.rounds = suspended.rounds;
+        call.owes = Owes { any: suspended.owes, unsent: suspended.owes_unsent };
+        call.instructions = Instructions {
+            told: suspended.told_instructions.map_or(Field::Absent, Field::Value),
+            changed: suspended.instructions_changed,
+        };
+        call.seed_limit = SeedLimit::new(suspended.seed_limit);
+        call.calls = Functions::resume(suspended.functions);
+        call.commands = Commands::resume(suspended.commands);
+        if suspended.in_turn {
+            call.audio.begin_turn();
+        }
+        if call.ended {
+            return call;
+        }
+        call.connect(0);
+        if call.attaches() {
+            for id in call.commands.take_arrived() {
+                let outcome = Outcome::Closed { reason: CloseReason::Suspended };
+                call.tell(Event::Settled { id, outcome });
+            }
+        }
+        call
+    }
+
+    /// Whether each connection attaches to the same conversation.
+    pub(super) fn attaches(&self) -> bool {
+        self.options.begin == Begin::Attach
+    }
+
+    /// Tells what is to be told before the call goes on elsewhere. Whether it does.
+    fn leave(&mut self) -> bool {
+        self.drop_successor();
+        if let Some(mut connection) = self.serving.take() {
+            let how = DisconnectReason::Lost { reason: "suspended".into() };
+            if let Some(reason) = connection.session.closing_reason().cloned() {
+                let rest = self.rest_of(&mut connection, how);
+                self.pass_on(rest);
+                self.settle_waiting(&reason);
+                self.finish(reason);
+                return false;
+            }
+            self.outputs.push_back(Output::Close(connection.id));
+            connection.session.suspend();
+            let rest = self.rest_of(&mut connection, how);
+            self.carry(rest);
+        }
+        for id in self.rotation.take().into_iter().flat_map(|rotation| rotation.waiters) {
+            let outcome = Outcome::Closed { reason: CloseReason::Suspended };
+            self.tell(Event::Settled { id, outcome });
+        }
+        let (format, _) = self.held_bounds();
+        let lost = self.audio.drop_all(format);
+        if lost > MediaTime::ZERO {
+            self.tell(Event::Warning(Warning::InputAudioDropped { lost }));
+        }
+        self.tell(Event::Connection(ConnectionEvent::Suspended {}));
+        self.ended = true;
+        true
+    }
+}
