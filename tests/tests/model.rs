@@ -94,10 +94,10 @@ fn server() -> impl Strategy<Value = Value> {
 
 fn app() -> impl Strategy<Value = Command> {
     prop_oneof![
-        6 => Just(Command::CreateResponse { params: None }),
+        6 => Just(Command::CreateResponse { params: None, protected: false }),
         1 => any::<bool>().prop_map(|beside| {
             let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
-            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
+            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")), protected: false }
         }),
         2 => Just(Command::Interrupt {}),
         1 => Just(Command::CancelResponse { response_id: None }),
