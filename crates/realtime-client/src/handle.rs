@@ -327,7 +327,7 @@ impl From<Asked> for Unsent {
     fn from(asked: Asked) -> Self {
         match asked {
             Asked::Command(command, _) => Self::Command(Box::new(command)),
-            Asked::Media(media) => Self::Media(media),
+            Asked::Media(media) => Self::Media(Box::new(media)),
         }
     }
 }
