@@ -3,7 +3,8 @@
 //! A golden session is a file of JSON lines. The first says what it shows and under which options; each other
 //! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for so many
 //! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so timers
-//! need no lines of their own.
+//! need no lines of their own. Nor do shortfalls: they come from sides that stand still for a while, as the first line
+//! says.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -16,6 +17,8 @@ use realtime_protocol::time::{MediaTime, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::slow::{Passed, Sides, Slow};
+
 /// A golden session's first line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Header {
@@ -26,6 +29,8 @@ pub struct Header {
     /// The options that differ from the defaults.
     #[serde(default)]
     pub options: SessionOptions,
+    /// Sides that stand still. Default: none does, and what the session puts out is not passed on.
+    pub slow: Option<Slow>,
 }
 
 /// A golden session: what went in, and when.
@@ -69,28 +74,61 @@ impl Golden {
         &self,
         mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, Refused>),
     ) -> Session {
+        self.drive(|at, input, outputs, _| step(at, input, outputs))
+    }
+
+    /// The same with slow sides: `step` also gets what they took.
+    pub fn drive(
+        &self,
+        mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, Refused>, Vec<Passed>),
+    ) -> Session {
         let mut session = Session::new(self.header.options.clone());
-        for (at, input) in &self.inputs {
-            while let Some(deadline) = session.poll_timeout().filter(|deadline| deadline <= at) {
-                session.handle_timeout(deadline);
-                step(deadline, None, Ok(drain(&mut session)));
+        let mut sides = self.header.slow.clone().map(Sides::new);
+        let mut take = |session: &mut Session, at: Timestamp, input: Option<&Input>| {
+            let mut shortfall = None;
+            loop {
+                let input = shortfall.as_ref().or(input);
+                let taken = feed(session, at, input.unwrap_or(&Input::Timer));
+                let outputs = taken.map(|()| drain(session));
+                let passed = match (&mut sides, &outputs) {
+                    (Some(sides), Ok(outputs)) => sides.pass(at, outputs),
+                    _ => Vec::new(),
+                };
+                step(at, input, outputs, passed);
+                shortfall = sides.as_mut().and_then(Sides::shortfall).map(Input::Shortfall);
+                if shortfall.is_none() {
+                    break sides.as_ref().and_then(Sides::poll_timeout);
+                }
             }
-            let taken = feed(&mut session, *at, input);
-            step(*at, Some(input), taken.map(|()| drain(&mut session)));
+        };
+        let mut due = None;
+        for (at, input) in &self.inputs {
+            while let Some(deadline) = session.poll_timeout().into_iter().chain(due).min()
+                && deadline <= *at
+            {
+                due = take(&mut session, deadline, None);
+            }
+            due = take(&mut session, *at, Some(input));
         }
         session
     }
 
-    /// The whole session in words, for a snapshot: inputs as `<` (server) and `*` (application), outputs as `>`
-    /// (client events) and `!` (call events).
+    /// The whole session in words, for a snapshot: inputs as `<` (server), `*` (application) and `~` (driver), outputs as
+    /// `>` (client events) and `!` (call events). Where a side is slow, an output stands where it is taken.
     pub fn render(&self) -> String {
         let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
-        self.replay(|at, input, outputs| {
+        self.drive(|at, input, outputs, passed| {
             let _ = writeln!(text, "\n{at}  {}", input.map_or_else(|| "(deadline)".into(), describe));
             let outputs = outputs.unwrap_or_else(|refused| {
                 let _ = writeln!(text, "  ! {refused}");
                 Vec::new()
             });
+            if self.header.slow.is_some() {
+                for passed in passed {
+                    let _ = writeln!(text, "  {}", passed_on(&passed));
+                }
+                return;
+            }
             for output in outputs {
                 let _ = match output {
                     Output::Send(event) => writeln!(text, "  > {}", short(&event)),
@@ -121,6 +159,7 @@ pub fn feed(session: &mut Session, at: Timestamp, input: &Input) -> Result<(), R
         Input::Text(_, text) => session.handle_text(at, text),
         Input::Disconnected(_, reason) => session.handle_disconnected(at, reason.clone()),
         Input::Command(id, command) => session.handle_command(at, *id, (**command).clone())?,
+        Input::Shortfall(shortfall) => session.handle_shortfall(at, shortfall.clone()),
         Input::Media(media) => session.handle_media(at, media.clone())?,
         _ => session.handle_timeout(at),
     }
@@ -133,8 +172,17 @@ fn describe(input: &Input) -> String {
         Input::Text(_, text) => format!("< {}", short(&ServerEvent::decode(text, Default::default()))),
         Input::Disconnected(_, reason) => format!("< (disconnected) {}", short(reason)),
         Input::Command(id, command) => format!("* {} {}", id.0, short(command)),
+        Input::Shortfall(shortfall) => format!("~ {}", short(shortfall)),
         Input::Media(media) => format!("* {}", short(media)),
         _ => "(timer)".into(),
+    }
+}
+
+fn passed_on(passed: &Passed) -> String {
+    match passed {
+        Passed::Sent(_) => format!("> {}", passed.sent().map(|event| short(&event)).unwrap_or_default()),
+        Passed::Closed => "> (close)".into(),
+        Passed::Read(event) => format!("! {}", short(event)),
     }
 }
 

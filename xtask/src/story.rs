@@ -129,7 +129,7 @@ impl Story {
     /// What any other event means to a person; most mean nothing.
     pub(crate) fn other(&mut self, event: &Event) -> Option<Moment> {
         Some(match event {
-            Event::Ready { config } => {
+            Event::Ready { config, .. } => {
                 Moment::Ready { model: config.model.value().map_or("model not told", String::as_str).into() }
             }
             Event::UserTranscriptFailed { error, .. } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
+use memchr::memmem;
 use realtime_protocol::http::ClientSecretResponse;
 use realtime_protocol::time::UnixTime;
 
@@ -128,17 +129,23 @@ impl fmt::Debug for KeySource {
     }
 }
 
+/// What stands in the place of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// The shortest secret (bytes).
+const SHORTEST: usize = 4;
+
 /// Words before a key that are no secret.
 const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Digest", "Negotiate", "Token"];
 
-/// The secrets of one attempt, to be taken out of what the far side says.
-#[derive(Default)]
+/// The secrets of one attempt, to be taken out of what the server says.
+#[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     pub(crate) fn add(&mut self, secret: &str) {
         // A shorter one is no secret, and would tear words apart.
-        if secret.len() >= 4 {
+        if secret.len() >= SHORTEST {
             // The longest first, so that none leaves a part of another behind.
             let at = self.0.partition_point(|other| other.len() >= secret.len());
             self.0.insert(at, secret.to_owned());
@@ -154,16 +161,32 @@ impl Secrets {
         }
     }
 
-    /// Takes these secrets, and what looks like a key, out of a text.
+    /// Takes these secrets out of a wire text; `None`: there is none in it.
+    pub(crate) fn redact_wire(&self, text: &str) -> Option<String> {
+        let holds = |secret: &String| memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
+        self.0.iter().any(holds).then(|| self.replace(text))
+    }
+
+    fn replace(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+    }
+
+    /// Takes these secrets, and what looks like a key, out of a text. Where the text was cut off within a secret, what is
+    /// left of it goes too.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.0 {
-            text = text.replace(secret, "[redacted]");
+        let mut text = self.replace(text);
+        let begun = |secret: &String| {
+            let ends = secret.char_indices().map(|(end, _)| end).filter(|end| *end >= SHORTEST).rev();
+            ends.into_iter().find(|end| text.ends_with(&secret[..*end]))
+        };
+        if let Some(cut) = self.0.iter().filter_map(begun).max() {
+            text.truncate(text.len() - cut);
+            text.push_str(REDACTED);
         }
         let word = |word: &str| {
             let bare = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
             let key = ["sk-", "ek_", "sess-"].iter().any(|prefix| bare.starts_with(prefix));
-            if key { "[redacted]".to_owned() } else { word.to_owned() }
+            if key { REDACTED.to_owned() } else { word.to_owned() }
         };
         text.split(' ').map(word).collect::<Vec<_>>().join(" ")
     }
@@ -172,6 +195,17 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_taken_out_whole_and_where_it_was_cut_off() {
+        let mut secrets = Secrets::default();
+        secrets.add_header("Bearer abcdef123456");
+        assert_eq!(secrets.redact("bad key abcdef123456 given"), "bad key [redacted] given");
+        assert_eq!(secrets.redact("bad key abcdef12"), "bad key [redacted]");
+        assert_eq!(secrets.redact("an abc"), "an abc", "three letters are none");
+        assert_eq!(secrets.redact_wire(r#"{"a":"abcdef123456"}"#).as_deref(), Some(r#"{"a":"[redacted]"}"#));
+        assert_eq!(secrets.redact_wire(r#"{"a":"abc"}"#), None);
+    }
 
     #[tokio::test]
     async fn a_key_that_has_ended_is_told_before_it_is_used() {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Origin};
 use crate::connect;
 use crate::driver::{Driver, State};
 use crate::endpoint::Endpoint;
@@ -23,7 +23,6 @@ use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
 use crate::observe::Observer;
-use crate::outbox::Patience;
 use crate::socket::{ByteStream, Socket};
 use crate::tap::{LogSink, Tap};
 
@@ -271,9 +270,9 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         endpoints.extend(fallbacks);
         reconnect.get_or_insert_default().endpoints = endpoints.dialects();
     }
-    let patience = Patience { oldest: bounds.input_audio_age, most: bounds.input_audio_bytes };
+    let origin = Origin(origin);
     let (handle, requests, shared) = handle::channel(&bounds);
-    let (sender, events) = events::channel(bounds, shared.tally.clone());
+    let (sender, events) = events::channel(bounds.inbox(), shared.tally.clone());
     shared.input.set(session.config.input_format());
     let machines = CallOptions { session, reconnect: reconnect.unwrap_or_else(Reconnect::none) };
     let tap = log.map(|sink| {
@@ -288,7 +287,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         call: Call::new(machines),
         clock: Clock { origin, wall },
         endpoints,
-        links: Links::new(patience, keepalive, shared.tally.clone()),
+        links: Links::new(bounds.outbox(), keepalive, origin, shared.tally.clone()),
         reseed,
         requests,
         events: sender,

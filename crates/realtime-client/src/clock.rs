@@ -6,19 +6,24 @@ use std::time::Duration;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The driver's two clocks: tokio's, so that tests can pause it, and the time of day.
+/// The driver's two clocks: monotonic time, and the time of day.
 pub(crate) struct Clock {
-    pub(crate) origin: Instant,
+    pub(crate) origin: Origin,
     pub(crate) wall: Box<dyn Fn() -> UnixTime + Send>,
 }
 
-impl Clock {
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::ZERO + self.origin.elapsed()
+/// Where a client's monotonic time begins. It is tokio's, so that tests can pause it.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin(pub(crate) Instant);
+
+impl Origin {
+    pub(crate) fn now(self) -> Timestamp {
+        Timestamp::ZERO + self.0.elapsed()
     }
 
-    pub(crate) fn instant(&self, at: Timestamp) -> Instant {
-        self.origin + Duration::from_micros(at.as_micros())
+    /// A time so far away that it cannot be told is none.
+    pub(crate) fn instant(self, at: Timestamp) -> Option<Instant> {
+        self.0.checked_add(Duration::from_micros(at.as_micros()))
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    self, AudioChunk, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners,
-    Media, Notice, Output, Refusal, Reseed,
+    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners, Media, Notice,
+    Output, Refusal, Reseed,
 };
 use realtime_protocol::event::Malformed;
 use realtime_protocol::flow::Shortfall;
@@ -21,13 +21,14 @@ use realtime_protocol::log::LogWriter;
 use realtime_protocol::time::Timestamp;
 use tokio::select;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
-use crate::events::{EventSender, Pushed};
+use crate::events::EventSender;
 use crate::handle::{Asked, Reply, Request, Shared};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
@@ -35,6 +36,8 @@ use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.
 const BURST: u32 = 32;
+/// Inputs taken in a row before the runtime's other tasks have their turn.
+const TURN: u32 = 64;
 /// How long the end of the session log may take.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -65,6 +68,10 @@ pub(crate) struct State {
     cost: usize,
     /// Commands taken since the connections had their turn.
     burst: u32,
+    /// Inputs taken since the runtime's other tasks had their turn.
+    inputs: u32,
+    /// Whether the application should run before the next input.
+    owes_turn: bool,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
     /// What could not be passed on, and the call does not know yet.
@@ -83,11 +90,17 @@ impl Driver {
     /// 3. the call's deadline. Whether it has passed is read from the clock after every turn, not
     ///    concluded from the alarm.
     ///
+    /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have their turn:
+    /// else a burst of small texts would fill the queue of events while nobody can read it.
+    ///
     /// Boxed, for a task keeps several copies of what it moves in and out.
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut alarm = Alarm::default();
         self.drain();
         loop {
+            if self.state.owes_turn || self.state.inputs >= TURN {
+                self.give_turn().await;
+            }
             alarm.set(self.on_clock());
             if self.call.is_ended() && self.links.is_empty() {
                 break;
@@ -114,6 +127,7 @@ impl Driver {
             return self.close();
         };
         self.state.burst += 1;
+        self.state.inputs += 1;
         self.shared.taken(&request);
         match request.asked {
             Asked::Command(command, reply) => self.on_command(request.id, command, reply),
@@ -149,6 +163,7 @@ impl Driver {
 
     fn on_link(&mut self, conn: ConnectionId, event: LinkEvent) {
         self.state.burst = 0;
+        self.state.inputs += 1;
         match event {
             LinkEvent::Opened => {
                 debug!(%conn, "connected");
@@ -168,10 +183,9 @@ impl Driver {
                 self.shared.tally.binary_ignored.add(1);
                 self.on_text(conn, &Malformed::text_of_binary(bytes));
             }
-            LinkEvent::Unsent(bytes) => {
-                let bytes = bytes as u64;
-                debug!(%conn, bytes, "the connection is too slow: input audio was dropped");
-                self.state.shortfalls.push_back(Shortfall::Unsent { bytes });
+            LinkEvent::Unsent(shortfall) => {
+                debug!(%conn, ?shortfall, "the connection is too slow: input audio was dropped");
+                self.state.shortfalls.push_back(shortfall);
             }
             LinkEvent::Disconnected(reason) => {
                 debug!(%conn, "disconnected");
@@ -189,20 +203,35 @@ impl Driver {
         self.call.handle_text(self.state.at, conn, text);
     }
 
+    /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now on.
+    async fn give_turn(&mut self) {
+        yield_now().await;
+        (self.state.inputs, self.state.owes_turn) = (0, false);
+        if let Some(shortfall) = self.events.handle_turn() {
+            warn!("the application reads its events too slowly: the session is closed");
+            self.state.shortfalls.push_back(shortfall);
+            self.drain();
+        }
+    }
+
     /// Does what is due, and says when the next is.
     fn on_clock(&mut self) -> Option<Instant> {
-        if self.call.poll_timeout().is_some_and(|due| due <= self.clock.now()) {
+        let now = self.clock.origin.now();
+        if self.call.poll_timeout().is_some_and(|due| due <= now) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.call.handle_timeout(self.state.at);
             self.drain();
         }
-        if self.listeners.poll_timeout().is_some_and(|due| due <= self.clock.now()) {
-            self.state.at = self.clock.now();
+        if self.listeners.poll_timeout().is_some_and(|due| due <= now) {
+            self.state.at = self.clock.origin.now();
             self.listeners.handle_timeout(self.state.at);
             self.drain();
         }
-        let due = self.call.poll_timeout().into_iter().chain(self.listeners.poll_timeout()).min();
-        due.map(|due| self.clock.instant(due))
+        if self.links.poll_timeout().is_some_and(|due| due <= now) {
+            self.links.handle_timeout(now);
+        }
+        let due = [self.call.poll_timeout(), self.listeners.poll_timeout(), self.links.poll_timeout()];
+        self.clock.origin.instant(due.into_iter().flatten().min()?)
     }
 
     /// Ends the session on nobody's command.
@@ -216,7 +245,7 @@ impl Driver {
 
     /// Sets the time of an input and logs it.
     fn log(&mut self, line: impl FnOnce(&LogWriter, Timestamp, &mut String)) {
-        self.state.at = self.clock.now();
+        self.state.at = self.clock.origin.now();
         let at = self.state.at;
         if let Some(tap) = &mut self.tap {
             tap.write(|writer, out| line(writer, at, out));
@@ -318,25 +347,17 @@ impl Driver {
         }
         match &event {
             Event::Closed { reason } => self.end(reason.clone()),
-            Event::Ready { config } | Event::ConfigUpdated { config } => {
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.shared.input.set(config.input_format());
             }
             _ => {}
         }
         let cost = std::mem::take(&mut self.state.cost);
-        match self.events.push(event, cost) {
-            Pushed::Taken => {}
-            Pushed::Dropped(chunks) => {
-                let bytes = chunks.iter().map(|chunk| chunk.audio.len()).sum();
-                debug!(chunks = chunks.len(), bytes, "the application reads too slowly: audio was dropped");
-                self.shared.tally.audio_dropped.add(chunks.len());
-                self.shared.tally.audio_dropped_bytes.add(bytes);
-                self.state.shortfalls.extend(chunks.into_iter().map(unread));
-            }
-            Pushed::Overflow => {
-                warn!("the application reads its events too slowly: the session is closed");
-                self.state.shortfalls.push_back(Shortfall::TooSlow);
-            }
+        let pushed = self.events.push(event, cost);
+        self.state.owes_turn |= pushed.wants_turn;
+        if !pushed.lost.is_empty() {
+            debug!(chunks = pushed.lost.len(), "the application reads too slowly: audio was dropped");
+            self.state.shortfalls.extend(pushed.lost);
         }
     }
 
@@ -354,13 +375,6 @@ impl Driver {
             }
         }
     }
-}
-
-/// Audio that the application will never read.
-fn unread(chunk: AudioChunk) -> Shortfall {
-    let lost = chunk.samples();
-    let AudioChunk { item_id, content_index, start, .. } = chunk;
-    Shortfall::Unread { item_id, content_index, start, lost }
 }
 
 /// Waits for the log to be written, and not forever.

@@ -1,9 +1,7 @@
-//! The stream of call events, and the bounded queue behind it.
+//! The stream of call events: [`Events`], and how much may wait: [`Bounds`].
 //!
-//! The driver never waits for the application. Where the application reads too slowly, the oldest audio is
-//! dropped first; nothing else ever is: when that passes its bounds too, the session closes.
+//! What is dropped where the application reads too slowly is the [`Inbox`]'s matter; here are the two ends of it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::Stream;
-use realtime_protocol::call::{AudioChunk, Event};
+use realtime_protocol::call::Event;
+use realtime_protocol::flow::{Inbox, InboxBounds, OutboxBounds, Shortfall};
 
 use crate::counters::Tally;
 
@@ -39,10 +38,23 @@ pub struct Bounds {
     ///
     /// [`Warning::AudioDropped`]: realtime_protocol::call::Warning::AudioDropped
     pub audio_bytes: usize,
-    /// Other events that wait to be read; beyond it the session closes. Default: 16,384.
+    /// Other events that wait to be read; beyond it the session closes. What came since the application had its turn
+    /// does not count yet. Default: 16,384.
     pub events: usize,
     /// Bytes of wire text that those events came from; beyond it the session closes. Default: 64 MiB.
     pub event_bytes: usize,
+}
+
+impl Bounds {
+    /// What waits for the application.
+    pub(crate) fn inbox(&self) -> InboxBounds {
+        InboxBounds::default().audio_bytes(self.audio_bytes).events(self.events).event_bytes(self.event_bytes)
+    }
+
+    /// What waits for a connection.
+    pub(crate) fn outbox(&self) -> OutboxBounds {
+        OutboxBounds::default().audio_bytes(self.input_audio_bytes).audio_age(self.input_audio_age)
+    }
 }
 
 impl Default for Bounds {
@@ -77,8 +89,7 @@ impl Events {
 
     /// The next event, if one is there already.
     pub fn try_next(&mut self) -> Option<Event> {
-        let mut waiting = self.queue.lock();
-        self.queue.pop(&mut waiting)
+        self.queue.lock().pop()
     }
 }
 
@@ -93,22 +104,14 @@ impl Stream for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         let mut waiting = self.queue.lock();
-        waiting.abandoned = true;
-        waiting.audio = VecDeque::new();
-        waiting.others = VecDeque::new();
-        (waiting.audio_bytes, waiting.other_bytes) = (0, 0);
-        self.queue.count(&waiting);
+        waiting.inbox.abandon();
+        waiting.count();
     }
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = self.queue.lock();
-        f.debug_struct("Events")
-            .field("audio", &waiting.audio.len())
-            .field("audio_bytes", &waiting.audio_bytes)
-            .field("others", &waiting.others.len())
-            .finish()
+        f.debug_tuple("Events").field(&self.queue.lock().inbox).finish()
     }
 }
 
@@ -117,29 +120,31 @@ pub(crate) struct EventSender {
     queue: Arc<Queue>,
 }
 
-/// What became of an event that was pushed.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Pushed {
-    /// It waits to be read, or joined one that does, or nobody reads any more.
-    Taken,
-    /// Older audio gave way to it.
-    Dropped(Vec<AudioChunk>),
-    /// From now on more waits than the bounds allow: this event and all that follow are lost, besides `Closed`.
-    Overflow,
+/// What an event that was pushed led to.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Pushed {
+    /// Older audio that gave way to it.
+    pub(crate) lost: Vec<Shortfall>,
+    /// Whether the application should run before more is pushed.
+    pub(crate) wants_turn: bool,
 }
 
 impl EventSender {
     /// Adds an event that came from `cost` bytes of wire text.
     pub(crate) fn push(&self, event: Event, cost: usize) -> Pushed {
         let mut waiting = self.queue.lock();
-        let pushed = waiting.push(event, cost, &self.queue.bounds);
-        self.queue.count(&waiting);
+        let pushed = waiting.push(event, cost);
         let waker = waiting.waker.take();
         drop(waiting);
         if let Some(waker) = waker {
             waker.wake();
         }
         pushed
+    }
+
+    /// The application had its turn. What is returned says that it does not read.
+    pub(crate) fn handle_turn(&self) -> Option<Shortfall> {
+        self.queue.lock().inbox.handle_turn()
     }
 }
 
@@ -155,15 +160,21 @@ impl Drop for EventSender {
     }
 }
 
-pub(crate) fn channel(bounds: Bounds, tally: Arc<Tally>) -> (EventSender, Events) {
-    let queue = Arc::new(Queue { bounds, tally, waiting: Mutex::default() });
+pub(crate) fn channel(bounds: InboxBounds, tally: Arc<Tally>) -> (EventSender, Events) {
+    let waiting = Waiting { inbox: Inbox::new(bounds), tally, waker: None, finished: false };
+    let queue = Arc::new(Queue { waiting: Mutex::new(waiting) });
     (EventSender { queue: Arc::clone(&queue) }, Events { queue })
 }
 
 struct Queue {
-    bounds: Bounds,
-    tally: Arc<Tally>,
     waiting: Mutex<Waiting>,
+}
+
+struct Waiting {
+    inbox: Inbox,
+    tally: Arc<Tally>,
+    waker: Option<Waker>,
+    finished: bool,
 }
 
 impl Queue {
@@ -172,22 +183,9 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pop(&self, waiting: &mut Waiting) -> Option<Event> {
-        let event = waiting.pop();
-        if event.is_some() {
-            self.count(waiting);
-        }
-        event
-    }
-
-    fn count(&self, waiting: &Waiting) {
-        self.tally.events_waiting.set(waiting.audio.len() + waiting.others.len());
-        self.tally.audio_waiting_bytes.set(waiting.audio_bytes);
-    }
-
     fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut waiting = self.lock();
-        match self.pop(&mut waiting) {
+        match waiting.pop() {
             Some(event) => Poll::Ready(Some(event)),
             None if waiting.finished => Poll::Ready(None),
             None => {
@@ -198,146 +196,42 @@ impl Queue {
     }
 }
 
-/// Two queues with one order, so that the oldest audio is at hand.
-#[derive(Default)]
-struct Waiting {
-    pushed: u64,
-    audio: VecDeque<(u64, AudioChunk)>,
-    audio_bytes: usize,
-    others: VecDeque<(u64, Event, usize)>,
-    other_bytes: usize,
-    waker: Option<Waker>,
-    overflowed: bool,
-    finished: bool,
-    abandoned: bool,
-}
-
 impl Waiting {
-    fn push(&mut self, event: Event, cost: usize, bounds: &Bounds) -> Pushed {
-        let last = matches!(event, Event::Closed { .. });
-        if self.abandoned || self.overflowed && !last {
-            return Pushed::Taken;
+    fn push(&mut self, event: Event, cost: usize) -> Pushed {
+        self.inbox.push(event, cost);
+        let before = self.inbox.audio_bytes();
+        let lost: Vec<Shortfall> = std::iter::from_fn(|| self.inbox.shed()).collect();
+        if !lost.is_empty() {
+            self.tally.audio_dropped.add(lost.len());
+            self.tally.audio_dropped_bytes.add(before - self.inbox.audio_bytes());
         }
-        if let Event::Warning(warning) = &event
-            && let Some((_, Event::Warning(before), _)) = self.others.back_mut()
-            && before.absorb(warning)
-        {
-            return Pushed::Taken;
-        }
-        self.pushed += 1;
-        match event {
-            Event::Audio(chunk) => {
-                self.audio_bytes += chunk.audio.len();
-                self.audio.push_back((self.pushed, chunk));
-                self.shed(bounds.audio_bytes)
-            }
-            event => {
-                let full = self.others.len() >= bounds.events || self.other_bytes > bounds.event_bytes;
-                if full && !last {
-                    self.overflowed = true;
-                    return Pushed::Overflow;
-                }
-                self.other_bytes += cost;
-                self.others.push_back((self.pushed, event, cost));
-                Pushed::Taken
-            }
-        }
-    }
-
-    /// Drops the oldest audio beyond the bound; the newest chunk stays whatever its size.
-    fn shed(&mut self, bound: usize) -> Pushed {
-        let mut dropped = Vec::new();
-        while self.audio_bytes > bound && self.audio.len() > 1 {
-            if let Some((_, chunk)) = self.audio.pop_front() {
-                self.audio_bytes -= chunk.audio.len();
-                dropped.push(chunk);
-            }
-        }
-        if dropped.is_empty() { Pushed::Taken } else { Pushed::Dropped(dropped) }
+        self.count();
+        Pushed { lost, wants_turn: self.inbox.wants_turn() }
     }
 
     fn pop(&mut self) -> Option<Event> {
-        let audio = self.audio.front().map(|(at, _)| *at);
-        let other = self.others.front().map(|(at, _, _)| *at);
-        if audio.is_some_and(|audio| other.is_none_or(|other| audio < other)) {
-            let (_, chunk) = self.audio.pop_front()?;
-            self.audio_bytes -= chunk.audio.len();
-            return Some(Event::Audio(chunk));
+        let event = self.inbox.pop();
+        if event.is_some() {
+            self.count();
         }
-        let (_, event, cost) = self.others.pop_front()?;
-        self.other_bytes -= cost;
-        Some(event)
+        event
+    }
+
+    fn count(&self) {
+        self.tally.events_waiting.set(self.inbox.len());
+        self.tally.audio_waiting_bytes.set(self.inbox.audio_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use realtime_protocol::audio::AudioFormat;
-    use realtime_protocol::call::{CloseReason, StopId, Warning};
-    use realtime_protocol::time::MediaTime;
+    use realtime_protocol::call::StopId;
 
     use super::*;
 
-    const SMALL: Bounds = Bounds {
-        commands: 1,
-        command_bytes: 1,
-        input_audio_bytes: 1,
-        input_audio_age: None,
-        audio_bytes: 10,
-        events: 3,
-        event_bytes: 1000,
-    };
-
-    #[test]
-    fn order_is_kept_between_audio_and_the_rest() {
-        let (sender, mut events) = channel(SMALL, Arc::default());
-        for event in [audio(1), other(), audio(2), audio(3), other()] {
-            assert_eq!(sender.push(event, 0), Pushed::Taken);
-        }
-        assert_eq!(drain(&mut events), "1.23.");
-    }
-
-    #[test]
-    fn the_oldest_audio_gives_way_and_nothing_else_does() {
-        let (sender, mut events) = channel(SMALL, Arc::default());
-        sender.push(other(), 0);
-        sender.push(audio(4), 0);
-        sender.push(audio(5), 0);
-        sender.push(other(), 0);
-        assert_eq!(dropped(sender.push(audio(6), 0)), [4, 5]);
-        assert_eq!(dropped(sender.push(audio(11), 0)), [6]);
-        assert_eq!(drain(&mut events), "..b");
-    }
-
-    #[test]
-    fn beyond_the_bounds_only_the_end_is_told() {
-        for (costs, taken) in [([0, 0, 0, 0], "...E"), ([1001, 0, 0, 0], ".E")] {
-            let (sender, mut events) = channel(SMALL, Arc::default());
-            let pushed = costs.map(|cost| sender.push(other(), cost));
-            assert_eq!(
-                pushed.iter().filter(|pushed| **pushed == Pushed::Overflow).count(),
-                1,
-                "it is told once"
-            );
-            assert_eq!(sender.push(audio(1), 0), Pushed::Taken);
-            let closed = Event::Closed { reason: CloseReason::Requested };
-            assert_eq!(sender.push(closed, 0), Pushed::Taken);
-            assert_eq!(drain(&mut events), taken);
-        }
-    }
-
-    #[test]
-    fn nobody_reading_is_no_overflow() {
-        let (sender, events) = channel(SMALL, Arc::default());
-        drop(events);
-        for _ in 0..100 {
-            assert_eq!(sender.push(other(), 1000), Pushed::Taken);
-        }
-    }
-
     #[tokio::test]
     async fn the_stream_ends_with_its_sender() {
-        let (sender, mut events) = channel(SMALL, Arc::default());
+        let (sender, mut events) = channel(InboxBounds::default(), Arc::default());
         sender.push(other(), 0);
         let reader = tokio::spawn(async move { (events.next().await.is_some(), events.next().await) });
         tokio::task::yield_now().await;
@@ -346,49 +240,20 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_follow_each_other_are_one_event() {
-        let (sender, mut events) = channel(SMALL, Arc::default());
-        for _ in 0..100 {
-            let lost = MediaTime::from_millis(20);
-            sender.push(Event::Warning(Warning::InputAudioDropped { lost }), 0);
+    fn what_waits_is_counted_until_nobody_reads() {
+        let tally = Arc::<Tally>::default();
+        let (sender, mut events) = channel(InboxBounds::default(), Arc::clone(&tally));
+        for _ in 0..3 {
+            assert_eq!(sender.push(other(), 0), Pushed::default());
         }
+        assert!(events.try_next().is_some());
+        assert_eq!(tally.snapshot().events_waiting, 2);
+        drop(events);
         sender.push(other(), 0);
-        let Some(Event::Warning(Warning::InputAudioDropped { lost })) = events.try_next() else {
-            panic!("the loss was not told")
-        };
-        assert_eq!(lost, MediaTime::from_millis(2000));
-        assert_eq!(drain(&mut events), ".");
-    }
-
-    fn dropped(pushed: Pushed) -> Vec<usize> {
-        let Pushed::Dropped(chunks) = pushed else { panic!("expected a loss, got {pushed:?}") };
-        chunks.iter().map(|chunk| chunk.audio.len()).collect()
-    }
-
-    fn drain(events: &mut Events) -> String {
-        std::iter::from_fn(|| events.try_next())
-            .map(|event| match event {
-                Event::Audio(chunk) => format!("{:x}", chunk.audio.len()),
-                Event::Closed { .. } => "E".to_owned(),
-                _ => ".".to_owned(),
-            })
-            .collect()
+        assert_eq!(tally.snapshot().events_waiting, 0);
     }
 
     fn other() -> Event {
         Event::StopPlayback { id: StopId(1) }
-    }
-
-    fn audio(bytes: usize) -> Event {
-        Event::Audio(AudioChunk {
-            mark: 0,
-            response_id: "r".into(),
-            item_id: "i".into(),
-            content_index: 0,
-            out_of_band: false,
-            start: 0,
-            format: AudioFormat::PCM16_24K,
-            audio: vec![0; bytes].into(),
-        })
     }
 }

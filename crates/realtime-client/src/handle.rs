@@ -10,7 +10,7 @@ use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{
     CloseReason, Command, CommandError, CommandId, FunctionOutput, Media, MediaError, Outcome,
-    PlaybackReport, Refusal, ResponseEnd,
+    PlaybackReport, Refusal, ResponseEnd, Updated,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
@@ -189,12 +189,15 @@ impl Handle {
         self.ask(Command::Interrupt {}).await.map(drop)
     }
 
-    /// Changes the configuration: members that are set replace, others stay.
+    /// Changes the configuration: members that are set replace, others stay. Gives back what of it does not hold.
     ///
     /// # Errors
-    /// [`Error`].
-    pub async fn update_config(&self, config: SessionConfig) -> Result<(), Error> {
-        self.ask(Command::UpdateConfig { config: Box::new(config) }).await.map(drop)
+    /// [`Error`]; [`Error::Refused`] where the server refused all of it.
+    pub async fn update_config(&self, config: SessionConfig) -> Result<Updated, Error> {
+        match self.ask(Command::UpdateConfig { config: Box::new(config) }).await? {
+            Outcome::Updated(updated) => Ok(updated),
+            outcome => Err(unexpected(outcome)),
+        }
     }
 
     /// Answers a function call. Once all calls of its response are answered, the model goes on; to answer

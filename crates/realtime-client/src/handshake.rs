@@ -42,7 +42,7 @@ pub(crate) async fn upgrade(
     offer
         .check(&head)
         .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
-    Ok(Socket::new(stream, head.rest))
+    Ok(Socket::new(stream, head.rest, offer.secrets.clone()))
 }
 
 impl Offer {

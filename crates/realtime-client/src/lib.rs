@@ -71,7 +71,8 @@
 //!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
 //! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
 //!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
-//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow).
+//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). Before that the application had its
+//!   turn: the client's task gives way to others after 64 texts, and after each while much is unread.
 //! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
@@ -105,7 +106,7 @@
 //! | `socket` | the WebSocket without waiting; it alone knows the library |
 //! | `endpoints` | where a call can go, and the attempts to get there |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
-//! | `outbox` | what waits for a connection that is behind |
+//! | `outgoing` | what leaves for one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
 //! | `clock`, `observe` | time; what `tracing` gets to see |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
@@ -142,7 +143,7 @@ mod handshake;
 mod http1;
 mod links;
 mod observe;
-mod outbox;
+mod outgoing;
 mod proxy;
 mod refusal;
 #[cfg(feature = "http")]

@@ -10,10 +10,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use realtime_protocol::call::{ConnectionId, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, Dialect};
-use tokio::time::{Instant, Sleep, sleep};
+use realtime_protocol::flow::{Beat, OutboxBounds, Pulse, Shortfall};
+use realtime_protocol::time::Timestamp;
+use tokio::time::{Sleep, sleep};
 
+use crate::clock::Origin;
 use crate::counters::Tally;
-use crate::outbox::{Outbox, Patience};
+use crate::outgoing::Outgoing;
 use crate::socket::{Received, Socket, Text};
 
 /// How long the far side may take to answer a goodbye, and to hang up after its own.
@@ -31,8 +34,8 @@ pub(crate) enum LinkEvent {
     Text(Text),
     /// A binary message of so many bytes came that is no text.
     Binary(usize),
-    /// So many bytes of input audio waited too long, and are not sent.
-    Unsent(usize),
+    /// Input audio waited too long, and is not sent.
+    Unsent(Shortfall),
     /// The connection could not be made, or has ended: nothing but [`Gone`](Self::Gone) follows.
     Disconnected(DisconnectReason),
     /// Nothing is left of the connection.
@@ -42,23 +45,22 @@ pub(crate) enum LinkEvent {
 /// All connections of a client.
 pub(crate) struct Links {
     links: Vec<Link>,
-    patience: Patience,
+    bounds: OutboxBounds,
     keepalive: Option<Duration>,
+    origin: Origin,
     tally: Arc<Tally>,
 }
 
 struct Link {
     conn: ConnectionId,
-    outbox: Outbox,
+    outgoing: Outgoing,
+    /// From when the connection is open.
     pulse: Option<Pulse>,
+    keepalive: Option<Duration>,
+    /// The time at which something was found to be due. What has arrived by then is read before the pulse counts.
+    due: Option<Timestamp>,
+    origin: Origin,
     state: State,
-}
-
-/// Tells a connection that is quiet from one that is dead.
-struct Pulse {
-    every: Duration,
-    alarm: Pin<Box<Sleep>>,
-    asked: bool,
 }
 
 enum State {
@@ -72,25 +74,36 @@ enum State {
 }
 
 impl Links {
-    pub(crate) const fn new(patience: Patience, keepalive: Option<Duration>, tally: Arc<Tally>) -> Self {
-        Self { links: Vec::new(), patience, keepalive, tally }
+    pub(crate) const fn new(
+        bounds: OutboxBounds,
+        keepalive: Option<Duration>,
+        origin: Origin,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { links: Vec::new(), bounds, keepalive, origin, tally }
     }
 
     /// Begins a connection.
     pub(crate) fn connect(&mut self, conn: ConnectionId, attempt: Connecting) {
-        let outbox = Outbox::new(conn, self.patience, Arc::clone(&self.tally));
-        let pulse = self.keepalive.filter(|every| !every.is_zero()).map(Pulse::new);
-        self.links.push(Link { conn, outbox, pulse, state: State::Connecting(attempt) });
+        self.links.push(Link {
+            conn,
+            outgoing: Outgoing::new(conn, self.bounds, self.origin, Arc::clone(&self.tally)),
+            pulse: None,
+            keepalive: self.keepalive,
+            due: None,
+            origin: self.origin,
+            state: State::Connecting(attempt),
+        });
     }
 
     /// Sends an event; it is dropped where the connection is not open any more.
     pub(crate) fn send(&mut self, conn: ConnectionId, dialect: Dialect, event: ClientEvent) {
-        let Some(Link { outbox, state: State::Open(socket), .. }) = self.link(conn) else { return };
-        outbox.speak(dialect);
-        if outbox.is_empty() && socket.has_room() {
-            socket.send(outbox.encode(&event));
+        let Some(Link { outgoing, state: State::Open(socket), .. }) = self.link(conn) else { return };
+        outgoing.speak(dialect);
+        if outgoing.is_empty() && socket.has_room() {
+            socket.send(outgoing.encode(&event));
         } else {
-            outbox.push(&event);
+            outgoing.push(&event);
         }
     }
 
@@ -103,7 +116,7 @@ impl Links {
                 State::Connecting(Box::pin(ready(Err(DisconnectReason::Lost { reason }))))
             }
             State::Open(mut socket) => {
-                while let Some(text) = link.outbox.pop() {
+                while let Some(text) = link.outgoing.pop() {
                     socket.send(text);
                 }
                 socket.start_close();
@@ -117,6 +130,18 @@ impl Links {
     /// is dropped.
     pub(crate) async fn next(&mut self) -> (ConnectionId, LinkEvent) {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.links.iter().filter_map(Link::poll_timeout).min()
+    }
+
+    /// Time has passed: what is due is done when [`next`](Self::next) is polled.
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
+        for link in &mut self.links {
+            link.due = Some(now);
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -150,6 +175,7 @@ impl Link {
             State::Connecting(attempt) => attempt.as_mut().poll(cx).map(|result| match result {
                 Ok(socket) => {
                     self.state = State::Open(socket);
+                    self.pulse = Some(Pulse::new(self.origin.now(), self.keepalive));
                     LinkEvent::Opened
                 }
                 Err(reason) => {
@@ -158,17 +184,16 @@ impl Link {
                 }
             }),
             State::Open(socket) => {
-                let unsent = self.outbox.shed();
-                if unsent > 0 {
-                    return Poll::Ready(LinkEvent::Unsent(unsent));
+                if let Some(shortfall) = self.outgoing.shed() {
+                    return Poll::Ready(LinkEvent::Unsent(shortfall));
                 }
-                if let Some(reason) = self.outbox.overflow() {
+                if let Some(reason) = self.outgoing.overflow() {
                     self.state = State::Gone;
-                    return Poll::Ready(LinkEvent::Disconnected(DisconnectReason::Lost { reason }));
+                    return Poll::Ready(LinkEvent::Disconnected(reason));
                 }
                 socket.poll_flush(cx);
                 while socket.has_room()
-                    && let Some(text) = self.outbox.pop()
+                    && let Some(text) = self.outgoing.pop()
                 {
                     socket.send(text);
                     socket.poll_flush(cx);
@@ -176,14 +201,15 @@ impl Link {
                 if let Poll::Ready(received) = socket.poll(cx) {
                     return Poll::Ready(self.receive(received));
                 }
-                let Some(pulse) = &mut self.pulse else { return Poll::Pending };
-                pulse.poll(cx, socket).map(|()| {
-                    let reason = format!("not a sign of life within {} s", pulse.limit().as_secs());
-                    self.state = State::Gone;
-                    LinkEvent::Disconnected(DisconnectReason::Lost { reason })
-                })
+                match self.due.take() {
+                    Some(now) => self.beat(cx, now),
+                    None => Poll::Pending,
+                }
             }
             State::Closing(socket, deadline) => {
+                if let Some(shortfall) = self.outgoing.shed() {
+                    return Poll::Ready(LinkEvent::Unsent(shortfall));
+                }
                 if let Poll::Ready(received) = socket.poll(cx) {
                     return Poll::Ready(self.receive(received));
                 }
@@ -204,6 +230,39 @@ impl Link {
         }
     }
 
+    /// Nothing has arrived that is unread: asks the peer for an answer, or gives it up, where that is due.
+    fn beat(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<LinkEvent> {
+        let (State::Open(socket), Some(pulse)) = (&mut self.state, &mut self.pulse) else {
+            return Poll::Pending;
+        };
+        if socket.take_alive() {
+            pulse.heard(now);
+        }
+        match pulse.handle_timeout(now) {
+            None => Poll::Pending,
+            Some(Beat::Ping) => {
+                socket.ping();
+                socket.poll_flush(cx);
+                Poll::Pending
+            }
+            Some(Beat::Dead) => {
+                let reason = format!("not a sign of life within {} s", pulse.limit().as_secs());
+                self.state = State::Gone;
+                Poll::Ready(LinkEvent::Disconnected(DisconnectReason::Lost { reason }))
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        if !matches!(self.state, State::Open(_)) {
+            return None;
+        }
+        [self.outgoing.poll_timeout(), self.pulse.as_ref().and_then(Pulse::poll_timeout)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     fn receive(&mut self, received: Received) -> LinkEvent {
         match received {
             Received::Text(text) => LinkEvent::Text(text),
@@ -217,33 +276,5 @@ impl Link {
                 LinkEvent::Disconnected(reason)
             }
         }
-    }
-}
-
-impl Pulse {
-    fn new(every: Duration) -> Self {
-        Self { every, alarm: Box::pin(sleep(every)), asked: false }
-    }
-
-    /// How long a dead connection may go unnoticed.
-    const fn limit(&self) -> Duration {
-        self.every.saturating_mul(2)
-    }
-
-    /// Asks for a sign of life when nothing came for a while; is ready when there was none.
-    fn poll(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<()> {
-        while self.alarm.as_mut().poll(cx).is_ready() {
-            if socket.take_alive() {
-                self.asked = false;
-            } else if self.asked {
-                return Poll::Ready(());
-            } else {
-                self.asked = true;
-                socket.ping();
-                socket.poll_flush(cx);
-            }
-            self.alarm.as_mut().reset(Instant::now() + self.every);
-        }
-        Poll::Pending
     }
 }

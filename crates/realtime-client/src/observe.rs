@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use realtime_protocol::call::{
-    CloseReason, ConnectionEvent, DisconnectReason, Event, ResponseEnd, ResponseReport,
+    CloseReason, ConnectionEvent, ConnectionId, DisconnectReason, Event, ResponseEnd, ResponseReport,
 };
 use realtime_protocol::content::ContentPart;
-use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::Item;
 use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
@@ -173,6 +173,13 @@ pub(crate) fn trace_received(text: &str) {
         let event = ServerEvent::decode(text, Dialect::Ga);
         let kind = ServerEvent::KINDS.iter().find(|kind| **kind == event.kind());
         trace!(kind = kind.copied().unwrap_or("other"), bytes = text.len(), "received");
+    }
+}
+
+pub(crate) fn trace_sent(conn: ConnectionId, text: &str) {
+    if enabled!(Level::TRACE) {
+        let event = ClientEvent::decode(text, Dialect::Ga);
+        trace!(%conn, kind = event.kind(), bytes = text.len(), "sent");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a far side says when it refuses: a status, and mostly a text that helps.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncRead;
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +11,7 @@ use crate::http1::Head;
 /// An answer that is no yes.
 pub(crate) struct Refusal {
     pub(crate) status: u16,
-    /// The header `Retry-After`, where it is in seconds.
+    /// The header `Retry-After`: seconds, or a date.
     pub(crate) retry_after: Option<Duration>,
     /// As far as it came.
     pub(crate) body: Vec<u8>,
@@ -22,13 +22,25 @@ impl Refusal {
     /// the phase that ends at `end`, whose deadline would otherwise take the status, too.
     pub(crate) async fn read(head: Head, stream: &mut (impl AsyncRead + Unpin), end: Instant) -> Self {
         let status = head.status;
-        let retry_after = head.header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let retry_after = head.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));
         let mut body = head.into_body(MAX_BODY);
         let until = end.min(Instant::now() + PATIENCE);
         // What came until it failed is as good as what there is.
         let _ = timeout_at(until, body.fill(stream)).await;
-        Self { status, retry_after: retry_after.map(Duration::from_secs), body: body.bytes }
+        Self { status, retry_after, body: body.bytes }
     }
+}
+
+/// How long a `Retry-After` asks to wait, at most a day; `None`: it cannot be read.
+fn wait_of(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    let wait = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        // More seconds than a number holds are as good as for ever.
+        Err(_) if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => LONGEST_WAIT,
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 /// The text for people in a refusal's body.
@@ -45,9 +57,36 @@ pub(crate) fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
     Some(secrets.redact(&text).chars().take(MAX_MESSAGE).collect())
 }
 
+/// The longest that a server can put a client off: nobody means more.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// The most of a body that is read (bytes).
 const MAX_BODY: usize = 16 * 1024;
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most of a text that an error repeats (characters).
 const MAX_MESSAGE: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_in_each_form_of_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:00 GMT").unwrap();
+        for (value, seconds) in [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(37)),
+            ("Sun Nov  6 08:49:37 1994", Some(37)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("18446744073709551615", Some(86_400)),
+            ("99999999999999999999999", Some(86_400)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(wait_of(value, now).map(|wait| wait.as_secs()), seconds, "{value:?}");
+        }
+    }
+}

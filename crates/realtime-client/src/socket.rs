@@ -12,6 +12,8 @@ use realtime_protocol::call::DisconnectReason;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_websockets::{ClientBuilder, CloseCode, Config, Error, Limits, Message, WebSocketStream};
 
+use crate::auth::Secrets;
+
 /// A stream of bytes that a WebSocket can run over.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -66,6 +68,8 @@ impl fmt::Debug for Text {
 /// An open WebSocket.
 pub(crate) struct Socket {
     inner: WebSocketStream<Wire>,
+    /// What the server may say back, and nobody shall read.
+    secrets: Secrets,
     /// Whether the far side is behind: the latest flush has not ended.
     blocked: bool,
     /// The most that may wait to be sent (bytes): what was queued since nothing waited.
@@ -77,14 +81,14 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Goes on behind a handshake, of which `read` is what came with it.
-    pub(crate) fn new(stream: Box<dyn ByteStream>, read: Vec<u8>) -> Self {
+    pub(crate) fn new(stream: Box<dyn ByteStream>, read: Vec<u8>, secrets: Secrets) -> Self {
         let wire = Wire { read: read.into(), stream, broken: None, alive: false, written: 0 };
         let inner = ClientBuilder::new()
             // A text is one frame, and waits until it is flushed.
             .config(Config::default().frame_size(MAX_UNSENT).flush_threshold(usize::MAX))
             .limits(Limits::default().max_payload_len(Some(MAX_TEXT)))
             .take_over(wire);
-        Self { inner, blocked: false, unsent: 0, held: None }
+        Self { inner, secrets, blocked: false, unsent: 0, held: None }
     }
 
     /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes as the
@@ -128,7 +132,10 @@ impl Socket {
             let message = match received {
                 Some(Ok(message)) if message.is_text() || message.is_binary() => {
                     let text = match Text::of(message) {
-                        Ok(text) => text,
+                        Ok(text) => match self.secrets.redact_wire(&text) {
+                            Some(redacted) => Text(Message::text(redacted)),
+                            None => text,
+                        },
                         Err(bytes) => return Poll::Ready(Received::Binary(bytes)),
                     };
                     self.held = (text.len() > HELD).then(|| text.clone());
@@ -142,7 +149,10 @@ impl Socket {
                 Some(Ok(message)) => match message.as_close() {
                     Some((code, reason)) => {
                         let code = (code != CloseCode::NO_STATUS_RECEIVED).then(|| code.into());
-                        Received::Ended(DisconnectReason::Closed { code, reason: reason.to_owned() })
+                        Received::Ended(DisconnectReason::Closed {
+                            code,
+                            reason: self.secrets.redact(reason),
+                        })
                     }
                     None => {
                         self.poll_flush(cx);
@@ -289,6 +299,7 @@ fn lost(reason: String) -> Received {
 }
 
 /// Beyond this much (bytes), texts wait elsewhere.
+
 const ROOM: usize = 1024 * 1024;
 const HUNG_UP: &str = "the far side hung up";
 /// The most that one wire text from the server may have (bytes): a retrieved item brings its audio along.
@@ -310,7 +321,7 @@ mod tests {
 
     fn socket(pipe: usize, read: &[u8]) -> (Socket, DuplexStream) {
         let (near, far) = duplex(pipe);
-        (Socket::new(Box::new(near), read.to_vec()), far)
+        (Socket::new(Box::new(near), read.to_vec(), Secrets::default()), far)
     }
 
     async fn next(socket: &mut Socket) -> Received {
@@ -500,7 +511,7 @@ mod tests {
             let (near, mut far) = duplex(16);
             let mut socket = None;
             let heap = allocation_counter::measure(|| {
-                let socket = socket.insert(Socket::new(Box::new(near), read.clone()));
+                let socket = socket.insert(Socket::new(Box::new(near), read.clone(), Secrets::default()));
                 let cx = &mut Context::from_waker(Waker::noop());
                 while socket.poll(cx).is_ready() {}
                 for _ in 0..50 {

@@ -151,6 +151,7 @@ fn what_is_malformed_for_another_reason_stays_so_and_is_kept_as_it_came() {
         ),
         (r#"{"type":"response.done","response":{"a":NaN}"#, Some("response.done"), ""),
         (r#"{"typ\ud83d":1,"x":NaN}"#, None, "type"),
+        (r#"{"type":"response.done","x":"\ud83d","response":7}"#, Some("response.done"), "response"),
         (r#"{"type":NaN}"#, None, "type"),
         ("NaN", None, "type"),
         ("nan", None, ""),

@@ -4,13 +4,16 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::support::*;
-use futures_util::StreamExt;
-use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, MemoryLog};
+use futures_util::{SinkExt, StreamExt};
+use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, Handle, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
-use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Warning};
+use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Notice, Warning};
 use serde_json::json;
+use tokio::io::DuplexStream;
 use tokio::net::TcpSocket;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[tokio::test(start_paused = true)]
@@ -57,8 +60,89 @@ async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
     assert_eq!(events.pop(), Some(Event::Closed { reason: reason.clone() }));
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));
     replays(&log.text());
-    assert_eq!(events.len(), 100);
+    assert_eq!(events.len(), 101, "even the one too many is told");
     assert!(handle.is_closed());
+}
+
+/// So many texts that are there at once, each of 7 bytes, and then the end.
+async fn burst(texts: usize) -> (Handle, Events, Server<DuplexStream>) {
+    let (handle, mut events, mut server) = connect_through(1 << 20, ClientOptions::default()).await;
+    server.open().await;
+    while !matches!(next(&mut events).await, Event::Ready { .. }) {}
+    for _ in 0..texts {
+        server.ws.feed(Message::text(r#"{"a":1}"#)).await.unwrap();
+    }
+    server.ws.close(None).await.unwrap();
+    (handle, events, server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_small_texts_ends_no_call_whose_reader_reads() {
+    for pauses in [false, true] {
+        let (_handle, mut events, _server) = burst(20_000).await;
+        let mut all = Vec::new();
+        while let Some(event) = events.next().await {
+            all.push(event);
+            if pauses {
+                yield_now().await;
+            }
+        }
+        let reason =
+            CloseReason::Disconnected(DisconnectReason::Closed { code: None, reason: String::new() });
+        assert_eq!(all.pop(), Some(Event::Closed { reason }), "{pauses}");
+        assert_eq!(all.len(), 20_000, "{pauses}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_small_texts_ends_a_call_that_nobody_reads() {
+    let (_handle, mut events, _server) = burst(20_000).await;
+    sleep(Duration::from_secs(1)).await;
+    let mut all = rest(&mut events).await;
+    assert_eq!(all.pop(), Some(Event::Closed { reason: CloseReason::ConsumerTooSlow }));
+    assert!((16_385..16_385 + 64).contains(&all.len()), "{}", all.len());
+}
+
+/// The end of a call with so many open functions, after so many texts that nobody read.
+async fn end_with_open_functions(functions: usize, texts: usize) -> (usize, u64, CloseReason) {
+    let bounds = Bounds { events: 40, ..Bounds::default() };
+    let (_handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
+    server.begin_response("resp_1", "item_1").await;
+    let output: Vec<_> = (0..functions)
+        .map(|n| {
+            let id = format!("item_{}", n + 2);
+            let call_id = format!("call_{n}");
+            json!({"id": id, "type": "function_call", "call_id": call_id, "name": "f", "arguments": "{}"})
+        })
+        .collect();
+    let response = json!({"id": "resp_1", "status": "completed", "output": output});
+    server.send(json!({"type": "response.done", "response": response})).await;
+    for n in 0..texts {
+        server.send(json!({"type": "brand.new", "n": n})).await;
+    }
+    // It closes, or the client did.
+    let _ = server.ws.close(None).await;
+    while let Some(Ok(_)) = server.ws.next().await {}
+    drop(server);
+    let mut all = rest(&mut events).await;
+    let Some(Event::Closed { reason }) = all.pop() else { panic!("the end is not told last") };
+    let dropped = match all.last() {
+        Some(Event::Notice(Notice::EventsDropped { events })) => *events,
+        _ => 0,
+    };
+    let ended = all.iter().filter(|event| matches!(event, Event::FunctionEnded { .. })).count();
+    (ended, dropped, reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_end_of_a_call_tells_is_not_lost_without_a_word() {
+    let (ended, dropped, reason) = end_with_open_functions(120, 0).await;
+    assert_eq!((ended, dropped), (120, 0));
+    assert!(matches!(reason, CloseReason::Disconnected(_)), "{reason:?}");
+
+    let (ended, dropped, reason) = end_with_open_functions(120, 60).await;
+    assert_eq!((ended as u64 + dropped, reason), (120, CloseReason::ConsumerTooSlow));
+    assert!((30..=40).contains(&ended), "as much again is kept: {ended}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,6 @@
 //! Servers and proxies that send their events in binary messages.
 
-use std::sync::{Arc, Mutex};
-
-use realtime_client::{ClientOptions, LogSink};
+use realtime_client::ClientOptions;
 use realtime_protocol::call::{Command, Event, Warning};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
@@ -63,21 +61,4 @@ async fn a_binary_message_that_is_no_event_is_told_with_its_length_alone() {
 
 async fn send_binary(server: &mut Server<DuplexStream>, event: Value) {
     server.send_message(Message::binary(event.to_string().into_bytes())).await;
-}
-
-/// A session log in memory.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<String>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl LogSink for Lines {
-    fn write(&mut self, line: &str) -> std::io::Result<()> {
-        self.0.lock().unwrap().push_str(line);
-        Ok(())
-    }
 }

@@ -13,6 +13,7 @@ mod connecting;
 mod disasters;
 #[cfg(test)]
 mod dropping;
+mod echoed_keys;
 #[cfg(test)]
 mod garbage;
 #[cfg(test)]

@@ -49,7 +49,7 @@ async fn a_call_is_made_joined_by_its_side_channel_and_ended() {
         let side = Endpoint::new(&format!("{url}?call_id={}", call.call_id), "").unwrap().key(KEY);
         let (_handle, mut events) = Client::connect(side, ClientOptions::default()).await.unwrap();
         let Event::Created { .. } = next(&mut events).await else { panic!("no session") };
-        let Event::Ready { config } = next(&mut events).await else { panic!("not ready") };
+        let Event::Ready { config, .. } = next(&mut events).await else { panic!("not ready") };
         assert_eq!(config.instructions.value().is_some_and(|text| text == "Canary."), instructions);
         rest.hang_up_call(&call.call_id).await.unwrap();
         let end = super::support::rest(&mut events).await;

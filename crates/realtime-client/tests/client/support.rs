@@ -1,10 +1,11 @@
 //! A far side that is told word for word what to say.
 
 use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle};
+use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, LogSink};
 use realtime_protocol::call::Event;
 use realtime_protocol::log::{Replay, read_header};
 use serde_json::{Value, json};
@@ -210,4 +211,21 @@ pub(crate) async fn call(options: impl Into<ClientOptions>) -> (Handle, Events, 
     let (client, server) = tokio::join!(Client::over_streams(open, endpoint(), options), calls.accept());
     let (handle, events) = client.unwrap();
     (handle, events, server, calls)
+}
+
+/// A session log in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<String>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl LogSink for Lines {
+    fn write(&mut self, line: &str) -> std::io::Result<()> {
+        self.0.lock().unwrap().push_str(line);
+        Ok(())
+    }
 }

@@ -21,5 +21,6 @@ mod scripts;
 mod session;
 mod silence;
 mod socket;
+mod spoken_over;
 mod turns;
 mod violations;

@@ -67,7 +67,7 @@ fn session_events_become_these_frames() {
     };
     let table: Vec<(Event, &[&str])> = vec![
         (Event::Created { session_id: None }, &["session Downstream"]),
-        (Event::Ready { config: Box::default() }, &["session Downstream"]),
+        (Event::Ready { config: Box::default(), refused: vec![] }, &["session Downstream"]),
         (Event::SpeechStarted { item_id: item_id(), at: Some(time) }, &["user_started_speaking Both"]),
         (Event::SpeechStopped { item_id: item_id(), at: Some(time) }, &["user_stopped_speaking Both"]),
         (Event::Committed { item_id: "item".into() }, &["session Downstream"]),
@@ -228,7 +228,7 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     }
 
     config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
-    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: vec![] });
     let turn = [Asked::from(Command::Interrupt {}), Media::BeginTurn.into()];
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
     let commit = [Asked::from(Command::CommitAudio { respond: true })];
@@ -255,7 +255,7 @@ fn input_audio_is_converted_to_the_rate_that_the_session_tells() {
 
     let mut config = SessionConfig::realtime();
     config.input_mut().format = AudioFormat::Pcm16 { rate: 8_000 }.into();
-    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config) });
+    check(&mut adapter, Event::ConfigUpdated { config: Box::new(config), refused: Vec::new() });
     assert!((7_920..=8_000).contains(&second(&mut adapter)));
 }
 
@@ -301,4 +301,36 @@ fn a_response_that_failed_is_a_fault_that_is_survived() {
         _ => None,
     });
     assert_eq!(fault, Some(Severity::Survivable));
+}
+
+#[test]
+fn each_manual_turn_has_its_own_audio_to_the_sample() {
+    let appended = |asked: &[Asked]| -> Vec<i16> {
+        let audio = asked.iter().filter_map(|asked| match asked {
+            Asked::Media(Media::Append(audio)) => Some(audio.clone()),
+            _ => None,
+        });
+        audio.flat_map(|audio| crate::pcm::samples(&audio).collect::<Vec<_>>()).collect()
+    };
+    let microphone = |ms: usize, level: i16| {
+        FrameKind::InputAudio(AudioFrame::from_samples(16_000, &vec![level; 16 * ms]))
+    };
+    let stopped = || FrameKind::UserStoppedSpeaking { item_id: None };
+    let clear = || FrameKind::Command(Arc::new(Command::ClearAudio {}));
+    let mut config = SessionConfig::realtime();
+    config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
+    for (end, samples) in [(stopped(), Some(3600)), (clear(), None)] {
+        let mut adapter = Adapter::for_config(&config);
+        let mut first = Vec::new();
+        for _ in 0..10 {
+            first.extend(commands(&mut adapter, microphone(15, 10_000), Direction::Downstream));
+        }
+        first.extend(commands(&mut adapter, end, Direction::Downstream));
+        if let Some(samples) = samples {
+            assert_eq!(appended(&first).len(), samples, "150 ms at 24 kHz");
+        }
+        let second = appended(&commands(&mut adapter, microphone(20, 0), Direction::Downstream));
+        let loudest = second.iter().map(|sample| sample.unsigned_abs()).max();
+        assert!(loudest.is_none_or(|peak| peak < 100), "a silent turn begins with a peak of {loudest:?}");
+    }
 }

@@ -83,7 +83,8 @@ pub enum Command {
     },
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
     Interrupt {},
-    /// Changes the configuration: members that are set replace, others stay.
+    /// Changes the configuration: members that are set replace, others stay. Ends in
+    /// [`Outcome::Updated`](crate::call::Outcome::Updated), which says what does not hold.
     UpdateConfig {
         /// The members to change.
         config: Box<SessionConfig>,

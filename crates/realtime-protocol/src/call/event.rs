@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::call::shown::shown_without_content;
 use crate::call::{
     AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, HoldId,
-    Interruption, Notice, Outcome, ResponseReport, StopId, Warning,
+    Interruption, Notice, Outcome, RefusedMember, ResponseReport, StopId, Warning,
 };
 use crate::error::ApiError;
 use crate::event::{LogProb, ServerEvent, TranscriptionLanguage};
@@ -38,13 +38,19 @@ pub enum Event {
     },
     /// The configuration is acknowledged: audio and items flow from here on.
     Ready {
-        /// The whole effective configuration, as the server reports it.
+        /// The whole effective configuration: what the server reports, and what it acknowledged.
         config: Box<SessionConfig>,
+        /// What was asked for and does not hold.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<RefusedMember>,
     },
     /// The configuration changed.
     ConfigUpdated {
-        /// The whole effective configuration, as the server reports it.
+        /// The whole effective configuration: what the server reports, and what it acknowledged.
         config: Box<SessionConfig>,
+        /// What the update asked for and does not hold.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<RefusedMember>,
     },
     /// A command is answered: exactly once for each that expects an answer.
     Settled {

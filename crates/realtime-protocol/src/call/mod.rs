@@ -33,7 +33,7 @@ pub use media::{Media, MediaError, MediaRefusal};
 pub use notice::Notice;
 pub(crate) use options::none_or_policy;
 pub use options::{Backoff, CallOptions, Reconnect};
-pub use outcome::{Outcome, ResponseEnd, ResponseReport};
+pub use outcome::{Outcome, RefusedMember, ResponseEnd, ResponseReport, Updated};
 pub use playback::{
     AudioChunk, Cut, HeardPart, HoldId, Interruption, PlaybackPosition, PlaybackReport, StopId,
 };

@@ -30,6 +30,12 @@ pub enum Notice {
         /// How much was dropped.
         dropped: usize,
     },
+    /// The application read so slowly that the call ended, and left no room for all that its end had to tell. Nothing
+    /// but [`Event::Closed`](crate::call::Event::Closed) follows.
+    EventsDropped {
+        /// How many events were dropped.
+        events: u64,
+    },
 }
 
 fn text<T: core::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

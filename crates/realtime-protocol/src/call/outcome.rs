@@ -1,6 +1,8 @@
 //! How commands and responses ended.
 
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::Serialize;
 
@@ -21,6 +23,8 @@ use crate::usage::Usage;
 pub enum Outcome {
     /// The server acknowledged it, or nothing had to be done.
     Done,
+    /// The configuration was updated, as far as it could be.
+    Updated(Updated),
     /// The input buffer became this item.
     Committed {
         /// The item.
@@ -68,10 +72,35 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it ran in the
-    /// place of the one that was asked for.
+    /// place of the one that was asked for; an update of the configuration, unless the server refused all of it:
+    /// [`Updated`] says what else does not hold.
     pub const fn is_ok(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
     }
+}
+
+/// What became of an update of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Updated {
+    /// Whether the configuration is another than before. Not where the update was empty, asked for what held
+    /// already, or was ignored.
+    pub changed: bool,
+    /// What of it was refused and left out, in the order in which that happened. The rest holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedMember>,
+    /// What of it was not sent, since the server no longer lets it change: paths such as `audio.output.voice`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locked: Vec<String>,
+}
+
+/// A member of a configuration that was asked for and does not hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RefusedMember {
+    /// Where it stands in what was asked for, whatever was left out of that before: `tools[2].meta`. It may be more
+    /// than the server named, where an object can't be without a member. Empty: all that was left.
+    pub path: String,
+    /// Why. The server's, or this side's where the dialect has no such member.
+    pub error: Box<ApiError>,
 }
 
 /// How a response ended.

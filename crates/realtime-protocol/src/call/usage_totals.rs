@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::field::Field;
 use crate::time::MediaTime;
 use crate::usage::{TranscriptionUsage, Usage};
 
@@ -63,14 +64,17 @@ impl UsageTotals {
     /// Adds a response. One without usage adds nothing, and is counted as unreported.
     pub fn add(&mut self, usage: Option<&Usage>) {
         let unreadable = |usage: &&Usage| {
-            usage.extra.get("input_tokens").is_some() || usage.extra.get("output_tokens").is_some()
+            let is_put_aside =
+                |name, value: &Field<u64>| usage.extra.get(name).is_some() && value.value().is_none();
+            is_put_aside("input_tokens", &usage.input_tokens)
+                || is_put_aside("output_tokens", &usage.output_tokens)
         };
         let Some(usage) = usage.filter(|usage| !unreadable(usage)) else {
             self.unreported += 1;
             return;
         };
         self.responses += 1;
-        let add = |total: &mut u64, tokens: crate::field::Field<u64>| {
+        let add = |total: &mut u64, tokens: Field<u64>| {
             *total = total.saturating_add(tokens.unwrap_or(0));
         };
         add(&mut self.input_tokens, usage.input_tokens);

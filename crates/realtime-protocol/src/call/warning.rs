@@ -138,8 +138,8 @@ impl Warning {
             (
                 Self::AudioDropped { item_id, content_index, start, lost },
                 Self::AudioDropped { item_id: item, content_index: index, start: next, lost: more },
-            ) if item_id == item && content_index == index && *start + *lost == *next => {
-                *lost += *more;
+            ) if item_id == item && content_index == index && start.checked_add(*lost) == Some(*next) => {
+                *lost = lost.saturating_add(*more);
                 true
             }
             _ => false,

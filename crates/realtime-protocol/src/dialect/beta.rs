@@ -3,14 +3,10 @@
 //! passes through.
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
-
-use serde_json::value::RawValue;
 
 use crate::dialect::{Dialect, Shape};
-use crate::wire::Members;
+use crate::wire::object::{Object, array, elements};
 
 /// Server events with a name of their own in beta: beta's, then GA's.
 pub(crate) const SERVER_KINDS: &[(&str, &str)] = &[
@@ -298,99 +294,4 @@ fn replaced<'a>(value: String, mut pairs: impl Iterator<Item = (&'a str, &'a str
 
 fn quoted(word: &str) -> String {
     ["\"", word, "\""].concat()
-}
-
-fn elements(text: &str) -> Option<Vec<String>> {
-    let elements: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;
-    Some(elements.into_iter().map(into_text).collect())
-}
-
-/// A value's text, which may be large, without a copy.
-fn into_text(value: Box<RawValue>) -> String {
-    Box::<str>::from(value).into()
-}
-
-fn array(elements: &[String]) -> String {
-    ["[", &elements.join(","), "]"].concat()
-}
-
-/// A JSON object as its members, each value as text.
-#[derive(Debug)]
-struct Object(Vec<(String, String)>);
-
-impl Object {
-    fn read(text: &str) -> Option<Self> {
-        let Members(members) = serde_json::from_str(text).ok()?;
-        Some(Self(members.into_iter().map(|(name, value)| (name, into_text(value))).collect()))
-    }
-
-    fn write(&self) -> String {
-        let mut text = String::from("{");
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            crate::event::scan::write(name, &mut text);
-            text.push(':');
-            text.push_str(value);
-        }
-        text.push('}');
-        text
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Takes a member out, the last of several of the same name.
-    fn take(&mut self, name: &str) -> Option<String> {
-        let value = self.get(name)?.to_owned();
-        self.0.retain(|(key, _)| key != name);
-        Some(value)
-    }
-
-    fn set(&mut self, name: &str, value: String) {
-        match self.0.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-
-    fn set_default(&mut self, name: &str, value: impl FnOnce() -> String) {
-        if self.get(name).is_none() {
-            self.set(name, value());
-        }
-    }
-
-    /// Gives a member another name, unless that one is taken.
-    fn rename(&mut self, from: &str, to: &str, change: impl FnOnce(String) -> String) {
-        if self.get(to).is_none()
-            && let Some(value) = self.take(from)
-        {
-            self.set(to, change(value));
-        }
-    }
-
-    /// Changes a member that is an object.
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Self)) {
-        if let Some(mut object) = self.get(name).and_then(Self::read) {
-            self.set(name, String::new()); // it may be large
-            change(&mut object);
-            self.set(name, object.write());
-        }
-    }
-
-    /// Changes the elements that are objects of a member that is an array.
-    fn change_elements(&mut self, name: &str, mut change: impl FnMut(&mut Self)) {
-        let Some(mut all) = self.get(name).and_then(elements) else { return };
-        self.set(name, String::new());
-        for element in &mut all {
-            if let Some(mut object) = Self::read(element) {
-                *element = String::new();
-                change(&mut object);
-                *element = object.write();
-            }
-        }
-        self.set(name, array(&all));
-    }
 }

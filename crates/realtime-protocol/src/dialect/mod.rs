@@ -7,6 +7,7 @@
 
 mod beta;
 mod foreign;
+mod unsaid;
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -53,34 +53,30 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     if !bound::is_within(text) {
         return E::malformed(bound::exceeded(text));
     }
-    let mut event: E = decode_json(text, dialect);
-    if event.as_malformed().is_some()
-        && let Some(repaired) = repair::repaired(text)
-    {
-        event = decode_json(&repaired.text, dialect);
-        match event.as_malformed() {
-            Some(malformed) => malformed.raw = text.into(),
-            None => event.note_repairs(repaired.found),
-        }
-    }
-    event
-}
-
-/// Reads a text that is JSON.
-fn decode_json<E: Event>(text: &str, dialect: Dialect) -> E {
     let kind = match event_kind(text) {
         Ok(kind) => kind,
-        Err(malformed) => return E::malformed(malformed),
+        Err(malformed) => {
+            let mut event = E::malformed(malformed);
+            mend(&mut event, text, dialect);
+            return event;
+        }
     };
     let ga_kind = E::ga_kind(&kind);
     let shape = E::shape(ga_kind);
     if shape == Shape::Plain {
         let mut event = E::read(ga_kind, text);
+        if event.as_malformed().is_some() {
+            mend(&mut event, text, dialect);
+        }
         keep_name(&mut event, &kind, dialect);
         return event;
     }
     if dialect == Dialect::Ga && ga_kind == kind {
         let mut event = E::read(ga_kind, text);
+        if event.as_malformed().is_some() {
+            mend(&mut event, text, dialect);
+            return event;
+        }
         let body = event.body();
         if !body.is_beta_spelled() {
             if body.has_beta_only_fields()
@@ -95,9 +91,28 @@ fn decode_json<E: Event>(text: &str, dialect: Dialect) -> E {
         None => decode_respelled(text, &kind, ga_kind, shape, dialect),
         Some(repaired) => {
             let mut event: E = decode_respelled(&repaired.text, &kind, ga_kind, shape, dialect);
-            event.note_repairs(repaired.found);
+            match event.as_malformed() {
+                Some(malformed) => malformed.raw = text.into(),
+                None => event.note_repairs(repaired.found),
+            }
             event
         }
+    }
+}
+
+/// Reads a malformed event again, if its text can be repaired: once, for then there is nothing left to repair. Out of the
+/// way, and in place, for events are large to move.
+#[cold]
+#[inline(never)]
+fn mend<E: Event>(event: &mut E, text: &str, dialect: Dialect) {
+    if event.as_malformed().is_none() {
+        return;
+    }
+    let Some(repaired) = repair::repaired(text) else { return };
+    *event = decode(&repaired.text, dialect);
+    match event.as_malformed() {
+        Some(malformed) => malformed.raw = text.into(),
+        None => event.note_repairs(repaired.found),
     }
 }
 
@@ -113,11 +128,16 @@ fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
 
 /// Reads a text that is not all in GA's spelling, and keeps it where the dialect would write another.
 fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shape, dialect: Dialect) -> E {
-    let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else { return E::read(ga_kind, text) };
+    let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else {
+        let mut event = E::read(ga_kind, text);
+        mend(&mut event, text, dialect);
+        return event;
+    };
     let mut event = E::read(ga_kind, &ga);
     drop(ga); // it may be large, and more of its size follows
     if let Some(malformed) = event.as_malformed() {
         malformed.raw = text.into();
+        mend(&mut event, text, dialect);
         return event;
     }
     let mut again = String::new();
@@ -143,13 +163,15 @@ pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
 
 /// Writes an event, whose `type` in GA is `ga_kind`, as `dialect` spells it.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
-    if let Some((read_in, text)) = kept_text(event)
+    let spelling = event.extra().and_then(Extra::spelling);
+    if spelling.is_some()
+        && let Some((read_in, text)) = kept_text(event)
         && read_in == dialect
     {
         out.push_str(text);
         return;
     }
-    let kind = match event.extra().and_then(Extra::spelling) {
+    let kind = match spelling {
         Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
         _ => event.kind_in(dialect, ga_kind),
     };

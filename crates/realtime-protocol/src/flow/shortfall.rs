@@ -30,7 +30,7 @@ pub enum Shortfall {
         lost: u64,
     },
     /// The application reads too slowly for events that must not be lost: the session closes as
-    /// [`CloseReason::ConsumerTooSlow`].
+    /// [`CloseReason::ConsumerTooSlow`](crate::call::CloseReason::ConsumerTooSlow).
     TooSlow,
 }
 

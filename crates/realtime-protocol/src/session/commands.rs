@@ -104,6 +104,7 @@ impl Session {
         }
         let waiting = match command {
             Command::CreateResponse { .. } => self.responses.waiting(),
+            Command::UpdateConfig { .. } if self.is_unconfigured() => self.updates.joined(),
             _ if self.is_held(command) => self.held.commands(),
             _ => 0,
         };

@@ -1,14 +1,14 @@
 //! The configuration: what was asked for, what the server made of it, and what it no longer lets change.
+//!
+//! What holds is what was acknowledged. A server refuses an update whole and names one member: that is taken out, at
+//! the smallest unit that can stand, and the rest is sent again. Each round asks for less, so that there is an end.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
-use crate::call::{CloseReason, CommandId, Event, Outcome, Warning};
+use crate::audio::AudioFormat;
+use crate::call::{CloseReason, CommandId, Event, Outcome, RefusedMember, Updated, Warning};
 use crate::error::ApiError;
 use crate::event::SessionUpdate;
 use crate::field::Field;
@@ -16,72 +16,226 @@ use crate::id::EventId;
 use crate::session::Session;
 use crate::session::answers::{Await, Awaited};
 use crate::session::sequencer::turn;
-use crate::session_config::SessionConfig;
-
-/// Updates that were sent and not acknowledged, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Updates(VecDeque<Update>);
-
-#[derive(Debug)]
-struct Update {
-    event_id: EventId,
-    config: Box<SessionConfig>,
-    /// Whether a member was left out already because the server refused it.
-    retried: bool,
-}
-
-impl Updates {
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Takes out the one that was sent with this id.
-    fn take(&mut self, event_id: &EventId) -> Option<Update> {
-        let index = self.0.iter().position(|update| update.event_id == *event_id)?;
-        self.0.remove(index)
-    }
-}
+use crate::session::state::Step;
+use crate::session::updates::{Update, share};
+use crate::session_config::{SessionConfig, differences};
 
 impl Session {
+    /// Sends the configuration, once the server is there.
+    pub(super) fn configure(&mut self) {
+        let ready_due = self.now + self.options.ready_deadline;
+        if self.state.step(Step::Created { ready_due }) {
+            self.complete_wish();
+            let asked = self.options.config.clone();
+            let mut update = Update::new(asked, Vec::new()).put_in(self.options.dialect);
+            update.is_first = true;
+            self.updates.kind.clone_from(&update.config.kind);
+            self.send_update(None, update);
+        }
+    }
+
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
         self.policy.take_wish(&mut config);
         if self.is_unconfigured() {
-            self.options.config.merge(config);
-            self.config = self.options.config.clone();
-            self.settle(id, Outcome::Done);
+            self.options.config.merge(config.clone());
+            self.updates.join(id, config);
             return;
         }
-        for path in self.take_locked(&mut config) {
-            self.tell(Event::Warning(Warning::ConfigMemberLocked { path: path.into() }));
+        let locked = self.take_locked(&mut config);
+        for path in &locked {
+            self.tell(Event::Warning(Warning::ConfigMemberLocked { path: path.clone() }));
         }
-        config.kind = Field::Absent;
-        if config == SessionConfig::default() {
-            self.settle(id, Outcome::Done);
-            return;
+        // GA refuses an update that does not say what kind of session it is for.
+        config.kind.clone_from(&self.updates.kind);
+        let update = Update::new(config, locked).put_in(self.options.dialect);
+        if update.is_empty() {
+            self.settle(id, nothing_left(update));
+        } else {
+            self.send_update(Some(id), update);
         }
-        self.send_update(Some(id), config, false);
     }
 
-    pub(super) fn send_update(&mut self, id: Option<CommandId>, mut config: SessionConfig, retried: bool) {
-        // GA refuses an update that does not say what kind of session it is for.
-        config.kind.clone_from(&self.options.config.kind);
-        self.note_update(&mut config, retried);
+    /// What input bytes are: what was asked for, until the server has answered.
+    pub(super) fn input_format(&self) -> AudioFormat {
+        let asked = self.options.config.input().and_then(|input| input.format.value()?.format());
+        asked.filter(|_| !self.state.is_ready()).unwrap_or_else(|| self.config.input_format())
+    }
+
+    /// The server reports its configuration. What it acknowledges is taken over, and where it differs is said.
+    pub(super) fn on_updated(&mut self, echo: Field<Box<SessionConfig>>) {
+        let awaited = self.answered(&Await::Updated);
+        let before = self.config.clone();
+        let update = self.acknowledged(awaited.as_ref());
+        let echo = echo.into_value().map_or_else(SessionConfig::default, |echo| *echo);
+        if let Some(update) = &update {
+            let paths = differences(&update.config, &echo);
+            if !paths.is_empty() {
+                self.tell(Event::Warning(Warning::ConfigDiffers { paths }));
+            }
+            self.updates.kind.clone_from(&update.config.kind);
+            self.config.merge((*update.config).clone());
+        }
+        self.config.merge_echo(echo);
+        if self.config.turn_detection().is_null() {
+            self.step_turn(turn::Step::Undetected, None);
+            self.drop_speech();
+        }
+        self.check_policy();
+        if self.is_unconfigured() {
+            return self.configure(); // the server is there, though it did not say so
+        }
+        let Update { config, refused, locked, .. } =
+            update.unwrap_or_else(|| Update::new(SessionConfig::default(), Vec::new()));
+        if !self.state.is_ready() {
+            return self.ready(&before, refused);
+        }
+        if let Some(id) = awaited.and_then(|awaited| awaited.id) {
+            let changed = config.has_changed(&before, &self.config);
+            self.settle(id, Outcome::Updated(Updated { changed, refused: refused.clone(), locked }));
+        }
+        self.tell_updated(refused);
+    }
+
+    /// The server does not acknowledge the configuration: what it has not refused counts as taken over.
+    pub(super) fn assume_config(&mut self) {
+        self.tell(Event::Warning(Warning::ConfigUnacknowledged));
+        let before = self.config.clone();
+        let mut refused = Vec::new();
+        if let Some(first) = self.updates.first_mut() {
+            first.before = Some(before.clone().into());
+            refused.clone_from(&first.refused);
+            self.config.merge((*first.config).clone());
+        }
+        self.ready(&before, refused);
+    }
+
+    /// An answer did not come: if it was to an update, that is let go as well. For the first one, there is another
+    /// deadline.
+    pub(super) fn forget_update(&mut self, awaited: &Awaited) {
+        if awaited.what == Await::Updated && self.state.is_ready() {
+            self.updates.take(&awaited.event_id);
+        }
+    }
+
+    /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again.
+    /// Returns whether that is told by something else than the error.
+    pub(super) fn update_refused(
+        &mut self,
+        id: Option<CommandId>,
+        event_id: &EventId,
+        error: &ApiError,
+    ) -> bool {
+        let refused = Outcome::Refused { error: Box::new(error.clone()) };
+        let Some(mut update) = self.updates.take(event_id) else {
+            self.settle_all(id.into_iter().collect(), &refused);
+            return id.is_some();
+        };
+        if let Some(before) = &update.before {
+            self.config = (**before).clone();
+        }
+        if update.refuse(error) {
+            let param = error.param.value().cloned().unwrap_or_default();
+            let message = error.message_str().into();
+            self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
+            if !update.is_empty() || !self.state.is_ready() {
+                self.send_again(id, update);
+                return true;
+            }
+        } else {
+            let error = Box::new(error.clone());
+            update.refused.push(RefusedMember { path: String::new(), error });
+        }
+        match id {
+            Some(id) => self.settle(id, refused),
+            None if self.state.is_ready() => self.tell_updated(update.refused),
+            None => self.close(CloseReason::ConfigRefused { message: error.message_str().into() }),
+        }
+        !self.state.is_ended()
+    }
+
+    /// Sends what is left of an update. What went out after it and sets the same holds.
+    fn send_again(&mut self, id: Option<CommandId>, mut update: Update) {
+        for later in self.updates.sent() {
+            update.config.give_way(&later.config);
+        }
+        if update.before.is_some() {
+            self.config.merge((*update.config).clone());
+        }
+        if !update.is_empty() || !self.state.is_ready() {
+            return self.send_update(id, update);
+        }
+        let Update { refused, locked, .. } = update;
+        match id {
+            Some(id) => self.settle(id, Outcome::Updated(Updated { changed: false, refused, locked })),
+            None => self.tell_updated(refused),
+        }
+    }
+
+    fn tell_updated(&mut self, refused: Vec<RefusedMember>) {
+        self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused });
+    }
+
+    pub(super) fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
+        let again = !update.refused.is_empty();
+        self.note_update(&mut update.config, again);
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Updated);
-        let config = Box::new(config);
-        self.updates.0.push_back(Update { event_id: event_id.clone(), config: config.clone(), retried });
-        self.send(SessionUpdate { event_id: event_id.into(), session: config, ..SessionUpdate::default() });
+        let session = update.config.clone();
+        update.event_id = event_id.clone();
+        self.updates.push(update);
+        self.send(SessionUpdate { event_id: event_id.into(), session, ..SessionUpdate::default() });
+    }
+
+    /// The update that an acknowledgement is for. What a session begins with is acknowledged by any.
+    fn acknowledged(&mut self, awaited: Option<&Awaited>) -> Option<Update> {
+        let first = self.updates.first_mut().map(|first| first.event_id.clone());
+        let first = first.filter(|_| !self.state.is_ready());
+        self.updates.take(&awaited.map(|awaited| awaited.event_id.clone()).or(first)?)
+    }
+
+    /// The configuration holds: what was held goes out.
+    fn ready(&mut self, before: &SessionConfig, refused: Vec<RefusedMember>) {
+        let held_as = self.input_format();
+        if !self.state.step(Step::Acknowledged) {
+            return;
+        }
+        self.drop_held_as(held_as);
+        for (id, config) in self.updates.take_joined() {
+            let (left, refused) = share(config, &refused);
+            let outcome = match refused.last() {
+                Some(last) if left.sets_nothing() => Outcome::Refused { error: last.error.clone() },
+                _ => {
+                    let changed = left.has_changed(before, &self.config);
+                    Outcome::Updated(Updated { changed, refused, locked: Vec::new() })
+                }
+            };
+            self.settle(id, outcome);
+        }
+        self.tell(Event::Ready { config: self.config.clone().into(), refused });
+        self.release_held();
+    }
+
+    /// Lets go of input audio that came in a format which the server turned out not to take: it would be noise.
+    fn drop_held_as(&mut self, format: AudioFormat) {
+        if format == self.config.input_format() {
+            return;
+        }
+        let kept_back = self.input.take_pre_roll();
+        let held = self.held.take_audio().into_iter().chain(kept_back);
+        let lost = format.duration(held.map(|audio| audio.len() as u64).sum());
+        if lost > crate::time::MediaTime::ZERO {
+            self.tell(Event::Warning(Warning::InputAudioDropped { lost }));
+        }
     }
 
     /// Takes out members that the server does not let change any more, and names those that were to change.
-    fn take_locked(&self, config: &mut SessionConfig) -> Vec<&'static str> {
+    fn take_locked(&self, config: &mut SessionConfig) -> Vec<String> {
         let mut locked = Vec::new();
         if let Field::Value(model) = core::mem::take(&mut config.model)
             && self.config.model.value() != Some(&model)
         {
-            locked.push("model");
+            locked.push("model".into());
         }
         let current = self.config.output().and_then(|output| output.voice.value());
         if self.voice_locked
@@ -89,122 +243,18 @@ impl Session {
             && let Field::Value(voice) = core::mem::take(&mut output.voice)
             && current != Some(&voice)
         {
-            locked.push("audio.output.voice");
+            locked.push("audio.output.voice".into());
         }
         config.prune();
         locked
     }
-
-    /// The server reports its configuration. Takes over the update that it acknowledges, and says where it differs.
-    pub(super) fn adopt(&mut self, acknowledged: Option<&Awaited>, echo: SessionConfig) {
-        if let Some(update) = acknowledged.and_then(|awaited| self.updates.take(&awaited.event_id)) {
-            let paths = differences(&update.config, &echo);
-            if !paths.is_empty() {
-                self.tell(Event::Warning(Warning::ConfigDiffers { paths }));
-            }
-            self.config.merge(*update.config);
-        }
-        self.config.merge(echo);
-        if self.config.turn_detection().is_null() {
-            self.step_turn(turn::Step::Undetected, None);
-            self.drop_speech();
-        }
-        self.check_policy();
-    }
-
-    /// The server does not acknowledge the configuration: it counts as taken over.
-    pub(super) fn assume_config(&mut self) {
-        self.updates = Updates::default();
-        self.config.merge(self.options.config.clone());
-    }
-
-    /// An answer did not come: if it was to an update, that is let go as well.
-    pub(super) fn forget_update(&mut self, awaited: &Awaited) {
-        if awaited.what == Await::Updated {
-            self.updates.take(&awaited.event_id);
-        }
-    }
-
-    /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again,
-    /// once. Returns whether that is told by something else than the error.
-    pub(super) fn update_refused(
-        &mut self,
-        id: Option<CommandId>,
-        event_id: &EventId,
-        error: &ApiError,
-    ) -> bool {
-        let without = self.updates.take(event_id).filter(|update| !update.retried).and_then(|update| {
-            let param = error.param.value()?;
-            Some((param.clone(), update.config.without(param)?))
-        });
-        if let Some((param, config)) = without {
-            let message = error.message_str().into();
-            if !self.state.is_ready()
-                && let Some(intent) = self.options.config.without(&param)
-            {
-                self.options.config = intent;
-            }
-            self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
-            self.send_update(id, config, true);
-            return true;
-        }
-        if let Some(id) = id {
-            self.settle(id, Outcome::Refused { error: Box::new(error.clone()) });
-        } else if !self.state.is_ready() {
-            self.close(CloseReason::ConfigRefused { message: error.message_str().into() });
-        }
-        id.is_some()
-    }
 }
 
-/// Members that were asked for and that the server reports with another value. One that it does not report at all
-/// says nothing.
-fn differences(wanted: &SessionConfig, echo: &SessionConfig) -> Vec<String> {
-    let mut paths = Vec::new();
-    let (Ok(wanted), Ok(echo)) = (serde_json::to_value(wanted), serde_json::to_value(echo)) else {
-        return paths;
-    };
-    compare(&wanted, &echo, "", &mut paths);
-    paths
-}
-
-fn compare(wanted: &Value, echo: &Value, path: &str, paths: &mut Vec<String>) {
-    match (wanted, echo) {
-        (Value::Object(wanted), Value::Object(echo)) => {
-            for (name, wanted) in wanted {
-                if let Some(echo) = echo.get(name) {
-                    let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
-                    compare(wanted, echo, &path, paths);
-                }
-            }
-        }
-        (Value::Array(wanted), Value::Array(echo)) if wanted.len() == echo.len() => {
-            for (index, (wanted, echo)) in wanted.iter().zip(echo).enumerate() {
-                compare(wanted, echo, &format!("{path}[{index}]"), paths);
-            }
-        }
-        (Value::Number(wanted), Value::Number(echo)) if wanted.as_f64() == echo.as_f64() => {}
-        (wanted, echo) if wanted == echo => {}
-        _ => paths.push(path.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(json: &str) -> SessionConfig {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn only_members_that_are_reported_otherwise_differ() {
-        let wanted = config(
-            r#"{"instructions":"a","audio":{"output":{"speed":1,"voice":"marin"}},"tools":[{"type":"function","name":"f"}]}"#,
-        );
-        let echo = config(
-            r#"{"audio":{"output":{"speed":1.0,"voice":"cedar"}},"tools":[{"type":"function","name":"f","strict":true}]}"#,
-        );
-        assert_eq!(differences(&wanted, &echo), ["audio.output.voice"]);
+/// How an update ends of which nothing was left to send.
+fn nothing_left(update: Update) -> Outcome {
+    let Update { mut refused, locked, .. } = update;
+    match refused.pop() {
+        Some(RefusedMember { error, .. }) => Outcome::Refused { error },
+        None => Outcome::Updated(Updated { changed: false, refused, locked }),
     }
 }

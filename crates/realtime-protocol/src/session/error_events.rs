@@ -54,6 +54,7 @@ impl Session {
         let occupied = says_response_runs(error);
         // Some servers do not say whom this error is for; only one request can have met a response.
         let unnamed = self.responses.requested().filter(|_| occupied);
+        let unnamed = unnamed.or_else(|| self.updates.unnamed(error));
         let Some(event_id) = event_id.or(unnamed).cloned() else {
             if says_server_fault(error) {
                 let patience = self.options.deadlines.response_done.after.min(AFTER_A_FAULT);
@@ -71,6 +72,9 @@ impl Session {
                 (_, None) => return false,
             }
             return true;
+        }
+        if self.updates.has(&event_id) {
+            return self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
         }
         let Some((request, begun)) = self.responses.take_requested(&event_id) else { return false };
         // Where one runs that was taken to be its response, that must be another's.

@@ -16,7 +16,6 @@ use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
 use crate::session::seen_calls::Told;
 use crate::session::sequencer::turn;
-use crate::session_config::SessionConfig;
 use crate::time::MediaTime;
 
 macro_rules! place {
@@ -36,7 +35,7 @@ impl Session {
                 let session_id = event.session.value().and_then(|session| session.id.value().cloned());
                 if let Field::Value(config) = event.session {
                     self.note_expiry(config.expires_at);
-                    self.config.merge(*config);
+                    self.config.merge_echo(*config);
                 }
                 self.tell(Event::Created { session_id });
                 self.configure();
@@ -280,22 +279,6 @@ impl Session {
             return Some(item_id);
         }
         self.answers.oldest(kind).and_then(|awaited| awaited.what.item_id().cloned())
-    }
-
-    fn on_updated(&mut self, config: Field<Box<SessionConfig>>) {
-        let acknowledged = self.answered(&Await::Updated);
-        let echo = config.into_value().map_or_else(SessionConfig::default, |config| *config);
-        self.adopt(acknowledged.as_ref(), echo);
-        if self.is_unconfigured() {
-            self.configure(); // the server is there, though it did not say so
-        } else if !self.state.is_ready() {
-            self.ready();
-        } else {
-            if let Some(id) = acknowledged.and_then(|awaited| awaited.id) {
-                self.settle(id, Outcome::Done);
-            }
-            self.tell(Event::ConfigUpdated { config: self.config.clone().into() });
-        }
     }
 
     /// An answer came: whoever waited for it is told. Whether it was awaited.

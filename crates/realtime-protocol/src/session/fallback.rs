@@ -1,12 +1,15 @@
 //! The server is told to leave interruptions to this side, and where it does not, the session falls back to what the
 //! server decides.
 
+use alloc::vec::Vec;
+
 use crate::call::{Event, Warning};
 use crate::field::Field;
 use crate::session::Session;
 use crate::session::interruption::By;
 use crate::session::interruption_policy::InterruptionPolicy;
 use crate::session::policy::Policy;
+use crate::session::updates::Update;
 use crate::session_config::{ServerVad, SessionConfig, TurnDetection};
 use crate::time::Timestamp;
 
@@ -148,7 +151,9 @@ impl Session {
             set_members(&mut vad, self.policy.responds().into(), true.into());
             let mut config = SessionConfig::default();
             config.input_mut().turn_detection = vad.into();
-            self.send_update(None, config, false);
+            // GA refuses an update that does not say what kind of session it is for.
+            config.kind.clone_from(&self.updates.kind);
+            self.send_update(None, Update::new(config, Vec::new()).put_in(self.options.dialect));
         }
     }
 }

@@ -19,7 +19,7 @@ impl Session {
         let checked = if self.state.is_ended() && !matches!(media, Media::Report(_)) {
             Err(MediaRefusal::Ended)
         } else {
-            media.check(self.config.input_format())
+            media.check(self.input_format())
         };
         if let Err(reason) = checked {
             return Err(MediaError { media, reason });
@@ -44,7 +44,7 @@ impl Session {
         if audio.is_empty() {
             return;
         }
-        let format = self.config.input_format();
+        let format = self.input_format();
         if let Some(pre_roll) = self.options.pre_roll
             && !self.input.in_turn()
         {
@@ -57,7 +57,7 @@ impl Session {
         if self.state.is_ready() {
             self.append(audio);
         } else {
-            let format = self.config.input_format();
+            let format = self.input_format();
             let lost = self.held.push_audio(audio, format.bytes(self.options.held_audio.into()));
             if lost > 0 {
                 let lost = format.duration(lost);

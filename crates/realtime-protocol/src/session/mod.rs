@@ -48,6 +48,7 @@ mod spoken_words;
 mod state;
 #[cfg(test)]
 mod tests;
+mod updates;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -64,7 +65,6 @@ use crate::field::Field;
 use crate::flow::Shortfall;
 use crate::id::EventId;
 use crate::session::answers::{Answers, Await, Awaited};
-use crate::session::config::Updates;
 use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
 use crate::session::held::Held;
@@ -76,6 +76,7 @@ use crate::session::policy::Policy;
 use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
+use crate::session::updates::Updates;
 use crate::session_config::SessionConfig;
 use crate::time::{Timestamp, UnixTime};
 
@@ -151,7 +152,7 @@ impl Session {
     pub fn new(mut options: SessionOptions) -> Self {
         Self {
             policy: Policy::new(&mut options),
-            config: options.config.clone(),
+            config: SessionConfig::default(),
             options,
             now: Timestamp::ZERO,
             outputs: VecDeque::new(),
@@ -252,7 +253,7 @@ impl Session {
             Shortfall::Unread { .. } => {}
             Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
         }
-        self.outputs.extend(shortfall.warning(self.config.input_format()).map(Output::Event));
+        self.outputs.extend(shortfall.warning(self.input_format()).map(Output::Event));
     }
 
     /// Time has passed.
@@ -262,11 +263,7 @@ impl Session {
         }
         if self.state.deadline().is_some_and(|deadline| deadline <= self.now) {
             match self.state {
-                State::Configuring { .. } => {
-                    self.tell(Event::Warning(Warning::ConfigUnacknowledged));
-                    self.assume_config();
-                    self.ready();
-                }
+                State::Configuring { .. } => self.assume_config(),
                 _ => self.close(CloseReason::NotCreated),
             }
         }
@@ -417,30 +414,12 @@ impl Session {
         }
     }
 
-    /// Sends the configuration, once the server is there.
-    fn configure(&mut self) {
-        let ready_due = self.now + self.options.ready_deadline;
-        if self.state.step(Step::Created { ready_due }) {
-            self.complete_wish();
-            self.send_update(None, self.options.config.clone(), false);
-        }
-    }
-
     /// The server said when the session ends: at most an hour from now, whatever its clock says.
     fn note_expiry(&mut self, expires_at: Field<u64>) {
         let (Some(expires_at), Some((at, wall))) = (expires_at.value(), self.connected) else { return };
         let left = UnixTime::from_secs(*expires_at).saturating_since(wall).min(LONGEST_SESSION);
         let end = at + left;
         self.expiry = Some(((end - self.options.expiry_notice).max(self.now), end));
-    }
-
-    /// The configuration holds: what was held goes out.
-    fn ready(&mut self) {
-        if !self.state.step(Step::Acknowledged) {
-            return;
-        }
-        self.tell(Event::Ready { config: self.config.clone().into() });
-        self.release_held();
     }
 
     /// Begins to close the connection.
@@ -483,6 +462,7 @@ impl Session {
             .chain(self.retrievals.end())
             .chain(self.answers.end().into_iter().filter_map(|awaited| awaited.id))
             .chain(self.held.end())
+            .chain(self.updates.take_joined().into_iter().map(|(id, _)| id))
             .collect();
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
         let closed = core::mem::take(&mut self.close_waiters);

@@ -30,7 +30,8 @@ pub struct SessionOptions {
     pub stop_deadline: Duration,
     /// How long the server may take to open the session. Default: 10 s.
     pub created_deadline: Duration,
-    /// How long the server may take to acknowledge the configuration. Default: 5 s.
+    /// How long the server may take to acknowledge the configuration, however often it refuses a part of that.
+    /// Default: 5 s.
     pub ready_deadline: Duration,
     /// How long the server may take to answer anything else, and what follows when it does not.
     pub deadlines: Deadlines,

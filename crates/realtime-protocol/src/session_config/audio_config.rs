@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::audio::WireFormat;
-use crate::field::Field;
+use crate::field::{Field, RawJson};
+use crate::wire::object::Object;
 use crate::wire::{open_enum, wire_enum, wire_struct};
 
 wire_struct! {
@@ -109,22 +110,25 @@ impl TurnDetection {
     /// Whether the end of a turn creates a response. True where it is not said.
     pub fn creates_response(&self) -> bool {
         match self {
-            Self::ServerVad(vad) => vad.create_response,
-            Self::SemanticVad(vad) => vad.create_response,
-            Self::Unknown(_) => Field::Absent,
+            Self::ServerVad(vad) => vad.create_response.unwrap_or(true),
+            Self::SemanticVad(vad) => vad.create_response.unwrap_or(true),
+            Self::Unknown(raw) => says(raw, "create_response").unwrap_or(true),
         }
-        .unwrap_or(true)
     }
 
     /// Whether the user's speech cancels the response that runs. True where it is not said.
     pub fn interrupts_response(&self) -> bool {
         match self {
-            Self::ServerVad(vad) => vad.interrupt_response,
-            Self::SemanticVad(vad) => vad.interrupt_response,
-            Self::Unknown(_) => Field::Absent,
+            Self::ServerVad(vad) => vad.interrupt_response.unwrap_or(true),
+            Self::SemanticVad(vad) => vad.interrupt_response.unwrap_or(true),
+            Self::Unknown(raw) => says(raw, "interrupt_response").unwrap_or(true),
         }
-        .unwrap_or(true)
     }
+}
+
+/// What a kind of turn detection that is not known says by a member that all kinds have.
+fn says(raw: &RawJson, name: &str) -> Option<bool> {
+    serde_json::from_str(Object::read(raw.get())?.get(name)?).ok()
 }
 
 open_enum! {

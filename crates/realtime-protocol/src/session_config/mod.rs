@@ -1,7 +1,10 @@
 //! The wire's `session` object: what a session is configured to do.
 
 mod audio_config;
+mod echo;
+pub(crate) mod member_path;
 mod update;
+mod without;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +20,7 @@ use crate::tool::{Secret, Tool, ToolChoice};
 use crate::wire::{open_enum, wire_enum, wire_struct};
 
 pub use audio_config::*;
+pub(crate) use echo::differences;
 
 wire_struct! {
     /// A session's configuration. In an update, members left out stay as they are, and `null` switches off.

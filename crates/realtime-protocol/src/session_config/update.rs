@@ -23,6 +23,12 @@ macro_rules! replace {
     };
 }
 
+macro_rules! give_way {
+    ($target:expr, $later:expr; $($member:ident),*) => {
+        $(if !$later.$member.is_absent() { $target.$member = Field::Absent; })*
+    };
+}
+
 macro_rules! differ {
     ($into:expr, $desired:expr, $acknowledged:expr; $($member:ident),*) => {
         $(
@@ -69,22 +75,41 @@ impl SessionConfig {
         }
     }
 
-    /// This configuration without one member, named as the server's errors name it: `session.audio.output.speed`.
-    /// `None` where it has no such member.
-    pub fn without(&self, path: &str) -> Option<Self> {
-        let path = path.strip_prefix("session.").unwrap_or(path);
-        let path = path.split(['[', ' ']).next().unwrap_or(path);
-        let mut value = serde_json::to_value(self).ok()?;
-        let path = crate::dialect::ga_path(path);
-        let (parents, member) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut object = &mut value;
-        for name in parents.split('.').filter(|name| !name.is_empty()) {
-            object = object.get_mut(name)?;
+    /// Leaves out what a later update sets, so that this one may be sent after it.
+    pub(crate) fn give_way(&mut self, later: &Self) {
+        give_way!(self, later; model);
+        changeable!(give_way!(self, later));
+        give_way_extra(&mut self.extra, &later.extra);
+        match (self.audio.value_mut(), &later.audio) {
+            (Some(audio), Field::Value(later)) => {
+                give_way_extra(&mut audio.extra, &later.extra);
+                match (audio.input.value_mut(), &later.input) {
+                    (Some(input), Field::Value(later)) => {
+                        give_way!(input, later; format, transcription, noise_reduction, turn_detection);
+                        give_way_extra(&mut input.extra, &later.extra);
+                    }
+                    (_, Field::Null) => audio.input = Field::Absent,
+                    (_, Field::Value(_) | Field::Absent) => {}
+                }
+                match (audio.output.value_mut(), &later.output) {
+                    (Some(output), Field::Value(later)) => {
+                        give_way!(output, later; format, voice, speed, language);
+                        give_way_extra(&mut output.extra, &later.extra);
+                    }
+                    (_, Field::Null) => audio.output = Field::Absent,
+                    (_, Field::Value(_) | Field::Absent) => {}
+                }
+            }
+            (_, Field::Null) => self.audio = Field::Absent,
+            (_, Field::Value(_) | Field::Absent) => {}
         }
-        object.as_object_mut()?.remove(member)?;
-        let mut config: Self = serde_json::from_value(value).ok()?;
-        config.prune();
-        Some(config)
+        self.prune();
+    }
+
+    /// Whether this update, being laid over a configuration, has made another of it.
+    pub(crate) fn has_changed(&self, before: &Self, after: &Self) -> bool {
+        let this = Self { kind: Field::Absent, ..self.clone() };
+        this.diff(before) != this.diff(after)
     }
 
     /// Leaves out halves of `audio` that set nothing.
@@ -174,6 +199,12 @@ fn diff_audio(desired: &AudioConfig, acknowledged: Option<&AudioConfig>) -> Fiel
 fn merge_extra(extra: &mut Extra, update: &Extra) {
     for (name, value) in update.iter() {
         extra.insert(name, value.clone());
+    }
+}
+
+fn give_way_extra(extra: &mut Extra, later: &Extra) {
+    for (name, _) in later.iter() {
+        extra.remove(name);
     }
 }
 

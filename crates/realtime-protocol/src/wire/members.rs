@@ -86,6 +86,7 @@ pub(crate) fn kind_of(text: &str) -> Option<String> {
 
 /// Reads a struct that serde could not read as it came: repaired where it holds halves of surrogate pairs, and
 /// member by member.
+#[cold]
 pub(crate) fn read_leniently<T: Wire>(
     raw: &RawValue,
     by_members: impl FnOnce(&RawValue) -> Result<T, Mismatch>,

@@ -8,6 +8,7 @@
 mod enums;
 mod members;
 mod numbers;
+pub(crate) mod object;
 pub(crate) mod repair;
 mod structs;
 

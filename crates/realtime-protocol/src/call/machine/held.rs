@@ -79,6 +79,15 @@ impl HeldAudio {
     }
 }
 
+impl Released {
+    /// Lets go of all of it.
+    pub(super) fn lose(&mut self, format: AudioFormat) {
+        let turn = self.turn.iter_mut().flat_map(core::mem::take);
+        let bytes = core::mem::take(&mut self.before).into_iter().chain(turn).map(|audio| audio.len() as u64);
+        self.lost += format.duration(bytes.sum());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::AudioFormat;
 use crate::call::machine::commands::Commands;
 use crate::call::machine::connection::Connection;
 use crate::call::machine::endpoints::Endpoints;
@@ -163,6 +164,8 @@ pub struct Call {
     commands: Commands,
     calls: Functions,
     audio: HeldAudio,
+    /// What input bytes are: as asked for, then as the session that served last has said.
+    input_format: AudioFormat,
     endpoints: Endpoints,
     /// Attempts since the call was healthy.
     attempts: u32,
@@ -190,6 +193,7 @@ impl Call {
         let connection = ConnectionId::default();
         Self {
             serving: Some(Connection::new(connection, 0, endpoints.dialect(0), &options, 0)),
+            input_format: options.config.input_format(),
             options,
             config_version: 0,
             reconnect,

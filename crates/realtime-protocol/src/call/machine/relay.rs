@@ -9,7 +9,7 @@ use crate::call::machine::is_own;
 use crate::call::machine::succession::{Rotation, Successor};
 use crate::call::{
     Call, CloseReason, Command, CommandId, DisconnectReason, ErrorClass, Event, FunctionCall, FunctionOutput,
-    Outcome, Output, ResponseEnd,
+    Outcome, Output, RefusedMember, ResponseEnd,
 };
 use crate::error::ApiError;
 use crate::id::ResponseId;
@@ -78,7 +78,11 @@ impl Call {
     pub(super) fn relay(&mut self, event: Event) {
         match event {
             Event::Settled { id, outcome } => self.on_settled(id, outcome),
-            Event::Ready { config } => self.on_ready(config),
+            Event::Ready { config, refused } => self.on_ready(config, refused),
+            Event::ConfigUpdated { config, refused } => {
+                self.input_format = config.input_format();
+                self.tell(Event::ConfigUpdated { config, refused });
+            }
             // Those of a response beside the conversation have no output, and no other session makes them again.
             Event::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
@@ -118,11 +122,16 @@ impl Call {
     }
 
     /// The application starts when the call is ready: that is told once.
-    fn on_ready(&mut self, config: Box<SessionConfig>) {
+    fn on_ready(&mut self, config: Box<SessionConfig>, refused: Vec<RefusedMember>) {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
         }
-        let event = if self.was_ready { Event::ConfigUpdated { config } } else { Event::Ready { config } };
+        self.input_format = config.input_format();
+        let event = if self.was_ready {
+            Event::ConfigUpdated { config, refused }
+        } else {
+            Event::Ready { config, refused }
+        };
         self.was_ready = true;
         self.tell(event);
     }

@@ -218,7 +218,7 @@ impl Call {
     }
 
     pub(super) fn held_bounds(&self) -> (AudioFormat, Duration) {
-        (self.options.config.input_format(), self.reconnect.held_audio)
+        (self.input_format, self.reconnect.held_audio)
     }
 
     fn open(&mut self, endpoint: u32) {
@@ -307,6 +307,7 @@ impl Call {
         let Seeding { mut connection, since, urgent, failed, replaces, .. } = *seeding;
         let endpoint = connection.endpoint;
         let rotated = urgent || self.serving.is_some();
+        let (held_as, oldest) = self.held_bounds();
         self.end_serving();
         let buffer = core::mem::take(&mut connection.buffer);
         self.serving = Some(connection);
@@ -316,9 +317,11 @@ impl Call {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
         }
-        let (format, oldest) = self.held_bounds();
-        self.audio.trim(self.now, format, oldest);
-        let audio = self.audio.take(format);
+        self.audio.trim(self.now, held_as, oldest);
+        let mut audio = self.audio.take(held_as);
+        if held_as != self.input_format {
+            audio.lose(held_as); // the new session would hear noise
+        }
         let audio_lost = audio.lost;
         let gap = self.now.saturating_since(self.lost_at.take().unwrap_or(since));
         self.tell(if rotated {

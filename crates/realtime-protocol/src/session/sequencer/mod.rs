@@ -2,22 +2,28 @@
 //! of the response that served it.
 //!
 //! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits, and those
-//!    without parameters merge. Asked twice while a response runs, the model is asked once more when that is done.
-//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the end of
-//!    the turn, if all items sent before that have a place in the conversation: a typed question asked in mid-speech is
-//!    answered together with what was spoken. What was asked for after the turn waits for the end of that response.
-//! 3. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
-//!    own response, the answer to a request or the rest of a response; what waited goes out. Should an answer come after
-//!    that, it is cancelled and not heard.
-//! 4. **Beside the conversation nothing waits.** Out-of-band requests (`conversation: none`) go out at once.
+//!    without parameters merge. Example: asked for twice while a response runs, the model is asked once more when that
+//!    is done, and both who asked hear of that one response.
+//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the turn
+//!    ended, if all items sent before that have a place in the conversation. Example: a question typed in mid-speech is
+//!    answered together with what was spoken. What is asked for after the turn waits until that response is done.
+//! 3. **What the user speaks over is not heard.** A response that was asked for and has not begun is cancelled when it
+//!    begins. What somebody waits for is over with that: the answer to the user takes its place. What is owed and nobody
+//!    waits for is asked for again after the turn. Example: a function is answered, the follow-up goes out, and the user
+//!    speaks; the model goes on in its answer to the user, or after it.
+//! 4. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
+//!    own response, the answer to a request or the rest of a response. Example: 10 s after a request without an answer
+//!    its waiter hears of it, and 10 s later the next request goes out. An answer that comes after all is cancelled.
 //!
-//! Nothing goes out before the session is ready, nor while playback is stopping.
+//! Requests beside the conversation (`conversation: none`) wait for nobody, and no speech crosses them. Nothing goes out
+//! before the session is ready, nor while playback is stopping.
 //!
 //! # Four tables
 //! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
-//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file says which steps an input
-//! leads to.
+//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file and `begin.rs` say
+//! which steps an input leads to.
 
+mod begin;
 mod open;
 pub(super) mod pace;
 mod queue;
@@ -31,14 +37,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub(super) use crate::session::sequencer::begin::{Beginning, Begun, Heard, Named};
 pub(super) use crate::session::sequencer::open::OpenResponse;
 pub(super) use crate::session::sequencer::pace::Pace;
 pub(super) use crate::session::sequencer::request::{Request, forces};
 
-use crate::call::{CommandId, Origin, Timeline};
+use crate::call::CommandId;
 use crate::id::{EventId, ResponseId};
 use crate::session::deadlines::Answer;
-use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::open::Open;
 use crate::session::sequencer::queue::Queue;
 use crate::session::sequencer::request::Sent;
@@ -55,41 +61,6 @@ pub(super) struct Sequencer {
     /// Out-of-band requests that were sent and not created yet, in order.
     out_of_band: VecDeque<Sent>,
     open: Open,
-}
-
-/// What is known of the id that a `response.created` gives.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Named {
-    /// Nothing: a response begins.
-    New,
-    /// Another event of it came first.
-    Begun,
-    /// It begins for a second time before anything of it came: the event came twice.
-    Repeated,
-    /// A response of that id runs; this is another one.
-    Running,
-    /// A response of that id has ended; this is another one.
-    Ended,
-}
-
-/// What a response is that begins.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Begun {
-    /// One to hear.
-    Wanted,
-    /// One that comes so late that nobody waits for it any more: it is to be cancelled.
-    Late,
-    /// One that the user has spoken over before it began: it is to be cancelled.
-    Crossed,
-}
-
-/// How a response was heard of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Heard {
-    /// By its `response.created`.
-    Created,
-    /// By another of its events: some servers send no `response.created`, and some send events far too late.
-    Otherwise,
 }
 
 /// How long what is overdue may still come.
@@ -112,18 +83,6 @@ pub(super) struct Expired {
     pub(super) silent: Vec<Answer>,
     /// The waiters of each response that nobody waits for any more.
     pub(super) forsaken: Vec<CommandId>,
-}
-
-/// What is known of a response when it begins.
-#[derive(Debug)]
-pub(super) struct Beginning<'a> {
-    pub(super) id: &'a ResponseId,
-    pub(super) out_of_band: bool,
-    pub(super) heard: Heard,
-    /// When its first output is due.
-    pub(super) output_due: Timestamp,
-    /// The first event sent whose item has no place yet.
-    pub(super) unplaced: Option<u64>,
 }
 
 impl Sequencer {
@@ -213,80 +172,6 @@ impl Sequencer {
         }
     }
 
-    /// Enters a response that was not heard of before.
-    pub(super) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> Begun {
-        let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
-        // After the user's turn it is the server's own answer to that, and not the response that the user crossed: a
-        // server that still made that one had the whole turn to say so.
-        let is_answer = self.turn.is_expecting();
-        let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
-        // A late event of another response neither ends the one that runs nor answers anyone.
-        let stray = heard == Heard::Otherwise && self.slot.running().is_some();
-        let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
-        let mut asked = if out_of_band {
-            self.out_of_band.pop_front()
-        } else if stray {
-            None
-        } else {
-            self.take_slot_for(id, &mut timeline)
-        };
-        let superseded = match asked.take_if(|sent| is_answer && sent.request.crossed) {
-            Some(crossed) => crossed.request.waiters,
-            None => Vec::new(),
-        };
-        let crossed = asked.as_ref().is_some_and(|sent| sent.request.crossed);
-        let origin = if asked.is_some() { Origin::Client } else { Origin::Server };
-        let mut waiters = Vec::new();
-        if let Some(Sent { request, .. }) = &mut asked {
-            timeline.requested = request.sent;
-            timeline.speech_stopped = timeline.speech_stopped.or(request.turn);
-            timeline.committed(request.committed);
-            waiters = core::mem::take(&mut request.waiters);
-        } else if !out_of_band
-            && !late
-            && !stray
-            && let Some(served) = self.queue.step(queue::Step::Serve { unplaced })
-        {
-            timeline.committed(served.committed);
-            waiters = served.waiters;
-        }
-        if !out_of_band && self.turn.lets_requests_go() {
-            self.queue.step(queue::Step::TurnPassed);
-        }
-        self.open.begin(OpenResponse {
-            id: id.clone(),
-            origin,
-            created: heard == Heard::Created,
-            out_of_band,
-            interrupted: late || crossed,
-            protected: asked.as_ref().is_some_and(|sent| sent.request.protected),
-            pace: Pace::Begun(output_due),
-            spoke: false,
-            audio_bytes: 0,
-            waiters,
-            superseded,
-            timeline,
-            calls: SeenCalls::default(),
-            dropped_bytes: 0,
-            format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
-            asked,
-        });
-        match () {
-            () if late => Begun::Late,
-            () if crossed => Begun::Crossed,
-            () => Begun::Wanted,
-        }
-    }
-
-    /// The conversation's place goes to this response; the request that asked for it, if one did.
-    fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Sent> {
-        if let Turn::Expecting { stopped, .. } = self.turn {
-            timeline.speech_stopped = Some(stopped);
-        }
-        self.turn.step(turn::Step::Answered);
-        self.slot.step(slot::Step::Began(id))
-    }
-
     /// Takes out a response that ended.
     pub(super) fn end_response(&mut self, id: &ResponseId) -> Option<OpenResponse> {
         let ended = self.open.end(id)?;
@@ -297,30 +182,6 @@ impl Sequencer {
     /// Whether a response has ended.
     pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
         self.open.finished(id).is_some()
-    }
-
-    /// What a `response.created` says of an id.
-    pub(super) fn named(&mut self, id: &ResponseId, out_of_band: bool) -> Named {
-        let is_asked =
-            if out_of_band { !self.out_of_band.is_empty() } else { self.slot.requested().is_some() };
-        let finished = self.open.finished(id);
-        let Some(open) = self.open.get_mut(id) else {
-            return match finished {
-                None => Named::New,
-                Some(false) => Named::Begun,
-                Some(true) => {
-                    self.open.forget_finished(id);
-                    Named::Ended
-                }
-            };
-        };
-        if !core::mem::replace(&mut open.created, true) {
-            Named::Begun
-        } else if matches!(open.pace, Pace::Begun(_)) && !is_asked {
-            Named::Repeated
-        } else {
-            Named::Running
-        }
     }
 
     /// The response to let go before another one begins, if there are too many.

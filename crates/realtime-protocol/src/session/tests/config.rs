@@ -1,23 +1,6 @@
-//! The configuration: asked for, acknowledged, refused, locked.
+//! The configuration: asked for, acknowledged, locked. What is refused: `refusals`, `refusal_rounds`.
 
 use super::*;
-
-#[test]
-fn one_refused_member_is_left_out_and_the_rest_sent_again_once() {
-    let options = SessionOptions {
-        config: config(r#"{"type":"realtime","instructions":"x","reasoning":{"effort":"low"}}"#),
-        ..SessionOptions::default()
-    };
-    let mut bench = Bench::with(options);
-    bench.server(json!({"type": "session.created", "session": {}}));
-    let refused = |event_id| {
-        json!({"type": "error", "error": {"code": "unknown_parameter", "param": "session.reasoning",
-            "message": "no", "event_id": event_id}})
-    };
-    bench.server(refused("evt_0_1"));
-    assert_eq!(bench.sent()[0]["session"], json!({"type": "realtime", "instructions": "x"}));
-    assert_eq!(bench.server(refused("evt_0_2")), ["> close", "server_error"], "and no third time");
-}
 
 #[test]
 fn what_the_server_made_of_the_configuration_is_compared_with_what_was_asked() {
@@ -34,10 +17,18 @@ fn members_that_are_locked_are_not_sent() {
     bench.server(created("r1"));
     bench.server(audio_delta("r1", "i1", 20));
     let voice = config(r#"{"model":"other","audio":{"output":{"voice":"cedar"}}}"#);
-    assert_eq!(bench.app(Command::UpdateConfig { config: voice.into() }), ["warning", "warning", "1 done"]);
+    assert_eq!(
+        bench.app(Command::UpdateConfig { config: voice.into() }),
+        ["warning", "warning", "1 updated"]
+    );
+    let locked =
+        Updated { locked: alloc::vec!["model".into(), "audio.output.voice".into()], ..Updated::default() };
+    assert_eq!(bench.updated(), locked);
     let mixed = config(r#"{"instructions":"y","audio":{"output":{"voice":"cedar"}}}"#);
     bench.app(Command::UpdateConfig { config: mixed.into() });
     assert_eq!(bench.sent()[0]["session"], json!({"type": "realtime", "instructions": "y"}));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(bench.updated().locked, ["audio.output.voice"]);
 }
 
 #[test]
@@ -69,7 +60,10 @@ fn a_late_acknowledgement_is_not_for_the_next_update() {
     bench.later(5000);
     bench.app(instructions("A"));
     assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["config_updated"]);
-    assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["1 done", "config_updated"]);
+    assert_eq!(
+        bench.server(json!({"type": "session.updated", "session": {}})),
+        ["1 updated", "config_updated"]
+    );
 }
 
 #[test]
@@ -84,37 +78,69 @@ fn an_update_that_was_never_acknowledged_is_let_go() {
 }
 
 #[test]
-fn whichever_member_is_refused_the_session_comes_up_without_it() {
-    let all = json!({
-        "instructions": "x", "output_modalities": ["audio"], "max_output_tokens": 100, "tool_choice": "auto",
-        "tools": [{"type": "function", "name": "f"}], "truncation": "auto", "tracing": "auto",
-        "include": ["item.input_audio_transcription.logprobs"], "reasoning": {"effort": "low"},
-        "audio": {
-            "input": {
-                "format": {"type": "audio/pcmu"}, "transcription": {"model": "whisper-1"},
-                "noise_reduction": {"type": "near_field"}, "turn_detection": {"type": "semantic_vad"},
-            },
-            "output": {"format": {"type": "audio/pcmu"}, "voice": "marin", "speed": 1.5},
-        },
+fn an_update_says_whether_it_changed_something() {
+    let mut bench = Bench::ready();
+    assert_eq!(bench.app(instructions("A")), ["> session.update"]);
+    let echo = json!({"type": "session.updated", "session": {"instructions": "A"}});
+    bench.server(echo.clone());
+    assert_eq!(bench.updated(), Updated { changed: true, ..Updated::default() });
+    bench.app(instructions("A"));
+    bench.server(echo.clone());
+    assert_eq!(bench.updated(), Updated::default(), "it was so already");
+    bench.app(instructions("B"));
+    bench.server(echo);
+    assert_eq!(bench.updated(), Updated::default(), "the server has ignored it");
+    assert_eq!(bench.app(Command::UpdateConfig { config: Box::default() }), ["4 updated"]);
+    assert_eq!(bench.updated(), Updated::default(), "there was nothing in it");
+}
+
+#[test]
+fn nothing_counts_as_configured_before_the_server_has_said_so() {
+    let mut bench = Bench::with(SessionOptions {
+        config: config(r#"{"type":"realtime","model":"m","instructions":"x"}"#),
+        ..Default::default()
     });
-    let members =
-        all.as_object().unwrap().keys().filter(|name| *name != "audio").map(|name| format!("/{name}"));
-    let audio = ["input", "output"].into_iter().flat_map(|half| {
-        let names = all["audio"][half].as_object().unwrap().keys();
-        names.map(move |name| format!("/audio/{half}/{name}"))
-    });
-    for place in members.chain(audio) {
-        let param = format!("session{}", place.replace('/', "."));
-        let mut bench =
-            Bench::with(SessionOptions { config: config(&all.to_string()), ..Default::default() });
-        bench.server(json!({"type": "session.created", "session": {}}));
-        let error = json!({"code": "unknown_parameter", "param": param, "event_id": "evt_0_1"});
-        let outputs = bench.server(json!({"type": "error", "error": error}));
-        assert_eq!(outputs.iter().filter(|output| *output == "warning").count(), 1, "{param}: {outputs:?}");
-        let sent = &bench.sent()[0]["session"];
-        assert_eq!(sent.pointer(&place), None, "{param}");
-        let left = |value: &Value| value.to_string().matches(':').count();
-        assert_eq!(left(sent), left(&all) - left(all.pointer(&place).unwrap()) - 1, "{param}: {sent}");
-        assert_eq!(bench.server(json!({"type": "session.updated", "session": {}})), ["ready"]);
-    }
+    assert_eq!(*bench.session.config(), SessionConfig::default());
+    bench.server(
+        json!({"type": "session.created", "session": {"model": "served", "instructions": "default"}}),
+    );
+    assert_eq!(bench.session.config().instructions.value().map(String::as_str), Some("default"));
+    bench.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(bench.session.config().instructions.value().map(String::as_str), Some("x"));
+}
+
+#[test]
+fn an_update_that_joins_the_first_configuration_is_answered_with_it() {
+    let mut bench = Bench::new();
+    assert!(bench.app(instructions("A")).is_empty());
+    let outputs = bench.server(json!({"type": "session.created", "session": {}}));
+    assert_eq!(outputs, ["created", "> session.update"]);
+    assert_eq!(bench.sent()[0]["session"]["instructions"], "A");
+    let outputs = bench.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(outputs, ["1 updated", "ready"]);
+    assert!(bench.updated().changed);
+}
+
+#[test]
+fn an_update_that_joined_ends_with_the_session() {
+    let mut bench = Bench::new();
+    bench.app(instructions("A"));
+    assert_eq!(bench.lose(), ["1 closed", "closed"]);
+}
+
+#[test]
+fn an_echo_that_cannot_be_read_does_not_flip_what_was_acknowledged() {
+    let quiet = r#"{"type":"realtime","audio":{"input":{"turn_detection":
+        {"type":"server_vad","create_response":false,"interrupt_response":false}}}}"#;
+    let mut bench = Bench::with(SessionOptions { config: config(quiet), ..Default::default() });
+    bench.server(json!({"type": "session.created", "session": {}}));
+    let odd = json!({"type": "server_vad", "create_response": "no", "interrupt_response": 0});
+    bench
+        .server(json!({"type": "session.updated", "session": {"audio": {"input": {"turn_detection": odd}}}}));
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 20));
+    assert_eq!(bench.server(speech_started()), ["speech_started"], "it does not interrupt");
+    bench.server(done("r1", "completed"));
+    bench.server(speech_stopped());
+    assert_eq!(bench.app(create()), ["> response.create"], "no response of the server's is waited for");
 }

@@ -10,6 +10,8 @@ mod input;
 mod interruption;
 mod life;
 mod policy;
+mod refusal_rounds;
+mod refusals;
 mod responses;
 mod reused_ids;
 mod rounds;
@@ -26,7 +28,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audio::{Audio, AudioFormat};
-use crate::call::{Interruption, Media, PlaybackPosition, PlaybackReport, StopId};
+use crate::call::{Interruption, Media, PlaybackPosition, PlaybackReport, RefusedMember, StopId, Updated};
 use crate::item::Item;
 use crate::time::MediaTime;
 
@@ -172,6 +174,34 @@ impl Bench {
             })
             .unwrap()
     }
+}
+
+impl Bench {
+    /// What became of the update that the last step settled.
+    fn updated(&self) -> Updated {
+        self.told()
+            .find_map(|event| match event {
+                Event::Settled { outcome: Outcome::Updated(updated), .. } => Some(updated.clone()),
+                _ => None,
+            })
+            .unwrap()
+    }
+
+    /// The configuration that the last step told, and the paths of what was refused of it.
+    fn configured(&self) -> (SessionConfig, Vec<String>) {
+        self.told()
+            .find_map(|event| match event {
+                Event::Ready { config, refused } | Event::ConfigUpdated { config, refused } => {
+                    Some(((**config).clone(), paths(refused)))
+                }
+                _ => None,
+            })
+            .unwrap()
+    }
+}
+
+fn paths(refused: &[RefusedMember]) -> Vec<String> {
+    refused.iter().map(|member| member.path.clone()).collect()
 }
 
 /// What an application gives.

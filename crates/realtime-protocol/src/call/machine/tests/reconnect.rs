@@ -69,6 +69,52 @@ fn the_gap_is_told_with_the_audio_that_grew_too_old() {
     assert!(outputs[3..].iter().all(|output| output == "1> input_audio_buffer.append"));
 }
 
+/// A call that asks for 8 kHz mu-law, and whose connections refuse it or not.
+fn narrow(conns: &[(u32, bool)]) -> Driven {
+    let mut config = SessionConfig::realtime();
+    config.input_mut().format = AudioFormat::Pcmu.into();
+    let mut call = Driven::with(config, reconnect());
+    for (conn, refuses) in conns {
+        if *conn > 0 {
+            call.cut(*conn - 1, None, "");
+            call.wait(1000);
+            // One second at 8 kHz, or a sixth of one at 24 kHz.
+            call.media(Media::Append(std::vec![0; 8_000].into()));
+        }
+        call.drain();
+        call.call.handle_connected(at(call.now), ConnectionId(*conn), UnixTime::from_secs(1_000_000));
+        call.hear(*conn, json!({"type": "session.created", "session": {}}));
+        if *refuses {
+            let update = call.outputs().into_iter().find_map(|output| match output {
+                Output::Send { event, .. } => event.event_id().cloned(),
+                _ => None,
+            });
+            let error = json!({"param": "session.audio.input.format.type", "event_id": update.unwrap()});
+            call.hear(*conn, json!({"type": "error", "error": error}));
+        }
+        call.hear(*conn, json!({"type": "session.updated", "session": {}}));
+        call.drain();
+        call.seed(*conn, Seed::default());
+    }
+    call
+}
+
+#[test]
+fn held_audio_is_measured_as_what_the_session_takes_and_never_sent_as_another_format() {
+    for (conns, lost, appends) in [
+        ([(0, false), (1, false)], 0, 1),
+        ([(0, true), (1, true)], 0, 1),
+        ([(0, false), (1, true)], 1000, 0),
+        ([(0, true), (1, false)], 166, 0),
+    ] {
+        let outputs = narrow(&conns).drain();
+        let told = outputs.iter().find(|output| output.contains(" gap ")).unwrap();
+        assert!(told.ends_with(&format!("lost {lost}")), "{conns:?}: {told}");
+        let sent = outputs.iter().filter(|output| *output == "1> input_audio_buffer.append").count();
+        assert_eq!(sent, appends, "{conns:?}");
+    }
+}
+
 #[test]
 fn attempts_come_at_their_times_and_end_with_the_budget() {
     let mut call = Driven::ready(Reconnect { attempts: 4, ..reconnect() });
