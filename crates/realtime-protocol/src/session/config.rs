@@ -191,8 +191,7 @@ impl Session {
     }
 
     pub(super) fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
-        let again = !update.refused.is_empty();
-        self.note_update(&mut update.config, again);
+        self.note_update(&mut update);
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Updated);
         let session = update.config.clone();

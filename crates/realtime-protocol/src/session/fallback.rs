@@ -80,17 +80,17 @@ impl Session {
         (responds && !self.policy.is_in_force()).then(|| self.now + self.options.turn_response_deadline)
     }
 
-    /// A configuration is sent. `again`: without what the server refused of it.
-    pub(super) fn note_update(&mut self, config: &mut SessionConfig, again: bool) {
+    /// An update is sent, for the first time or without what was refused of it.
+    pub(super) fn note_update(&mut self, update: &mut Update) {
         if !self.policy.is_in_force() {
             return;
         }
-        let tells = config.turn_detection().value().is_some_and(is_left_to_this_side);
-        if again && self.policy.told && !tells {
+        let tells = update.config.turn_detection().value().is_some_and(is_left_to_this_side);
+        if !tells && update.refused.iter().any(|member| member.path.contains("turn_detection")) {
             if let Field::Value(mut vad) = self.policy.wish.clone() {
                 let [creates, _] = members(&vad).map(Clone::clone);
                 set_members(&mut vad, creates, Field::Absent);
-                config.input_mut().turn_detection = vad.into();
+                update.config.input_mut().turn_detection = vad.into();
             }
             self.drop_policy();
         }

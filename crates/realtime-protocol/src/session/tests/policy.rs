@@ -376,6 +376,21 @@ fn a_server_that_refuses_the_members_interrupts_at_once() {
 }
 
 #[test]
+fn another_member_that_is_refused_leaves_the_policy_in_force() {
+    let mut bench = speaking(AFTER);
+    let update = config(r#"{"instructions": "Be brief.", "audio": {"output": {"speed": 1.5}}}"#);
+    bench.app(Command::UpdateConfig { config: update.into() });
+    let event_id = bench.sent()[0]["event_id"].clone();
+    let param = "session.audio.output.speed";
+    bench.server(
+        json!({"type": "error", "error": {"event_id": event_id, "param": param, "message": "too fast"}}),
+    );
+    assert!(!dropped(&bench));
+    bench.server(started("u1"));
+    assert_eq!(bench.later(1100), ["> response.cancel", "stop_playback"]);
+}
+
+#[test]
 fn a_server_whose_echo_says_otherwise_interrupts_at_once() {
     let mut bench = Bench::with(options(AFTER));
     bench.server(json!({"type": "session.created", "session": {}}));
