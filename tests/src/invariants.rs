@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use realtime_protocol::call::{CommandId, Event};
+use realtime_protocol::call::{CommandId, Event, HoldId};
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, EventId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
@@ -31,6 +31,8 @@ pub struct Invariants {
     /// Nothing that the server sends counts any more.
     closing: bool,
     closed: bool,
+    /// Playback is held, and neither went on nor stopped since.
+    held: Option<HoldId>,
     /// Nobody says what the server sent.
     late: bool,
 }
@@ -159,7 +161,14 @@ impl Invariants {
                 let received = self.received.entry((chunk.item_id.clone(), chunk.content_index)).or_default();
                 *received = chunk.format.time_of(chunk.start + chunk.samples());
             }
+            Event::HoldPlayback { id } => {
+                assert_eq!(self.held.replace(*id), None, "held twice");
+            }
+            Event::ResumePlayback { id } => {
+                assert_eq!(self.held.take(), Some(*id), "it was not held");
+            }
             Event::StopPlayback { .. } => {
+                self.held = None;
                 self.interrupted.extend(self.open.difference(&self.beside).cloned())
             }
             Event::FunctionCalls { calls, out_of_band, .. } => {
@@ -207,6 +216,7 @@ impl Invariants {
     pub fn end(&self) {
         assert!(self.closed, "the end was not told");
         assert!(self.due.is_empty(), "never settled: {:?}", self.due);
+        assert_eq!(self.held, None, "held for ever");
         assert!(self.open.is_empty(), "never finished: {:?}", self.open);
         for (call_id, takes_output) in &self.calls {
             assert!(!takes_output || self.ended_calls.contains(call_id), "{call_id} never ended");

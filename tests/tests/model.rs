@@ -1,14 +1,18 @@
 //! Random sessions: whatever the server sends and the application asks, in whatever order, the invariants hold.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::{
-    Command, CommandId, DisconnectReason, FunctionOutput, Media, PlaybackPosition, PlaybackReport, StopId,
+    Command, CommandId, DisconnectReason, FunctionOutput, HoldId, Media, PlaybackPosition, PlaybackReport,
+    StopId,
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    Deadline, Deadlines, Output, OverduePolicy, PlaybackSource, Session, SessionOptions, Unheard,
+    Deadline, Deadlines, InterruptionPolicy, Output, OverduePolicy, PlaybackSource, Session, SessionOptions,
+    Unheard,
 };
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::drain;
@@ -56,6 +60,14 @@ fn server() -> impl Strategy<Value = Value> {
         3 => Just(json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 20, "item_id": "u1"})),
         1 => Just(json!({"type": "input_audio_buffer.committed", "item_id": "u1"})),
         1 => Just(json!({"type": "input_audio_buffer.cleared"})),
+        2 => prop::sample::select(vec!["mhm", "wait ", "a minute"]).prop_map(|delta| {
+            json!({"type": "conversation.item.input_audio_transcription.delta", "item_id": "u1", "delta": delta})
+        }),
+        1 => Just(json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": "u1",
+            "transcript": "mhm"})),
+        2 => (response(), prop::sample::select(vec!["started", "stopped", "cleared"])).prop_map(|(id, what)| {
+            json!({"type": format!("output_audio_buffer.{what}"), "response_id": id})
+        }),
         1 => Just(json!({"type": "a.new.event", "x": [1, {"y": null}]})),
         1 => Just(json!({"type": "response.done"})),
         6 => (response(), any::<bool>()).prop_map(|(id, beside)| {
@@ -94,10 +106,10 @@ fn server() -> impl Strategy<Value = Value> {
 
 fn app() -> impl Strategy<Value = Command> {
     prop_oneof![
-        6 => Just(Command::CreateResponse { params: None }),
+        6 => any::<bool>().prop_map(|protected| Command::CreateResponse { params: None, protected }),
         1 => any::<bool>().prop_map(|beside| {
             let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
-            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
+            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")), protected: false }
         }),
         2 => Just(Command::Interrupt {}),
         1 => Just(Command::CancelResponse { response_id: None }),
@@ -128,6 +140,8 @@ fn media() -> impl Strategy<Value = Media> {
         4 => position().prop_map(|at| Media::Report(PlaybackReport::Played(at))),
         3 => (prop::option::of(position()), 1_u64..4)
             .prop_map(|(at, id)| Media::Report(PlaybackReport::Stopped { id: StopId(id), at })),
+        2 => (prop::option::of(position()), 1_u64..4)
+            .prop_map(|(at, id)| Media::Report(PlaybackReport::Held { id: HoldId(id), at })),
     ]
 }
 
@@ -143,11 +157,27 @@ fn transition() -> impl Strategy<Value = Transition> {
 }
 
 fn options() -> impl Strategy<Value = SessionOptions> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(estimated, delete, hurried)| SessionOptions {
-        playback: if estimated { PlaybackSource::Estimated } else { PlaybackSource::Reported },
-        unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
-        deadlines: if hurried { SHORT } else { NEVER },
-        ..SessionOptions::default()
+    let playback = prop::sample::select(vec![
+        PlaybackSource::Reported,
+        PlaybackSource::Estimated,
+        PlaybackSource::Server,
+    ]);
+    let second = Duration::from_secs(1);
+    let policy = prop::sample::select(vec![
+        InterruptionPolicy::AtOnce,
+        InterruptionPolicy::AtOnce,
+        InterruptionPolicy::after(second),
+        InterruptionPolicy::after(Duration::ZERO).holding(),
+        InterruptionPolicy::after_words(2, second).holding(),
+    ]);
+    (playback, policy, any::<bool>(), any::<bool>()).prop_map(|(playback, interruption, delete, hurried)| {
+        SessionOptions {
+            playback,
+            interruption,
+            unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
+            deadlines: if hurried { SHORT } else { NEVER },
+            ..SessionOptions::default()
+        }
     })
 }
 
@@ -329,8 +359,8 @@ fn kind(output: &Output) -> String {
 
 /// Deadlines that no run reaches.
 const NEVER: Deadlines =
-    Deadlines::all(Deadline { after: std::time::Duration::from_secs(36_000), policy: OverduePolicy::Report });
+    Deadlines::all(Deadline { after: Duration::from_secs(36_000), policy: OverduePolicy::Report });
 
 /// Deadlines that many runs reach.
 const SHORT: Deadlines =
-    Deadlines::all(Deadline { after: std::time::Duration::from_millis(500), policy: OverduePolicy::Report });
+    Deadlines::all(Deadline { after: Duration::from_millis(500), policy: OverduePolicy::Report });

@@ -214,7 +214,7 @@ pub enum Unsent {
     /// A command.
     Command(Box<Command>),
     /// Media.
-    Media(Media),
+    Media(Box<Media>),
 }
 
 impl Unsent {
@@ -254,7 +254,7 @@ impl SendError {
     pub fn into_unsent(self) -> Unsent {
         match self {
             Self::Full { unsent } | Self::Closed { unsent, .. } => unsent,
-            Self::Media(MediaError { media, .. }) => Unsent::Media(media),
+            Self::Media(MediaError { media, .. }) => Unsent::Media(Box::new(media)),
         }
     }
 

@@ -16,6 +16,7 @@ use realtime_protocol::event::ClientEvent;
 use realtime_protocol::id::{CallId, ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseParams;
+use realtime_protocol::session::InterruptionPolicy;
 use realtime_protocol::session_config::SessionConfig;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -55,14 +56,21 @@ impl Handle {
         self.media(Media::BeginTurn)
     }
 
-    /// Tells what was played, or answers [`Event::StopPlayback`].
+    /// Tells what was played, or answers [`Event::StopPlayback`] or [`Event::HoldPlayback`].
     ///
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
     ///
+    /// [`Event::HoldPlayback`]: realtime_protocol::call::Event::HoldPlayback
     /// [`Event::StopPlayback`]: realtime_protocol::call::Event::StopPlayback
     pub fn report_playback(&self, report: PlaybackReport) -> Result<(), SendError> {
         self.media(Media::Report(report))
+    }
+
+    /// When speech interrupts the assistant, as the options said. Whoever plays must be able to hold, where it
+    /// [holds](InterruptionPolicy::holds).
+    pub fn interruption(&self) -> InterruptionPolicy {
+        self.shared.interruption.get().copied().unwrap_or_default()
     }
 
     /// Gives any media: audio, the begin of a turn, or a report. It keeps its order among the commands.
@@ -162,7 +170,7 @@ impl Handle {
         &self,
         params: Option<ResponseParams>,
     ) -> Result<(ResponseId, ResponseEnd), Error> {
-        match self.ask(Command::CreateResponse { params: params.map(Box::new) }).await? {
+        match self.ask(Command::CreateResponse { params: params.map(Box::new), protected: false }).await? {
             Outcome::Responded { response_id, end } | Outcome::Superseded { response_id, end } => {
                 Ok((response_id, end))
             }
@@ -327,7 +335,7 @@ impl From<Asked> for Unsent {
     fn from(asked: Asked) -> Self {
         match asked {
             Asked::Command(command, _) => Self::Command(Box::new(command)),
-            Asked::Media(media) => Self::Media(media),
+            Asked::Media(media) => Self::Media(Box::new(media)),
         }
     }
 }
@@ -345,6 +353,8 @@ pub(crate) struct Shared {
     others: Budget,
     /// How input audio is cut into samples.
     pub(crate) input: SampleSize,
+    /// The options' policy.
+    pub(crate) interruption: OnceLock<InterruptionPolicy>,
     /// Why the session ended, once it has.
     pub(crate) end: OnceLock<CloseReason>,
     pub(crate) tally: Arc<Tally>,
@@ -438,6 +448,7 @@ pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<
         audio: Budget::new(bounds.input_audio_bytes),
         others: Budget::new(bounds.command_bytes),
         input: SampleSize::default(),
+        interruption: OnceLock::new(),
         end: OnceLock::new(),
         tally: Arc::default(),
     });

@@ -299,7 +299,6 @@ fn lost(reason: String) -> Received {
 }
 
 /// Beyond this much (bytes), texts wait elsewhere.
-
 const ROOM: usize = 1024 * 1024;
 const HUNG_UP: &str = "the far side hung up";
 /// The most that one wire text from the server may have (bytes): a retrieved item brings its audio along.

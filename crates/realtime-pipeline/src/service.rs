@@ -21,7 +21,8 @@ use crate::processor::Processor;
 /// end here. What the session tells becomes frames. When it tells to stop playback, a new generation begins.
 ///
 /// The client is connected outside and handed in. When the run stops, the session is closed; when the session
-/// ends first, so does the run: with an error unless the close was asked for.
+/// ends first, so does the run: with an error unless the close was asked for. The playout cannot hold: a run whose session's
+/// [policy](realtime_protocol::session::InterruptionPolicy) holds playback fails when it starts.
 #[derive(Debug)]
 pub struct RealtimeService {
     handle: Handle,
@@ -130,6 +131,15 @@ impl RealtimeService {
 impl Processor for RealtimeService {
     fn name(&self) -> &str {
         NAME
+    }
+
+    async fn start(&mut self, _cx: &mut Cx) -> Result<(), Error> {
+        if self.handle.interruption().holds() {
+            return Err(Error::new(
+                "expected an interruption policy that does not hold playback, since the playout cannot hold",
+            ));
+        }
+        Ok(())
     }
 
     async fn process(&mut self, frame: Frame, direction: Direction, cx: &mut Cx) -> Result<(), Error> {

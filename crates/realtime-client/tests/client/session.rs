@@ -176,7 +176,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
 
     let refused = handle.append_audio(vec![0, 0]).unwrap_err();
     assert!(matches!(&refused, SendError::Closed { reason: Some(told), .. } if *told == reason), "{refused}");
-    assert!(matches!(refused.into_unsent(), Unsent::Media(Media::Append(_))));
+    assert!(matches!(refused.into_unsent(), Unsent::Media(media) if matches!(*media, Media::Append(_))));
     assert_eq!(handle.retrieve_item("item_1").await.unwrap_err().to_string().matches("restart").count(), 1);
     assert!(handle.is_closed());
 }
@@ -338,7 +338,7 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
     handle.append_audio(vec![0; 20]).unwrap(); // one of any size may wait
     let refused = handle.append_audio(vec![0; 2]).unwrap_err();
     assert!(refused.is_retryable());
-    assert_eq!(refused.into_unsent(), Unsent::Media(Media::Append(vec![0; 2].into())));
+    assert_eq!(refused.into_unsent(), Unsent::Media(Box::new(Media::Append(vec![0; 2].into()))));
     let cancelled = handle.send(Command::CancelResponse { response_id: None }).unwrap();
     let interrupted = handle.send(Command::Interrupt {}).unwrap();
     assert!(matches!(handle.send(Command::Interrupt {}), Err(SendError::Full { .. })));

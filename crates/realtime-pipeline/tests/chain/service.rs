@@ -12,7 +12,7 @@ use realtime_pipeline::{
 };
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::PlaybackReport;
-use realtime_protocol::session::SessionOptions;
+use realtime_protocol::session::{InterruptionPolicy, SessionOptions};
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{sleep, timeout};
@@ -298,4 +298,21 @@ async fn a_session_that_was_asked_to_close_ends_the_run() {
     let far_side = async { while server.receive().await.is_some() {} };
     let (finished, (), ()) = tokio::join!(task.run(), script, far_side);
     assert_eq!(finished.unwrap(), Finished::Ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_holds_playback_is_refused_since_the_playout_cannot() {
+    let (near, far) = duplex(1 << 20);
+    let endpoint = Endpoint::new("ws://memory", "test-model").unwrap().key("sk-test");
+    let accept = async { Server(accept_async(far).await.unwrap()) };
+    let interruption = InterruptionPolicy::after(Duration::from_millis(600)).holding();
+    let options = SessionOptions { interruption, ..SessionOptions::default() };
+    let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
+    let (handle, events) = client.unwrap();
+    server.open().await;
+    let task = Pipeline::new().then(RealtimeService::new(handle, events)).then(Playout::new()).into_task();
+    let far_side = async { while server.receive().await.is_some() {} };
+    let (finished, ()) = tokio::join!(task.run(), far_side);
+    let line = finished.unwrap_err().one_line();
+    assert!(line.contains("expected an interruption policy that does not hold playback"), "{line}");
 }

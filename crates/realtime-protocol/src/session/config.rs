@@ -27,6 +27,9 @@ impl Session {
         if !self.state.step(Step::Created { ready_due }) {
             return;
         }
+        if self.options.begin == Begin::Configure {
+            self.complete_wish();
+        }
         let asked = match self.options.begin {
             Begin::Configure => self.options.config.clone(),
             Begin::Attach => SessionConfig { kind: self.options.config.kind.clone(), ..Default::default() },
@@ -47,6 +50,7 @@ impl Session {
 
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
+        self.policy.take_wish(&mut config);
         if self.joins_first_update() {
             self.options.config.merge(config.clone());
             self.updates.join(id, config);
@@ -89,7 +93,9 @@ impl Session {
         self.config.merge_echo(echo);
         if self.config.turn_detection().is_null() {
             self.step_turn(turn::Step::Undetected, None);
+            self.drop_speech();
         }
+        self.check_policy();
         if self.is_unconfigured() {
             return self.configure(); // the server is there, though it did not say so
         }
@@ -184,7 +190,8 @@ impl Session {
         self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused });
     }
 
-    fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
+    pub(super) fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
+        self.note_update(&mut update);
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Updated);
         let session = update.config.clone();

@@ -279,7 +279,7 @@ impl Call {
                 let id = self.own_command();
                 self.asked = Some(id);
                 self.asks += 1;
-                batch.push((id, Command::CreateResponse { params: None }));
+                batch.push((id, Command::CreateResponse { params: None, protected: false }));
             }
         }
         let mut media: Vec<Media> = audio.before.into_iter().map(Media::Append).collect();

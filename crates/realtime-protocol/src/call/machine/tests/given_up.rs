@@ -69,7 +69,7 @@ fn what_a_server_can_not_take_is_not_sent_again_and_the_call_goes_on() {
 fn what_had_not_been_sent_is_not_to_blame() {
     let mut call = Driven::ready(reconnect());
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
-    call.command(1, Command::CreateResponse { params: None }).unwrap();
+    call.command(1, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.create(2, None, false);
     call.drain();
     call.cut(0, Some(1009), "");

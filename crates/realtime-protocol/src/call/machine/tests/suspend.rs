@@ -25,7 +25,7 @@ fn what_can_move_is_named_and_goes_on_and_the_rest_is_settled() {
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
     call.create(2, Some("mine"), false);
     call.command(3, Command::RetrieveItem { item_id: "x".into() }).unwrap();
-    call.command(4, Command::CreateResponse { params: None }).unwrap();
+    call.command(4, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.command(5, Command::Rotate { endpoint: None, urgent: false }).unwrap();
     call.drain();
     let (told, mut call) = moved(&mut call);
