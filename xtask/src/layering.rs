@@ -4,11 +4,13 @@
 //!   however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
 //! - The pure crates' own sources name none of these either: `sources`.
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
+//! - What ARCHITECTURE.md says always holds has a test that exists: `promises`.
 //! - No line of prose is longer than a line of code may be: `prose`.
 //!
 //! The rules are tables, and what applies them is a function of text, so that a test can break them.
 
 mod dependencies;
+mod promises;
 mod prose;
 mod scan;
 mod sources;
@@ -69,6 +71,9 @@ fn check(root: &Path) -> Result<Checked, Error> {
     }
     let contributing = read(&root.join("CONTRIBUTING.md"))?;
     broken.extend(unnamed_dependencies(&metadata, &contributing));
+
+    let document = read(&root.join(promises::DOCUMENT))?;
+    broken.extend(promises::broken_promises(&document, |file| std::fs::read_to_string(root.join(file)).ok()));
 
     let documents = prose::files(root)?;
     for file in &documents {
