@@ -122,7 +122,9 @@ fn run(steps: &[Step], endpoints: u32, set_up: impl FnOnce(&mut World)) -> Run {
                 }
             }
             Step::Respond => {
-                world.command(Command::CreateResponse { params: None }).expect("a command that can be right");
+                world
+                    .command(Command::CreateResponse { params: None, protected: false })
+                    .expect("a command that can be right");
                 asked += 1;
             }
             Step::Configure => {
@@ -329,7 +331,7 @@ fn what_is_carried_over_many_cuts_is_done_in_the_end() {
         world.wait(Duration::from_millis(150 * round));
         world.cut(&DisconnectReason::Lost { reason: "cut".into() });
     }
-    ids.insert(world.command(Command::CreateResponse { params: None }).unwrap());
+    ids.insert(world.command(Command::CreateResponse { params: None, protected: false }).unwrap());
     world.wait(Duration::from_secs(30));
     let world = finish(world);
     let done: BTreeSet<CommandId> = world

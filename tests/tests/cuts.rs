@@ -82,7 +82,7 @@ async fn with_reconnecting_each_cut_is_followed_by_a_session_that_answers() {
                 Command::CreateItem { item: Box::new(Item::user_text("hello")), after: None, respond: false };
             let created = timeout(Duration::from_secs(60), run.handle.send(command).unwrap()).await;
             assert!(matches!(created, Ok(Ok(Outcome::Added { .. }))), "{what}: {created:?}");
-            let asked = run.handle.send(Command::CreateResponse { params: None }).unwrap();
+            let asked = run.handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
             let asked = timeout(Duration::from_secs(60), asked).await;
             let Ok(Ok(Outcome::Responded { end, .. })) = asked else { panic!("{what}: {asked:?}") };
             assert_eq!(end, ResponseEnd::Completed, "{what}");

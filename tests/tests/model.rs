@@ -1,5 +1,7 @@
 //! Random sessions: whatever the server sends and the application asks, in whatever order, the invariants hold.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use realtime_protocol::audio::Audio;
@@ -8,7 +10,8 @@ use realtime_protocol::call::{
 };
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{
-    Deadline, Deadlines, Output, OverduePolicy, PlaybackSource, Session, SessionOptions, Unheard,
+    Deadline, Deadlines, InterruptionPolicy, Output, OverduePolicy, PlaybackSource, Session, SessionOptions,
+    Unheard,
 };
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::drain;
@@ -94,10 +97,10 @@ fn server() -> impl Strategy<Value = Value> {
 
 fn app() -> impl Strategy<Value = Command> {
     prop_oneof![
-        6 => Just(Command::CreateResponse { params: None }),
+        6 => Just(Command::CreateResponse { params: None, protected: false }),
         1 => any::<bool>().prop_map(|beside| {
             let params = json!(if beside { json!({"conversation": "none"}) } else { json!({"instructions": "x"}) });
-            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")) }
+            Command::CreateResponse { params: Some(serde_json::from_value(params).expect("parameters")), protected: false }
         }),
         2 => Just(Command::Interrupt {}),
         1 => Just(Command::CancelResponse { response_id: None }),
@@ -143,10 +146,18 @@ fn transition() -> impl Strategy<Value = Transition> {
 }
 
 fn options() -> impl Strategy<Value = SessionOptions> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(estimated, delete, hurried)| SessionOptions {
+    let (speech, within) = (Duration::from_millis(300), Duration::from_millis(900));
+    let interruption = prop::sample::select(vec![
+        InterruptionPolicy::AtOnce,
+        InterruptionPolicy::After { speech, hold: true },
+        InterruptionPolicy::AfterWords { words: 2, within, hold: true },
+    ]);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, interruption).prop_map(|((estimated, delete, hurried), interruption)| SessionOptions {
         playback: if estimated { PlaybackSource::Estimated } else { PlaybackSource::Reported },
         unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
         deadlines: if hurried { SHORT } else { NEVER },
+        interruption,
         ..SessionOptions::default()
     })
 }
@@ -329,8 +340,8 @@ fn kind(output: &Output) -> String {
 
 /// Deadlines that no run reaches.
 const NEVER: Deadlines =
-    Deadlines::all(Deadline { after: std::time::Duration::from_secs(36_000), policy: OverduePolicy::Report });
+    Deadlines::all(Deadline { after: Duration::from_secs(36_000), policy: OverduePolicy::Report });
 
 /// Deadlines that many runs reach.
 const SHORT: Deadlines =
-    Deadlines::all(Deadline { after: std::time::Duration::from_millis(500), policy: OverduePolicy::Report });
+    Deadlines::all(Deadline { after: Duration::from_millis(500), policy: OverduePolicy::Report });

@@ -127,7 +127,10 @@ fn a_connection_may_be_cut_anywhere_with_any_code() {
                 // What comes from the application afterwards is refused.
                 inputs.push((
                     at,
-                    Input::Command(CommandId(1_000_000), Box::new(Command::CreateResponse { params: None })),
+                    Input::Command(
+                        CommandId(1_000_000),
+                        Box::new(Command::CreateResponse { params: None, protected: false }),
+                    ),
                 ));
                 check(&format!("{name}: cut behind {index} with {code:?}"), &with_inputs(&golden, inputs));
             }

@@ -90,6 +90,7 @@ fn describe(interruption: &Interruption) -> String {
             let cut = match part.cut {
                 Cut::Truncated { audio_end_ms } => format!("cut at {audio_end_ms} ms"),
                 Cut::Deleted => "deleted".into(),
+                Cut::ByServer => "cut by the server".into(),
                 _ => "cut".into(),
             };
             let about = if part.estimated { "about " } else { "" };

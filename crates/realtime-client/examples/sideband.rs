@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // From here on this side hears what happens, and may say what is to be done; the audio goes past it.
     let side = side_channel(&endpoint, &call.call_id)?;
     let config = SessionConfig::realtime().instructions("Speak like a pirate.");
-    let options = SessionOptions { config, playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let options = SessionOptions { config, playback: PlaybackSource::Server, ..SessionOptions::default() };
     let (handle, mut events) = Client::connect(side, options).await?;
     handle.send_text("Who are you?", true).await?;
     loop {

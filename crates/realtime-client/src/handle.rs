@@ -162,7 +162,7 @@ impl Handle {
         &self,
         params: Option<ResponseParams>,
     ) -> Result<(ResponseId, ResponseEnd), Error> {
-        match self.ask(Command::CreateResponse { params: params.map(Box::new) }).await? {
+        match self.ask(Command::CreateResponse { params: params.map(Box::new), protected: false }).await? {
             Outcome::Responded { response_id, end } | Outcome::Superseded { response_id, end } => {
                 Ok((response_id, end))
             }

@@ -124,12 +124,19 @@ impl Adapter {
             (FrameKind::Playback(report), Direction::Upstream) => {
                 vec![Media::Report(PlaybackReport::clone(report)).into()]
             }
-            (FrameKind::Command(command), _) => vec![Command::clone(command).into()],
+            (FrameKind::Command(command), _) => match &**command {
+                commit @ Command::CommitAudio { .. } => self.end_turn(commit.clone()),
+                Command::ClearAudio {} => {
+                    self.resampler = None; // what it holds back is cleared, too
+                    vec![Command::ClearAudio {}.into()]
+                }
+                command => vec![command.clone().into()],
+            },
             (FrameKind::UserStartedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
                 vec![Command::Interrupt {}.into(), Media::BeginTurn.into()]
             }
             (FrameKind::UserStoppedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
-                vec![Command::CommitAudio { respond: true }.into()]
+                self.end_turn(Command::CommitAudio { respond: true })
             }
             (
                 FrameKind::Start
@@ -297,6 +304,13 @@ impl Adapter {
             self.input = format;
             self.resampler = None;
         }
+    }
+
+    /// The user's turn ends: what the resampler holds back belongs to it, and not to the next one.
+    fn end_turn(&mut self, commit: Command) -> Vec<Asked> {
+        let rest = self.resampler.take().map(|mut resampler| crate::pcm::to_bytes(&resampler.flush()));
+        let rest = rest.filter(|rest| !rest.is_empty());
+        rest.map(|rest| Media::Append(rest).into()).into_iter().chain([commit.into()]).collect()
     }
 
     fn convert(&mut self, audio: &AudioFrame) -> Result<bytes::Bytes, InputError> {

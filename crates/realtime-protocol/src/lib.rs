@@ -6,7 +6,7 @@
 //! hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
-//! use realtime_protocol::call::{Command, CommandId, Event, PlaybackPosition, PlaybackReport};
+//! use realtime_protocol::call::{Command, CommandId, Event, Media, PlaybackReport};
 //! use realtime_protocol::session::{Output, Session, SessionOptions};
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
@@ -25,11 +25,8 @@
 //!         match output {
 //!             Output::Send(event) => println!("to the server: {}", event.encode(Default::default())),
 //!             Output::Event(Event::Audio(chunk)) => {
-//!                 // Play it behind what came before; once it has sounded, say so.
-//!                 let played = chunk.start + chunk.duration();
-//!                 let (item_id, content_index) = (chunk.item_id, chunk.content_index);
-//!                 let at = PlaybackPosition { item_id, content_index, played };
-//!                 reports.push(PlaybackReport::Played(at));
+//!                 // Play it after what came before; once it has sounded, say so.
+//!                 reports.push(PlaybackReport::Mark(chunk.mark));
 //!             }
 //!             Output::Event(Event::StopPlayback { id }) => {
 //!                 // The user speaks: fall silent, empty the queue, and say where playback stood.
@@ -47,13 +44,13 @@
 //! let _ = drive(&mut session); // to the server: {"type":"session.update", …}
 //!
 //! // Asked before the configuration is acknowledged, it goes out after.
-//! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None })?;
+//! session.handle_command(Timestamp::from_millis(50), CommandId(1), Command::CreateResponse { params: None, protected: false })?;
 //! session.handle_text(Timestamp::from_millis(80), r#"{"type": "session.updated", "session": {}}"#);
 //! let reports = drive(&mut session); // to the application: Ready, to the server: {"type":"response.create", …}
-//! for (id, report) in (2..).zip(reports) {
-//!     session.handle_command(Timestamp::from_millis(90), CommandId(id), Command::ReportPlayback { report })?;
+//! for report in reports {
+//!     session.handle_media(Timestamp::from_millis(90), Media::Report(report))?;
 //! }
-//! # Ok::<(), realtime_protocol::call::CommandError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What it does not do

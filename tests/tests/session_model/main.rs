@@ -152,7 +152,9 @@ impl StateMachineTest for SessionBesideModel {
                 let reason = DisconnectReason::Lost { reason: "cut".into() };
                 real.session.handle_disconnected(Timestamp::from_millis(real.now), reason);
             }
-            Transition::CreateResponse => real.command(Command::CreateResponse { params: None }),
+            Transition::CreateResponse => {
+                real.command(Command::CreateResponse { params: None, protected: false })
+            }
             Transition::CreateItem { respond } => {
                 let item = Item::user_text("hi").into();
                 real.command(Command::CreateItem { item, after: None, respond: *respond });

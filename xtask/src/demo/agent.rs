@@ -73,7 +73,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
 
     let (handle, events) = connect(args, session, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
-    drop(handle.send(Command::CreateResponse { params: None })?);
+    drop(handle.send(Command::CreateResponse { params: None, protected: false })?);
 
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let session = handle.clone();

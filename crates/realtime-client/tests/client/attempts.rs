@@ -37,7 +37,7 @@ async fn a_far_side_that_does_not_come_back_ends_the_call_and_all_who_wait() {
         tokio::join!(Client::over_streams(open, endpoint(), four()), Server::accept(far));
     let (handle, mut events) = client.unwrap();
     server.open().await;
-    let waiting = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let waiting = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     server.expect("response.create").await;
     let began = Instant::now();
     drop(server);
@@ -76,7 +76,7 @@ async fn an_attempt_that_gets_no_answer_is_followed_by_the_next() {
     let (handle, mut events, mut server, mut calls) = call(four()).await;
     server.open().await;
     drop(server);
-    let asked = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     // One is not answered, one is hung up on in the handshake, one never opens the session.
     let mute = calls.pipe().await;
     drop(calls.pipe().await);

@@ -180,7 +180,7 @@ impl Talk {
     async fn converse(&mut self) {
         self.ask("Hello there.").await;
         self.speak().await;
-        let asked = self.give(Command::CreateResponse { params: None });
+        let asked = self.give(Command::CreateResponse { params: None, protected: false });
         sleep(Duration::from_millis(300)).await;
         let _ = self.settled(self.handle.interrupt()).await;
         if let Some(asked) = asked {

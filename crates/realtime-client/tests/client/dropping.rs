@@ -34,7 +34,7 @@ async fn without_handles_no_further_connection_is_made() {
     for opening in [false, true] {
         let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
         let (handle, mut events, server, mut calls) = call(options).await;
-        let waiting = handle.send(Command::CreateResponse { params: None }).unwrap();
+        let waiting = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
         drop(server);
         while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Lost { .. })) {}
         // Either it waits for the next attempt, or it is in the middle of it.
@@ -140,7 +140,7 @@ fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
         let runtime = builder.enable_all().build().unwrap();
         let (handle, mut events, pending, _server) = runtime.block_on(async {
             let (handle, events, mut server) = ready(ClientOptions::default()).await;
-            let pending = handle.send(Command::CreateResponse { params: None }).unwrap();
+            let pending = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
             server.expect("response.create").await;
             server.begin_response("resp_1", "item_1").await;
             (handle, events, pending, server)
@@ -198,10 +198,10 @@ async fn two_hundred_calls_at_once_take_three_turns_each() {
 #[tokio::test(start_paused = true)]
 async fn one_answer_serves_those_who_stay() {
     let (handle, _events, mut server) = ready(ClientOptions::default()).await;
-    let first = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let first = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     server.expect("response.create").await;
-    let gone = handle.send(Command::CreateResponse { params: None }).unwrap();
-    let stays = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let gone = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
+    let stays = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     drop(gone);
     answer(&mut server, "resp_1").await;
     server.expect("response.create").await;

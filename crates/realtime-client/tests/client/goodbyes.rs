@@ -50,7 +50,7 @@ async fn the_reason_is_kept_and_each_who_waits_is_told_once() {
             let what = format!("{code:?} {text:?} {point:?}");
             let (handle, mut events, mut server) = connect(ClientOptions::default()).await;
             let retrieved = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
-            let asked = handle.send(Command::CreateResponse { params: None }).unwrap();
+            let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
             lead_to(&mut server, point).await;
             let began = Instant::now();
             leave(server, code, text).await;
@@ -92,7 +92,7 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
             let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
             let (handle, mut events, mut server, mut calls) = call(options).await;
             let retrieved = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
-            let asked = handle.send(Command::CreateResponse { params: None }).unwrap();
+            let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
             lead_to(&mut server, point).await;
             leave(server, code, text).await;
 

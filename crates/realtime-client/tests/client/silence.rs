@@ -67,7 +67,7 @@ async fn a_command_that_the_server_does_not_answer_ends_at_its_deadline() {
         (Command::CreateItem { item: item(), after: None, respond: false }, Answer::ItemAdded),
         (Command::DeleteItem { item_id: "item_1".into() }, Answer::ItemDeleted),
         (Command::RetrieveItem { item_id: "item_1".into() }, Answer::ItemRetrieved),
-        (Command::CreateResponse { params: None }, Answer::ResponseCreated),
+        (Command::CreateResponse { params: None, protected: false }, Answer::ResponseCreated),
         (Command::CommitAudio { respond: false }, Answer::Committed),
         (Command::ClearAudio {}, Answer::Cleared),
         (Command::UpdateConfig { config: Box::new(config) }, Answer::SessionUpdated),
@@ -142,7 +142,7 @@ async fn a_response_that_gives_nothing_ends_for_those_who_wait_and_another_may_f
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_is_not_answered_ends_at_its_deadline() {
     let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
-    let asked = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     server.expect("response.create").await;
     server.begin_response("resp_1", "item_1").await;
     server.audio("resp_1", "item_1", "AAAA").await;
@@ -171,7 +171,7 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
     let began = Instant::now();
     sleep(Duration::from_secs(40)).await;
     assert_eq!(retrieved.await, Err(Error::TimedOut));
-    let asked = handle.send(Command::CreateResponse { params: None }).unwrap();
+    let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     let mut second = calls.accept().await;
     assert!((30..46).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     second.open().await;

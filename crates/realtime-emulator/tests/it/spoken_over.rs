@@ -137,7 +137,7 @@ fn typed_text_is_answered_soon_after_the_microphone_is_muted_in_mid_speech() {
 fn an_answer_that_is_asked_for_as_the_user_begins_is_not_heard() {
     let mut talk = Talk::new();
     // Asked for in the moment in which the server hears the user.
-    let greeting = talk.ask(Command::CreateResponse { params: None });
+    let greeting = talk.ask(Command::CreateResponse { params: None, protected: false });
     talk.begin_to_speak();
     let began = talk.now;
     talk.hush(2_000);

@@ -302,3 +302,35 @@ fn a_response_that_failed_is_a_fault_that_is_survived() {
     });
     assert_eq!(fault, Some(Severity::Survivable));
 }
+
+#[test]
+fn each_manual_turn_has_its_own_audio_to_the_sample() {
+    let appended = |asked: &[Asked]| -> Vec<i16> {
+        let audio = asked.iter().filter_map(|asked| match asked {
+            Asked::Media(Media::Append(audio)) => Some(audio.clone()),
+            _ => None,
+        });
+        audio.flat_map(|audio| crate::pcm::samples(&audio).collect::<Vec<_>>()).collect()
+    };
+    let microphone = |ms: usize, level: i16| {
+        FrameKind::InputAudio(AudioFrame::from_samples(16_000, &vec![level; 16 * ms]))
+    };
+    let stopped = || FrameKind::UserStoppedSpeaking { item_id: None };
+    let clear = || FrameKind::Command(Arc::new(Command::ClearAudio {}));
+    let mut config = SessionConfig::realtime();
+    config.input_mut().turn_detection = realtime_protocol::field::Field::Null;
+    for (end, samples) in [(stopped(), Some(3600)), (clear(), None)] {
+        let mut adapter = Adapter::for_config(&config);
+        let mut first = Vec::new();
+        for _ in 0..10 {
+            first.extend(commands(&mut adapter, microphone(15, 10_000), Direction::Downstream));
+        }
+        first.extend(commands(&mut adapter, end, Direction::Downstream));
+        if let Some(samples) = samples {
+            assert_eq!(appended(&first).len(), samples, "150 ms at 24 kHz");
+        }
+        let second = appended(&commands(&mut adapter, microphone(20, 0), Direction::Downstream));
+        let loudest = second.iter().map(|sample| sample.unsigned_abs()).max();
+        assert!(loudest.is_none_or(|peak| peak < 100), "a silent turn begins with a peak of {loudest:?}");
+    }
+}

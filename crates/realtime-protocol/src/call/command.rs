@@ -63,11 +63,17 @@ pub enum Command {
         /// The item.
         item_id: ItemId,
     },
-    /// Asks for a response. Without parameters, it merges with others that wait.
+    /// Asks for a response. Without parameters, it merges with others that wait, unless it is protected.
     CreateResponse {
         /// What differs from the session's configuration.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         params: Option<Box<ResponseParams>>,
+        /// Whether the user's speech is not to interrupt it: a greeting, a notice that must be heard. A turn that the user
+        /// takes meanwhile is answered after it. [`Interrupt`](Self::Interrupt) interrupts it all the same. Under the
+        /// [policy](crate::session::InterruptionPolicy) `AtOnce` the server itself cancels what it has not made yet;
+        /// what has come is played whole.
+        #[serde(default, skip_serializing_if = "is_false")]
+        protected: bool,
     },
     /// Cancels a response and leaves what it has said; see [`Interrupt`](Self::Interrupt) for a barge-in.
     CancelResponse {
@@ -122,7 +128,7 @@ impl Command {
         }
         match self {
             Self::CreateItem { item, .. } => json(item),
-            Self::CreateResponse { params } => params.as_ref().map_or(0, json),
+            Self::CreateResponse { params, .. } => params.as_ref().map_or(0, json),
             Self::UpdateConfig { config } => json(config),
             Self::AnswerFunction { output, .. } => json(&output.to_wire()),
             Self::SendEvent { event } => json(event),
@@ -153,6 +159,11 @@ impl Command {
             Self::Close {} => "close",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A command that was refused at once. Nothing happened; the command is handed back.

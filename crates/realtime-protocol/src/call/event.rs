@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::call::shown::shown_without_content;
 use crate::call::{
-    AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, Interruption,
-    Notice, Outcome, RefusedMember, ResponseReport, StopId, Warning,
+    AudioChunk, CloseReason, CommandId, DisconnectClass, ErrorClass, FunctionCall, FunctionEnd, HoldId,
+    Interruption, Notice, Outcome, RefusedMember, ResponseReport, StopId, Warning,
 };
 use crate::error::ApiError;
 use crate::event::{LogProb, ServerEvent, TranscriptionLanguage};
@@ -42,6 +42,7 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// ended = ResponseFinished FunctionCalls?
 /// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
 /// interruption by age := StopPlayback? Interrupted
+/// hold := (HoldPlayback (ResumePlayback | StopPlayback) | StopPlayback)* Closed
 /// function by call_id := FunctionCalls[out_of_band] | FunctionCalls? FunctionEnded[detached]* FunctionEnded
 /// sent by item_id := ItemSent (ItemSent | ItemPlaced[client])*
 /// placed by item_id := (ItemPlaced ItemDone? | ItemRemoved)*
@@ -235,6 +236,19 @@ pub enum Event {
     },
     /// A response ended.
     ResponseFinished(Box<ResponseReport>),
+    /// Stop playing now and keep the queue: the user speaks, and it is not known whether that interrupts. Answer with
+    /// [`PlaybackReport::Held`](crate::call::PlaybackReport::Held). What comes meanwhile joins the queue. Exactly one
+    /// [`ResumePlayback`](Self::ResumePlayback) or [`StopPlayback`](Self::StopPlayback) follows. Only where the options'
+    /// [policy](crate::session::InterruptionPolicy) holds.
+    HoldPlayback {
+        /// To be given back in the answer.
+        id: HoldId,
+    },
+    /// The speech did not interrupt: play on, with the next sample after the one that was played last.
+    ResumePlayback {
+        /// Which hold ends.
+        id: HoldId,
+    },
     /// Stop playing now, empty the queue, and answer with
     /// [`PlaybackReport::Stopped`](crate::call::PlaybackReport::Stopped). Within the options'
     /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.

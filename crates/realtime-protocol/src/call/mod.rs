@@ -34,7 +34,9 @@ pub use notice::Notice;
 pub(crate) use options::none_or_policy;
 pub use options::{Backoff, CallOptions, Reconnect};
 pub use outcome::{Outcome, RefusedMember, ResponseEnd, ResponseReport, Updated};
-pub use playback::{AudioChunk, Cut, HeardPart, Interruption, PlaybackPosition, PlaybackReport, StopId};
+pub use playback::{
+    AudioChunk, Cut, HeardPart, HoldId, Interruption, PlaybackPosition, PlaybackReport, StopId,
+};
 pub use seed::{Reseed, Seed};
 pub use timeline::{SpeechEnd, Timeline};
 pub use usage_totals::UsageTotals;

@@ -65,6 +65,14 @@ pub enum PlaybackReport {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
+    /// The answer to [`Event::HoldPlayback`](crate::call::Event::HoldPlayback): playback stands still, and keeps its queue.
+    Held {
+        /// Which `HoldPlayback` this answers. An answer that comes too late counts as a report.
+        id: HoldId,
+        /// Where it stands. `None`: nothing of the queue was being played, so that what was reported before is exact.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<PlaybackPosition>,
+    },
 }
 
 /// Names a [`Event::StopPlayback`](crate::call::Event::StopPlayback), so that a late answer to one
@@ -76,6 +84,18 @@ pub struct StopId(pub u64);
 impl fmt::Display for StopId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "stop {}", self.0)
+    }
+}
+
+/// Names a [`Event::HoldPlayback`](crate::call::Event::HoldPlayback), so that a late answer to one is not taken for that
+/// to another. Unique within a session.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct HoldId(pub u64);
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hold {}", self.0)
     }
 }
 
@@ -118,7 +138,7 @@ pub struct HeardPart {
     pub format: AudioFormat,
     /// What was played (samples).
     pub heard: u64,
-    /// What had come from the server (samples).
+    /// What had come from the server (samples). On a side channel the audio goes another way, and this may be 0.
     pub received: u64,
     /// The words heard: a prefix of those generated, found by the position of text among audio.
     pub heard_text: String,
@@ -152,6 +172,8 @@ pub enum Cut {
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
+    /// Nothing, since the server plays: it cuts the item itself where it stopped.
+    ByServer,
     /// Nothing: no audio of it had come, or the connection was gone.
     Nothing,
 }

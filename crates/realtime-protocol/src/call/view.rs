@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use crate::call::{
-    Call, Command, CommandError, CommandId, FunctionOutput, Media, MediaError, PlaybackPosition,
+    Call, Command, CommandError, CommandId, FunctionOutput, HoldId, Media, MediaError, PlaybackPosition,
     PlaybackReport, StopId,
 };
 use crate::event::ClientEvent;
@@ -99,9 +99,12 @@ views! {
     /// The model's responses.
     ResponsesView by responses {
         /// Asks for a response; merges with others that wait. [`Command::CreateResponse`].
-        create() => Command::CreateResponse { params: None };
+        create() => Command::CreateResponse { params: None, protected: false };
+        /// Asks for a response that the user's speech does not interrupt: [`Command::CreateResponse`].
+        create_protected() => Command::CreateResponse { params: None, protected: true };
         /// Asks for a response that differs from the session's configuration: [`Command::CreateResponse`].
-        create_with(params: ResponseParams) => Command::CreateResponse { params: Some(Box::new(params)) };
+        create_with(params: ResponseParams) =>
+            Command::CreateResponse { params: Some(Box::new(params)), protected: false };
         /// Cancels the response in the conversation: [`Command::CancelResponse`].
         cancel() => Command::CancelResponse { response_id: None };
         /// Cancels this response: [`Command::CancelResponse`].
@@ -127,6 +130,8 @@ views! {
             /// Playback stands still: [`PlaybackReport::Stopped`].
             stopped(stop: StopId, at: Option<PlaybackPosition>) =>
                 Media::Report(PlaybackReport::Stopped { id: stop, at });
+            /// Playback is held: [`PlaybackReport::Held`].
+            held(hold: HoldId, at: Option<PlaybackPosition>) => Media::Report(PlaybackReport::Held { id: hold, at });
         ]
     }
 

@@ -61,6 +61,9 @@ pub enum Warning {
         /// The members.
         paths: Vec<String>,
     },
+    /// The server does not leave to this side what interrupts the assistant: it refused to, or answers turns itself. The
+    /// options' [policy](crate::session::InterruptionPolicy) does not hold; speech interrupts at once.
+    InterruptionPolicyDropped,
     /// A response was longer than the options allow: it was cancelled, and no more of it comes.
     ResponseTooLong {
         /// The response.

@@ -163,13 +163,15 @@ pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
 
 /// Writes an event, whose `type` in GA is `ga_kind`, as `dialect` spells it.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
-    if let Some((read_in, text)) = kept_text(event)
+    let spelling = event.extra().and_then(Extra::spelling);
+    if spelling.is_some()
+        && let Some((read_in, text)) = kept_text(event)
         && read_in == dialect
     {
         out.push_str(text);
         return;
     }
-    let kind = match event.extra().and_then(Extra::spelling) {
+    let kind = match spelling {
         Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
         _ => event.kind_in(dialect, ga_kind),
     };

@@ -23,6 +23,7 @@ use crate::session::deadlines::Answer;
 use crate::session::function_calls::Progress;
 use crate::session::held::Waiting;
 use crate::session::input_audio::SHORTEST_COMMIT;
+use crate::session::interruption::By;
 use crate::session::options::FollowUp;
 use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Request, forces};
@@ -133,7 +134,7 @@ impl Session {
             {
                 Err(Refusal::UnknownFunction { call_id: call_id.clone() })
             }
-            Command::CreateResponse { params: Some(params) } => Ok(params.check()?),
+            Command::CreateResponse { params: Some(params), .. } => Ok(params.check()?),
             Command::UpdateConfig { config } => Ok(config.check()?),
             Command::SendEvent { event } => Ok(event.check()?),
             _ => Ok(()),
@@ -149,7 +150,7 @@ impl Session {
                 self.send(InputAudioBufferCommit { event_id: event_id.into(), ..Default::default() });
                 self.input.emptied();
                 if respond {
-                    self.request(None, None);
+                    self.request();
                     self.responses.turn_committed(self.now);
                 }
             }
@@ -160,7 +161,7 @@ impl Session {
                 }
                 self.create_item(Some(id), item, after);
                 if respond {
-                    self.request(None, None);
+                    self.request();
                 }
             }
             Command::DeleteItem { item_id } => self.delete_item(Some(id), item_id),
@@ -171,9 +172,14 @@ impl Session {
                     self.send(ConversationItemRetrieve { event_id, item_id, ..Default::default() });
                 }
             }
-            Command::CreateResponse { params } => self.request(params, Some(id)),
+            Command::CreateResponse { params, protected } => {
+                self.responses.request(Request::new(params, Some(id), self.sent).protected(protected));
+            }
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
-            Command::Interrupt {} => self.interrupt(Some(id), true),
+            Command::Interrupt {} => {
+                self.interrupt(Some(id), By::Application);
+                self.claim_speech();
+            }
             Command::UpdateConfig { config } => self.update_config(id, *config),
             Command::AnswerFunction { call_id, output, respond } => {
                 let Some((call, progress)) = self.calls.complete(&call_id, respond) else {

@@ -25,6 +25,7 @@ impl Session {
     pub(super) fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
         if self.state.step(Step::Created { ready_due }) {
+            self.complete_wish();
             let asked = self.options.config.clone();
             let mut update = Update::new(asked, Vec::new()).put_in(self.options.dialect);
             update.is_first = true;
@@ -35,6 +36,7 @@ impl Session {
 
     /// Changes the configuration, as far as the server still lets it change.
     pub(super) fn update_config(&mut self, id: CommandId, mut config: SessionConfig) {
+        self.policy.take_wish(&mut config);
         if self.is_unconfigured() {
             self.options.config.merge(config.clone());
             self.updates.join(id, config);
@@ -77,7 +79,9 @@ impl Session {
         self.config.merge_echo(echo);
         if self.config.turn_detection().is_null() {
             self.step_turn(turn::Step::Undetected, None);
+            self.drop_speech();
         }
+        self.check_policy();
         if self.is_unconfigured() {
             return self.configure(); // the server is there, though it did not say so
         }
@@ -172,7 +176,9 @@ impl Session {
         self.tell(Event::ConfigUpdated { config: self.config.clone().into(), refused });
     }
 
-    fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
+    pub(super) fn send_update(&mut self, id: Option<CommandId>, mut update: Update) {
+        let again = !update.refused.is_empty();
+        self.note_update(&mut update.config, again);
         let event_id = self.next_event_id();
         self.expect(id, event_id.clone(), Await::Updated);
         let session = update.config.clone();

@@ -78,6 +78,11 @@ impl Session {
         }
         let Some((request, begun)) = self.responses.take_requested(&event_id) else { return false };
         // Where one runs that was taken to be its response, that must be another's.
+        // The server answers the user's turn itself, though it was told not to.
+        if occupied && begun.is_some() && request.turn.is_some() && request.waiters.is_empty() {
+            self.on_answered_twice();
+            return true;
+        }
         if occupied && request.is_wanted() && !request.is_out_of_band() {
             self.responses.put_back(request, self.due(Answer::ResponseCreated));
             return false;

@@ -16,7 +16,7 @@ use crate::session::deadlines::Answer;
 use crate::session::response_events::PartPlace;
 use crate::session::seen_calls::Told;
 use crate::session::sequencer::turn;
-use crate::time::{MediaTime, Timestamp};
+use crate::time::MediaTime;
 
 macro_rules! place {
     ($event:ident) => {
@@ -66,11 +66,15 @@ impl Session {
             }
             ServerEvent::ConversationItemDeleted(event) => self.on_deleted(event.item_id),
             ServerEvent::ConversationItemTruncated(event) => self.on_truncated(event.item_id),
-            ServerEvent::InputAudioTranscriptionDelta(event) => self.tell(Event::UserTranscriptDelta {
-                item_id: event.item_id,
-                content_index: event.content_index.unwrap_or(0),
-                delta: event.delta.into_value().unwrap_or_default(),
-            }),
+            ServerEvent::InputAudioTranscriptionDelta(event) => {
+                let decision = self.hear_words(&event);
+                self.tell(Event::UserTranscriptDelta {
+                    item_id: event.item_id,
+                    content_index: event.content_index.unwrap_or(0),
+                    delta: event.delta.into_value().unwrap_or_default(),
+                });
+                self.decide(decision);
+            }
             ServerEvent::InputAudioTranscriptionCompleted(event) => {
                 self.on_transcript(event);
             }
@@ -98,17 +102,17 @@ impl Session {
                     self.input.comes_from_here().then(|| self.now + self.options.silent_turn_deadline);
                 self.responses.step_turn(turn::Step::Started { until, silent });
                 let at = event.audio_start_ms.into_value().map(MediaTime::from_millis);
-                self.tell(Event::SpeechStarted { item_id: event.item_id.into_value(), at });
-                // Where the configuration says that speech must not interrupt, it is the application that decides.
-                if self.config.turn_detection().value().is_none_or(|vad| vad.interrupts_response()) {
-                    self.interrupt(None, false);
-                }
+                let item_id = event.item_id.into_value();
+                self.tell(Event::SpeechStarted { item_id: item_id.clone(), at });
+                self.on_speech(item_id.as_ref());
             }
             ServerEvent::InputAudioBufferSpeechStopped(event) => {
+                let decision = self.end_speech();
                 let response_due = self.own_response_due();
                 self.responses.step_turn(turn::Step::Stopped { now: self.now, response_due });
                 let at = event.audio_end_ms.into_value().map(MediaTime::from_millis);
                 self.tell(Event::SpeechStopped { item_id: event.item_id.into_value(), at });
+                self.decide(decision);
             }
             ServerEvent::ResponseCreated(event) => self.on_response_created(&event.response),
             ServerEvent::ResponseDone(event) => self.on_response_done(*event.response),
@@ -175,7 +179,14 @@ impl Session {
 
     /// Tells an event that no other call event carries.
     fn pass_on_event(&mut self, event: ServerEvent) {
-        self.tell(Event::Server(Arc::new(event)));
+        let event = Arc::new(event);
+        self.tell(Event::Server(event.clone()));
+        match &*event {
+            ServerEvent::OutputAudioBufferStarted(event) => self.on_server_playing(event.response_id.clone()),
+            ServerEvent::OutputAudioBufferStopped(event) => self.on_server_played(event.response_id.clone()),
+            ServerEvent::OutputAudioBufferCleared(event) => self.on_server_cleared(event.response_id.clone()),
+            _ => {}
+        }
     }
 
     /// What the user said. A transcript that cannot be read is a failed one, not silence.
@@ -188,6 +199,7 @@ impl Session {
             let error = ApiError::default().message("the server's transcript could not be read");
             return self.tell(Event::UserTranscriptFailed { item_id, content_index, error: error.into() });
         };
+        let decision = self.hear_transcript(&item_id, &transcript);
         self.tell(Event::UserTranscript {
             item_id,
             content_index,
@@ -196,6 +208,7 @@ impl Session {
             logprobs: event.logprobs.into_value().unwrap_or_default(),
             usage: usage.map(Box::new),
         });
+        self.decide(decision);
     }
 
     /// Something other than its own event may end the user's turn, which is told then. `item_id`: the item that holds it.
@@ -212,10 +225,16 @@ impl Session {
 
     /// What the server's buffer held becomes an item.
     pub(super) fn on_committed(&mut self, item_id: Option<&ItemId>, outcome: Outcome) {
+        if self.answers.is_awaited(&Await::Committed) {
+            self.drop_speech(); // the application answers what it commits
+        }
+        let decision = self.end_speech();
         let response_due = self.own_response_due();
         self.step_turn(turn::Step::Committed { now: self.now, response_due }, item_id);
+        self.decide(decision);
         if !self.settle_awaited(&Await::Committed, outcome) {
             self.input.emptied(); // what was appended behind a commit of ours is of the next turn
+            self.commit_speech(item_id);
         }
     }
 
@@ -251,6 +270,7 @@ impl Session {
             None => self.input.emptied(), // what was appended behind a clear of ours is of the next turn
         }
         self.step_turn(turn::Step::Cleared, None);
+        self.drop_speech();
     }
 
     /// The item that an acknowledgement is for: some servers leave the id out, and then it is for the oldest that waits.
@@ -259,13 +279,6 @@ impl Session {
             return Some(item_id);
         }
         self.answers.oldest(kind).and_then(|awaited| awaited.what.item_id().cloned())
-    }
-
-    /// Until when the server may respond by itself to what the user has said; `None`: it does not.
-    fn own_response_due(&self) -> Option<Timestamp> {
-        let vad = self.config.turn_detection();
-        let responds = !vad.is_null() && vad.value().is_none_or(|vad| vad.creates_response());
-        responds.then(|| self.now + self.options.turn_response_deadline)
     }
 
     /// An answer came: whoever waited for it is told. Whether it was awaited.

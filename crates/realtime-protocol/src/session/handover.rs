@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::{CloseReason, Command, CommandId, Outcome, StopId};
+use crate::call::{CloseReason, Command, CommandId, HoldId, Outcome, StopId};
 use crate::error::ApiError;
 use crate::session::Session;
 use crate::session::answers::Await;
@@ -21,6 +21,7 @@ impl Session {
         self.playback.number_from(first);
         self.out_of_band.number_from(first);
         self.interruptions.number_from(StopId(first));
+        self.policy.number_from(HoldId(first));
     }
 
     /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
@@ -51,6 +52,7 @@ impl Session {
     fn is_quiet(&self) -> bool {
         self.responses.is_idle()
             && self.interruptions.is_empty()
+            && self.policy.is_idle()
             && self.calls.is_empty()
             && self.held.commands() == 0
             && self.answers.deadline().is_none()

@@ -22,6 +22,17 @@ use crate::time::Timestamp;
 /// Interruptions that wait for playback to stand still. Of more the oldest is settled by the last report.
 const MOST_STOPPING: usize = 32;
 
+/// Who interrupts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum By {
+    /// The server: it cancels the response itself.
+    Server,
+    /// The policy: this side cancels.
+    Policy,
+    /// The application: this side cancels.
+    Application,
+}
+
 /// Interruptions that wait for playback to stand still, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Interruptions {
@@ -37,6 +48,8 @@ struct Stopping {
     deadline: Timestamp,
     waiters: Vec<CommandId>,
     response_id: Option<ResponseId>,
+    /// Whether playback was held before, and had said where.
+    is_exact: bool,
 }
 
 impl Interruptions {
@@ -74,10 +87,11 @@ impl Interruptions {
         deadline: Timestamp,
         waiter: Option<CommandId>,
         response_id: Option<ResponseId>,
+        is_exact: bool,
     ) -> StopId {
         self.last = StopId(self.last.0 + 1);
         let waiters = waiter.into_iter().collect();
-        self.stopping.push_back(Stopping { id: self.last, deadline, waiters, response_id });
+        self.stopping.push_back(Stopping { id: self.last, deadline, waiters, response_id, is_exact });
         self.last
     }
 
@@ -88,17 +102,17 @@ impl Interruptions {
 }
 
 impl Session {
-    /// Ends what the assistant says. `cancel`: whether this side must cancel the response, since the server will
-    /// not do it by itself.
-    pub(super) fn interrupt(&mut self, waiter: Option<CommandId>, cancel: bool) {
+    /// Ends what the assistant says.
+    pub(super) fn interrupt(&mut self, waiter: Option<CommandId>, by: By) {
         let response_id = self.responses.running().cloned();
-        if cancel {
+        if by != By::Server {
             self.cancel_unwanted();
         }
-        let claimed = cancel.then(|| self.claimed_turn());
+        let claimed = (by == By::Application).then(|| self.claimed_turn());
         self.responses.cross(claimed);
         // A call that still works counts as something that goes on: whoever runs it may want to stop.
-        let goes_on = self.responses.interrupt() | self.calls.interrupt();
+        let runs = self.responses.interrupt();
+        let goes_on = runs | self.calls.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
         if !goes_on && !audible {
             // Nothing began since the last interruption; where that is not settled, it is this one as well.
@@ -115,7 +129,12 @@ impl Session {
         if let Some(oldest) = self.interruptions.excess() {
             self.finish_interruptions(oldest, PlaybackSource::Estimated);
         }
-        let id = self.interruptions.begin(deadline, waiter, response_id);
+        let hold = self.policy.take_hold_if(handshake);
+        let is_exact = hold.is_some_and(|hold| hold.is_exact);
+        let id = self.interruptions.begin(deadline, waiter, response_id, is_exact);
+        if self.options.playback == PlaybackSource::Server {
+            self.silence_server(by != By::Server && (audible || runs));
+        }
         self.playback.stop(id);
         if handshake {
             self.tell(Event::StopPlayback { id });
@@ -158,45 +177,54 @@ impl Session {
     fn finish_interruptions(&mut self, id: StopId, source: PlaybackSource) {
         while let Some(stopping) = self.interruptions.take(id) {
             let parts = self.playback.take_stopped(stopping.id);
-            let unheard = self.unheard_items(&parts);
-            let mut deleted = Vec::new();
-            let mut interruption = Interruption { response_id: stopping.response_id, parts: Vec::new() };
-            for part in parts {
-                let heard = part.played(self.now, self.options.playback);
-                if part.is_settled(heard) {
-                    continue;
-                }
-                let cut = if !part.has_audio() || self.state.is_ended() {
-                    Cut::Nothing
-                } else if unheard.contains(&part.id.item_id) {
-                    if !deleted.contains(&part.id.item_id) {
-                        self.delete_item(None, part.id.item_id.clone());
-                        deleted.push(part.id.item_id.clone());
-                    }
-                    Cut::Deleted
-                } else {
-                    self.truncate(&part, heard)
-                };
-                interruption.parts.push(HeardPart {
-                    heard_text: part.heard_text(heard).into(),
-                    format: part.format(),
-                    received: part.received(),
-                    item_id: part.id.item_id,
-                    content_index: part.id.content_index,
-                    heard,
-                    estimated: source == PlaybackSource::Estimated,
-                    cut,
-                });
-            }
-            self.tell(Event::Interrupted(interruption));
+            let source = if stopping.is_exact { PlaybackSource::Reported } else { source };
+            let parts = self.settle_parts(parts, source);
+            self.tell(Event::Interrupted(Interruption { response_id: stopping.response_id, parts }));
             self.settle_all(stopping.waiters, &Outcome::Done);
         }
+    }
+
+    /// Settles what was heard of these parts, and tells the server.
+    pub(super) fn settle_parts(&mut self, parts: Vec<Part>, source: PlaybackSource) -> Vec<HeardPart> {
+        let unheard = self.unheard_items(&parts);
+        let mut deleted = Vec::new();
+        let mut settled = Vec::new();
+        for part in parts {
+            let heard = part.played(self.now, self.options.playback);
+            if part.is_settled(heard) {
+                continue;
+            }
+            let cut = if self.options.playback == PlaybackSource::Server {
+                Cut::ByServer
+            } else if !part.has_audio() || self.state.is_ended() {
+                Cut::Nothing
+            } else if unheard.contains(&part.id.item_id) {
+                if !deleted.contains(&part.id.item_id) {
+                    self.delete_item(None, part.id.item_id.clone());
+                    deleted.push(part.id.item_id.clone());
+                }
+                Cut::Deleted
+            } else {
+                self.truncate(&part, heard)
+            };
+            settled.push(HeardPart {
+                heard_text: part.heard_text(heard).into(),
+                format: part.format(),
+                received: part.received(),
+                item_id: part.id.item_id,
+                content_index: part.id.content_index,
+                heard,
+                estimated: source != PlaybackSource::Reported,
+                cut,
+            });
+        }
+        settled
     }
 
     /// Items to delete, since nothing of them was heard. A part behind an item's first proves nothing: the first may
     /// have been heard, and have left the ledger.
     fn unheard_items(&self, parts: &[Part]) -> Vec<ItemId> {
-        if self.options.unheard == Unheard::Truncate {
+        if self.options.unheard == Unheard::Truncate || self.options.playback == PlaybackSource::Server {
             return Vec::new();
         }
         let is_unheard = |part: &Part| part.played(self.now, self.options.playback) == 0;

@@ -95,6 +95,12 @@ impl Session {
                 }
                 self.on_stopped(*id);
             }
+            PlaybackReport::Held { id, at } => {
+                if let Some(at) = at {
+                    self.note_played(at);
+                }
+                self.on_held(*id);
+            }
         }
         self.playback.forget_played(self.now, self.options.playback);
     }

@@ -23,21 +23,28 @@ mod config;
 mod deadlines;
 mod error_events;
 mod events;
+mod fallback;
 mod function_calls;
 mod function_events;
 mod handover;
+mod heard_words;
 mod held;
 mod input_audio;
 mod interruption;
+mod interruption_policy;
 mod items;
 mod media;
 mod options;
 mod output;
 mod playback;
+mod policy;
 mod response_events;
 mod retrievals;
 mod seen_calls;
 mod sequencer;
+mod server_playback;
+mod speech;
+mod spoken_words;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -57,7 +64,6 @@ use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
 use crate::flow::Shortfall;
 use crate::id::EventId;
-use crate::response::ResponseParams;
 use crate::session::answers::{Answers, Await, Awaited};
 use crate::session::deadlines::Seen;
 use crate::session::function_calls::FunctionCalls;
@@ -66,6 +72,7 @@ use crate::session::input_audio::InputAudio;
 use crate::session::interruption::Interruptions;
 use crate::session::items::{Items, Transcripts};
 use crate::session::playback::Playback;
+use crate::session::policy::Policy;
 use crate::session::retrievals::Retrievals;
 use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
@@ -76,6 +83,7 @@ use crate::time::{Timestamp, UnixTime};
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
 pub(crate) use input_audio::drop_oldest;
+pub use interruption_policy::InterruptionPolicy;
 pub use options::{FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
 
@@ -117,6 +125,7 @@ pub struct Session {
     /// Out-of-band audio: counted, but never interrupted or truncated.
     out_of_band: Playback,
     interruptions: Interruptions,
+    policy: Policy,
     calls: FunctionCalls,
     retrievals: Retrievals,
     answers: Answers,
@@ -140,8 +149,9 @@ pub struct Session {
 
 impl Session {
     /// A session that is not connected yet.
-    pub fn new(options: SessionOptions) -> Self {
+    pub fn new(mut options: SessionOptions) -> Self {
         Self {
+            policy: Policy::new(&mut options),
             config: SessionConfig::default(),
             options,
             now: Timestamp::ZERO,
@@ -258,6 +268,7 @@ impl Session {
             }
         }
         self.expire_interruptions();
+        self.expire_speech();
         if let Some((_, end)) = self.expiry.take_if(|(notice, _)| *notice <= self.now) {
             self.tell(Event::Expiring { left: end.saturating_since(self.now) });
         }
@@ -278,6 +289,7 @@ impl Session {
         [
             self.state.deadline(),
             self.interruptions.deadline(),
+            self.policy.deadline(),
             self.retrievals.deadline(),
             self.responses.deadline(),
             self.answers.deadline(),
@@ -340,9 +352,9 @@ impl Session {
         self.answers.expect(Awaited { id, event_id, number: self.sent, what, deadline });
     }
 
-    /// Takes in a request for a response.
-    fn request(&mut self, params: Option<Box<ResponseParams>>, waiter: Option<CommandId>) {
-        self.responses.request(Request::new(params, waiter, self.sent));
+    /// Takes in a request for a response that nobody waits for by name.
+    fn request(&mut self) {
+        self.responses.request(Request::new(None, None, self.sent));
     }
 
     /// When an answer counts as overdue, asked for now.
@@ -419,7 +431,7 @@ impl Session {
 
     /// Sends the next request for a response, if one may go.
     fn flush(&mut self) {
-        if !self.state.is_ready() || !self.interruptions.is_empty() {
+        if !self.state.is_ready() || !self.interruptions.is_empty() || self.policy.is_committing() {
             return;
         }
         while let Some(request) = self.responses.next() {
@@ -436,6 +448,7 @@ impl Session {
 
     /// Resolves everything that waits: nothing is left open behind the end.
     fn end(&mut self, reason: &CloseReason) {
+        self.resume();
         self.end_interruptions();
         let (waiters, responses) = self.responses.end();
         for response in responses {

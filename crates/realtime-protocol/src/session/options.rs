@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Dialect;
 use crate::session::deadlines::Deadlines;
+use crate::session::interruption_policy::InterruptionPolicy;
 use crate::session_config::SessionConfig;
 
 /// What this side decides about a session.
@@ -23,6 +24,8 @@ pub struct SessionOptions {
     pub playback: PlaybackSource,
     /// What becomes of items of which nothing was heard. Default: cut at 0 ms.
     pub unheard: Unheard,
+    /// When the user's speech interrupts the assistant. Default: at once.
+    pub interruption: InterruptionPolicy,
     /// How long an answer to `StopPlayback` may take before the last report counts. Default: 200 ms.
     pub stop_deadline: Duration,
     /// How long the server may take to open the session. Default: 10 s.
@@ -76,6 +79,7 @@ impl Default for SessionOptions {
             config: SessionConfig::realtime(),
             playback: PlaybackSource::default(),
             unheard: Unheard::default(),
+            interruption: InterruptionPolicy::default(),
             stop_deadline: Duration::from_millis(200),
             created_deadline: Duration::from_secs(10),
             ready_deadline: Duration::from_secs(5),
@@ -108,6 +112,10 @@ pub enum PlaybackSource {
     /// Nobody reports: audio counts as played at normal speed from the moment it came. Interruptions then say
     /// that they are estimates. A report that comes all the same moves the estimate on, never back.
     Estimated,
+    /// The server plays, on a side channel of a call by WebRTC or SIP: `output_audio_buffer.started`, `stopped` and
+    /// `cleared` say when, and positions in between are estimates. Interrupting clears the server's buffer, and the server
+    /// truncates what was not heard. Most of the time no audio comes here; what comes is not to be played.
+    Server,
 }
 
 /// What becomes of items of which nothing was heard when the user speaks over them.

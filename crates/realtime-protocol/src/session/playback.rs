@@ -4,7 +4,6 @@
 //! reports, it leaves some time after it would have been played.
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -13,13 +12,17 @@ use bytes::{Bytes, BytesMut};
 use crate::audio::AudioFormat;
 use crate::call::{PlaybackPosition, StopId};
 use crate::id::{ItemId, ResponseId};
+use crate::session::heard_words::Words;
 use crate::session::options::PlaybackSource;
+use crate::session::server_playback::{Served, Serving};
 use crate::time::Timestamp;
 
 /// The audio of the session that may still be heard, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Playback {
-    parts: VecDeque<Part>,
+    pub(super) parts: VecDeque<Part>,
+    /// What the server plays, on a side channel.
+    pub(super) serving: Serving,
     /// Counts chunks.
     last_mark: u64,
     /// When playback was last heard of.
@@ -56,16 +59,13 @@ pub(super) struct Part {
     begins: Timestamp,
     /// The interruption that waits for playback to say where this part stands.
     stopped: Option<StopId>,
+    /// Whether the user's speech does not interrupt it.
+    protected: bool,
     /// Whether its item has left the conversation, so that there is nothing to truncate.
     deleted: bool,
+    /// How much of it the server had played when that was last asked for, on a side channel.
+    pub(super) served: Option<Served>,
     words: Words,
-}
-
-/// The words of a part against its audio: at `(samples, bytes of text)` this much of each had come.
-#[derive(Debug, Default)]
-struct Words {
-    text: String,
-    marks: Vec<(u64, usize)>,
 }
 
 /// How long a part stays after it would have been played, if nobody reports: else an application that never does would
@@ -75,15 +75,9 @@ const UNREPORTED: Duration = Duration::from_secs(60);
 /// Parts that may be heard. More are never on their way at once; of more, the oldest counts as played.
 const MOST_PARTS: usize = 32;
 
-/// The words of a part that can be cut where playback stood (bytes): more than a model says in one go.
-const LONGEST_TEXT: usize = 32 * 1024;
-
 /// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of one of those
 /// counts for the chunk before it.
 const MOST_CHUNKS: usize = 4096;
-
-/// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
-const MOST_MARKS: usize = 256;
 
 impl Part {
     /// Samples that came.
@@ -95,9 +89,16 @@ impl Part {
         self.format
     }
 
-    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came.
+    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came, if
+    /// any did.
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> u64 {
         let played = match source {
+            PlaybackSource::Server => {
+                let served = self.served.map_or(Duration::ZERO, |served| served.time);
+                let played = self.format.samples_in(served.into());
+                // Its audio may go another way, so that none of it came here.
+                return if self.has_audio() { played.min(self.received) } else { played };
+            }
             PlaybackSource::Reported => self.reported,
             // A report, where there is one after all, knows better than the clock.
             PlaybackSource::Estimated => {
@@ -108,12 +109,16 @@ impl Part {
     }
 
     fn is_over(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
+        if source == PlaybackSource::Server {
+            return false; // the server says when
+        }
         let forgotten = || now >= self.ends().max(last_report) + UNREPORTED;
         self.whole && (self.played(now, source) >= self.received() || forgotten())
     }
 
     fn is_audible(&self, now: Timestamp, source: PlaybackSource, last_report: Timestamp) -> bool {
-        self.stopped.is_none()
+        source != PlaybackSource::Server
+            && self.stopped.is_none()
             && self.played(now, source) < self.received()
             && !self.is_over(now, source, last_report)
     }
@@ -133,51 +138,6 @@ impl Part {
     }
 }
 
-impl Words {
-    fn push(&mut self, delta: &str, at: u64) {
-        // Words come ahead of their audio, so a mark says where the words that follow begin at the earliest.
-        if self.marks.last().is_none_or(|(mark, _)| *mark < at) {
-            if self.marks.len() == MOST_MARKS {
-                let mut odd = false;
-                self.marks.retain(|_| {
-                    odd = !odd;
-                    odd
-                });
-            }
-            self.marks.push((at, self.text.len()));
-        }
-        if self.text.len() + delta.len() <= LONGEST_TEXT {
-            self.text.push_str(delta);
-        }
-    }
-
-    /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
-    fn heard(&self, heard: u64, received: u64, whole: bool) -> &str {
-        if heard >= received && whole {
-            return &self.text;
-        }
-        let after = self.marks.iter().position(|(at, _)| *at > heard).unwrap_or(self.marks.len());
-        let (from, from_len) = after.checked_sub(1).map_or((0, 0), |before| self.marks[before]);
-        let (to, to_len) = self.marks.get(after).copied().unwrap_or((received, self.text.len()));
-        let span = to.saturating_sub(from);
-        let into = heard.saturating_sub(from).min(span);
-        let extra = (to_len - from_len) as u64 * into / span.max(1);
-        let end = from_len + usize::try_from(extra).unwrap_or(usize::MAX);
-        // Only whole words were heard.
-        let end = if end >= self.text.len() {
-            self.text.len()
-        } else {
-            self.text
-                .char_indices()
-                .map(|(index, _)| index)
-                .filter(|index| *index <= end)
-                .rfind(|index| self.text[*index..].starts_with(ends_word))
-                .unwrap_or(0)
-        };
-        &self.text[..end]
-    }
-}
-
 /// Leaves every other one.
 fn thin(marks: &mut VecDeque<(u64, u64)>) {
     let mut odd = false;
@@ -185,19 +145,6 @@ fn thin(marks: &mut VecDeque<(u64, u64)>) {
         odd = !odd;
         odd
     });
-}
-
-/// Whether a word may end before this character: a space, or any character of a script that writes none.
-fn ends_word(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c,
-            '\u{e00}'..='\u{eff}' // Thai, Lao
-            | '\u{1000}'..='\u{109f}' // Burmese
-            | '\u{1780}'..='\u{17ff}' // Khmer
-            | '\u{2e80}'..='\u{9fff}' // Chinese, Japanese
-            | '\u{f900}'..='\u{faff}'
-            | '\u{ff00}'..='\u{ffef}'
-            | '\u{20000}'..='\u{3ffff}')
 }
 
 impl Playback {
@@ -321,7 +268,22 @@ impl Playback {
 
     /// Whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
-        self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
+        self.serving.is_playing(now)
+            || self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
+    }
+
+    /// The user's speech does not interrupt a part.
+    pub(super) fn protect(&mut self, id: &PartId) {
+        if let Some(part) = self.parts.iter_mut().find(|part| part.is_growing(id)) {
+            part.protected = true;
+        }
+    }
+
+    /// Whether anything is audible that the user's speech does not interrupt.
+    pub(super) fn is_protected(&self, now: Timestamp, source: PlaybackSource) -> bool {
+        let plays = |part: &Part| self.serving.plays(&part.id.response_id);
+        let is_audible = |part: &Part| part.is_audible(now, source, self.last_report) || plays(part);
+        self.parts.iter().any(|part| part.protected && is_audible(part))
     }
 
     /// An interruption ends all parts that came so far.
@@ -333,16 +295,22 @@ impl Playback {
 
     /// Takes out the parts that an interruption ended; what began since then plays on.
     pub(super) fn take_stopped(&mut self, id: StopId) -> Vec<Part> {
+        self.take_parts(|part| part.stopped == Some(id))
+    }
+
+    /// Takes out some parts.
+    pub(super) fn take_parts(&mut self, which: impl Fn(&Part) -> bool) -> Vec<Part> {
         let parts = core::mem::take(&mut self.parts);
-        let (stopped, parts) = parts.into_iter().partition::<Vec<_>, _>(|part| part.stopped == Some(id));
+        let (taken, parts) = parts.into_iter().partition::<Vec<_>, _>(which);
         self.parts = parts.into();
-        stopped
+        taken
     }
 
     /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody can say.
     pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
         let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
         let ends = audible.map(|part| match source {
+            PlaybackSource::Server => None,
             PlaybackSource::Estimated => Some(part.ends()),
             PlaybackSource::Reported => part.whole.then(|| part.ends().max(self.last_report) + UNREPORTED),
         });
@@ -366,7 +334,9 @@ impl Playback {
                 reported: 0,
                 begins: Timestamp::ZERO,
                 stopped: None,
+                protected: false,
                 deleted: false,
+                served: None,
                 words: Words::default(),
             });
             self.parts.len() - 1
@@ -377,7 +347,15 @@ impl Playback {
 impl Part {
     /// The words that were heard when `heard` of the audio was.
     pub(super) fn heard_text(&self, heard: u64) -> &str {
-        self.words.heard(heard, self.received(), self.whole)
+        match self.served {
+            Some(served) if !self.has_audio() => self.words.first(served.characters),
+            _ => self.words.heard(heard, self.received(), self.whole),
+        }
+    }
+
+    /// How many characters its words have.
+    pub(super) fn characters(&self) -> usize {
+        self.words.characters()
     }
 
     /// Whether any audio has come.
@@ -387,7 +365,7 @@ impl Part {
 
     /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any more.
     pub(super) fn is_settled(&self, heard: u64) -> bool {
-        let has_words = !self.words.text.is_empty();
+        let has_words = !self.words.is_empty();
         let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };
         is_heard || self.deleted
     }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::audio::Audio;
-use crate::call::{Advice, AudioChunk, Event, Outcome, ResponseEnd, ResponseReport, Warning};
+use crate::call::{Advice, AudioChunk, Event, Origin, Outcome, ResponseEnd, ResponseReport, Warning};
 use crate::error::ApiError;
 use crate::field::Field;
 use crate::id::{ItemId, ResponseId};
@@ -88,6 +88,7 @@ impl Session {
         let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         match begun {
+            Begun::Wanted if origin == Origin::Server && !out_of_band => self.on_unasked_response(),
             Begun::Wanted => {}
             Begun::Late => {
                 self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
@@ -216,7 +217,11 @@ impl Session {
         response.spoke = true;
         if spoken && !response.out_of_band {
             let format = response.format.unwrap_or_else(|| self.config.output_format());
+            let protected = response.protected;
             self.playback.words(&part, format, &delta);
+            if protected {
+                self.playback.protect(&part);
+            }
         }
         let PartId { response_id, item_id, content_index } = part;
         self.tell(Event::Text { response_id, item_id, content_index, delta, spoken });
@@ -256,7 +261,11 @@ impl Session {
         }
         let out_of_band = response.out_of_band;
         let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
+        let protected = response.protected;
         let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
+        if protected {
+            ledger.protect(&part);
+        }
         if unplayed && !out_of_band && self.options.playback == PlaybackSource::Estimated {
             let begins = self.playback.begins(&part);
             if let (Some(begins), Some(response)) = (begins, self.responses.get_mut(&part.response_id)) {

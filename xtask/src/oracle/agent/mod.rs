@@ -286,7 +286,7 @@ impl Agent {
             }
         }
         self.seeded = true;
-        self.ask(Command::CreateResponse { params: None });
+        self.ask(Command::CreateResponse { params: None, protected: false });
     }
 
     /// Tells the session what has changed of the configuration.

@@ -141,7 +141,7 @@ pub enum Output {
 ///
 /// // Once the configuration is acknowledged, a request for a response goes out at once.
 /// call.handle_text(Timestamp::from_millis(80), connection, r#"{"type":"session.updated","session":{}}"#);
-/// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None })?;
+/// call.handle_command(Timestamp::from_millis(90), CommandId(1), Command::CreateResponse { params: None, protected: false })?;
 /// let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
 /// assert!(matches!(outputs[0], Output::Event(Event::Ready { .. })));
 /// assert!(matches!(&outputs[1], Output::Send { event, .. } if event.kind() == "response.create"));

@@ -355,7 +355,7 @@ impl Call {
         if core::mem::take(&mut self.owes) {
             let id = self.own_command();
             self.asked = Some(id);
-            batch.push((id, Command::CreateResponse { params: None }));
+            batch.push((id, Command::CreateResponse { params: None, protected: false }));
         }
         let mut media: Vec<Media> = audio.before.into_iter().map(Media::Append).collect();
         if let Some(turn) = audio.turn {

@@ -87,6 +87,7 @@ impl Sequencer {
         let mut waiters = Vec::new();
         if let Some(Sent { request, .. }) = &mut asked {
             timeline.requested = request.sent;
+            timeline.speech_stopped = timeline.speech_stopped.or(request.turn);
             timeline.committed(request.committed);
             waiters = core::mem::take(&mut request.waiters);
         } else if !out_of_band
@@ -106,6 +107,7 @@ impl Sequencer {
             created: heard == Heard::Created,
             out_of_band,
             interrupted: late || crossed,
+            protected: asked.as_ref().is_some_and(|sent| sent.request.protected),
             pace: Pace::Begun(output_due),
             spoke: false,
             audio_bytes: 0,

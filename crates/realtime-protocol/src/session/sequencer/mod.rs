@@ -30,7 +30,7 @@ mod queue;
 mod request;
 mod slot;
 #[cfg(test)]
-mod table;
+pub(in crate::session) mod table;
 pub(super) mod turn;
 
 use alloc::collections::VecDeque;
@@ -202,6 +202,14 @@ impl Sequencer {
     /// The response that runs in the conversation.
     pub(super) const fn running(&self) -> Option<&ResponseId> {
         self.slot.running()
+    }
+
+    /// Whether the response that runs in the conversation, or is asked for, is one that speech does not interrupt.
+    pub(super) fn is_protected(&self) -> bool {
+        let runs =
+            |id: &ResponseId| self.open.iter().any(|response| response.id == *id && response.protected);
+        self.slot.running().is_some_and(runs)
+            || self.slot.requested().is_some_and(|sent| sent.request.protected && sent.request.is_wanted())
     }
 
     /// The request in the conversation that the server has not answered.

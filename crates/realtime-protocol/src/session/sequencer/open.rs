@@ -36,6 +36,8 @@ pub(in crate::session) struct OpenResponse {
     /// Nothing more of it is passed on.
     pub(in crate::session) interrupted: bool,
     pub(in crate::session) pace: Pace,
+    /// Whether the user's speech does not interrupt it.
+    pub(in crate::session) protected: bool,
     /// Whether it said or wrote anything.
     pub(in crate::session) spoke: bool,
     /// Audio that came (bytes).

@@ -23,8 +23,12 @@ pub(in crate::session) struct Request {
     pub(super) made_after: u64,
     /// When this side said that the user's turn had ended, for a response to it.
     pub(super) committed: Option<Timestamp>,
+    /// When the user's turn ended, where this is the answer to it in place of the server's own.
+    pub(in crate::session) turn: Option<Timestamp>,
     /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
     pub(super) owed: bool,
+    /// Whether the user's speech does not interrupt its response.
+    pub(in crate::session) protected: bool,
     /// Whether the model chooses freely whether to call a function: it was forced to before.
     pub(super) auto: bool,
     /// Whether the user spoke after it was sent and before its response began: nothing of that is told.
@@ -58,6 +62,17 @@ impl Request {
         Self { auto, ..Self::new(None, None, made_after) }
     }
 
+    /// The same, and the user's speech does not interrupt its response.
+    pub(in crate::session) const fn protected(mut self, protected: bool) -> Self {
+        self.protected = protected;
+        self
+    }
+
+    /// The answer to the user's turn, which ended then.
+    pub(in crate::session) fn answer(ended: Timestamp, made_after: u64) -> Self {
+        Self { turn: Some(ended), ..Self::new(None, None, made_after) }
+    }
+
     /// What the wire is told; `None`: nothing in particular.
     pub(in crate::session) fn wire_params(&self) -> Option<Box<ResponseParams>> {
         let auto = || ResponseParams::default().tool_choice(ToolChoice::Mode(ToolMode::Auto));
@@ -71,8 +86,8 @@ impl Request {
 
     /// What of it is still owed when the user speaks before its response has begun, or said anything.
     pub(super) fn still_owed(&self) -> Option<Self> {
-        let Self { made_after, committed, auto, .. } = *self;
-        self.owed.then(|| Self { made_after, committed, auto, owed: true, ..Self::default() })
+        let Self { made_after, committed, turn, auto, .. } = *self;
+        self.owed.then(|| Self { made_after, committed, turn, auto, owed: true, ..Self::default() })
     }
 
     /// Whether the user has not spoken over it.
@@ -82,7 +97,7 @@ impl Request {
 
     /// Whether it asks for nothing in particular, so that one response serves it and others.
     pub(super) const fn is_plain(&self) -> bool {
-        self.params.is_none()
+        self.params.is_none() && !self.protected
     }
 
     /// Takes in a later one that the same response serves.
@@ -93,6 +108,7 @@ impl Request {
         self.auto |= later.auto;
         self.after_turn &= later.after_turn;
         self.committed = later.committed.or(self.committed);
+        self.turn = later.turn.or(self.turn);
     }
 
     /// Whether its response does not belong to the conversation.

@@ -5,13 +5,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// A table's cell: where a step leads, and what else it does.
-pub(super) fn cell(to: Option<String>, does: Option<&str>) -> String {
+pub(in crate::session) fn cell(to: Option<String>, does: Option<&str>) -> String {
     let parts: Vec<String> = to.into_iter().chain(does.map(ToString::to_string)).collect();
     parts.join(", ")
 }
 
 /// Checks the one table in a file's module docs. `row`: the cells of a state.
-pub(super) fn check(source: &str, columns: &[&str], states: &[&str], row: impl Fn(&str) -> Vec<String>) {
+pub(in crate::session) fn check(
+    source: &str,
+    columns: &[&str],
+    states: &[&str],
+    row: impl Fn(&str) -> Vec<String>,
+) {
     let mut lines = Vec::from([
         format!("//! | | {} |", columns.join(" | ")),
         format!("//! |{}", "---|".repeat(columns.len() + 1)),

@@ -9,11 +9,13 @@ mod heard;
 mod input;
 mod interruption;
 mod life;
+mod policy;
 mod refusal_rounds;
 mod refusals;
 mod responses;
 mod reused_ids;
 mod rounds;
+mod server_playback;
 mod shortfall;
 mod ways_out;
 
@@ -257,11 +259,11 @@ fn config(json: &str) -> SessionConfig {
 }
 
 fn create() -> Command {
-    Command::CreateResponse { params: None }
+    Command::CreateResponse { params: None, protected: false }
 }
 
 fn create_with(params: Value) -> Command {
-    Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()) }
+    Command::CreateResponse { params: Some(serde_json::from_value(params).unwrap()), protected: false }
 }
 
 fn append(ms: u64) -> Media {

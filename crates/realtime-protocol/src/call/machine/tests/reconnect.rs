@@ -12,7 +12,7 @@ fn a_call_of_one_connection_ends_with_it() {
     call.drain();
     let refused = call.command(1, Command::Rotate { endpoint: None, urgent: false }).unwrap_err();
     assert_eq!(refused.reason, Refusal::OneConnection);
-    call.command(2, Command::CreateResponse { params: None }).unwrap();
+    call.command(2, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.cut(0, Some(1006), "");
     assert_eq!(call.drain(), ["0> response.create", "settled 2 closed", "closed disconnected"]);
     assert!(call.call.is_ended());
@@ -217,7 +217,7 @@ fn what_was_not_acknowledged_is_carried_over_and_the_rest_fails() {
     call.command(4, Command::DeleteItem { item_id: "x".into() }).unwrap();
     let config = crate::session_config::SessionConfig::default().instructions("Sing.");
     call.command(5, Command::UpdateConfig { config: config.into() }).unwrap();
-    call.command(6, Command::CreateResponse { params: None }).unwrap();
+    call.command(6, Command::CreateResponse { params: None, protected: false }).unwrap();
     let sent = texts(&call.outputs());
     call.cut(0, None, "");
     let mut outputs = call.drain();

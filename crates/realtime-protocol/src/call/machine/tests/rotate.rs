@@ -208,7 +208,7 @@ fn an_urgent_change_waits_for_nothing_and_goes_where_it_is_told() {
     let rotate = |endpoint| Command::Rotate { endpoint, urgent: true };
     let refused = call.command(1, rotate(Some(2))).unwrap_err();
     assert_eq!(refused.reason, Refusal::NoSuchEndpoint { endpoint: 2, endpoints: 2 });
-    call.command(2, Command::CreateResponse { params: None }).unwrap();
+    call.command(2, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.command(3, rotate(Some(1))).unwrap();
     assert_eq!(call.drain(), ["0> response.create", "connect 1 to 1"]);
     call.speak(20);
@@ -302,7 +302,7 @@ fn a_close_takes_the_other_connection_along() {
 #[test]
 fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
     let mut call = Driven::ready(reconnect());
-    call.command(1, Command::CreateResponse { params: None }).unwrap();
+    call.command(1, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
     call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
     call.drain();
@@ -338,7 +338,7 @@ fn a_frozen_server_is_left_at_once_and_the_next_one_gives_the_reply() {
 fn a_server_that_falls_silent_is_replaced_in_the_middle_of_the_turn() {
     let mut call = Driven::ready(reconnect());
     // It used to answer.
-    call.command(1, Command::CreateResponse { params: None }).unwrap();
+    call.command(1, Command::CreateResponse { params: None, protected: false }).unwrap();
     call.hear(0, json!({"type": "response.created", "response": {"id": "r"}}));
     call.hear(0, json!({"type": "response.done", "response": {"id": "r", "status": "completed"}}));
     call.create(2, None, true);
