@@ -32,6 +32,8 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("FunctionCalls", &["out_of_band"]),
     ("FunctionEnded", &["detached"]),
     ("ResponseFinished", &[]),
+    ("HoldPlayback", &[]),
+    ("ResumePlayback", &[]),
     ("StopPlayback", &[]),
     ("Interrupted", &[]),
     ("Closed", &[]),
@@ -239,6 +241,8 @@ impl<'a> Fact<'a> {
             Event::ResponseFinished(report) => {
                 fact("ResponseFinished", None, id("response_id", report.response_id.as_str()))
             }
+            Event::HoldPlayback { .. } => plain("HoldPlayback"),
+            Event::ResumePlayback { .. } => plain("ResumePlayback"),
             Event::StopPlayback { .. } => plain("StopPlayback"),
             Event::Interrupted(_) => plain("Interrupted"),
             Event::Connection(ConnectionEvent::Lost { .. }) => plain("Lost"),

@@ -42,6 +42,7 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// ended = ResponseFinished FunctionCalls?
 /// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
 /// interruption by age := StopPlayback? Interrupted
+/// hold := (HoldPlayback (ResumePlayback | StopPlayback) | StopPlayback)* Closed
 /// function by call_id := FunctionCalls[out_of_band] | FunctionCalls? FunctionEnded[detached]* FunctionEnded
 /// sent by item_id := ItemSent (ItemSent | ItemPlaced[client])*
 /// placed by item_id := (ItemPlaced ItemDone? | ItemRemoved)*
