@@ -4,6 +4,7 @@
 pub mod far_side;
 pub mod golden;
 pub mod invariants;
+pub mod owner;
 pub mod slow;
 pub mod world;
 
