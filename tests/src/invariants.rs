@@ -10,9 +10,13 @@ use realtime_protocol::response::ResponseConversation;
 use realtime_protocol::session::{Answer, Output, Session};
 use realtime_protocol::time::MediaTime;
 
+use crate::grammar::Order;
+
 /// Watches a session's inputs and outputs, and panics when they contradict each other.
 #[derive(Debug, Default)]
 pub struct Invariants {
+    /// The order of call events, as their docs give it.
+    order: Order,
     /// `response.create`s in the conversation that the server has not answered.
     unanswered: BTreeSet<EventId>,
     due: BTreeSet<CommandId>,
@@ -93,6 +97,7 @@ impl Invariants {
             Output::Send(event) => self.sent(event),
             Output::Event(event) => {
                 assert!(!self.closed, "nothing follows Closed: {event:?}");
+                self.order.event(event);
                 self.told(event);
             }
             Output::Close => self.closing = true,

@@ -3,6 +3,7 @@
 
 pub mod far_side;
 pub mod golden;
+pub mod grammar;
 pub mod invariants;
 pub mod owner;
 pub mod slow;

@@ -21,6 +21,7 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::json;
 
 use crate::far_side::FarSide;
+use crate::grammar::Order;
 
 /// The time of day at which the clock begins (s since 1970).
 pub const DAWN: u64 = 1_790_000_000;
@@ -63,6 +64,7 @@ pub struct World {
     pub urgent: bool,
     /// The latest item that the session which serves has told of.
     pub item: Option<ItemId>,
+    order: Order,
     queue: BTreeMap<(u64, u64), Delivery>,
     queued: u64,
     open: BTreeSet<u32>,
@@ -113,6 +115,7 @@ impl World {
             active: 0,
             urgent: false,
             item: None,
+            order: Order::default(),
             queue: BTreeMap::new(),
             queued: 0,
             open: BTreeSet::new(),
@@ -332,6 +335,7 @@ impl World {
     }
 
     fn hear_of(&mut self, event: Event) {
+        self.order.event(&event);
         self.context.observe(&event);
         match &event {
             Event::Settled { id, .. } => {

@@ -1,7 +1,6 @@
 //! The golden sessions through a whole client, cut after every event of the server's: what waits is resolved, and the
 //! call ends, or goes on over another connection.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use realtime_protocol::log::Input;
 use realtime_protocol::time::UnixTime;
 use realtime_tests::far_side::FarSide;
 use realtime_tests::golden::Golden;
+use realtime_tests::grammar::Order;
 use realtime_tests::world::DAWN;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::mpsc;
@@ -213,28 +213,16 @@ impl Run {
         std::mem::take(&mut self.told)
     }
 
-    /// Whatever was asked is answered, and whatever began has ended, once.
+    /// Whatever was asked is answered, and whatever began has ended, in the order of events.
     async fn check(self, told: &[Event], what: &str) {
         for (name, pending) in self.pending {
             let answer = timeout(Duration::from_secs(1), pending).await;
             assert!(answer.is_ok(), "{what}: {name} waits forever");
         }
-        let mut responses = BTreeMap::new();
+        let mut order = Order::default();
         for event in told {
-            match event {
-                Event::ResponseStarted { response_id, .. } => {
-                    // Some servers use an id again, once the response before has ended.
-                    let before = responses.insert(response_id, false);
-                    assert_ne!(before, Some(false), "{what}: {response_id} began twice");
-                }
-                Event::ResponseFinished(report) => {
-                    let before = responses.insert(&report.response_id, true);
-                    assert_eq!(before, Some(false), "{what}: {} ended", report.response_id);
-                }
-                _ => {}
-            }
+            order.check(event).unwrap_or_else(|broken| panic!("{what}: {broken}: {event:?}"));
         }
-        assert!(responses.values().all(|ended| *ended), "{what}: {responses:?}");
         let ready = told.iter().filter(|event| matches!(event, Event::Ready { .. })).count();
         assert!(ready <= 1, "{what}: the call is ready once");
     }

@@ -48,7 +48,7 @@ enum Check {
     Fuzz,
     /// Each example, against the emulator
     Examples,
-    /// The rules between crates
+    /// The rules that no compiler checks
     Tidy,
     /// The README's commands
     Readme,

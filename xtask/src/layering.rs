@@ -1,13 +1,17 @@
-//! `cargo xtask tidy`: the rules between crates that no compiler checks.
+//! `cargo xtask tidy`: the rules of the workspace that no compiler checks.
 //!
 //! - A crate depends on the crates below it and on nothing else of ours, and nothing that a pure crate depends on,
 //!   however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
 //! - The pure crates' own sources name none of these either: `sources`.
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
+//! - What ARCHITECTURE.md says always holds has a test that exists: `promises`.
+//! - No line of prose is longer than a line of code may be: `prose`.
 //!
 //! The rules are tables, and what applies them is a function of text, so that a test can break them.
 
 mod dependencies;
+mod promises;
+mod prose;
 mod scan;
 mod sources;
 
@@ -23,7 +27,29 @@ const PURE: &[&str] = &["realtime-protocol", "realtime-context"];
 
 /// Checks all rules and prints each broken one.
 pub(crate) fn run() -> Result<(), Error> {
-    let root = workspace_root();
+    let Checked { broken, summary } = check(workspace_root())?;
+    for rule in &broken {
+        say!("{rule}");
+    }
+    match broken.len() {
+        0 => {
+            say!("{summary}");
+            Ok(())
+        }
+        1 => Err("1 rule is broken".into()),
+        more => Err(format!("{more} rules are broken").into()),
+    }
+}
+
+/// What a look at the workspace found.
+struct Checked {
+    /// The rules that are broken, as sentences.
+    broken: Vec<String>,
+    /// What was looked at.
+    summary: String,
+}
+
+fn check(root: &Path) -> Result<Checked, Error> {
     let metadata: Metadata = serde_json::from_str(&cargo_metadata(root)?)?;
 
     let mut broken = broken_rules(&metadata);
@@ -46,17 +72,20 @@ pub(crate) fn run() -> Result<(), Error> {
     let contributing = read(&root.join("CONTRIBUTING.md"))?;
     broken.extend(unnamed_dependencies(&metadata, &contributing));
 
-    for rule in &broken {
-        say!("{rule}");
-    }
-    match broken.len() {
-        0 => {
-            say!("{} crates and {files} source files keep the rules", metadata.members().count());
-            Ok(())
+    let document = read(&root.join(promises::DOCUMENT))?;
+    broken.extend(promises::broken_promises(&document, |file| std::fs::read_to_string(root.join(file)).ok()));
+
+    let documents = prose::files(root)?;
+    for file in &documents {
+        let shown = file.strip_prefix(root).unwrap_or(file).display();
+        for (line, columns) in prose::long_lines(file, &read(file)?) {
+            broken.push(format!("{shown}:{line} has {columns} columns: break the line"));
         }
-        1 => Err("1 rule between crates is broken".into()),
-        more => Err(format!("{more} rules between crates are broken").into()),
     }
+
+    let (crates, documents) = (metadata.members().count(), documents.len());
+    let summary = format!("{crates} crates, {files} source files and {documents} documents keep the rules");
+    Ok(Checked { broken, summary })
 }
 
 fn read(file: &Path) -> Result<String, Error> {
@@ -80,4 +109,14 @@ fn cargo_output(root: &Path, args: &[&str]) -> Result<String, Error> {
         return Err(format!("cargo {} failed with {}", args.join(" "), output.status).into());
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_workspace_keeps_the_rules() {
+        assert_eq!(check(workspace_root()).unwrap().broken, [""; 0]);
+    }
 }

@@ -60,7 +60,7 @@ enum Task {
     Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
-    /// Checks the rules between crates: who depends on whom, and what the pure crates never touch
+    /// Checks what no compiler checks: who depends on whom, what the pure crates never touch, tests that docs name
     Tidy,
 }
 

@@ -24,9 +24,44 @@ use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 use crate::usage::{RateLimit, TranscriptionUsage};
 
-/// What a session tells the application.
+/// What a call tells the application, and a session that is used alone.
 ///
 /// As JSON (in logs and snapshots) audio is written as its size and a digest.
+///
+/// # Order
+/// These rules hold whatever the server sends and in whatever order it does. The tests read them from here, and hold
+/// every sequence of events to them.
+///
+/// ```text
+/// call := …* (Ready (ConfigUpdated | …)*)? Closed
+/// connection := (Rotated | (Lost Retrying?)+ Resumed)* (Lost Retrying?)* Closed
+/// response by response_id := ( ResponseStarted (said | FunctionCalls)* StopPlayback* ended
+///     | ResponseStarted[out_of_band] (said | FunctionCalls | StopPlayback)* ended
+///     | StopPlayback )*
+/// said = Text | Audio | AudioDone
+/// ended = ResponseFinished FunctionCalls?
+/// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
+/// interruption by age := StopPlayback? Interrupted
+/// function by call_id := FunctionCalls[out_of_band] | FunctionCalls? FunctionEnded[detached]* FunctionEnded
+/// sent by item_id := ItemSent (ItemSent | ItemPlaced[client])*
+/// placed by item_id := (ItemPlaced ItemDone? | ItemRemoved)*
+/// command by id := Settled
+/// ```
+///
+/// A rule sees the events that it names, and no other; `…` is any event that it does not name. `A B` is one after the
+/// other, `A | B` either, `A?` at most one, `A*` any number and `A+` at least one. A word in brackets narrows an event
+/// by its members. A rule `by` an id holds for each id by itself; an event without such an id (`StopPlayback`)
+/// is seen by all that have begun. `by age`: there may be several at once, and an event belongs to the oldest that can
+/// take it. With `=` a part gets a name. `Lost`, `Retrying`, `Resumed` and `Rotated` are those of [`ConnectionEvent`],
+/// which a session alone never tells.
+///
+/// So: nothing follows `Closed`, and everything that began has ended by then. A response says nothing outside of its
+/// beginning and its end, nor once `StopPlayback` has come. `FunctionCalls` comes while its response runs for what
+/// the options name as `early_functions`, and for all others as its end is told; a function that could not run
+/// ends without it. An item of this side's is sent before it is placed. Those who asked for a response are answered after its end.
+///
+/// What a server may tell in any order has no rule: what the user said, and the beginning and the end of speech. Ids
+/// that a server uses again belong to another response, item or function once the earlier one is forgotten.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -33,9 +33,7 @@ pub struct UsageTotals {
     pub output_text_tokens: u64,
     /// Audio tokens made.
     pub output_audio_tokens: u64,
-    /// Transcripts of the user's speech whose usage is counted here.
-    pub transcriptions: u64,
-    /// Transcripts whose usage the server did not report: what is missing here.
+    /// Transcripts of the user's speech whose usage the server did not report: what is missing in the next two.
     pub transcriptions_unreported: u64,
     /// Tokens that transcription read and made. They are not in the tokens above.
     pub transcription_tokens: u64,
@@ -48,12 +46,10 @@ impl UsageTotals {
     pub fn add_transcription(&mut self, usage: Option<&TranscriptionUsage>) {
         match usage {
             Some(TranscriptionUsage::Tokens(tokens)) if !tokens.total_tokens.is_absent() => {
-                self.transcriptions += 1;
                 let tokens = tokens.total_tokens.unwrap_or(0);
                 self.transcription_tokens = self.transcription_tokens.saturating_add(tokens);
             }
             Some(TranscriptionUsage::Duration(duration)) if duration.seconds.value().is_some() => {
-                self.transcriptions += 1;
                 let seconds = duration.seconds.unwrap_or(0.0).clamp(0.0, 1e9);
                 self.transcribed += MediaTime::from_micros((seconds * 1e6) as u64);
             }

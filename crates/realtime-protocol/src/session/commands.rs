@@ -196,7 +196,7 @@ impl Session {
             }
             Command::Rotate { .. } => self.settle(id, Outcome::Done), // refused before
             Command::Close {} => {
-                self.close_waiters.push(id);
+                self.closing = Some(id);
                 self.close(CloseReason::Requested);
             }
         }

@@ -1,6 +1,5 @@
 //! Answers that are due from the server: how long each may take, and what follows when it does not come.
 
-use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -155,19 +154,17 @@ impl Deadlines {
     }
 }
 
-/// Answers that this server has sent at least once.
+/// Answers that this server has sent at least once: a bit for each.
 #[derive(Debug, Default)]
-pub(super) struct Seen(BTreeSet<Answer>);
+pub(super) struct Seen(u16);
 
 impl Seen {
-    pub(super) fn note(&mut self, answer: Answer) {
-        if !self.0.contains(&answer) {
-            self.0.insert(answer);
-        }
+    pub(super) const fn note(&mut self, answer: Answer) {
+        self.0 |= 1 << answer as u16;
     }
 
     /// Whether an overdue answer asks for another session.
     pub(super) fn asks_for_rotation(&self, answer: Answer, policy: OverduePolicy) -> bool {
-        policy == OverduePolicy::Rotate && self.0.contains(&answer)
+        policy == OverduePolicy::Rotate && self.0 & (1 << answer as u16) != 0
     }
 }

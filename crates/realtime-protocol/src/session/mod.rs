@@ -140,7 +140,8 @@ pub struct Session {
     expiry: Option<(Timestamp, Timestamp)>,
     /// What this server has answered at least once.
     seen: Seen,
-    close_waiters: Vec<CommandId>,
+    /// The command that closes the session: after it, no other is taken.
+    closing: Option<CommandId>,
     items: Items,
     transcripts: Transcripts,
     /// How often in a row the model was asked to go on after functions, without a word of the user.
@@ -173,7 +174,7 @@ impl Session {
             connected: None,
             expiry: None,
             seen: Seen::default(),
-            close_waiters: Vec::new(),
+            closing: None,
             items: Items::default(),
             transcripts: Transcripts::default(),
             rounds: 0,
@@ -465,8 +466,9 @@ impl Session {
             .chain(self.updates.take_joined().into_iter().map(|(id, _)| id))
             .collect();
         self.settle_all(waiters, &Outcome::Closed { reason: reason.clone() });
-        let closed = core::mem::take(&mut self.close_waiters);
-        self.settle_all(closed, &Outcome::Done);
+        if let Some(id) = self.closing.take() {
+            self.settle(id, Outcome::Done);
+        }
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();
