@@ -5,6 +5,7 @@ pub mod far_side;
 pub mod golden;
 pub mod grammar;
 pub mod invariants;
+pub mod owner;
 pub mod slow;
 pub mod world;
 

@@ -4,19 +4,19 @@
 //! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on. Where the model still had to speak,
 //! the resumed call asks for it: the server answers that at once, unless an answer to it comes later in the golden session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use realtime_protocol::call::{
-    Call, CallOptions, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Origin,
-    Output, Reconnect, ResponseEnd, Seed, Suspended,
+    CallOptions, CommandId, ConnectionEvent, ConnectionId, Event, Origin, Reconnect, ResponseEnd, Suspended,
 };
-use realtime_protocol::event::{ClientEvent, ServerEvent};
-use realtime_protocol::log::{Header, Input, LogWriter, Replay};
+use realtime_protocol::event::ServerEvent;
+use realtime_protocol::log::Input;
 use realtime_protocol::session::Begin;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::Golden;
+use realtime_tests::owner::Owner;
 use realtime_tests::world::DAWN;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
     let begin = if how == Move::NewSession { Begin::Configure } else { Begin::Attach };
     let mut after = Owner::new(options(golden, begin), Some(suspended.clone()));
     let in_flight = before.requests > started_by_client(&before.told).count();
-    let asks = !suspended.is_over() && after.join(now, stays, cut, how, what);
+    let asks = !suspended.is_over() && join(&mut after, now, stays, cut, how, what);
     if (asks || in_flight) && (stays.user_speaks_at(cut) || !stays.is_answered_later(cut)) {
         // What the call that stays asked for is what the other one has asked for anew.
         lost.extend(started_by_client(stays.after(cut)).next());
@@ -139,8 +139,11 @@ fn options(golden: &Golden, begin: Begin) -> CallOptions {
 struct Stays {
     /// The events after each input, from the first.
     told: Vec<Vec<Event>>,
-    /// The input that acknowledges the first configuration.
+    /// What the server says first.
+    created: Option<String>,
+    /// The input that acknowledges the first configuration, and what it says.
     first_updated: Option<usize>,
+    updated: Option<String>,
 }
 
 impl Stays {
@@ -155,8 +158,15 @@ impl Stays {
         let before = owner.told.len();
         owner.close();
         told.push(owner.told[before..].to_vec());
-        let is_updated = |(_, input): &(Timestamp, Input)| matches!(input, Input::Text(_, text) if kind(text) == "session.updated");
-        Self { told, first_updated: golden.inputs.iter().position(is_updated) }
+        let first = |wanted: &str| {
+            golden.inputs.iter().enumerate().find_map(|(index, (_, input))| match input {
+                Input::Text(_, text) if kind(text) == wanted => Some((index, text.clone())),
+                _ => None,
+            })
+        };
+        let created = first("session.created").map(|(_, text)| text);
+        let (first_updated, updated) = first("session.updated").unzip();
+        Self { told, created, first_updated, updated }
     }
 
     fn before(&self, cut: usize) -> impl Iterator<Item = &Event> {
@@ -216,193 +226,35 @@ impl Stays {
     }
 }
 
-/// One owner of a call, with its log.
-struct Owner {
-    call: Call,
-    header: Header,
-    log: String,
-    told: Vec<Event>,
-    /// The connection that is being made, or serves.
-    conn: u32,
-    /// How often each command was taken, and settled.
-    commands: BTreeMap<CommandId, (usize, usize)>,
-    /// How often each call was shown.
-    functions: BTreeMap<String, usize>,
-    /// Ids that this side has made.
-    ids: BTreeSet<String>,
-    requests: usize,
-    seeds: Vec<ConnectionId>,
-    now: Timestamp,
-}
-
-impl Owner {
-    fn new(options: CallOptions, suspended: Option<Suspended>) -> Self {
-        let mut header = Header::new(options.clone(), "test", UnixTime::from_secs(DAWN));
-        let call = match suspended {
-            Some(suspended) => {
-                header = header.resuming(suspended.clone());
-                Call::resume(options, suspended)
-            }
-            None => Call::new(options),
-        };
-        let mut owner = Self {
-            call,
-            header,
-            log: String::new(),
-            told: Vec::new(),
-            conn: 0,
-            commands: BTreeMap::new(),
-            functions: BTreeMap::new(),
-            ids: BTreeSet::new(),
-            requests: 0,
-            seeds: Vec::new(),
-            now: Timestamp::ZERO,
-        };
-        owner.drain();
-        owner
-    }
-
-    /// Hands an input over, for a connection of this owner's, after all that is due before it.
-    fn feed(&mut self, at: Timestamp, input: &Input, conn: u32) {
-        while let Some(due) = self.call.poll_timeout().filter(|due| *due <= at) {
-            self.now = self.now.max(due);
-            LogWriter::default().timer(&mut self.log, self.now);
-            self.call.handle_timeout(due);
-            self.drain();
-        }
-        self.now = self.now.max(at);
-        let (conn, log) = (ConnectionId(conn), &mut self.log);
-        match input {
-            Input::Connected(_, wall) => {
-                LogWriter::default().connected(log, at, conn, *wall);
-                self.call.handle_connected(at, conn, *wall);
-            }
-            Input::Text(_, text) => {
-                LogWriter::default().text(log, at, conn, text);
-                self.call.handle_text(at, conn, text);
-            }
-            Input::Disconnected(_, reason) => {
-                LogWriter::default().disconnected(log, at, conn, reason);
-                self.call.handle_disconnected(at, conn, reason.clone());
-            }
-            Input::Command(id, command) => {
-                LogWriter::default().command(log, at, *id, command);
-                if self.call.handle_command(at, *id, (**command).clone()).is_ok() {
-                    self.commands.entry(*id).or_default().0 += 1;
-                }
-            }
-            Input::Media(media) => {
-                LogWriter::default().media(log, at, media);
-                let _refused = self.call.handle_media(at, media.clone());
-            }
-            Input::Shortfall(shortfall) => {
-                LogWriter::default().shortfall(log, at, shortfall);
-                self.call.handle_shortfall(at, shortfall.clone());
-            }
-            _ => {
-                LogWriter::default().timer(log, at);
-                self.call.handle_timeout(at);
+/// Connects, and is told that nothing was said before. Whether the model had to be asked to speak.
+fn join(owner: &mut Owner, now: Timestamp, stays: &Stays, cut: usize, how: Move, what: &str) -> bool {
+    let conn = owner.conn;
+    assert!(conn > 0, "{what}: a connection of its own");
+    let requests = owner.requests;
+    owner.feed(now, &Input::Connected(ConnectionId(conn), UnixTime::from_secs(DAWN)), conn);
+    match how {
+        Move::NewSession => {
+            for (kind, text) in [("created", &stays.created), ("updated", &stays.updated)] {
+                let plain = json!({"type": format!("session.{kind}"), "session": {}}).to_string();
+                let text = text.clone().unwrap_or(plain);
+                owner.feed(now, &Input::Text(ConnectionId(conn), text), conn);
             }
         }
-        self.drain();
-    }
-
-    /// Connects, and is told that nothing was said before. Whether the model had to be asked to speak.
-    fn join(&mut self, now: Timestamp, stays: &Stays, cut: usize, how: Move, what: &str) -> bool {
-        let conn = self.conn;
-        assert!(conn > 0, "{what}: a connection of its own");
-        let requests = self.requests;
-        self.feed(now, &Input::Connected(ConnectionId(conn), UnixTime::from_secs(DAWN)), conn);
-        let session = match how {
-            Move::NewSession => json!({"id": "sess_next"}),
-            Move::SameSession => serde_json::to_value(stays.config_at(cut)).expect("configurations are JSON"),
-        };
-        self.say(now, &json!({"type": "session.created", "session": session}));
-        if how == Move::NewSession {
-            self.say(now, &json!({"type": "session.updated", "session": {}}));
-        }
-        while let Some(connection) = self.seeds.pop() {
-            assert_eq!(how, Move::NewSession, "{what}: the session knows what was said");
-            LogWriter::default().seed(&mut self.log, now, connection, &Seed::default());
-            self.call.handle_seed(now, connection, Seed::default());
-            self.drain();
-        }
-        let resumed = |event: &Event| matches!(event, Event::Connection(ConnectionEvent::Resumed { .. }));
-        assert!(self.told.iter().any(resumed), "{what}: {:?}", self.told);
-        let asked = self.requests - requests;
-        assert!(asked <= 1, "{what}: {asked} requests");
-        if asked == 1 && !stays.is_answered_later(cut) {
-            self.say(now, &json!({"type": "response.created", "response": {"id": OWED}}));
-            self.say(now, &json!({"type": "response.done", "response": {"id": OWED, "status": "completed"}}));
-        }
-        asked == 1
-    }
-
-    fn say(&mut self, now: Timestamp, event: &Value) {
-        self.feed(now, &Input::Text(ConnectionId(self.conn), event.to_string()), self.conn);
-    }
-
-    fn suspend(&mut self, now: Timestamp) -> Suspended {
-        LogWriter::default().suspend(&mut self.log, now);
-        let suspended = self.call.suspend(now);
-        self.drain();
-        assert!(self.call.is_ended() && self.call.poll_timeout().is_none());
-        let json = serde_json::to_string(&suspended).expect("it is JSON");
-        let read: Suspended = serde_json::from_str(&json).expect("what was written is read");
-        assert_eq!(read, suspended);
-        read
-    }
-
-    /// Ends the call.
-    fn close(&mut self) {
-        let (now, conn) = (self.now, self.conn);
-        if !self.call.is_ended() {
-            self.feed(now, &Input::Command(CommandId(u64::from(u32::MAX)), Command::Close {}.into()), conn);
-            let reason = DisconnectReason::Closed { code: Some(1000), reason: String::new() };
-            self.feed(now, &Input::Disconnected(ConnectionId(conn), reason), conn);
-        }
-        assert!(self.call.is_ended());
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.call.poll_output() {
-            LogWriter::default().output(&mut self.log, self.now, &output);
-            match output {
-                Output::Connect { connection, .. } => self.conn = connection.0,
-                Output::Send { event, .. } => {
-                    self.requests += usize::from(matches!(event, ClientEvent::ResponseCreate(_)));
-                    let made = event.event_id().filter(|id| id.as_str().starts_with("evt_"));
-                    let is_new = made.is_none_or(|id| self.ids.insert(id.as_str().to_owned()));
-                    assert!(is_new, "{made:?} was made twice");
-                }
-                Output::Seed { connection, .. } => self.seeds.push(connection),
-                Output::Close(_) => {}
-                Output::Event(event) => {
-                    match &event {
-                        Event::Settled { id, .. } => self.commands.entry(*id).or_default().1 += 1,
-                        Event::FunctionCalls { calls, .. } => {
-                            for call in calls {
-                                *self.functions.entry(call.call_id.as_str().to_owned()).or_default() += 1;
-                            }
-                        }
-                        _ => {}
-                    }
-                    self.told.push(event);
-                }
-            }
+        Move::SameSession => {
+            owner.say(now, &json!({"type": "session.created", "session": stays.config_at(cut)}));
         }
     }
-
-    /// Feeds the log's inputs to fresh machines.
-    fn replay(&self, what: &str) {
-        let header = serde_json::to_string(&self.header).expect("headers are JSON");
-        let header = realtime_protocol::log::read_header(&header).expect("a header");
-        let mut replay = Replay::new(&header);
-        for (index, line) in self.log.lines().enumerate() {
-            replay.line(index + 2, line).expect("an entry");
-        }
-        assert_eq!(replay.finish().map(|difference| difference.to_string()), None, "{what}");
+    let seeds = owner.seed_with_nothing(now);
+    assert_eq!(seeds > 0, how == Move::NewSession, "{what}: who attaches knows what was said");
+    let resumed = |event: &Event| matches!(event, Event::Connection(ConnectionEvent::Resumed { .. }));
+    assert!(owner.told.iter().any(resumed), "{what}: {:?}", owner.told);
+    let asked = owner.requests - requests;
+    assert!(asked <= 1, "{what}: {asked} requests");
+    if asked == 1 && !stays.is_answered_later(cut) {
+        owner.say(now, &json!({"type": "response.created", "response": {"id": OWED}}));
+        owner.say(now, &json!({"type": "response.done", "response": {"id": OWED, "status": "completed"}}));
     }
+    asked == 1
 }
 
 /// The response that answers what a resumed call asks for.

@@ -14,7 +14,8 @@ use crate::item::Item;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Seed {
-    /// What the model is told to be; `None`: what the configuration says.
+    /// What the model is told to be; `None`: what the configuration says. It counts where it differs from what the seed
+    /// before said (the options, before the first one), unless an update of the configuration has changed it since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Items to create, in this order, before anything else.

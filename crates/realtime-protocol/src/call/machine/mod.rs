@@ -22,13 +22,17 @@
 //! # What survives a connection
 //! | | |
 //! |---|---|
-//! | configuration | as changed since the beginning |
-//! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open |
+//! | configuration | as changed since the beginning; of a seed's instructions and an update's the later ones |
+//! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open: sent on two connections at most, and on none after a server closed with 1003, 1007 or 1009 |
 //! | other commands | settle as [`Outcome::Closed`](crate::call::Outcome::Closed) in the step of the loss |
-//! | a reply that was due | asked for once, if nothing of it was said; one that had begun ends as `lost` |
+//! | a reply that was due | asked for on each connection, twice at most, if nothing of it was said; one that had begun ends as `lost` |
 //! | function calls | an output given late answers the same call made anew; see [`FunctionEnd::Detached`] |
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
+//!
+//! A call that attaches to a session in full swing ([`Begin::Attach`]) goes on in the same conversation: it is told nothing, what may have
+//! arrived is not sent again, and the calls that wait there are answered under their own ids. [`Call::suspend`] moves a call to
+//! another process by the same rules.
 //!
 //! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
@@ -75,7 +79,7 @@ use crate::session::SessionOptions;
 use crate::time::{Timestamp, UnixTime};
 
 #[cfg(doc)]
-use crate::session::Session;
+use crate::session::{Begin, Session};
 
 /// Names a connection of a call.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
