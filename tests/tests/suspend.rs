@@ -12,7 +12,7 @@ use realtime_protocol::call::{
 };
 use realtime_protocol::event::ServerEvent;
 use realtime_protocol::log::Input;
-use realtime_protocol::session::Begin;
+use realtime_protocol::session::{Begin, InterruptionPolicy};
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::Golden;
