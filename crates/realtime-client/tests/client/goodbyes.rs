@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::support::*;
 
 /// How a connection ends, and of what class that is.
-const ENDS: [(Option<u16>, &str, DisconnectClass); 13] = [
+const ENDS: [(Option<u16>, &str, DisconnectClass); 12] = [
     (Some(1000), "", DisconnectClass::Transient),
     (Some(1000), "bye", DisconnectClass::Transient),
     (Some(1001), "", DisconnectClass::Transient),
@@ -24,7 +24,6 @@ const ENDS: [(Option<u16>, &str, DisconnectClass); 13] = [
     (None, "", DisconnectClass::Transient),
     (Some(1008), "", DisconnectClass::Transient),
     (Some(1008), "invalid_api_key", DisconnectClass::Account),
-    (Some(1009), "too big", DisconnectClass::Transient),
     (Some(1011), "", DisconnectClass::Transient),
     (Some(1011), "keepalive ping timeout", DisconnectClass::Transient),
     (Some(1013), "try again", DisconnectClass::Transient),
