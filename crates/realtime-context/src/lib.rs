@@ -39,7 +39,7 @@
 //! // Then every event of the session's is given to the context. The user speaks, the assistant answers, and
 //! // what the user said comes last.
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
-//! # use realtime_protocol::session::{Origin, Place};
+//! # use realtime_protocol::call::{Origin, Place};
 //! for event in [
 //!     Event::Committed { item_id: "speech".into() },
 //!     Event::ItemPlaced { item: reply, place: Place::After("speech".into()), origin: Origin::Server },
@@ -54,6 +54,9 @@
 //!         item_id: "speech".into(),
 //!         content_index: 0,
 //!         transcript: "How cold is it?".into(),
+//!         languages: vec![],
+//!         logprobs: vec![],
+//!         usage: None,
 //!     },
 //! ] {
 //!     for change in context.apply(&event) {
