@@ -12,7 +12,7 @@ use realtime_protocol::call::{
 };
 use realtime_protocol::event::ServerEvent;
 use realtime_protocol::log::Input;
-use realtime_protocol::session::{Begin, InterruptionPolicy};
+use realtime_protocol::session::Begin;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::Golden;
@@ -32,11 +32,6 @@ enum Move {
 fn a_call_that_moves_tells_what_one_that_stays_tells() {
     let mut compared = 0;
     for (name, golden) in goldens() {
-        // Under an interruption policy the new session must be told of it, and answer: this property's servers say only
-        // what they said in the golden session.
-        if golden.header.options.interruption != InterruptionPolicy::AtOnce {
-            continue;
-        }
         let stays = Stays::run(&golden);
         for cut in 1..=golden.inputs.len() {
             for how in [Move::NewSession, Move::SameSession] {

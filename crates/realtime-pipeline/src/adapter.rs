@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{
-    AudioChunk, CloseReason, Command, ConnectionEvent, ErrorClass, Event, Media, PlaybackReport, ResponseEnd,
-    ResponseReport,
+    AudioChunk, CloseReason, Command, ErrorClass, Event, Media, PlaybackReport, ResponseEnd, ResponseReport,
 };
 use realtime_protocol::session_config::SessionConfig;
 
@@ -124,14 +123,15 @@ impl Adapter {
             (FrameKind::Playback(report), Direction::Upstream) => {
                 vec![Media::Report(PlaybackReport::clone(report)).into()]
             }
-            (FrameKind::Command(command), _) => match &**command {
-                commit @ Command::CommitAudio { .. } => self.end_turn(commit.clone()),
-                Command::ClearAudio {} => {
+            (FrameKind::Command(command), _) if matches!(**command, Command::CommitAudio { .. }) => {
+                self.end_turn(Command::clone(command))
+            }
+            (FrameKind::Command(command), _) => {
+                if matches!(**command, Command::ClearAudio {}) {
                     self.resampler = None; // what it holds back is cleared, too
-                    vec![Command::ClearAudio {}.into()]
                 }
-                command => vec![command.clone().into()],
-            },
+                vec![Command::clone(command).into()]
+            }
             (FrameKind::UserStartedSpeaking { .. }, Direction::Downstream) if self.manual_turns => {
                 vec![Command::Interrupt {}.into(), Media::BeginTurn.into()]
             }
@@ -272,10 +272,13 @@ impl Adapter {
             | Event::ItemRemoved { .. }
             | Event::UserTranscriptFailed { .. }
             | Event::RateLimits { .. }
-            | Event::Connection(ConnectionEvent::Lost { .. })
-            | Event::Connection(ConnectionEvent::Retrying { .. })
-            | Event::Connection(ConnectionEvent::Resumed { .. })
-            | Event::Connection(ConnectionEvent::Rotated { .. })
+            | Event::ItemSent { .. }
+            | Event::HoldPlayback { .. }
+            | Event::ResumePlayback { .. }
+            | Event::Connection(_)
+            | Event::Server(_)
+            | Event::Notice(_)
+            | Event::Raw { .. }
             | Event::Overdue { .. }
             | Event::Expiring { .. }
             | Event::Warning(_) => session(),

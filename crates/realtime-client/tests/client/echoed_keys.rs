@@ -23,7 +23,7 @@ async fn shown(say: impl AsyncFnOnce(&mut Server<tokio::io::DuplexStream>)) -> (
 }
 
 fn check(what: &str, told: &[Event], log: &str) {
-    let json = serde_json::to_string(told).unwrap();
+    let json = serde_json::to_string(told).expect("call events are JSON");
     for text in [json.as_str(), &format!("{told:?}"), log] {
         assert!(!text.contains(KEY), "{what}: {text}");
     }

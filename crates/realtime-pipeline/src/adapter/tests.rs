@@ -296,10 +296,9 @@ fn a_response_that_failed_is_a_fault_that_is_survived() {
     let end = ResponseEnd::Failed { error, advice: Advice::Retry };
     let frames =
         adapter.frames(&Arc::new(Event::ResponseFinished(Box::new(ResponseReport { end, ..report() }))));
-    let fault = frames.iter().find_map(|(kind, _)| match kind {
-        FrameKind::Error(fault) => Some(fault.severity),
-        _ => None,
-    });
+    let severity =
+        |kind: &FrameKind| if let FrameKind::Error(fault) = kind { Some(fault.severity) } else { None };
+    let fault = frames.iter().find_map(|(kind, _)| severity(kind));
     assert_eq!(fault, Some(Severity::Survivable));
 }
 
@@ -308,7 +307,7 @@ fn each_manual_turn_has_its_own_audio_to_the_sample() {
     let appended = |asked: &[Asked]| -> Vec<i16> {
         let audio = asked.iter().filter_map(|asked| match asked {
             Asked::Media(Media::Append(audio)) => Some(audio.clone()),
-            _ => None,
+            Asked::Media(Media::BeginTurn | Media::Report(_)) | Asked::Command(_) => None,
         });
         audio.flat_map(|audio| crate::pcm::samples(&audio).collect::<Vec<_>>()).collect()
     };

@@ -24,7 +24,7 @@ pub struct AudioChunk {
     pub out_of_band: bool,
     /// Where in the part it begins (samples of the part, at the rate of `format`).
     pub start: u64,
-    /// Counts chunks: see [`PlaybackReport::Mark`](crate::call::PlaybackReport::Mark).
+    /// Counts chunks: see [`PlaybackReport::Mark`].
     pub mark: u64,
     /// What the bytes are.
     #[serde(serialize_with = "format_text")]

@@ -104,7 +104,7 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// older than one before counts as that one. No `handle_*` panics, whatever the far side sends. The same inputs
 /// give the same outputs, byte for byte.
 ///
-/// Playback is the caller's duty: play each [`AudioChunk`] after those before it, report what was played
+/// Playback is the caller's duty: play each [`AudioChunk`](crate::call::AudioChunk) after those before it, report what was played
 /// ([`Media::Report`](crate::call::Media::Report)), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
 /// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
 /// [`PlaybackSource::Estimated`].

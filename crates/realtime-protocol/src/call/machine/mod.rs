@@ -115,7 +115,7 @@ pub enum Output {
     },
     /// Close that connection, then call [`handle_disconnected`](Call::handle_disconnected).
     Close(ConnectionId),
-    /// Ask whoever knows what was said ([`Reseed`]) for a [`Seed`], and hand it to
+    /// Ask whoever knows what was said ([`Reseed`](crate::call::Reseed)) for a [`Seed`], and hand it to
     /// [`handle_seed`](Call::handle_seed): an empty one where nobody knows.
     Seed {
         /// The connection.

@@ -32,7 +32,7 @@ impl Call {
     /// use realtime_protocol::time::Timestamp;
     ///
     /// let mut call = Call::new(SessionOptions::default());
-    /// call.handle_command(Timestamp::ZERO, CommandId(7), Command::CreateResponse { params: None })?;
+    /// call.handle_command(Timestamp::ZERO, CommandId(7), Command::CreateResponse { params: None, protected: false })?;
     /// let suspended = call.suspend(Timestamp::ZERO);
     /// assert!(call.is_ended());
     /// assert_eq!(suspended.waiters().collect::<Vec<_>>(), [CommandId(7)]);
