@@ -41,6 +41,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("Retrying", &[]),
     ("Resumed", &[]),
     ("Rotated", &[]),
+    ("Suspended", &[]),
 ];
 
 /// Any event that has no place there.
@@ -249,6 +250,7 @@ impl<'a> Fact<'a> {
             Event::Connection(ConnectionEvent::Retrying { .. }) => plain("Retrying"),
             Event::Connection(ConnectionEvent::Resumed { .. }) => plain("Resumed"),
             Event::Connection(ConnectionEvent::Rotated { .. }) => plain("Rotated"),
+            Event::Connection(ConnectionEvent::Suspended {}) => plain("Suspended"),
             Event::Closed { .. } => plain("Closed"),
             _ => plain("…"),
         }

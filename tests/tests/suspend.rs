@@ -16,6 +16,7 @@ use realtime_protocol::session::Begin;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use realtime_tests::golden::Golden;
+use realtime_tests::grammar::Order;
 use realtime_tests::owner::Owner;
 use realtime_tests::world::DAWN;
 use serde_json::{Value, json};
@@ -91,6 +92,10 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
     after.close();
     after.replay(what);
 
+    let mut order = Order::default();
+    for event in before.told.iter().chain(&after.told) {
+        order.check(event).unwrap_or_else(|broken| panic!("{what}: {broken}: {event:?}"));
+    }
     // Whoever waits is answered, here or there, once; no function runs twice; no id is made twice.
     let named: BTreeSet<CommandId> = suspended.waiters().collect();
     for (id, (taken, settled)) in &before.commands {

@@ -34,7 +34,8 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 ///
 /// ```text
 /// call := …* (Ready (ConfigUpdated | …)*)? Closed
-/// connection := (Rotated | (Lost Retrying?)+ Resumed)* (Lost Retrying?)* Closed
+/// connection := (Rotated | without+ Resumed)* without* Closed
+/// without = Lost Retrying? | Suspended
 /// response by response_id := ( ResponseStarted (said | FunctionCalls)* StopPlayback* ended
 ///     | ResponseStarted[out_of_band] (said | FunctionCalls | StopPlayback)* ended
 ///     | StopPlayback )*
@@ -43,26 +44,33 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
 /// interruption by age := StopPlayback? Interrupted
 /// hold := (HoldPlayback (ResumePlayback | StopPlayback) | StopPlayback)* Closed
-/// function by call_id := FunctionCalls[out_of_band] | FunctionCalls? FunctionEnded[detached]* FunctionEnded
+/// function by call_id := FunctionCalls[out_of_band] another*
+///     | FunctionCalls? another* FunctionEnded (another+ FunctionEnded)* another*
+/// another = Resumed | Rotated
 /// sent by item_id := ItemSent (ItemSent | ItemPlaced[client])*
 /// placed by item_id := (ItemPlaced ItemDone? | ItemRemoved)*
 /// command by id := Settled
 /// ```
 ///
-/// A rule sees the events that it names, and no other; `…` is any event that it does not name. `A B` is one after the
-/// other, `A | B` either, `A?` at most one, `A*` any number and `A+` at least one. A word in brackets narrows an event
-/// by its members. A rule `by` an id holds for each id by itself; an event without such an id (`StopPlayback`)
-/// is seen by all that have begun. `by age`: there may be several at once, and an event belongs to the oldest that can
-/// take it. With `=` a part gets a name. `Lost`, `Retrying`, `Resumed` and `Rotated` are those of [`ConnectionEvent`],
-/// which a session alone never tells.
+/// A rule sees the events that it names, and no other; `…` is any event that it does not name. `A B` is one
+/// after the other, `A | B` either, `A?` at most one, `A*` any number and `A+` at least one. A word in
+/// brackets narrows an event by its members. A rule `by` an id holds for each id by itself; an event without
+/// such an id (`StopPlayback`, `Resumed`) is seen by all that have begun. `by age`: there may be several at
+/// once, and an event belongs to the oldest that can take it. With `=` a part gets a name. `Lost`,
+/// `Retrying`, `Resumed`, `Rotated` and `Suspended` are those of [`ConnectionEvent`], which a session alone
+/// never tells. A call that moves to another process is one sequence, in which `Suspended` stands where it
+/// moves.
 ///
-/// So: nothing follows `Closed`, and everything that began has ended by then. A response says nothing outside of its
-/// beginning and its end, nor once `StopPlayback` has come. `FunctionCalls` comes while its response runs for what
-/// the options name as `early_functions`, and for all others as its end is told; a function that could not run
-/// ends without it. An item of this side's is sent before it is placed. Those who asked for a response are answered after its end.
+/// So: nothing follows `Closed`, and everything that began has ended by then. A response says nothing outside
+/// of its beginning and its end, nor once `StopPlayback` has come. `FunctionCalls` comes while its response
+/// runs for what the options name as `early_functions`, and for all others as its end is told; a function
+/// that could not run ends without it. A function ends once, and once more only over another connection,
+/// which is given its output, too. An item of this side's is sent before it is placed. Those who asked for a
+/// response are answered after its end.
 ///
-/// What a server may tell in any order has no rule: what the user said, and the beginning and the end of speech. Ids
-/// that a server uses again belong to another response, item or function once the earlier one is forgotten.
+/// What a server may tell in any order has no rule: what the user said, and the beginning and the end of
+/// speech. Ids that a server uses again belong to another response, item or function once the earlier one is
+/// forgotten.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -227,7 +235,8 @@ pub enum Event {
         calls: Vec<Arc<FunctionCall>>,
     },
     /// A function call has ended: its output was sent, or never will be. Whoever still works on it should stop, unless
-    /// it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each that could not run.
+    /// it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each that could not run; once
+    /// more where another connection is given the output.
     FunctionEnded {
         /// The call.
         call: Arc<FunctionCall>,
