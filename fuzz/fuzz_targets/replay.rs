@@ -1,4 +1,5 @@
-//! No session log makes a replay panic: whatever stands in it, the machines take it in, and a difference is told.
+//! No session log makes a replay panic: whatever stands in it, the machines take it in, and a difference is
+//! told.
 
 #![no_main]
 

@@ -1,8 +1,9 @@
-//! A tiny Realtime server for one connection, without I/O: it hears speech, answers, calls functions, and forgets all
-//! when the connection ends.
+//! A tiny Realtime server for one connection, without I/O: it hears speech, answers, calls functions, and
+//! forgets all when the connection ends.
 //!
-//! Audio whose first byte is 1 is speech, and its second byte says which turn; other audio is silence. A user's text
-//! that begins with `call ` makes the model call the function `work` with the rest as its argument.
+//! Audio whose first byte is 1 is speech, and its second byte says which turn; other audio is silence. A
+//! user's text that begins with `call ` makes the model call the function `work` with the rest as its
+//! argument.
 
 use serde_json::{Value, json};
 

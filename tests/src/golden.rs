@@ -2,9 +2,9 @@
 //!
 //! A golden session is a file of JSON lines. The first says what it shows and under which options; each other
 //! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for so many
-//! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so timers
-//! need no lines of their own. Nor do shortfalls: they come from sides that stand still for a while, as the first line
-//! says.
+//! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so
+//! timers need no lines of their own. Nor do shortfalls: they come from sides that stand still for a while,
+//! as the first line says.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -68,8 +68,8 @@ impl Golden {
         Self { header, inputs }
     }
 
-    /// Feeds the inputs to a fresh session; `step` gets each input, or `None` for a deadline, with the refusal or
-    /// the outputs that it led to.
+    /// Feeds the inputs to a fresh session; `step` gets each input, or `None` for a deadline, with the
+    /// refusal or the outputs that it led to.
     pub fn replay(
         &self,
         mut step: impl FnMut(Timestamp, Option<&Input>, Result<Vec<Output>, Refused>),
@@ -113,8 +113,9 @@ impl Golden {
         session
     }
 
-    /// The whole session in words, for a snapshot: inputs as `<` (server), `*` (application) and `~` (driver), outputs as
-    /// `>` (client events) and `!` (call events). Where a side is slow, an output stands where it is taken.
+    /// The whole session in words, for a snapshot: inputs as `<` (server), `*` (application) and `~`
+    /// (driver), outputs as `>` (client events) and `!` (call events). Where a side is slow, an output stands
+    /// where it is taken.
     pub fn render(&self) -> String {
         let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
         self.drive(|at, input, outputs, passed| {

@@ -64,7 +64,8 @@ impl Invariants {
         self.due.insert(id);
     }
 
-    /// The server sent audio, and its outputs were looked at. What comes for a response that has ended does not count.
+    /// The server sent audio, and its outputs were looked at. What comes for a response that has ended does
+    /// not count.
     pub fn audio_sent(&mut self, response_id: &str, item_id: &str, content_index: u32, bytes: u64) {
         if !self.closing && self.open.contains(&ResponseId::from(response_id)) {
             let part = self.audio.entry((response_id.into(), item_id.into(), content_index)).or_default();
@@ -193,8 +194,8 @@ impl Invariants {
         }
     }
 
-    /// All audio of a response came out or was counted as dropped. Half a sample may be lost where a part ends, and a
-    /// delta behind its end begins it anew.
+    /// All audio of a response came out or was counted as dropped. Half a sample may be lost where a part
+    /// ends, and a delta behind its end begins it anew.
     fn audio_came_out(&mut self, response_id: &ResponseId, dropped: u64) {
         let mut all = PartAudio::default();
         self.audio.retain(|(response, item_id, _), part| {

@@ -1,5 +1,5 @@
-//! What the tests share: golden sessions, the invariants of a session, and a whole call in virtual time. The code in
-//! the README is compiled here.
+//! What the tests share: golden sessions, the invariants of a session, and a whole call in virtual time. The
+//! code in the README is compiled here.
 
 pub mod far_side;
 pub mod golden;

@@ -1,5 +1,5 @@
-//! A whole call in virtual time: a call, the far sides of its connections, a context, an application that runs
-//! functions, a session log, and a network that can be cut.
+//! A whole call in virtual time: a call, the far sides of its connections, a context, an application that
+//! runs functions, a session log, and a network that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! The golden sessions through a whole client, cut after every event of the server's: what waits is resolved, and the
-//! call ends, or goes on over another connection.
+//! The golden sessions through a whole client, cut after every event of the server's: what waits is resolved,
+//! and the call ends, or goes on over another connection.
 
 use std::fs;
 use std::io;
@@ -121,8 +121,8 @@ struct Run {
 }
 
 impl Run {
-    /// Plays so many of the server's events, and what the application does up to there; then the connection is cut.
-    /// Gives back where further connections come from as well.
+    /// Plays so many of the server's events, and what the application does up to there; then the connection
+    /// is cut. Gives back where further connections come from as well.
     async fn to_the_cut(
         golden: &Golden,
         events: usize,

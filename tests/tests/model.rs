@@ -1,4 +1,5 @@
-//! Random sessions: whatever the server sends and the application asks, in whatever order, the invariants hold.
+//! Random sessions: whatever the server sends and the application asks, in whatever order, the invariants
+//! hold.
 
 use std::time::Duration;
 
@@ -192,8 +193,8 @@ struct Variation {
     late_drain: bool,
 }
 
-/// Runs a session from connect to disconnect under all invariants, and gives back its outputs. The server opens it
-/// after some of the transitions.
+/// Runs a session from connect to disconnect under all invariants, and gives back its outputs. The server
+/// opens it after some of the transitions.
 fn run(
     options: &SessionOptions,
     opened_after: usize,

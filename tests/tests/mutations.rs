@@ -1,5 +1,5 @@
-//! Golden sessions with something wrong in them: whatever is missing, doubled, null or odd, and wherever the connection
-//! is cut, the session lives on or ends with a reason, and keeps its invariants.
+//! Golden sessions with something wrong in them: whatever is missing, doubled, null or odd, and wherever the
+//! connection is cut, the session lives on or ends with a reason, and keeps its invariants.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,8 @@ fn goldens() -> Vec<(String, Golden)> {
     goldens
 }
 
-/// Replays under all invariants. A golden session that was changed may leave its connection open, so it is cut.
+/// Replays under all invariants. A golden session that was changed may leave its connection open, so it is
+/// cut.
 fn check(what: &str, golden: &Golden) {
     let result = std::panic::catch_unwind(|| {
         let mut invariants = Invariants::late();

@@ -1,4 +1,5 @@
-//! Session logs that earlier versions wrote stay readable: their inputs run, and texts that new rules changed are counted.
+//! Session logs that earlier versions wrote stay readable: their inputs run, and texts that new rules changed
+//! are counted.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Random turns over random answers, under every interruption policy, with a server and a player that keep to the protocol:
-//! what counts stops playback to the sample and is answered once; nothing else is answered.
+//! Random turns over random answers, under every interruption policy, with a server and a player that keep to
+//! the protocol: what counts stops playback to the sample and is answered once; nothing else is answered.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -20,7 +20,8 @@ use realtime_tests::golden::drain;
 use realtime_tests::invariants::Invariants;
 use serde_json::{Value, json};
 
-/// How far the clock moves at a time (ms), and the silence after which the server says that the user has stopped.
+/// How far the clock moves at a time (ms), and the silence after which the server says that the user has
+/// stopped.
 const TICK: u64 = 10;
 const SILENCE: u64 = 200;
 

@@ -1,8 +1,9 @@
-//! The golden sessions as calls that move to another process after any of their inputs, over a new connection or by
-//! attaching to the same session: what is told goes on as in a call that stays.
+//! The golden sessions as calls that move to another process after any of their inputs, over a new connection
+//! or by attaching to the same session: what is told goes on as in a call that stays.
 //!
-//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on. Where the model still had to speak,
-//! the resumed call asks for it: the server answers that at once, unless an answer to it comes later in the golden session.
+//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on.
+//! Where the model still had to speak, the resumed call asks for it: the server answers that at once, unless
+//! an answer to it comes later in the golden session.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -216,7 +217,8 @@ impl Stays {
         turns.last().is_some_and(|event| matches!(event, Event::SpeechStarted { .. }))
     }
 
-    /// Whether a response that this side asked for begins later, before the user speaks or interrupts once more.
+    /// Whether a response that this side asked for begins later, before the user speaks or interrupts once
+    /// more.
     fn is_answered_later(&self, cut: usize) -> bool {
         let next = self.after(cut).find(|event| {
             matches!(
@@ -349,8 +351,8 @@ fn known_items(told: &[Event]) -> BTreeSet<String> {
     known.collect()
 }
 
-/// What an event tells of the conversation, in words: without connections, without what is lost and without what an
-/// item said before. Whoever waits, and who asked for what, is looked at elsewhere.
+/// What an event tells of the conversation, in words: without connections, without what is lost and without
+/// what an item said before. Whoever waits, and who asked for what, is looked at elsewhere.
 fn essence(event: &Event, lost: &BTreeSet<String>, known: &BTreeSet<String>) -> Option<String> {
     let json = serde_json::to_string(event).expect("call events are JSON");
     let is_lost = match event {

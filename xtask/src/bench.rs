@@ -1,9 +1,9 @@
-//! `cargo xtask bench`: what codec and session cost in instructions, which a busy machine does not change, beside the most it may
-//! cost and, with `--peers`, beside other crates on the same texts; then what whole calls cost, beside a floor of sockets
-//! and a timer.
+//! `cargo xtask bench`: what codec and session cost in instructions, which a busy machine does not change,
+//! beside the most it may cost and, with `--peers`, beside other crates on the same texts; then what whole
+//! calls cost, beside a floor of sockets and a timer.
 //!
-//! A round's cost is the difference between two runs under callgrind, divided by the difference of their rounds, so
-//! that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
+//! A round's cost is the difference between two runs under callgrind, divided by the difference of their
+//! rounds, so that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -153,7 +153,8 @@ fn build(dir: &Path, what: &[&str], program: &str) -> Result<PathBuf, Error> {
     Ok(target.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// `None`, said in a line, where the other crates cannot be fetched or built: what is ours is measured all the same.
+/// `None`, said in a line, where the other crates cannot be fetched or built: what is ours is measured all
+/// the same.
 fn build_peers(root: &Path) -> Option<PathBuf> {
     let built = build(&root.join("bench/peers"), &[], "realtime-bench-peers");
     if built.is_err() {

@@ -1,8 +1,8 @@
 //! `cargo xtask ci`: every check, in one command, with cargo alone.
 //!
-//! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with one line
-//! that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the dependencies, and
-//! of cargo-fuzz where that is missing.
+//! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with
+//! one line that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the
+//! dependencies, and of cargo-fuzz where that is missing.
 
 mod fuzz;
 mod seeds;
@@ -200,7 +200,8 @@ impl Tools {
         answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
     }
 
-    /// Runs what `crates/realtime-client/examples` holds. The features are those of the tests, so that little is built anew.
+    /// Runs what `crates/realtime-client/examples` holds. The features are those of the tests, so that little
+    /// is built anew.
     fn examples(&self) -> Outcome {
         let directory = workspace_root().join("crates/realtime-client/examples");
         let Ok(entries) = std::fs::read_dir(&directory) else {
@@ -301,8 +302,8 @@ fn toolchain_of<'a>(version: &str, list: &'a str) -> Option<&'a str> {
     })
 }
 
-/// Checks that every `cargo xtask …` in the README's shell blocks is a command line that exists, then runs the
-/// README's main job and the replay of its log. (`cargo xtask ci` itself is what is running.)
+/// Checks that every `cargo xtask …` in the README's shell blocks is a command line that exists, then runs
+/// the README's main job and the replay of its log. (`cargo xtask ci` itself is what is running.)
 fn readme(xtask: &Path) -> Result<(), Error> {
     let text = std::fs::read_to_string(workspace_root().join("README.md"))
         .map_err(|error| format!("cannot read README.md: {error}"))?;

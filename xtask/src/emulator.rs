@@ -42,12 +42,12 @@ pub(crate) struct Args {
     /// A key that is answered with HTTP status 403
     #[arg(long, value_name = "KEY")]
     forbidden_key: Option<String>,
-    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Others than pages of
-    /// this machine are refused. Can be given more than once
+    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Others than
+    /// pages of this machine are refused. Can be given more than once
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then nobody can
-    /// guess a short-lived key
+    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then
+    /// nobody can guess a short-lived key
     #[arg(long)]
     seed: Option<u64>,
     /// How much faster than real time answers are sent

@@ -1,7 +1,7 @@
 //! `cargo xtask tidy`: the rules of the workspace that no compiler checks.
 //!
-//! - A crate depends on the crates below it and on nothing else of ours, and nothing that a pure crate depends on,
-//!   however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
+//! - A crate depends on the crates below it and on nothing else of ours, and nothing that a pure crate
+//!   depends on, however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
 //! - The pure crates' own sources name none of these either: `sources`.
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
 //! - What ARCHITECTURE.md says always holds has a test that exists: `promises`.

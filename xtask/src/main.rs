@@ -1,8 +1,9 @@
 //! The project's tasks: `cargo xtask <task>`, or `cargo xtask --help` for the list.
 //!
-//! Each task is a module with its own arguments and one `run`; [`Task`] is where they meet. A task reports on standard
-//! output. When it fails it returns an [`Error`], which comes out as one line, `error: …`, on standard error, with
-//! exit code 1. (A command line that cannot be parsed is clap's to report; its exit code is 2.)
+//! Each task is a module with its own arguments and one `run`; [`Task`] is where they meet. A task reports on
+//! standard output. When it fails it returns an [`Error`], which comes out as one line, `error: …`, on
+//! standard error, with exit code 1. (A command line that cannot be parsed is clap's to report; its exit code
+//! is 2.)
 
 /// Prints a line of a task's report.
 macro_rules! say {
@@ -28,7 +29,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Why a task failed. The text, with its sources, is all that the user sees: it says what to do, or what was wrong.
+/// Why a task failed. The text, with its sources, is all that the user sees: it says what to do, or what was
+/// wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the command line can say.
@@ -49,8 +51,8 @@ enum Task {
     Record(record::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
-    /// Reads JSON files, logs or JSON Lines of events and says what is not understood, not written as it came, or not
-    /// as a schema has it
+    /// Reads JSON files, logs or JSON Lines of events and says what is not understood, not written as it
+    /// came, or not as a schema has it
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     Schema(schema::Args),
@@ -60,7 +62,8 @@ enum Task {
     Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
-    /// Checks what no compiler checks: who depends on whom, what the pure crates never touch, tests that docs name
+    /// Checks what no compiler checks: who depends on whom, what the pure crates never touch, tests that docs
+    /// name
     Tidy,
 }
 
@@ -86,8 +89,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a line to standard output. Without one that takes it a task has nobody to work for, and ends: quietly where
-/// the reader has gone (`… | head`), with the reason otherwise.
+/// Writes a line to standard output. Without one that takes it a task has nobody to work for, and ends:
+/// quietly where the reader has gone (`… | head`), with the reason otherwise.
 fn say(line: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();
     if let Err(error) = writeln!(out, "{line}") {

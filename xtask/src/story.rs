@@ -1,5 +1,5 @@
-//! A conversation as a person follows it, line by line: who speaks, what is said, which tools are called, what is
-//! interrupted. The demo prints it while it happens, `replay` from a log.
+//! A conversation as a person follows it, line by line: who speaks, what is said, which tools are called,
+//! what is interrupted. The demo prints it while it happens, `replay` from a log.
 
 use std::collections::BTreeMap;
 use std::fmt;

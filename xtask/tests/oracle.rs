@@ -1,5 +1,5 @@
-//! `cargo xtask oracle` as a user runs it, on scenarios of every kind in which this project behaves better than the
-//! implementation that made the traces.
+//! `cargo xtask oracle` as a user runs it, on scenarios of every kind in which this project behaves better
+//! than the implementation that made the traces.
 
 use std::fs;
 use std::path::{Path, PathBuf};

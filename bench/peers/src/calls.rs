@@ -1,5 +1,5 @@
-//! Whole calls with other crates, against the far side of `realtime-client`'s bench: `peers calls CRATE ADDRESS CALLS
-//! SECONDS`. Each does what its users have it do, on one thread.
+//! Whole calls with other crates, against the far side of `realtime-client`'s bench: `peers calls CRATE
+//! ADDRESS CALLS SECONDS`. Each does what its users have it do, on one thread.
 
 #[path = "../../../crates/realtime-client/benches/calls/gauge.rs"]
 #[allow(dead_code, reason = "only memory is not measured here")]

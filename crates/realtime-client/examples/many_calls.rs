@@ -1,5 +1,5 @@
-//! Many calls in one process: one current-thread runtime for each core, and each call on one of them for life. A
-//! work-stealing runtime would move calls between cores, and carry fewer.
+//! Many calls in one process: one current-thread runtime for each core, and each call on one of them for
+//! life. A work-stealing runtime would move calls between cores, and carry fewer.
 //!
 //! ```sh
 //! cargo run --release -p realtime-client --example many_calls

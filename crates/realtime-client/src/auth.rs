@@ -171,8 +171,8 @@ impl Secrets {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
     }
 
-    /// Takes these secrets, and what looks like a key, out of a text. Where the text was cut off within a secret, what is
-    /// left of it goes too.
+    /// Takes these secrets, and what looks like a key, out of a text. Where the text was cut off within a
+    /// secret, what is left of it goes too.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = self.replace(text);
         let begun = |secret: &String| {

@@ -28,7 +28,8 @@ use crate::tap::{LogSink, Tap};
 
 /// What a client is set up with, besides where to connect to.
 pub struct ClientOptions {
-    /// What this side decides about the session: its configuration, its deadlines. Its dialect is the endpoint's.
+    /// What this side decides about the session: its configuration, its deadlines. Its dialect is the
+    /// endpoint's.
     pub session: SessionOptions,
     /// Where the session log goes. Default: nowhere.
     pub log: Option<Box<dyn LogSink>>,
@@ -37,7 +38,8 @@ pub struct ClientOptions {
     pub wall: Box<dyn Fn() -> UnixTime + Send>,
     /// How much may wait.
     pub bounds: Bounds,
-    /// When a connection that ended is followed by another. Default: `None`: the call ends with its first one.
+    /// When a connection that ended is followed by another. Default: `None`: the call ends with its first
+    /// one.
     pub reconnect: Option<Reconnect>,
     /// Tells a new session what was said before it. Default: nobody: it knows nothing.
     pub reseed: Option<Box<dyn Reseed + Send>>,
@@ -45,8 +47,8 @@ pub struct ClientOptions {
     pub listeners: Vec<Box<dyn Listener>>,
     /// Where to go when the endpoint that the client was given fails, in this order. Default: nowhere.
     pub fallbacks: Vec<Endpoint>,
-    /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives none for as
-    /// long again counts as lost. `None`: it is never asked. Default: 15 s.
+    /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives
+    /// none for as long again counts as lost. `None`: it is never asked. Default: 15 s.
     pub keepalive: Option<Duration>,
     /// Whether `tracing` gets to see transcripts, texts and arguments. Default: `false`.
     pub trace_content: bool,
@@ -83,8 +85,8 @@ impl ClientOptions {
         self
     }
 
-    /// Lets another connection follow one that ended. `reseed` tells its session what was said: it is called from the
-    /// client's task, with each event too, and must not take long.
+    /// Lets another connection follow one that ended. `reseed` tells its session what was said: it is called
+    /// from the client's task, with each event too, and must not take long.
     #[must_use]
     pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
         self.reconnect = Some(reconnect);
@@ -92,16 +94,16 @@ impl ClientOptions {
         self
     }
 
-    /// Adds one who hears every event before the application does, after those that were added before. It is called from
-    /// the client's task and must not take long.
+    /// Adds one who hears every event before the application does, after those that were added before. It is
+    /// called from the client's task and must not take long.
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
 
-    /// Adds an endpoint to go to when those before it fail. The call gets more than one connection by that, with the
-    /// defaults of [`Reconnect`] unless [`reconnect`](Self::reconnect) says more.
+    /// Adds an endpoint to go to when those before it fail. The call gets more than one connection by that,
+    /// with the defaults of [`Reconnect`] unless [`reconnect`](Self::reconnect) says more.
     #[must_use]
     pub fn fallback(mut self, endpoint: Endpoint) -> Self {
         self.fallbacks.push(endpoint);
@@ -168,9 +170,9 @@ impl Client {
     /// Must be called within a tokio runtime with time and I/O enabled.
     ///
     /// # Errors
-    /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks) an endpoint that fails is no
-    /// error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself (its address, headers,
-    /// proxy or certificates) is one all the same.
+    /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks) an endpoint that fails
+    /// is no error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself
+    /// (its address, headers, proxy or certificates) is one all the same.
     ///
     /// [`Event::Ready`]: realtime_protocol::call::Event::Ready
     pub async fn connect(
@@ -184,8 +186,8 @@ impl Client {
     }
 
     /// Does the WebSocket handshake over a stream that is there already, whatever it is: a proxy's, one with
-    /// TLS of the caller's own, one in memory. Of the endpoint, the path, the headers and the deadline count. There is
-    /// no way back to the endpoint when the stream ends: for a call that reconnects see
+    /// TLS of the caller's own, one in memory. Of the endpoint, the path, the headers and the deadline count.
+    /// There is no way back to the endpoint when the stream ends: for a call that reconnects see
     /// [`over_streams`](Self::over_streams).
     ///
     /// Must be called within a tokio runtime with time enabled.
@@ -207,11 +209,12 @@ impl Client {
         begin(attempt, endpoint.clone(), Some(used_up), options.into(), origin)
     }
 
-    /// Connects as [`connect`](Self::connect) does, but over streams that `open` opens: it is asked for one at each
-    /// attempt to reach the endpoint, and may take as long as an attempt may. Its error counts as
+    /// Connects as [`connect`](Self::connect) does, but over streams that `open` opens: it is asked for one
+    /// at each attempt to reach the endpoint, and may take as long as an attempt may. Its error counts as
     /// [`ConnectError::Unreachable`]. Fallbacks are dialled.
     ///
-    /// With [`tokio::io::duplex`] and paused time, a call that loses its connections can be tested without a socket.
+    /// With [`tokio::io::duplex`] and paused time, a call that loses its connections can be tested without a
+    /// socket.
     ///
     /// Must be called within a tokio runtime with time enabled.
     ///
@@ -236,7 +239,8 @@ impl Client {
     }
 }
 
-/// Starts a call whose first attempt to connect is made. Its failure is the caller's, unless there is a fallback.
+/// Starts a call whose first attempt to connect is made. Its failure is the caller's, unless there is a
+/// fallback.
 fn begin(
     attempt: Result<Socket, ConnectError>,
     endpoint: Endpoint,

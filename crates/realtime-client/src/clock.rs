@@ -27,8 +27,8 @@ impl Origin {
     }
 }
 
-/// Wakes the loop no later than asked. A deadline that moves away leaves the alarm as it stands, for moving it
-/// costs more than one needless turn.
+/// Wakes the loop no later than asked. A deadline that moves away leaves the alarm as it stands, for moving
+/// it costs more than one needless turn.
 #[derive(Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,

@@ -58,7 +58,8 @@ async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn
     Ok(Box::new(tcp))
 }
 
-/// Lets the system hold little that is not sent: audio that waits there can't be dropped any more when it grows too old.
+/// Lets the system hold little that is not sent: audio that waits there can't be dropped any more when it
+/// grows too old.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn hold_little(tcp: &TcpStream) {
     /// 0.5 s of PCM at 24 kHz, as base64.

@@ -90,8 +90,8 @@ impl Driver {
     /// 3. the call's deadline. Whether it has passed is read from the clock after every turn, not
     ///    concluded from the alarm.
     ///
-    /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have their turn:
-    /// else a burst of small texts would fill the queue of events while nobody can read it.
+    /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have
+    /// their turn: else a burst of small texts would fill the queue of events while nobody can read it.
     ///
     /// Boxed, for a task keeps several copies of what it moves in and out.
     pub(crate) async fn run(mut self: Box<Self>) {
@@ -203,7 +203,8 @@ impl Driver {
         self.call.handle_text(self.state.at, conn, text);
     }
 
-    /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now on.
+    /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now
+    /// on.
     async fn give_turn(&mut self) {
         yield_now().await;
         (self.state.inputs, self.state.owes_turn) = (0, false);
@@ -314,8 +315,8 @@ impl Driver {
         asked_for
     }
 
-    /// Tells when the log has failed. It has ended then, so that this is no output of the machines that a replay would
-    /// miss.
+    /// Tells when the log has failed. It has ended then, so that this is no output of the machines that a
+    /// replay would miss.
     fn tell_of_log(&mut self) {
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
             self.deliver_one(Event::Notice(Notice::LogFailed { reason: error.to_string() }));

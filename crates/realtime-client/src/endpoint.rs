@@ -57,8 +57,8 @@ impl Endpoint {
     /// The side channel of a call at OpenAI that runs by SIP or WebRTC: a session that hears of all events
     /// and steers the call, but has none of its audio.
     ///
-    /// The call's model stands already: whoever accepted or made the call has named it. The type `Rest` does both
-    /// (feature `http`).
+    /// The call's model stands already: whoever accepted or made the call has named it. The type `Rest` does
+    /// both (feature `http`).
     pub fn openai_call(key: impl Into<ApiKey>, call_id: &str) -> Self {
         Self::at_openai("call_id", call_id).key(key)
     }
@@ -92,13 +92,13 @@ impl Endpoint {
     /// The address of any server that speaks the protocol.
     ///
     /// `ws://host:port` and `wss://host/path`, with or without a query, are taken as they are, and get
-    /// `/v1/realtime` where they have no path. `http://` and `https://` are base addresses, as HTTP clients are
-    /// given them: a path that does not end in `/realtime` gets that appended, so that
+    /// `/v1/realtime` where they have no path. `http://` and `https://` are base addresses, as HTTP clients
+    /// are given them: a path that does not end in `/realtime` gets that appended, so that
     /// `https://api.openai.com/v1` becomes `wss://api.openai.com/v1/realtime`.
     ///
     /// `model` goes into the query, unless it is empty or the query has a `model`, a `deployment` or a
-    /// `call_id` already: those name the model themselves. An address with an `api-version` speaks the dialect
-    /// of the beta, as Azure's preview does; any other speaks GA's.
+    /// `call_id` already: those name the model themselves. An address with an `api-version` speaks the
+    /// dialect of the beta, as Azure's preview does; any other speaks GA's.
     ///
     /// # Errors
     /// [`ConnectError::BadUrl`]: correct the address.
@@ -126,9 +126,9 @@ impl Endpoint {
     /// `Authorization: Bearer`: for tokens that end, such as Microsoft Entra's.
     ///
     /// The time that the provider takes is part of the attempt's. Where it fails, the attempt fails with
-    /// [`ConnectError::NoKey`] and may be made again. A token that it keeps should be given only while it is good:
-    /// one that the server refuses by 401 is followed by another attempt with another token, unless it was the call's
-    /// first.
+    /// [`ConnectError::NoKey`] and may be made again. A token that it keeps should be given only while it is
+    /// good: one that the server refuses by 401 is followed by another attempt with another token, unless it
+    /// was the call's first.
     #[must_use]
     pub fn token_provider<F, Fut, E>(mut self, provider: F) -> Self
     where
@@ -150,8 +150,8 @@ impl Endpoint {
         self
     }
 
-    /// Speaks the dialect of the beta: [`dialect`](Self::dialect) tells so, and `OpenAI-Beta: realtime=v1` goes
-    /// along, except to Azure's preview, which needs no such header.
+    /// Speaks the dialect of the beta: [`dialect`](Self::dialect) tells so, and `OpenAI-Beta: realtime=v1`
+    /// goes along, except to Azure's preview, which needs no such header.
     #[must_use]
     pub const fn beta(mut self) -> Self {
         self.dialect = Dialect::Beta;
@@ -201,8 +201,8 @@ impl Endpoint {
         self
     }
 
-    /// How long a whole attempt may take, from asking for a key to the end of the WebSocket handshake. Default:
-    /// 10 s.
+    /// How long a whole attempt may take, from asking for a key to the end of the WebSocket handshake.
+    /// Default: 10 s.
     #[must_use]
     pub const fn connect_deadline(mut self, deadline: Duration) -> Self {
         self.deadlines.attempt = deadline;

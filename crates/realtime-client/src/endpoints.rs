@@ -28,7 +28,8 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    /// An endpoint, the outcome of the first attempt to connect to it, and the way there if it is the caller's.
+    /// An endpoint, the outcome of the first attempt to connect to it, and the way there if it is the
+    /// caller's.
     pub(crate) const fn new(
         attempt: Result<Socket, DisconnectReason>,
         first: Endpoint,

@@ -194,7 +194,8 @@ impl ConnectError {
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
             Self::NoKey { .. } | Self::Interrupted { .. } => true,
             Self::KeyExpired { .. } => false,
-            // rustls reports what the peers disagree on as invalid data; anything else is the network's doing.
+            // rustls reports what the peers disagree on as invalid data; anything else is the network's
+            // doing.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
             Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),

@@ -1,6 +1,7 @@
 //! The stream of call events: [`Events`], and how much may wait: [`Bounds`].
 //!
-//! What is dropped where the application reads too slowly is the [`Inbox`]'s matter; here are the two ends of it.
+//! What is dropped where the application reads too slowly is the [`Inbox`]'s matter; here are the two ends of
+//! it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -23,23 +24,23 @@ pub struct Bounds {
     pub commands: usize,
     /// Bytes of what they hold besides audio: items, outputs of calls, configurations. Default: 32 MiB.
     pub command_bytes: usize,
-    /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the oldest is
-    /// dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
+    /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the
+    /// oldest is dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
     ///
     /// [`Warning::InputAudioDropped`]: realtime_protocol::call::Warning::InputAudioDropped
     pub input_audio_bytes: usize,
-    /// The oldest input audio that is sent over a connection that is behind; what grew older is dropped and told. A
-    /// model that hears the past answers it. `None`, for audio from a file, which is not late: all is sent. Default:
-    /// 2 s.
+    /// The oldest input audio that is sent over a connection that is behind; what grew older is dropped and
+    /// told. A model that hears the past answers it. `None`, for audio from a file, which is not late: all is
+    /// sent. Default: 2 s.
     pub input_audio_age: Option<Duration>,
     /// Bytes of the model's audio that wait to be read; beyond it the oldest is dropped, as
-    /// [`Warning::AudioDropped`] tells. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio faster than
-    /// it plays.
+    /// [`Warning::AudioDropped`] tells. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio
+    /// faster than it plays.
     ///
     /// [`Warning::AudioDropped`]: realtime_protocol::call::Warning::AudioDropped
     pub audio_bytes: usize,
-    /// Other events that wait to be read; beyond it the session closes. What came since the application had its turn
-    /// does not count yet. Default: 16,384.
+    /// Other events that wait to be read; beyond it the session closes. What came since the application had
+    /// its turn does not count yet. Default: 16,384.
     pub events: usize,
     /// Bytes of wire text that those events came from; beyond it the session closes. Default: 64 MiB.
     pub event_bytes: usize,

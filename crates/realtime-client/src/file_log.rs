@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::tap::LogSink;
 
-/// A session log in a file, written from a thread of its own: neither the disk nor a [`Filter`] costs the call time.
+/// A session log in a file, written from a thread of its own: neither the disk nor a [`Filter`] costs the
+/// call time.
 ///
 /// ```no_run
 /// use realtime_client::{ClientOptions, FileLog};
@@ -56,8 +57,8 @@ const MOST_WAITING: usize = 16_384;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 impl FileLog {
-    /// A log in that file, which must be writable. An older one is replaced when the first line is written, once there
-    /// is a connection. A disk that stays 16,384 lines or 32 MiB behind ends the log.
+    /// A log in that file, which must be writable. An older one is replaced when the first line is written,
+    /// once there is a connection. A disk that stays 16,384 lines or 32 MiB behind ends the log.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -65,8 +66,8 @@ impl FileLog {
         Self::open(path.as_ref(), false)
     }
 
-    /// The same, written within the client's task: no thread takes part, so that a run on paused time stays the same
-    /// every time. Each session on that runtime waits for the disk.
+    /// The same, written within the client's task: no thread takes part, so that a run on paused time stays
+    /// the same every time. Each session on that runtime waits for the disk.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -79,8 +80,8 @@ impl FileLog {
         Ok(Self { path: path.to_owned(), state: State::Blank { pen, direct } })
     }
 
-    /// Leaves out what the filter leaves out. With [`LogContent::AudioAside`] the audio goes to a file of the same name
-    /// with `.audio` behind it.
+    /// Leaves out what the filter leaves out. With [`LogContent::AudioAside`] the audio goes to a file of the
+    /// same name with `.audio` behind it.
     ///
     /// # Errors
     /// The file for the audio cannot be written.
@@ -204,7 +205,8 @@ impl Pen {
         self.lines.flush()
     }
 
-    /// Writes until the log is finished or dropped, and leaves nothing in the buffers while there is nothing to do.
+    /// Writes until the log is finished or dropped, and leaves nothing in the buffers while there is nothing
+    /// to do.
     fn write_all(mut self, lines: &Receiver<String>, waiting: &AtomicUsize) -> io::Result<()> {
         while let Ok(first) = lines.recv() {
             for line in std::iter::once(first).chain(lines.try_iter()) {

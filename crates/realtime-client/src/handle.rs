@@ -25,11 +25,12 @@ use crate::counters::{Counters, Tally};
 use crate::error::{Error, SendError, Unsent};
 use crate::events::Bounds;
 
-/// Gives commands to a session. Clones give them to the same one; when the last is dropped the session closes.
+/// Gives commands to a session. Clones give them to the same one; when the last is dropped the session
+/// closes.
 ///
-/// The methods that are not `async` hand their command over at once and never wait. The others hand it over when
-/// first polled, or when there is room for it, and wait for its answer; dropping such a future drops the answer,
-/// and undoes nothing.
+/// The methods that are not `async` hand their command over at once and never wait. The others hand it over
+/// when first polled, or when there is room for it, and wait for its answer; dropping such a future drops the
+/// answer, and undoes nothing.
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
@@ -41,8 +42,8 @@ impl Handle {
     /// audio is held for it. 20 ms to 100 ms at a time is a good measure.
     ///
     /// # Errors
-    /// [`SendError::Media`] for audio that is no whole samples, or too much for one append; [`SendError::Full`] when
-    /// more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
+    /// [`SendError::Media`] for audio that is no whole samples, or too much for one append;
+    /// [`SendError::Full`] when more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
     pub fn append_audio(&self, audio: impl Into<Bytes>) -> Result<(), SendError> {
         self.media(Media::Append(audio.into()))
     }
@@ -67,8 +68,8 @@ impl Handle {
         self.media(Media::Report(report))
     }
 
-    /// When speech interrupts the assistant, as the options said. Whoever plays must be able to hold, where it
-    /// [holds](InterruptionPolicy::holds).
+    /// When speech interrupts the assistant, as the options said. Whoever plays must be able to hold, where
+    /// it [holds](InterruptionPolicy::holds).
     pub fn interruption(&self) -> InterruptionPolicy {
         self.shared.interruption.get().copied().unwrap_or_default()
     }
@@ -186,8 +187,8 @@ impl Handle {
         self.ask(Command::CancelResponse { response_id: None }).await.map(drop)
     }
 
-    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
-    /// What was heard is told by [`Event::Interrupted`].
+    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not
+    /// heard. What was heard is told by [`Event::Interrupted`].
     ///
     /// # Errors
     /// [`Error`].
@@ -197,7 +198,8 @@ impl Handle {
         self.ask(Command::Interrupt {}).await.map(drop)
     }
 
-    /// Changes the configuration: members that are set replace, others stay. Gives back what of it does not hold.
+    /// Changes the configuration: members that are set replace, others stay. Gives back what of it does not
+    /// hold.
     ///
     /// # Errors
     /// [`Error`]; [`Error::Refused`] where the server refused all of it.

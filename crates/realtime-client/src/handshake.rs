@@ -1,4 +1,5 @@
-//! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds the key.
+//! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds
+//! the key.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -65,8 +65,8 @@ pub(crate) enum HeadError {
 }
 
 impl Head {
-    /// Sends a request and reads the head of its answer. An answer counts though the request did not get through:
-    /// whoever refuses at once may hang up before it has read everything.
+    /// Sends a request and reads the head of its answer. An answer counts though the request did not get
+    /// through: whoever refuses at once may hang up before it has read everything.
     pub(crate) async fn exchange(
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         request: &[u8],
@@ -170,7 +170,8 @@ enum End {
 }
 
 impl Body {
-    /// Reads to the end, or until there is too much. Where that fails or is given up, what came so far is there.
+    /// Reads to the end, or until there is too much. Where that fails or is given up, what came so far is
+    /// there.
     ///
     /// # Errors
     /// `InvalidData` where it is no HTTP; otherwise the connection was lost.

@@ -71,19 +71,19 @@
 //!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
 //! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
 //!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
-//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). Before that the application had its
-//!   turn: the client's task gives way to others after 64 texts, and after each while much is unread.
+//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). Before that the application
+//!   had its turn: the client's task gives way to others after 64 texts, and after each while much is unread.
 //! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
 //!   appends; what is older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never a key
-//!   or audio, nor a word unless [`ClientOptions::trace_content`] asks for them.
+//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never
+//!   a key or audio, nor a word unless [`ClientOptions::trace_content`] asks for them.
 //!
 //! # What it does not do
 //!
-//! It decides nothing about the conversation (that is [`realtime_protocol`]'s part), keeps no history, plays no
-//! audio, and makes one connection per call unless it is told more ([`ClientOptions::reconnect`],
+//! It decides nothing about the conversation (that is [`realtime_protocol`]'s part), keeps no history, plays
+//! no audio, and makes one connection per call unless it is told more ([`ClientOptions::reconnect`],
 //! [`ClientOptions::fallback`]).
 //!
 //! # Many calls
@@ -118,9 +118,10 @@
 //!
 //! # Features
 //!
-//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the features `ring`
-//!   and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as the provider,
-//!   `platform-roots` for what the operating system trusts, or both. Without a provider `wss://` is an error.
+//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the
+//!   features `ring` and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as
+//!   the provider, `platform-roots` for what the operating system trusts, or both. Without a provider
+//!   `wss://` is an error.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 

@@ -57,7 +57,8 @@ struct Link {
     /// From when the connection is open.
     pulse: Option<Pulse>,
     keepalive: Option<Duration>,
-    /// The time at which something was found to be due. What has arrived by then is read before the pulse counts.
+    /// The time at which something was found to be due. What has arrived by then is read before the pulse
+    /// counts.
     due: Option<Timestamp>,
     origin: Origin,
     state: State,

@@ -1,5 +1,6 @@
-//! What `tracing` gets to see of a call: spans and events, with the field names of OpenTelemetry's conventions for
-//! generative AI. What people or models said is in none of them, unless the application asks for it.
+//! What `tracing` gets to see of a call: spans and events, with the field names of OpenTelemetry's
+//! conventions for generative AI. What people or models said is in none of them, unless the application asks
+//! for it.
 
 use std::collections::HashMap;
 

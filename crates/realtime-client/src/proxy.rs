@@ -14,7 +14,8 @@ use crate::http1::{Head, HeadError, RequestHead};
 use crate::refusal::{Refusal, message};
 use crate::socket::ByteStream;
 
-/// Which connections go through an HTTP proxy, and through which. All of them ask it for a tunnel by `CONNECT`.
+/// Which connections go through an HTTP proxy, and through which. All of them ask it for a tunnel by
+/// `CONNECT`.
 ///
 /// An endpoint has what the environment says ([`from_env`](Self::from_env)) unless
 /// [`Endpoint::proxy`](crate::Endpoint::proxy) says otherwise.
@@ -74,8 +75,8 @@ enum Direct {
 }
 
 impl Proxy {
-    /// Every connection through this one: `http://user:password@host:port`, or `https://` where the way to the
-    /// proxy is by TLS too. A user and a password with special characters are written with `%XX`.
+    /// Every connection through this one: `http://user:password@host:port`, or `https://` where the way to
+    /// the proxy is by TLS too. A user and a password with special characters are written with `%XX`.
     ///
     /// # Errors
     /// [`ConnectError::BadProxy`]: correct the address.
@@ -92,10 +93,11 @@ impl Proxy {
 
     /// What the environment says now.
     ///
-    /// `HTTPS_PROXY` is for `wss://`, `HTTP_PROXY` for `ws://`, and `ALL_PROXY` for both where the one is not there;
-    /// each in lower case, too, which goes first. `HTTP_PROXY` in upper case does not count in a CGI program,
-    /// where it is a header of whoever asks. `NO_PROXY` lists what is reached directly: `*`, hosts with all below
-    /// them, addresses, networks such as `10.0.0.0/8`, each with a port or without. The own machine always is.
+    /// `HTTPS_PROXY` is for `wss://`, `HTTP_PROXY` for `ws://`, and `ALL_PROXY` for both where the one is not
+    /// there; each in lower case, too, which goes first. `HTTP_PROXY` in upper case does not count in a CGI
+    /// program, where it is a header of whoever asks. `NO_PROXY` lists what is reached directly: `*`, hosts
+    /// with all below them, addresses, networks such as `10.0.0.0/8`, each with a port or without. The own
+    /// machine always is.
     ///
     /// A variable that cannot be used is told by [`ConnectError::BadProxy`] when a connection needs it.
     pub fn from_env() -> Self {

@@ -18,8 +18,8 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads what follows the head. It is waited for only a little: the status says most. To be called outside of
-    /// the phase that ends at `end`, whose deadline would otherwise take the status, too.
+    /// Reads what follows the head. It is waited for only a little: the status says most. To be called
+    /// outside of the phase that ends at `end`, whose deadline would otherwise take the status, too.
     pub(crate) async fn read(head: Head, stream: &mut (impl AsyncRead + Unpin), end: Instant) -> Self {
         let status = head.status;
         let retry_after = head.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));

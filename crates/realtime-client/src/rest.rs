@@ -1,5 +1,5 @@
-//! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. One connection each, by the same
-//! way as a session's, and nothing of it is logged.
+//! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. One connection each, by the
+//! same way as a session's, and nothing of it is logged.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -19,8 +19,9 @@ use crate::refusal::{Refusal, message};
 
 /// The HTTP calls of a server.
 ///
-/// Address, key, headers, proxy, TLS and deadlines are those of the endpoint; what it says about a session, its model or
-/// its call, does not matter here. [`Endpoint::connect_deadline`] bounds a whole call with its answer.
+/// Address, key, headers, proxy, TLS and deadlines are those of the endpoint; what it says about a session,
+/// its model or its call, does not matter here. [`Endpoint::connect_deadline`] bounds a whole call with its
+/// answer.
 ///
 /// ```no_run
 /// use realtime_client::{ApiKey, Endpoint, Rest};
@@ -98,7 +99,8 @@ pub struct Refused {
 }
 
 impl RestError {
-    /// Whether the same call may succeed later. Where the connection was lost, it may also come to be done twice.
+    /// Whether the same call may succeed later. Where the connection was lost, it may also come to be done
+    /// twice.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_retryable(),

@@ -1,4 +1,5 @@
-//! The WebSocket, as the driver wants it: wire texts in and out, and why it ended. No other file knows the library.
+//! The WebSocket, as the driver wants it: wire texts in and out, and why it ended. No other file knows the
+//! library.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -74,8 +75,8 @@ pub(crate) struct Socket {
     blocked: bool,
     /// The most that may wait to be sent (bytes): what was queued since nothing waited.
     unsent: usize,
-    /// The latest text, where it is large, until the next is asked for: the library reads on in the memory of a text
-    /// that is gone, and would keep the largest for the rest of the call.
+    /// The latest text, where it is large, until the next is asked for: the library reads on in the memory of
+    /// a text that is gone, and would keep the largest for the rest of the call.
     held: Option<Text>,
 }
 
@@ -91,8 +92,8 @@ impl Socket {
         Self { inner, secrets, blocked: false, unsent: 0, held: None }
     }
 
-    /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes as the
-    /// connection allows.
+    /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes
+    /// as the connection allows.
     pub(crate) fn send(&mut self, text: String) {
         self.queue(Message::text(Bytes::from(text)));
     }
@@ -102,14 +103,14 @@ impl Socket {
         self.queue(Message::ping(""));
     }
 
-    /// Whether the connection takes more for now. What it does not take waits better where it can still be merged or
-    /// dropped.
+    /// Whether the connection takes more for now. What it does not take waits better where it can still be
+    /// merged or dropped.
     pub(crate) const fn has_room(&self) -> bool {
         !self.blocked && self.unsent < ROOM
     }
 
-    /// Whether the connection showed life since this was asked last: anything came, be it a part of a message, or what
-    /// it did not take before went on.
+    /// Whether the connection showed life since this was asked last: anything came, be it a part of a
+    /// message, or what it did not take before went on.
     pub(crate) fn take_alive(&mut self) -> bool {
         std::mem::take(&mut self.inner.get_mut().alive)
     }
@@ -220,8 +221,8 @@ struct Wire {
     /// What came with the handshake, and comes first.
     read: Bytes,
     stream: Box<dyn ByteStream>,
-    /// Why nothing can be written any more. The library is not told, for then it would not read on, and the far side's
-    /// last words explain it; what it writes is dropped.
+    /// Why nothing can be written any more. The library is not told, for then it would not read on, and the
+    /// far side's last words explain it; what it writes is dropped.
     broken: Option<String>,
     /// Whether the far side is known to be there.
     alive: bool,

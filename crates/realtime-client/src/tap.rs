@@ -21,8 +21,8 @@ pub trait LogSink: Send {
     /// telling the application: it must not take long.
     ///
     /// # Errors
-    /// Any error ends the log, as [`Notice::LogFailed`](realtime_protocol::call::Notice::LogFailed) tells. The
-    /// session goes on.
+    /// Any error ends the log, as [`Notice::LogFailed`](realtime_protocol::call::Notice::LogFailed) tells.
+    /// The session goes on.
     fn write(&mut self, line: &str) -> io::Result<()>;
 
     /// Ends the log: the future is done when all lines are where they belong. The client's

@@ -17,8 +17,8 @@ use crate::socket::ByteStream;
 /// Whom TLS trusts, besides the roots that this build has by its features: the certificate authority of a
 /// company, of a proxy that reads along, or of a test.
 ///
-/// Clones share what they know of servers, so that a later connection begins faster: make one and give it to all
-/// endpoints.
+/// Clones share what they know of servers, so that a later connection begins faster: make one and give it to
+/// all endpoints.
 #[derive(Clone)]
 pub struct Tls {
     extra: Vec<CertificateDer<'static>>,

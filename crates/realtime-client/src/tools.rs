@@ -22,13 +22,14 @@ use crate::handle::Handle;
 
 /// Runs the calls of one session in tasks of their own, from a [`Toolbox`], and answers them.
 ///
-/// Hand it every event of the session. Each call runs as its tool's policy says: a handler that takes longer than
-/// its timeout is dropped and the call answered as timed out, one that panics answers "the function failed", and
-/// when the user speaks over the assistant, handlers whose tools do not ask to be kept are dropped and answered as
-/// cancelled. Calls that end in another way (another answer, the session's end) are dropped without an answer.
+/// Hand it every event of the session. Each call runs as its tool's policy says: a handler that takes longer
+/// than its timeout is dropped and the call answered as timed out, one that panics answers "the function
+/// failed", and when the user speaks over the assistant, handlers whose tools do not ask to be kept are
+/// dropped and answered as cancelled. Calls that end in another way (another answer, the session's end) are
+/// dropped without an answer.
 ///
-/// It holds a [`Handle`], so that a session with a runner stays open until it is closed or the runner dropped.
-/// Dropping the runner answers its calls as cancelled.
+/// It holds a [`Handle`], so that a session with a runner stays open until it is closed or the runner
+/// dropped. Dropping the runner answers its calls as cancelled.
 #[derive(Debug)]
 pub struct ToolRunner {
     handle: Handle,

@@ -1,8 +1,8 @@
 //! How a context learns: one call event at a time.
 //!
 //! The rules kept here: an item has one entry, whatever tells of it first; words of items that left the
-//! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond that
-//! is kept aside.
+//! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond
+//! that is kept aside.
 
 use realtime_protocol::call::{
     ConnectionEvent, Cut, Event, FunctionEnd, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
@@ -44,8 +44,8 @@ impl Change {
 impl Context {
     /// Learns from an event of a session's, and says what changed by it.
     ///
-    /// Give it every event, audio too, in the order in which the session told them, before the application acts
-    /// on the event.
+    /// Give it every event, audio too, in the order in which the session told them, before the application
+    /// acts on the event.
     pub fn apply(&mut self, event: &Event) -> Vec<Change> {
         let mut changes = Changes::default();
         match event {
@@ -145,8 +145,8 @@ impl Context {
         self.removed.clear();
     }
 
-    /// The words of an item, entered where it is not known. `None` for items that are gone or hold no words of
-    /// their own.
+    /// The words of an item, entered where it is not known. `None` for items that are gone or hold no words
+    /// of their own.
     fn words(
         &mut self,
         changes: &mut Changes,

@@ -37,8 +37,8 @@ impl Context {
         }
     }
 
-    /// Takes out calls that ended with an earlier conversation and that the model has made again in this one: else
-    /// they would read as failed beside the one that was answered, and be made once more.
+    /// Takes out calls that ended with an earlier conversation and that the model has made again in this one:
+    /// else they would read as failed beside the one that was answered, and be made once more.
     pub(crate) fn drop_repeated(&mut self, changes: &mut Changes) {
         let here = self.conversation;
         let lost = |entry: &Entry| match &entry.body {

@@ -123,9 +123,9 @@ impl Context {
     /// All that was said, in chat form and in order.
     ///
     /// The assistant's messages hold what was heard. Speech of the user's without a transcript reads
-    /// [`INAUDIBLE`](crate::INAUDIBLE) or [`UNTRANSCRIBED`](crate::UNTRANSCRIBED). A call is two messages: the
-    /// assistant's, and the tool's with the output or with a status. Assistant items of which nothing was heard
-    /// are left out.
+    /// [`INAUDIBLE`](crate::INAUDIBLE) or [`UNTRANSCRIBED`](crate::UNTRANSCRIBED). A call is two messages:
+    /// the assistant's, and the tool's with the output or with a status. Assistant items of which nothing was
+    /// heard are left out.
     pub fn messages(&self) -> Vec<Message> {
         self.entries.iter().flat_map(Entry::messages).collect()
     }
@@ -135,8 +135,8 @@ impl Context {
         self.entries.first()?.instructions()
     }
 
-    /// Puts what the context knows into a configuration: the instructions, where it has any. Do this before the
-    /// session begins, so that the first `session.update` has them.
+    /// Puts what the context knows into a configuration: the instructions, where it has any. Do this before
+    /// the session begins, so that the first `session.update` has them.
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         if let Some(instructions) = self.instructions() {
             base.instructions = Field::Value(instructions);

@@ -1,8 +1,8 @@
 //! What was said and heard in a realtime conversation, its tools and its history.
 //!
-//! A [`Context`] is a chat, in the form of OpenAI's chat completions. The application gives it a history; while
-//! a session runs it learns from the session's events; and when another session begins, it brings that one up
-//! to date. Its order is the server's order of items, however late a transcript comes, and of what the
+//! A [`Context`] is a chat, in the form of OpenAI's chat completions. The application gives it a history;
+//! while a session runs it learns from the session's events; and when another session begins, it brings that
+//! one up to date. Its order is the server's order of items, however late a transcript comes, and of what the
 //! assistant made it holds what the user heard. A [`Toolbox`] holds the functions that the model may call.
 //!
 //! ```
@@ -70,9 +70,9 @@
 //!
 //! # What it does not do
 //!
-//! It is pure: no runtime, clock, socket, thread, lock or randomness. It sends nothing: what a session is to be
-//! told is returned, as items, configurations and call outputs. It does not run tools: [`Toolbox::start`] gives
-//! a future, and whoever runs it keeps to its [`ToolPolicy`]. It keeps no audio, and counts no tokens.
+//! It is pure: no runtime, clock, socket, thread, lock or randomness. It sends nothing: what a session is to
+//! be told is returned, as items, configurations and call outputs. It does not run tools: [`Toolbox::start`]
+//! gives a future, and whoever runs it keeps to its [`ToolPolicy`]. It keeps no audio, and counts no tokens.
 //!
 //! # Map
 //!

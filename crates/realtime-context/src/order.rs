@@ -1,8 +1,8 @@
 //! Where entries stand: behind the item that the server named, whenever that item comes.
 //!
 //! The rule kept here: the order depends on what the server said of places and not on when it said it. An
-//! entry whose predecessor is not known yet waits at the end, and moves behind it, with all that stands behind
-//! itself, once it comes.
+//! entry whose predecessor is not known yet waits at the end, and moves behind it, with all that stands
+//! behind itself, once it comes.
 
 use realtime_protocol::call::{Origin, Place};
 use realtime_protocol::id::{CallId, ItemId};

@@ -1,8 +1,8 @@
 //! The JSON Schema of a tool's parameters, made from a Rust type.
 //!
 //! It is what the model reads, so it holds nothing that a model has no use for: subschemas stand where they
-//! are used, objects are closed, and titles (Rust's type names), the schema's own address and widths of numbers
-//! are left out.
+//! are used, objects are closed, and titles (Rust's type names), the schema's own address and widths of
+//! numbers are left out.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};

@@ -1,7 +1,7 @@
 //! Giving a new session what was said before it.
 //!
-//! A session begins empty. A leading system message becomes its instructions; the rest goes into items, by one
-//! of two strategies.
+//! A session begins empty. A leading system message becomes its instructions; the rest goes into items, by
+//! one of two strategies.
 
 use std::collections::BTreeMap;
 
@@ -42,15 +42,15 @@ pub enum History {
 impl Context {
     /// Makes the items that bring a new session up to date.
     ///
-    /// The context remembers their ids: when the session tells of them, nothing is entered twice. Of seeds that
-    /// were made before, the ids are forgotten. Put the instructions into the first configuration, as
+    /// The context remembers their ids: when the session tells of them, nothing is entered twice. Of seeds
+    /// that were made before, the ids are forgotten. Put the instructions into the first configuration, as
     /// [`session_config`](Self::session_config) does.
     pub fn seed(&mut self, strategy: History) -> Seed {
         self.reseed_with(strategy, &[])
     }
 
-    /// The same for a session that follows another one. `carried`: items that commands on their way are to create;
-    /// those that the context knows are in the seed already, which says so.
+    /// The same for a session that follows another one. `carried`: items that commands on their way are to
+    /// create; those that the context knows are in the seed already, which says so.
     pub fn reseed_with(&mut self, strategy: History, carried: &[ItemId]) -> Seed {
         // Who says what is on its way: its entry.
         let mut known: BTreeMap<usize, Vec<ItemId>> = BTreeMap::new();
@@ -114,7 +114,8 @@ impl Context {
     }
 }
 
-/// A context that is given away as this learns of events here: nobody else should [`apply`](Context::apply) them to it.
+/// A context that is given away as this learns of events here: nobody else should [`apply`](Context::apply)
+/// them to it.
 impl Reseed for Context {
     fn observe(&mut self, event: &Event) {
         self.apply(event);
@@ -161,8 +162,8 @@ fn strip(part: &mut Part, omitted: &mut usize) {
     *omitted += 1;
 }
 
-/// A message as items of its own: none, one, or one for its words and one for each call. `calls`: those made so
-/// far.
+/// A message as items of its own: none, one, or one for its words and one for each call. `calls`: those made
+/// so far.
 fn native(message: &Message, calls: &[String], omitted: &mut usize) -> Vec<Item> {
     let mut items = Vec::new();
     match &message.role {

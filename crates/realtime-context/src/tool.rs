@@ -42,8 +42,8 @@ impl Function {
     /// Declares a tool by the type of its handler's argument.
     ///
     /// `A` is a struct as a rule: its fields are the tool's parameters, and their doc comments what the model
-    /// reads of them. `()` stands for no parameters. Any other type (a string, a number, a list) is declared as
-    /// one parameter named `value`.
+    /// reads of them. `()` stands for no parameters. Any other type (a string, a number, a list) is declared
+    /// as one parameter named `value`.
     ///
     /// The handler returns anything that serializes, or an error whose text the model reads.
     pub fn new<A, F, Fut, R, E>(name: impl Into<String>, description: impl Into<String>, handler: F) -> Self
@@ -128,12 +128,12 @@ impl Function {
             .into()
     }
 
-    /// Checks the arguments and makes the future that ends in the output. Nothing runs before it is polled but
-    /// what the handler does ahead of its first `await` point outside its `async` block.
+    /// Checks the arguments and makes the future that ends in the output. Nothing runs before it is polled
+    /// but what the handler does ahead of its first `await` point outside its `async` block.
     ///
     /// # Errors
-    /// [`FunctionOutput::Error`] when the arguments do not fit: the handler was not entered. Give it to the model
-    /// as the call's output.
+    /// [`FunctionOutput::Error`] when the arguments do not fit: the handler was not entered. Give it to the
+    /// model as the call's output.
     pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
         (self.handler)(call)
     }

@@ -79,8 +79,8 @@ impl Toolbox {
         self
     }
 
-    /// Handles all calls whose name nobody registered. The model learns of such tools from elsewhere: they are
-    /// not declared.
+    /// Handles all calls whose name nobody registered. The model learns of such tools from elsewhere: they
+    /// are not declared.
     pub fn catch_all<F, Fut, R, E>(mut self, policy: ToolPolicy, handler: F) -> Self
     where
         F: Fn(FunctionCall, Value) -> Fut + Send + Sync + 'static,
@@ -130,8 +130,8 @@ impl Toolbox {
         self.functions.iter().map(Function::declaration).collect()
     }
 
-    /// Puts the tools into a configuration. Tools of `base` with other names stay, in front, remote MCP servers
-    /// among them. An empty toolbox changes nothing.
+    /// Puts the tools into a configuration. Tools of `base` with other names stay, in front, remote MCP
+    /// servers among them. An empty toolbox changes nothing.
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         if self.is_empty() {
             return base;

@@ -4,8 +4,9 @@
 //! $ cargo run --release -p realtime-emulator --example load -- 500 20
 //! ```
 //!
-//! The first number is clients, the second turns of each. A turn is half a second of speech, its transcript, and a
-//! spoken answer of two seconds. Every round prints the process's memory (Linux): it must not grow with the turns.
+//! The first number is clients, the second turns of each. A turn is half a second of speech, its transcript,
+//! and a spoken answer of two seconds. Every round prints the process's memory (Linux): it must not grow with
+//! the turns.
 
 #![expect(clippy::print_stdout, reason = "its report is what it is run for")]
 #![expect(clippy::unwrap_used, reason = "a load test that meets an error is over")]

@@ -77,7 +77,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         End::Close(frame) => finish(socket, frame).await,
         End::Violation(frame) => {
             in_time(socket.close(Some(frame))).await?;
-            // The library reads no more. What still comes is dropped, lest the close be lost with the connection.
+            // The library reads no more. What still comes is dropped, lest the close be lost with the
+            // connection.
             let mut rest = [0; 4096];
             let rest = async { while socket.get_mut().read(&mut rest).await.is_ok_and(|read| read > 0) {} };
             let _ = timeout(CLOSING, rest).await;

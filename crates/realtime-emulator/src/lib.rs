@@ -1,16 +1,17 @@
 //! A server that speaks the OpenAI Realtime protocol, for offline work and tests.
 //!
-//! It hears speech in the audio it is sent, ends turns, transcribes, answers by voice or in text, calls functions,
-//! and can be interrupted, with the events, order and errors of the real service, in both dialects. What it says comes
-//! from a [`Brain`](brain::Brain): a [`Parrot`](brain::Parrot), a [`Script`](brain::Script), or yours. It needs no
-//! network and no key, and with the same seed it does the same again. And it is a place to rehearse
-//! [disasters](disaster): it delays, drops, cuts, garbles and fails when it is told to.
+//! It hears speech in the audio it is sent, ends turns, transcribes, answers by voice or in text, calls
+//! functions, and can be interrupted, with the events, order and errors of the real service, in both
+//! dialects. What it says comes from a [`Brain`](brain::Brain): a [`Parrot`](brain::Parrot), a
+//! [`Script`](brain::Script), or yours. It needs no network and no key, and with the same seed it does the
+//! same again. And it is a place to rehearse [disasters](disaster): it delays, drops, cuts, garbles and fails
+//! when it is told to.
 //!
 //! There are three ways to use it, each a thin layer over the next:
 //!
 //! - [`Emulator`] listens on a port, for any client in any language.
-//! - [`serve_stream`] serves one connection over any byte stream: tests run it over [`tokio::io::duplex`], in tokio's
-//!   paused time, without a socket.
+//! - [`serve_stream`] serves one connection over any byte stream: tests run it over [`tokio::io::duplex`], in
+//!   tokio's paused time, without a socket.
 //! - [`Connection`] is the core: text in, events out, no I/O and no clock.
 //!
 //! ```
@@ -55,33 +56,34 @@
 //! | `POST /v1/realtime/calls`, `…/calls/{id}/accept`, `reject`, `refer`, `hangup` | calls, to be joined by their side channel |
 //! | `GET /v1/models`, `GET /healthz` | what there is; how it is |
 //!
-//! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure as the
-//! header `api-key`. Any key is good where [`Options::api_key`] names none.
+//! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure
+//! as the header `api-key`. Any key is good where [`Options::api_key`] names none.
 //!
-//! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP status 403 unless
-//! [`Options::allow_origin`] names them.
+//! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP
+//! status 403 unless [`Options::allow_origin`] names them.
 //!
-//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along. What people met in
-//! the field is a [`Rehearsal`](disaster::Rehearsal), whose docs have the table: each is one word, such as
-//! `arguments_object` for a server that sends a call's arguments as a JSON object.
+//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along. What
+//! people met in the field is a [`Rehearsal`](disaster::Rehearsal), whose docs have the table: each is one
+//! word, such as `arguments_object` for a server that sends a call's arguments as a JSON object.
 //!
 //! # What it does not do
 //!
-//! It understands nothing: what it transcribes is what its script says. Calls have no media: the answer to a WebRTC
-//! offer looks like one, and nothing listens there. It asks no MCP server: what they list and return comes from the
-//! brain. It has no translation sessions and no TLS.
+//! It understands nothing: what it transcribes is what its script says. Calls have no media: the answer to a
+//! WebRTC offer looks like one, and nothing listens there. It asks no MCP server: what they list and return
+//! comes from the brain. It has no translation sessions and no TLS.
 //!
 //! # Modules
 //!
 //! - [`brain`]: what is said; the brains that come with it.
-//! - [`voice`]: tones that stand in for speech, or speech from `espeak-ng`, for the server's answers and for a test's
-//!   user.
+//! - [`voice`]: tones that stand in for speech, or speech from `espeak-ng`, for the server's answers and for
+//!   a test's user.
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
-//! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan` makes a timed
-//!   schedule of a reply, `response` makes events of the schedule; `items` is what a client does with them; `session`, `conversation` and `input_audio` keep
-//!   state; `context` is what of it the model reads; `idle` and `mcp` are what happens between turns; `playing` is
-//!   what a call has more than a session; `client_event`, `spelling`, `session_check`, `item_check`
-//!   and `fault` refuse what the service refuses.
+//! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan`
+//!   makes a timed schedule of a reply, `response` makes events of the schedule; `items` is what a client
+//!   does with them; `session`, `conversation` and `input_audio` keep state; `context` is what of it the
+//!   model reads; `idle` and `mcp` are what happens between turns; `playing` is what a call has more than a
+//!   session; `client_event`, `spelling`, `session_check`, `item_check` and `fault` refuse what the service
+//!   refuses.
 //! - `call`: one conversation for all side channels of a call.
 //! - `profile`: servers that do not do all of it, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.

@@ -23,8 +23,8 @@ pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
 /// Tells the wall time.
 pub type WallClock = dyn Fn() -> UnixTime + Send + Sync;
 
-/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, and short-lived
-/// keys and calls.
+/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, and
+/// short-lived keys and calls.
 ///
 /// The default is a [`Parrot`] that takes any key.
 #[derive(Clone)]
@@ -96,17 +96,18 @@ impl Options {
         self
     }
 
-    /// Pages of this origin may use the server from a browser, such as `https://app.example`; `*` stands for all. Default:
-    /// pages of this machine alone (`localhost`, `127.0.0.1`, `[::1]`). Others are answered with HTTP status 403, so that
-    /// no page that happens to be open can drive the server. Clients that are no browsers send no origin.
+    /// Pages of this origin may use the server from a browser, such as `https://app.example`; `*` stands for
+    /// all. Default: pages of this machine alone (`localhost`, `127.0.0.1`, `[::1]`). Others are answered
+    /// with HTTP status 403, so that no page that happens to be open can drive the server. Clients that are
+    /// no browsers send no origin.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<Arc<str>>) -> Self {
         self.allowed_origins.push(origin.into());
         self
     }
 
-    /// Whether beta is served; default yes. Otherwise it is refused as OpenAI does since it shut it down: by an error
-    /// and close code 4000.
+    /// Whether beta is served; default yes. Otherwise it is refused as OpenAI does since it shut it down: by
+    /// an error and close code 4000.
     #[must_use]
     pub const fn beta(mut self, beta: bool) -> Self {
         self.beta = beta;
@@ -142,8 +143,9 @@ impl Options {
         self
     }
 
-    /// What all ids are made from; default 0. Each connection gets its own from it, by its number. Short-lived keys and
-    /// the ids of calls are made from it only where it is given here: else nobody can guess them.
+    /// What all ids are made from; default 0. Each connection gets its own from it, by its number.
+    /// Short-lived keys and the ids of calls are made from it only where it is given here: else nobody can
+    /// guess them.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.connection.seed = seed;
@@ -193,16 +195,16 @@ impl Options {
         self
     }
 
-    /// Connections at once; default 1,024. When there are more, the oldest whose request has not come yet gives way (HTTP
-    /// status 408); where there is none, the new one is answered with HTTP status 503.
+    /// Connections at once; default 1,024. When there are more, the oldest whose request has not come yet
+    /// gives way (HTTP status 408); where there is none, the new one is answered with HTTP status 503.
     #[must_use]
     pub const fn most_connections(mut self, most: usize) -> Self {
         self.most_connections = most;
         self
     }
 
-    /// Bytes of the conversations' audio that all sessions together keep for `retrieve`, or a little more; default
-    /// 256 MiB. Each session gets its share when it begins, of half a MiB at least.
+    /// Bytes of the conversations' audio that all sessions together keep for `retrieve`, or a little more;
+    /// default 256 MiB. Each session gets its share when it begins, of half a MiB at least.
     #[must_use]
     pub const fn audio_memory(mut self, bytes: usize) -> Self {
         self.audio_memory = bytes;

@@ -1,15 +1,16 @@
 //! Browser pages: whose requests are answered.
 //!
-//! Any page that is open on a developer's machine can send requests to this server, which asks for no key unless told
-//! to. A browser says which page a request comes from, in the header `Origin`; other clients send none.
+//! Any page that is open on a developer's machine can send requests to this server, which asks for no key
+//! unless told to. A browser says which page a request comes from, in the header `Origin`; other clients send
+//! none.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::http::{Answer, Request};
 use crate::options::Options;
 
-/// The page that may read the answer; `None` where no page asks. Pages of this machine may, and those that an option
-/// names: others are refused with status 403.
+/// The page that may read the answer; `None` where no page asks. Pages of this machine may, and those that an
+/// option names: others are refused with status 403.
 pub(crate) fn check<'a>(request: &'a Request, options: &Options) -> Result<Option<&'a str>, Answer> {
     let is_allowed = |origin: &str| {
         let named =

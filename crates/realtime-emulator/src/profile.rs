@@ -1,6 +1,7 @@
 //! Profiles: servers that speak the protocol, but not all of it.
 //!
-//! A profile is a table, applied where events leave the core and where texts come in; the core knows nothing of it.
+//! A profile is a table, applied where events leave the core and where texts come in; the core knows nothing
+//! of it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,12 +22,12 @@ pub enum Profile {
     OpenAi,
     /// Azure's preview: beta whatever the client asks for, and both modalities or text, never audio alone.
     AzurePreview,
-    /// A server that sends what no conversation can do without, GA's names given: an item is told of once, no buffer
-    /// is committed, no truncation is answered, calls come whole, nothing has an id of its own, and an error is a
-    /// string.
+    /// A server that sends what no conversation can do without, GA's names given: an item is told of once, no
+    /// buffer is committed, no truncation is answered, calls come whole, nothing has an id of its own, and an
+    /// error is a string.
     Minimal,
-    /// speaches: beta with fixed formats; it cannot truncate, cancel or retrieve, its errors have no code, a response
-    /// waits for the transcript, and one that is asked for ends the one that runs.
+    /// speaches: beta with fixed formats; it cannot truncate, cancel or retrieve, its errors have no code, a
+    /// response waits for the transcript, and one that is asked for ends the one that runs.
     Speaches,
 }
 

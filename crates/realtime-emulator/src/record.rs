@@ -1,5 +1,6 @@
-//! Session logs of what a server saw: the format of [`realtime_protocol::log`], without the application's part, which
-//! only the client knows. Lines are `server` for what this side sent and `client` for what came, whatever it is.
+//! Session logs of what a server saw: the format of [`realtime_protocol::log`], without the application's
+//! part, which only the client knows. Lines are `server` for what this side sent and `client` for what came,
+//! whatever it is.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,5 @@
-//! The socket part: a listener, and what becomes of each connection: a session, or the answer to an HTTP request.
+//! The socket part: a listener, and what becomes of each connection: a session, or the answer to an HTTP
+//! request.
 
 use std::future::{Future, pending};
 use std::io;
@@ -67,8 +68,8 @@ impl Emulator {
         format!("ws://{}/v1/realtime", self.address)
     }
 
-    /// Serves until `shutdown` is ready; then closes all connections with code 1001, and returns when they are
-    /// gone, after five seconds at the latest.
+    /// Serves until `shutdown` is ready; then closes all connections with code 1001, and returns when they
+    /// are gone, after five seconds at the latest.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();

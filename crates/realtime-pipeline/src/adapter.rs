@@ -21,13 +21,13 @@ pub(crate) const NAME: &str = "realtime";
 
 /// Translates between a pipeline and a session.
 ///
-/// It knows just the session's input format and who ends the user's turns, both learnt from its events, and the state
-/// of the conversion to that format.
+/// It knows just the session's input format and who ends the user's turns, both learnt from its events, and
+/// the state of the conversion to that format.
 ///
 /// Where the session detects no turns (`turn_detection` is `null`), a processor upstream does: its
-/// [`UserStartedSpeaking`](FrameKind::UserStartedSpeaking) interrupts the assistant and begins a turn, and its
-/// [`UserStoppedSpeaking`](FrameKind::UserStoppedSpeaking) commits it and asks for a response. Where the session
-/// detects turns, such frames ask for nothing.
+/// [`UserStartedSpeaking`](FrameKind::UserStartedSpeaking) interrupts the assistant and begins a turn, and
+/// its [`UserStoppedSpeaking`](FrameKind::UserStoppedSpeaking) commits it and asks for a response. Where the
+/// session detects turns, such frames ask for nothing.
 #[derive(Debug, Default)]
 pub struct Adapter {
     input: AudioFormat,

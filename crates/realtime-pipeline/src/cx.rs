@@ -35,8 +35,8 @@ impl Cx {
         &self.name
     }
 
-    /// Makes a frame and hands it to the neighbour. Waits while that one's ordered lane is full; a frame that an
-    /// interruption overtakes meanwhile is dropped.
+    /// Makes a frame and hands it to the neighbour. Waits while that one's ordered lane is full; a frame that
+    /// an interruption overtakes meanwhile is dropped.
     pub async fn push(&self, kind: FrameKind, direction: Direction) {
         self.forward(self.shared.frame(kind, None), direction).await;
     }
@@ -75,8 +75,8 @@ impl Cx {
         }
     }
 
-    /// Begins a new generation: frames made before it that do not survive an interruption are dropped wherever
-    /// they are. Returns the new one.
+    /// Begins a new generation: frames made before it that do not survive an interruption are dropped
+    /// wherever they are. Returns the new one.
     pub fn interrupt(&self) -> Generation {
         self.shared.interrupt()
     }
@@ -208,7 +208,8 @@ impl Shared {
         });
     }
 
-    /// Hands a frame over, unless an interruption overtakes it or the run is cancelled while there is no room.
+    /// Hands a frame over, unless an interruption overtakes it or the run is cancelled while there is no
+    /// room.
     pub(crate) async fn hand_over(
         &self,
         source: &Arc<str>,

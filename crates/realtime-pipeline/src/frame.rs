@@ -1,4 +1,5 @@
-//! The unit that flows through a pipeline: what it is, which lane it takes, and whether an interruption spares it.
+//! The unit that flows through a pipeline: what it is, which lane it takes, and whether an interruption
+//! spares it.
 
 use std::any::Any;
 use std::fmt;
@@ -16,8 +17,8 @@ use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, Transc
 
 /// One unit flowing through a pipeline. Cheap to clone: large payloads are shared.
 ///
-/// Frames are made by [`Cx::push`](crate::Cx::push) and [`PipelineHandle::push`](crate::PipelineHandle::push),
-/// which number and stamp them.
+/// Frames are made by [`Cx::push`](crate::Cx::push) and
+/// [`PipelineHandle::push`](crate::PipelineHandle::push), which number and stamp them.
 #[derive(Clone, Debug)]
 pub struct Frame {
     id: u64,
@@ -32,7 +33,8 @@ impl Frame {
         Self { id, generation, pts, kind }
     }
 
-    /// The frame's number, unique in its pipeline. A frame that was broadcast has the same one in both directions.
+    /// The frame's number, unique in its pipeline. A frame that was broadcast has the same one in both
+    /// directions.
     pub const fn id(&self) -> u64 {
         self.id
     }
@@ -42,7 +44,8 @@ impl Frame {
         self.generation
     }
 
-    /// When its audio was captured or is due, since the pipeline's start; `None` where time means nothing for it.
+    /// When its audio was captured or is due, since the pipeline's start; `None` where time means nothing for
+    /// it.
     pub const fn pts(&self) -> Option<Duration> {
         self.pts
     }
@@ -250,8 +253,8 @@ impl FrameKind {
         }
     }
 
-    /// Whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and what
-    /// the user says do, so that brackets stay balanced and nothing asked for is lost.
+    /// Whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and
+    /// what the user says do, so that brackets stay balanced and nothing asked for is lost.
     pub fn survives_interruption(&self) -> bool {
         match self {
             Self::Text(_) | Self::OutputAudio(_) | Self::OutputAudioDone { .. } => false,

@@ -52,7 +52,8 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Pushes without waiting. A full ordered lane gives the frame back; a processor that is gone swallows it.
+    /// Pushes without waiting. A full ordered lane gives the frame back; a processor that is gone swallows
+    /// it.
     #[must_use = "a full ordered lane gives the frame back"]
     pub(crate) fn try_push(&self, frame: Frame, direction: Direction) -> Option<Frame> {
         let flowing = (frame, direction);

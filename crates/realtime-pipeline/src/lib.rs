@@ -1,8 +1,8 @@
 //! Frames, processors and transports for voice agents on realtime models.
 //!
-//! A pipeline is a chain of [`Processor`]s, each in a task of its own, that hand [`Frame`]s to their neighbours:
-//! audio from the user goes down to the model, its answer down to the loudspeaker, and what was played comes back
-//! up. This one speaks a second of silence to nobody and watches it go by:
+//! A pipeline is a chain of [`Processor`]s, each in a task of its own, that hand [`Frame`]s to their
+//! neighbours: audio from the user goes down to the model, its answer down to the loudspeaker, and what was
+//! played comes back up. This one speaks a second of silence to nobody and watches it go by:
 //!
 //! ```
 //! use realtime_pipeline::{FrameKind, Finished, Observed, Observer, Pipeline, Playout, WavInput};
@@ -31,21 +31,22 @@
 //! # }
 //! ```
 //!
-//! An agent is [`WavInput`] (or another source), [`RealtimeService`], [`Playout`], [`WavOutput`], in this order.
+//! An agent is [`WavInput`] (or another source), [`RealtimeService`], [`Playout`], [`WavOutput`], in this
+//! order.
 //!
 //! # What always holds
 //! - Start precedes every other frame at every processor, and frames of one lane keep their order.
 //! - An interruption begins a new [`Generation`]. Frames of an earlier one that do not survive it are dropped
 //!   wherever they are; no task is ended for it.
-//! - Waiting goes downstream only, so neighbours never wait for each other. Input audio never waits: a processor
-//!   that is too slow loses the oldest.
+//! - Waiting goes downstream only, so neighbours never wait for each other. Input audio never waits: a
+//!   processor that is too slow loses the oldest.
 //! - Whatever a task dies of ends the run with that error, and every other processor still gets to stop.
 //! - Played is what was handed to the output at its due time, counted in samples.
 //!
 //! # What it does not do
-//! It opens no connection (that is `realtime-client`), and decides nothing about the protocol: when to cancel, what
-//! to truncate, when to ask for a response is the session's business. It detects no speech of its own and codes no
-//! G.711; audio in the session's own format passes through.
+//! It opens no connection (that is `realtime-client`), and decides nothing about the protocol: when to
+//! cancel, what to truncate, when to ask for a response is the session's business. It detects no speech of
+//! its own and codes no G.711; audio in the session's own format passes through.
 //!
 //! # Modules
 //! | module | what is in it |

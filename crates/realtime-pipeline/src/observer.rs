@@ -16,8 +16,8 @@ const CAPACITY: usize = 4096;
 
 /// Watches a pipeline: for logs, metrics, tests, progress on a screen.
 pub trait Observer: Send + 'static {
-    /// A frame is handed from one processor to the next. Called in the order of the hand-overs; a frame is seen
-    /// once on each hop, with the same [`Frame::id`].
+    /// A frame is handed from one processor to the next. Called in the order of the hand-overs; a frame is
+    /// seen once on each hop, with the same [`Frame::id`].
     fn on_frame(&mut self, seen: &Observed);
 
     /// So many frames were missed before the next one, because this observer was too slow.

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::frame::{Direction, Frame, FrameKind, Lane};
 use crate::lanes::{Flowing, Mailbox};
 
-/// A pipeline stage: frames in, frames out. One task owns it, so its methods take `&mut self` and need no lock.
+/// A pipeline stage: frames in, frames out. One task owns it, so its methods take `&mut self` and need no
+/// lock.
 ///
 /// Methods are written as `async fn`. An error that one returns, or a panic, ends the whole run.
 ///
@@ -42,13 +43,14 @@ pub trait Processor: Send + 'static {
     /// The processor's name in logs, errors and for observers.
     fn name(&self) -> &str;
 
-    /// Does what a frame asks for. What is to go on must be handed on with [`Cx::forward`]. Default: everything
-    /// goes on.
+    /// Does what a frame asks for. What is to go on must be handed on with [`Cx::forward`]. Default:
+    /// everything goes on.
     ///
     /// Start and End do not come here: see [`start`](Self::start) and [`end`](Self::end).
     ///
     /// # Errors
-    /// Only when the processor cannot go on: it ends the run. What it survives it reports with an error frame.
+    /// Only when the processor cannot go on: it ends the run. What it survives it reports with an error
+    /// frame.
     fn process(
         &mut self,
         frame: Frame,
@@ -87,8 +89,8 @@ pub trait Processor: Send + 'static {
         async { Ok(()) }
     }
 
-    /// End has come: nothing else will from upstream. It is passed on as soon as [`is_idle`](Self::is_idle) or the
-    /// drain limit is reached; frames from downstream and own work go on until [`stop`](Self::stop).
+    /// End has come: nothing else will from upstream. It is passed on as soon as [`is_idle`](Self::is_idle)
+    /// or the drain limit is reached; frames from downstream and own work go on until [`stop`](Self::stop).
     ///
     /// # Errors
     /// As [`process`](Self::process).
@@ -102,8 +104,8 @@ pub trait Processor: Send + 'static {
         true
     }
 
-    /// The run is over, in whatever way: release what is held. Called exactly once, except after a panic of this
-    /// very processor, and within the pipeline's stop limit.
+    /// The run is over, in whatever way: release what is held. Called exactly once, except after a panic of
+    /// this very processor, and within the pipeline's stop limit.
     ///
     /// # Errors
     /// When something could not be finished, such as a file; it becomes the run's error if there is no other.
@@ -204,7 +206,8 @@ impl<P: Processor> Actor<'_, P> {
                 self.end = End::Draining(frame);
                 self.processor.end(self.cx).await
             }
-            // Nothing follows End, whatever a neighbour still pushes; what is urgent is no part of that order.
+            // Nothing follows End, whatever a neighbour still pushes; what is urgent is no part of that
+            // order.
             (kind, Direction::Downstream)
                 if matches!(self.end, End::Passed) && kind.lane() != Lane::Urgent =>
             {

@@ -11,8 +11,8 @@ use crate::pcm;
 /// Converts mono audio from one sample rate to another.
 ///
 /// Equal rates pass through untouched. Otherwise a windowed sinc filters what the lower rate cannot hold; the
-/// output is aligned with the input, to within a sample, and [`flush`](Self::flush) brings out what the filter
-/// still holds: 64 samples of the lower rate, or 4 ms at 16,000 Hz.
+/// output is aligned with the input, to within a sample, and [`flush`](Self::flush) brings out what the
+/// filter still holds: 64 samples of the lower rate, or 4 ms at 16,000 Hz.
 pub struct Resampler {
     from: u32,
     to: u32,

@@ -1,4 +1,5 @@
-//! The realtime service: a processor around a client. All that it decides is in the [adapter](crate::adapter).
+//! The realtime service: a processor around a client. All that it decides is in the
+//! [adapter](crate::adapter).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,13 +17,15 @@ use crate::processor::Processor;
 
 /// A speech-to-speech model in a pipeline.
 ///
-/// It stands between the user's audio and the [playout](crate::Playout). Input audio is converted to the session's
-/// rate and appended, and passes on for whoever records; playback reports and [commands](FrameKind::Command)
-/// end here. What the session tells becomes frames. When it tells to stop playback, a new generation begins.
+/// It stands between the user's audio and the [playout](crate::Playout). Input audio is converted to the
+/// session's rate and appended, and passes on for whoever records; playback reports and
+/// [commands](FrameKind::Command) end here. What the session tells becomes frames. When it tells to stop
+/// playback, a new generation begins.
 ///
 /// The client is connected outside and handed in. When the run stops, the session is closed; when the session
-/// ends first, so does the run: with an error unless the close was asked for. The playout cannot hold: a run whose session's
-/// [policy](realtime_protocol::session::InterruptionPolicy) holds playback fails when it starts.
+/// ends first, so does the run: with an error unless the close was asked for. The playout cannot hold: a run
+/// whose session's [policy](realtime_protocol::session::InterruptionPolicy) holds playback fails when it
+/// starts.
 #[derive(Debug)]
 pub struct RealtimeService {
     handle: Handle,
@@ -197,7 +200,8 @@ impl Processor for RealtimeService {
     async fn stop(&mut self, _cx: &mut Cx) -> Result<(), Error> {
         // It may have ended before, which is as good.
         drop(self.handle.close().await);
-        // What came in the meantime still belongs to the conversation, and the end of the events is the clean one.
+        // What came in the meantime still belongs to the conversation, and the end of the events is the clean
+        // one.
         while self.life != Life::Over {
             match self.arrived.pop_front() {
                 Some(event) => self.learn(event),

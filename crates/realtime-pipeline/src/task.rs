@@ -129,8 +129,8 @@ impl PipelineTask {
     /// [`Processor::stop`](crate::Processor::stop): cancel by the handle instead.
     ///
     /// # Errors
-    /// [`PipelineError`] names the processor that failed, panicked, reported a fatal fault or did not stop. All
-    /// others have stopped.
+    /// [`PipelineError`] names the processor that failed, panicked, reported a fatal fault or did not stop.
+    /// All others have stopped.
     pub async fn run(mut self) -> Result<Finished, PipelineError> {
         self.shared.start();
         if let Some(first) = &self.first {

@@ -1,5 +1,5 @@
-//! Time per event of the codec: `cargo bench -p realtime-protocol`. Instructions, which a busy machine does not
-//! change, are counted by `cargo xtask bench`.
+//! Time per event of the codec: `cargo bench -p realtime-protocol`. Instructions, which a busy machine does
+//! not change, are counted by `cargo xtask bench`.
 
 mod workloads;
 

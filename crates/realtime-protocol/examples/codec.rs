@@ -1,7 +1,7 @@
 //! Runs one workload so many times, for a profiler that counts instructions: `codec WORKLOAD TIMES`.
 //!
-//! `cargo xtask bench` runs it under callgrind. The cost of one round is the difference between two runs, divided by
-//! the difference of their times, so that start and preparation drop out.
+//! `cargo xtask bench` runs it under callgrind. The cost of one round is the difference between two runs,
+//! divided by the difference of their times, so that start and preparation drop out.
 
 #[path = "../benches/workloads/mod.rs"]
 mod workloads;

@@ -10,9 +10,9 @@ use crate::wire::repair;
 
 /// Reads the arguments of a function call: the text that can be handed on, and its members.
 ///
-/// The text is the one that came, but for half of a surrogate pair (`\ud83d` alone), which reads as U+FFFD: models and
-/// servers cut strings there, and a strict reader refuses the whole text. `NaN` and `Infinity` are refused: a function
-/// must not run with a number missing that the model gave.
+/// The text is the one that came, but for half of a surrogate pair (`\ud83d` alone), which reads as U+FFFD:
+/// models and servers cut strings there, and a strict reader refuses the whole text. `NaN` and `Infinity` are
+/// refused: a function must not run with a number missing that the model gave.
 ///
 /// ```
 /// use realtime_protocol::arguments::read_arguments;

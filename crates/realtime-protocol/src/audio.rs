@@ -202,8 +202,8 @@ impl Audio {
         Self::from_canonical_base64(text).unwrap_or_else(|| Self(Repr::Text(text.into())))
     }
 
-    /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as is
-    /// read: with padding, without stray bits or white space.
+    /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as
+    /// is read: with padding, without stray bits or white space.
     pub(crate) fn from_canonical_base64(text: &str) -> Option<Self> {
         base64::decode(text).map(|bytes| Self(Repr::Bytes(bytes.into())))
     }

@@ -8,16 +8,16 @@ use core::mem;
 
 use base64::Engine;
 
-/// A text that is written where it stands, and then checked as UTF-8 with what stood before it (bytes): cheaper than a
-/// copy as long as both are short.
+/// A text that is written where it stands, and then checked as UTF-8 with what stood before it (bytes):
+/// cheaper than a copy as long as both are short.
 const SHORT: usize = 2048;
 
-/// The bytes of a longer text that are written at once, by way of the stack: whole steps of SIMD, and the nine that it has
-/// to leave to the scalar loop.
+/// The bytes of a longer text that are written at once, by way of the stack: whole steps of SIMD, and the
+/// nine that it has to leave to the scalar loop.
 const PIECE: usize = 40 * 24 + 9;
 
-/// The bytes of a text, with one allocation of their exact size. `None`: without padding, with stray bits, white space
-/// or anything else that these bytes would not be written as.
+/// The bytes of a text, with one allocation of their exact size. `None`: without padding, with stray bits,
+/// white space or anything else that these bytes would not be written as.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     if !text.len().is_multiple_of(4) {
@@ -26,7 +26,8 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let len = text.len() / 4 * 3 - padding;
     let mut bytes = Vec::with_capacity(len);
-    // Safe code clears what it writes to. Piece by piece that goes by vector stores, which is quicker for a delta's size.
+    // Safe code clears what it writes to. Piece by piece that goes by vector stores, which is quicker for a
+    // delta's size.
     while bytes.len() < len {
         bytes.resize(len.min(bytes.len() + 2040), 0);
     }
@@ -58,8 +59,8 @@ pub(crate) const fn text_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// An engine that was chosen when it was first asked for, by what the processor can do. It is the same ever after, so
-/// nothing that comes out depends on it.
+/// An engine that was chosen when it was first asked for, by what the processor can do. It is the same ever
+/// after, so nothing that comes out depends on it.
 #[cfg(all(
     feature = "std",
     any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))
@@ -73,7 +74,8 @@ fn engine() -> &'static base64::engine::Simd {
     &ENGINE
 }
 
-/// Without the standard library nobody tells what the processor can do, and elsewhere there is no other engine.
+/// Without the standard library nobody tells what the processor can do, and elsewhere there is no other
+/// engine.
 #[cfg(not(all(
     feature = "std",
     any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))

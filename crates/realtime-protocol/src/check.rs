@@ -1,4 +1,5 @@
-//! Limits of the wire, checked before anything is sent: a server would refuse the whole event, or end the session.
+//! Limits of the wire, checked before anything is sent: a server would refuse the whole event, or end the
+//! session.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;

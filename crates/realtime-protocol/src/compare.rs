@@ -1,5 +1,5 @@
-//! Whether two JSON texts say the same, compared strictly: every member, `null` and absent told apart, numbers of
-//! any size. What the wire's losslessness is measured by.
+//! Whether two JSON texts say the same, compared strictly: every member, `null` and absent told apart,
+//! numbers of any size. What the wire's losslessness is measured by.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -12,8 +12,8 @@ use crate::wire::{Mismatch, Path, json_kind};
 
 /// Finds the first place at which `after` does not say what `before` said; `None` where both say the same.
 ///
-/// The order of members does not count, nor how strings are escaped and numbers spelled (`1`, `1.0` and `10e-1`
-/// are one number). Values nested deeper than 64 levels are compared as text.
+/// The order of members does not count, nor how strings are escaped and numbers spelled (`1`, `1.0` and
+/// `10e-1` are one number). Values nested deeper than 64 levels are compared as text.
 ///
 /// ```
 /// use realtime_protocol::compare::first_difference;
@@ -120,8 +120,8 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     Some(members)
 }
 
-/// Whether two numbers are equal. Whole numbers of any size are compared digit by digit; with a fraction or an
-/// exponent, two spellings that read as the same finite 64-bit float are equal as well.
+/// Whether two numbers are equal. Whole numbers of any size are compared digit by digit; with a fraction or
+/// an exponent, two spellings that read as the same finite 64-bit float are equal as well.
 fn same_number(a: &str, b: &str) -> bool {
     let is_whole = |text: &str| !text.contains(['.', 'e', 'E']);
     if decimal(a) == decimal(b) {

@@ -124,8 +124,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 
 /// Any JSON value, kept as the text that came.
 ///
-/// One thing is not kept: half of a surrogate pair (`\ud83d` alone) reads as U+FFFD, since nobody could read the text
-/// otherwise. So every reader of JSON takes what is in here.
+/// One thing is not kept: half of a surrogate pair (`\ud83d` alone) reads as U+FFFD, since nobody could read
+/// the text otherwise. So every reader of JSON takes what is in here.
 #[derive(Clone)]
 pub struct RawJson {
     raw: Box<RawValue>,
@@ -249,9 +249,9 @@ impl schemars::JsonSchema for RawJson {
 
 /// Members of a JSON object that have no field of their own, or whose value did not fit it.
 ///
-/// One pointer wide, and allocates nothing while it is empty. It also remembers where the text was spelled otherwise
-/// than its [dialect](crate::dialect) does, and what of it was repaired; that is no part of what it says, so equality
-/// and `Debug` pass it over.
+/// One pointer wide, and allocates nothing while it is empty. It also remembers where the text was spelled
+/// otherwise than its [dialect](crate::dialect) does, and what of it was repaired; that is no part of what it
+/// says, so equality and `Debug` pass it over.
 #[derive(Clone, Default)]
 pub struct Extra(Option<Box<Kept>>);
 
@@ -288,8 +288,8 @@ impl Extra {
         }
     }
 
-    /// Adds a member that was read. Beyond a few, those of one name are all kept: looking for them would take time
-    /// with the square of their number.
+    /// Adds a member that was read. Beyond a few, those of one name are all kept: looking for them would take
+    /// time with the square of their number.
     pub(crate) fn push(&mut self, name: &str, value: RawJson) {
         if self.members().len() < 32 {
             self.insert(name, value);

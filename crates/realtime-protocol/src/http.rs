@@ -144,7 +144,8 @@ macro_rules! bodies {
             /// [`mismatches`](Self::mismatches).
             ///
             /// # Errors
-            /// [`Mismatch`] where the text is no such body: not JSON, or without a member it cannot do without.
+            /// [`Mismatch`] where the text is no such body: not JSON, or without a member it cannot do
+            /// without.
             pub fn decode(text: &str) -> Result<Self, Mismatch> {
                 scan::read(text)
             }

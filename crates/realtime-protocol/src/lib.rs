@@ -1,9 +1,9 @@
-//! The OpenAI Realtime protocol as pure code: every event as a typed value, and a state machine that decides what
-//! to send and what to tell.
+//! The OpenAI Realtime protocol as pure code: every event as a typed value, and a state machine that decides
+//! what to send and what to tell.
 //!
-//! Nothing here does I/O. There is no runtime, socket, thread or clock: the driver says what came and when, and is
-//! told what to do. So it runs under tokio, smol or io_uring, in wasm, behind an FFI, and in a test that takes an
-//! hour of conversation in a millisecond. `realtime-client` is such a driver.
+//! Nothing here does I/O. There is no runtime, socket, thread or clock: the driver says what came and when,
+//! and is told what to do. So it runs under tokio, smol or io_uring, in wasm, behind an FFI, and in a test
+//! that takes an hour of conversation in a millisecond. `realtime-client` is such a driver.
 //!
 //! ```
 //! use realtime_protocol::call::{Command, CommandId, Event, Media, PlaybackReport};
@@ -55,16 +55,16 @@
 //!
 //! # What it does not do
 //! It opens no connection and keeps no key, holds no conversation beyond what is in flight or audible
-//! (`realtime-context` does), mixes or resamples no audio (`realtime-pipeline` does), and never reads a clock: every
-//! time is an argument. See [`time`] for the three clocks.
+//! (`realtime-context` does), mixes or resamples no audio (`realtime-pipeline` does), and never reads a
+//! clock: every time is an argument. See [`time`] for the three clocks.
 //!
 //! # Modules
 //! Events: [`event`], with [`item`], [`content`], [`response`], [`session_config`], [`tool`], [`usage`],
-//! [`error`], [`audio`], [`arguments`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown events, members and
-//! words survive, and a member of a wrong shape costs that member alone.
+//! [`error`], [`audio`], [`arguments`], [`id`] and [`field`]. Nothing is lost in reading and writing: unknown
+//! events, members and words survive, and a member of a wrong shape costs that member alone.
 //!
-//! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them. [`flow`] holds what
-//! waits around them, for a connection or for the application.
+//! Machines: [`session`] for one connection, [`call`] for one call. [`log`] records and replays them.
+//! [`flow`] holds what waits around them, for a connection or for the application.
 //!
 //! # Features
 //! `std` (default): the fast base64 path. Without it the crate is `no_std` and needs `alloc`.

@@ -16,7 +16,8 @@ use crate::item::Item;
 use crate::response::{Response, ResponseParams};
 use crate::session_config::SessionConfig;
 
-/// The schemas of all values that are texts of their own, or that other tools ask for, each complete in itself.
+/// The schemas of all values that are texts of their own, or that other tools ask for, each complete in
+/// itself.
 ///
 /// ```
 /// for (name, schema) in realtime_protocol::schema::schemas() {

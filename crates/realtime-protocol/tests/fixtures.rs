@@ -1,5 +1,5 @@
-//! Each event of each dialect with all of its members: typed, without a member unknown or of a wrong shape, and
-//! written as it came, in its own dialect's spelling.
+//! Each event of each dialect with all of its members: typed, without a member unknown or of a wrong shape,
+//! and written as it came, in its own dialect's spelling.
 
 use realtime_protocol::compare::first_difference;
 use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};

@@ -1,5 +1,5 @@
-//! Whatever comes in comes out: random events of every kind, with members missing, of wrong shapes, unknown, and
-//! spelled as either dialect does.
+//! Whatever comes in comes out: random events of every kind, with members missing, of wrong shapes, unknown,
+//! and spelled as either dialect does.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,5 +1,5 @@
-//! What servers write that is almost JSON, or almost of the right shape: halves of surrogate pairs, `NaN`, whole numbers
-//! with a fraction. It costs the one value, and is told.
+//! What servers write that is almost JSON, or almost of the right shape: halves of surrogate pairs, `NaN`,
+//! whole numbers with a fraction. It costs the one value, and is told.
 
 use proptest::prelude::*;
 use proptest::sample::select;

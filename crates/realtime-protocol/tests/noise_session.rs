@@ -1,4 +1,5 @@
-//! A session whose server writes what is almost JSON: the words are told, the functions run, and a warning says so.
+//! A session whose server writes what is almost JSON: the words are told, the functions run, and a warning
+//! says so.
 
 use realtime_protocol::call::Event;
 use realtime_protocol::session::{Output, Session, SessionOptions};

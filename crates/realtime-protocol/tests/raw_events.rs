@@ -1,5 +1,5 @@
-//! Events that an application sends as they are: whatever their spelling and the session's, the log of the session
-//! replays.
+//! Events that an application sends as they are: whatever their spelling and the session's, the log of the
+//! session replays.
 
 use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Output};
 use realtime_protocol::event::{ClientEvent, Dialect};

@@ -1,6 +1,6 @@
-//! A model of a session beside the session: what waits, what runs, whose turn it is. After every step of a random
-//! conversation between a server and an application that keep to the protocol, the session must have done exactly what
-//! the model did. (`model.rs` is about those that do not keep to it.)
+//! A model of a session beside the session: what waits, what runs, whose turn it is. After every step of a
+//! random conversation between a server and an application that keep to the protocol, the session must have
+//! done exactly what the model did. (`model.rs` is about those that do not keep to it.)
 
 mod model;
 

@@ -1,7 +1,8 @@
 //! A short run of each fuzz target, from seeds that the golden sessions and the fixtures are made into.
 //!
-//! Coverage and sanitizer need no nightly compiler: a stable one takes the flags when it is told to. What is needed
-//! besides is `cargo-fuzz`, which is installed below `target` where it is missing, and a C++ compiler for libFuzzer.
+//! Coverage and sanitizer need no nightly compiler: a stable one takes the flags when it is told to. What is
+//! needed besides is `cargo-fuzz`, which is installed below `target` where it is missing, and a C++ compiler
+//! for libFuzzer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

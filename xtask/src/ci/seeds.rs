@@ -1,5 +1,5 @@
-//! What fuzzing begins with: events and session logs that mean something, so that little time goes into finding out
-//! what JSON is.
+//! What fuzzing begins with: events and session logs that mean something, so that little time goes into
+//! finding out what JSON is.
 
 use std::fs;
 use std::path::{Path, PathBuf};

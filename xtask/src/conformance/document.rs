@@ -74,7 +74,8 @@ impl Document {
         document
     }
 
-    /// Reads a line of a session log, or of bare events. `spelling`: what the lines before it say of the dialects.
+    /// Reads a line of a session log, or of bare events. `spelling`: what the lines before it say of the
+    /// dialects.
     pub(crate) fn read_line(
         line: &str,
         known: Known,

@@ -1,14 +1,15 @@
-//! Whether an event is what a schema file says it is: OpenAPI 3, or JSON Schema as `cargo xtask schema` writes it.
+//! Whether an event is what a schema file says it is: OpenAPI 3, or JSON Schema as `cargo xtask schema`
+//! writes it.
 //!
-//! The file names the events itself: each schema whose member `type` can be one word alone is the schema of the
-//! events of that type. Known are the words that such files use: `$ref` within the file, `type`, `enum`, `const`,
-//! `nullable`, `properties`, `required`, `additionalProperties`, `items`, `allOf`, `anyOf`, `oneOf`, and the bounds of
-//! numbers, strings, arrays and objects. `oneOf` counts as `anyOf`, since the branches of published files overlap;
-//! `format` and `pattern` are not looked at.
+//! The file names the events itself: each schema whose member `type` can be one word alone is the schema of
+//! the events of that type. Known are the words that such files use: `$ref` within the file, `type`, `enum`,
+//! `const`, `nullable`, `properties`, `required`, `additionalProperties`, `items`, `allOf`, `anyOf`, `oneOf`,
+//! and the bounds of numbers, strings, arrays and objects. `oneOf` counts as `anyOf`, since the branches of
+//! published files overlap; `format` and `pattern` are not looked at.
 //!
-//! `null` is no fault where a member need not be there: servers write it for nearly all that is unset, and clients to
-//! clear what is set, though published files seldom say so. And OpenAI's file of beta contradicts its own examples in
-//! places, where the examples are right: see [`is_erratum`].
+//! `null` is no fault where a member need not be there: servers write it for nearly all that is unset, and
+//! clients to clear what is set, though published files seldom say so. And OpenAI's file of beta contradicts
+//! its own examples in places, where the examples are right: see [`is_erratum`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,8 +111,9 @@ impl File {
     }
 }
 
-/// What OpenAI's file of beta forbids, and its servers do, as its own examples show: other models than those of its
-/// day, responses and items that are not done yet, sound in an item, and a session that brings no key over a WebSocket.
+/// What OpenAI's file of beta forbids, and its servers do, as its own examples show: other models than those
+/// of its day, responses and items that are not done yet, sound in an item, and a session that brings no key
+/// over a WebSocket.
 fn is_erratum(fault: &Fault) -> bool {
     let member = fault.path.rsplit('.').next().unwrap_or_default();
     matches!(
@@ -120,8 +122,8 @@ fn is_erratum(fault: &Fault) -> bool {
     )
 }
 
-/// Whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's newer
-/// files are none: they describe no wire, but a mixture of both dialects.
+/// Whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's
+/// newer files are none: they describe no wire, but a mixture of both dialects.
 fn is_event(name: &str) -> bool {
     name.contains("Event") && !name.starts_with("RealtimeBeta")
 }
@@ -247,8 +249,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether a member cannot be null for want of a value. The first item of a conversation has none before it, though
-/// beta's schema asks for one.
+/// Whether a member cannot be null for want of a value. The first item of a conversation has none before it,
+/// though beta's schema asks for one.
 fn needs_value(name: &str, required: &[&str]) -> bool {
     required.contains(&name) && name != "previous_item_id"
 }

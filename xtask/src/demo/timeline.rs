@@ -121,8 +121,8 @@ impl Timeline {
 
 impl Observer for Timeline {
     fn on_frame(&mut self, seen: &Observed) {
-        // A frame is seen on every hop: what counts is the hop from where it was made. Audio goes on all the time
-        // and says nothing of who speaks.
+        // A frame is seen on every hop: what counts is the hop from where it was made. Audio goes on all the
+        // time and says nothing of who speaks.
         let origin = match &seen.frame.kind {
             FrameKind::InputAudio(_) | FrameKind::OutputAudio(_) | FrameKind::PlayedAudio(_) => return,
             FrameKind::InputFinished => "wav_input",

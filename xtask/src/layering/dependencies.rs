@@ -203,8 +203,8 @@ fn broken_layers(package: &Package) -> Vec<String> {
     broken
 }
 
-/// Forbidden crates below a pure one. The resolved graph covers this platform, with the features that the workspace as
-/// a whole turns on; what the manifest itself declares is checked for every platform.
+/// Forbidden crates below a pure one. The resolved graph covers this platform, with the features that the
+/// workspace as a whole turns on; what the manifest itself declares is checked for every platform.
 fn broken_purity(metadata: &Metadata, package: &Package) -> Vec<String> {
     let declared = package.dependencies.iter().filter(|dependency| dependency.kind.is_none());
     let declared = declared.map(|dependency| vec![package.name.as_str(), dependency.name.as_str()]);

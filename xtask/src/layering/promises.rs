@@ -1,6 +1,8 @@
-//! What ARCHITECTURE.md says always holds: each point names a test that fails without it, and the test exists.
+//! What ARCHITECTURE.md says always holds: each point names a test that fails without it, and the test
+//! exists.
 //!
-//! A point ends with its tests: `` (`FILE`: `TEST`, `TEST`; `FILE`: `TEST`) ``, files from the root of the workspace.
+//! A point ends with its tests: `` (`FILE`: `TEST`, `TEST`; `FILE`: `TEST`) ``, files from the root of the
+//! workspace.
 
 use std::path::Path;
 
@@ -15,7 +17,8 @@ struct Named<'a> {
     test: &'a str,
 }
 
-/// The points without a test, and the tests that do not exist, as sentences. `read`: a file's text, if there is one.
+/// The points without a test, and the tests that do not exist, as sentences. `read`: a file's text, if there
+/// is one.
 pub(super) fn broken_promises(document: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<String> {
     let mut broken = Vec::new();
     let points = points(document);

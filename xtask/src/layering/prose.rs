@@ -7,9 +7,8 @@ use crate::Error;
 /// The longest line of prose (columns): as long as one of code.
 const WIDEST: usize = 110;
 
-/// The files that are held to it, by their extension. Those of Rust, whose prose is their comments, are to follow: add
-/// `"rs"` when they keep the rule.
-const CHECKED: &[&str] = &["md"];
+/// The files that are held to it, by their extension. The prose of Rust is its comments.
+const CHECKED: &[&str] = &["md", "rs"];
 
 /// The files below the root of the workspace whose prose is checked.
 pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -1,5 +1,6 @@
-//! Just enough of Rust's grammar to find the paths that a source file names: comments, strings and test items are left
-//! out, and `use` trees are spelled out. It never fails; on text that is no Rust it finds what looks like a path.
+//! Just enough of Rust's grammar to find the paths that a source file names: comments, strings and test items
+//! are left out, and `use` trees are spelled out. It never fails; on text that is no Rust it finds what looks
+//! like a path.
 
 /// A path as it is written or imported: `std::time::Instant`.
 #[derive(Debug, PartialEq, Eq)]
@@ -8,7 +9,8 @@ pub(super) struct NamedPath<'a> {
     pub(super) segments: Vec<&'a str>,
 }
 
-/// Every path outside comments, strings and items under `#[cfg(test)]`; a single name is a path of one segment.
+/// Every path outside comments, strings and items under `#[cfg(test)]`; a single name is a path of one
+/// segment.
 pub(super) fn paths(source: &str) -> Vec<NamedPath<'_>> {
     let tokens = without_tests(tokens(source)).0;
     let mut rest = tokens.as_slice();

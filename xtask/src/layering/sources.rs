@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::layering::{read, scan};
 
-/// What the sources of a pure crate must not name, and why. A path is forbidden wherever it occurs inside a longer one.
+/// What the sources of a pure crate must not name, and why. A path is forbidden wherever it occurs inside a
+/// longer one.
 const FORBIDDEN_PATHS: &[(&[&str], &str)] = &[
     (&["Instant"], "a pure crate reads no clock: take `now: Timestamp` as an argument"),
     (&["SystemTime"], "a pure crate reads no clock: take the wall time as an argument"),

@@ -1,5 +1,5 @@
-//! Comparing two traces: within a step, the records of each channel must come in the same order; the order between
-//! channels does not bind. Random ids need only correspond one to one.
+//! Comparing two traces: within a step, the records of each channel must come in the same order; the order
+//! between channels does not bind. Random ids need only correspond one to one.
 
 use std::collections::BTreeMap;
 

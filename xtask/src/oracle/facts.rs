@@ -1,5 +1,5 @@
-//! What holds at each step of a scenario, worked out from the scenario alone: a reference for the rules, which shares
-//! no code with the session.
+//! What holds at each step of a scenario, worked out from the scenario alone: a reference for the rules,
+//! which shares no code with the session.
 
 use std::collections::BTreeSet;
 

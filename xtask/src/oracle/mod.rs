@@ -1,5 +1,5 @@
-//! `cargo xtask oracle DIR`: runs scenarios through the adapter, the context and the session, step by step, and
-//! compares what they did with traces of what another implementation did on them.
+//! `cargo xtask oracle DIR`: runs scenarios through the adapter, the context and the session, step by step,
+//! and compares what they did with traces of what another implementation did on them.
 
 mod agent;
 mod compare;
@@ -154,8 +154,8 @@ mod tests {
         );
     }
 
-    /// A rule explains what was done, and would not explain anything else: whatever event is left out, sent twice or
-    /// sent with another value makes a difference.
+    /// A rule explains what was done, and would not explain anything else: whatever event is left out, sent
+    /// twice or sent with another value makes a difference.
     #[test]
     fn no_rule_hides_an_event_that_is_missing_doubled_or_altered() {
         let fixtures = workspace_root().join("xtask/fixtures/oracle");

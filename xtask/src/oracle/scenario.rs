@@ -1,4 +1,5 @@
-//! Scenarios: JSON lines, a header and steps. What a step may say is decided here; what it does, in the agent.
+//! Scenarios: JSON lines, a header and steps. What a step may say is decided here; what it does, in the
+//! agent.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -191,8 +192,8 @@ pub(super) fn delta_bytes(delta: &Value) -> Option<u64> {
     }
 }
 
-/// An event as the server sends it: audio in base64, and ids of client events (all that were sent, in order) put in.
-/// `None`: it refers to an event that was never sent, so that no server would say it.
+/// An event as the server sends it: audio in base64, and ids of client events (all that were sent, in order)
+/// put in. `None`: it refers to an event that was never sent, so that no server would say it.
 pub(super) fn event_text(event: &Value, sent: &[Value]) -> Option<String> {
     fill(event, sent).map(|event| event.to_string())
 }

@@ -1,5 +1,5 @@
-//! The two transports that a scenario can have: one that passes everything on at once, and one that plays audio at the
-//! speed of sound, moved by the scenario.
+//! The two transports that a scenario can have: one that passes everything on at once, and one that plays
+//! audio at the speed of sound, moved by the scenario.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! The user's turns where a processor detects them: what is kept back, what goes along, and whether it is enough.
+//! The user's turns where a processor detects them: what is kept back, what goes along, and whether it is
+//! enough.
 
 use super::agent::PRE_ROLL;
 

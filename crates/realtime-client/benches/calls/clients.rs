@@ -134,7 +134,8 @@ async fn connect(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn 
     Ok(Client::connect(endpoint, session).await?)
 }
 
-/// Resident memory of a session (KiB), while nothing happens: `quiet` from the beginning, or behind a `burst`.
+/// Resident memory of a session (KiB), while nothing happens: `quiet` from the beginning, or behind a
+/// `burst`.
 pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! The far side: frames that are ready to be written, at the pace of speech. It reads what comes and looks at none of
-//! it, so that its own cost stays small.
+//! The far side: frames that are ready to be written, at the pace of speech. It reads what comes and looks at
+//! none of it, so that its own cost stays small.
 
 use std::error::Error;
 use std::time::Duration;

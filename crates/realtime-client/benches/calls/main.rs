@@ -1,13 +1,13 @@
-//! What calls cost: CPU, latency and memory of many calls in one process, beside a floor of sockets and a timer, and
-//! beside a bare tokio-tungstenite loop.
+//! What calls cost: CPU, latency and memory of many calls in one process, beside a floor of sockets and a
+//! timer, and beside a bare tokio-tungstenite loop.
 //!
 //! ```sh
 //! cargo bench -p realtime-client --bench calls -- --calls 50 --seconds 10 --rounds 3
 //! ```
 //!
-//! Each call sends 20 ms of audio 50 times a second, and hears 10 deltas of 100 ms and 15 small events a second. The far
-//! side is a process of its own, each client another, on one thread. Rounds are interleaved and medians told, for the
-//! machine may be busy with other things.
+//! Each call sends 20 ms of audio 50 times a second, and hears 10 deltas of 100 ms and 15 small events a
+//! second. The far side is a process of its own, each client another, on one thread. Rounds are interleaved
+//! and medians told, for the machine may be busy with other things.
 
 #![expect(clippy::print_stdout, reason = "this is what it measured")]
 

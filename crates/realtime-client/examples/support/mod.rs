@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use realtime_client::Endpoint;
 use realtime_emulator::{Emulator, Options};
 
-/// The server that the command line names (`-- wss://api.openai.com`, with its key in `OPENAI_API_KEY`), or an emulator in
-/// this process. An empty model is left out.
+/// The server that the command line names (`-- wss://api.openai.com`, with its key in `OPENAI_API_KEY`), or
+/// an emulator in this process. An empty model is left out.
 pub(crate) async fn endpoint(model: &str) -> Result<Endpoint, Box<dyn Error>> {
     let Some(url) = std::env::args().nth(1) else {
         let emulator = Emulator::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Options::default()).await?;

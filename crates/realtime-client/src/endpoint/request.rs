@@ -15,7 +15,8 @@ impl Endpoint {
         format!("{}{separator}{}", self.path, self.query)
     }
 
-    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays out.
+    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays
+    /// out.
     #[cfg(feature = "http")]
     pub(crate) fn target_beside(&self, call: &str) -> String {
         let of_session = |pair: &&str| {
@@ -56,8 +57,9 @@ impl Endpoint {
         self.dialect == Dialect::Beta && !self.is_azure_preview()
     }
 
-    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in it.
-    /// A key and a header of the caller's in its place are an error: which of them counts would be the server's guess.
+    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in
+    /// it. A key and a header of the caller's in its place are an error: which of them counts would be the
+    /// server's guess.
     pub(crate) fn add_headers(
         &self,
         head: &mut RequestHead,

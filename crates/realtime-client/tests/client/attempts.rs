@@ -95,8 +95,8 @@ async fn an_attempt_that_gets_no_answer_is_followed_by_the_next() {
     assert_eq!((&*steps, reason), ("- 1 - 2 - 3 - 4 =", CloseReason::Requested));
 }
 
-/// What is told of the connections, in signs, and why the call ended: `-` a loss with an attempt to follow, the number
-/// of each attempt, `=` another connection took over, `!` a loss with no attempt to follow.
+/// What is told of the connections, in signs, and why the call ended: `-` a loss with an attempt to follow,
+/// the number of each attempt, `=` another connection took over, `!` a loss with no attempt to follow.
 async fn to_the_end(events: &mut Events) -> (String, CloseReason) {
     let mut steps = Vec::new();
     for event in rest(events).await {

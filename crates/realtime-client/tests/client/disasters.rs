@@ -1,5 +1,5 @@
-//! A conversation with the emulator, over a connection on which one thing after the other goes wrong: it comes to its
-//! end, or to one that says why, and nobody waits forever.
+//! A conversation with the emulator, over a connection on which one thing after the other goes wrong: it
+//! comes to its end, or to one that says why, and nobody waits forever.
 
 use std::collections::BTreeMap;
 use std::f32::consts::TAU;
@@ -101,7 +101,8 @@ async fn a_call_that_reconnects_goes_on_after_what_went_wrong() {
     for disaster in once() {
         let mut talk = Talk::begin(&disaster, Some(Reconnect::default())).await;
         talk.converse().await;
-        // What is asked of a connection that has just fallen silent is not answered, and then there is another.
+        // What is asked of a connection that has just fallen silent is not answered, and then there is
+        // another.
         let mut last = talk.ask("And now?").await;
         if last.is_none() {
             last = talk.ask("And now?").await;

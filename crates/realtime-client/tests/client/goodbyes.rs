@@ -1,5 +1,5 @@
-//! The far side ends the connection, in every way and at every point: the reason is kept, each who waits is told once,
-//! and what follows depends on what kind of end it was.
+//! The far side ends the connection, in every way and at every point: the reason is kept, each who waits is
+//! told once, and what follows depends on what kind of end it was.
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};

@@ -1,7 +1,7 @@
 //! Brains: what decides what the emulator hears and says.
 //!
-//! A [`Brain`] is pure: it is asked, and it answers at once. When and how its answer goes over the wire is the
-//! connection's business.
+//! A [`Brain`] is pure: it is asked, and it answers at once. When and how its answer goes over the wire is
+//! the connection's business.
 
 mod parrot;
 pub mod script;
@@ -26,8 +26,8 @@ pub trait Brain: Send {
     /// The answer to a turn: called once for each response, when it starts.
     fn reply(&mut self, turn: &Turn<'_>) -> Reply;
 
-    /// What the user said: called once for each piece of speech, before [`reply`](Self::reply) is asked to answer
-    /// it. `None` says only how long it was: `speech, 1840 ms`.
+    /// What the user said: called once for each piece of speech, before [`reply`](Self::reply) is asked to
+    /// answer it. `None` says only how long it was: `speech, 1840 ms`.
     fn transcript(&mut self, speech: &Speech<'_>) -> Option<String> {
         let _ = speech;
         None
@@ -103,7 +103,8 @@ pub enum Trigger<'a> {
 pub struct Speech<'a> {
     /// The item that holds it.
     pub item_id: &'a ItemId,
-    /// Mono samples at 24,000 Hz, whatever the session's input format is; padding and closing silence included.
+    /// Mono samples at 24,000 Hz, whatever the session's input format is; padding and closing silence
+    /// included.
     pub samples: &'a [i16],
 }
 

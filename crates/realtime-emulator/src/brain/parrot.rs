@@ -10,11 +10,11 @@ use crate::voice;
 /// Says the user's own audio back, and answers text by rule.
 ///
 /// - Where `tool_choice` requires a function, it is called with `{}` (not again in answer to its output).
-/// - Text that contains a function's name calls it, with the JSON object after the name as its arguments if there
-///   is one: `please get_weather {"city":"Paris"}`.
+/// - Text that contains a function's name calls it, with the JSON object after the name as its arguments if
+///   there is one: `please get_weather {"city":"Paris"}`.
 /// - Other text is answered by voice for at least 2 s; at least 8 s where it asks for something long.
-/// - Text that contains the name of an MCP server's tool (one of its `allowed_tools`) calls that, and asks for an
-///   approval first where the server needs one; the call returns its arguments.
+/// - Text that contains the name of an MCP server's tool (one of its `allowed_tools`) calls that, and asks
+///   for an approval first where the server needs one; the call returns its arguments.
 /// - Tool outputs are read out.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -80,8 +80,8 @@ fn named_function<'a>(turn: &Turn<'a>, text: &str) -> Option<&'a str> {
     named.max_by_key(|name| name.len()).filter(|_| turn.may_call())
 }
 
-/// The call to an MCP server whose tool the text names: asked for first, unless the server needs no approval. It
-/// returns its own arguments.
+/// The call to an MCP server whose tool the text names: asked for first, unless the server needs no approval.
+/// It returns its own arguments.
 fn named_mcp(turn: &Turn<'_>, text: &str) -> Option<Step> {
     let named = turn.mcp_tools().filter(|(_, name)| !name.is_empty() && text.contains(name));
     let (server, name) = named.max_by_key(|(_, name)| name.len()).filter(|_| turn.may_call())?;

@@ -103,8 +103,8 @@ impl Channel {
         self.due
     }
 
-    /// Acts on the call. The bell rings where there is something new to take, or something else is due: a channel that
-    /// finds nothing new wakes nobody.
+    /// Acts on the call. The bell rings where there is something new to take, or something else is due: a
+    /// channel that finds nothing new wakes nobody.
     fn act(&mut self, act: impl FnOnce(&mut Call, ChannelId)) {
         let mut call = self.shared.lock();
         let before = (call.poll_timeout(), call.given());

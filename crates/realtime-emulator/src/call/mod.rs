@@ -1,8 +1,8 @@
 //! A call: one conversation, and the channels that are attached to it.
 //!
-//! What happens in the conversation is told to all channels; what one of them asked for alone, to that one: errors, and
-//! items that it retrieves. A command of any channel acts on the one conversation. A channel that leaves ends nothing.
-//! It is as pure as the connection that it drives; `channel` shares it between tasks.
+//! What happens in the conversation is told to all channels; what one of them asked for alone, to that one:
+//! errors, and items that it retrieves. A command of any channel acts on the one conversation. A channel that
+//! leaves ends nothing. It is as pure as the connection that it drives; `channel` shares it between tasks.
 
 mod channel;
 

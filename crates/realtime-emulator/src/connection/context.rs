@@ -23,7 +23,8 @@ pub(crate) struct TooLong {
     pub(crate) most: u64,
 }
 
-/// Lets the oldest items leave the context until what follows the instructions fits. The newest stays in any case.
+/// Lets the oldest items leave the context until what follows the instructions fits. The newest stays in any
+/// case.
 pub(crate) fn fit(
     conversation: &mut Conversation,
     instructions: Tokens,

@@ -1,6 +1,7 @@
 //! The conversation: items in order, with the audio that belongs to them.
 //!
-//! Items are kept as events show them, without audio; the audio lies beside, bounded, for `retrieve` and `truncate`.
+//! Items are kept as events show them, without audio; the audio lies beside, bounded, for `retrieve` and
+//! `truncate`.
 
 use std::collections::VecDeque;
 

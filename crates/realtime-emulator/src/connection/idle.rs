@@ -22,7 +22,8 @@ pub(super) struct Idle {
 }
 
 impl Connection {
-    /// A response has ended: silence counts from the end of its playing on, the moment it is done plus its audio.
+    /// A response has ended: silence counts from the end of its playing on, the moment it is done plus its
+    /// audio.
     pub(super) fn response_ended(&mut self, running: &Running) {
         self.played_whole(&running.id);
         let Some(TurnDetection::ServerVad(vad)) = self.session.config().turn_detection().value() else {

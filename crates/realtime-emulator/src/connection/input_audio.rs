@@ -1,4 +1,5 @@
-//! The input audio buffer: what was appended and not yet committed, and where it is in all the session's audio.
+//! The input audio buffer: what was appended and not yet committed, and where it is in all the session's
+//! audio.
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::id::ItemId;
@@ -69,8 +70,8 @@ impl InputAudio {
         Ok(())
     }
 
-    /// The next thing that turn detection hears. `next_item` makes the id of a turn's item; `is_finished` says of
-    /// a turn whether it is whole, where the detection asks for it.
+    /// The next thing that turn detection hears. `next_item` makes the id of a turn's item; `is_finished`
+    /// says of a turn whether it is whole, where the detection asks for it.
     pub(crate) fn listen(
         &mut self,
         settings: &VadSettings,

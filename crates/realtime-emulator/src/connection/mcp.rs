@@ -1,5 +1,5 @@
-//! MCP: servers listed, their tools called, as the service does it by itself. Nothing goes out to any MCP server: a brain
-//! says what they have and what they return.
+//! MCP: servers listed, their tools called, as the service does it by itself. Nothing goes out to any MCP
+//! server: a brain says what they have and what they return.
 
 use realtime_protocol::event::*;
 use realtime_protocol::field::Field;

@@ -55,10 +55,11 @@ pub(crate) use session::opening_session;
 ///
 /// Nothing happens in it but what its driver says: text came, time passed. The contract:
 ///
-/// - After any `handle_*`, and at the start, take outputs with [`poll_output`](Self::poll_output) until it returns
-///   `None`, then read [`poll_timeout`](Self::poll_timeout) and call [`handle_timeout`](Self::handle_timeout) then.
-/// - Outputs keep their order however late they are taken. An early or superfluous `handle_timeout` does nothing; an
-///   older `now` counts as the newest seen.
+/// - After any `handle_*`, and at the start, take outputs with [`poll_output`](Self::poll_output) until it
+///   returns `None`, then read [`poll_timeout`](Self::poll_timeout) and call
+///   [`handle_timeout`](Self::handle_timeout) then.
+/// - Outputs keep their order however late they are taken. An early or superfluous `handle_timeout` does
+///   nothing; an older `now` counts as the newest seen.
 /// - The same options, brain, inputs and times give the same outputs, byte for byte.
 /// - Nothing that a client sends makes it fail or panic: it is answered by an `error` event.
 pub struct Connection {
@@ -98,7 +99,8 @@ enum Due {
 }
 
 impl Connection {
-    /// A session that begins now: `session.created` is its first output. `wall` is needed for `expires_at` only.
+    /// A session that begins now: `session.created` is its first output. `wall` is needed for `expires_at`
+    /// only.
     pub fn new(
         mut options: ConnectionOptions,
         brain: Box<dyn Brain>,

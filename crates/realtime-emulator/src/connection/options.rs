@@ -17,11 +17,13 @@ pub struct ConnectionOptions {
     pub seed: u64,
     /// From a response's start to its first item; default 200 ms.
     pub latency: Duration,
-    /// From the commit of the user's audio to its transcript; default 150 ms. Zero puts it before the response.
+    /// From the commit of the user's audio to its transcript; default 150 ms. Zero puts it before the
+    /// response.
     pub transcription_delay: Duration,
     /// Sound in one `response.output_audio.delta`; default 100 ms.
     pub audio_delta: Duration,
-    /// How much audio goes out at once, the pauses between being as much longer; default 400 ms. Zero: one delta.
+    /// How much audio goes out at once, the pauses between being as much longer; default 400 ms. Zero: one
+    /// delta.
     pub burst: Duration,
     /// What [`AudioSource::Tones`](crate::brain::AudioSource::Tones) sounds like; default tones.
     pub voice: VoiceKind,
@@ -29,8 +31,8 @@ pub struct ConnectionOptions {
     pub pace: f64,
     /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
     pub silence_duration_ms: u32,
-    /// Tokens that a response can read, instructions and tools included: what `truncation` is about. Default by the
-    /// model, as documented: 123,904 from `gpt-realtime-2` on, 28,224 for others.
+    /// Tokens that a response can read, instructions and tools included: what `truncation` is about. Default
+    /// by the model, as documented: 123,904 from `gpt-realtime-2` on, 28,224 for others.
     pub context_tokens: Option<u64>,
     /// How long a session lives; default 60 minutes, as at OpenAI.
     pub session_length: Duration,
@@ -40,7 +42,8 @@ pub struct ConnectionOptions {
     pub kind: SessionKind,
     /// What the session begins with: members that are set replace the defaults; default nothing.
     pub session: Box<SessionConfig>,
-    /// Whether it is the side channel of a call: audio goes over the call and not over this connection. Default no.
+    /// Whether it is the side channel of a call: audio goes over the call and not over this connection.
+    /// Default no.
     pub sideband: bool,
     /// Whether `conversation.created` is sent; default as the dialect has it: beta does.
     pub conversation_created: Option<bool>,
@@ -81,15 +84,16 @@ impl Default for ConnectionOptions {
 /// Bounds on what one connection keeps.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of uncommitted input audio; default 15 MiB (five minutes). More is refused without turn detection,
-    /// and ends the turn with it.
+    /// Bytes of uncommitted input audio; default 15 MiB (five minutes). More is refused without turn
+    /// detection, and ends the turn with it.
     pub input_buffer_bytes: usize,
-    /// Items in the conversation; default 1,024. The oldest leave without an event, as in the service's truncation.
+    /// Items in the conversation; default 1,024. The oldest leave without an event, as in the service's
+    /// truncation.
     pub items: usize,
     /// Bytes of audio kept for one item; default 15 MiB. What comes after is counted and not kept.
     pub item_audio_bytes: usize,
-    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first. A server lowers it where
-    /// there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
+    /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first. A server lowers
+    /// it where there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
     pub conversation_audio_bytes: usize,
     /// Responses beside the conversation at once; default 16. More are refused.
     pub side_responses: usize,

@@ -18,7 +18,8 @@ use crate::profile::Table;
 pub enum Output {
     /// Send this event.
     Send(Box<ServerEvent>),
-    /// Something goes wrong from here on, by the brain's will. Without a [`Line`](crate::disaster::Line), leave it.
+    /// Something goes wrong from here on, by the brain's will. Without a [`Line`](crate::disaster::Line),
+    /// leave it.
     Disaster(Box<Disaster>),
     /// Close the WebSocket. Nothing follows.
     Close {
@@ -78,7 +79,8 @@ impl Outbox {
     }
 }
 
-/// Sends an event with an id of its own; other members are converted into their fields, `null` is `Field::Null`.
+/// Sends an event with an id of its own; other members are converted into their fields, `null` is
+/// `Field::Null`.
 macro_rules! send {
     ($out:expr, $event:ident { $($field:ident: $value:expr),* $(,)? }) => {{
         let out = &mut *$out;

@@ -1,4 +1,5 @@
-//! A call: the server plays what the responses say, one after the other, as long as it sounds; and it hears keys.
+//! A call: the server plays what the responses say, one after the other, as long as it sounds; and it hears
+//! keys.
 //!
 //! A session whose client plays the audio itself has none of this.
 
@@ -77,7 +78,8 @@ impl Connection {
         }
     }
 
-    /// Someone in the call pressed a key: 0 to 9, `*`, `#`, A to D. A session that is no call knows nothing of it.
+    /// Someone in the call pressed a key: 0 to 9, `*`, `#`, A to D. A session that is no call knows nothing
+    /// of it.
     ///
     /// # Wire
     /// `input_audio_buffer.dtmf_event_received`, the only server event without an id.

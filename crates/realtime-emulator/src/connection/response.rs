@@ -1,6 +1,7 @@
 //! One running response: its schedule played out as events, item by item.
 //!
-//! Whatever ends it, and when: every bracket that was opened is closed in the usual order before `response.done`.
+//! Whatever ends it, and when: every bracket that was opened is closed in the usual order before
+//! `response.done`.
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::event::*;

@@ -78,7 +78,8 @@ fn approval(item: &McpApprovalResponseItem, conversation: &Conversation) -> Opti
 }
 
 impl Connection {
-    /// What the response is to answer: what is new in the conversation, or its own `input`, which comes with it.
+    /// What the response is to answer: what is new in the conversation, or its own `input`, which comes with
+    /// it.
     pub(super) fn input_of(
         &mut self,
         params: &ResponseParams,

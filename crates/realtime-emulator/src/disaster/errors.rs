@@ -3,7 +3,8 @@
 use realtime_protocol::error::ApiError;
 use realtime_protocol::field::Field;
 
-/// Every error code that the service is known to send. Any can be sent by [`Action::Error`](super::Action::Error).
+/// Every error code that the service is known to send. Any can be sent by
+/// [`Action::Error`](super::Action::Error).
 pub fn error_codes() -> impl Iterator<Item = &'static str> {
     CODES.iter().map(|(code, _, _)| *code)
 }

@@ -19,8 +19,8 @@ use crate::disaster::source::Source;
 
 /// A connection and what lies between it and its client.
 ///
-/// It is driven as the [`Connection`] is: outputs after every `handle_*`, then the timeout. Without disasters it
-/// only writes events as text.
+/// It is driven as the [`Connection`] is: outputs after every `handle_*`, then the timeout. Without disasters
+/// it only writes events as text.
 #[derive(Debug)]
 pub struct Line {
     pub(super) connection: Source,

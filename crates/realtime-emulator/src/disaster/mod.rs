@@ -1,10 +1,11 @@
 //! Disasters: what can go wrong between a server and its client, on demand and repeatably.
 //!
-//! A [`Disaster`] says when something goes wrong and what. A [`Line`] lies between a [`Connection`](crate::Connection)
-//! and its client and lets it happen; it is as pure as the connection: no I/O, no clock, chance from a seed.
+//! A [`Disaster`] says when something goes wrong and what. A [`Line`] lies between a
+//! [`Connection`](crate::Connection) and its client and lets it happen; it is as pure as the connection: no
+//! I/O, no clock, chance from a seed.
 //!
-//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and, where the
-//! server allows it, from the client itself, by a control event:
+//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and,
+//! where the server allows it, from the client itself, by a control event:
 //!
 //! ```json
 //! {"type": "emulator.disaster", "disaster": {"at": "response.created", "do": "drop"}}
@@ -53,15 +54,17 @@
 //! | `dtmf` | someone in the call presses a key; a session that is no call knows nothing of it | `event`: 0 to 9, `*`, `#`, A to D |
 //! | `slow_reader` | from now on the server reads that slowly, so that a client's sending blocks | `bytes_per_second` (8,000) |
 //!
-//! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio deltas,
-//! `usage_null` and `late_deltas` mean `response.done`, `fail_transcription` means the completed transcription.
+//! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio
+//! deltas, `usage_null` and `late_deltas` mean `response.done`, `fail_transcription` means the completed
+//! transcription.
 //!
 //! A place is a JSON pointer with `*` for each member or element and `**` for any depth, as in
-//! `/response/output/*/arguments` or `/**`. What is not there is left alone, but `set` adds it, and `raw` puts text there
-//! that need not be JSON. `convert` makes another kind of value of the one that is there: `json` of text, `string` of a
-//! number or a boolean, `float` of an integer (`7.0`), `number` of text, `object` (it becomes its `type`), `blank`, `null`, or
-//! `half_emoji`, which ends text in half a pair of UTF-16 units. `{key}` in the `message` of an error and in the `reason` of a
-//! `cut` stands for the key that the client came with.
+//! `/response/output/*/arguments` or `/**`. What is not there is left alone, but `set` adds it, and `raw`
+//! puts text there that need not be JSON. `convert` makes another kind of value of the one that is there:
+//! `json` of text, `string` of a number or a boolean, `float` of an integer (`7.0`), `number` of text,
+//! `object` (it becomes its `type`), `blank`, `null`, or `half_emoji`, which ends text in half a pair of
+//! UTF-16 units. `{key}` in the `message` of an error and in the `reason` of a `cut` stands for the key that
+//! the client came with.
 //!
 //! What clients met in the field is a [`Rehearsal`]: disasters that one word calls.
 //!
@@ -204,7 +207,8 @@ pub enum Action {
     Binary,
     /// It is sent again and again after it.
     Repeat(Repeat),
-    /// All that comes at this place gets the id of the first that came there, in this event and all later ones.
+    /// All that comes at this place gets the id of the first that came there, in this event and all later
+    /// ones.
     SameId(IdPlace),
     /// A response's usage is `null`.
     UsageNull,

@@ -1,4 +1,5 @@
-//! Where in an event's JSON: a pointer as in RFC 6901, with `*` for each member or element and `**` for any depth.
+//! Where in an event's JSON: a pointer as in RFC 6901, with `*` for each member or element and `**` for any
+//! depth.
 
 use serde_json::Value;
 
@@ -38,8 +39,8 @@ impl Pointer {
         Ok(Self(segments))
     }
 
-    /// Does something at each of its places: with the object or array, and the member's name or the element's index.
-    /// The places need not be there.
+    /// Does something at each of its places: with the object or array, and the member's name or the element's
+    /// index. The places need not be there.
     pub(super) fn for_each(&self, value: &mut Value, mut act: impl FnMut(&mut Value, &str)) {
         visit(value, &self.0, &mut act);
     }

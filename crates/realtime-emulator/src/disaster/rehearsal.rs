@@ -9,9 +9,9 @@ use crate::disaster::reported::REPORTED;
 
 /// A server as somebody met it in the field: disasters under one name.
 ///
-/// It comes from [`Options::rehearse`](crate::Options::rehearse), from `cargo xtask emulator --rehearse NAME`, or, where the
-/// server allows it, from the client: `{"type": "emulator.disaster", "rehearse": "NAME"}`. Several can be rehearsed at once.
-/// Places in events are GA's.
+/// It comes from [`Options::rehearse`](crate::Options::rehearse), from `cargo xtask emulator --rehearse
+/// NAME`, or, where the server allows it, from the client: `{"type": "emulator.disaster", "rehearse":
+/// "NAME"}`. Several can be rehearsed at once. Places in events are GA's.
 ///
 /// | name | what was reported | what the server does |
 /// |---|---|---|

@@ -57,7 +57,8 @@ impl Answer {
         self.headers.iter().find(|(name, _)| *name == "Location").map(|(_, value)| value.as_str())
     }
 
-    /// The answer as it goes over the wire. The page that asked may read it, if there is one and it is allowed.
+    /// The answer as it goes over the wire. The page that asked may read it, if there is one and it is
+    /// allowed.
     pub(crate) fn bytes(&self, origin: Option<&str>) -> Vec<u8> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {

@@ -1,4 +1,5 @@
-//! Bodies of the HTTP calls, read strictly: a member of the wrong shape, or one that nobody knows, is refused by name.
+//! Bodies of the HTTP calls, read strictly: a member of the wrong shape, or one that nobody knows, is refused
+//! by name.
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Extra;

@@ -1,4 +1,5 @@
-//! As much of HTTP/1.1 as the port needs: one request, which asks for a WebSocket or for an answer, then the close.
+//! As much of HTTP/1.1 as the port needs: one request, which asks for a WebSocket or for an answer, then the
+//! close.
 
 mod answer;
 mod body;

@@ -104,7 +104,8 @@ fn create_call(request: &Request, access: Access, options: &Options) -> Result<A
     Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
 }
 
-/// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a SIP call that rings.
+/// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a SIP call that
+/// rings.
 fn steer_call(request: &Request, id: &str, verb: &str, options: &Options) -> Result<Answer, Fault> {
     let registry = &options.registry;
     let state = registry.call(id);

@@ -77,8 +77,8 @@ impl Registry {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Makes a short-lived key; returns when it ends, in seconds since 1970, with it. Only with a seed can it be told
-    /// before.
+    /// Makes a short-lived key; returns when it ends, in seconds since 1970, with it. Only with a seed can it
+    /// be told before.
     pub(crate) fn add_secret(
         &self,
         session: &SessionConfig,

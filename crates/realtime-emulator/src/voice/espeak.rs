@@ -12,8 +12,8 @@ use crate::voice::{SAMPLE_RATE, Utterance, spread};
 
 /// The program `espeak-ng`. Clones share what was spoken before.
 ///
-/// Each new text takes the program some 20 ms, in which the caller waits. A server lets its connections speak on threads
-/// of their own, so that no other connection does.
+/// Each new text takes the program some 20 ms, in which the caller waits. A server lets its connections speak
+/// on threads of their own, so that no other connection does.
 #[derive(Clone)]
 pub struct Espeak {
     spoken: Arc<Mutex<BTreeMap<String, Arc<Utterance>>>>,
@@ -72,7 +72,8 @@ impl fmt::Debug for Espeak {
     }
 }
 
-/// Samples at [`SAMPLE_RATE`] from a WAV file of 16-bit mono as the program writes it, its lengths not trusted.
+/// Samples at [`SAMPLE_RATE`] from a WAV file of 16-bit mono as the program writes it, its lengths not
+/// trusted.
 fn read_wav(wav: &[u8]) -> Option<Vec<i16>> {
     let rate = u32::from_le_bytes(wav.get(24..28)?.try_into().ok()?);
     let data = wav.windows(4).position(|name| name == b"data")?;

@@ -1,7 +1,9 @@
-//! The voice: tones with the rhythm of words, made from the text alone; or speech, where `espeak-ng` is installed.
+//! The voice: tones with the rhythm of words, made from the text alone; or speech, where `espeak-ng` is
+//! installed.
 //!
-//! Tones are no speech, but they have what tests of speech need: words with a start, gaps between them, a level that turn
-//! detection hears, and a length that grows with the text. The same text always gives the same samples.
+//! Tones are no speech, but they have what tests of speech need: words with a start, gaps between them, a
+//! level that turn detection hears, and a length that grows with the text. The same text always gives the
+//! same samples.
 
 mod espeak;
 

@@ -140,7 +140,8 @@ impl Driver {
         (error.code_str().into(), param, event_id)
     }
 
-    /// The first event of that kind since the last call, as JSON; all before it are dropped, those after it stay.
+    /// The first event of that kind since the last call, as JSON; all before it are dropped, those after it
+    /// stay.
     pub(crate) fn find(&mut self, kind: &str) -> Value {
         let Some(index) = self.new.iter().position(|event| event.kind() == kind) else {
             panic!("no {kind} in {:?}", self.new.iter().map(ServerEvent::kind).collect::<Vec<_>>());

@@ -1,5 +1,5 @@
-//! A `Session` that talks to the emulator, in virtual time: the user mutes the microphone in mid-speech, or speaks while
-//! a response is being made.
+//! A `Session` that talks to the emulator, in virtual time: the user mutes the microphone in mid-speech, or
+//! speaks while a response is being made.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a WebSocket client may not send: it is told by a close frame with the right code before the connection ends.
+//! What a WebSocket client may not send: it is told by a close frame with the right code before the
+//! connection ends.
 
 use realtime_emulator::disaster::{Action, Disaster};
 use realtime_emulator::{Options, serve_stream};

@@ -1,4 +1,5 @@
-//! Playout: audio that comes in bursts goes out at the speed of sound, and every sample of it is accounted for.
+//! Playout: audio that comes in bursts goes out at the speed of sound, and every sample of it is accounted
+//! for.
 //!
 //! Played means: handed downstream, to the output, at its due time. Due times are counted in samples from the
 //! moment playback began, so they do not drift.
@@ -19,10 +20,10 @@ pub use queue::{PlayoutQueue, Rejected};
 
 /// Plays the model's audio: stands between the service and the output.
 ///
-/// It takes [`FrameKind::OutputAudio`] in, and hands [`FrameKind::PlayedAudio`] on, each when it is due. Upstream
-/// it reports what was played, at the beginning of each part, every 100 ms, and at its end, and answers
-/// [`FrameKind::StopPlayback`] with the exact place where playback stood. Both ways it tells when the assistant
-/// becomes audible and falls silent.
+/// It takes [`FrameKind::OutputAudio`] in, and hands [`FrameKind::PlayedAudio`] on, each when it is due.
+/// Upstream it reports what was played, at the beginning of each part, every 100 ms, and at its end, and
+/// answers [`FrameKind::StopPlayback`] with the exact place where playback stood. Both ways it tells when the
+/// assistant becomes audible and falls silent.
 ///
 /// Silence within a part that is not whole is a pause for up to 3 s; then it counts as the end of speech.
 #[derive(Debug)]

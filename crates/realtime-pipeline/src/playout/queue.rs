@@ -1,4 +1,5 @@
-//! The accounts of playback: what waits, what was played of each content part, and where it stood when stopped.
+//! The accounts of playback: what waits, what was played of each content part, and where it stood when
+//! stopped.
 //!
 //! Pure: no clock. It is told when audio leaves for the output, and counts bytes, so that nothing is rounded.
 
@@ -19,7 +20,8 @@ use crate::payload::{AudioFrame, OutputAudio};
 /// Played is what [`take`](Self::take) gave out. It never exceeds what [`push`](Self::push) took in.
 #[derive(Debug)]
 pub struct PlayoutQueue {
-    /// In the order of playback. The first plays; it leaves when it is whole and played, or when another follows.
+    /// In the order of playback. The first plays; it leaves when it is whole and played, or when another
+    /// follows.
     parts: VecDeque<Part>,
     reports: VecDeque<PlaybackPosition>,
     report_every: MediaTime,
@@ -119,8 +121,8 @@ impl PlayoutQueue {
         }
     }
 
-    /// Gives out the next audio to be played, at most `most` of it and all of one part. From here on it counts as
-    /// played.
+    /// Gives out the next audio to be played, at most `most` of it and all of one part. From here on it
+    /// counts as played.
     pub fn take(&mut self, most: Duration) -> Option<OutputAudio> {
         self.settle();
         let part = self.parts.front_mut()?;
@@ -133,8 +135,8 @@ impl PlayoutQueue {
         Some(audio)
     }
 
-    /// Empties the queue and refuses audio older than `generation`. Gives the place where playback stood: in the
-    /// part that played or was about to, `None` where nothing is left to play.
+    /// Empties the queue and refuses audio older than `generation`. Gives the place where playback stood: in
+    /// the part that played or was about to, `None` where nothing is left to play.
     pub fn stop(&mut self, generation: Generation) -> Option<PlaybackPosition> {
         self.generation = self.generation.max(generation);
         self.settle();

@@ -1,7 +1,7 @@
 //! What the header of a WAV file promises against what is there.
 //!
-//! A program that writes to a pipe cannot go back to put in the length of what it wrote: it leaves zero, or the most
-//! that fits. The reader needs a length that is true and a whole number of samples.
+//! A program that writes to a pipe cannot go back to put in the length of what it wrote: it leaves zero, or
+//! the most that fits. The reader needs a length that is true and a whole number of samples.
 
 /// Why a file cannot be read whose samples are packed.
 pub(super) const OTHER_ENCODING: &str = "expected uncompressed integers or floats, got another encoding";
@@ -11,8 +11,8 @@ pub(super) fn other_size(kind: &str, bits: u16) -> String {
     format!("expected integers of 8, 16, 24 or 32 bits or floats of 32, got {kind} of {bits}")
 }
 
-/// The file with the true length of its sound in the header, or why nobody can read it. A header that is not whole
-/// is left to the reader.
+/// The file with the true length of its sound in the header, or why nobody can read it. A header that is not
+/// whole is left to the reader.
 pub(super) fn completed(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
     let never_completed = matches!(u32_at(&file, 4), Some(0 | u32::MAX));
     let mut frame = 1;

@@ -15,11 +15,11 @@ use crate::processor::Processor;
 
 /// Speaks a WAV file into a pipeline; stands at its beginning.
 ///
-/// The file may have any rate, one channel or two (they are mixed), and integers of 8 to 32 bits or floats of 32.
-/// Frames keep the file's rate. Each is pushed when its 20 ms have passed, and stamped with when they began.
-/// Before the speech begins and after it ends there is silence, as from a microphone: without it a server would
-/// never hear the user stop. [`FrameKind::InputFinished`] follows the last frame of speech; the silence goes on
-/// until the run ends.
+/// The file may have any rate, one channel or two (they are mixed), and integers of 8 to 32 bits or floats of
+/// 32. Frames keep the file's rate. Each is pushed when its 20 ms have passed, and stamped with when they
+/// began. Before the speech begins and after it ends there is silence, as from a microphone: without it a
+/// server would never hear the user stop. [`FrameKind::InputFinished`] follows the last frame of speech; the
+/// silence goes on until the run ends.
 #[derive(Debug)]
 pub struct WavInput {
     rate: u32,
@@ -59,7 +59,8 @@ impl WavInput {
         Self { rate, samples: samples.into(), spoken: 0, hold: Hold::Nothing, began: None, frames: 0 }
     }
 
-    /// Holds the speech until the assistant has fallen silent for the first time, and gives silence meanwhile.
+    /// Holds the speech until the assistant has fallen silent for the first time, and gives silence
+    /// meanwhile.
     #[must_use]
     pub const fn after_first_bot_turn(mut self) -> Self {
         self.hold = Hold::FirstBotTurn;

@@ -18,8 +18,8 @@ use crate::processor::Processor;
 /// Records a run into a WAV file of 16-bit samples; stands downstream of the playout.
 ///
 /// The record has its own line of time: it begins with the run, and where nobody speaks there is silence. The
-/// agent's voice is what was played, not what came: an interrupted answer ends where it fell silent. Everything
-/// passes on.
+/// agent's voice is what was played, not what came: an interrupted answer ends where it fell silent.
+/// Everything passes on.
 #[derive(Debug)]
 pub struct WavOutput {
     path: PathBuf,

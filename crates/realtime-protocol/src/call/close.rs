@@ -74,8 +74,8 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// No attempt to that endpoint can succeed as things stand: its key has expired, nobody trusts its certificate,
-    /// or something else answers there. Correct the endpoint.
+    /// No attempt to that endpoint can succeed as things stand: its key has expired, nobody trusts its
+    /// certificate, or something else answers there. Correct the endpoint.
     Unusable {
         /// What is wrong.
         reason: String,
@@ -117,12 +117,13 @@ pub enum DisconnectClass {
     Transient,
     /// The session reached its age limit: another one begins anew.
     Expired,
-    /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may help.
+    /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may
+    /// help.
     Configuration,
     /// The key, the quota or the model: only another endpoint helps.
     Account,
-    /// What was sent: it is too large for the server, or nothing that it can read. Sent again, it would end the next
-    /// connection as well; another attempt without it may succeed.
+    /// What was sent: it is too large for the server, or nothing that it can read. Sent again, it would end
+    /// the next connection as well; another attempt without it may succeed.
     Payload,
 }
 
@@ -159,8 +160,8 @@ impl DisconnectClass {
         }
     }
 
-    /// Classes a close frame: by its text where that names a known error, else by its code (RFC 6455, section 7.4.1).
-    /// 1008 stands for whatever has no code of its own, so that it says nothing here.
+    /// Classes a close frame: by its text where that names a known error, else by its code (RFC 6455, section
+    /// 7.4.1). 1008 stands for whatever has no code of its own, so that it says nothing here.
     fn of_close_frame(code: Option<u16>, text: &str) -> Self {
         if let Some(class) = Self::of_text(text) {
             return class;

@@ -68,10 +68,10 @@ pub enum Command {
         /// What differs from the session's configuration.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         params: Option<Box<ResponseParams>>,
-        /// Whether the user's speech is not to interrupt it: a greeting, a notice that must be heard. A turn that the user
-        /// takes meanwhile is answered after it. [`Interrupt`](Self::Interrupt) interrupts it all the same. Under the
-        /// [policy](crate::session::InterruptionPolicy) `AtOnce` the server itself cancels what it has not made yet;
-        /// what has come is played whole.
+        /// Whether the user's speech is not to interrupt it: a greeting, a notice that must be heard. A turn
+        /// that the user takes meanwhile is answered after it. [`Interrupt`](Self::Interrupt) interrupts it
+        /// all the same. Under the [policy](crate::session::InterruptionPolicy) `AtOnce` the server itself
+        /// cancels what it has not made yet; what has come is played whole.
         #[serde(default, skip_serializing_if = "is_false")]
         protected: bool,
     },
@@ -81,7 +81,8 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         response_id: Option<ResponseId>,
     },
-    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not heard.
+    /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not
+    /// heard.
     Interrupt {},
     /// Changes the configuration: members that are set replace, others stay. Ends in
     /// [`Outcome::Updated`](crate::call::Outcome::Updated), which says what does not hold.
@@ -95,7 +96,8 @@ pub enum Command {
         call_id: CallId,
         /// How it ended.
         output: FunctionOutput,
-        /// Whether the model should answer. It does once all calls of a response are answered, if any asks for it.
+        /// Whether the model should answer. It does once all calls of a response are answered, if any asks
+        /// for it.
         respond: bool,
     },
     /// Sends an event as it is, past all bookkeeping. Done once it is sent; an error that names it comes as
@@ -105,8 +107,8 @@ pub enum Command {
         #[serde(with = "crate::event::logged")]
         event: Box<ClientEvent>,
     },
-    /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone, and by
-    /// a [`Call`](crate::call::Call) that does not reconnect.
+    /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone,
+    /// and by a [`Call`](crate::call::Call) that does not reconnect.
     Rotate {
         /// The endpoint's place in the list; the first that is fit where it is not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,8 +186,8 @@ pub enum Refusal {
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
-    /// The server makes no item of less. A push-to-talk turn is over all the same: its audio does not begin the next
-    /// one. Elsewhere the audio stays in the buffer, for more to come.
+    /// The server makes no item of less. A push-to-talk turn is over all the same: its audio does not begin
+    /// the next one. Elsewhere the audio stays in the buffer, for more to come.
     #[error("expected at least 100 ms of audio in the input buffer, got {buffered}")]
     TooShort {
         /// What has been appended since the last commit or clear.

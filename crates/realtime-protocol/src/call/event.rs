@@ -29,8 +29,8 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// As JSON (in logs and snapshots) audio is written as its size and a digest.
 ///
 /// # Order
-/// These rules hold whatever the server sends and in whatever order it does. The tests read them from here, and hold
-/// every sequence of events to them.
+/// These rules hold whatever the server sends and in whatever order it does. The tests read them from here,
+/// and hold every sequence of events to them.
 ///
 /// ```text
 /// call := …* (Ready (ConfigUpdated | …)*)? Closed
@@ -110,8 +110,8 @@ pub enum Event {
         /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
         at: Option<MediaTime>,
     },
-    /// The user stopped speaking: the server says so, or the buffer that held the speech was committed or cleared, or no
-    /// audio of it is appended any more.
+    /// The user stopped speaking: the server says so, or the buffer that held the speech was committed or
+    /// cleared, or no audio of it is appended any more.
     SpeechStopped {
         /// The item that will hold the speech; `None` where it is not known, or no item will.
         item_id: Option<ItemId>,
@@ -123,8 +123,8 @@ pub enum Event {
         /// The item.
         item_id: ItemId,
     },
-    /// An item of this side's was sent: what it says is part of the conversation, unless the server refuses it. Its
-    /// place comes with [`ItemPlaced`](Self::ItemPlaced).
+    /// An item of this side's was sent: what it says is part of the conversation, unless the server refuses
+    /// it. Its place comes with [`ItemPlaced`](Self::ItemPlaced).
     ItemSent {
         /// The item, with its id.
         item: Box<Item>,
@@ -228,15 +228,15 @@ pub enum Event {
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
-        /// Whether the response was out of band: the conversation does not hold its calls, so that they take no output.
-        /// Their arguments are what was asked for.
+        /// Whether the response was out of band: the conversation does not hold its calls, so that they take
+        /// no output. Their arguments are what was asked for.
         out_of_band: bool,
         /// The calls, in the model's order.
         calls: Vec<Arc<FunctionCall>>,
     },
-    /// A function call has ended: its output was sent, or never will be. Whoever still works on it should stop, unless
-    /// it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each that could not run; once
-    /// more where another connection is given the output.
+    /// A function call has ended: its output was sent, or never will be. Whoever still works on it should
+    /// stop, unless it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each
+    /// that could not run; once more where another connection is given the output.
     FunctionEnded {
         /// The call.
         call: Arc<FunctionCall>,
@@ -245,9 +245,10 @@ pub enum Event {
     },
     /// A response ended.
     ResponseFinished(Box<ResponseReport>),
-    /// Stop playing now and keep the queue: the user speaks, and it is not known whether that interrupts. Answer with
-    /// [`PlaybackReport::Held`](crate::call::PlaybackReport::Held). What comes meanwhile joins the queue. Exactly one
-    /// [`ResumePlayback`](Self::ResumePlayback) or [`StopPlayback`](Self::StopPlayback) follows. Only where the options'
+    /// Stop playing now and keep the queue: the user speaks, and it is not known whether that interrupts.
+    /// Answer with [`PlaybackReport::Held`](crate::call::PlaybackReport::Held). What comes meanwhile joins
+    /// the queue. Exactly one [`ResumePlayback`](Self::ResumePlayback) or
+    /// [`StopPlayback`](Self::StopPlayback) follows. Only where the options'
     /// [policy](crate::session::InterruptionPolicy) holds.
     HoldPlayback {
         /// To be given back in the answer.
@@ -265,8 +266,8 @@ pub enum Event {
         /// To be given back in the answer.
         id: StopId,
     },
-    /// An interruption is settled: what was heard, and what was cut. It names nothing where the user spoke over
-    /// function calls alone, which whoever runs them may stop.
+    /// An interruption is settled: what was heard, and what was cut. It names nothing where the user spoke
+    /// over function calls alone, which whoever runs them may stop.
     Interrupted(Interruption),
     /// The server's rate limits.
     RateLimits {
@@ -279,8 +280,8 @@ pub enum Event {
         error: Box<ApiError>,
         /// What it ends.
         class: ErrorClass,
-        /// Whether everyone whom it concerns knows of it already: it is the outcome of the command that it names, or
-        /// was told as a warning. Such a one is no fault of the session's, nor is one of the class
+        /// Whether everyone whom it concerns knows of it already: it is the outcome of the command that it
+        /// names, or was told as a warning. Such a one is no fault of the session's, nor is one of the class
         /// [`Benign`](ErrorClass::Benign).
         answered: bool,
     },
@@ -288,7 +289,8 @@ pub enum Event {
     Overdue {
         /// Which.
         answer: Answer,
-        /// Whether the session should be replaced by another: this server used to answer, and its policy says so.
+        /// Whether the session should be replaced by another: this server used to answer, and its policy says
+        /// so.
         rotate: bool,
     },
     /// The session nears its age limit.
@@ -300,8 +302,8 @@ pub enum Event {
     Warning(Warning),
     /// What happens to the call's connections. A session alone never says it.
     Connection(ConnectionEvent),
-    /// A server event that no other call event carries: keys of a phone, an idle user, the state of the server's own
-    /// playback, hosted MCP tools, segments of a transcript.
+    /// A server event that no other call event carries: keys of a phone, an idle user, the state of the
+    /// server's own playback, hosted MCP tools, segments of a transcript.
     Server(Arc<ServerEvent>),
     /// What the driver or a listener tells. The machines never say it.
     Notice(Notice),
@@ -341,7 +343,8 @@ pub enum ConnectionEvent {
         /// The endpoint's place in the list.
         endpoint: u32,
     },
-    /// Another connection took over: it is configured and knows what was said, and what was carried over goes out.
+    /// Another connection took over: it is configured and knows what was said, and what was carried over goes
+    /// out.
     Resumed {
         /// How long there was none.
         gap: Duration,

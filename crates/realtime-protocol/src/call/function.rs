@@ -40,11 +40,12 @@ pub enum FunctionEnd {
     Unknown,
     /// The arguments are no JSON object, so that the function did not run. The model was told this.
     BadArguments(String),
-    /// The response that made the call did not complete, so that the function did not run. The model was told.
+    /// The response that made the call did not complete, so that the function did not run. The model was
+    /// told.
     NotCompleted,
-    /// The connection ended first, and another follows. Whoever works on the call may go on: the output, given by
-    /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) under this id, answers the same call if the
-    /// model makes it again.
+    /// The connection ended first, and another follows. Whoever works on the call may go on: the output,
+    /// given by [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) under this id, answers the
+    /// same call if the model makes it again.
     Detached,
     /// The call ended first.
     Closed,

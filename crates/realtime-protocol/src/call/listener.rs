@@ -1,7 +1,7 @@
 //! Those who hear everything before the application does, and may ask for something: [`Listener`].
 //!
-//! A driver holds them in one ordered list, [`Listeners`]. All hear an event before anything that one of them asks for is
-//! handled, so that no listener sees half of a cause.
+//! A driver holds them in one ordered list, [`Listeners`]. All hear an event before anything that one of them
+//! asks for is handled, so that no listener sees half of a cause.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -11,8 +11,8 @@ use core::fmt;
 use crate::call::{Command, CommandError, CommandId, Event, Media, Notice};
 use crate::time::{Timestamp, UnixTime};
 
-/// Hears every event of a call, in order, before the application does. A conversation, a tool desk, metrics and guards
-/// are listeners.
+/// Hears every event of a call, in order, before the application does. A conversation, a tool desk, metrics
+/// and guards are listeners.
 ///
 /// ```
 /// use realtime_protocol::call::{Command, Event, Listener, Out};
@@ -96,9 +96,9 @@ struct Wishes {
 
 /// The listeners of a call, in order.
 ///
-/// A driver hands each event to [`hear`](Self::hear) before the application gets it. After all outputs of an input it
-/// takes what was asked for by [`poll_asked`](Self::poll_asked), one at a time, as an input of its own. Before each input
-/// of another kind it calls [`begin`](Self::begin).
+/// A driver hands each event to [`hear`](Self::hear) before the application gets it. After all outputs of an
+/// input it takes what was asked for by [`poll_asked`](Self::poll_asked), one at a time, as an input of its
+/// own. Before each input of another kind it calls [`begin`](Self::begin).
 #[derive(Default)]
 pub struct Listeners {
     list: Vec<Box<dyn Listener>>,
@@ -159,7 +159,8 @@ impl Listeners {
         }
     }
 
-    /// What was asked for next. Beyond [`MOST_ASKED`] in a row all that waits is dropped, and the application is told.
+    /// What was asked for next. Beyond [`MOST_ASKED`] in a row all that waits is dropped, and the application
+    /// is told.
     pub fn poll_asked(&mut self) -> Option<Asked> {
         let waiting = self.wishes.asked.len();
         if waiting > 0 && self.taken >= MOST_ASKED {

@@ -9,24 +9,24 @@ use crate::audio::{Audio, AudioFormat, NotBase64};
 use crate::call::playback::PlaybackReport;
 use crate::check::LARGEST_APPEND;
 
-/// The user's audio, and reports of what was played: frequent, in order with the [`Command`](crate::call::Command)s,
-/// and never answered.
+/// The user's audio, and reports of what was played: frequent, in order with the
+/// [`Command`](crate::call::Command)s, and never answered.
 ///
-/// It is refused at once for its shape alone, with a [`MediaError`]. `Debug` shows the size of audio and not its
-/// content.
+/// It is refused at once for its shape alone, with a [`MediaError`]. `Debug` shows the size of audio and not
+/// its content.
 #[derive(Clone, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "Spelled", into = "Spelled")]
 #[expect(clippy::exhaustive_enums, reason = "a driver must pass on all of them")]
 pub enum Media {
-    /// Adds audio to the input buffer: whole samples in the session's input format, mono, at most 15 MiB as base64.
-    /// 20 ms to 100 ms at a time is a good measure. Until the session is ready the newest audio is held, bounded by
-    /// the options.
+    /// Adds audio to the input buffer: whole samples in the session's input format, mono, at most 15 MiB as
+    /// base64. 20 ms to 100 ms at a time is a good measure. Until the session is ready the newest audio is
+    /// held, bounded by the options.
     ///
     /// # Wire
     /// `input_audio_buffer.append`
     Append(Bytes),
-    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of what was
-    /// kept back, until the turn is committed or cleared.
+    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of
+    /// what was kept back, until the turn is committed or cleared.
     BeginTurn,
     /// Tells what was played.
     Report(PlaybackReport),

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use crate::call::Refusal;
 
-/// What the driver or a [`Listener`](crate::call::Listener) tells the application. The machines never say it, so that it
-/// is in no session log.
+/// What the driver or a [`Listener`](crate::call::Listener) tells the application. The machines never say it,
+/// so that it is in no session log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -25,13 +25,14 @@ pub enum Notice {
         #[serde(serialize_with = "text")]
         reason: Refusal,
     },
-    /// Listeners asked for more in a row than [`MOST_ASKED`](crate::call::MOST_ASKED): they answer each other.
+    /// Listeners asked for more in a row than [`MOST_ASKED`](crate::call::MOST_ASKED): they answer each
+    /// other.
     ListenersStopped {
         /// How much was dropped.
         dropped: usize,
     },
-    /// The application read so slowly that the call ended, and left no room for all that its end had to tell. Nothing
-    /// but [`Event::Closed`](crate::call::Event::Closed) follows.
+    /// The application read so slowly that the call ended, and left no room for all that its end had to tell.
+    /// Nothing but [`Event::Closed`](crate::call::Event::Closed) follows.
     EventsDropped {
         /// How many events were dropped.
         events: u64,

@@ -39,29 +39,32 @@ impl From<SessionOptions> for CallOptions {
 pub struct Reconnect {
     /// How long to wait before each attempt.
     pub backoff: Backoff,
-    /// Attempts without a healthy period between them, before the call ends; 0: a lost connection ends it. Default: 8.
+    /// Attempts without a healthy period between them, before the call ends; 0: a lost connection ends it.
+    /// Default: 8.
     pub attempts: u32,
-    /// How long a connection must serve before the count of attempts starts anew: else a server that accepts and
-    /// hangs up would be tried forever. Default: 60 s.
+    /// How long a connection must serve before the count of attempts starts anew: else a server that accepts
+    /// and hangs up would be tried forever. Default: 60 s.
     pub healthy_after: Duration,
-    /// Endpoints that the driver knows, each by the dialect that it speaks; the first is preferred. Default: none named:
-    /// one, which speaks [`SessionOptions::dialect`].
+    /// Endpoints that the driver knows, each by the dialect that it speaks; the first is preferred. Default:
+    /// none named: one, which speaks [`SessionOptions::dialect`].
     pub endpoints: Vec<Dialect>,
     /// How long an endpoint rests after it failed, if there is another one. Default: 60 s.
     pub cooldown: Duration,
-    /// How long before its age limit a connection is replaced: at most 60 min, and at most half of the session's
-    /// life; zero: never. The change waits for the end of the turn, so it should be longer than any turn. Default:
-    /// 5 min.
+    /// How long before its age limit a connection is replaced: at most 60 min, and at most half of the
+    /// session's life; zero: never. The change waits for the end of the turn, so it should be longer than any
+    /// turn. Default: 5 min.
     pub rotate_before: Duration,
-    /// The oldest input audio that the next session gets to hear: what grew older while there was none is lost, so
-    /// that the model does not answer the past. Default: 2 s.
+    /// The oldest input audio that the next session gets to hear: what grew older while there was none is
+    /// lost, so that the model does not answer the past. Default: 2 s.
     pub held_audio: Duration,
     /// How long a new session may take to acknowledge what was said before it. Default: 5 s.
     pub seed_deadline: Duration,
-    /// How long a change of connections between two turns waits for the transcript of what the user said last, where
-    /// one is to come: without it, the new session could not be told. An urgent change does not wait. Default: 3 s.
+    /// How long a change of connections between two turns waits for the transcript of what the user said
+    /// last, where one is to come: without it, the new session could not be told. An urgent change does not
+    /// wait. Default: 3 s.
     pub transcript_deadline: Duration,
-    /// How long the output of a call counts for the same call made anew on another connection. Default: 2 min.
+    /// How long the output of a call counts for the same call made anew on another connection. Default: 2
+    /// min.
     pub functions_kept: Duration,
 }
 
@@ -99,8 +102,8 @@ pub(crate) fn none_or_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(Reconnect::none))
 }
 
-/// How long to wait before an attempt: longer each time, and by chance a little less, so that the clients of a server
-/// that comes back do not all come at once.
+/// How long to wait before an attempt: longer each time, and by chance a little less, so that the clients of
+/// a server that comes back do not all come at once.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Backoff {

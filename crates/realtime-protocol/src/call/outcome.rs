@@ -47,9 +47,9 @@ pub enum Outcome {
         /// How it ended.
         end: ResponseEnd,
     },
-    /// The user spoke before the response that was asked for had begun, and the answer to what the user said took its
-    /// place: it ended. Where the response began and was cancelled for the user's speech, it is [`Self::Responded`] with
-    /// [`ResponseEnd::Cancelled`].
+    /// The user spoke before the response that was asked for had begun, and the answer to what the user said
+    /// took its place: it ended. Where the response began and was cancelled for the user's speech, it is
+    /// [`Self::Responded`] with [`ResponseEnd::Cancelled`].
     Superseded {
         /// The answer to the user.
         response_id: ResponseId,
@@ -71,9 +71,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it ran in the
-    /// place of the one that was asked for; an update of the configuration, unless the server refused all of it:
-    /// [`Updated`] says what else does not hold.
+    /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it
+    /// ran in the place of the one that was asked for; an update of the configuration, unless the server
+    /// refused all of it: [`Updated`] says what else does not hold.
     pub const fn is_ok(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
     }
@@ -88,7 +88,8 @@ pub struct Updated {
     /// What of it was refused and left out, in the order in which that happened. The rest holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedMember>,
-    /// What of it was not sent, since the server no longer lets it change: paths such as `audio.output.voice`.
+    /// What of it was not sent, since the server no longer lets it change: paths such as
+    /// `audio.output.voice`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locked: Vec<String>,
 }
@@ -96,8 +97,8 @@ pub struct Updated {
 /// A member of a configuration that was asked for and does not hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RefusedMember {
-    /// Where it stands in what was asked for, whatever was left out of that before: `tools[2].meta`. It may be more
-    /// than the server named, where an object can't be without a member. Empty: all that was left.
+    /// Where it stands in what was asked for, whatever was left out of that before: `tools[2].meta`. It may
+    /// be more than the server named, where an object can't be without a member. Empty: all that was left.
     pub path: String,
     /// Why. The server's, or this side's where the dialect has no such member.
     pub error: Box<ApiError>,

@@ -1,4 +1,5 @@
-//! The model's audio on its way to the ear: chunks to play, reports of what was played, and what an interruption cut.
+//! The model's audio on its way to the ear: chunks to play, reports of what was played, and what an
+//! interruption cut.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,23 +54,27 @@ impl AudioChunk {
 pub enum PlaybackReport {
     /// This much of a part has been played.
     Played(PlaybackPosition),
-    /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been played: for
-    /// carriers that send marks back.
+    /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been
+    /// played: for carriers that send marks back.
     Mark(u64),
     /// The answer to [`Event::StopPlayback`](crate::call::Event::StopPlayback): playback stands
     /// still and its queue is empty.
     Stopped {
-        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles nothing.
+        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles
+        /// nothing.
         id: StopId,
-        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is exact.
+        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is
+        /// exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
-    /// The answer to [`Event::HoldPlayback`](crate::call::Event::HoldPlayback): playback stands still, and keeps its queue.
+    /// The answer to [`Event::HoldPlayback`](crate::call::Event::HoldPlayback): playback stands still, and
+    /// keeps its queue.
     Held {
         /// Which `HoldPlayback` this answers. An answer that comes too late counts as a report.
         id: HoldId,
-        /// Where it stands. `None`: nothing of the queue was being played, so that what was reported before is exact.
+        /// Where it stands. `None`: nothing of the queue was being played, so that what was reported before
+        /// is exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
@@ -87,8 +92,8 @@ impl fmt::Display for StopId {
     }
 }
 
-/// Names a [`Event::HoldPlayback`](crate::call::Event::HoldPlayback), so that a late answer to one is not taken for that
-/// to another. Unique within a session.
+/// Names a [`Event::HoldPlayback`](crate::call::Event::HoldPlayback), so that a late answer to one is not
+/// taken for that to another. Unique within a session.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct HoldId(pub u64);
@@ -138,7 +143,8 @@ pub struct HeardPart {
     pub format: AudioFormat,
     /// What was played (samples).
     pub heard: u64,
-    /// What had come from the server (samples). On a side channel the audio goes another way, and this may be 0.
+    /// What had come from the server (samples). On a side channel the audio goes another way, and this may be
+    /// 0.
     pub received: u64,
     /// The words heard: a prefix of those generated, found by the position of text among audio.
     pub heard_text: String,

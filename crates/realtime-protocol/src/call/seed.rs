@@ -14,14 +14,15 @@ use crate::item::Item;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Seed {
-    /// What the model is told to be; `None`: what the configuration says. It counts where it differs from what the seed
-    /// before said (the options, before the first one), unless an update of the configuration has changed it since.
+    /// What the model is told to be; `None`: what the configuration says. It counts where it differs from
+    /// what the seed before said (the options, before the first one), unless an update of the configuration
+    /// has changed it since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Items to create, in this order, before anything else.
     pub items: Vec<Item>,
-    /// Which of the items that commands on their way are to create are said here already: each with the item of the
-    /// seed that says it. They are not created once more, and their commands settle with that item.
+    /// Which of the items that commands on their way are to create are said here already: each with the item
+    /// of the seed that says it. They are not created once more, and their commands settle with that item.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub replaces: BTreeMap<ItemId, ItemId>,
     /// Parts and messages of which no item can be made, and which are left out.
@@ -40,8 +41,8 @@ pub trait Reseed {
         let _ = event;
     }
 
-    /// Makes the items that bring a new session up to date. `carried` names the items that commands on their way will
-    /// create unless the seed [replaces](Seed::replaces) them.
+    /// Makes the items that bring a new session up to date. `carried` names the items that commands on their
+    /// way will create unless the seed [replaces](Seed::replaces) them.
     fn reseed(&mut self, carried: &[ItemId]) -> Seed;
 }
 

@@ -14,11 +14,12 @@ use crate::session_config::SessionConfig;
 /// The version that this crate writes.
 pub(crate) const VERSION: u32 = 1;
 
-/// A call between [`Call::suspend`](crate::call::Call::suspend) and [`Call::resume`](crate::call::Call::resume).
+/// A call between [`Call::suspend`](crate::call::Call::suspend) and
+/// [`Call::resume`](crate::call::Call::resume).
 ///
-/// It holds the configuration, what commands on their way say, arguments and outputs of functions, and the tokens of MCP
-/// tools: keep it as you keep a key. Its `Debug` shows none of that. As JSON it has a version; one that a later release has
-/// written is refused.
+/// It holds the configuration, what commands on their way say, arguments and outputs of functions, and the
+/// tokens of MCP tools: keep it as you keep a key. Its `Debug` shows none of that. As JSON it has a version;
+/// one that a later release has written is refused.
 #[derive(Clone, Deserialize, PartialEq, Serialize)]
 pub struct Suspended {
     #[serde(deserialize_with = "known_version")]
@@ -84,14 +85,14 @@ pub(crate) struct SuspendedCommand {
 }
 
 impl Suspended {
-    /// The commands that are not answered: each gets its one answer once the call is resumed. Ids of new commands must
-    /// differ from them.
+    /// The commands that are not answered: each gets its one answer once the call is resumed. Ids of new
+    /// commands must differ from them.
     pub fn waiters(&self) -> impl Iterator<Item = CommandId> {
         self.commands.iter().map(|command| command.id)
     }
 
-    /// The functions that the application was told of and that have no output: where they run, they may go on. Answer
-    /// each, once the call is resumed, with [`Command::AnswerFunction`].
+    /// The functions that the application was told of and that have no output: where they run, they may go
+    /// on. Answer each, once the call is resumed, with [`Command::AnswerFunction`].
     pub fn functions(&self) -> impl Iterator<Item = &FunctionCall> {
         self.functions.iter().filter(|function| function.output.is_none()).map(|function| &*function.call)
     }

@@ -47,7 +47,8 @@ pub struct Timeline {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SpeechEnd {
-    /// The server detects turns: `input_audio_buffer.speech_stopped` came, or `committed` where it does not send that.
+    /// The server detects turns: `input_audio_buffer.speech_stopped` came, or `committed` where it does not
+    /// send that.
     #[default]
     Detected,
     /// The session detects no turns: this side sent `input_audio_buffer.commit`, and wanted a response.

@@ -33,7 +33,8 @@ pub struct UsageTotals {
     pub output_text_tokens: u64,
     /// Audio tokens made.
     pub output_audio_tokens: u64,
-    /// Transcripts of the user's speech whose usage the server did not report: what is missing in the next two.
+    /// Transcripts of the user's speech whose usage the server did not report: what is missing in the next
+    /// two.
     pub transcriptions_unreported: u64,
     /// Tokens that transcription read and made. They are not in the tokens above.
     pub transcription_tokens: u64,

@@ -1,8 +1,8 @@
 //! Commands and media by subject: `call.conversation().delete(now, id, item)` in place of
 //! `call.handle_command(now, id, Command::DeleteItem { item_id: item })`.
 //!
-//! A view is borrowed for one call of a method, and is no more than another spelling: [`Command`] and [`Media`] say what
-//! each does. After it, poll the outputs.
+//! A view is borrowed for one call of a method, and is no more than another spelling: [`Command`] and
+//! [`Media`] say what each does. After it, poll the outputs.
 
 use alloc::boxed::Box;
 
@@ -56,7 +56,8 @@ macro_rules! views {
                     $(#[$method_doc])*
                     ///
                     /// # Errors
-                    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed back.
+                    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed
+                    /// back.
                     pub fn $method(
                         &mut self, now: Timestamp, id: CommandId $(, $arg: $type)*
                     ) -> Result<(), CommandError> {

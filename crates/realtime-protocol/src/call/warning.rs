@@ -61,8 +61,9 @@ pub enum Warning {
         /// The members.
         paths: Vec<String>,
     },
-    /// The server does not leave to this side what interrupts the assistant: it refused to, or answers turns itself. The
-    /// options' [policy](crate::session::InterruptionPolicy) does not hold; speech interrupts at once.
+    /// The server does not leave to this side what interrupts the assistant: it refused to, or answers turns
+    /// itself. The options' [policy](crate::session::InterruptionPolicy) does not hold; speech interrupts at
+    /// once.
     InterruptionPolicyDropped,
     /// A response was longer than the options allow: it was cancelled, and no more of it comes.
     ResponseTooLong {
@@ -76,14 +77,14 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
-    /// The model called functions as often in a row as the options allow, without a word of the user: it is not asked to
-    /// go on.
+    /// The model called functions as often in a row as the options allow, without a word of the user: it is
+    /// not asked to go on.
     TooManyRounds {
         /// How often it was asked.
         rounds: u32,
     },
-    /// The server gave a response an id that was used before. It is another response, unless nothing of the first has come:
-    /// then it is the same one, said twice.
+    /// The server gave a response an id that was used before. It is another response, unless nothing of the
+    /// first has come: then it is the same one, said twice.
     ResponseIdReused {
         /// The response.
         response_id: ResponseId,
@@ -100,37 +101,39 @@ pub enum Warning {
         /// How many were left out.
         functions: usize,
     },
-    /// A function call cannot be told, since the server never said which function (`call_id` is known: the model was
-    /// told that there is no such function), or under which id it waits for an output.
+    /// A function call cannot be told, since the server never said which function (`call_id` is known: the
+    /// model was told that there is no such function), or under which id it waits for an output.
     FunctionCallLost {
         /// The item that holds it, if it has an id.
         item_id: Option<ItemId>,
         /// The call's id, if it has one.
         call_id: Option<CallId>,
     },
-    /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest was
-    /// dropped.
+    /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest
+    /// was dropped.
     InputAudioDropped {
         /// What was lost.
         lost: MediaTime,
     },
-    /// Items of a seed were left out: a connection ended before it had acknowledged them, or others as large. The new
-    /// session does not know of them.
+    /// Items of a seed were left out: a connection ended before it had acknowledged them, or others as large.
+    /// The new session does not know of them.
     SeedCut {
         /// How many.
         omitted: usize,
         /// The largest item that is still sent (bytes of JSON).
         largest: usize,
     },
-    /// The model was asked for a reply that was due, and each time the connection ended first: it is not asked again.
+    /// The model was asked for a reply that was due, and each time the connection ended first: it is not
+    /// asked again.
     ReplyGivenUp,
-    /// Connections ended before the output of a function was acknowledged: it is not sent again. Should the model make
-    /// the call once more, it is told so, and the function does not run again.
+    /// Connections ended before the output of a function was acknowledged: it is not sent again. Should the
+    /// model make the call once more, it is told so, and the function does not run again.
     FunctionOutputGivenUp {
         /// The call.
         call_id: CallId,
     },
-    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
+    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as
+    /// not played.
     AudioDropped {
         /// The item.
         item_id: ItemId,

@@ -1,6 +1,6 @@
-//! What beta spells differently: the names of events, sessions and responses without nesting, and the model's words
-//! and audio as plain `text` and `audio`. All of it as JSON, member by member, so that what neither dialect knows
-//! passes through.
+//! What beta spells differently: the names of events, sessions and responses without nesting, and the model's
+//! words and audio as plain `text` and `audio`. All of it as JSON, member by member, so that what neither
+//! dialect knows passes through.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -71,8 +71,8 @@ const FORMATS: &[(&str, &str)] = &[
 /// Content of the model's messages: beta's `type`, then GA's.
 const CONTENT: &[(&str, &str)] = &[(r#""text""#, r#""output_text""#), (r#""audio""#, r#""output_audio""#)];
 
-/// Turns an event's text, in any mixture of the two spellings, into GA's. `kind` is the `type` that came, `ga_kind`
-/// GA's name for it. `None` where there is nothing to turn.
+/// Turns an event's text, in any mixture of the two spellings, into GA's. `kind` is the `type` that came,
+/// `ga_kind` GA's name for it. `None` where there is nothing to turn.
 pub(crate) fn body_to_ga(kind: &str, ga_kind: &str, shape: Shape, text: &str) -> Option<String> {
     let mut event = Object::read(text)?;
     event.set("type", quoted(ga_kind));

@@ -1,4 +1,5 @@
-//! Which names a dialect does not have: for servers that speak one dialect only, and refuse the other's words.
+//! Which names a dialect does not have: for servers that speak one dialect only, and refuse the other's
+//! words.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -22,7 +23,8 @@ pub struct Foreign {
 
 impl Dialect {
     /// The first name in a client event's text that only the other dialect has, though
-    /// [`ClientEvent::decode`](crate::event::ClientEvent::decode) reads it. `None` for text that cannot be read.
+    /// [`ClientEvent::decode`](crate::event::ClientEvent::decode) reads it. `None` for text that cannot be
+    /// read.
     pub fn foreign_name(self, text: &str) -> Option<Foreign> {
         #[derive(Deserialize)]
         struct Event<'a> {
@@ -56,7 +58,8 @@ impl Dialect {
         Some(Foreign { path: format!("{name}.{member}"), name: member })
     }
 
-    /// Names the members in a text as this dialect does: `session.audio.output.voice` is `session.voice` in beta.
+    /// Names the members in a text as this dialect does: `session.audio.output.voice` is `session.voice` in
+    /// beta.
     pub fn paths(self, ga: &str) -> String {
         let mut text = String::from(ga);
         if self == Self::Ga {

@@ -1,9 +1,9 @@
-//! The two spellings of the protocol, translated at the edge: the model is GA's, and this module alone knows what
-//! beta spells differently.
+//! The two spellings of the protocol, translated at the edge: the model is GA's, and this module alone knows
+//! what beta spells differently.
 //!
-//! An event is read in any spelling, whatever the dialect. Where the dialect would write it otherwise than it came
-//! (another dialect's name, a session half flat and half nested, `modalities` in another order), the event keeps
-//! its spelling, and is written again as it came for as long as nobody changes it.
+//! An event is read in any spelling, whatever the dialect. Where the dialect would write it otherwise than it
+//! came (another dialect's name, a session half flat and half nested, `modalities` in another order), the
+//! event keeps its spelling, and is written again as it came for as long as nobody changes it.
 
 mod beta;
 mod foreign;
@@ -108,8 +108,8 @@ pub(crate) trait Spelled {
     /// GA's `type` for any dialect's.
     fn ga_kind(kind: &str) -> &str;
 
-    /// What else an event of this side is spelled by; `kind` is GA's. The other side's events are unknown to this one,
-    /// and no unknown event has anything to turn.
+    /// What else an event of this side is spelled by; `kind` is GA's. The other side's events are unknown to
+    /// this one, and no unknown event has anything to turn.
     fn shape(kind: &str) -> Shape;
 
     /// The event's `type` in `dialect`, GA's being `kind`.

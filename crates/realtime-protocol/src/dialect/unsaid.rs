@@ -1,4 +1,5 @@
-//! What of a configuration a dialect has no words for. It is never sent, so that it can't count as taken over.
+//! What of a configuration a dialect has no words for. It is never sent, so that it can't count as taken
+//! over.
 
 use alloc::format;
 use alloc::string::String;

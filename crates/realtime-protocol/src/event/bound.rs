@@ -1,16 +1,18 @@
-//! How many elements a wire text may have. Its bytes are bounded by whoever reads them from a socket, but a text of
-//! tiny elements takes far more memory than bytes: an item of an array is 200 bytes as a value, and may be one digit in the
-//! text.
+//! How many elements a wire text may have. Its bytes are bounded by whoever reads them from a socket, but a
+//! text of tiny elements takes far more memory than bytes: an item of an array is 200 bytes as a value, and
+//! may be one digit in the text.
 //!
-//! The rule kept here: a text costs what its bytes let one expect. One long string (audio of an hour) is no element.
+//! The rule kept here: a text costs what its bytes let one expect. One long string (audio of an hour) is no
+//! element.
 
 use alloc::format;
 use alloc::string::String;
 
 use crate::event::{Malformed, scan};
 
-/// The most `{`, `[` and `,` outside of strings that a wire text may have. The largest that servers have reason to send (a
-/// long transcript with the probability of each token, hundreds of tools with their schemas) stay below a half of it.
+/// The most `{`, `[` and `,` outside of strings that a wire text may have. The largest that servers have
+/// reason to send (a long transcript with the probability of each token, hundreds of tools with their
+/// schemas) stay below a half of it.
 const MOST_ELEMENTS: usize = 128 * 1024;
 
 /// A text up to this length (bytes) is not counted: it cannot have more.

@@ -17,7 +17,8 @@ wire_struct! {
     /// Changes the session: members that are set replace, others stay. Answered by `session.updated`.
     ///
     /// # Wire
-    /// `session.update`. <https://platform.openai.com/docs/api-reference/realtime-client-events/session/update>
+    /// `session.update`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/session/update>
     pub (tagged) struct SessionUpdate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -28,7 +29,8 @@ wire_struct! {
     /// Adds audio to the input buffer: at most 15 MiB. Never answered.
     ///
     /// # Wire
-    /// `input_audio_buffer.append`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/append>
+    /// `input_audio_buffer.append`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/append>
     pub (tagged) struct InputAudioBufferAppend {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -40,7 +42,8 @@ wire_struct! {
     /// `input_audio_buffer.committed`; creates no response.
     ///
     /// # Wire
-    /// `input_audio_buffer.commit`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/commit>
+    /// `input_audio_buffer.commit`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/commit>
     pub (tagged) struct InputAudioBufferCommit {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -49,7 +52,8 @@ wire_struct! {
     /// Empties the input buffer. Answered by `input_audio_buffer.cleared`.
     ///
     /// # Wire
-    /// `input_audio_buffer.clear`. <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/clear>
+    /// `input_audio_buffer.clear`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/input_audio_buffer/clear>
     pub (tagged) struct InputAudioBufferClear {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -58,7 +62,8 @@ wire_struct! {
     /// WebRTC and SIP only: stops the audio that the server plays. Answered by `output_audio_buffer.cleared`.
     ///
     /// # Wire
-    /// `output_audio_buffer.clear`. <https://platform.openai.com/docs/api-reference/realtime-client-events/output_audio_buffer/clear>
+    /// `output_audio_buffer.clear`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/output_audio_buffer/clear>
     pub (tagged) struct OutputAudioBufferClear {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -67,7 +72,8 @@ wire_struct! {
     /// Adds an item to the conversation. Answered by `conversation.item.added` and `.done`.
     ///
     /// # Wire
-    /// `conversation.item.create`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/create>
+    /// `conversation.item.create`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/create>
     pub (tagged) struct ConversationItemCreate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -80,7 +86,8 @@ wire_struct! {
     /// Asks for an item, its audio included. Answered by `conversation.item.retrieved`.
     ///
     /// # Wire
-    /// `conversation.item.retrieve`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/retrieve>
+    /// `conversation.item.retrieve`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/retrieve>
     pub (tagged) struct ConversationItemRetrieve {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -92,7 +99,8 @@ wire_struct! {
     /// `conversation.item.truncated`.
     ///
     /// # Wire
-    /// `conversation.item.truncate`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/truncate>
+    /// `conversation.item.truncate`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/truncate>
     pub (tagged) struct ConversationItemTruncate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -107,7 +115,8 @@ wire_struct! {
     /// Removes an item. Answered by `conversation.item.deleted`.
     ///
     /// # Wire
-    /// `conversation.item.delete`. <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/delete>
+    /// `conversation.item.delete`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/conversation/item/delete>
     pub (tagged) struct ConversationItemDelete {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -118,7 +127,8 @@ wire_struct! {
     /// Asks for a response. Answered by `response.created`, or by an `error` alone.
     ///
     /// # Wire
-    /// `response.create`. <https://platform.openai.com/docs/api-reference/realtime-client-events/response/create>
+    /// `response.create`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/response/create>
     pub (tagged) struct ResponseCreate {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,
@@ -129,7 +139,8 @@ wire_struct! {
     /// Cancels a response. Answered by its `response.done`, or by an `error` where none runs.
     ///
     /// # Wire
-    /// `response.cancel`. <https://platform.openai.com/docs/api-reference/realtime-client-events/response/cancel>
+    /// `response.cancel`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-client-events/response/cancel>
     pub (tagged) struct ResponseCancel {
         /// Names this event in the server's `error`.
         event_id: Field<EventId>,

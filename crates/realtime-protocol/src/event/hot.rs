@@ -1,8 +1,8 @@
-//! The frequent events without serde: audio, transcript and text deltas read by a hand cursor, and audio written
-//! straight into the text.
+//! The frequent events without serde: audio, transcript and text deltas read by a hand cursor, and audio
+//! written straight into the text.
 //!
-//! The rule kept here: whatever is not of the plainest form (an escape, a `null`, a member that is unknown or given
-//! twice) is left to the general path, so both give equal results.
+//! The rule kept here: whatever is not of the plainest form (an escape, a `null`, a member that is unknown or
+//! given twice) is left to the general path, so both give equal results.
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -159,7 +159,8 @@ fn short_string(text: &str) -> Option<(&str, &str)> {
     (text.as_bytes()[end] == b'"').then(|| (&text[..end], &text[end + 1..]))
 }
 
-/// Where the first quote, backslash or control character is. Eight bytes at a time: ids are too short for more.
+/// Where the first quote, backslash or control character is. Eight bytes at a time: ids are too short for
+/// more.
 fn special(bytes: &[u8]) -> Option<usize> {
     const EACH: u64 = u64::MAX / 0xff;
     const HIGH: u64 = EACH << 7;
@@ -180,8 +181,8 @@ fn special(bytes: &[u8]) -> Option<usize> {
     bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ').map(|end| at + end)
 }
 
-/// The audio with which a text ends, as nearly every audio delta does. It is read as base64 without a look for its end:
-/// no quote is base64.
+/// The audio with which a text ends, as nearly every audio delta does. It is read as base64 without a look
+/// for its end: no quote is base64.
 fn last_audio(kind: Option<&str>, value: &str) -> Option<Audio> {
     let text = value.strip_suffix("\"}").filter(|_| matches!(kind, Some(AUDIO | BETA_AUDIO)))?;
     // Seldom, another member is the last.

@@ -1,9 +1,9 @@
 //! A client event as a session log holds it: so that what is read back is sent as the same text.
 //!
-//! An event of an application's own may be spelled as no dialect spells it, and then keeps its text, which is no part
-//! of what it says. Most are written as the plain event, and read as GA's. Where that would read otherwise than the
-//! event is, the log says how: `{"spelling":"beta","event":{…}}` is a text to read in beta, `{"spelling":null,…}` an
-//! event to take as it stands.
+//! An event of an application's own may be spelled as no dialect spells it, and then keeps its text, which is
+//! no part of what it says. Most are written as the plain event, and read as GA's. Where that would read
+//! otherwise than the event is, the log says how: `{"spelling":"beta","event":{…}}` is a text to read in
+//! beta, `{"spelling":null,…}` an event to take as it stands.
 
 use alloc::boxed::Box;
 use alloc::string::String;

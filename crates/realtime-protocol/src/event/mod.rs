@@ -41,8 +41,9 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// The wire text that stands for a binary message of so many bytes which is not UTF-8, so that a machine is told of
-    /// it and a log holds it. It reads as `Malformed`, and says how many bytes there were and not what they were.
+    /// The wire text that stands for a binary message of so many bytes which is not UTF-8, so that a machine
+    /// is told of it and a log holds it. It reads as `Malformed`, and says how many bytes there were and not
+    /// what they were.
     pub fn text_of_binary(bytes: usize) -> String {
         alloc::format!("{BINARY}{bytes}{NOT_UTF_8}")
     }
@@ -97,8 +98,8 @@ macro_rules! events {
                 }
             }
 
-            /// Reads one wire text, in either dialect's spelling or a mixture; `dialect` is the one in which it
-            /// is then written as it came. Never fails: see [`Unknown`](Self::Unknown) and
+            /// Reads one wire text, in either dialect's spelling or a mixture; `dialect` is the one in which
+            /// it is then written as it came. Never fails: see [`Unknown`](Self::Unknown) and
             /// [`Malformed`](Self::Malformed).
             pub fn decode(text: &str, dialect: $crate::event::Dialect) -> Self {
                 $crate::event::scan::decode(text, dialect)
@@ -120,9 +121,9 @@ macro_rules! events {
                 }
             }
 
-            /// Members that are there but not of the expected shape: kept as they came, and read as absent. Also those
-            /// that could be read all the same: a number in a string, and text with half of a surrogate pair. The
-            /// first 64, then one that says how many more there are.
+            /// Members that are there but not of the expected shape: kept as they came, and read as absent.
+            /// Also those that could be read all the same: a number in a string, and text with half of a
+            /// surrogate pair. The first 64, then one that says how many more there are.
             pub fn mismatches(&self) -> alloc::vec::Vec<$crate::wire::Mismatch> {
                 let mut found = $crate::wire::Mismatches::default();
                 match self {

@@ -100,8 +100,8 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     }
 }
 
-/// Reads a malformed event again, if its text can be repaired: once, for then there is nothing left to repair. Out of the
-/// way, and in place, for events are large to move.
+/// Reads a malformed event again, if its text can be repaired: once, for then there is nothing left to
+/// repair. Out of the way, and in place, for events are large to move.
 #[cold]
 #[inline(never)]
 fn mend<E: Event>(event: &mut E, text: &str, dialect: Dialect) {
@@ -152,8 +152,8 @@ fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shap
     event
 }
 
-/// The text that an event came as, and the dialect it was read in, where that dialect would write another one. `None`
-/// once the event was changed.
+/// The text that an event came as, and the dialect it was read in, where that dialect would write another
+/// one. `None` once the event was changed.
 pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
     match event.extra()?.spelling()? {
         Spelling::Text(read_in, text) if decode::<E>(text, *read_in) == *event => Some((*read_in, text)),

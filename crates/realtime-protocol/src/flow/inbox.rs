@@ -1,10 +1,10 @@
 //! What waits for the application to read it: [`Inbox`].
 //!
-//! The driver is never made to wait for the application. Where the application reads too slowly, the oldest audio gives
-//! way. Nothing else does: where that passes its bounds too, the call ends.
+//! The driver is never made to wait for the application. Where the application reads too slowly, the oldest
+//! audio gives way. Nothing else does: where that passes its bounds too, the call ends.
 //!
-//! A bound tells a slow reader from a quick one, so it holds against what the reader had a chance to read. One turn of
-//! the driver may give any number of events.
+//! A bound tells a slow reader from a quick one, so it holds against what the reader had a chance to read.
+//! One turn of the driver may give any number of events.
 
 use core::fmt;
 
@@ -16,8 +16,8 @@ use crate::flow::lanes::{Lanes, Next};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct InboxBounds {
-    /// Bytes of the model's audio; beyond it the oldest is dropped. Default: 16 MiB, 5.8 min of PCM at 24 kHz: the
-    /// server sends audio faster than it plays.
+    /// Bytes of the model's audio; beyond it the oldest is dropped. Default: 16 MiB, 5.8 min of PCM at 24
+    /// kHz: the server sends audio faster than it plays.
     pub audio_bytes: usize,
     /// Other events; beyond it the call ends. Default: 16,384.
     pub events: usize,
@@ -56,18 +56,20 @@ impl Default for InboxBounds {
 
 /// The way from a machine to the application.
 ///
-/// [`push`](Self::push) each event, then call [`shed`](Self::shed) until `None` and hand what it returns to the machine.
-/// The application takes events by [`pop`](Self::pop), from wherever it runs.
+/// [`push`](Self::push) each event, then call [`shed`](Self::shed) until `None` and hand what it returns to
+/// the machine. The application takes events by [`pop`](Self::pop), from wherever it runs.
 ///
-/// Where [`wants_turn`](Self::wants_turn) returns true, let the application run before the next input: yield to the
-/// runtime, return to the event loop. Then call [`handle_turn`](Self::handle_turn): what waits from then on was not read
-/// in time, and counts against the bounds.
+/// Where [`wants_turn`](Self::wants_turn) returns true, let the application run before the next input: yield
+/// to the runtime, return to the event loop. Then call [`handle_turn`](Self::handle_turn): what waits from
+/// then on was not read in time, and counts against the bounds.
 ///
 /// What the application gets:
 ///
 /// - Events in their order. Nothing but audio is dropped before the call is ended for a slow reader.
-/// - Losses of audio that follow each other are one warning, see [`Warning::absorb`](crate::call::Warning::absorb).
-/// - [`Event::Closed`] last and always, right after [`Notice::EventsDropped`] where events were dropped at the end.
+/// - Losses of audio that follow each other are one warning, see
+///   [`Warning::absorb`](crate::call::Warning::absorb).
+/// - [`Event::Closed`] last and always, right after [`Notice::EventsDropped`] where events were dropped at
+///   the end.
 ///
 /// ```
 /// use realtime_protocol::call::{CloseReason, Event, StopId};
@@ -127,8 +129,8 @@ impl Inbox {
         Self { bounds, waiting, audio_bytes: 0, event_bytes: 0, fresh: 0, state: State::Open }
     }
 
-    /// Lets an event wait. `cost`: the bytes of wire text that it came from. Of several events that come from one text, one
-    /// is charged.
+    /// Lets an event wait. `cost`: the bytes of wire text that it came from. Of several events that come from
+    /// one text, one is charged.
     pub fn push(&mut self, event: Event, cost: usize) {
         if matches!(self.state, State::Closed | State::Abandoned) || self.absorbs(&event) {
             return;
@@ -150,8 +152,8 @@ impl Inbox {
         }
     }
 
-    /// Drops the oldest audio beyond the bound, one chunk at a time, and returns each as [`Shortfall::Unread`]. The
-    /// newest chunk stays, whatever its size.
+    /// Drops the oldest audio beyond the bound, one chunk at a time, and returns each as
+    /// [`Shortfall::Unread`]. The newest chunk stays, whatever its size.
     pub fn shed(&mut self) -> Option<Shortfall> {
         if self.audio_bytes <= self.bounds.audio_bytes || self.waiting.audio_len() < 2 {
             return None;
@@ -177,11 +179,11 @@ impl Inbox {
         }
     }
 
-    /// The application had a chance to run. Returns [`Shortfall::TooSlow`], once, where it left more unread than the
-    /// bounds allow.
+    /// The application had a chance to run. Returns [`Shortfall::TooSlow`], once, where it left more unread
+    /// than the bounds allow.
     ///
-    /// From then on, events are kept up to twice the bounds, for the end of a call has things to tell; those beyond it are
-    /// dropped and counted.
+    /// From then on, events are kept up to twice the bounds, for the end of a call has things to tell; those
+    /// beyond it are dropped and counted.
     pub fn handle_turn(&mut self) -> Option<Shortfall> {
         self.fresh = 0;
         let InboxBounds { events, event_bytes, .. } = self.bounds;
@@ -197,8 +199,8 @@ impl Inbox {
         *self = Self { state: State::Abandoned, ..Self::new(self.bounds) };
     }
 
-    /// Returns whether the application should run before more is pushed: after 64 events, and after each event while what
-    /// waits is more than half of a bound.
+    /// Returns whether the application should run before more is pushed: after 64 events, and after each
+    /// event while what waits is more than half of a bound.
     pub fn wants_turn(&self) -> bool {
         let InboxBounds { audio_bytes, events, event_bytes } = self.bounds;
         let much = || self.audio_bytes > audio_bytes / 2 || self.is_beyond(events / 2, event_bytes / 2);

@@ -1,5 +1,5 @@
-//! Two queues with one order: audio, which may be dropped, and the rest, which may not. So the oldest audio is at hand
-//! whatever stands before it.
+//! Two queues with one order: audio, which may be dropped, and the rest, which may not. So the oldest audio
+//! is at hand whatever stands before it.
 
 use alloc::collections::VecDeque;
 

@@ -1,8 +1,9 @@
-//! What waits for one connection to take it: [`Outbox`]. While the connection takes everything at once, nothing does.
+//! What waits for one connection to take it: [`Outbox`]. While the connection takes everything at once,
+//! nothing does.
 //!
-//! Events keep their order and are never lost; where they grow beyond a bound, the connection counts as lost. Input audio
-//! that waits leaves in fewer, larger appends. What grows too old is dropped, the oldest first: a model that hears the past
-//! answers it.
+//! Events keep their order and are never lost; where they grow beyond a bound, the connection counts as lost.
+//! Input audio that waits leaves in fewer, larger appends. What grows too old is dropped, the oldest first: a
+//! model that hears the past answers it.
 
 use alloc::format;
 use alloc::string::String;
@@ -24,8 +25,8 @@ use crate::time::Timestamp;
 pub struct OutboxBounds {
     /// Bytes of input audio; beyond it the oldest is dropped. Default: 4 MiB, 87 s of PCM at 24 kHz.
     pub audio_bytes: usize,
-    /// The oldest input audio that is still sent; what is older is dropped. `None`, for audio from a file, which is not
-    /// late: all is sent. Default: 2 s.
+    /// The oldest input audio that is still sent; what is older is dropped. `None`, for audio from a file,
+    /// which is not late: all is sent. Default: 2 s.
     pub audio_age: Option<Duration>,
     /// Bytes of all other wire texts; beyond it the connection counts as lost. Default: 32 MiB.
     pub text_bytes: usize,
@@ -62,13 +63,13 @@ impl Default for OutboxBounds {
 
 /// The way out to one connection.
 ///
-/// While the connection takes everything, send what [`encode`](Self::encode) writes: nothing is queued, copied or
-/// compared. Where it does not, [`push`](Self::push) each event. Once it takes more, send what [`pop`](Self::pop) gives
-/// until `None`.
+/// While the connection takes everything, send what [`encode`](Self::encode) writes: nothing is queued,
+/// copied or compared. Where it does not, [`push`](Self::push) each event. Once it takes more, send what
+/// [`pop`](Self::pop) gives until `None`.
 ///
-/// After `push` and `pop`, and at [`poll_timeout`](Self::poll_timeout), call [`shed`](Self::shed) and hand what it returns to
-/// the machine; where [`overflow`](Self::overflow) returns a reason, end the connection with it. An older `now` counts as
-/// the latest one.
+/// After `push` and `pop`, and at [`poll_timeout`](Self::poll_timeout), call [`shed`](Self::shed) and hand
+/// what it returns to the machine; where [`overflow`](Self::overflow) returns a reason, end the connection
+/// with it. An older `now` counts as the latest one.
 ///
 /// ```
 /// use realtime_protocol::event::{ClientEvent, InputAudioBufferAppend, InputAudioBufferCommit};
@@ -155,8 +156,8 @@ impl Outbox {
         }
     }
 
-    /// Takes the next wire text, in the order of the events. Audio that stands together is one append of at most 240,000
-    /// bytes, 5 s of PCM at 24 kHz.
+    /// Takes the next wire text, in the order of the events. Audio that stands together is one append of at
+    /// most 240,000 bytes, 5 s of PCM at 24 kHz.
     pub fn pop(&mut self, now: Timestamp) -> Option<String> {
         self.now = self.now.max(now);
         self.drop_audio();

@@ -6,13 +6,13 @@ use crate::time::Timestamp;
 
 /// Tells a quiet connection from a dead one.
 ///
-/// Where nothing was heard for a while, the driver sends a ping. Where nothing comes for as long again, the connection
-/// counts as lost. Anything counts as heard: a text, a pong, a part of a message, or that the peer takes bytes again that
-/// it did not take before.
+/// Where nothing was heard for a while, the driver sends a ping. Where nothing comes for as long again, the
+/// connection counts as lost. Anything counts as heard: a text, a pong, a part of a message, or that the peer
+/// takes bytes again that it did not take before.
 ///
-/// Call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout), and do what it says. First read
-/// what has arrived and tell of it by [`heard`](Self::heard): a driver that slept longer than it wanted must not take its own
-/// sleep for the peer's silence.
+/// Call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout), and do what it
+/// says. First read what has arrived and tell of it by [`heard`](Self::heard): a driver that slept longer
+/// than it wanted must not take its own sleep for the peer's silence.
 ///
 /// ```
 /// use core::time::Duration;
@@ -58,8 +58,8 @@ enum State {
 }
 
 impl Pulse {
-    /// The pulse of a connection that is open since `now`. `every`: how long it may be silent before it is asked;
-    /// `None` or zero: it is never asked.
+    /// The pulse of a connection that is open since `now`. `every`: how long it may be silent before it is
+    /// asked; `None` or zero: it is never asked.
     pub fn new(now: Timestamp, every: Option<Duration>) -> Self {
         let every = every.unwrap_or_default();
         Self { every, state: if every.is_zero() { State::Off } else { State::Heard(now) } }
@@ -152,8 +152,8 @@ mod tests {
     }
 
     proptest! {
-        /// Sounds at any times: only a silence of more than `EVERY` after a ping is death, and none lasts longer than
-        /// the limit.
+        /// Sounds at any times: only a silence of more than `EVERY` after a ping is death, and none lasts
+        /// longer than the limit.
         #[test]
         fn death_is_told_after_a_silence_of_the_limit_and_not_before(gaps in prop::collection::vec(1_u64..400, 1..40)) {
             let mut pulse = Pulse::new(at(0), Some(EVERY));

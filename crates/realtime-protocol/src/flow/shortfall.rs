@@ -18,7 +18,8 @@ pub enum Shortfall {
         /// Bytes of audio, in the session's input format.
         bytes: u64,
     },
-    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as not played.
+    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as
+    /// not played.
     Unread {
         /// The item.
         item_id: ItemId,

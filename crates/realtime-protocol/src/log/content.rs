@@ -1,7 +1,7 @@
 //! How much of a conversation its log holds: [`LogContent`], and the [`Filter`] that leaves the rest out.
 //!
-//! A filter works on whole lines, behind the [`LogWriter`](crate::log::LogWriter), so that it can run on a thread of its
-//! own and costs a call nothing.
+//! A filter works on whole lines, behind the [`LogWriter`](crate::log::LogWriter), so that it can run on a
+//! thread of its own and costs a call nothing.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -31,8 +31,8 @@ pub enum LogContent {
     AudioAside,
     /// Everything but audio: its size and a digest stand in its place. It can be read, and not replayed.
     AudioDigest,
-    /// What happened and when: types, ids, states, numbers. No audio, no word, no argument. It can be read, and not
-    /// replayed.
+    /// What happened and when: types, ids, states, numbers. No audio, no word, no argument. It can be read,
+    /// and not replayed.
     Metadata,
 }
 
@@ -90,8 +90,8 @@ impl Filter {
         self.redact.is_some()
     }
 
-    /// What is left of an entry, without its line feed. Audio that belongs into the file beside the log is appended to
-    /// `aside`.
+    /// What is left of an entry, without its line feed. Audio that belongs into the file beside the log is
+    /// appended to `aside`.
     pub fn line<'a>(&mut self, line: &'a str, aside: &mut Vec<u8>) -> Cow<'a, str> {
         let line = line.trim_end_matches('\n');
         let kept = match self.content {
@@ -136,8 +136,8 @@ impl fmt::Debug for Filter {
 /// Stands before the place of audio that lies aside: `aside:<first byte>:<bytes>`. No base64 has a colon.
 const ASIDE: &str = "aside:";
 
-/// Puts audio that lies aside back into an entry, so that it can be replayed. A place outside of `aside` stays as it
-/// is: the file is cut short, or belongs to another log.
+/// Puts audio that lies aside back into an entry, so that it can be replayed. A place outside of `aside`
+/// stays as it is: the file is cut short, or belongs to another log.
 pub fn restore<'a>(line: &'a str, aside: &[u8]) -> Cow<'a, str> {
     splice(line, |value| {
         let (first, bytes) = value.strip_prefix(ASIDE)?.split_once(':')?;
@@ -226,7 +226,8 @@ const PLAIN: [&str; 20] = [
     "voice",
 ];
 
-/// Members whose texts are plain if they look like a name, and may be a server's or an application's own words.
+/// Members whose texts are plain if they look like a name, and may be a server's or an application's own
+/// words.
 const NAMES: [&str; 3] = ["outcome", "place", "reason"];
 
 /// Members whose values are somebody else's JSON: not even their numbers are kept.

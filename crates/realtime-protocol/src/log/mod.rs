@@ -15,11 +15,12 @@
 //! {"at_us":99900,"from":"driver","suspend":true}
 //! ```
 //!
-//! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's stands there
-//! byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of the application's own that
-//! is spelled as no dialect spells it stands with its spelling, `{"spelling":"beta","event":{…}}`. Keys never enter a log: the
-//! tokens of MCP tools are replaced by `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and compares
-//! every output.
+//! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's
+//! stands there byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of
+//! the application's own that is spelled as no dialect spells it stands with its spelling,
+//! `{"spelling":"beta","event":{…}}`. Keys never enter a log: the tokens of MCP tools are replaced by
+//! `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and
+//! compares every output.
 
 mod content;
 mod old;
@@ -47,8 +48,8 @@ pub use write::LogWriter;
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
 
-/// The version that this crate writes. It reads those before it too, see [`OldLog`]: 1 had no entries from the driver, and 2
-/// no media and no listeners.
+/// The version that this crate writes. It reads those before it too, see [`OldLog`]: 1 had no entries from
+/// the driver, and 2 no media and no listeners.
 pub const VERSION: u32 = 3;
 
 /// A log's first line: what is needed to replay it, and where it comes from.
@@ -71,7 +72,8 @@ pub struct Header {
         skip_serializing_if = "Reconnect::is_none"
     )]
     pub reconnect: Reconnect,
-    /// The call that the log goes on with, where it was suspended before. The log of its earlier owner ends with that.
+    /// The call that the log goes on with, where it was suspended before. The log of its earlier owner ends
+    /// with that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Box<Suspended>>,
     /// How much it holds.

@@ -1,7 +1,7 @@
 //! Versions 1 and 2 of the log: their names, turned into those of today. This file alone knows them.
 //!
-//! Their inputs run. What the machines do with them may differ from what they did then, where a rule is new: a replay
-//! counts the wire texts that changed, see [`Changed`].
+//! Their inputs run. What the machines do with them may differ from what they did then, where a rule is new:
+//! a replay counts the wire texts that changed, see [`Changed`].
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -130,8 +130,8 @@ fn rename(members: &mut Map<String, Value>, old: &str, new: &str) {
     }
 }
 
-/// How many wire texts of one `type` only one of both sent: the log, or its replay. A rule that is new since the log was
-/// written is the reason.
+/// How many wire texts of one `type` only one of both sent: the log, or its replay. A rule that is new since
+/// the log was written is the reason.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Changed {
     /// Sent then, and not now.

@@ -133,8 +133,8 @@ impl Replay {
         }
     }
 
-    /// Ends the replay of an older version's log: the wire texts that changed since, by their `type`. Such a log is not
-    /// compared byte for byte. `None` for a log of today's version.
+    /// Ends the replay of an older version's log: the wire texts that changed since, by their `type`. Such a
+    /// log is not compared byte for byte. `None` for a log of today's version.
     pub fn changed(&mut self) -> Option<BTreeMap<String, Changed>> {
         self.old.take().map(|(_, texts)| texts.into_changed())
     }

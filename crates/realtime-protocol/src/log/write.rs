@@ -39,8 +39,8 @@ impl LogWriter {
         wire(out, at, connection, "server", text);
     }
 
-    /// For logs that a server writes: the client sent a wire text, whatever it is. What is no JSON and may hold a
-    /// token is not told.
+    /// For logs that a server writes: the client sent a wire text, whatever it is. What is no JSON and may
+    /// hold a token is not told.
     pub fn client_text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
         let is_unclear = holds_tokens(text) && serde_json::from_str::<&RawValue>(text).is_err();
         let text = if is_unclear { "[redacted]" } else { text };
@@ -200,8 +200,8 @@ fn push_json<T: Serialize + ?Sized>(out: &mut String, value: &T) {
     redact_from(out, from);
 }
 
-/// Makes one line of the JSON that `out` ends with: what an application sends as it is may have several. No string of
-/// JSON has a line feed in it, so these are white space.
+/// Makes one line of the JSON that `out` ends with: what an application sends as it is may have several. No
+/// string of JSON has a line feed in it, so these are white space.
 fn one_line(out: &mut String, from: usize) {
     if out[from..].contains('\n') {
         let json = out[from..].replace('\n', " ");

@@ -1,8 +1,9 @@
 //! Commands that wait for the server's acknowledgement, which names the thing and not the request; only an
 //! `error` names the request.
 //!
-//! Every one that waits has a way out besides its own acknowledgement: an error that names it, its deadline, and where
-//! the server says that the thing is gone ([`Answers::take_before`]). Each is found without a search.
+//! Every one that waits has a way out besides its own acknowledgement: an error that names it, its deadline,
+//! and where the server says that the thing is gone ([`Answers::take_before`]). Each is found without a
+//! search.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -12,8 +13,8 @@ use crate::id::{EventId, ItemId, ResponseId};
 use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
-/// What the session sent by itself and waits for at once; of more, the oldest is let go. Whatever a server sends leads
-/// to no more.
+/// What the session sent by itself and waits for at once; of more, the oldest is let go. Whatever a server
+/// sends leads to no more.
 const MOST_OWN: usize = 128;
 
 /// Acknowledgements that are due.

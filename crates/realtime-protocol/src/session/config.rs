@@ -1,7 +1,8 @@
 //! The configuration: what was asked for, what the server made of it, and what it no longer lets change.
 //!
-//! What holds is what was acknowledged. A server refuses an update whole and names one member: that is taken out, at
-//! the smallest unit that can stand, and the rest is sent again. Each round asks for less, so that there is an end.
+//! What holds is what was acknowledged. A server refuses an update whole and names one member: that is taken
+//! out, at the smallest unit that can stand, and the rest is sent again. Each round asks for less, so that
+//! there is an end.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -76,7 +77,8 @@ impl Session {
         asked.filter(|_| !self.state.is_ready()).unwrap_or_else(|| self.config.input_format())
     }
 
-    /// The server reports its configuration. What it acknowledges is taken over, and where it differs is said.
+    /// The server reports its configuration. What it acknowledges is taken over, and where it differs is
+    /// said.
     pub(super) fn on_updated(&mut self, echo: Field<Box<SessionConfig>>) {
         let awaited = self.answered(&Await::Updated);
         let before = self.config.clone();
@@ -124,16 +126,16 @@ impl Session {
         self.ready(&before, refused);
     }
 
-    /// An answer did not come: if it was to an update, that is let go as well. For the first one, there is another
-    /// deadline.
+    /// An answer did not come: if it was to an update, that is let go as well. For the first one, there is
+    /// another deadline.
     pub(super) fn forget_update(&mut self, awaited: &Awaited) {
         if awaited.what == Await::Updated && self.state.is_ready() {
             self.updates.take(&awaited.event_id);
         }
     }
 
-    /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent again.
-    /// Returns whether that is told by something else than the error.
+    /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent
+    /// again. Returns whether that is told by something else than the error.
     pub(super) fn update_refused(
         &mut self,
         id: Option<CommandId>,
@@ -229,7 +231,8 @@ impl Session {
         self.release_held();
     }
 
-    /// Lets go of input audio that came in a format which the server turned out not to take: it would be noise.
+    /// Lets go of input audio that came in a format which the server turned out not to take: it would be
+    /// noise.
     fn drop_held_as(&mut self, format: AudioFormat) {
         if format == self.config.input_format() {
             return;

@@ -35,9 +35,9 @@ pub enum Answer {
 
 /// What follows when an answer does not come in time.
 ///
-/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::call::Outcome::TimedOut). Where it is the
-/// output of a response, those who asked for that are told [`Deadlines::response_done`] later, unless the response, or
-/// another session, goes on. What still comes of it afterwards is passed on.
+/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::call::Outcome::TimedOut).
+/// Where it is the output of a response, those who asked for that are told [`Deadlines::response_done`]
+/// later, unless the response, or another session, goes on. What still comes of it afterwards is passed on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -45,8 +45,8 @@ pub enum OverduePolicy {
     /// [`Event::Overdue`](crate::call::Event::Overdue) says so.
     #[default]
     Report,
-    /// It says so, and asks for another session in place of this one, provided that this server has sent such an
-    /// answer before: a server that never sends it is not frozen, but partial.
+    /// It says so, and asks for another session in place of this one, provided that this server has sent such
+    /// an answer before: a server that never sends it is not frozen, but partial.
     Rotate,
     /// Nothing.
     Off,

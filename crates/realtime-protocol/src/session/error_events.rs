@@ -16,7 +16,8 @@ use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 
-/// How long a response may still go on after the server said, of nothing in particular, that something went wrong.
+/// How long a response may still go on after the server said, of nothing in particular, that something went
+/// wrong.
 const AFTER_A_FAULT: Duration = Duration::from_secs(3);
 
 impl Session {
@@ -42,8 +43,8 @@ impl Session {
         }
     }
 
-    /// Fails the request that an error names, and only that. Returns whether everyone whom it concerns knows of it by
-    /// what became of the request.
+    /// Fails the request that an error names, and only that. Returns whether everyone whom it concerns knows
+    /// of it by what became of the request.
     fn fail(&mut self, error: &ApiError) -> bool {
         let event_id = error.event_id.value();
         let refused = || Outcome::Refused { error: Box::new(error.clone()) };

@@ -211,7 +211,8 @@ impl Session {
         self.decide(decision);
     }
 
-    /// Something other than its own event may end the user's turn, which is told then. `item_id`: the item that holds it.
+    /// Something other than its own event may end the user's turn, which is told then. `item_id`: the item
+    /// that holds it.
     pub(super) fn step_turn(&mut self, step: turn::Step, item_id: Option<&ItemId>) {
         if self.responses.step_turn(step) {
             self.tell_speech_ended(item_id.cloned());
@@ -253,7 +254,8 @@ impl Session {
         }
     }
 
-    /// The server's buffer is empty: nobody speaks in it any more, and what was to be committed before is gone.
+    /// The server's buffer is empty: nobody speaks in it any more, and what was to be committed before is
+    /// gone.
     fn on_cleared(&mut self) {
         let cleared = self.answered(&Await::Cleared);
         let before = cleared.as_ref().map_or(u64::MAX, |awaited| awaited.number);
@@ -273,7 +275,8 @@ impl Session {
         self.drop_speech();
     }
 
-    /// The item that an acknowledgement is for: some servers leave the id out, and then it is for the oldest that waits.
+    /// The item that an acknowledgement is for: some servers leave the id out, and then it is for the oldest
+    /// that waits.
     fn item_of(&self, item_id: ItemId, kind: Answer) -> Option<ItemId> {
         if !item_id.as_str().is_empty() {
             return Some(item_id);

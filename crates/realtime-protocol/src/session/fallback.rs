@@ -1,5 +1,5 @@
-//! The server is told to leave interruptions to this side, and where it does not, the session falls back to what the
-//! server decides.
+//! The server is told to leave interruptions to this side, and where it does not, the session falls back to
+//! what the server decides.
 
 use alloc::vec::Vec;
 
@@ -25,7 +25,8 @@ impl Policy {
         self.rule != InterruptionPolicy::AtOnce && !self.fell_back && detects
     }
 
-    /// Notes what the application wants of turn detection, and writes what the server is to be told in its place.
+    /// Notes what the application wants of turn detection, and writes what the server is to be told in its
+    /// place.
     pub(super) fn take_wish(&mut self, config: &mut SessionConfig) {
         let Some(input) = config.audio.value_mut().and_then(|audio| audio.input.value_mut()) else { return };
         if input.turn_detection.is_absent() {
@@ -41,8 +42,8 @@ impl Policy {
 }
 
 impl Session {
-    /// Completes the configuration that is about to be sent first: the policy needs a turn detection to tell of, and the
-    /// server's own where the application wants no other.
+    /// Completes the configuration that is about to be sent first: the policy needs a turn detection to tell
+    /// of, and the server's own where the application wants no other.
     pub(super) fn complete_wish(&mut self) {
         if self.policy.rule == InterruptionPolicy::AtOnce || self.policy.fell_back {
             return;
@@ -110,7 +111,8 @@ impl Session {
         }
     }
 
-    /// A response begins that nobody asked for. Right after the user's turn, it is the server's answer to that.
+    /// A response begins that nobody asked for. Right after the user's turn, it is the server's answer to
+    /// that.
     pub(super) fn on_unasked_response(&mut self) {
         let patience = self.options.turn_response_deadline;
         if self.policy.is_in_force()

@@ -107,8 +107,8 @@ impl FunctionCalls {
         }
     }
 
-    /// A response has ended: all its calls are known. `respond`: whether those that the session answered by itself ask
-    /// for a response.
+    /// A response has ended: all its calls are known. `respond`: whether those that the session answered by
+    /// itself ask for a response.
     pub(super) fn close(
         &mut self,
         response_id: &ResponseId,

@@ -68,7 +68,8 @@ impl Session {
         }
     }
 
-    /// Hands a call to the application while its response still runs, if the options allow it for this function.
+    /// Hands a call to the application while its response still runs, if the options allow it for this
+    /// function.
     fn surface_early(&mut self, response_id: &ResponseId, item: &FunctionCallItem) {
         let Some(response) = self.responses.get_mut(response_id) else { return };
         if response.interrupted || self.options.early_functions.is_empty() || self.calls.room() == 0 {

@@ -17,7 +17,8 @@ use crate::session::state::{State, Step};
 use crate::time::{MediaTime, Timestamp};
 
 impl Session {
-    /// Numbers what the application reports on so that it cannot be confused with what an earlier session numbered.
+    /// Numbers what the application reports on so that it cannot be confused with what an earlier session
+    /// numbered.
     pub(crate) fn number_for(&mut self, connection: u32) {
         let first = u64::from(connection) << 32;
         self.playback.number_from(first);
@@ -27,8 +28,8 @@ impl Session {
     }
 
     /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
-    /// audible, no call is open, and no answer is due. `patience`: how long that waits for the words of what the user
-    /// said, which the next session could not be told.
+    /// audible, no call is open, and no answer is due. `patience`: how long that waits for the words of what
+    /// the user said, which the next session could not be told.
     pub(crate) fn is_between_turns(&self, patience: Duration) -> bool {
         let manual = self.config.turn_detection().is_null();
         let buffered = self.input.buffered(self.config.input_format());
@@ -40,8 +41,8 @@ impl Session {
             && !(manual && buffered > MediaTime::ZERO)
     }
 
-    /// When time alone makes the session quiet, if nothing else keeps it busy: what is audible will have been played,
-    /// where nobody reports, and the user's words are not waited for any more.
+    /// When time alone makes the session quiet, if nothing else keeps it busy: what is audible will have been
+    /// played, where nobody reports, and the user's words are not waited for any more.
     pub(crate) fn quiet_at(&self, patience: Duration) -> Option<Timestamp> {
         if !self.is_quiet() {
             return None;
@@ -61,15 +62,16 @@ impl Session {
             && self.retrievals.deadline().is_none()
     }
 
-    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that waits; or
-    /// whether it had begun, and said nothing yet.
+    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that
+    /// waits; or whether it had begun, and said nothing yet.
     pub(crate) fn owes_response(&self) -> bool {
         // A commit that was not acknowledged left nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
-    /// Whether a response is to be asked for that the server was not asked for, and that no command waits for.
+    /// Whether a response is to be asked for that the server was not asked for, and that no command waits
+    /// for.
     pub(crate) fn owes_unsent_response(&self) -> bool {
         self.responses.owes_unsent()
     }
@@ -132,8 +134,8 @@ impl Session {
         self.state.step(Step::Close { reason: CloseReason::Suspended });
     }
 
-    /// Carries out commands of an earlier session. Requests for a response among them merge as if they had waited
-    /// here. One that can't be right any more is settled as refused.
+    /// Carries out commands of an earlier session. Requests for a response among them merge as if they had
+    /// waited here. One that can't be right any more is settled as refused.
     pub(crate) fn take_over(
         &mut self,
         now: Timestamp,

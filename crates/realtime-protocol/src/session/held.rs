@@ -1,5 +1,5 @@
-//! Commands that wait for the session to be ready, and the audio among them: one queue, so that a clear or a commit
-//! stays where it stands among the audio.
+//! Commands that wait for the session to be ready, and the audio among them: one queue, so that a clear or a
+//! commit stays where it stands among the audio.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

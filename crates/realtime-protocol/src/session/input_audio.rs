@@ -92,8 +92,8 @@ impl InputAudio {
     }
 }
 
-/// Keeps the newest `most` bytes of audio, cutting the oldest in whole samples; what is cut off whole is left empty.
-/// Gives back how many bytes were dropped.
+/// Keeps the newest `most` bytes of audio, cutting the oldest in whole samples; what is cut off whole is left
+/// empty. Gives back how many bytes were dropped.
 pub(crate) fn drop_oldest<'a>(audio: impl DoubleEndedIterator<Item = &'a mut Bytes>, most: u64) -> u64 {
     let mut room = most;
     let mut dropped = 0;

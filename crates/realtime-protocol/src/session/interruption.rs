@@ -1,10 +1,11 @@
-//! The user speaks over the assistant: playback stops, the response ends, and the server is told what was heard.
+//! The user speaks over the assistant: playback stops, the response ends, and the server is told what was
+//! heard.
 //!
-//! With reported playback this is a handshake: `StopPlayback` goes out, and the answer, or the deadline, settles
-//! what was heard. With estimated playback it happens in one step.
+//! With reported playback this is a handshake: `StopPlayback` goes out, and the answer, or the deadline,
+//! settles what was heard. With estimated playback it happens in one step.
 //!
-//! A handshake is about what had begun when it did. What begins while it is open plays on; an interruption of that is a
-//! handshake of its own, with a [`StopId`] of its own. They are settled in order.
+//! A handshake is about what had begun when it did. What begins while it is open plays on; an interruption of
+//! that is a handshake of its own, with a [`StopId`] of its own. They are settled in order.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -57,7 +58,8 @@ impl Interruptions {
         self.stopping.is_empty()
     }
 
-    /// Handshakes count from here on, so that an answer to one of an earlier session is not taken for one's own.
+    /// Handshakes count from here on, so that an answer to one of an earlier session is not taken for one's
+    /// own.
     pub(super) const fn number_from(&mut self, id: StopId) {
         self.last = id;
     }
@@ -143,7 +145,8 @@ impl Session {
         }
     }
 
-    /// The application says that the user speaks. Where the server detects turns, it says so too, or nobody speaks.
+    /// The application says that the user speaks. Where the server detects turns, it says so too, or nobody
+    /// speaks.
     fn claimed_turn(&self) -> turn::Step {
         let SessionOptions { longest_turn, turn_response_deadline, silent_turn_deadline, .. } = self.options;
         let longest =
@@ -172,8 +175,8 @@ impl Session {
         self.finish_interruptions(self.interruptions.last, PlaybackSource::Estimated);
     }
 
-    /// Settles what was heard, up to this interruption, and tells the server. `source`: whether playback itself said
-    /// where it stands.
+    /// Settles what was heard, up to this interruption, and tells the server. `source`: whether playback
+    /// itself said where it stands.
     fn finish_interruptions(&mut self, id: StopId, source: PlaybackSource) {
         while let Some(stopping) = self.interruptions.take(id) {
             let parts = self.playback.take_stopped(stopping.id);
@@ -221,8 +224,8 @@ impl Session {
         settled
     }
 
-    /// Items to delete, since nothing of them was heard. A part behind an item's first proves nothing: the first may
-    /// have been heard, and have left the ledger.
+    /// Items to delete, since nothing of them was heard. A part behind an item's first proves nothing: the
+    /// first may have been heard, and have left the ledger.
     fn unheard_items(&self, parts: &[Part]) -> Vec<ItemId> {
         if self.options.unheard == Unheard::Truncate || self.options.playback == PlaybackSource::Server {
             return Vec::new();

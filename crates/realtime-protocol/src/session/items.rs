@@ -1,5 +1,6 @@
 //! Items on their way: told once when they have a place and once when they are final, whichever of the wire's
-//! several events says it first. And the user's, whose words come later still. Order and content live with the application.
+//! several events says it first. And the user's, whose words come later still. Order and content live with
+//! the application.
 
 use alloc::collections::VecDeque;
 
@@ -11,7 +12,8 @@ use crate::time::Timestamp;
 /// Final items that are remembered, so that a second event about one is not taken for a new item.
 const REMEMBERED: usize = 16;
 
-/// Items that are not final. More than ever are on their way at once: some servers never say that an item is final.
+/// Items that are not final. More than ever are on their way at once: some servers never say that an item is
+/// final.
 const MOST_UNFINISHED: usize = 256;
 
 /// Items that have a place and are not final, and the last ones that are.

@@ -13,7 +13,8 @@ impl Session {
     /// The application gives audio, or tells what was played.
     ///
     /// # Errors
-    /// [`MediaError`] when its shape can't be right, or the session has ended; nothing happened, and it is handed back.
+    /// [`MediaError`] when its shape can't be right, or the session has ended; nothing happened, and it is
+    /// handed back.
     pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
         self.enter(now);
         let checked = if self.state.is_ended() && !matches!(media, Media::Report(_)) {

@@ -1,19 +1,19 @@
 //! The state machine of one connection: [`Session`].
 //!
-//! Sans-IO: it is told what happened and when, and says what to send and what to tell. Names from elsewhere that
-//! live here: session readiness ([`Event::Ready`]), pending response (the sequencer behind
+//! Sans-IO: it is told what happened and when, and says what to send and what to tell. Names from elsewhere
+//! that live here: session readiness ([`Event::Ready`]), pending response (the sequencer behind
 //! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`Event::Interrupted`]),
 //! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
 //!
 //! # Four ways to wait
-//! A command that was taken and is not answered yet stands in one of these, and the end of the session answers it
-//! from there:
+//! A command that was taken and is not answered yet stands in one of these, and the end of the session
+//! answers it from there:
 //!
 //! - **held**: until the session is ready. One queue, audio in its place among the commands.
-//! - **waiting**: a request for a response, until the sequencer sends it and that response has run. Those without
-//!   parameters merge.
-//! - **awaited**: it was sent, and its acknowledgement or its error is due, up to a deadline. Retrievals are the same,
-//!   with one request for all who want an item.
+//! - **waiting**: a request for a response, until the sequencer sends it and that response has run. Those
+//!   without parameters merge.
+//! - **awaited**: it was sent, and its acknowledgement or its error is due, up to a deadline. Retrievals are
+//!   the same, with one request for all who want an item.
 //! - **stopping**: an interruption, until playback stands still. Nothing is asked of the model meanwhile.
 
 mod answers;
@@ -98,16 +98,16 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// Made for a connection, fed until it ends, and never used again, so that no id outlives its connection.
 ///
 /// # Contract
-/// After any `handle_*`, call [`poll_output`](Self::poll_output) until it gives `None`, do what it says in that
-/// order, then read [`poll_timeout`](Self::poll_timeout) and call [`handle_timeout`](Self::handle_timeout) at
-/// that time. Draining late changes nothing, an early or needless `handle_timeout` does nothing, and a `now`
-/// older than one before counts as that one. No `handle_*` panics, whatever the far side sends. The same inputs
-/// give the same outputs, byte for byte.
+/// After any `handle_*`, call [`poll_output`](Self::poll_output) until it gives `None`, do what it says in
+/// that order, then read [`poll_timeout`](Self::poll_timeout) and call
+/// [`handle_timeout`](Self::handle_timeout) at that time. Draining late changes nothing, an early or needless
+/// `handle_timeout` does nothing, and a `now` older than one before counts as that one. No `handle_*` panics,
+/// whatever the far side sends. The same inputs give the same outputs, byte for byte.
 ///
-/// Playback is the caller's duty: play each [`AudioChunk`](crate::call::AudioChunk) after those before it, report what was played
-/// ([`Media::Report`](crate::call::Media::Report)), and answer each [`Event::StopPlayback`]. Truncation is as exact as these
-/// reports: audio that nobody reports counts as unheard, and for a minute at most. Where nothing can report, say so with
-/// [`PlaybackSource::Estimated`].
+/// Playback is the caller's duty: play each [`AudioChunk`](crate::call::AudioChunk) after those before it,
+/// report what was played ([`Media::Report`](crate::call::Media::Report)), and answer each
+/// [`Event::StopPlayback`]. Truncation is as exact as these reports: audio that nobody reports counts as
+/// unheard, and for a minute at most. Where nothing can report, say so with [`PlaybackSource::Estimated`].
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,
@@ -316,8 +316,8 @@ impl Session {
         &self.config
     }
 
-    /// The way in of every input. Returns whether the session still lives: nothing is told after [`Event::Closed`]. Time
-    /// never goes back.
+    /// The way in of every input. Returns whether the session still lives: nothing is told after
+    /// [`Event::Closed`]. Time never goes back.
     fn enter(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
         !self.is_closed()

@@ -32,16 +32,17 @@ pub struct SessionOptions {
     pub stop_deadline: Duration,
     /// How long the server may take to open the session. Default: 10 s.
     pub created_deadline: Duration,
-    /// How long the server may take to acknowledge the configuration, however often it refuses a part of that.
-    /// Default: 5 s.
+    /// How long the server may take to acknowledge the configuration, however often it refuses a part of
+    /// that. Default: 5 s.
     pub ready_deadline: Duration,
     /// How long the server may take to answer anything else, and what follows when it does not.
     pub deadlines: Deadlines,
-    /// How long a request waits, at most, for the end of the user's speech: what tells it may be lost. Default: 2 min.
+    /// How long a request waits, at most, for the end of the user's speech: what tells it may be lost.
+    /// Default: 2 min.
     pub longest_turn: Duration,
-    /// How long no audio may be appended while the user speaks before requests wait for the end of that speech no
-    /// longer: a microphone that is muted in mid-speech says nothing of it. The turn is told as over. Where all audio
-    /// comes by another way than this connection, it does not count. Default: 3 s.
+    /// How long no audio may be appended while the user speaks before requests wait for the end of that
+    /// speech no longer: a microphone that is muted in mid-speech says nothing of it. The turn is told as
+    /// over. Where all audio comes by another way than this connection, it does not count. Default: 3 s.
     pub silent_turn_deadline: Duration,
     /// How long a request waits, after the user's turn, for the response that the server makes by itself.
     /// Default: 3 s.
@@ -54,15 +55,17 @@ pub struct SessionOptions {
     pub largest_response: u64,
     /// Whether the model is asked to go on after its calls were answered. Default: always.
     pub follow_up: FollowUp,
-    /// How often in a row the model is asked to go on after its functions were answered, without a word of the user:
-    /// more is a loop, which costs and says nothing. A turn of the user's or a typed item begins anew. Default: 8.
+    /// How often in a row the model is asked to go on after its functions were answered, without a word of
+    /// the user: more is a loop, which costs and says nothing. A turn of the user's or a typed item begins
+    /// anew. Default: 8.
     pub max_rounds: u32,
-    /// Functions whose calls surface as soon as their arguments are whole, while the response still runs. Such a call
-    /// runs even if its response is cancelled afterwards: only for functions without side effects. Default: none.
+    /// Functions whose calls surface as soon as their arguments are whole, while the response still runs.
+    /// Such a call runs even if its response is cancelled afterwards: only for functions without side
+    /// effects. Default: none.
     pub early_functions: BTreeSet<String>,
-    /// For push-to-talk: audio is kept back until [`Media::BeginTurn`](crate::call::Media::BeginTurn), and then
-    /// so much of it from before goes along, so that the first syllable is not lost. Default: `None`: audio always goes
-    /// out.
+    /// For push-to-talk: audio is kept back until [`Media::BeginTurn`](crate::call::Media::BeginTurn), and
+    /// then so much of it from before goes along, so that the first syllable is not lost. Default: `None`:
+    /// audio always goes out.
     pub pre_roll: Option<Duration>,
     /// How long before the session's age limit [`Event::Expiring`](crate::call::Event::Expiring) says
     /// so. Default: 5 min.
@@ -112,10 +115,11 @@ pub enum Begin {
     /// It gets the configuration of the options by `session.update`, and is ready once that is acknowledged.
     #[default]
     Configure,
-    /// It is in full swing, as behind the side channel of a call: it is ready at once, with the configuration that its
-    /// `session.created` reports, and nothing is sent. Of the options' configuration only its `type` counts. A call
-    /// attaches again on each further connection, without a seed: the conversation goes on meanwhile. What was sent and
-    /// not acknowledged when a connection ended may have arrived: it is not sent again.
+    /// It is in full swing, as behind the side channel of a call: it is ready at once, with the configuration
+    /// that its `session.created` reports, and nothing is sent. Of the options' configuration only its `type`
+    /// counts. A call attaches again on each further connection, without a seed: the conversation goes on
+    /// meanwhile. What was sent and not acknowledged when a connection ended may have arrived: it is not sent
+    /// again.
     Attach,
 }
 
@@ -130,9 +134,10 @@ pub enum PlaybackSource {
     /// Nobody reports: audio counts as played at normal speed from the moment it came. Interruptions then say
     /// that they are estimates. A report that comes all the same moves the estimate on, never back.
     Estimated,
-    /// The server plays, on a side channel of a call by WebRTC or SIP: `output_audio_buffer.started`, `stopped` and
-    /// `cleared` say when, and positions in between are estimates. Interrupting clears the server's buffer, and the server
-    /// truncates what was not heard. Most of the time no audio comes here; what comes is not to be played.
+    /// The server plays, on a side channel of a call by WebRTC or SIP: `output_audio_buffer.started`,
+    /// `stopped` and `cleared` say when, and positions in between are estimates. Interrupting clears the
+    /// server's buffer, and the server truncates what was not heard. Most of the time no audio comes here;
+    /// what comes is not to be played.
     Server,
 }
 

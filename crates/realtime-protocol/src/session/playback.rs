@@ -1,7 +1,7 @@
 //! The ledger of output audio: for each content part what came, what was played, and where its words stand.
 //!
-//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible. Where nobody
-//! reports, it leaves some time after it would have been played.
+//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible. Where
+//! nobody reports, it leaves some time after it would have been played.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -49,7 +49,8 @@ pub(super) struct Part {
     whole: bool,
     /// Whether its response has ended: what comes under the same ids from then on is another part.
     ended: bool,
-    /// The chunks that have not been reported as played: their marks, and the samples of the part up to their ends.
+    /// The chunks that have not been reported as played: their marks, and the samples of the part up to their
+    /// ends.
     marks: VecDeque<(u64, u64)>,
     /// Whether some of them were left out, as there were too many.
     thinned: bool,
@@ -68,15 +69,15 @@ pub(super) struct Part {
     words: Words,
 }
 
-/// How long a part stays after it would have been played, if nobody reports: else an application that never does would
-/// fill the ledger, and have an hour of items cut at 0 ms.
+/// How long a part stays after it would have been played, if nobody reports: else an application that never
+/// does would fill the ledger, and have an hour of items cut at 0 ms.
 const UNREPORTED: Duration = Duration::from_secs(60);
 
 /// Parts that may be heard. More are never on their way at once; of more, the oldest counts as played.
 const MOST_PARTS: usize = 32;
 
-/// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of one of those
-/// counts for the chunk before it.
+/// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of
+/// one of those counts for the chunk before it.
 const MOST_CHUNKS: usize = 4096;
 
 impl Part {
@@ -89,8 +90,8 @@ impl Part {
         self.format
     }
 
-    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more than came, if
-    /// any did.
+    /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more
+    /// than came, if any did.
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> u64 {
         let played = match source {
             PlaybackSource::Server => {
@@ -148,7 +149,8 @@ fn thin(marks: &mut VecDeque<(u64, u64)>) {
 }
 
 impl Playback {
-    /// Enters audio and gives back its whole samples, with the position of the first (samples) and the chunk's mark.
+    /// Enters audio and gives back its whole samples, with the position of the first (samples) and the
+    /// chunk's mark.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
@@ -222,7 +224,8 @@ impl Playback {
         self.parts.retain(|part| part.id.response_id != *response_id);
     }
 
-    /// Enters a report: so much of a part has been played. Reports never go back, nor count for audio to come.
+    /// Enters a report: so much of a part has been played. Reports never go back, nor count for audio to
+    /// come.
     pub(super) fn report(&mut self, now: Timestamp, at: &PlaybackPosition) -> Option<&Part> {
         self.last_report = now;
         // Where two have the same ids, it is the older one that plays, until it has been played.
@@ -306,7 +309,8 @@ impl Playback {
         taken
     }
 
-    /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody can say.
+    /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody
+    /// can say.
     pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
         let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
         let ends = audible.map(|part| match source {
@@ -363,7 +367,8 @@ impl Part {
         self.received > 0
     }
 
-    /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any more.
+    /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any
+    /// more.
     pub(super) fn is_settled(&self, heard: u64) -> bool {
         let has_words = !self.words.is_empty();
         let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };

@@ -1,8 +1,8 @@
-//! The interruption policy at work: it weighs the user's speech, holds playback meanwhile, and asks for the answer to a turn
-//! in the server's place.
+//! The interruption policy at work: it weighs the user's speech, holds playback meanwhile, and asks for the
+//! answer to a turn in the server's place.
 //!
-//! What the speech leads to stands in [`Speech`]'s table. Under [`InterruptionPolicy::AtOnce`] nothing here is used: the
-//! server's word interrupts.
+//! What the speech leads to stands in [`Speech`]'s table. Under [`InterruptionPolicy::AtOnce`] nothing here
+//! is used: the server's word interrupts.
 
 use core::time::Duration;
 

@@ -46,7 +46,8 @@ impl Retrievals {
         self.waiting.remove(item_id).map_or_else(Vec::new, |retrieval| retrieval.waiters)
     }
 
-    /// Takes out everyone whose request an error names. An error without an id is for the only item asked for.
+    /// Takes out everyone whose request an error names. An error without an id is for the only item asked
+    /// for.
     pub(super) fn take_failed(&mut self, event_id: Option<&EventId>, code: &str) -> Option<Vec<CommandId>> {
         let item_id = match event_id {
             Some(event_id) => ItemId::from(event_id.as_str().strip_prefix("rci_")?),

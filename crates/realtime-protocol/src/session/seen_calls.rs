@@ -1,7 +1,7 @@
 //! The function calls of one response, gathered from all events that tell of them.
 //!
-//! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, blank or unreadable
-//! in a later event never erases what an earlier one said.
+//! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, blank or
+//! unreadable in a later event never erases what an earlier one said.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -40,7 +40,8 @@ pub(super) enum Told {
 }
 
 impl SeenCalls {
-    /// Takes in what an event tells of a call, and returns all that is known of it; `None`: there are too many.
+    /// Takes in what an event tells of a call, and returns all that is known of it; `None`: there are too
+    /// many.
     pub(super) fn note(&mut self, item: &FunctionCallItem, told: Told) -> Option<&SeenCall> {
         let index = match self.calls.iter().position(|seen| seen.is(item)) {
             Some(index) => index,

@@ -1,15 +1,17 @@
 //! Playback on a side channel, where the server plays: what was heard follows `output_audio_buffer.*`.
 //!
-//! A call by WebRTC or SIP has its audio elsewhere; here come its events, most of the time without `output_audio.delta`.
-//! So what was played is estimated from the time since the server began to play a response, and is known once it has
-//! played all of it. Where no audio comes, the words heard are estimated from that time as well, at the pace at which
-//! earlier responses of the session were spoken; the first at [`PACE`].
+//! A call by WebRTC or SIP has its audio elsewhere; here come its events, most of the time without
+//! `output_audio.delta`. So what was played is estimated from the time since the server began to play a
+//! response, and is known once it has played all of it. Where no audio comes, the words heard are estimated
+//! from that time as well, at the pace at which earlier responses of the session were spoken; the first at
+//! [`PACE`].
 //!
-//! On a WebSocket the client stops playback and sends `conversation.item.truncate`, since only it knows what was played.
-//! Here the server holds the buffer, knows how much of it was played, and truncates what was not when it clears it: nothing
-//! is truncated from here (<https://platform.openai.com/docs/guides/realtime-conversations>). It clears the buffer "either in
-//! VAD mode when the user has interrupted (`input_audio_buffer.speech_started`), or when the client has emitted the
-//! `output_audio_buffer.clear` event", and that event "should be preceded by a `response.cancel`"
+//! On a WebSocket the client stops playback and sends `conversation.item.truncate`, since only it knows what
+//! was played. Here the server holds the buffer, knows how much of it was played, and truncates what was not
+//! when it clears it: nothing is truncated from here
+//! (<https://platform.openai.com/docs/guides/realtime-conversations>). It clears the buffer "either in VAD
+//! mode when the user has interrupted (`input_audio_buffer.speech_started`), or when the client has emitted
+//! the `output_audio_buffer.clear` event", and that event "should be preceded by a `response.cancel`"
 //! (<https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/cleared>).
 
 use alloc::collections::VecDeque;
@@ -108,7 +110,8 @@ impl Serving {
 }
 
 impl Playback {
-    /// The server begins to play a response, and so has played the one before. Returns whether it is one to hear.
+    /// The server begins to play a response, and so has played the one before. Returns whether it is one to
+    /// hear.
     fn server_began(&mut self, now: Timestamp, id: &ResponseId) -> bool {
         let before = self.serving.playing.clone().filter(|(before, _)| before != id);
         if let Some((before, _)) = before {
@@ -131,7 +134,8 @@ impl Playback {
         self.serving.note_over(id.clone());
     }
 
-    /// The server stops to play a response, and nobody here made it. Gives out its parts, as far as they were played.
+    /// The server stops to play a response, and nobody here made it. Gives out its parts, as far as they were
+    /// played.
     fn server_cleared(&mut self, now: Timestamp, id: &ResponseId) -> Option<Vec<Part>> {
         if !self.serving.plays(id) {
             return None;
@@ -154,7 +158,8 @@ impl Playback {
         }
     }
 
-    /// Brings up to date how much of each part the server has played. The parts of a response follow each other.
+    /// Brings up to date how much of each part the server has played. The parts of a response follow each
+    /// other.
     fn serve(&mut self, now: Timestamp) {
         let serving = &self.serving;
         for part in &mut self.parts {

@@ -1,5 +1,5 @@
-//! The user's speech under an interruption policy: whether it counts and when its turn is answered, and the one table of
-//! its transitions.
+//! The user's speech under an interruption policy: whether it counts and when its turn is answered, and the
+//! one table of its transitions.
 //!
 //! | | `Began` | `Began`, over the assistant | `Enough` | `Ended` | `Ended`, words decide | `Committed` | `Dropped` | `Claimed` | `Transcribed` | `Overdue` | `Overdue`, words known |
 //! |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -11,18 +11,18 @@
 //! | `Counts` | counts | `Weighed` |  | `Stopped` | `Stopped` |  | `Quiet` |  |  |  |  |
 //! | `Stopped` | `Counts`, counts, answers | `Weighed`, answers |  |  |  | `Quiet`, answers | `Quiet` |  |  | `Quiet`, answers | `Quiet`, answers |
 //!
-//! An empty cell changes nothing. "Counts" and "passes": it is known whether the speech interrupts. "Answers": the turn is
-//! over and counts, so that the model is to be asked. `Enough`: enough words are
-//! known, or nothing is audible any more. `Dropped`: the audio of the turn
-//! was thrown away, or the application commits it and decides itself. `Claimed`: the application interrupts, so that the
-//! speech counts whatever the policy says. `Transcribed`: no more words of it come.
+//! An empty cell changes nothing. "Counts" and "passes": it is known whether the speech interrupts.
+//! "Answers": the turn is over and counts, so that the model is to be asked. `Enough`: enough words are
+//! known, or nothing is audible any more. `Dropped`: the audio of the turn was thrown away, or the
+//! application commits it and decides itself. `Claimed`: the application interrupts, so that the speech
+//! counts whatever the policy says. `Transcribed`: no more words of it come.
 
 use core::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a turn that counts waits for its item, after which it is answered all the same: the server commits as soon as
-/// it says that the user stopped, and some servers do not say so.
+/// How long a turn that counts waits for its item, after which it is answered all the same: the server
+/// commits as soon as it says that the user stopped, and some servers do not say so.
 const UNCOMMITTED: Duration = Duration::from_secs(1);
 
 /// How far the user's newest speech is.

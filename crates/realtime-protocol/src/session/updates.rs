@@ -1,5 +1,5 @@
-//! Updates of the configuration on their way: what each still asks for, what of it was refused, and who waits for the
-//! first one.
+//! Updates of the configuration on their way: what each still asks for, what of it was refused, and who waits
+//! for the first one.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

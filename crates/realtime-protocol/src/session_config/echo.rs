@@ -1,5 +1,6 @@
-//! What a server reports of its configuration: where it differs from what was asked for, and what becomes of what was
-//! acknowledged when that is laid over it. A member that can't be read says nothing: what was acknowledged holds.
+//! What a server reports of its configuration: where it differs from what was asked for, and what becomes of
+//! what was acknowledged when that is laid over it. A member that can't be read says nothing: what was
+//! acknowledged holds.
 //!
 //! Members by which a session decides, and what an unreadable one must not do:
 //!
@@ -84,8 +85,8 @@ fn keep_format(echo: &mut Field<WireFormat>, held: &Field<WireFormat>) {
     }
 }
 
-/// Members that were asked for and that the server reports with another value. One that it does not report at all
-/// says nothing.
+/// Members that were asked for and that the server reports with another value. One that it does not report at
+/// all says nothing.
 pub(crate) fn differences(wanted: &SessionConfig, echo: &SessionConfig) -> Vec<String> {
     let mut paths = Vec::new();
     let (Ok(wanted), Ok(echo)) = (serde_json::to_value(wanted), serde_json::to_value(echo)) else {

@@ -1,4 +1,5 @@
-//! Where a member stands in a configuration: [`MemberPath`], and [`Named`], the same as a server's error spells it.
+//! Where a member stands in a configuration: [`MemberPath`], and [`Named`], the same as a server's error
+//! spells it.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -31,8 +32,8 @@ impl MemberPath {
         self.0.pop();
     }
 
-    /// Whether a pattern leads here: names with dots between them, in which `[]` is an element, `*` a member of any
-    /// name, and `**` everything from there on.
+    /// Whether a pattern leads here: names with dots between them, in which `[]` is an element, `*` a member
+    /// of any name, and `**` everything from there on.
     pub(crate) fn matches(&self, pattern: &str) -> bool {
         let mut segments = self.0.iter();
         for step in pattern.split('.') {
@@ -49,8 +50,8 @@ impl MemberPath {
         segments.next().is_none()
     }
 
-    /// This place, named in a list of which elements were taken out, in the list as it was: `taken` are the places
-    /// of all that was taken out, in their lists as those were.
+    /// This place, named in a list of which elements were taken out, in the list as it was: `taken` are the
+    /// places of all that was taken out, in their lists as those were.
     pub(crate) fn before(&self, taken: &[Self]) -> Self {
         let mut place = Self::default();
         for segment in &self.0 {
@@ -86,8 +87,8 @@ impl fmt::Display for MemberPath {
     }
 }
 
-/// A member as an error's `param` names it. Servers spell it in many ways: `session.tools[2].meta`, `tools.2.meta`,
-/// `/session/tools/2`, in quotes, or with more text after it.
+/// A member as an error's `param` names it. Servers spell it in many ways: `session.tools[2].meta`,
+/// `tools.2.meta`, `/session/tools/2`, in quotes, or with more text after it.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Named<'a> {
     /// Names and indices, as text: which of the two a number is depends on what it stands in.

@@ -127,12 +127,13 @@ impl SessionConfig {
         }
     }
 
-    /// The smallest update that makes of `acknowledged`, as a server told of it, what this configuration asks for;
-    /// `None` where nothing has to change.
+    /// The smallest update that makes of `acknowledged`, as a server told of it, what this configuration asks
+    /// for; `None` where nothing has to change.
     ///
     /// What this configuration leaves out is not asked for. An object within it (turn detection, a format) is
-    /// replaced whole, and a member left out there stands for the server's default: `{"type":"server_vad"}` is what
-    /// a server reports with all of its numbers. `model`, and what only the server writes, no update can change.
+    /// replaced whole, and a member left out there stands for the server's default: `{"type":"server_vad"}`
+    /// is what a server reports with all of its numbers. `model`, and what only the server writes, no update
+    /// can change.
     ///
     /// ```
     /// use realtime_protocol::session_config::SessionConfig;

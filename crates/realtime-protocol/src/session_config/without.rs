@@ -1,5 +1,5 @@
-//! A configuration less what a server refused of it: the smallest unit that can stand, and the table that says what
-//! can't.
+//! A configuration less what a server refused of it: the smallest unit that can stand, and the table that
+//! says what can't.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,8 +15,9 @@ use crate::wire::object::{Object, array, elements};
 
 /// Members that the object around them can't be without: where one of them is refused, the object goes.
 ///
-/// An object without the first kind is refused by every server. Without the second kind it would say more than was
-/// asked for: a tool with no limit to what it may do, or to what it may be given, is not the tool that was declared.
+/// An object without the first kind is refused by every server. Without the second kind it would say more
+/// than was asked for: a tool with no limit to what it may do, or to what it may be given, is not the tool
+/// that was declared.
 const NEEDED: &[&str] = &[
     "audio.input.format.type",
     "audio.input.noise_reduction.type",
@@ -50,12 +51,12 @@ const NEEDED: &[&str] = &[
 ];
 
 impl SessionConfig {
-    /// This configuration without one member, named as the server's errors name it: `session.tools[2].meta`, in any
-    /// spelling of either dialect. `None` where it has no such member.
+    /// This configuration without one member, named as the server's errors name it: `session.tools[2].meta`,
+    /// in any spelling of either dialect. `None` where it has no such member.
     ///
-    /// What is taken out is the smallest unit that can stand: the member; the whole object, where that can't be
-    /// without the member; one element of a list. A list or an object of which nothing is left goes as well, since an
-    /// empty one says something else.
+    /// What is taken out is the smallest unit that can stand: the member; the whole object, where that can't
+    /// be without the member; one element of a list. A list or an object of which nothing is left goes as
+    /// well, since an empty one says something else.
     ///
     /// ```
     /// use realtime_protocol::session_config::SessionConfig;
@@ -164,7 +165,8 @@ impl Unit {
         Some(if all.is_empty() { Left::Nothing } else { Left::Some(array(all)) })
     }
 
-    /// Whether the value at this place goes, being named itself or of no use any more; else what is around it must.
+    /// Whether the value at this place goes, being named itself or of no use any more; else what is around it
+    /// must.
     fn goes(&mut self, left: &Left) -> bool {
         let goes = !self.is_needed();
         if goes && matches!(left, Left::Whole) {

@@ -1,4 +1,5 @@
-//! The macros that declare wire enums: structs told apart by `type`, open sets of words, and values of two shapes.
+//! The macros that declare wire enums: structs told apart by `type`, open sets of words, and values of two
+//! shapes.
 
 /// Declares an enum of wire structs told apart by their `type` member, with `Unknown` for all others.
 macro_rules! wire_enum {

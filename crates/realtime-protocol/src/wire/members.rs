@@ -84,8 +84,8 @@ pub(crate) fn kind_of(text: &str) -> Option<String> {
     serde_json::from_str(kind.get()).ok()
 }
 
-/// Reads a struct that serde could not read as it came: repaired where it holds halves of surrogate pairs, and
-/// member by member.
+/// Reads a struct that serde could not read as it came: repaired where it holds halves of surrogate pairs,
+/// and member by member.
 #[cold]
 pub(crate) fn read_leniently<T: Wire>(
     raw: &RawValue,

@@ -2,8 +2,8 @@
 //!
 //! Reading has two paths that give the same result. The first is plain serde, in one pass. Where a member
 //! does not fit its field, the whole value is read again member by member, and what does not fit is kept in
-//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event. What is almost JSON is repaired
-//! before ([`repair`]), and [`numbers`] are read however they are written.
+//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event. What is almost JSON is
+//! repaired before ([`repair`]), and [`numbers`] are read however they are written.
 
 mod enums;
 mod members;
@@ -33,11 +33,12 @@ pub(crate) use members::{
 pub(crate) use numbers::whole;
 pub(crate) use structs::{wire_name, wire_struct};
 
-/// A member of the wire that does not have the expected shape, or could only be read in another than it came in.
+/// A member of the wire that does not have the expected shape, or could only be read in another than it came
+/// in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mismatch {
-    /// Where: member names and indices from the event's root, as in `response.output[0].status`. Empty for the
-    /// whole event.
+    /// Where: member names and indices from the event's root, as in `response.output[0].status`. Empty for
+    /// the whole event.
     pub path: String,
     /// What was expected and what came, without the content itself.
     pub reason: String,
@@ -120,8 +121,8 @@ pub(crate) trait WireStruct {
 
 /// Says why `raw` did not read, without quoting it.
 pub(crate) fn mismatch(raw: &RawValue, error: &serde_json::Error) -> Mismatch {
-    // serde's text for a wrong type quotes the value ("invalid type: string \"hello\", expected u32"): content
-    // stays out of errors, so only the part that says what was expected is kept.
+    // serde's text for a wrong type quotes the value ("invalid type: string \"hello\", expected u32"):
+    // content stays out of errors, so only the part that says what was expected is kept.
     let text = format!("{error}");
     let expected = text.rsplit_once("expected ").map_or("a valid value", |(_, expected)| expected);
     let expected = expected.split(" at line ").next().unwrap_or(expected);

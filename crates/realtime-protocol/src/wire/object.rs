@@ -1,5 +1,5 @@
-//! JSON objects and arrays taken apart by one level, each value as the text that it came in: for changes to one
-//! member that leave all others as they are, in their order.
+//! JSON objects and arrays taken apart by one level, each value as the text that it came in: for changes to
+//! one member that leave all others as they are, in their order.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

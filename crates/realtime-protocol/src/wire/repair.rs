@@ -1,8 +1,9 @@
-//! Texts that are almost JSON, as some servers write them: half of a surrogate pair in a string (a text that was cut
-//! by code units), and Python's `NaN`, `Infinity` and `-Infinity` in the place of a number.
+//! Texts that are almost JSON, as some servers write them: half of a surrogate pair in a string (a text that
+//! was cut by code units), and Python's `NaN`, `Infinity` and `-Infinity` in the place of a number.
 //!
-//! The rule kept here: what can't be read is changed, told with its place, and nothing else is. A half becomes
-//! U+FFFD, a number that is none becomes `null`. One pass, and only over texts that could not be read as they came.
+//! The rule kept here: what can't be read is changed, told with its place, and nothing else is. A half
+//! becomes U+FFFD, a number that is none becomes `null`. One pass, and only over texts that could not be read
+//! as they came.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -32,8 +33,8 @@ pub(crate) fn repaired(text: &str) -> Option<Repaired> {
     Some(Repaired { text: repair.out, found: repair.found.into_vec() })
 }
 
-/// [`repaired`] for what is JSON by its grammar, and so may hold halves alone. Costs a search for backslashes where
-/// there are none.
+/// [`repaired`] for what is JSON by its grammar, and so may hold halves alone. Costs a search for backslashes
+/// where there are none.
 pub(crate) fn without_halves(json: &str) -> Option<Repaired> {
     has_half(json.as_bytes()).then(|| repaired(json)).flatten()
 }

@@ -1,5 +1,5 @@
-//! An agent, driven by a scenario: the pipeline's adapter, a context, a session for each connection, and nothing that
-//! waits. Time is what the scenario says it is.
+//! An agent, driven by a scenario: the pipeline's adapter, a context, a session for each connection, and
+//! nothing that waits. Time is what the scenario says it is.
 
 mod wiring;
 

@@ -1,5 +1,5 @@
-//! What comes in goes to the session, and what the session says goes out: into the trace, the context, the functions
-//! and, as frames, to the transport.
+//! What comes in goes to the session, and what the session says goes out: into the trace, the context, the
+//! functions and, as frames, to the transport.
 
 use std::sync::Arc;
 
@@ -61,7 +61,8 @@ impl Agent {
                 let audio = input_audio(frame).ok_or("expected a frame with audio")?;
                 self.push(&FrameKind::InputAudio(audio), Direction::Downstream);
             }
-            // Here the interruption is what begins the user's turn. Where the server detects turns, it is a request.
+            // Here the interruption is what begins the user's turn. Where the server detects turns, it is a
+            // request.
             "StartInterruptionFrame" => {
                 let started = FrameKind::UserStartedSpeaking { item_id: None };
                 if self.push(&started, Direction::Downstream) == 0 {

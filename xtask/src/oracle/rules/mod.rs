@@ -1,8 +1,9 @@
-//! Where this project differs from the implementation that made the traces, and why: the one list of all rules.
+//! Where this project differs from the implementation that made the traces, and why: the one list of all
+//! rules.
 //!
-//! A rule is keyed by what differs, never by a scenario's name. It changes the traces before they are compared, one kind
-//! of record under one condition. Where it can, it does not leave a record out but puts what is right in its place, as
-//! worked out from the scenario alone, so that a defect still shows.
+//! A rule is keyed by what differs, never by a scenario's name. It changes the traces before they are
+//! compared, one kind of record under one condition. Where it can, it does not leave a record out but puts
+//! what is right in its place, as worked out from the scenario alone, so that a defect still shows.
 
 mod audio;
 mod calls;

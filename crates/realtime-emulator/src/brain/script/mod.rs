@@ -14,11 +14,11 @@
 //! ] }
 //! ```
 //!
-//! A response takes the first turn in the file that fits and is not used up. A turn is used up after one response,
-//! unless it has `"repeat": true`. Where none fits, the [`Parrot`] answers.
+//! A response takes the first turn in the file that fits and is not used up. A turn is used up after one
+//! response, unless it has `"repeat": true`. Where none fits, the [`Parrot`] answers.
 //!
-//! Beside `turns` there may be `disasters`: what goes wrong from the connection's start on. In a turn they begin with
-//! its response. [`disaster`](crate::disaster) has their format:
+//! Beside `turns` there may be `disasters`: what goes wrong from the connection's start on. In a turn they
+//! begin with its response. [`disaster`](crate::disaster) has their format:
 //!
 //! ```json
 //! { "disasters": [ { "after_ms": 60000, "do": "expire" } ],
@@ -40,9 +40,9 @@
 //! | `{"approval": "search"}` | the user's answer to whether the MCP tool `search` may be called |
 //! | `"idle"` | the user's silence for `idle_timeout_ms` |
 //!
-//! `transcript` is what the user is heard to say, in a turn that fits speech. Where it ends in `…` or a comma, semantic
-//! turn detection waits for more as long as it may. `reply` is a list of steps, each an object with one of these (and
-//! what belongs beside it):
+//! `transcript` is what the user is heard to say, in a turn that fits speech. Where it ends in `…` or a
+//! comma, semantic turn detection waits for more as long as it may. `reply` is a list of steps, each an
+//! object with one of these (and what belongs beside it):
 //!
 //! | step | does |
 //! |---|---|
@@ -54,8 +54,8 @@
 //! | `"fail": "code"` | ends the response as failed, with that error code |
 //! | `"incomplete": "max_output_tokens"` | ends the response as incomplete, for that reason |
 //!
-//! What MCP servers list stands beside `turns`, by label: a list of tools, or the reason why there is none. A server
-//! that is not there lists what the session's `allowed_tools` names:
+//! What MCP servers list stands beside `turns`, by label: a list of tools, or the reason why there is none. A
+//! server that is not there lists what the session's `allowed_tools` names:
 //!
 //! ```json
 //! { "mcp": { "docs": [ { "name": "search", "description": "Searches", "input_schema": { "type": "object" } } ],
@@ -65,8 +65,8 @@
 //!     { "say": "I found three." } ] } ] }
 //! ```
 //!
-//! In `say`, `text` and textual `arguments`, `{input}` stands for the user's words, `{output}` for the output of
-//! the tool, and `{output.a.b}` for a member of it. What cannot be found stays as it is written.
+//! In `say`, `text` and textual `arguments`, `{input}` stands for the user's words, `{output}` for the output
+//! of the tool, and `{output.a.b}` for a member of it. What cannot be found stays as it is written.
 
 mod fill;
 mod read;
@@ -138,7 +138,8 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// [`ScriptError`] says where the text is not a script: a member that is unknown, missing or of the wrong kind.
+    /// [`ScriptError`] says where the text is not a script: a member that is unknown, missing or of the wrong
+    /// kind.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let read::Contents { turns, disasters, mcp } = read::read_file(text)?;
         Ok(Self {
@@ -151,8 +152,8 @@ impl Script {
         })
     }
 
-    /// The built-in script: a weather assistant, greeted, asked twice and thanked. It calls `get_weather` with a
-    /// `city`, and reads the output out.
+    /// The built-in script: a weather assistant, greeted, asked twice and thanked. It calls `get_weather`
+    /// with a `city`, and reads the output out.
     ///
     /// # Panics
     /// Never: the script is a part of this crate, and a test reads it.
@@ -160,13 +161,14 @@ impl Script {
         Self::parse(include_str!("../demo.json")).expect("a test reads the built-in script")
     }
 
-    /// What goes wrong from the connection's start on. [`Options::script`](crate::Options::script) sees to it.
+    /// What goes wrong from the connection's start on. [`Options::script`](crate::Options::script) sees to
+    /// it.
     pub fn disasters(&self) -> &[Disaster] {
         &self.disasters
     }
 
-    /// Forgets the transcripts: for a user who says something else than the script was written for. What was heard
-    /// is then described by its length.
+    /// Forgets the transcripts: for a user who says something else than the script was written for. What was
+    /// heard is then described by its length.
     #[must_use]
     pub fn without_transcripts(mut self) -> Self {
         self.turns.iter_mut().for_each(|turn| turn.transcript = None);

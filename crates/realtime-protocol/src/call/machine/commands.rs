@@ -1,4 +1,5 @@
-//! Commands that may outlive their connection: each is settled once, by whichever session serves it in the end.
+//! Commands that may outlive their connection: each is settled once, by whichever session serves it in the
+//! end.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -13,7 +14,8 @@ use crate::item::Item;
 /// Commands that may wait for a connection.
 const MOST_WAITING: usize = 1024;
 
-/// How large all commands together may be that wait for a connection (bytes of JSON): two of the largest events.
+/// How large all commands together may be that wait for a connection (bytes of JSON): two of the largest
+/// events.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Commands that are not settled and that another session can serve, oldest first.

@@ -41,7 +41,8 @@ impl Connection {
         options: &SessionOptions,
         config_version: u32,
     ) -> Box<Self> {
-        // Every connection has ids of its own, so that none of an earlier one can be taken for one of its own.
+        // Every connection has ids of its own, so that none of an earlier one can be taken for one of its
+        // own.
         let entropy = if id.0 == 0 { options.entropy } else { mix(options.entropy ^ u64::from(id.0)) };
         let mut session = Session::new(SessionOptions { dialect, entropy, ..options.clone() });
         session.number_for(id.0);

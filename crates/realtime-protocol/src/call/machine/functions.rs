@@ -180,9 +180,9 @@ impl Functions {
         }
     }
 
-    /// The conversation goes on over another connection: calls that wait are open there under the ids that the
-    /// application knows. Gives them back, and what is known of their outputs. One whose output may have arrived has had
-    /// its answer.
+    /// The conversation goes on over another connection: calls that wait are open there under the ids that
+    /// the application knows. Gives them back, and what is known of their outputs. One whose output may have
+    /// arrived has had its answer.
     pub(super) fn reopen(&mut self) -> Vec<Reopened> {
         self.0.retain(|call| call.current.is_some() || !call.may_have_arrived);
         let detached = self.0.iter_mut().filter(|call| call.current.is_none());
@@ -234,9 +234,9 @@ impl Functions {
         self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
     }
 
-    /// The connection that serves has ended: outputs that were on their way did not arrive. Gives back those that are
-    /// given up, each with the command that was to deliver it. A call whose output is given up has another one, which
-    /// says so: it does not run again.
+    /// The connection that serves has ended: outputs that were on their way did not arrive. Gives back those
+    /// that are given up, each with the command that was to deliver it. A call whose output is given up has
+    /// another one, which says so: it does not run again.
     pub(super) fn end_deliveries(&mut self, loss: &Loss) -> Vec<(CommandId, CallId)> {
         let mut given_up = Vec::new();
         for call in &mut self.0 {

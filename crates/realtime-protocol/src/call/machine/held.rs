@@ -1,4 +1,5 @@
-//! Input audio for which there is no session at the moment: the newest, to the sample, and what was lost of it.
+//! Input audio for which there is no session at the moment: the newest, to the sample, and what was lost of
+//! it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! Many connections, one call: [`Call`].
 //!
-//! It has the same shape as [`Session`], keyed by [`ConnectionId`], so that a driver or a replay holds one object
-//! for the whole of a call. It decides when to connect and where to, when a new session is told what was said, which
-//! session serves, when to change over and when to give up.
+//! It has the same shape as [`Session`], keyed by [`ConnectionId`], so that a driver or a replay holds one
+//! object for the whole of a call. It decides when to connect and where to, when a new session is told what
+//! was said, which session serves, when to change over and when to give up.
 //!
 //! # The life of a call
 //! ```text
@@ -13,11 +13,12 @@
 //!    └── near its age ───┘            └ between ──┘                         │
 //!        limit                          two turns ── old one closed ────────┘
 //! ```
-//! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new one
-//! has acknowledged what was said, and waits for the end of a turn before that. An urgent one ([`Command::Rotate`], or
-//! [`Event::Overdue`] with `rotate` where the server has frozen) waits for nothing, and ends the old session before
-//! the new one is told: what it went on to do would be in no seed. The two are never both told to respond: the new one
-//! gets its configuration and its history, and no audio and no request before it serves.
+//! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new
+//! one has acknowledged what was said, and waits for the end of a turn before that. An urgent one
+//! ([`Command::Rotate`], or [`Event::Overdue`] with `rotate` where the server has frozen) waits for nothing,
+//! and ends the old session before the new one is told: what it went on to do would be in no seed. The two
+//! are never both told to respond: the new one gets its configuration and its history, and no audio and no
+//! request before it serves.
 //!
 //! # What survives a connection
 //! | | |
@@ -30,9 +31,9 @@
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
 //!
-//! A call that attaches to a session in full swing ([`Begin::Attach`]) goes on in the same conversation: it is told nothing, what may have
-//! arrived is not sent again, and the calls that wait there are answered under their own ids. [`Call::suspend`] moves a call to
-//! another process by the same rules.
+//! A call that attaches to a session in full swing ([`Begin::Attach`]) goes on in the same conversation: it
+//! is told nothing, what may have arrived is not sent again, and the calls that wait there are answered under
+//! their own ids. [`Call::suspend`] moves a call to another process by the same rules.
 //!
 //! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
@@ -122,8 +123,8 @@ pub enum Output {
         connection: ConnectionId,
         /// Items that commands on their way are to create.
         carried: Vec<ItemId>,
-        /// The largest item that the server is known to take (bytes of JSON): larger ones are left out. `None`: no
-        /// limit has shown.
+        /// The largest item that the server is known to take (bytes of JSON): larger ones are left out.
+        /// `None`: no limit has shown.
         largest: Option<usize>,
     },
     /// Tell this to the application.
@@ -298,7 +299,8 @@ impl Call {
     /// The application gives audio, or tells what was played. It keeps its order among the commands.
     ///
     /// # Errors
-    /// [`MediaError`] when its shape can't be right, or the call has ended; nothing happened, and it is handed back.
+    /// [`MediaError`] when its shape can't be right, or the call has ended; nothing happened, and it is
+    /// handed back.
     pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
         self.advance(now);
         let taken = self.route_media(media);

@@ -84,7 +84,8 @@ impl Call {
                 self.input_format = config.input_format();
                 self.tell(Event::ConfigUpdated { config, refused });
             }
-            // Those of a response beside the conversation have no output, and no other session makes them again.
+            // Those of a response beside the conversation have no output, and no other session makes them
+            // again.
             Event::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
             }
@@ -110,7 +111,8 @@ impl Call {
 
     fn on_settled(&mut self, id: CommandId, outcome: Outcome) {
         let command = self.commands.take(id);
-        // A server that does not say so may have taken it over: what was asked for last is what the next one is told.
+        // A server that does not say so may have taken it over: what was asked for last is what the next one
+        // is told.
         if let Some(Command::UpdateConfig { config }) = command
             && (outcome.is_ok() || outcome == Outcome::TimedOut)
         {

@@ -1,6 +1,8 @@
-//! A new session is told what was said before it: its configuration where that has changed since, then the seed.
+//! A new session is told what was said before it: its configuration where that has changed since, then the
+//! seed.
 //!
-//! The rule kept here: of the instructions in the seed and those of an update of the configuration the later ones hold.
+//! The rule kept here: of the instructions in the seed and those of an update of the configuration the later
+//! ones hold.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -1,6 +1,8 @@
-//! From one session to the next: when another connection is made, when it is told what was said, when it takes over.
+//! From one session to the next: when another connection is made, when it is told what was said, when it
+//! takes over.
 //!
-//! The rule kept here: of two sessions only the one that serves gets audio and requests, so that never both respond.
+//! The rule kept here: of two sessions only the one that serves gets audio and requests, so that never both
+//! respond.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -299,7 +301,8 @@ impl Call {
         }
     }
 
-    /// The session that serves goes on: what waited for another one is its own, and the other is made anew later.
+    /// The session that serves goes on: what waited for another one is its own, and the other is made anew
+    /// later.
     pub(super) fn abort_cut_over(&mut self) {
         if let Successor::Seeding(seeding) = &self.successor {
             self.outputs.push_back(Output::Close(seeding.connection.id));

@@ -1,7 +1,7 @@
 //! A call moves: [`Call::suspend`] in one process, [`Call::resume`] in another.
 //!
-//! The rule kept here: whoever waits is answered before the call is suspended, or is named in [`Suspended`]; and no id that
-//! this side made is made again.
+//! The rule kept here: whoever waits is answered before the call is suspended, or is named in [`Suspended`];
+//! and no id that this side made is made again.
 
 use alloc::boxed::Box;
 
@@ -20,11 +20,11 @@ use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 
 impl Call {
-    /// Ends the call here, for it to be resumed elsewhere. Poll the outputs once more: what can't move is settled there,
-    /// responses that run end as [`Lost`](crate::call::ResponseEnd::Lost), functions that run are
-    /// [`Detached`](crate::call::FunctionEnd::Detached), input audio that waits is lost, and the connections are closed. The last
-    /// event is [`ConnectionEvent::Suspended`]. A call that is about to end ends instead, and so does what is resumed
-    /// of it.
+    /// Ends the call here, for it to be resumed elsewhere. Poll the outputs once more: what can't move is
+    /// settled there, responses that run end as [`Lost`](crate::call::ResponseEnd::Lost), functions that run
+    /// are [`Detached`](crate::call::FunctionEnd::Detached), input audio that waits is lost, and the
+    /// connections are closed. The last event is [`ConnectionEvent::Suspended`]. A call that is about to end
+    /// ends instead, and so does what is resumed of it.
     ///
     /// ```
     /// use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Output, Suspended};
@@ -80,9 +80,9 @@ impl Call {
         }
     }
 
-    /// Goes on with a call that was suspended. Its first output is [`Output::Connect`]; it then goes on as after a lost
-    /// connection. `options` are those of the new owner; configuration and entropy are the call's. With
-    /// [`Begin::Attach`] it attaches to the conversation that it was suspended in.
+    /// Goes on with a call that was suspended. Its first output is [`Output::Connect`]; it then goes on as
+    /// after a lost connection. `options` are those of the new owner; configuration and entropy are the
+    /// call's. With [`Begin::Attach`] it attaches to the conversation that it was suspended in.
     pub fn resume(options: impl Into<CallOptions>, suspended: Suspended) -> Self {
         let CallOptions { mut session, reconnect } = options.into();
         session.config = *suspended.config;

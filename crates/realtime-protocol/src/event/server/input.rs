@@ -13,7 +13,8 @@ wire_struct! {
     /// A piece of what the user said. Comes at any time after the commit.
     ///
     /// # Wire
-    /// `conversation.item.input_audio_transcription.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/delta>
+    /// `conversation.item.input_audio_transcription.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/delta>
     pub (tagged) struct InputAudioTranscriptionDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -32,7 +33,8 @@ wire_struct! {
     /// What the user said.
     ///
     /// # Wire
-    /// `conversation.item.input_audio_transcription.completed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/completed>
+    /// `conversation.item.input_audio_transcription.completed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/completed>
     pub (tagged) struct InputAudioTranscriptionCompleted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -53,7 +55,8 @@ wire_struct! {
     /// A stretch of speech by one speaker; only from models that tell speakers apart.
     ///
     /// # Wire
-    /// `conversation.item.input_audio_transcription.segment`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/segment>
+    /// `conversation.item.input_audio_transcription.segment`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/segment>
     pub (tagged) struct InputAudioTranscriptionSegment {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -76,7 +79,8 @@ wire_struct! {
     /// The user's speech could not be transcribed.
     ///
     /// # Wire
-    /// `conversation.item.input_audio_transcription.failed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/failed>
+    /// `conversation.item.input_audio_transcription.failed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/input_audio_transcription/failed>
     pub (tagged) struct InputAudioTranscriptionFailed {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -91,7 +95,8 @@ wire_struct! {
     /// The input buffer became a user item: after a commit, or at a turn's end.
     ///
     /// # Wire
-    /// `input_audio_buffer.committed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/committed>
+    /// `input_audio_buffer.committed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/committed>
     pub (tagged) struct InputAudioBufferCommitted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -104,7 +109,8 @@ wire_struct! {
     /// The answer to `input_audio_buffer.clear`.
     ///
     /// # Wire
-    /// `input_audio_buffer.cleared`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/cleared>
+    /// `input_audio_buffer.cleared`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/cleared>
     pub (tagged) struct InputAudioBufferCleared {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -113,7 +119,8 @@ wire_struct! {
     /// The user began to speak.
     ///
     /// # Wire
-    /// `input_audio_buffer.speech_started`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/speech_started>
+    /// `input_audio_buffer.speech_started`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/speech_started>
     pub (tagged) struct InputAudioBufferSpeechStarted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -126,7 +133,8 @@ wire_struct! {
     /// The user stopped speaking.
     ///
     /// # Wire
-    /// `input_audio_buffer.speech_stopped`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/speech_stopped>
+    /// `input_audio_buffer.speech_stopped`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/speech_stopped>
     pub (tagged) struct InputAudioBufferSpeechStopped {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -139,7 +147,8 @@ wire_struct! {
     /// The user was silent for `idle_timeout_ms`; a response follows.
     ///
     /// # Wire
-    /// `input_audio_buffer.timeout_triggered`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/timeout_triggered>
+    /// `input_audio_buffer.timeout_triggered`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/timeout_triggered>
     pub (tagged) struct InputAudioBufferTimeoutTriggered {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -154,7 +163,8 @@ wire_struct! {
     /// SIP only: a key was pressed. The only server event without an `event_id`.
     ///
     /// # Wire
-    /// `input_audio_buffer.dtmf_event_received`. <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/dtmf_event_received>
+    /// `input_audio_buffer.dtmf_event_received`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/input_audio_buffer/dtmf_event_received>
     pub (tagged) struct InputAudioBufferDtmfEventReceived {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -167,7 +177,8 @@ wire_struct! {
     /// WebRTC and SIP only: the server began to play a response.
     ///
     /// # Wire
-    /// `output_audio_buffer.started`. <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/started>
+    /// `output_audio_buffer.started`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/started>
     pub (tagged) struct OutputAudioBufferStarted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -178,7 +189,8 @@ wire_struct! {
     /// WebRTC and SIP only: the server has played a response.
     ///
     /// # Wire
-    /// `output_audio_buffer.stopped`. <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/stopped>
+    /// `output_audio_buffer.stopped`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/stopped>
     pub (tagged) struct OutputAudioBufferStopped {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -189,7 +201,8 @@ wire_struct! {
     /// WebRTC and SIP only: the server stopped playing a response.
     ///
     /// # Wire
-    /// `output_audio_buffer.cleared`. <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/cleared>
+    /// `output_audio_buffer.cleared`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/output_audio_buffer/cleared>
     pub (tagged) struct OutputAudioBufferCleared {
         /// The server's id of this event.
         event_id: Field<EventId>,

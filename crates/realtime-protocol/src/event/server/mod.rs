@@ -1,7 +1,7 @@
 //! Events that a server sends.
 //!
-//! Reference: <https://platform.openai.com/docs/api-reference/realtime-server-events>. Only the members that an
-//! event cannot be acted on without are required: compatible servers leave out the rest.
+//! Reference: <https://platform.openai.com/docs/api-reference/realtime-server-events>. Only the members that
+//! an event cannot be acted on without are required: compatible servers leave out the rest.
 
 mod input;
 mod response;

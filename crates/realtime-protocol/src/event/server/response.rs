@@ -15,7 +15,8 @@ wire_struct! {
     /// A response runs.
     ///
     /// # Wire
-    /// `response.created`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/created>
+    /// `response.created`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/created>
     pub (tagged) struct ResponseCreated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -37,7 +38,8 @@ wire_struct! {
     /// A response began an item.
     ///
     /// # Wire
-    /// `response.output_item.added`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_item/added>
+    /// `response.output_item.added`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_item/added>
     pub (tagged) struct ResponseOutputItemAdded {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -52,7 +54,8 @@ wire_struct! {
     /// A response ended an item.
     ///
     /// # Wire
-    /// `response.output_item.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_item/done>
+    /// `response.output_item.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_item/done>
     pub (tagged) struct ResponseOutputItemDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -67,7 +70,8 @@ wire_struct! {
     /// A response began a part.
     ///
     /// # Wire
-    /// `response.content_part.added`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/content_part/added>
+    /// `response.content_part.added`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/content_part/added>
     pub (tagged) struct ResponseContentPartAdded {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -86,7 +90,8 @@ wire_struct! {
     /// A response ended a part.
     ///
     /// # Wire
-    /// `response.content_part.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/content_part/done>
+    /// `response.content_part.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/content_part/done>
     pub (tagged) struct ResponseContentPartDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -105,7 +110,8 @@ wire_struct! {
     /// A piece of text.
     ///
     /// # Wire
-    /// `response.output_text.delta`; beta: `response.text.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_text/delta>
+    /// `response.output_text.delta`; beta: `response.text.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_text/delta>
     pub (tagged) struct ResponseOutputTextDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -126,7 +132,8 @@ wire_struct! {
     /// A part's text is whole.
     ///
     /// # Wire
-    /// `response.output_text.done`; beta: `response.text.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_text/done>
+    /// `response.output_text.done`; beta: `response.text.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_text/done>
     pub (tagged) struct ResponseOutputTextDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -145,7 +152,8 @@ wire_struct! {
     /// A piece of what the model says.
     ///
     /// # Wire
-    /// `response.output_audio_transcript.delta`; beta: `response.audio_transcript.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio_transcript/delta>
+    /// `response.output_audio_transcript.delta`; beta: `response.audio_transcript.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio_transcript/delta>
     pub (tagged) struct ResponseOutputAudioTranscriptDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -166,7 +174,8 @@ wire_struct! {
     /// What the model says in a part.
     ///
     /// # Wire
-    /// `response.output_audio_transcript.done`; beta: `response.audio_transcript.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio_transcript/done>
+    /// `response.output_audio_transcript.done`; beta: `response.audio_transcript.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio_transcript/done>
     pub (tagged) struct ResponseOutputAudioTranscriptDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -185,7 +194,8 @@ wire_struct! {
     /// A piece of audio, sent faster than it plays.
     ///
     /// # Wire
-    /// `response.output_audio.delta`; beta: `response.audio.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio/delta>
+    /// `response.output_audio.delta`; beta: `response.audio.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio/delta>
     pub (tagged) struct ResponseOutputAudioDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -206,7 +216,8 @@ wire_struct! {
     /// A part's audio was sent whole.
     ///
     /// # Wire
-    /// `response.output_audio.done`; beta: `response.audio.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio/done>
+    /// `response.output_audio.done`; beta: `response.audio.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/output_audio/done>
     pub (tagged) struct ResponseOutputAudioDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -223,7 +234,8 @@ wire_struct! {
     /// A piece of a call's arguments.
     ///
     /// # Wire
-    /// `response.function_call_arguments.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/function_call_arguments/delta>
+    /// `response.function_call_arguments.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/function_call_arguments/delta>
     pub (tagged) struct ResponseFunctionCallArgumentsDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -244,7 +256,8 @@ wire_struct! {
     /// A call's arguments are whole.
     ///
     /// # Wire
-    /// `response.function_call_arguments.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/function_call_arguments/done>
+    /// `response.function_call_arguments.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/function_call_arguments/done>
     pub (tagged) struct ResponseFunctionCallArgumentsDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -265,7 +278,8 @@ wire_struct! {
     /// A piece of an MCP call's arguments.
     ///
     /// # Wire
-    /// `response.mcp_call_arguments.delta`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call_arguments/delta>
+    /// `response.mcp_call_arguments.delta`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call_arguments/delta>
     pub (tagged) struct ResponseMcpCallArgumentsDelta {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -284,7 +298,8 @@ wire_struct! {
     /// An MCP call's arguments are whole.
     ///
     /// # Wire
-    /// `response.mcp_call_arguments.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call_arguments/done>
+    /// `response.mcp_call_arguments.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call_arguments/done>
     pub (tagged) struct ResponseMcpCallArgumentsDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -301,7 +316,8 @@ wire_struct! {
     /// An MCP call runs.
     ///
     /// # Wire
-    /// `response.mcp_call.in_progress`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/in_progress>
+    /// `response.mcp_call.in_progress`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/in_progress>
     pub (tagged) struct ResponseMcpCallInProgress {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -314,7 +330,8 @@ wire_struct! {
     /// An MCP call ended.
     ///
     /// # Wire
-    /// `response.mcp_call.completed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/completed>
+    /// `response.mcp_call.completed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/completed>
     pub (tagged) struct ResponseMcpCallCompleted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -327,7 +344,8 @@ wire_struct! {
     /// An MCP call failed.
     ///
     /// # Wire
-    /// `response.mcp_call.failed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/failed>
+    /// `response.mcp_call.failed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/response/mcp_call/failed>
     pub (tagged) struct ResponseMcpCallFailed {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -340,7 +358,8 @@ wire_struct! {
     /// An MCP server is asked for its tools.
     ///
     /// # Wire
-    /// `mcp_list_tools.in_progress`. <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/in_progress>
+    /// `mcp_list_tools.in_progress`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/in_progress>
     pub (tagged) struct McpListToolsInProgress {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -351,7 +370,8 @@ wire_struct! {
     /// An MCP server listed its tools.
     ///
     /// # Wire
-    /// `mcp_list_tools.completed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/completed>
+    /// `mcp_list_tools.completed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/completed>
     pub (tagged) struct McpListToolsCompleted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -362,7 +382,8 @@ wire_struct! {
     /// An MCP server could not be asked.
     ///
     /// # Wire
-    /// `mcp_list_tools.failed`. <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/failed>
+    /// `mcp_list_tools.failed`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/mcp_list_tools/failed>
     pub (tagged) struct McpListToolsFailed {
         /// The server's id of this event.
         event_id: Field<EventId>,

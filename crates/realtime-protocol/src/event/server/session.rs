@@ -16,7 +16,8 @@ wire_struct! {
     /// The first event: the session with its defaults.
     ///
     /// # Wire
-    /// `session.created`. <https://platform.openai.com/docs/api-reference/realtime-server-events/session/created>
+    /// `session.created`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/session/created>
     pub (tagged) struct SessionCreated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -27,7 +28,8 @@ wire_struct! {
     /// The answer to `session.update`: the whole effective configuration.
     ///
     /// # Wire
-    /// `session.updated`. <https://platform.openai.com/docs/api-reference/realtime-server-events/session/updated>
+    /// `session.updated`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/session/updated>
     pub (tagged) struct SessionUpdated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -38,7 +40,8 @@ wire_struct! {
     /// The conversation exists. Not sent by OpenAI in GA; some servers send it.
     ///
     /// # Wire
-    /// `conversation.created`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/created>
+    /// `conversation.created`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/created>
     pub (tagged) struct ConversationCreated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -49,7 +52,8 @@ wire_struct! {
     /// An item exists: beta, and compatible servers. GA has `added` and `done` instead.
     ///
     /// # Wire
-    /// `conversation.item.created`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/created>
+    /// `conversation.item.created`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/created>
     pub (tagged) struct ConversationItemCreated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -62,7 +66,8 @@ wire_struct! {
     /// An item exists; one of the model's is still empty.
     ///
     /// # Wire
-    /// `conversation.item.added`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/added>
+    /// `conversation.item.added`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/added>
     pub (tagged) struct ConversationItemAdded {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -75,7 +80,8 @@ wire_struct! {
     /// An item is final.
     ///
     /// # Wire
-    /// `conversation.item.done`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/done>
+    /// `conversation.item.done`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/done>
     pub (tagged) struct ConversationItemDone {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -88,7 +94,8 @@ wire_struct! {
     /// The answer to `conversation.item.retrieve`, audio included.
     ///
     /// # Wire
-    /// `conversation.item.retrieved`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/retrieved>
+    /// `conversation.item.retrieved`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/retrieved>
     pub (tagged) struct ConversationItemRetrieved {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -99,7 +106,8 @@ wire_struct! {
     /// The answer to `conversation.item.truncate`.
     ///
     /// # Wire
-    /// `conversation.item.truncated`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/truncated>
+    /// `conversation.item.truncated`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/truncated>
     pub (tagged) struct ConversationItemTruncated {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -114,7 +122,8 @@ wire_struct! {
     /// The answer to `conversation.item.delete`.
     ///
     /// # Wire
-    /// `conversation.item.deleted`. <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/deleted>
+    /// `conversation.item.deleted`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/conversation/item/deleted>
     pub (tagged) struct ConversationItemDeleted {
         /// The server's id of this event.
         event_id: Field<EventId>,
@@ -125,7 +134,8 @@ wire_struct! {
     /// Rate limits, with what a response reserves; not what was spent.
     ///
     /// # Wire
-    /// `rate_limits.updated`. <https://platform.openai.com/docs/api-reference/realtime-server-events/rate_limits/updated>
+    /// `rate_limits.updated`.
+    /// <https://platform.openai.com/docs/api-reference/realtime-server-events/rate_limits/updated>
     pub (tagged) struct RateLimitsUpdated {
         /// The server's id of this event.
         event_id: Field<EventId>,

@@ -148,8 +148,8 @@ fn nobody_reading_is_no_slow_reader() {
 }
 
 proptest! {
-    /// Any events, read in any turns: all but audio is read in order or told as dropped, the sums are right, and
-    /// `Closed` is last.
+    /// Any events, read in any turns: all but audio is read in order or told as dropped, the sums are right,
+    /// and `Closed` is last.
     #[test]
     fn nothing_is_lost_without_a_word(steps in prop::collection::vec(prop_oneof![
         (1_usize..9).prop_map(Step::Audio), (0_usize..400).prop_map(Step::Other), Just(Step::Pop), Just(Step::Turn),

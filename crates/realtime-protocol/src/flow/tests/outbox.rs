@@ -125,8 +125,8 @@ fn the_most_appends_that_fit_the_bound_take_linear_time() {
 }
 
 proptest! {
-    /// Any appends and events, at any times, taken or not: events all leave in order, audio leaves in order and no
-    /// older than the limit, and what does not leave is told to the byte.
+    /// Any appends and events, at any times, taken or not: events all leave in order, audio leaves in order
+    /// and no older than the limit, and what does not leave is told to the byte.
     #[test]
     fn nothing_is_lost_but_audio_and_its_sum_is_right(
         steps in prop::collection::vec((0_u64..40, prop_oneof![

@@ -64,8 +64,8 @@ impl Sequencer {
     /// Enters a response that was not heard of before.
     pub(in crate::session) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> Begun {
         let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
-        // After the user's turn it is the server's own answer to that, and not the response that the user crossed: a
-        // server that still made that one had the whole turn to say so.
+        // After the user's turn it is the server's own answer to that, and not the response that the user
+        // crossed: a server that still made that one had the whole turn to say so.
         let is_answer = self.turn.is_expecting();
         let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
         // A late event of another response neither ends the one that runs nor answers anyone.

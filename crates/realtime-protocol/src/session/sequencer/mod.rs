@@ -1,27 +1,30 @@
 //! The sequencer: at most one response is asked for in the conversation, and every request gets the outcome
 //! of the response that served it.
 //!
-//! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits, and those
-//!    without parameters merge. Example: asked for twice while a response runs, the model is asked once more when that
-//!    is done, and both who asked hear of that one response.
-//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before the turn
-//!    ended, if all items sent before that have a place in the conversation. Example: a question typed in mid-speech is
-//!    answered together with what was spoken. What is asked for after the turn waits until that response is done.
-//! 3. **What the user speaks over is not heard.** A response that was asked for and has not begun is cancelled when it
-//!    begins. What somebody waits for is over with that: the answer to the user takes its place. What is owed and nobody
-//!    waits for is asked for again after the turn. Example: a function is answered, the follow-up goes out, and the user
-//!    speaks; the model goes on in its answer to the user, or after it.
-//! 4. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech, the server's
-//!    own response, the answer to a request or the rest of a response. Example: 10 s after a request without an answer
-//!    its waiter hears of it, and 10 s later the next request goes out. An answer that comes after all is cancelled.
+//! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits,
+//!    and those without parameters merge. Example: asked for twice while a response runs, the model is asked
+//!    once more when that is done, and both who asked hear of that one response.
+//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before
+//!    the turn ended, if all items sent before that have a place in the conversation. Example: a question
+//!    typed in mid-speech is answered together with what was spoken. What is asked for after the turn waits
+//!    until that response is done.
+//! 3. **What the user speaks over is not heard.** A response that was asked for and has not begun is
+//!    cancelled when it begins. What somebody waits for is over with that: the answer to the user takes its
+//!    place. What is owed and nobody waits for is asked for again after the turn. Example: a function is
+//!    answered, the follow-up goes out, and the user speaks; the model goes on in its answer to the user, or
+//!    after it.
+//! 4. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech,
+//!    the server's own response, the answer to a request or the rest of a response. Example: 10 s after a
+//!    request without an answer its waiter hears of it, and 10 s later the next request goes out. An answer
+//!    that comes after all is cancelled.
 //!
-//! Requests beside the conversation (`conversation: none`) wait for nobody, and no speech crosses them. Nothing goes out
-//! before the session is ready, nor while playback is stopping.
+//! Requests beside the conversation (`conversation: none`) wait for nobody, and no speech crosses them.
+//! Nothing goes out before the session is ready, nor while playback is stopping.
 //!
 //! # Four tables
 //! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
-//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file and `begin.rs` say
-//! which steps an input leads to.
+//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file and `begin.rs`
+//! say which steps an input leads to.
 
 mod begin;
 mod open;
@@ -146,7 +149,8 @@ impl Sequencer {
         self.queue.step(queue::Step::Back(request));
     }
 
-    /// Takes out the request that the event was for, and names the response that was taken to answer it, if one was.
+    /// Takes out the request that the event was for, and names the response that was taken to answer it, if
+    /// one was.
     pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<(Request, Option<ResponseId>)> {
         if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
             return self.out_of_band.remove(index).map(|sent| (sent.request, None));
@@ -209,7 +213,8 @@ impl Sequencer {
         self.slot.running()
     }
 
-    /// Whether the response that runs in the conversation, or is asked for, is one that speech does not interrupt.
+    /// Whether the response that runs in the conversation, or is asked for, is one that speech does not
+    /// interrupt.
     pub(super) fn is_protected(&self) -> bool {
         let runs =
             |id: &ResponseId| self.open.iter().any(|response| response.id == *id && response.protected);
@@ -232,9 +237,9 @@ impl Sequencer {
         goes_on
     }
 
-    /// The user speaks: the request that was sent is not wanted any more, and its response is cancelled when it begins.
-    /// What it owes to nobody in particular stays owed, as does what a response owes that has said nothing.
-    /// `claimed`: the turn, where it is the application that says so.
+    /// The user speaks: the request that was sent is not wanted any more, and its response is cancelled when
+    /// it begins. What it owes to nobody in particular stays owed, as does what a response owes that has said
+    /// nothing. `claimed`: the turn, where it is the application that says so.
     pub(super) fn cross(&mut self, claimed: Option<turn::Step>) {
         let requested = match &self.slot {
             Slot::Requested(sent) => sent.request.still_owed(),
@@ -259,8 +264,8 @@ impl Sequencer {
             && self.open.iter().all(|response| response.pace == Pace::Forsaken)
     }
 
-    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's output. One
-    /// that runs and has said nothing is still to come.
+    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's
+    /// output. One that runs and has said nothing is still to come.
     pub(super) fn owes(&self) -> bool {
         let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
         let silent = |response: &OpenResponse| {
@@ -287,8 +292,8 @@ impl Sequencer {
         tables.chain(paces).chain(out_of_band).min()
     }
 
-    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end of a
-    /// response that has stalled.
+    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end
+    /// of a response that has stalled.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
         let silent_turn = self.step_turn(turn::Step::Overdue { now });
         let mut expired = Expired { silent_turn, ..Expired::default() };

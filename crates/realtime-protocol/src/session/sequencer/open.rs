@@ -13,15 +13,16 @@ use crate::session::sequencer::request::{Request, Sent};
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 16;
 
-/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one that is least
-/// waited for is let go.
+/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one
+/// that is least waited for is let go.
 const MOST: usize = 32;
 
 /// The responses that run, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     running: VecDeque<OpenResponse>,
-    /// The last ones that ended, so that a late event does not open them again, and whether each was said to begin.
+    /// The last ones that ended, so that a late event does not open them again, and whether each was said to
+    /// begin.
     finished: VecDeque<(ResponseId, bool)>,
 }
 
@@ -61,7 +62,8 @@ impl OpenResponse {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }
 
-    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing yet.
+    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing
+    /// yet.
     pub(super) fn still_owed(&self) -> Option<Request> {
         let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
         self.asked.as_ref().filter(|_| silent)?.request.still_owed()

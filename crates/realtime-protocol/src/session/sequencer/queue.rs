@@ -1,7 +1,7 @@
 //! Requests that wait to be sent, and the one table of how those without parameters merge.
 //!
-//! Requests with parameters are served one by one, in order with the others. Of those without, at most two wait: one
-//! from before the end of the user's turn (`early`) and one from after it (`late`).
+//! Requests with parameters are served one by one, in order with the others. Of those without, at most two
+//! wait: one from before the end of the user's turn (`early`) and one from after it (`late`).
 //!
 //! | | `Ask` | `Ask`, late | `Back` | `TurnPassed` | `Serve` | `Send` |
 //! |---|---|---|---|---|---|---|
@@ -29,11 +29,11 @@ pub(super) enum Step {
     Ask(Request),
     /// The server refused one since a response runs: it waits again, at the front.
     Back(Request),
-    /// The server's response to the last turn is not waited for any more: what was asked for since came before the
-    /// next one, and waits together with what was asked for earlier.
+    /// The server's response to the last turn is not waited for any more: what was asked for since came
+    /// before the next one, and waits together with what was asked for earlier.
     TurnPassed,
-    /// A response of the server's own begins: it serves the early one, if the model knows all items that were sent
-    /// before.
+    /// A response of the server's own begins: it serves the early one, if the model knows all items that were
+    /// sent before.
     Serve {
         /// The first event sent whose item has no place yet.
         unplaced: Option<u64>,

@@ -19,13 +19,15 @@ pub(in crate::session) struct Request {
     pub(super) sent: Option<Timestamp>,
     /// Whether it was made after the user's turn, so that the server's own response cannot serve it.
     pub(super) late: bool,
-    /// How many events had been sent when it was made: a response serves it that comes after all of their items.
+    /// How many events had been sent when it was made: a response serves it that comes after all of their
+    /// items.
     pub(super) made_after: u64,
     /// When this side said that the user's turn had ended, for a response to it.
     pub(super) committed: Option<Timestamp>,
     /// When the user's turn ended, where this is the answer to it in place of the server's own.
     pub(in crate::session) turn: Option<Timestamp>,
-    /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a turn.
+    /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a
+    /// turn.
     pub(super) owed: bool,
     /// Whether the user's speech does not interrupt its response.
     pub(in crate::session) protected: bool,

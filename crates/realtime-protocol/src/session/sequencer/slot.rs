@@ -71,7 +71,8 @@ pub(super) enum Step<'a> {
 }
 
 impl Slot {
-    /// Moves on, and gives back the request that waits for its answer here no more. Nothing else changes the place.
+    /// Moves on, and gives back the request that waits for its answer here no more. Nothing else changes the
+    /// place.
     pub(super) fn step(&mut self, step: Step<'_>) -> Option<Sent> {
         let (next, given_back) = match (core::mem::take(self), step) {
             (Self::Free, Step::Sent(sent)) => (Self::Requested(sent), None),

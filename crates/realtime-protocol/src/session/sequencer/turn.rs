@@ -8,9 +8,9 @@
 //! | `Claimed` | `Speaking` | `Claimed` | `Open` | `Expecting` | `Expecting` | `Open` |  |  | `Open` | `Open` |
 //! | `Expecting` | `Speaking` |  | `Open` | `Expecting` |  |  | `Open` | `Open` |  | `Open` |
 //!
-//! An empty cell changes nothing. "Ends it": the user counts as having stopped, which is told. `Committed` is as
-//! `Stopped`, for servers that do not say that the user stopped. `Claimed`: the application says that the user speaks,
-//! and not the server. `Silent`: no audio was appended for a while.
+//! An empty cell changes nothing. "Ends it": the user counts as having stopped, which is told. `Committed` is
+//! as `Stopped`, for servers that do not say that the user stopped. `Claimed`: the application says that the
+//! user speaks, and not the server. `Silent`: no audio was appended for a while.
 
 use crate::time::Timestamp;
 
@@ -29,7 +29,8 @@ pub(super) enum Turn {
     },
     /// The end of the user's speech was lost, or no audio of it comes: requests wait for it no longer.
     Lapsed,
-    /// The user speaks over a request, as the application says: only what the user crossed waits for the end of that.
+    /// The user speaks over a request, as the application says: only what the user crossed waits for the end
+    /// of that.
     Claimed {
         /// How long it waits, at most.
         until: Timestamp,

@@ -1,5 +1,5 @@
-//! The user speaks between a request and the response to it: nothing of that is heard, what is owed stays owed, and
-//! each waiter is told what became of its request.
+//! The user speaks between a request and the response to it: nothing of that is heard, what is owed stays
+//! owed, and each waiter is told what became of its request.
 
 use super::*;
 use crate::call::{FunctionOutput, ResponseEnd};

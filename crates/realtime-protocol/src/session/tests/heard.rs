@@ -115,7 +115,8 @@ fn each_event_of_both_dialects_is_heard_as_the_table_says() {
                     assert!(is_heard, "{dialect:?} {kind}: {told:?} is none of {names:?}");
                 }
                 Nothing(_) => {
-                    // A response that was never heard of counts as created now; a wrong shape is told for itself.
+                    // A response that was never heard of counts as created now; a wrong shape is told for
+                    // itself.
                     let alone = |told: &&String| {
                         !matches!(told.as_str(), "response_started" | "warning" | "item_removed")
                     };

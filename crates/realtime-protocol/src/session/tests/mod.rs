@@ -1,5 +1,5 @@
-//! The session on its own: bookkeeping that no golden session shows well. This file holds the bench that the tests
-//! share.
+//! The session on its own: bookkeeping that no golden session shows well. This file holds the bench that the
+//! tests share.
 
 mod calls;
 mod config;

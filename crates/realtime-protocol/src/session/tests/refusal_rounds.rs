@@ -1,5 +1,5 @@
-//! A server that refuses a configuration member by member, in any order and spelling: the exchange ends, and what holds
-//! is what was asked for less the smallest units.
+//! A server that refuses a configuration member by member, in any order and spelling: the exchange ends, and
+//! what holds is what was asked for less the smallest units.
 
 use proptest::prelude::*;
 

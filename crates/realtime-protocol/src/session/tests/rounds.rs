@@ -1,5 +1,5 @@
-//! Functions without end: how often the model is asked to go on, what it is free to choose then, and calls that nobody
-//! can be told of.
+//! Functions without end: how often the model is asked to go on, what it is free to choose then, and calls
+//! that nobody can be told of.
 
 use super::*;
 use crate::call::FunctionOutput;

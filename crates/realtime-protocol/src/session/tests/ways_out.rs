@@ -1,5 +1,5 @@
-//! States that end otherwise than by their own event: speech whose end is never told, acknowledgements that name
-//! nothing, responses that fail without an end.
+//! States that end otherwise than by their own event: speech whose end is never told, acknowledgements that
+//! name nothing, responses that fail without an end.
 
 use super::*;
 

@@ -6,7 +6,8 @@ use crate::event::Dialect;
 
 const TOO_BIG: [u16; 3] = [1003, 1007, 1009];
 
-/// A call whose connections end with a code, each as soon as it has sent what is asked for, and how often that was.
+/// A call whose connections end with a code, each as soon as it has sent what is asked for, and how often
+/// that was.
 fn sent(call: &mut Driven, code: u16, kind: &str) -> usize {
     let mut times = 0;
     for conn in 0..12 {

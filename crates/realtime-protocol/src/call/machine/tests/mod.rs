@@ -119,7 +119,8 @@ impl Driven {
         self.now = until;
     }
 
-    /// What came out, in words: `0> event` for what is sent over a connection, names of events, `connect 1 at 0`.
+    /// What came out, in words: `0> event` for what is sent over a connection, names of events, `connect 1 at
+    /// 0`.
     pub(super) fn drain(&mut self) -> Vec<String> {
         self.outputs().iter().map(describe).collect()
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::call::{FunctionOutput, Refusal, Suspended};
 
-/// Suspends a call, writes it down and reads it, and goes on by another clock. Gives back what was told before.
+/// Suspends a call, writes it down and reads it, and goes on by another clock. Gives back what was told
+/// before.
 fn moved(call: &mut Driven) -> (Vec<String>, Driven) {
     let suspended = call.call.suspend(at(call.now));
     let told = call.drain();
