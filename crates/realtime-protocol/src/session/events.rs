@@ -131,8 +131,11 @@ impl Session {
                 self.finish_item(event.item);
             }
             ServerEvent::ResponseFunctionCallArgumentsDelta(event) => {
-                if let Some(response_id) = event.response_id.value() {
-                    self.note_output(response_id);
+                if let Some(response_id) = self.response(event.response_id.clone()) {
+                    self.note_output(&response_id);
+                    if let Some(response) = self.responses.get_mut(&response_id) {
+                        response.calls.note_piece(event);
+                    }
                 }
             }
             ServerEvent::ResponseMcpCallArgumentsDelta(_) => self.note_tool(false),

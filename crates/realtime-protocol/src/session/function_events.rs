@@ -111,10 +111,7 @@ impl Session {
                     Read::Refused(call(text), why)
                 }
             },
-            Err(why) => {
-                let raw = seen.item.extra.get("arguments").map_or("", |raw| raw.get());
-                Read::Refused(call(raw.into()), why)
-            }
+            Err(why) => Read::Refused(call(seen.arguments.said().into()), why),
         }
     }
 

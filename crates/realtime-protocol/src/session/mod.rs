@@ -40,6 +40,7 @@ mod playback;
 mod policy;
 mod response_events;
 mod retrievals;
+mod seen_arguments;
 mod seen_calls;
 mod sequencer;
 mod server_playback;
