@@ -102,7 +102,8 @@ pub enum Warning {
         functions: usize,
     },
     /// A function call cannot be told, since the server never said which function (`call_id` is known: the
-    /// model was told that there is no such function), or under which id it waits for an output.
+    /// model was told that there is no such function), under which id it waits for an output, or by which id
+    /// it can be told from a call before it.
     FunctionCallLost {
         /// The item that holds it, if it has an id.
         item_id: Option<ItemId>,

@@ -92,7 +92,7 @@ impl Session {
             return;
         }
         for call in &calls {
-            self.calls.see(&call.call_id);
+            self.calls.see(call);
         }
         // The response that made them has ended; nobody asks for it by its id any more.
         let response_id = ResponseId::from("");

@@ -30,6 +30,8 @@ pub(super) struct SeenCall {
     pub(super) item: FunctionCallItem,
     /// Whether an event said that it is whole.
     pub(super) is_whole: bool,
+    /// Whether the application was told of it.
+    pub(super) is_told: bool,
     /// Its arguments, in place of the item's own.
     pub(super) arguments: SeenArguments,
 }
@@ -71,6 +73,12 @@ impl SeenCalls {
         if let Some(seen) = self.calls.iter_mut().find(|seen| seen.is(&item)) {
             seen.arguments.push(&event.delta);
         }
+    }
+
+    /// The application is told of a call before its response ends.
+    pub(super) fn note_told(&mut self, call_id: &CallId) {
+        let told = self.calls.iter_mut().filter(|seen| seen.call_id().as_ref() == Some(call_id));
+        told.for_each(|seen| seen.is_told = true);
     }
 
     /// Whether none was told.
