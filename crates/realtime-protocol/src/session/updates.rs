@@ -78,8 +78,10 @@ impl Updates {
     /// Whom an error is for that names a member of the session and no event: only one update can be meant.
     pub(super) fn unnamed(&self, error: &ApiError) -> Option<&EventId> {
         let update = self.sent.front().filter(|_| self.sent.len() == 1)?;
-        let param = error.param.value()?;
-        Named::read(param).is_some_and(|named| named.is_of_session()).then_some(&update.event_id)
+        let named = Named::of(error).filter(Named::is_of_session)?;
+        // A text may speak of what was not asked for.
+        let is_meant = error.param.value().is_some() || update.config.take_out(&named).is_some();
+        is_meant.then_some(&update.event_id)
     }
 
     /// A command joins the first update.
@@ -124,8 +126,9 @@ impl Update {
 
     /// Takes out what an error names. Whether it named something.
     pub(super) fn refuse(&mut self, error: &ApiError) -> bool {
-        let named = error.param.value().and_then(|param| Named::read(param));
-        let Some((config, path)) = named.and_then(|named| self.config.take_out(&named)) else { return false };
+        let Some((config, path)) = Named::of(error).and_then(|named| self.config.take_out(&named)) else {
+            return false;
+        };
         let path = path.before(&self.taken);
         self.refused.push(RefusedMember { path: format!("{path}"), error: error.clone().into() });
         self.taken.push(path);
