@@ -57,6 +57,7 @@ impl Context {
                 self.begin_conversation();
             }
             Event::Committed { item_id } => {
+                self.part_with_used(item_id, |words| words.role == Role::Assistant);
                 self.words(&mut changes, item_id, Words::speech);
             }
             Event::ItemPlaced { item, place, origin } => {
@@ -98,6 +99,8 @@ impl Context {
                 if self.beside.contains(response_id) {
                     return Vec::new();
                 }
+                let is_another = |words: &Words| words.response.as_ref().is_some_and(|id| id != response_id);
+                self.part_with_used(item_id, |words| words.role == Role::User || is_another(words));
                 if let Some(words) = self.words(&mut changes, item_id, || Words::new(Role::Assistant)) {
                     words.response = Some(response_id.clone());
                     let part = words.part(*content_index);
@@ -143,6 +146,17 @@ impl Context {
         self.hears = false;
         self.beside.clear();
         self.removed.clear();
+    }
+
+    /// Some servers give a later item the id of an earlier one: what that one said stays, and has no id.
+    fn part_with_used(&mut self, item_id: &ItemId, is_another: impl Fn(&Words) -> bool) {
+        let Some(index) = self.find_here(item_id) else { return };
+        let entry = &mut self.entries[index];
+        let Body::Words(words) = &entry.body else { return };
+        let is_over = words.done || words.role == Role::User;
+        if is_over && is_another(words) && !words.text().is_empty() {
+            entry.id = None;
+        }
     }
 
     /// The words of an item, entered where it is not known. `None` for items that are gone or hold no words
