@@ -77,6 +77,12 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
+    /// Words or audio of a response came behind its end: they are not heard. Told once of a response, and not of
+    /// one that was interrupted.
+    OutputAfterEnd {
+        /// The response.
+        response_id: ResponseId,
+    },
     /// The model called functions as often in a row as the options allow, without a word of the user: it is
     /// not asked to go on.
     TooManyRounds {

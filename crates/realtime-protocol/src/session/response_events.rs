@@ -203,7 +203,13 @@ impl Session {
 
     /// The part that a delta belongs to, in a response that runs.
     pub(super) fn part(&mut self, place: PartPlace) -> Option<PartId> {
-        let response_id = self.response(place.response_id)?;
+        let named = place.response_id.value().cloned();
+        let Some(response_id) = self.response(place.response_id) else {
+            if let Some(response_id) = named.filter(|id| self.responses.note_late(id)) {
+                self.tell(Event::Warning(Warning::OutputAfterEnd { response_id }));
+            }
+            return None;
+        };
         self.note_output(&response_id);
         Some(PartId { response_id, item_id: place.item_id, content_index: place.content_index.unwrap_or(0) })
     }

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::call::Event;
 use crate::event::{ResponseContentPartDone, ResponseOutputAudioTranscriptDone, ResponseOutputTextDone};
@@ -105,7 +106,7 @@ impl Session {
         }
         let response = response_id.and_then(|id| self.responses.get_mut(id));
         if let Some(response) = response.filter(|response| response.unplaced.len() < MOST_UNPLACED) {
-            response.unplaced.push(item);
+            response.unplaced.push(*item);
         }
     }
 
@@ -129,11 +130,11 @@ impl Session {
     }
 
     /// A response ends: its items, for which the server named no place, come last in the conversation.
-    pub(super) fn place_outputs(&mut self, out_of_band: bool, unplaced: impl IntoIterator<Item = Box<Item>>) {
+    pub(super) fn place_outputs(&mut self, out_of_band: bool, unplaced: Vec<Item>) {
         for item in unplaced {
             if !out_of_band && item.id().is_some_and(|item_id| self.items.is_unknown(&item_id)) {
                 self.place(Field::Absent, &item);
-                self.finish_item(item);
+                self.finish_item(Box::new(item));
             }
         }
     }

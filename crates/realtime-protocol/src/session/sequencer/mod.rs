@@ -193,6 +193,11 @@ impl Sequencer {
         self.open.finished(id).is_some()
     }
 
+    /// Output comes of a response that has ended. Whether that is news.
+    pub(super) fn note_late(&mut self, id: &ResponseId) -> bool {
+        self.open.note_late(id)
+    }
+
     /// The response to let go before another one begins, if there are too many.
     pub(super) fn excess(&self) -> Option<ResponseId> {
         self.open.excess().cloned()

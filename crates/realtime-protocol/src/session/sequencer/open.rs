@@ -1,6 +1,5 @@
 //! The responses that run: what is known of each, from its first event to its end.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -26,7 +25,17 @@ pub(super) struct Open {
     running: VecDeque<OpenResponse>,
     /// The last ones that ended, so that a late event does not open them again, and whether each was said to
     /// begin.
-    finished: VecDeque<(ResponseId, bool)>,
+    finished: VecDeque<Finished>,
+}
+
+/// A response that ended.
+#[derive(Debug)]
+struct Finished {
+    id: ResponseId,
+    /// Whether it was said to begin.
+    created: bool,
+    /// Whether what still comes of it is lost without a word: nobody wants it, or knows already.
+    quiet: bool,
 }
 
 /// A response that runs.
@@ -55,7 +64,7 @@ pub(in crate::session) struct OpenResponse {
     /// How much of its words was told.
     pub(in crate::session) said: SaidTexts,
     /// Its items that are final and have no place yet.
-    pub(in crate::session) unplaced: Vec<Box<Item>>,
+    pub(in crate::session) unplaced: Vec<Item>,
     pub(in crate::session) dropped_bytes: u64,
     /// What its audio is, where that is not the session's format.
     pub(in crate::session) format: Option<AudioFormat>,
@@ -99,19 +108,26 @@ impl Open {
             if self.finished.len() == REMEMBERED {
                 self.finished.pop_front();
             }
-            self.finished.push_back((id.clone(), ended.created));
+            let (created, quiet) = (ended.created, ended.interrupted);
+            self.finished.push_back(Finished { id: id.clone(), created, quiet });
         }
         Some(ended)
     }
 
     /// Whether a response of that id has ended; `Some(true)`: it was said to begin as well.
     pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
-        self.finished.iter().find(|(finished, _)| finished == id).map(|(_, created)| *created)
+        self.finished.iter().find(|finished| finished.id == *id).map(|finished| finished.created)
+    }
+
+    /// Output comes of a response that has ended. Whether that is news.
+    pub(super) fn note_late(&mut self, id: &ResponseId) -> bool {
+        let finished = self.finished.iter_mut().find(|finished| finished.id == *id);
+        finished.is_some_and(|finished| !core::mem::replace(&mut finished.quiet, true))
     }
 
     /// A response of an id that was used before begins.
     pub(super) fn forget_finished(&mut self, id: &ResponseId) {
-        self.finished.retain(|(finished, _)| finished != id);
+        self.finished.retain(|finished| finished.id != *id);
     }
 
     pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
