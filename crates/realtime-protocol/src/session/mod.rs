@@ -469,6 +469,7 @@ impl Session {
         if let Some(id) = self.closing.take() {
             self.settle(id, Outcome::Done);
         }
+        drop(self.input.take_pre_roll());
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();
