@@ -44,6 +44,7 @@ pub use old::{Changed, OldLog};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
+pub(crate) use write::as_logged;
 
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
