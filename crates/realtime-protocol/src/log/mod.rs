@@ -19,8 +19,8 @@
 //! stands there byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of
 //! the application's own that is spelled as no dialect spells it stands with its spelling,
 //! `{"spelling":"beta","event":{…}}`. Keys never enter a log: the tokens of MCP tools are replaced by
-//! `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and
-//! compares every output.
+//! `[redacted]`, and such an event stands in one line. A text that may hold tokens and cannot be read is left
+//! out whole. [`Replay`] feeds the inputs to fresh machines and compares every output.
 
 mod content;
 mod old;

@@ -44,7 +44,7 @@ impl LogWriter {
     /// hold a token is not told.
     pub fn client_text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
         let is_unclear = holds_tokens(text) && serde_json::from_str::<&RawValue>(text).is_err();
-        let text = if is_unclear { "[redacted]" } else { text };
+        let text = if is_unclear { REDACTED } else { text };
         wire(out, at, connection, "client", text);
     }
 
@@ -204,18 +204,16 @@ fn kept(text: &str) -> Kept<'_> {
     if holds_tokens && !bound::is_within(text) {
         return Kept::Text(REDACTED);
     }
-    if !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok() {
-        let mut event = Cow::Borrowed(text);
-        if holds_tokens {
-            redact_from(event.to_mut(), 0);
-        }
-        return Kept::Event(event);
+    if holds_tokens {
+        // JSON in several lines, or what is almost JSON, holds tokens as well.
+        let Some(mut event) = value(text) else { return Kept::Text(REDACTED) };
+        redact(&mut event);
+        let mut line = String::new();
+        crate::event::scan::write(&event, &mut line);
+        return Kept::Event(line.into());
     }
-    // JSON in several lines, or what is almost JSON, holds tokens as well.
-    let Some(event) = holds_tokens.then(|| value(text)).flatten() else { return Kept::Text(text) };
-    let mut line = String::new();
-    push_json(&mut line, &event);
-    Kept::Event(line.into())
+    let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
+    if is_line { Kept::Event(text.into()) } else { Kept::Text(text) }
 }
 
 /// What stands for a text that may hold tokens which cannot be told from the rest.
@@ -252,7 +250,8 @@ fn redact_from(out: &mut String, from: usize) {
     if !holds_tokens(json) {
         return;
     }
-    let Some(mut value) = value(json) else { return };
+    // What cannot be read is left out whole: the tokens in it cannot be told from the rest.
+    let mut value = value(json).unwrap_or_else(|| REDACTED.into());
     redact(&mut value);
     out.truncate(from);
     crate::event::scan::write(&value, out);
@@ -278,7 +277,7 @@ fn redact(value: &mut Value) {
                     *member = match member {
                         // Headers keep their shape, so that they still read as headers.
                         Value::Object(_) => Value::Object(serde_json::Map::new()),
-                        _ => "[redacted]".into(),
+                        _ => REDACTED.into(),
                     };
                 } else {
                     redact(member);
@@ -315,6 +314,21 @@ mod tests {
         writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), text.trim_end_matches('}'));
         writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), "no JSON");
         assert!(!out.contains("sk-1") && out.ends_with("\"text\":\"no JSON\"}\n"), "{out}");
+    }
+
+    #[test]
+    fn a_text_whose_tokens_cannot_be_told_from_the_rest_stands_in_no_log() {
+        let tools =
+            r#"{"type":"session.updated","session":{"tools":[{"type":"mcp","authorization":"sk-1"}]}"#;
+        let odd = |member: &str| std::format!("{tools},\"x\":{member}}}");
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in [String::from(tools), odd("1e999"), odd(&deep)] {
+            let mut out = String::new();
+            LogWriter::default().text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            LogWriter::default().client_text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            push_json(&mut out, &RawValue::from_string(odd("1e999")).unwrap());
+            assert!(!out.contains("sk-1") && out.matches(REDACTED).count() == 3, "{out}");
+        }
     }
 
     #[test]
