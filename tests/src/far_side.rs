@@ -91,7 +91,7 @@ impl FarSide {
         }
     }
 
-    /// Whether a response runs.
+    /// Returns whether a response runs.
     pub const fn is_responding(&self) -> bool {
         self.running.is_some()
     }

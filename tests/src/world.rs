@@ -421,7 +421,7 @@ impl Delivery {
     }
 }
 
-/// Whether an item is a message that says what was said before, in whatever words.
+/// Returns whether an item is a message that says what was said before, in whatever words.
 fn is_history(item: &Item) -> bool {
     item.as_message().is_some() && item.id().is_some_and(|id| id.as_str().starts_with("ctx_"))
 }

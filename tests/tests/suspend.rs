@@ -209,7 +209,7 @@ impl Stays {
         running
     }
 
-    /// Whether the user speaks after so many inputs, over whatever was asked for.
+    /// Returns whether the user speaks after so many inputs, over whatever was asked for.
     fn user_speaks_at(&self, cut: usize) -> bool {
         let turns = self
             .before(cut)
@@ -217,7 +217,7 @@ impl Stays {
         turns.last().is_some_and(|event| matches!(event, Event::SpeechStarted { .. }))
     }
 
-    /// Whether a response that this side asked for begins later, before the user speaks or interrupts once
+    /// Returns whether a response that this side asked for begins later, before the user speaks or interrupts once
     /// more.
     fn is_answered_later(&self, cut: usize) -> bool {
         let next = self.after(cut).find(|event| {
@@ -233,7 +233,7 @@ impl Stays {
     }
 }
 
-/// Connects, and is told that nothing was said before. Whether the model had to be asked to speak.
+/// Connects, and is told that nothing was said before. Returns whether the model had to be asked to speak.
 fn join(owner: &mut Owner, now: Timestamp, stays: &Stays, cut: usize, how: Move, what: &str) -> bool {
     let conn = owner.conn;
     assert!(conn > 0, "{what}: a connection of its own");
@@ -284,7 +284,7 @@ fn kind(text: &str) -> String {
     ServerEvent::decode(text, Default::default()).kind().to_owned()
 }
 
-/// Whether a server event is about one of these, and not only mentions what stands before it.
+/// Returns whether a server event is about one of these, and not only mentions what stands before it.
 fn is_of(text: &str, ids: &BTreeSet<String>) -> bool {
     let event: Value = serde_json::from_str(text).unwrap_or_default();
     let of = [

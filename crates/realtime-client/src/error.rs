@@ -171,7 +171,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the endpoint itself can't be right, whatever the network does.
+    /// Returns whether the endpoint itself can't be right, whatever the network does.
     pub(crate) const fn is_mistake(&self) -> bool {
         matches!(
             self,
@@ -183,7 +183,7 @@ impl ConnectError {
         )
     }
 
-    /// Whether the same attempt may succeed later.
+    /// Returns whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
@@ -203,7 +203,7 @@ impl ConnectError {
     }
 }
 
-/// Whether an HTTP status tells of something that passes.
+/// Returns whether an HTTP status tells of something that passes.
 pub(crate) fn is_passing(status: u16) -> bool {
     DisconnectClass::of_status(status) == DisconnectClass::Transient
 }
@@ -259,7 +259,7 @@ impl SendError {
         }
     }
 
-    /// Whether the same may succeed later in this session.
+    /// Returns whether the same may succeed later in this session.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
@@ -300,7 +300,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same command may succeed later in this session. After `TimedOut` it may also come to be
+    /// Returns whether the same command may succeed later in this session. After `TimedOut` it may also come to be
     /// done twice.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -233,7 +233,7 @@ impl Handle {
         self.ask(Command::Close {}).await.map(drop)
     }
 
-    /// Whether the session has ended: all commands are refused.
+    /// Returns whether the session has ended: all commands are refused.
     pub fn is_closed(&self) -> bool {
         self.shared.end.get().is_some() || self.requests.is_closed()
     }

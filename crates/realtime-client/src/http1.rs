@@ -35,12 +35,12 @@ impl RequestHead {
     }
 }
 
-/// Whether it can be a header's name, or a subprotocol.
+/// Returns whether it can be a header's name, or a subprotocol.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// Whether it can be a header's value.
+/// Returns whether it can be a header's value.
 pub(crate) fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
@@ -131,7 +131,7 @@ impl Head {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether one of the headers of that name lists this element.
+    /// Returns whether one of the headers of that name lists this element.
     pub(crate) fn lists(&self, name: &str, element: &str) -> bool {
         let values = self.headers.iter().filter(|(key, _)| key == name);
         values.flat_map(|(_, value)| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(element))

@@ -276,7 +276,7 @@ fn loopback() -> Vec<Direct> {
     ["localhost", "127.0.0.0/8", "::1"].into_iter().filter_map(Direct::parse).collect()
 }
 
-/// Whether the first bits of both are the same.
+/// Returns whether the first bits of both are the same.
 fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
     match (host, network) {
         (IpAddr::V4(host), IpAddr::V4(network)) => {

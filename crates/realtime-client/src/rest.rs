@@ -99,7 +99,7 @@ pub struct Refused {
 }
 
 impl RestError {
-    /// Whether the same call may succeed later. Where the connection was lost, it may also come to be done
+    /// Returns whether the same call may succeed later. Where the connection was lost, it may also come to be done
     /// twice.
     pub fn is_retryable(&self) -> bool {
         match self {

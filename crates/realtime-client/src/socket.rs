@@ -103,13 +103,13 @@ impl Socket {
         self.queue(Message::ping(""));
     }
 
-    /// Whether the connection takes more for now. What it does not take waits better where it can still be
+    /// Returns whether the connection takes more for now. What it does not take waits better where it can still be
     /// merged or dropped.
     pub(crate) const fn has_room(&self) -> bool {
         !self.blocked && self.unsent < ROOM
     }
 
-    /// Whether the connection showed life since this was asked last: anything came, be it a part of a
+    /// Returns whether the connection showed life since this was asked last: anything came, be it a part of a
     /// message, or what it did not take before went on.
     pub(crate) fn take_alive(&mut self) -> bool {
         std::mem::take(&mut self.inner.get_mut().alive)

@@ -219,7 +219,7 @@ impl Context {
         }
     }
 
-    /// Whether an item was made of an entry, which knows better what it says and where it stands.
+    /// Returns whether an item was made of an entry, which knows better what it says and where it stands.
     fn is_seeded(&self, item_id: &ItemId) -> bool {
         self.entries.iter().any(|entry| entry.place.seeded.contains(item_id))
     }

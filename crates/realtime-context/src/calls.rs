@@ -97,7 +97,7 @@ impl Context {
 }
 
 impl Call {
-    /// Whether the arguments say the same, in whatever spelling.
+    /// Returns whether the arguments say the same, in whatever spelling.
     fn has_arguments_of(&self, other: &Self) -> bool {
         let value = |call: &Self| serde_json::from_str::<serde_json::Value>(&call.arguments).ok();
         self.arguments == other.arguments || value(self).is_some_and(|own| Some(own) == value(other))

@@ -144,7 +144,7 @@ impl Context {
         base
     }
 
-    /// Whether nothing was said.
+    /// Returns whether nothing was said.
     pub fn is_empty(&self) -> bool {
         self.messages().is_empty()
     }

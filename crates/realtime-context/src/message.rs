@@ -93,7 +93,7 @@ impl Message {
         self.tool_calls.value().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether it tells the model what to be.
+    /// Returns whether it tells the model what to be.
     pub(crate) const fn is_instruction(&self) -> bool {
         matches!(self.role, Role::System | Role::Developer)
     }

@@ -81,7 +81,7 @@ fn shape(schema: &Schema) -> Shape {
     }
 }
 
-/// Whether a schema takes objects only: one of that type, or a choice among such.
+/// Returns whether a schema takes objects only: one of that type, or a choice among such.
 fn is_object(schema: &Value) -> bool {
     schema["type"] == "object"
         || ["oneOf", "anyOf"]
@@ -122,7 +122,7 @@ impl Transform for Tidy {
     }
 }
 
-/// Whether a format only says how many bits Rust has for a number.
+/// Returns whether a format only says how many bits Rust has for a number.
 fn is_width(format: &str) -> bool {
     matches!(format, "float" | "double") || format.trim_start_matches('u').starts_with("int")
 }

@@ -120,7 +120,7 @@ impl Toolbox {
         self.functions.iter()
     }
 
-    /// Whether there is no tool to declare.
+    /// Returns whether there is no tool to declare.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
     }

@@ -148,7 +148,7 @@ impl Asked {
     }
 }
 
-/// Whether the client asks for beta by its header.
+/// Returns whether the client asks for beta by its header.
 fn says_beta(request: &Request) -> bool {
     request.list("openai-beta").any(|value| value == "realtime=v1")
 }

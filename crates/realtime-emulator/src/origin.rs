@@ -27,7 +27,7 @@ pub(crate) fn check<'a>(request: &'a Request, options: &Options) -> Result<Optio
     }
 }
 
-/// Whether a page comes from this machine itself.
+/// Returns whether a page comes from this machine itself.
 fn is_loopback(origin: &str) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else { return false };
     if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {

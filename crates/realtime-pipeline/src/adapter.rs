@@ -105,7 +105,7 @@ impl Adapter {
         adapter
     }
 
-    /// Whether a response runs.
+    /// Returns whether a response runs.
     pub const fn has_running_response(&self) -> bool {
         self.running_responses > 0
     }

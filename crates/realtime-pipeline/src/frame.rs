@@ -50,7 +50,7 @@ impl Frame {
         self.pts
     }
 
-    /// Whether an interruption after its making has made it worthless.
+    /// Returns whether an interruption after its making has made it worthless.
     pub fn is_stale(&self, current: Generation) -> bool {
         self.generation < current && !self.kind.survives_interruption()
     }
@@ -208,7 +208,7 @@ pub trait CustomFrame: Any + fmt::Debug + Send + Sync {
         Lane::Ordered
     }
 
-    /// Whether it outlives an interruption. Default: no.
+    /// Returns whether it outlives an interruption. Default: no.
     fn survives_interruption(&self) -> bool {
         false
     }
@@ -253,7 +253,7 @@ impl FrameKind {
         }
     }
 
-    /// Whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and
+    /// Returns whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and
     /// what the user says do, so that brackets stay balanced and nothing asked for is lost.
     pub fn survives_interruption(&self) -> bool {
         match self {

@@ -130,7 +130,7 @@ impl Rest {
         ordered.ok().or_else(|| self.media.try_pop())
     }
 
-    /// Whether no input audio waits.
+    /// Returns whether no input audio waits.
     pub(crate) fn media_is_empty(&self) -> bool {
         self.media.lock().is_empty()
     }

@@ -99,7 +99,7 @@ pub trait Processor: Send + 'static {
         async { Ok(()) }
     }
 
-    /// Whether everything is done that End has to wait for. Default: always.
+    /// Returns whether everything is done that End has to wait for. Default: always.
     fn is_idle(&self) -> bool {
         true
     }

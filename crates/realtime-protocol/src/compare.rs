@@ -120,7 +120,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     Some(members)
 }
 
-/// Whether two numbers are equal. Whole numbers of any size are compared digit by digit; with a fraction or
+/// Returns whether two numbers are equal. Whole numbers of any size are compared digit by digit; with a fraction or
 /// an exponent, two spellings that read as the same finite 64-bit float are equal as well.
 fn same_number(a: &str, b: &str) -> bool {
     let is_whole = |text: &str| !text.contains(['.', 'e', 'E']);

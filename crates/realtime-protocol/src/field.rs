@@ -34,12 +34,12 @@ pub enum Field<T> {
 }
 
 impl<T> Field<T> {
-    /// Whether the member is not written at all.
+    /// Returns whether the member is not written at all.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether the member is `null`.
+    /// Returns whether the member is `null`.
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -263,7 +263,7 @@ struct Kept {
 }
 
 impl Extra {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.members().is_empty()
     }
@@ -322,7 +322,7 @@ impl Extra {
         self.0.get_or_insert_default().repairs.extend(repairs);
     }
 
-    /// Whether there may be something to say of it.
+    /// Returns whether there may be something to say of it.
     pub(crate) const fn is_noteworthy(&self) -> bool {
         self.0.is_some()
     }

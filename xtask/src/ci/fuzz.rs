@@ -72,7 +72,7 @@ impl Tools {
         Some(path)
     }
 
-    /// Whether the compiler comes with what checks each access to memory.
+    /// Returns whether the compiler comes with what checks each access to memory.
     fn has_sanitizer(&self) -> bool {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         let libdir = output(rustc.current_dir(workspace_root()).args(["--print", "target-libdir"]));

@@ -108,12 +108,12 @@ impl Document {
         }
     }
 
-    /// Whether all of it has a type.
+    /// Returns whether all of it has a type.
     pub(crate) fn is_typed(&self) -> bool {
         !self.findings.iter().any(|found| matches!(found, Finding::Unknown(_) | Finding::Malformed(_)))
     }
 
-    /// Whether it is written as it came.
+    /// Returns whether it is written as it came.
     pub(crate) fn is_lossless(&self) -> bool {
         !self.findings.iter().any(|found| matches!(found, Finding::Changed(_)))
     }

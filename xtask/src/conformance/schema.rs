@@ -105,7 +105,7 @@ impl Schemas {
 }
 
 impl File {
-    /// Whether it is OpenAI's description of beta.
+    /// Returns whether it is OpenAI's description of beta.
     fn is_beta(&self) -> bool {
         self.events.contains_key("response.audio.delta")
     }
@@ -122,7 +122,7 @@ fn is_erratum(fault: &Fault) -> bool {
     )
 }
 
-/// Whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's
+/// Returns whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's
 /// newer files are none: they describe no wire, but a mixture of both dialects.
 fn is_event(name: &str) -> bool {
     name.contains("Event") && !name.starts_with("RealtimeBeta")
@@ -249,7 +249,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether a member cannot be null for want of a value. The first item of a conversation has none before it,
+/// Returns whether a member cannot be null for want of a value. The first item of a conversation has none before it,
 /// though beta's schema asks for one.
 fn needs_value(name: &str, required: &[&str]) -> bool {
     required.contains(&name) && name != "previous_item_id"

@@ -73,7 +73,7 @@ fn tests(point: &str) -> Vec<Named<'_>> {
     named
 }
 
-/// Whether a source has a function of that name under an attribute of a test.
+/// Returns whether a source has a function of that name under an attribute of a test.
 fn has_test(source: &str, test: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| {

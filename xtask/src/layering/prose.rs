@@ -77,7 +77,7 @@ fn width(line: &str) -> usize {
     columns
 }
 
-/// Whether a line is a row of a table, code by its indentation, or nothing but a link.
+/// Returns whether a line is a row of a table, code by its indentation, or nothing but a link.
 fn may_be_long(prose: &str) -> bool {
     if prose.starts_with("    ") {
         return true;

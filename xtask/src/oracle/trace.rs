@@ -49,7 +49,7 @@ impl Trace {
         self.records.iter().filter(move |record| record.step == step && record.channel == channel)
     }
 
-    /// Whether a client event of that type was sent in a step.
+    /// Returns whether a client event of that type was sent in a step.
     pub(super) fn sends(&self, step: usize, kind: &str) -> bool {
         self.of(step, "client").any(|record| record.kind() == kind)
     }

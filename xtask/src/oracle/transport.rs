@@ -27,7 +27,7 @@ impl Transport {
         Self { plays, ..Self::default() }
     }
 
-    /// Whether it plays, and so says where playback stands.
+    /// Returns whether it plays, and so says where playback stands.
     pub(super) const fn plays(&self) -> bool {
         self.plays
     }

@@ -42,7 +42,7 @@ impl Endpoint {
         self.key.key().await
     }
 
-    /// Whether each attempt gets a key of its own.
+    /// Returns whether each attempt gets a key of its own.
     pub(crate) const fn asks_for_tokens(&self) -> bool {
         matches!(self.key, KeySource::Provider(_))
     }
@@ -52,7 +52,7 @@ impl Endpoint {
         key.filter(|_| self.key_place == KeyPlace::Subprotocol)
     }
 
-    /// Whether the server is told of the dialect by a header.
+    /// Returns whether the server is told of the dialect by a header.
     pub(crate) fn says_beta(&self) -> bool {
         self.dialect == Dialect::Beta && !self.is_azure_preview()
     }
@@ -120,7 +120,7 @@ impl Endpoint {
     }
 }
 
-/// Whether this pair of a query is known to hold no key.
+/// Returns whether this pair of a query is known to hold no key.
 fn is_public(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default();
     matches!(name, "model" | "deployment" | "call_id" | "intent" | "api-version")

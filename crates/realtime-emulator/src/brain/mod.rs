@@ -33,7 +33,7 @@ pub trait Brain: Send {
         None
     }
 
-    /// Whether the user has said all of it: asked by semantic turn detection, in a pause. Default: yes.
+    /// Returns whether the user has said all of it: asked by semantic turn detection, in a pause. Default: yes.
     fn is_finished(&mut self, speech: &Speech<'_>) -> bool {
         let _ = speech;
         true
@@ -294,12 +294,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether a function may be called.
+    /// Returns whether a function may be called.
     pub fn may_call(&self) -> bool {
         !matches!(self.tool_choice(), Some(ToolChoice::Mode(ToolMode::None)))
     }
 
-    /// Whether the answer is to be written, not spoken.
+    /// Returns whether the answer is to be written, not spoken.
     pub fn is_text_only(&self) -> bool {
         let own = self.params.output_modalities.value();
         let modalities = own.or_else(|| self.session.output_modalities.value());

@@ -49,7 +49,7 @@ impl SharedCall {
         Channel { shared: self, id, dialect, due }
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().is_over()
     }

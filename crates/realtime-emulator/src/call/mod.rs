@@ -104,7 +104,7 @@ impl Call {
         self.connection.poll_timeout()
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) const fn is_over(&self) -> bool {
         self.connection.is_closed()
     }
@@ -156,7 +156,7 @@ impl Waiting {
     }
 }
 
-/// Whether an output is for the channel that asked, not for all.
+/// Returns whether an output is for the channel that asked, not for all.
 fn is_answer(output: &Output) -> bool {
     let Output::Send(event) = output else { return false };
     matches!(**event, ServerEvent::ErrorEvent(_) | ServerEvent::ConversationItemRetrieved(_))

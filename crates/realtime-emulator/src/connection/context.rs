@@ -66,7 +66,7 @@ pub(crate) fn most_read(model: &str) -> u64 {
     if is_second(model) { 128_000 - 4096 } else { 28_224 }
 }
 
-/// Whether it is one of those from `gpt-realtime-2` on, and not the one of a day in 2025.
+/// Returns whether it is one of those from `gpt-realtime-2` on, and not the one of a day in 2025.
 pub(crate) fn is_second(model: &str) -> bool {
     let rest = model.strip_prefix("gpt-realtime-2");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with('-'))

@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }

@@ -136,7 +136,7 @@ impl Running {
         self.schedule.push_back((at, Beat::Cancel(reason)));
     }
 
-    /// Whether it is being cancelled.
+    /// Returns whether it is being cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         matches!(self.schedule.back(), Some((_, Beat::Cancel(_))))
     }

@@ -320,7 +320,7 @@ pub(crate) fn wrong_kind(path: &str, kind: &str, supported: &[&str]) -> Fault {
     if kind.is_empty() { Fault::missing(param) } else { Fault::unsupported(param, kind, supported) }
 }
 
-/// Whether a model reasons: of OpenAI's, those from `gpt-realtime-2` on.
+/// Returns whether a model reasons: of OpenAI's, those from `gpt-realtime-2` on.
 fn reasons(model: &str) -> bool {
     !model.starts_with("gpt-") || context::is_second(model)
 }

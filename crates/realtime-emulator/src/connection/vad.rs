@@ -66,7 +66,7 @@ impl Vad {
         self.speaking
     }
 
-    /// Whether a pause may be longer where more seems to come, and this one was not.
+    /// Returns whether a pause may be longer where more seems to come, and this one was not.
     pub(crate) const fn could_wait(&self, settings: &VadSettings) -> bool {
         settings.longest_ms > settings.silence_ms && !self.waits
     }

@@ -138,7 +138,7 @@ impl Line {
 }
 
 impl Disaster {
-    /// Whether it needs to see what the client sends.
+    /// Returns whether it needs to see what the client sends.
     const fn watches_client(&self) -> bool {
         self.from.is_some() || matches!(self.action, Action::Error { names: Some(_), .. })
     }

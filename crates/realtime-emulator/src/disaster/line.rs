@@ -142,7 +142,7 @@ impl Line {
         }
     }
 
-    /// Whether more is to be read from the client now. While not, its sending should block.
+    /// Returns whether more is to be read from the client now. While not, its sending should block.
     pub fn wants_input(&self) -> bool {
         self.inputs.is_empty()
     }

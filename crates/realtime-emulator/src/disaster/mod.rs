@@ -243,7 +243,7 @@ impl Disaster {
     }
 }
 
-/// Whether an event's type fits a pattern.
+/// Returns whether an event's type fits a pattern.
 fn fits(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => kind.starts_with(start),

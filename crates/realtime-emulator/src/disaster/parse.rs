@@ -68,12 +68,12 @@ impl Disaster {
 }
 
 impl Action {
-    /// Whether it can happen at what a client sends.
+    /// Returns whether it can happen at what a client sends.
     const fn concerns_client(&self) -> bool {
         self.needs_no_event() || matches!(self, Self::Drop | Self::Refuse { .. })
     }
 
-    /// Whether it can happen by itself, at a time.
+    /// Returns whether it can happen by itself, at a time.
     pub(super) const fn needs_no_event(&self) -> bool {
         matches!(
             self,

@@ -83,7 +83,7 @@ impl Queue {
         self.ready.push_back((now.max(self.delayed_until), output));
     }
 
-    /// Whether more piles up than a client could ever want.
+    /// Returns whether more piles up than a client could ever want.
     pub(super) const fn is_full(&self) -> bool {
         self.bytes > MOST_BYTES
     }

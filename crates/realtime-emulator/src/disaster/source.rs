@@ -22,7 +22,7 @@ impl Source {
         }
     }
 
-    /// Whether others act on it, too, so that it may have outputs that nothing here has caused.
+    /// Returns whether others act on it, too, so that it may have outputs that nothing here has caused.
     pub(super) const fn is_shared(&self) -> bool {
         matches!(self, Self::Call(_))
     }

@@ -141,7 +141,7 @@ impl Registry {
         })
     }
 
-    /// Whether a call is there and was made no longer ago than that.
+    /// Returns whether a call is there and was made no longer ago than that.
     pub(crate) fn is_fresh(&self, id: &str, within: Duration) -> bool {
         lock(&self.calls).get(id).is_some_and(|call| call.made.elapsed() < within)
     }

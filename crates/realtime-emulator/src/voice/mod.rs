@@ -73,7 +73,7 @@ impl VoiceKind {
         Espeak::find().map_or(Self::Tones, Self::Espeak)
     }
 
-    /// Whether it takes a program, and so some time, to speak.
+    /// Returns whether it takes a program, and so some time, to speak.
     pub(crate) const fn waits_for_a_program(&self) -> bool {
         matches!(self, Self::Espeak(_))
     }

@@ -151,12 +151,12 @@ impl PlayoutQueue {
         self.reports.pop_front()
     }
 
-    /// Whether nothing waits to be played.
+    /// Returns whether nothing waits to be played.
     pub const fn is_empty(&self) -> bool {
         self.queued_bytes == 0
     }
 
-    /// Whether everything that was ever begun has been played to its end: silence is no pause.
+    /// Returns whether everything that was ever begun has been played to its end: silence is no pause.
     pub fn is_finished(&self) -> bool {
         self.parts.is_empty()
     }

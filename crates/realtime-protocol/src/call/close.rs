@@ -196,7 +196,7 @@ impl DisconnectClass {
     }
 }
 
-/// Whether what was sent may be why the server closed a connection, though it does not say so.
+/// Returns whether what was sent may be why the server closed a connection, though it does not say so.
 pub(crate) const fn may_be_payload(reason: &CloseReason) -> bool {
     match reason {
         CloseReason::Disconnected(DisconnectReason::Closed { code: Some(code), .. }) => {
@@ -206,7 +206,7 @@ pub(crate) const fn may_be_payload(reason: &CloseReason) -> bool {
     }
 }
 
-/// Whether an error of the account's may pass by itself, as a quota does and a wrong key does not.
+/// Returns whether an error of the account's may pass by itself, as a quota does and a wrong key does not.
 pub(crate) fn may_pass(reason: &CloseReason) -> bool {
     let text = match reason {
         CloseReason::Fatal { code, .. } => code,

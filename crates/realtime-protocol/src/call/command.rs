@@ -138,7 +138,7 @@ impl Command {
         }
     }
 
-    /// Whether it is audio for the input buffer, as an event.
+    /// Returns whether it is audio for the input buffer, as an event.
     pub(crate) fn is_append(&self) -> bool {
         matches!(self, Self::SendEvent { event } if matches!(**event, ClientEvent::InputAudioBufferAppend(_)))
     }
@@ -238,7 +238,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the same command may be taken later in this call.
+    /// Returns whether the same command may be taken later in this call.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::NotConnected | Self::TooManyWaiting { .. })
     }

@@ -134,12 +134,12 @@ impl Advice {
     }
 }
 
-/// Whether the server refused a request because a response runs already.
+/// Returns whether the server refused a request because a response runs already.
 pub(crate) fn says_response_runs(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ResponseRace { running: true }
 }
 
-/// Whether something went wrong on the server's side.
+/// Returns whether something went wrong on the server's side.
 pub(crate) fn says_server_fault(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ServerFault
 }

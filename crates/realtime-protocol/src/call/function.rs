@@ -52,7 +52,7 @@ pub enum FunctionEnd {
 }
 
 impl FunctionEnd {
-    /// Whether an output was sent: the model knows how the function ended.
+    /// Returns whether an output was sent: the model knows how the function ended.
     pub const fn is_answered(&self) -> bool {
         !matches!(self, Self::Detached | Self::Closed)
     }

@@ -119,7 +119,7 @@ impl Listeners {
         self.list.push(listener);
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

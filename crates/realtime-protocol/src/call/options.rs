@@ -91,7 +91,7 @@ impl Reconnect {
         Self { attempts: 0, rotate_before: Duration::ZERO, ..Self::default() }
     }
 
-    /// Whether the call has one connection and gets no other.
+    /// Returns whether the call has one connection and gets no other.
     pub const fn is_none(&self) -> bool {
         self.attempts == 0 && self.rotate_before.is_zero()
     }

@@ -71,7 +71,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it
+    /// Returns whether the command did what it was for. A response counts if it ran, however it ended, and also if it
     /// ran in the place of the one that was asked for; an update of the configuration, unless the server
     /// refused all of it: [`Updated`] says what else does not hold.
     pub const fn is_ok(&self) -> bool {

@@ -102,7 +102,7 @@ impl Suspended {
         &self.config
     }
 
-    /// Whether the call had ended, or was about to: resumed, it does nothing.
+    /// Returns whether the call had ended, or was about to: resumed, it does nothing.
     pub const fn is_over(&self) -> bool {
         self.is_over
     }

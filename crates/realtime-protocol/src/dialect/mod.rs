@@ -74,7 +74,7 @@ pub(crate) enum Body<'a> {
 }
 
 impl Body<'_> {
-    /// Whether it has members by beta's names.
+    /// Returns whether it has members by beta's names.
     pub(crate) fn is_beta_spelled(self) -> bool {
         let any = |extra: &Extra, names: &[&str]| extra.iter().any(|(name, _)| names.contains(&name));
         match self {
@@ -85,7 +85,7 @@ impl Body<'_> {
         }
     }
 
-    /// Whether a field is set that GA does not have.
+    /// Returns whether a field is set that GA does not have.
     pub(crate) const fn has_beta_only_fields(self) -> bool {
         match self {
             Self::Other => false,
@@ -197,7 +197,7 @@ impl Spelled for ClientEvent {
 }
 
 impl ServerEvent {
-    /// Whether servers of `dialect` send this event. A server that speaks beta leaves the others out:
+    /// Returns whether servers of `dialect` send this event. A server that speaks beta leaves the others out:
     /// `conversation.item.done` above all, whose item beta has told of with `conversation.item.created`.
     pub const fn is_sent_in(&self, dialect: Dialect) -> bool {
         match dialect {

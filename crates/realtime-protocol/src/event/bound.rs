@@ -18,7 +18,7 @@ const MOST_ELEMENTS: usize = 128 * 1024;
 /// A text up to this length (bytes) is not counted: it cannot have more.
 const ALWAYS_WITHIN: usize = 128 * 1024;
 
-/// Whether a text has no more elements than it may. One pass at most, which ends where it has more.
+/// Returns whether a text has no more elements than it may. One pass at most, which ends where it has more.
 pub(crate) fn is_within(text: &str) -> bool {
     text.len() <= ALWAYS_WITHIN || count(text.as_bytes()) <= MOST_ELEMENTS
 }

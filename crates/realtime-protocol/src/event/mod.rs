@@ -48,7 +48,7 @@ impl Malformed {
         alloc::format!("{BINARY}{bytes}{NOT_UTF_8}")
     }
 
-    /// Whether a text stands for such a message.
+    /// Returns whether a text stands for such a message.
     fn is_text_of_binary(text: &str) -> bool {
         let bytes = text.strip_prefix(BINARY).and_then(|rest| rest.strip_suffix(NOT_UTF_8));
         bytes.is_some_and(|bytes| bytes.len() < 21 && bytes.bytes().all(|byte| byte.is_ascii_digit()))

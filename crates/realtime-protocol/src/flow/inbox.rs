@@ -233,14 +233,14 @@ impl Inbox {
         self.waiting.push_other((event, cost));
     }
 
-    /// Whether what waits can tell of a loss that follows it.
+    /// Returns whether what waits can tell of a loss that follows it.
     fn absorbs(&mut self, event: &Event) -> bool {
         let Event::Warning(later) = event else { return false };
         let Some((Event::Warning(warning), _)) = self.waiting.newest_other() else { return false };
         warning.absorb(later)
     }
 
-    /// Whether more waits than that, besides audio.
+    /// Returns whether more waits than that, besides audio.
     fn is_beyond(&self, events: usize, event_bytes: usize) -> bool {
         self.waiting.others_len() > events || self.event_bytes > event_bytes
     }

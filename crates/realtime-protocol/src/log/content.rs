@@ -37,7 +37,7 @@ pub enum LogContent {
 }
 
 impl LogContent {
-    /// Whether fresh machines give the same outputs for such a log's inputs.
+    /// Returns whether fresh machines give the same outputs for such a log's inputs.
     pub const fn replays(self) -> bool {
         matches!(self, Self::Full | Self::AudioAside)
     }
@@ -85,7 +85,7 @@ impl Filter {
         self.content
     }
 
-    /// Whether each entry passes through a hook.
+    /// Returns whether each entry passes through a hook.
     pub const fn is_redacted(&self) -> bool {
         self.redact.is_some()
     }

@@ -209,7 +209,7 @@ impl Replay {
     }
 }
 
-/// Whether two lines say the same: to the letter, or as JSON.
+/// Returns whether two lines say the same: to the letter, or as JSON.
 fn same(replayed: &str, logged: &str) -> bool {
     let value = |line| serde_json::from_str::<Value>(line).ok();
     replayed == logged.trim_end() || value(replayed).is_some_and(|replayed| Some(replayed) == value(logged))

@@ -234,7 +234,7 @@ pub(super) fn value(text: &str) -> Option<Value> {
     strict.or_else(|| serde_json::from_str(&repair::repaired(text)?.text).ok())
 }
 
-/// Whether there may be something to redact: only MCP tools hold tokens.
+/// Returns whether there may be something to redact: only MCP tools hold tokens.
 fn holds_tokens(json: &str) -> bool {
     json.contains("\"mcp\"")
 }

@@ -113,7 +113,7 @@ impl Answers {
         self.remove(first)
     }
 
-    /// Whether someone waits for this.
+    /// Returns whether someone waits for this.
     pub(super) fn is_awaited(&self, what: &Await) -> bool {
         self.number_of(what).is_some()
     }

@@ -49,7 +49,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a command must wait for the session to be ready.
+    /// Returns whether a command must wait for the session to be ready.
     fn is_held(&self, command: &Command) -> bool {
         let waits = match command {
             Command::CommitAudio { .. }
@@ -265,12 +265,12 @@ impl Session {
         }
     }
 
-    /// Whether the first `session.update` has not been sent.
+    /// Returns whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
-    /// Whether a configuration joins the one that is sent first.
+    /// Returns whether a configuration joins the one that is sent first.
     pub(super) const fn joins_first_update(&self) -> bool {
         self.is_unconfigured() && matches!(self.options.begin, Begin::Configure)
     }
@@ -316,7 +316,7 @@ impl Session {
     }
 }
 
-/// Whether the user says it.
+/// Returns whether the user says it.
 pub(super) fn is_from_user(item: &Item) -> bool {
     matches!(item, Item::Message(message) if message.role.value() == Some(&Role::User))
 }

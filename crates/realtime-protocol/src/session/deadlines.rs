@@ -163,7 +163,7 @@ impl Seen {
         self.0 |= 1 << answer as u16;
     }
 
-    /// Whether an overdue answer asks for another session.
+    /// Returns whether an overdue answer asks for another session.
     pub(super) fn asks_for_rotation(&self, answer: Answer, policy: OverduePolicy) -> bool {
         policy == OverduePolicy::Rotate && self.0 & (1 << answer as u16) != 0
     }

@@ -284,7 +284,7 @@ impl Session {
         self.answers.oldest(kind).and_then(|awaited| awaited.what.item_id().cloned())
     }
 
-    /// An answer came: whoever waited for it is told. Whether it was awaited.
+    /// An answer came: whoever waited for it is told. Returns whether it was awaited.
     pub(super) fn settle_awaited(&mut self, what: &Await, outcome: Outcome) -> bool {
         let awaited = self.answered(what);
         if let Some(id) = awaited.as_ref().and_then(|awaited| awaited.id) {

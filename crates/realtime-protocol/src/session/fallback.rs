@@ -14,7 +14,7 @@ use crate::session_config::{ServerVad, SessionConfig, TurnDetection};
 use crate::time::Timestamp;
 
 impl Policy {
-    /// Whether this side decides what interrupts.
+    /// Returns whether this side decides what interrupts.
     pub(super) fn is_in_force(&self) -> bool {
         let detects = match &self.wish {
             // What is not known cannot be told to leave interruptions to this side.
@@ -67,7 +67,7 @@ impl Session {
         }
     }
 
-    /// Whether the server's word that the user speaks interrupts.
+    /// Returns whether the server's word that the user speaks interrupts.
     pub(super) fn server_interrupts(&self) -> bool {
         let wish = if self.policy.fell_back { &self.policy.wish } else { self.config.turn_detection() };
         !self.policy.is_in_force() && wish.value().is_none_or(TurnDetection::interrupts_response)

@@ -73,7 +73,7 @@ pub(super) enum Progress {
 }
 
 impl FunctionCalls {
-    /// Whether a call is new; it is not from here on.
+    /// Returns whether a call is new; it is not from here on.
     pub(super) fn see(&mut self, call_id: &CallId) -> bool {
         if self.is_waiting(call_id) || !self.seen.calls.insert(call_id.clone()) {
             return false;
@@ -126,7 +126,7 @@ impl FunctionCalls {
         self.progress(number)
     }
 
-    /// Whether a call of that id waits.
+    /// Returns whether a call of that id waits.
     pub(super) fn is_waiting(&self, call_id: &CallId) -> bool {
         self.open.waiting.contains_key(call_id)
     }
@@ -180,7 +180,7 @@ impl FunctionCalls {
         self.last
     }
 
-    /// The user speaks over the calls that wait. Whether this is new to any of them.
+    /// The user speaks over the calls that wait. Returns whether this is new to any of them.
     pub(super) fn interrupt(&mut self) -> bool {
         let mut news = false;
         for group in self.open.by_number.values_mut().filter(|group| !group.waiting.is_empty()) {
@@ -189,12 +189,12 @@ impl FunctionCalls {
         news
     }
 
-    /// Whether the response has calls that are told or answered already.
+    /// Returns whether the response has calls that are told or answered already.
     pub(super) fn has_group(&self, response_id: &ResponseId) -> bool {
         self.open.by_response.contains_key(response_id)
     }
 
-    /// Whether no call waits.
+    /// Returns whether no call waits.
     pub(super) fn is_empty(&self) -> bool {
         self.open.by_number.is_empty()
     }

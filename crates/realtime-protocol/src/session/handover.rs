@@ -27,7 +27,7 @@ impl Session {
         self.policy.number_from(HoldId(first));
     }
 
-    /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
+    /// Returns whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
     /// audible, no call is open, and no answer is due. `patience`: how long that waits for the words of what
     /// the user said, which the next session could not be told.
     pub(crate) fn is_between_turns(&self, patience: Duration) -> bool {
@@ -62,7 +62,7 @@ impl Session {
             && self.retrievals.deadline().is_none()
     }
 
-    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that
+    /// Returns whether the model still had to speak, by somebody's turn or a call's output and by no command that
     /// waits; or whether it had begun, and said nothing yet.
     pub(crate) fn owes_response(&self) -> bool {
         // A commit that was not acknowledged left nothing to respond to.
@@ -70,7 +70,7 @@ impl Session {
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
-    /// Whether a response is to be asked for that the server was not asked for, and that no command waits
+    /// Returns whether a response is to be asked for that the server was not asked for, and that no command waits
     /// for.
     pub(crate) fn owes_unsent_response(&self) -> bool {
         self.responses.owes_unsent()
@@ -106,12 +106,12 @@ impl Session {
         self.held.ids().chain(joined).chain(self.responses.waiting_commands()).collect()
     }
 
-    /// Whether the configuration was sent and is not acknowledged: nothing else was sent before.
+    /// Returns whether the configuration was sent and is not acknowledged: nothing else was sent before.
     pub(crate) const fn is_configuring(&self) -> bool {
         matches!(self.state, State::Configuring { .. })
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(crate) const fn in_turn(&self) -> bool {
         self.input.in_turn()
     }

@@ -76,13 +76,13 @@ impl Words {
         &self.text[..end]
     }
 
-    /// Whether none came.
+    /// Returns whether none came.
     pub(super) const fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 }
 
-/// Whether a word may end before this character: a space, or any character of a script that writes none.
+/// Returns whether a word may end before this character: a space, or any character of a script that writes none.
 pub(super) fn ends_word(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,

@@ -45,7 +45,7 @@ impl Held {
         dropped
     }
 
-    /// Whether an answer to this call waits.
+    /// Returns whether an answer to this call waits.
     pub(super) fn answers(&self, call_id: &CallId) -> bool {
         self.queue.iter().any(|waiting| {
             matches!(waiting, Waiting::Command(_, Command::AnswerFunction { call_id: id, .. }) if id == call_id)

@@ -54,12 +54,12 @@ impl InputAudio {
         self.stale |= core::mem::take(&mut self.buffered_bytes) > 0;
     }
 
-    /// Whether the server's buffer must be cleared before more audio goes there.
+    /// Returns whether the server's buffer must be cleared before more audio goes there.
     pub(super) const fn is_stale(&self) -> bool {
         self.stale
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.in_turn
     }
@@ -70,7 +70,7 @@ impl InputAudio {
         self.comes_from_here = true;
     }
 
-    /// Whether the user is heard by what this side appends.
+    /// Returns whether the user is heard by what this side appends.
     pub(super) const fn comes_from_here(&self) -> bool {
         self.comes_from_here
     }

@@ -87,7 +87,7 @@ impl InterruptionPolicy {
         }
     }
 
-    /// Whether playback is held while speech is weighed.
+    /// Returns whether playback is held while speech is weighed.
     pub const fn holds(self) -> bool {
         match self {
             Self::AtOnce => false,

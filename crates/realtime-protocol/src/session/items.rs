@@ -24,7 +24,7 @@ pub(super) struct Items {
 }
 
 impl Items {
-    /// Whether an item is new.
+    /// Returns whether an item is new.
     pub(super) fn place(&mut self, item_id: &ItemId) -> bool {
         if self.finished.contains(item_id) || self.unfinished.contains(item_id) {
             return false;
@@ -33,7 +33,7 @@ impl Items {
         true
     }
 
-    /// Whether an item is final only now.
+    /// Returns whether an item is final only now.
     pub(super) fn finish(&mut self, item_id: &ItemId) -> bool {
         let Some(index) = self.unfinished.iter().position(|unfinished| unfinished == item_id) else {
             return false;

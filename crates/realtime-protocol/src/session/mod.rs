@@ -301,12 +301,12 @@ impl Session {
         .min()
     }
 
-    /// Whether the configuration holds, so that audio and items flow.
+    /// Returns whether the configuration holds, so that audio and items flow.
     pub const fn is_ready(&self) -> bool {
         self.state.is_ready()
     }
 
-    /// Whether the session is over and tells nothing more once its outputs are drained.
+    /// Returns whether the session is over and tells nothing more once its outputs are drained.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }

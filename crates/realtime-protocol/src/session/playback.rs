@@ -133,7 +133,7 @@ impl Part {
         self.id.content_index == content_index && self.id.item_id == *item_id
     }
 
-    /// Whether it is the part of a response that runs. Some servers give several responses the same ids.
+    /// Returns whether it is the part of a response that runs. Some servers give several responses the same ids.
     fn is_growing(&self, id: &PartId) -> bool {
         !self.ended && self.is(&id.item_id, id.content_index) && self.id.response_id == id.response_id
     }
@@ -269,7 +269,7 @@ impl Playback {
         }
     }
 
-    /// Whether anything that came has not been played, nor stopped.
+    /// Returns whether anything that came has not been played, nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
         self.serving.is_playing(now)
             || self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
@@ -282,7 +282,7 @@ impl Playback {
         }
     }
 
-    /// Whether anything is audible that the user's speech does not interrupt.
+    /// Returns whether anything is audible that the user's speech does not interrupt.
     pub(super) fn is_protected(&self, now: Timestamp, source: PlaybackSource) -> bool {
         let plays = |part: &Part| self.serving.plays(&part.id.response_id);
         let is_audible = |part: &Part| part.is_audible(now, source, self.last_report) || plays(part);
@@ -362,12 +362,12 @@ impl Part {
         self.words.characters()
     }
 
-    /// Whether any audio has come.
+    /// Returns whether any audio has come.
     pub(super) const fn has_audio(&self) -> bool {
         self.received > 0
     }
 
-    /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any
+    /// Returns whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any
     /// more.
     pub(super) fn is_settled(&self, heard: u64) -> bool {
         let has_words = !self.words.is_empty();

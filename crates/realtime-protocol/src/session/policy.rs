@@ -72,17 +72,17 @@ impl Policy {
         self.speech.deadline()
     }
 
-    /// Whether nothing is to be decided, nor to be answered.
+    /// Returns whether nothing is to be decided, nor to be answered.
     pub(super) const fn is_idle(&self) -> bool {
         !self.speech.is_pending() && self.hold.is_none()
     }
 
-    /// Whether a turn that counts is about to become an item, which the next response is to answer.
+    /// Returns whether a turn that counts is about to become an item, which the next response is to answer.
     pub(super) const fn is_committing(&self) -> bool {
         matches!(self.speech, Speech::Stopped { .. })
     }
 
-    /// Whether the application wants the end of a turn to be answered.
+    /// Returns whether the application wants the end of a turn to be answered.
     pub(super) fn responds(&self) -> bool {
         self.wish.value().is_none_or(TurnDetection::creates_response)
     }
@@ -259,7 +259,7 @@ impl Session {
         }
     }
 
-    /// Whether speech must not interrupt now: something is protected that is audible, runs, or is asked for.
+    /// Returns whether speech must not interrupt now: something is protected that is audible, runs, or is asked for.
     pub(super) fn is_protected(&self) -> bool {
         self.responses.is_protected() || self.playback.is_protected(self.now, self.options.playback)
     }

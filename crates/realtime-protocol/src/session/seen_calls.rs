@@ -60,7 +60,7 @@ impl SeenCalls {
         Some(seen)
     }
 
-    /// Whether none was told.
+    /// Returns whether none was told.
     pub(super) const fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
@@ -119,7 +119,7 @@ impl SeenCall {
         }
     }
 
-    /// Whether an item is the same call: by the call's id, or by the item's where one has no call id yet.
+    /// Returns whether an item is the same call: by the call's id, or by the item's where one has no call id yet.
     fn is(&self, item: &FunctionCallItem) -> bool {
         match (self.item.call_id.value(), item.call_id.value()) {
             (Some(one), Some(other)) => one == other,

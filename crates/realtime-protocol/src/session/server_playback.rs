@@ -57,12 +57,12 @@ pub(super) struct Served {
 }
 
 impl Serving {
-    /// Whether the server plays anything.
+    /// Returns whether the server plays anything.
     pub(super) fn is_playing(&self, now: Timestamp) -> bool {
         self.playing.iter().any(|(_, since)| now < *since + LONGEST)
     }
 
-    /// Whether the server plays a response.
+    /// Returns whether the server plays a response.
     pub(super) fn plays(&self, id: &ResponseId) -> bool {
         self.playing.iter().any(|(playing, _)| playing == id)
     }

@@ -203,17 +203,17 @@ impl Speech {
         decision
     }
 
-    /// Whether the user speaks.
+    /// Returns whether the user speaks.
     pub(super) const fn is_going_on(self) -> bool {
         matches!(self, Self::Weighed { .. } | Self::Passed | Self::Counts)
     }
 
-    /// Whether words may still decide.
+    /// Returns whether words may still decide.
     pub(super) const fn is_open(self) -> bool {
         matches!(self, Self::Weighed { .. } | Self::Passed | Self::Awaited { .. } | Self::AwaitedItem { .. })
     }
 
-    /// Whether it is over and not decided, or not answered.
+    /// Returns whether it is over and not decided, or not answered.
     pub(super) const fn is_pending(self) -> bool {
         matches!(self, Self::Awaited { .. } | Self::AwaitedItem { .. } | Self::Stopped { .. })
     }

@@ -58,7 +58,7 @@ impl State {
         matches!(self, Self::Ready)
     }
 
-    /// Whether the session takes no more commands.
+    /// Returns whether the session takes no more commands.
     pub(super) const fn is_ended(&self) -> bool {
         matches!(self, Self::Closing { .. } | Self::Closed)
     }

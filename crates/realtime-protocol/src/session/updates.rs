@@ -70,7 +70,7 @@ impl Updates {
         self.sent.iter()
     }
 
-    /// Whether this event carries one of them.
+    /// Returns whether this event carries one of them.
     pub(super) fn has(&self, event_id: &EventId) -> bool {
         self.sent.iter().any(|update| update.event_id == *event_id)
     }
@@ -122,7 +122,7 @@ impl Update {
         self
     }
 
-    /// Takes out what an error names. Whether it named something.
+    /// Takes out what an error names. Returns whether it named something.
     pub(super) fn refuse(&mut self, error: &ApiError) -> bool {
         let named = error.param.value().and_then(|param| Named::read(param));
         let Some((config, path)) = named.and_then(|named| self.config.take_out(&named)) else { return false };
@@ -133,7 +133,7 @@ impl Update {
         true
     }
 
-    /// Whether nothing of it is left.
+    /// Returns whether nothing of it is left.
     pub(super) fn is_empty(&self) -> bool {
         self.config.sets_nothing()
     }

@@ -107,7 +107,7 @@ wire_enum! {
 }
 
 impl TurnDetection {
-    /// Whether the end of a turn creates a response. True where it is not said.
+    /// Returns whether the end of a turn creates a response. True where it is not said.
     pub fn creates_response(&self) -> bool {
         match self {
             Self::ServerVad(vad) => vad.create_response.unwrap_or(true),
@@ -116,7 +116,7 @@ impl TurnDetection {
         }
     }
 
-    /// Whether the user's speech cancels the response that runs. True where it is not said.
+    /// Returns whether the user's speech cancels the response that runs. True where it is not said.
     pub fn interrupts_response(&self) -> bool {
         match self {
             Self::ServerVad(vad) => vad.interrupt_response.unwrap_or(true),

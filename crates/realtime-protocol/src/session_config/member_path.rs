@@ -32,7 +32,7 @@ impl MemberPath {
         self.0.pop();
     }
 
-    /// Whether a pattern leads here: names with dots between them, in which `[]` is an element, `*` a member
+    /// Returns whether a pattern leads here: names with dots between them, in which `[]` is an element, `*` a member
     /// of any name, and `**` everything from there on.
     pub(crate) fn matches(&self, pattern: &str) -> bool {
         let mut segments = self.0.iter();

@@ -106,7 +106,7 @@ impl SessionConfig {
         self.prune();
     }
 
-    /// Whether this update, being laid over a configuration, has made another of it.
+    /// Returns whether this update, being laid over a configuration, has made another of it.
     pub(crate) fn has_changed(&self, before: &Self, after: &Self) -> bool {
         let this = Self { kind: Field::Absent, ..self.clone() };
         this.diff(before) != this.diff(after)
@@ -221,7 +221,7 @@ fn diff_extra(desired: &Extra, acknowledged: &Extra) -> Extra {
     update
 }
 
-/// Whether nothing has to be sent for a member.
+/// Returns whether nothing has to be sent for a member.
 fn is_as_desired<T: PartialEq + Serialize>(desired: &Field<T>, acknowledged: &Field<T>) -> bool {
     match (desired, acknowledged) {
         (Field::Absent, _) | (Field::Null, Field::Null) => true,
@@ -238,7 +238,7 @@ fn json<T: Serialize>(value: &T) -> Option<serde_json::Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// Whether `told` is `desired` with defaults filled in.
+/// Returns whether `told` is `desired` with defaults filled in.
 fn covers(told: &serde_json::Value, desired: &Option<serde_json::Value>) -> bool {
     use serde_json::Value;
     let Some(desired) = desired else { return false };

@@ -92,7 +92,7 @@ impl SessionConfig {
         Some((Self::from_raw(raw).ok()?, unit.place))
     }
 
-    /// Whether it sets nothing, besides the kind of session that it is for.
+    /// Returns whether it sets nothing, besides the kind of session that it is for.
     pub(crate) fn sets_nothing(&self) -> bool {
         *self == Self { kind: self.kind.clone(), ..Self::default() }
     }
@@ -165,7 +165,7 @@ impl Unit {
         Some(if all.is_empty() { Left::Nothing } else { Left::Some(array(all)) })
     }
 
-    /// Whether the value at this place goes, being named itself or of no use any more; else what is around it
+    /// Returns whether the value at this place goes, being named itself or of no use any more; else what is around it
     /// must.
     fn goes(&mut self, left: &Left) -> bool {
         let goes = !self.is_needed();

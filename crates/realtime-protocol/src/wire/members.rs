@@ -137,7 +137,7 @@ impl<T: Wire> Slot<T> {
     }
 }
 
-/// Whether the text kept of a member says what its field says, so that it is written in the field's place.
+/// Returns whether the text kept of a member says what its field says, so that it is written in the field's place.
 pub(crate) fn is_text_of<T: PartialEq + Wire>(extra: &Extra, name: &str, field: &T) -> bool {
     T::LOOSE
         && !extra.is_empty()

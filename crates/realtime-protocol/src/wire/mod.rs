@@ -91,7 +91,7 @@ pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
         None
     }
 
-    /// Whether the member is left out when writing.
+    /// Returns whether the member is left out when writing.
     fn is_absent(&self) -> bool {
         false
     }
@@ -101,7 +101,7 @@ pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
         serde_json::from_str(raw.get()).map_err(|error| mismatch(raw, &error))
     }
 
-    /// Whether a text that [`from_raw`](Self::from_raw) reads is not how the value is written.
+    /// Returns whether a text that [`from_raw`](Self::from_raw) reads is not how the value is written.
     fn is_loose(raw: &RawValue) -> bool {
         Self::LOOSE && serde_json::from_str::<Self>(raw.get()).is_err()
     }

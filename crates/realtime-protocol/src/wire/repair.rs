@@ -44,7 +44,7 @@ pub(crate) fn clean(json: &str) -> Cow<'_, str> {
     without_halves(json).map_or(Cow::Borrowed(json), |repaired| Cow::Owned(repaired.text))
 }
 
-/// Whether JSON holds half of a surrogate pair. Backslashes stand in strings alone.
+/// Returns whether JSON holds half of a surrogate pair. Backslashes stand in strings alone.
 fn has_half(json: &[u8]) -> bool {
     let mut at = 0;
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {

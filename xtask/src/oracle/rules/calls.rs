@@ -96,7 +96,7 @@ pub(super) fn calls_do_not_wait(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
-/// Whether arguments are what a function can take: an object, or nothing.
+/// Returns whether arguments are what a function can take: an object, or nothing.
 fn is_object(arguments: &Value) -> bool {
     let text = arguments.as_str().unwrap_or_default();
     text.trim().is_empty() || serde_json::from_str::<Map<String, Value>>(text).is_ok()

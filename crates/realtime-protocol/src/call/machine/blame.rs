@@ -27,22 +27,22 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// Whether a command was sent, and nobody knows whether the server took it.
+    /// Returns whether a command was sent, and nobody knows whether the server took it.
     pub(super) fn was_sent(&self, id: CommandId) -> bool {
         !self.unsent.contains(&id)
     }
 
-    /// Whether the connection ended by itself, and not because the call moves.
+    /// Returns whether the connection ended by itself, and not because the call moves.
     pub(super) fn is_death(&self) -> bool {
         self.reason != CloseReason::Suspended
     }
 
-    /// Whether something that was sent so often may not be sent again.
+    /// Returns whether something that was sent so often may not be sent again.
     pub(super) fn gives_up(&self, sent: u8) -> bool {
         self.blames_payload() || sent >= MOST_SENT
     }
 
-    /// Whether the connection ended because of what was sent.
+    /// Returns whether the connection ended because of what was sent.
     pub(super) fn blames_payload(&self) -> bool {
         DisconnectClass::of(&self.reason) == DisconnectClass::Payload
     }

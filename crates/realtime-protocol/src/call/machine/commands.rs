@@ -47,7 +47,7 @@ pub(super) enum Carry {
     GivenUp(Outcome, Command),
 }
 
-/// Whether another session can serve a command. The others are about things that end with their connection.
+/// Returns whether another session can serve a command. The others are about things that end with their connection.
 pub(super) const fn can_be_carried(command: &Command) -> bool {
     matches!(
         command,
@@ -112,7 +112,7 @@ impl Commands {
         Carry::Waits
     }
 
-    /// Whether one of them changes the instructions.
+    /// Returns whether one of them changes the instructions.
     pub(super) fn change_instructions(&self) -> bool {
         self.0.iter().any(|pending| match &pending.command {
             Command::UpdateConfig { config } => !config.instructions.is_absent(),

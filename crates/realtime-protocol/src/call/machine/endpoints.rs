@@ -61,7 +61,7 @@ impl Endpoints {
         standing.never |= standing.out && !passes;
     }
 
-    /// Whether the endpoint has failed of late.
+    /// Returns whether the endpoint has failed of late.
     pub(super) fn rests(&self, now: Timestamp, endpoint: u32) -> bool {
         self.standing.get(endpoint as usize).is_some_and(|standing| standing.rests(now))
     }
@@ -73,7 +73,7 @@ impl Endpoints {
         fit.min_by_key(|(index, standing)| (rest(standing), *index)).map(|(index, _)| index)
     }
 
-    /// Whether another endpoint than this one could serve.
+    /// Returns whether another endpoint than this one could serve.
     pub(super) fn has_other(&self, now: Timestamp, endpoint: u32) -> bool {
         (0..).zip(&self.standing).any(|(index, standing)| index != endpoint && !standing.is_out(now))
     }

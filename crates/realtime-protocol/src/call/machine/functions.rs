@@ -229,7 +229,7 @@ impl Functions {
         }
     }
 
-    /// Whether a call of that id was made by the model.
+    /// Returns whether a call of that id was made by the model.
     pub(super) fn is_known(&self, call_id: &CallId) -> bool {
         self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
     }

@@ -70,7 +70,7 @@ impl HeldAudio {
         self.lost_bytes += lost;
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.turn.is_some()
     }

@@ -347,7 +347,7 @@ impl Call {
         sessions.chain(self.succession_due()).min()
     }
 
-    /// Whether the call is over and tells nothing more once its outputs are drained.
+    /// Returns whether the call is over and tells nothing more once its outputs are drained.
     pub const fn is_ended(&self) -> bool {
         self.ended
     }
@@ -393,7 +393,7 @@ impl Call {
 /// Set in the ids of this side's own commands.
 const OWN_COMMANDS: u64 = 1 << 63;
 
-/// Whether a command is this side's own, and its answer nobody else's.
+/// Returns whether a command is this side's own, and its answer nobody else's.
 const fn is_own(id: CommandId) -> bool {
     id.0 & OWN_COMMANDS != 0
 }

@@ -69,7 +69,7 @@ impl Seeding {
         self.connection
     }
 
-    /// Whether the session knows all, or has had its time.
+    /// Returns whether the session knows all, or has had its time.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         self.applied && self.pending.is_empty() || self.deadline <= now
     }

@@ -86,7 +86,7 @@ impl Successor {
 }
 
 impl Call {
-    /// Decides what follows from how things stand. Whether something did.
+    /// Decides what follows from how things stand. Returns whether something did.
     pub(super) fn step(&mut self) -> bool {
         if self.ended {
             return false;
@@ -166,7 +166,7 @@ impl Call {
         asked_for.or_else(|| self.endpoints.choose(self.now)).unwrap_or(current)
     }
 
-    /// Whether nothing is torn apart if the session that serves is replaced now.
+    /// Returns whether nothing is torn apart if the session that serves is replaced now.
     fn may_change_over(&self) -> bool {
         self.is_urgent()
             || self
@@ -180,12 +180,12 @@ impl Call {
         self.reconnect.transcript_deadline
     }
 
-    /// Whether input waits although a session serves.
+    /// Returns whether input waits although a session serves.
     pub(super) fn is_holding(&self) -> bool {
         self.is_urgent() || matches!(self.successor, Successor::Seeding(_))
     }
 
-    /// Whether the change does not wait for the end of the turn.
+    /// Returns whether the change does not wait for the end of the turn.
     pub(super) fn is_urgent(&self) -> bool {
         self.rotation.as_ref().is_some_and(|rotation| rotation.urgent)
     }

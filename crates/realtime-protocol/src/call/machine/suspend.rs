@@ -122,12 +122,12 @@ impl Call {
         call
     }
 
-    /// Whether each connection attaches to the same conversation.
+    /// Returns whether each connection attaches to the same conversation.
     pub(super) fn attaches(&self) -> bool {
         self.options.begin == Begin::Attach
     }
 
-    /// Tells what is to be told before the call goes on elsewhere. Whether it does.
+    /// Tells what is to be told before the call goes on elsewhere. Returns whether it does.
     fn leave(&mut self) -> bool {
         self.drop_successor();
         if let Some(mut connection) = self.serving.take() {

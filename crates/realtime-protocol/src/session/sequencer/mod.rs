@@ -188,7 +188,7 @@ impl Sequencer {
         Some(ended)
     }
 
-    /// Whether a response has ended.
+    /// Returns whether a response has ended.
     pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
         self.open.finished(id).is_some()
     }
@@ -213,7 +213,7 @@ impl Sequencer {
         self.slot.running()
     }
 
-    /// Whether the response that runs in the conversation, or is asked for, is one that speech does not
+    /// Returns whether the response that runs in the conversation, or is asked for, is one that speech does not
     /// interrupt.
     pub(super) fn is_protected(&self) -> bool {
         let runs =
@@ -227,7 +227,7 @@ impl Sequencer {
         self.slot.requested().map(|sent| &sent.event_id)
     }
 
-    /// Nothing more of the responses in the conversation is passed on. Whether one runs of which this is new.
+    /// Nothing more of the responses in the conversation is passed on. Returns whether one runs of which this is new.
     pub(super) fn interrupt(&mut self) -> bool {
         let running = self.slot.running();
         let goes_on = self.open.iter().any(|r| Some(&r.id) == running && !r.interrupted);
@@ -255,7 +255,7 @@ impl Sequencer {
         }
     }
 
-    /// Whether nothing waits or runs, and nobody speaks.
+    /// Returns whether nothing waits or runs, and nobody speaks.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.slot, Slot::Free | Slot::Late { .. })
             && self.turn == Turn::Open
@@ -264,7 +264,7 @@ impl Sequencer {
             && self.open.iter().all(|response| response.pace == Pace::Forsaken)
     }
 
-    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's
+    /// Returns whether a response is to come that nobody waits for by name: to the user's turn, or after a call's
     /// output. One that runs and has said nothing is still to come.
     pub(super) fn owes(&self) -> bool {
         let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
@@ -279,7 +279,7 @@ impl Sequencer {
                 .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
     }
 
-    /// Whether a request waits that no command made, and that was not sent.
+    /// Returns whether a request waits that no command made, and that was not sent.
     pub(super) fn owes_unsent(&self) -> bool {
         self.queue.iter().any(|request| request.waiters.is_empty() && !request.is_out_of_band())
     }

@@ -57,7 +57,7 @@ pub(in crate::session) struct OpenResponse {
 }
 
 impl OpenResponse {
-    /// Whether the request for it forced the model to call a function.
+    /// Returns whether the request for it forced the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }

@@ -81,7 +81,7 @@ impl Request {
         self.params.clone().or_else(|| self.auto.then(|| Box::new(auto())))
     }
 
-    /// Whether it forces the model to call a function.
+    /// Returns whether it forces the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.params.as_ref().is_some_and(|params| forces(&params.tool_choice))
     }
@@ -92,12 +92,12 @@ impl Request {
         self.owed.then(|| Self { made_after, committed, turn, auto, owed: true, ..Self::default() })
     }
 
-    /// Whether the user has not spoken over it.
+    /// Returns whether the user has not spoken over it.
     pub(in crate::session) const fn is_wanted(&self) -> bool {
         !self.crossed
     }
 
-    /// Whether it asks for nothing in particular, so that one response serves it and others.
+    /// Returns whether it asks for nothing in particular, so that one response serves it and others.
     pub(super) const fn is_plain(&self) -> bool {
         self.params.is_none() && !self.protected
     }
@@ -113,7 +113,7 @@ impl Request {
         self.turn = later.turn.or(self.turn);
     }
 
-    /// Whether its response does not belong to the conversation.
+    /// Returns whether its response does not belong to the conversation.
     pub(in crate::session) fn is_out_of_band(&self) -> bool {
         self.params
             .as_ref()
@@ -121,7 +121,7 @@ impl Request {
     }
 }
 
-/// Whether the model must call a function.
+/// Returns whether the model must call a function.
 pub(in crate::session) fn forces(choice: &Field<ToolChoice>) -> bool {
     matches!(choice.value(), Some(ToolChoice::Mode(ToolMode::Required) | ToolChoice::Tool(_)))
 }

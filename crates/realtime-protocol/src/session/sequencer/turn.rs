@@ -136,17 +136,17 @@ impl Turn {
         spoke && !matches!(next, Self::Speaking { .. })
     }
 
-    /// Whether requests need not wait for it.
+    /// Returns whether requests need not wait for it.
     pub(super) const fn lets_requests_go(self) -> bool {
         matches!(self, Self::Open | Self::Lapsed | Self::Claimed { .. })
     }
 
-    /// Whether the user speaks, as the application alone says.
+    /// Returns whether the user speaks, as the application alone says.
     pub(super) const fn is_claimed(self) -> bool {
         matches!(self, Self::Claimed { .. })
     }
 
-    /// Whether the server's own response is waited for.
+    /// Returns whether the server's own response is waited for.
     pub(super) const fn is_expecting(self) -> bool {
         matches!(self, Self::Expecting { .. })
     }
