@@ -217,8 +217,8 @@ impl Stays {
         turns.last().is_some_and(|event| matches!(event, Event::SpeechStarted { .. }))
     }
 
-    /// Returns whether a response that this side asked for begins later, before the user speaks or interrupts once
-    /// more.
+    /// Returns whether a response that this side asked for begins later, before the user speaks or interrupts
+    /// once more.
     fn is_answered_later(&self, cut: usize) -> bool {
         let next = self.after(cut).find(|event| {
             matches!(

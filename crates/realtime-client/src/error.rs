@@ -300,8 +300,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns whether the same command may succeed later in this session. After `TimedOut` it may also come to be
-    /// done twice.
+    /// Returns whether the same command may succeed later in this session. After `TimedOut` it may also come
+    /// to be done twice.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Send(error) => error.is_retryable(),

@@ -99,8 +99,8 @@ pub struct Refused {
 }
 
 impl RestError {
-    /// Returns whether the same call may succeed later. Where the connection was lost, it may also come to be done
-    /// twice.
+    /// Returns whether the same call may succeed later. Where the connection was lost, it may also come to be
+    /// done twice.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_retryable(),

@@ -103,8 +103,8 @@ impl Socket {
         self.queue(Message::ping(""));
     }
 
-    /// Returns whether the connection takes more for now. What it does not take waits better where it can still be
-    /// merged or dropped.
+    /// Returns whether the connection takes more for now. What it does not take waits better where it can
+    /// still be merged or dropped.
     pub(crate) const fn has_room(&self) -> bool {
         !self.blocked && self.unsent < ROOM
     }

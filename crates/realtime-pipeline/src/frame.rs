@@ -253,8 +253,8 @@ impl FrameKind {
         }
     }
 
-    /// Returns whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and
-    /// what the user says do, so that brackets stay balanced and nothing asked for is lost.
+    /// Returns whether it outlives an interruption. What the assistant had yet to say does not; facts,
+    /// requests and what the user says do, so that brackets stay balanced and nothing asked for is lost.
     pub fn survives_interruption(&self) -> bool {
         match self {
             Self::Text(_) | Self::OutputAudio(_) | Self::OutputAudioDone { .. } => false,

@@ -122,8 +122,8 @@ fn is_erratum(fault: &Fault) -> bool {
     )
 }
 
-/// Returns whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's
-/// newer files are none: they describe no wire, but a mixture of both dialects.
+/// Returns whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of
+/// OpenAI's newer files are none: they describe no wire, but a mixture of both dialects.
 fn is_event(name: &str) -> bool {
     name.contains("Event") && !name.starts_with("RealtimeBeta")
 }
@@ -249,8 +249,8 @@ impl Check<'_> {
     }
 }
 
-/// Returns whether a member cannot be null for want of a value. The first item of a conversation has none before it,
-/// though beta's schema asks for one.
+/// Returns whether a member cannot be null for want of a value. The first item of a conversation has none
+/// before it, though beta's schema asks for one.
 fn needs_value(name: &str, required: &[&str]) -> bool {
     required.contains(&name) && name != "previous_item_id"
 }

@@ -33,7 +33,8 @@ pub trait Brain: Send {
         None
     }
 
-    /// Returns whether the user has said all of it: asked by semantic turn detection, in a pause. Default: yes.
+    /// Returns whether the user has said all of it: asked by semantic turn detection, in a pause. Default:
+    /// yes.
     fn is_finished(&mut self, speech: &Speech<'_>) -> bool {
         let _ = speech;
         true

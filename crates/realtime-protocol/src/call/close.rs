@@ -58,7 +58,7 @@ impl core::fmt::Display for CloseReason {
 pub enum DisconnectReason {
     /// The server closed it.
     Closed {
-        /// The close code, where there was one.
+        /// The close code, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         /// The reason given.

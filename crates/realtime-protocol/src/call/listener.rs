@@ -18,7 +18,7 @@ use crate::time::{Timestamp, UnixTime};
 /// use realtime_protocol::call::{Command, Event, Listener, Out};
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
-/// /// Ends the call after so many responses.
+/// /// Ends the call after this many responses.
 /// struct AtMost(u32);
 ///
 /// impl Listener for AtMost {

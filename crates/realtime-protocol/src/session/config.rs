@@ -61,7 +61,7 @@ impl Session {
         for path in &locked {
             self.tell(Event::Warning(Warning::ConfigMemberLocked { path: path.clone() }));
         }
-        // GA refuses an update that does not say what kind of session it is for.
+        // GA refuses an update without the session's `type`.
         config.kind.clone_from(&self.updates.kind);
         let update = Update::new(config, locked).put_in(self.options.dialect);
         if update.is_empty() {

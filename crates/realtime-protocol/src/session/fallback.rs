@@ -153,7 +153,7 @@ impl Session {
             set_members(&mut vad, self.policy.responds().into(), true.into());
             let mut config = SessionConfig::default();
             config.input_mut().turn_detection = vad.into();
-            // GA refuses an update that does not say what kind of session it is for.
+            // GA refuses an update without the session's `type`.
             config.kind.clone_from(&self.updates.kind);
             self.send_update(None, Update::new(config, Vec::new()).put_in(self.options.dialect));
         }

@@ -124,7 +124,7 @@ impl Session {
     /// When time decides about speech that begins now.
     fn weighed_at(&self) -> Timestamp {
         let silence = match self.config.turn_detection() {
-            // 500 ms where it is not said: https://platform.openai.com/docs/guides/realtime-vad
+            // 500 ms is the default: https://platform.openai.com/docs/guides/realtime-vad
             Field::Value(TurnDetection::ServerVad(vad)) => vad.silence_duration_ms.unwrap_or(500),
             Field::Absent => 500,
             Field::Value(_) | Field::Null => 0,

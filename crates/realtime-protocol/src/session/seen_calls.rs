@@ -92,7 +92,7 @@ impl SeenCall {
         self.item.name.value().map(String::as_str).filter(|name| !name.trim().is_empty())
     }
 
-    /// The arguments' text: `{}` where there are none.
+    /// The arguments' text: `{}` if there are none.
     ///
     /// # Errors
     /// The text for the model if the arguments never came, or are not an object.

@@ -73,7 +73,7 @@ impl Queue {
                 if let Some(early) = early
                     && let Some(late) = self.take(|waiting| waiting.is_plain() && waiting.late)
                 {
-                    self.0[early].merge(late); // made later, so it stood behind
+                    self.0[early].merge(late); // made later, so it was after the early one
                 }
                 for request in &mut self.0 {
                     request.late = false;
