@@ -214,7 +214,8 @@ impl Link {
                     return Poll::Ready(self.receive(received));
                 }
                 deadline.as_mut().poll(cx).map(|()| {
-                    let reason = format!("no answer to the close frame within {} s", CLOSE_DEADLINE.as_secs());
+                    let reason =
+                        format!("no answer to the close frame within {} s", CLOSE_DEADLINE.as_secs());
                     self.state = State::Gone;
                     LinkEvent::Disconnected(DisconnectReason::Lost { reason })
                 })
