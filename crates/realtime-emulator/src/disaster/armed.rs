@@ -38,7 +38,7 @@ impl Armed {
         self.counts(dice)
     }
 
-    /// Whether it happens at what the client sent; with the path of the member that it is about.
+    /// Returns `Some` if it happens at this client event, with the path of the member that it is about.
     pub(super) fn fires_at(
         &mut self,
         text: &str,

@@ -4,8 +4,8 @@
 //! [`Connection`](crate::Connection) and its client and lets it happen; it is as pure as the connection: no
 //! I/O, no clock, chance from a seed.
 //!
-//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and,
-//! where the server allows it, from the client itself, by a control event:
+//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and, if
+//! the server allows it, from the client itself, by a control event:
 //!
 //! ```json
 //! {"type": "emulator.disaster", "disaster": {"at": "response.created", "do": "drop"}}
@@ -21,13 +21,13 @@
 //! | `"chance": 0.1` | at each of them with that probability |
 //! | `"from": "session.update"` | at events of that type that the client sends, in place of `at` |
 //! | `"member": "/session/tools/*/meta"` | with `from`: only those that have this member |
-//! | `"value": "semantic_vad"` | with `member`: only where it is this |
+//! | `"value": "semantic_vad"` | with `member`: only if it has this value |
 //! | `"over_bytes": 65536` | with `from`: only texts that are larger |
 //! | `"after_ms": 2000` | not before; without `at` and `from`, right then, whatever is sent |
 //!
 //! | `do` | what happens | members (default) |
 //! |---|---|---|
-//! | `delay` | this event and all behind it come later | `ms` (0), `jitter_ms` (0): up to that much more, by chance |
+//! | `delay` | this event and all after it come later | `ms` (0), `jitter_ms` (0): up to this much more, by chance |
 //! | `stall` | nothing is ever sent again; the connection stays open | |
 //! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason`: cut to 123 bytes |
 //! | `break` | the connection breaks without a close frame | |
@@ -51,7 +51,7 @@
 //! | `late_deltas` | after a cancelled response is done, more of its deltas arrive | `count` (3) |
 //! | `fail_transcription` | the transcription fails, in place of its completion | `code` (`transcription_failed`) |
 //! | `expire` | `session_expired` is sent, and the connection closed | |
-//! | `dtmf` | someone in the call presses a key; a session that is no call knows nothing of it | `event`: 0 to 9, `*`, `#`, A to D |
+//! | `dtmf` | someone in the call presses a key; nothing happens in a session that is not a call | `event`: 0 to 9, `*`, `#`, A to D |
 //! | `slow_reader` | from now on the server reads that slowly, so that a client's sending blocks | `bytes_per_second` (8,000) |
 //!
 //! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio
@@ -60,11 +60,10 @@
 //!
 //! A place is a JSON pointer with `*` for each member or element and `**` for any depth, as in
 //! `/response/output/*/arguments` or `/**`. What is not there is left alone, but `set` adds it, and `raw`
-//! puts text there that need not be JSON. `convert` makes another kind of value of the one that is there:
-//! `json` of text, `string` of a number or a boolean, `float` of an integer (`7.0`), `number` of text,
-//! `object` (it becomes its `type`), `blank`, `null`, or `half_emoji`, which ends text in half a pair of
-//! UTF-16 units. `{key}` in the `message` of an error and in the `reason` of a `cut` stands for the key that
-//! the client came with.
+//! puts text there that need not be JSON. `convert` changes the kind of the value: `json` of text, `string`
+//! of a number or a boolean, `float` of an integer (`7.0`), `number` of text, `object` (it becomes its
+//! `type`), `blank`, `null`, or `half_emoji`, which ends text in half a pair of UTF-16 units. `{key}` in the
+//! `message` of an error and in the `reason` of a `cut` stands for the key that the client came with.
 //!
 //! What clients met in the field is a [`Rehearsal`]: disasters that one word calls.
 //!
@@ -108,7 +107,7 @@ pub use parse::DisasterError;
 pub use rehearsal::Rehearsal;
 pub use repeat::{IdPlace, Repeat};
 
-/// One thing that goes wrong: when, and what. The module's own text gives the JSON format.
+/// One thing that goes wrong: when, and what. The module's docs describe the JSON format.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Disaster {
@@ -140,7 +139,7 @@ pub enum Which {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
-    /// The event and all behind it come later.
+    /// The event and all after it come later.
     Delay {
         /// By that much.
         time: Duration,
