@@ -1,7 +1,7 @@
 //! Golden sessions: hand-written or recorded inputs, and how their outputs are rendered for a snapshot.
 //!
 //! A golden session is a file of JSON lines. The first says what it shows and under which options; each other
-//! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for so many
+//! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for that many
 //! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so
 //! timers need no lines of their own. Nor do shortfalls: they come from sides that stand still for a while,
 //! as the first line says.

@@ -339,7 +339,7 @@ enum Expression {
     Part(String),
     Sequence(Vec<Self>),
     Either(Vec<Self>),
-    /// At least so many times (0 or 1), and any number of times or once.
+    /// The least number of times (0 or 1), and whether there is no upper bound (else once).
     Times(Box<Self>, usize, bool),
 }
 

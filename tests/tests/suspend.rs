@@ -47,7 +47,7 @@ fn a_call_that_moves_tells_what_one_that_stays_tells() {
     assert!(compared > 1000, "{compared} events were compared");
 }
 
-/// Moves the call after so many inputs, and compares. Gives back how many events were compared.
+/// Moves the call after this many inputs, and compares. Returns how many events were compared.
 fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> usize {
     let mut lost = stays.running_at(cut);
     let mut before = Owner::new(options(golden, Begin::Configure), None);
@@ -97,7 +97,7 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
     for event in before.told.iter().chain(&after.told) {
         order.check(event).unwrap_or_else(|broken| panic!("{what}: {broken}: {event:?}"));
     }
-    // Whoever waits is answered, here or there, once; no function runs twice; no id is made twice.
+    // Every command is answered once, here or there; no function runs twice; no id is made twice.
     let named: BTreeSet<CommandId> = suspended.waiters().collect();
     for (id, (taken, settled)) in &before.commands {
         assert_eq!(taken - settled, usize::from(named.contains(id)), "{what}: {id} is answered, or named");
@@ -192,7 +192,7 @@ impl Stays {
         configs.last()
     }
 
-    /// The responses that run after so many inputs.
+    /// The responses that run after this many inputs.
     fn running_at(&self, cut: usize) -> BTreeSet<String> {
         let mut running = BTreeSet::new();
         for event in self.before(cut) {
@@ -209,7 +209,7 @@ impl Stays {
         running
     }
 
-    /// Returns whether the user speaks after so many inputs, over whatever was asked for.
+    /// Returns whether the user speaks after this many inputs, over anything that was asked for.
     fn user_speaks_at(&self, cut: usize) -> bool {
         let turns = self
             .before(cut)
@@ -352,7 +352,7 @@ fn known_items(told: &[Event]) -> BTreeSet<String> {
 }
 
 /// What an event tells of the conversation, in words: without connections, without what is lost and without
-/// what an item said before. Whoever waits, and who asked for what, is looked at elsewhere.
+/// what an item said before. Which command waits, and which asked for what, is checked elsewhere.
 fn essence(event: &Event, lost: &BTreeSet<String>, known: &BTreeSet<String>) -> Option<String> {
     let json = serde_json::to_string(event).expect("call events are JSON");
     let is_lost = match event {

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     codec.and(calls)
 }
 
-/// Holds calls in real time, in release, with the far side in a process of its own.
+/// Holds calls in real time, in release, with the server in a separate process.
 fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());

@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if turns == 0 { Err("nothing was transcribed".into()) } else { Ok(()) }
 }
 
-/// Speaks a file as a microphone would: 20 ms every 20 ms, and silence behind it.
+/// Speaks a file as a microphone would: 20 ms every 20 ms, and silence after it.
 async fn speak(handle: Handle) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut wav =
         hound::WavReader::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;

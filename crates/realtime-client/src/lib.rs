@@ -13,7 +13,7 @@
 //! let endpoint = Endpoint::openai("sk-example", "gpt-realtime");
 //! // `Client::connect(endpoint, options)` goes to OpenAI. Here the server is a few lines at the end of a pipe.
 //! let (near, far) = tokio::io::duplex(64 * 1024);
-//! # tokio::spawn(far_side(far));
+//! # tokio::spawn(server(far));
 //! let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await?;
 //!
 //! let mut said = String::new();
@@ -36,7 +36,7 @@
 //! # Ok(())
 //! # }
 //! # /// A server that says hello to whatever it is told.
-//! # async fn far_side(stream: tokio::io::DuplexStream) {
+//! # async fn server(stream: tokio::io::DuplexStream) {
 //! #     use futures_util::{SinkExt, StreamExt};
 //! #     use tokio_tungstenite::tungstenite::Message;
 //! #     let mut server = tokio_tungstenite::accept_async(stream).await.expect("a WebSocket handshake");

@@ -43,7 +43,7 @@ pub(crate) struct Model {
     pub(crate) commands: u64,
     /// Items asked for before the session was ready, and whether each asks for a response.
     held: Vec<(u64, bool)>,
-    /// Items sent that have no place yet, each with its number and whoever asked for it.
+    /// Items sent that have no place yet, each with its number and the command that asked for it.
     unplaced: VecDeque<(u32, u64)>,
     items: u32,
     waiting: Vec<Request>,
@@ -168,7 +168,7 @@ impl Model {
         self.waiting = merged.into_iter().map(|request| Request { late: false, ..request }).collect();
     }
 
-    /// Whoever is first asks the server, if the place is free and nobody speaks.
+    /// The first request goes to the server, if the place is free and nobody speaks.
     fn go_on(&mut self) {
         let claimed = self.turn == Turn::Claimed;
         let free = matches!(self.slot, Slot::Free)

@@ -86,7 +86,7 @@ fn log_of(golden: &str) -> Result<String, Error> {
     Ok(log)
 }
 
-/// JSON with two samples where a golden session asks for so many milliseconds of silence.
+/// JSON with two samples in place of the silence that a golden session asks for.
 fn sounding(value: Value) -> Value {
     match value {
         Value::Object(members) if members.contains_key("$audio") => "AAAAAA==".into(),

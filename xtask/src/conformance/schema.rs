@@ -249,7 +249,7 @@ impl Check<'_> {
     }
 }
 
-/// Returns whether a member cannot be null for want of a value. The first item of a conversation has none
+/// Returns whether a member cannot be null when it has no value. The first item of a conversation has no item
 /// before it, though beta's schema asks for one.
 fn needs_value(name: &str, required: &[&str]) -> bool {
     required.contains(&name) && name != "previous_item_id"

@@ -169,7 +169,7 @@ fn profile(args: &Args) -> Profile {
     Profile::named(&args.profile).unwrap_or_default()
 }
 
-/// The far side. It knows the words of the built-in user, and of no other.
+/// The server. It knows the words of the built-in user only.
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()

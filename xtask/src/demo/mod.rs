@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: a whole voice conversation, from a WAV file to a WAV file.
 //!
-//! The agent is a real pipeline and a real WebSocket; only the far side is the emulator, unless `--url` names
+//! The agent is a real pipeline and a real WebSocket; only the server is the emulator, unless `--url` names
 //! another. With `--fast` the socket is in memory and time is virtual: the same conversation in a moment, and
 //! the same log every time.
 

@@ -70,7 +70,7 @@ impl Trace {
         self.records = records;
     }
 
-    /// Puts client events into a step, before or behind those that are there.
+    /// Puts client events into a step, before or after those that are there.
     pub(super) fn insert_client(&mut self, step: usize, first: bool, events: Vec<Value>) {
         let here = |record: &Record| record.step < step || (!first && record.step == step);
         let at = self.records.partition_point(here);

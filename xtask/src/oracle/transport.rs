@@ -47,7 +47,7 @@ impl Transport {
         None
     }
 
-    /// So much audio is played: where playback stands then.
+    /// Plays `millis` of audio. Returns the position of playback then.
     pub(super) fn play(&mut self, millis: u64) -> Option<PlaybackReport> {
         let mut left = MediaTime::from_millis(millis);
         while left > MediaTime::ZERO {

@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// Holds so many calls for so long, and tells what they cost.
+/// Holds a number of calls for some seconds, and returns what they cost.
 pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Result<Measured, Box<dyn Error>> {
     hold(calls, seconds, |ticks, latencies| {
         let address = address.to_owned();
@@ -80,7 +80,7 @@ async fn floor(address: &str, mut ticks: Interval) -> Ended {
         select! {
             biased;
             _ = ticks.tick() => writer.write_all(&append).await?,
-            read = reader.read(&mut buffer) => if read? == 0 { return Err("the far side hung up".into()) },
+            read = reader.read(&mut buffer) => if read? == 0 { return Err("the server closed the connection".into()) },
         }
     }
 }
@@ -101,7 +101,7 @@ async fn bare(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ende
                 socket.send(Message::text(ClientEvent::from(append).encode(Dialect::Ga))).await?;
             }
             message = socket.next() => {
-                let Message::Text(text) = message.ok_or("the far side hung up")?? else { continue };
+                let Message::Text(text) = message.ok_or("the server closed the connection")?? else { continue };
                 if let ServerEvent::ResponseOutputAudioDelta(delta) = ServerEvent::decode(&text, Dialect::Ga) {
                     heard(latencies, delta.delta.bytes()?);
                 }
@@ -134,8 +134,7 @@ async fn connect(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn 
     Ok(Client::connect(endpoint, session).await?)
 }
 
-/// Resident memory of a session (KiB), while nothing happens: `quiet` from the beginning, or behind a
-/// `burst`.
+/// Resident memory of a session (KiB), while nothing happens: `quiet` from the beginning, or after a `burst`.
 pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -149,7 +148,7 @@ pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, 
     })
 }
 
-/// A session behind whatever the far side sends of itself.
+/// A session after everything that the server sends by itself.
 async fn settled(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn Error>> {
     let (handle, mut events) = connect(address, mode).await?;
     let deltas = if mode == "burst" { 50 } else { 0 };

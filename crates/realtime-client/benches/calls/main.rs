@@ -6,15 +6,15 @@
 //! ```
 //!
 //! Each call sends 20 ms of audio 50 times a second, and hears 10 deltas of 100 ms and 15 small events a
-//! second. The far side is a process of its own, each client another, on one thread. Rounds are interleaved
-//! and medians told, for the machine may be busy with other things.
+//! second. The server is a separate process, and so is each client, on one thread. Rounds are interleaved and
+//! medians told, because the machine may be busy with other things.
 
 #![expect(clippy::print_stdout, reason = "this is what it measured")]
 
 mod clients;
-mod far_side;
 mod gauge;
 mod hold;
+mod server;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
@@ -34,7 +34,7 @@ const IDLE_SESSIONS: usize = 500;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
-        Some("far-side") => far_side::run(),
+        Some("server") => server::run(),
         Some(kind @ ("floor" | "bare" | "ours")) => {
             let [_, address, calls, seconds] = &args[..] else {
                 return Err("expected ADDRESS CALLS SECONDS".into());
@@ -68,7 +68,7 @@ impl Options {
         let mut args = args.iter();
         while let Some(name) = args.next() {
             let mut number = || -> Result<usize, Box<dyn Error>> {
-                Ok(args.next().ok_or_else(|| format!("expected a number behind {name}"))?.parse()?)
+                Ok(args.next().ok_or_else(|| format!("expected a number after {name}"))?.parse()?)
             };
             match name.as_str() {
                 "--calls" => options.calls = number()?.max(1),
@@ -88,7 +88,7 @@ impl Options {
 }
 
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
-    let far = FarSide::start()?;
+    let far = ServerProcess::start()?;
     let Options { calls, seconds, rounds, peers } = options;
     println!("{calls} calls for {seconds} s, medians of {rounds} rounds, one thread each");
     let this = std::env::current_exe()?;
@@ -153,17 +153,17 @@ fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The far side's process. It ends with this one.
-struct FarSide {
+/// The server's process. It ends with this one.
+struct ServerProcess {
     child: Child,
     address: String,
     _said: BufReader<ChildStdout>,
 }
 
-impl FarSide {
+impl ServerProcess {
     fn start() -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg("far-side").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut said = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut line = String::new();
         said.read_line(&mut line)?;
@@ -171,7 +171,7 @@ impl FarSide {
     }
 }
 
-impl Drop for FarSide {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -144,7 +144,7 @@ impl Brain for Curt {
     }
 }
 
-/// A client that talks to an emulator, and whoever reads its events.
+/// A client that talks to an emulator, and the task that reads its events.
 struct Talk {
     disaster: String,
     handle: Handle,

@@ -81,7 +81,7 @@ async fn a_retrieved_item_of_twenty_mebibytes_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why() {
+async fn what_breaks_the_websocket_ends_the_session_and_the_server_is_told_why() {
     let long = vec![b'x'; 65 << 20];
     for (first, payload, code) in [
         (0x81, &long[..], 1009),            // longer than what may come
@@ -98,7 +98,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
         let far = async {
             // It may be refused before it was sent.
             let _ = send_frame(server.ws.get_mut(), first, payload).await;
-            let goodbye = timeout(Duration::from_secs(5), async {
+            let close = timeout(Duration::from_secs(5), async {
                 loop {
                     match server.ws.next().await {
                         Some(Ok(Message::Close(frame))) => break frame.map(|frame| u16::from(frame.code)),
@@ -107,7 +107,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
                     }
                 }
             });
-            let code = goodbye.await.unwrap();
+            let code = close.await.unwrap();
             drop(server);
             code
         };

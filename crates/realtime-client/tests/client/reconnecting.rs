@@ -142,8 +142,8 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
         assert_eq!(create["item"]["content"][0]["text"], "hello");
         // In the middle of the answer to it.
         server.begin_response("first", "reply").await;
-        let goodbye = CloseFrame { code: CloseCode::Restart, reason: "maintenance".into() };
-        server.send_message(Message::Close(Some(goodbye))).await;
+        let close = CloseFrame { code: CloseCode::Restart, reason: "maintenance".into() };
+        server.send_message(Message::Close(Some(close))).await;
         drop(server);
 
         let mut server = Server::accept(listener.accept().await.unwrap().0).await;

@@ -233,7 +233,7 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
     let commit = [Asked::from(Command::CommitAudio { respond: true })];
     assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
-    // What comes from behind the service is its own echo.
+    // Frames from downstream of the service are its own echo.
     assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
 }
 

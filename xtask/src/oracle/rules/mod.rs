@@ -51,7 +51,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "tools-at-once",
-        reason: "tools and their choice reach the server when they are set, whoever sets them",
+        reason: "tools and their choice reach the server when they are set, by any code that sets them",
         apply: settings::tools_at_once,
     },
     Rule {
@@ -161,7 +161,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "waiters-resolved",
-        reason: "whoever waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
+        reason: "every caller that waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
         apply: calls::waiters_resolved,
     },
     Rule {

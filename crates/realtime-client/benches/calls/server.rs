@@ -1,5 +1,5 @@
-//! The far side: frames that are ready to be written, at the pace of speech. It reads what comes and looks at
-//! none of it, so that its own cost stays small.
+//! The server: it sends prepared frames at the pace of speech. It reads what comes without looking at it, so
+//! that its own cost stays small.
 
 use std::error::Error;
 use std::time::Duration;
@@ -106,19 +106,19 @@ async fn discard(mut reader: OwnedReadHalf) -> std::io::Result<()> {
 /// An audio delta whose first bytes say when it was written.
 struct Delta {
     before: String,
-    behind: String,
+    after: String,
 }
 
 impl Delta {
     fn new(bytes: usize) -> Self {
-        let mut behind = String::new();
-        Audio::from(vec![7; bytes - STAMP]).encode_into(&mut behind);
-        behind.push_str("\"}");
+        let mut after = String::new();
+        Audio::from(vec![7; bytes - STAMP]).encode_into(&mut after);
+        after.push_str("\"}");
         let before = concat!(
             r#"{"type":"response.output_audio.delta","event_id":"event_123","response_id":"resp_1","item_id":"item_1","#,
             r#""output_index":0,"content_index":0,"delta":""#
         );
-        Self { before: before.to_owned(), behind }
+        Self { before: before.to_owned(), after }
     }
 
     fn frame(&self) -> Vec<u8> {
@@ -126,7 +126,7 @@ impl Delta {
         stamp[..8].copy_from_slice(&now_us().to_le_bytes());
         let mut text = self.before.clone();
         Audio::from(stamp).encode_into(&mut text);
-        text.push_str(&self.behind);
+        text.push_str(&self.after);
         frame(&text)
     }
 }
