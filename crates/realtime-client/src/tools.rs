@@ -27,8 +27,8 @@ use crate::handle::Handle;
 ///
 /// - A handler that takes longer than its timeout is dropped, and the call is answered as timed out.
 /// - A handler that panics answers "the function failed".
-/// - When the user speaks over the assistant, handlers are dropped and their calls answered as cancelled, unless
-///   their tools ask to be kept.
+/// - When the user speaks over the assistant, handlers are dropped and their calls answered as cancelled,
+///   unless their tools ask to be kept.
 /// - Calls that end in another way (another answer, the session's end) are dropped without an answer.
 ///
 /// It holds a [`Handle`], so a session with a runner stays open until it is closed or the runner is dropped.

@@ -1,5 +1,4 @@
-//! What fuzzing begins with: events and session logs that mean something, so that little time goes into
-//! finding out what JSON is.
+//! The seeds of fuzzing: meaningful events and session logs, so that little time goes into discovering JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};

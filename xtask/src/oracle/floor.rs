@@ -98,7 +98,7 @@ impl Floor {
         None
     }
 
-    /// A request is made; whether it goes out at once.
+    /// A request is made. Returns whether it goes out at once.
     pub(super) fn request(&mut self, now: u64) -> bool {
         if self.is_free() {
             self.place = Place::Requested { at: now };

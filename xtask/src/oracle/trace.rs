@@ -54,7 +54,7 @@ impl Trace {
         self.of(step, "client").any(|record| record.kind() == kind)
     }
 
-    /// Takes out the client events for which that is so, and says whether there were any.
+    /// Takes out the matching client events. Returns whether there were any.
     pub(super) fn drop_client(&mut self, mut which: impl FnMut(&Record) -> bool) -> bool {
         let before = self.records.len();
         self.records.retain(|record| record.channel != "client" || !which(record));

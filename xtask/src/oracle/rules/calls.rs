@@ -226,7 +226,7 @@ fn retrieved(pair: &Pair<'_>, step: usize, item_id: &Value, alone: bool) -> Opti
     })
 }
 
-/// The step at which the connection that is open in a step ends; that step, where none is open.
+/// The step at which the connection that is open in a step ends. The step itself if none is open.
 fn end_of_connection(pair: &Pair<'_>, step: usize) -> Option<usize> {
     let connections = || pair.ours.records.iter().filter(|record| record.channel == "conn");
     let last = connections().rfind(|record| record.step <= step && record.step < step.max(1));
@@ -307,7 +307,7 @@ pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
-/// Sees to it that a request is sent where none is in flight, and only there.
+/// Makes sure that a request is sent if none is in flight, and only then.
 fn ask(pair: &mut Pair<'_>, step: usize, item_id: &Value, sends: bool) -> bool {
     let here = |record: &Record| {
         let asks = record.kind() == "conversation.item.retrieve" && record.event()["item_id"] == *item_id;
