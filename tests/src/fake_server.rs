@@ -50,7 +50,7 @@ impl FakeServer {
         json!({"type": "session.created", "session": {"id": id, "expires_at": self.expires_at}})
     }
 
-    /// Takes an event, and gives back what it answers: each with a delay (ms).
+    /// Takes an event. Returns the answers, each with a delay (ms).
     pub fn take(&mut self, event: &ClientEvent) -> Vec<(u64, Value)> {
         if let ClientEvent::InputAudioBufferAppend(append) = event {
             return append.audio.bytes().map_or_else(|_| Vec::new(), |bytes| self.hear(bytes));

@@ -114,8 +114,8 @@ impl Golden {
     }
 
     /// The whole session in words, for a snapshot: inputs as `<` (server), `*` (application) and `~`
-    /// (driver), outputs as `>` (client events) and `!` (call events). Where a side is slow, an output stands
-    /// where it is taken.
+    /// (driver), outputs as `>` (client events) and `!` (call events). If a side is slow, an output is shown
+    /// at the time when it is taken.
     pub fn render(&self) -> String {
         let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
         self.drive(|at, input, outputs, passed| {

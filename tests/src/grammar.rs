@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use realtime_protocol::call::{ConnectionEvent, Event, FunctionEnd, Origin, Outcome};
 
-/// The file that holds the grammar, and where in it.
+/// The file that holds the grammar, and its heading there.
 const SOURCE: &str = include_str!("../../crates/realtime-protocol/src/call/event.rs");
 const SECTION: &str = "/// # Order";
 const FENCE: &str = "/// ```";
@@ -53,7 +53,7 @@ const IDS: &[&str] = &["response_id", "item_id", "call_id", "id"];
 static GRAMMAR: LazyLock<Arc<Grammar>> =
     LazyLock::new(|| Arc::new(Grammar::read(SOURCE).unwrap_or_else(|error| panic!("`# Order`: {error}"))));
 
-/// Follows a sequence of events, and panics where it is not in the order that the grammar gives.
+/// Follows a sequence of events, and fails if it violates the grammar.
 #[derive(Debug)]
 pub struct Order {
     grammar: Arc<Grammar>,
@@ -332,7 +332,7 @@ impl Named {
     }
 }
 
-/// What stands on the right of a rule.
+/// The right-hand side of a rule.
 #[derive(Clone, Debug)]
 enum Expression {
     Event(Named),
@@ -500,7 +500,7 @@ impl Rule {
     }
 }
 
-/// Reads what stands on the right of a rule.
+/// Reads the right-hand side of a rule.
 fn expression(text: &str) -> Result<Expression, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim();

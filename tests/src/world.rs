@@ -86,7 +86,7 @@ enum Delivery {
 }
 
 impl World {
-    /// A call's options: mu-law to the server, 8 bytes per millisecond, and nobody who reports playback.
+    /// A call's options: mu-law to the server, 8 bytes per millisecond, and no playback reports.
     pub fn options(reconnect: Reconnect) -> CallOptions {
         let mut config = SessionConfig::realtime();
         config.input_mut().format = WireFormat::Pcmu(PcmuFormat::default()).into();
@@ -282,7 +282,7 @@ impl World {
                 }
             }
             Delivery::Worked(command) => {
-                // Refused where the call has ended meanwhile.
+                // Refused if the call has ended meanwhile.
                 let _refused = self.command(command);
             }
         }

@@ -1,9 +1,9 @@
 //! The golden sessions as calls that move to another process after any of their inputs, over a new connection
 //! or by attaching to the same session: what is told goes on as in a call that stays.
 //!
-//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on.
-//! Where the model still had to speak, the resumed call asks for it: the server answers that at once, unless
-//! an answer to it comes later in the golden session.
+//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on. If
+//! the model still owed a response, the resumed call asks for it: the server answers that at once, unless an
+//! answer to it comes later in the golden session.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -284,7 +284,7 @@ fn kind(text: &str) -> String {
     ServerEvent::decode(text, Default::default()).kind().to_owned()
 }
 
-/// Returns whether a server event is about one of these, and not only mentions what stands before it.
+/// Returns whether a server event is about one of these, and does not only mention the item before it.
 fn is_of(text: &str, ids: &BTreeSet<String>) -> bool {
     let event: Value = serde_json::from_str(text).unwrap_or_default();
     let of = [

@@ -65,7 +65,7 @@ async fn call(endpoint: Endpoint) -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
     let options = SessionOptions { config, ..SessionOptions::default() };
     let (handle, events) = Client::connect(endpoint, options).await?;
-    // This call looks at no events: what a command comes to is enough.
+    // This call reads no events: the outcomes of its commands are enough.
     drop(events);
     handle.send_text("Hello!", false).await?;
     let (_, end) = handle.create_response(None).await?;

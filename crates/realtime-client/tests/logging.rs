@@ -44,7 +44,7 @@ async fn no_key_audio_or_word_reaches_the_crate_log() {
     assert!(![base64, hex, "canary"].iter().any(|secret| text.contains(secret)), "{text}");
 }
 
-/// A server that says a word and closes. On a thread of its own, for what its library logs is not ours.
+/// A server that says a word and closes. It runs on its own thread, because its library's logs are not ours.
 fn serve(stream: DuplexStream) {
     MINE.set(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

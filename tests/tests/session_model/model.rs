@@ -35,7 +35,7 @@ pub(crate) enum Transition {
     Stopped,
 }
 
-/// Where the model is; `did` is what the session must have put out in the step that led here.
+/// The state of the model. `did` is what the session must have put out in the step that led here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) phase: Phase,
@@ -101,7 +101,7 @@ enum Slot {
 #[derive(Clone, Debug, Default)]
 struct Request {
     waiters: Vec<u64>,
-    /// Some of it nobody waits for by name.
+    /// Whether it includes a response that no command waits for.
     owed: bool,
     /// It waits until the user, who crossed it, has spoken.
     after_turn: bool,

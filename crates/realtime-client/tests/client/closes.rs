@@ -31,7 +31,7 @@ const ENDS: [(Option<u16>, &str, DisconnectClass); 12] = [
     (Some(4000), "beta is gone", DisconnectClass::Account),
 ];
 
-/// Where in a session it ends.
+/// The point of a session at which it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Point {
     Opened,

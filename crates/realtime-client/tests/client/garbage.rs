@@ -89,7 +89,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_server_is_told_why()
         (0x81, &b"\xed\xa0\x80"[..], 1007), // half a surrogate
         (0x83, &b"x"[..], 1002),            // no such kind of message
         (0x80, &b"x"[..], 1002),            // the end of nothing
-        (0xc1, &b"x"[..], 1002),            // an extension that nobody agreed on
+        (0xc1, &b"x"[..], 1002),            // an extension that was not agreed on
     ] {
         let what = format!("{first:x} {} bytes", payload.len());
         let (handle, mut events, mut server) = ready(ClientOptions::default()).await;

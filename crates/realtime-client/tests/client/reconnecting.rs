@@ -114,7 +114,7 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
         handle.close().await.unwrap();
     };
     tokio::join!(near, far);
-    // A mistake in the endpoint is the caller's all the same, and without another one so is a failure.
+    // A mistake in the endpoint is still the caller's error, and without another endpoint so is a failure.
     let broken = first.clone().key("not\na key");
     let options = ClientOptions::default().fallback(next_best);
     assert!(matches!(Client::connect(broken, options).await, Err(ConnectError::BadHeader { .. })));

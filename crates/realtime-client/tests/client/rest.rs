@@ -172,7 +172,7 @@ async fn answered(answer: &str) -> RestError {
     result.unwrap_err()
 }
 
-/// An emulator on a port of its own, and where it is.
+/// An emulator on its own port, and its address.
 async fn emulator() -> String {
     let options = Options::default().api_key(KEY).forbidden_key("sk-canary-forbidden");
     let emulator = Emulator::bind((Ipv4Addr::LOCALHOST, 0), options).await.unwrap();

@@ -1,4 +1,4 @@
-//! One side stands still while the other goes on: nothing that matters is late, lost or without bound.
+//! One side is stuck while the other goes on: nothing that matters is late, lost or unbounded.
 
 use std::time::Duration;
 
