@@ -1,5 +1,5 @@
-//! Whole calls with other crates, against the server of `realtime-client`'s bench: `peers calls CRATE ADDRESS
-//! CALLS SECONDS`. Each does what its users have it do, on one thread.
+//! Whole calls with other crates, against the server of `realtime-client`'s bench: `peers calls CRATE
+//! ADDRESS CALLS SECONDS`. Each does what its users have it do, on one thread.
 
 #[path = "../../../crates/realtime-client/benches/calls/gauge.rs"]
 #[allow(dead_code, reason = "only memory is not measured here")]
@@ -55,7 +55,7 @@ async fn adk(url: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
     }
 }
 
-/// Its types, over a split socket, with a channel between the reader and the player.
+/// Its types, over a socket that is split, with a channel between the reader and the player.
 async fn async_openai(url: &str, mut ticks: Interval, latencies: Latencies) -> Ended {
     let (socket, _) = tokio_tungstenite::connect_async(url).await?;
     let (mut sink, mut stream) = socket.split();

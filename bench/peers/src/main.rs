@@ -1,6 +1,6 @@
-//! Runs one workload of one crate a given number of times: `peers CRATE WORKLOAD TIMES`. The workloads are
-//! those of `realtime-protocol`'s own benchmarks, and each crate does what its users have it do: an audio
-//! delta ends as bytes, an append begins with bytes.
+//! Runs one workload of one crate this many times: `peers CRATE WORKLOAD TIMES`. The workloads are those of
+//! `realtime-protocol`'s own benchmarks, and each crate does what its users have it do: an audio delta ends
+//! as bytes, an append begins with bytes.
 
 #![allow(missing_docs)]
 

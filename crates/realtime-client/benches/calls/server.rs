@@ -1,25 +1,19 @@
-//! The server: it sends prepared frames at the pace of speech. It reads what comes without looking at it, so
-//! that its own cost stays small.
+//! The server: it sends each event alone, at the pace of speech. It reads what comes and looks at none of it,
+//! so that its own cost stays small.
 
 use std::error::Error;
-use std::time::Duration;
 
-use realtime_protocol::audio::Audio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::gauge::now_us;
+use crate::turn::{self, Delta, PACE, Said};
 use crate::until_input_ends;
 
-/// 100 ms of PCM at 24 kHz.
-const DELTA: usize = 4800;
-/// Bytes of audio that hold the time: a whole number of base64's groups.
-const STAMP: usize = 12;
-/// Of a burst: how many deltas, and how much each (bytes of PCM).
+/// A burst: the number of deltas, and the size of each (bytes of PCM).
 const BURST: (usize, usize) = (50, 19_200);
 
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
@@ -31,16 +25,17 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
-        loop {
+        for number in 0_u32.. {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // A client that ends is no error.
-            tokio::spawn(async move { serve(stream).await.unwrap_or_default() });
+            // A client that ends is not an error.
+            tokio::spawn(async move { serve(stream, number).await.unwrap_or_default() });
         }
+        Ok(())
     })
 }
 
-async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, number: u32) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
@@ -57,7 +52,7 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         );
         stream.write_all(answer.as_bytes()).await?;
         stream.write_all(&frame(r#"{"type":"session.created","session":{"id":"sess_1"}}"#)).await?;
-        // Whatever comes is the configuration.
+        // The first to come is the configuration.
         stream.read_u8().await?;
         stream.write_all(&frame(r#"{"type":"session.updated","session":{}}"#)).await?;
     }
@@ -66,69 +61,44 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     if head.contains("quiet") {
         return reading.await?;
     }
-    for text in [
-        r#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress"}}"#,
-        r#"{"type":"response.output_item.added","response_id":"resp_1","output_index":0,"item":{"id":"item_1","type":"message","role":"assistant","status":"in_progress","content":[]}}"#,
-    ] {
-        writer.write_all(&frame(text)).await?;
-    }
     if head.contains("burst") {
-        let (deltas, bytes) = BURST;
-        for _ in 0..deltas {
-            writer.write_all(&Delta::new(bytes).frame()).await?;
+        for said in burst() {
+            writer.write_all(&frame(&said.text())).await?;
         }
         return reading.await?;
     }
-    let delta = Delta::new(DELTA);
-    let small = frame(
-        r#"{"type":"response.output_audio_transcript.delta","event_id":"event_123","response_id":"resp_1","item_id":"item_1","output_index":0,"content_index":0,"delta":" word"}"#,
-    );
-    let mut ticks = interval(Duration::from_millis(100));
+    // Calls do not hear in step.
+    let begin = Instant::now() + PACE * (number % 64) / 64;
+    let mut ticks = interval_at(begin, PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut odd = false;
-    while !reading.is_finished() {
-        ticks.tick().await;
-        writer.write_all(&delta.frame()).await?;
-        odd = !odd;
-        for _ in 0..if odd { 1 } else { 2 } {
-            writer.write_all(&small).await?;
+    for turn in (1..).map(turn::turn) {
+        for said in turn {
+            ticks.tick().await;
+            if reading.is_finished() {
+                return (&mut reading).await?;
+            }
+            writer.write_all(&frame(&said.text())).await?;
         }
     }
-    (&mut reading).await?
+    Ok(())
+}
+
+/// A response that comes as fast as it can be read, and does not end.
+fn burst() -> impl Iterator<Item = Said> {
+    let (deltas, bytes) = BURST;
+    let begin = [
+        r#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress"}}"#,
+        r#"{"type":"response.output_item.added","response_id":"resp_1","output_index":0,"item":{"id":"item_1","type":"message","role":"assistant","status":"in_progress","content":[]}}"#,
+    ];
+    let before = r#"{"type":"response.output_audio.delta","event_id":"event_123","response_id":"resp_1","item_id":"item_1","output_index":0,"content_index":0,"delta":""#;
+    let delta = move |_| Said::Audio(Delta::new(before.to_owned(), bytes));
+    begin.into_iter().map(|text| Said::Text(text.to_owned())).chain((0..deltas).map(delta))
 }
 
 async fn discard(mut reader: OwnedReadHalf) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     while reader.read(&mut buffer).await? > 0 {}
     Ok(())
-}
-
-/// An audio delta whose first bytes say when it was written.
-struct Delta {
-    before: String,
-    after: String,
-}
-
-impl Delta {
-    fn new(bytes: usize) -> Self {
-        let mut after = String::new();
-        Audio::from(vec![7; bytes - STAMP]).encode_into(&mut after);
-        after.push_str("\"}");
-        let before = concat!(
-            r#"{"type":"response.output_audio.delta","event_id":"event_123","response_id":"resp_1","item_id":"item_1","#,
-            r#""output_index":0,"content_index":0,"delta":""#
-        );
-        Self { before: before.to_owned(), after }
-    }
-
-    fn frame(&self) -> Vec<u8> {
-        let mut stamp = vec![0; STAMP];
-        stamp[..8].copy_from_slice(&now_us().to_le_bytes());
-        let mut text = self.before.clone();
-        Audio::from(stamp).encode_into(&mut text);
-        text.push_str(&self.after);
-        frame(&text)
-    }
 }
 
 /// One text as a server frames it.
