@@ -90,7 +90,7 @@ async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Resul
         match result {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} is silent")),
+            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
         }
     }
     Err(failure)

@@ -382,6 +382,6 @@ impl Driver {
 async fn finish(tap: Tap, tally: &Tally) {
     if timeout(LOG_DEADLINE, tap.finish()).await.is_err() {
         tally.log_failed.store(true, Ordering::Relaxed);
-        warn!("the session log is not written yet; the client does not wait for it any longer");
+        warn!("the session log is not written in time; the client stops waiting for it");
     }
 }

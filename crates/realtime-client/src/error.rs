@@ -91,7 +91,7 @@ pub enum ConnectError {
         message: Option<String>,
     },
     /// The proxy closed the connection before it answered, or is not a proxy.
-    #[error("the proxy {proxy} gave no answer that can be read: {reason}")]
+    #[error("the proxy {proxy} gave no readable answer: {reason}")]
     ProxyFailed {
         /// The proxy's host and port.
         proxy: String,
@@ -108,7 +108,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The certificate is not trusted, or the server does not speak TLS.
-    #[error("cannot agree on TLS with {address}")]
+    #[error("the TLS handshake with {address} failed")]
     Tls {
         /// Host and port.
         address: String,
@@ -232,7 +232,7 @@ impl Unsent {
 #[non_exhaustive]
 pub enum SendError {
     /// More waits already than the client's bounds allow.
-    #[error("cannot {}: too much waits already to be taken by the session", .unsent.name())]
+    #[error("cannot {}: the queue to the session is full", .unsent.name())]
     Full {
         /// What was given.
         unsent: Unsent,

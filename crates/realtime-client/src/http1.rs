@@ -94,7 +94,7 @@ impl Head {
             }
             let begin = &read[..read.len().min(5)];
             if !b"HTTP/".starts_with(begin) {
-                return Err(HeadError::NotHttp("what came is no HTTP".to_owned()));
+                return Err(HeadError::NotHttp("the answer is not HTTP".to_owned()));
             }
             if let Some(end) = end_of_head(&read, before.saturating_sub(3)) {
                 return Self::parse(&read[..end], &read[end..]);

@@ -200,7 +200,7 @@ impl Hop {
     ) -> Result<Box<dyn ByteStream>, ConnectError> {
         match head.status {
             200..300 if head.rest.is_empty() => Ok(stream),
-            200..300 => Err(self.failed("it says more than it was asked".to_owned())),
+            200..300 => Err(self.failed("bytes follow its answer".to_owned())),
             _ => {
                 let mut secrets = Secrets::default();
                 if let Some(login) = &self.login {

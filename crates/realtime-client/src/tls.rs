@@ -182,7 +182,7 @@ fn explain(error: &PemError) -> String {
             format!("the PEM text lacks its -----END {}-----", text(end_marker))
         }
         PemError::IllegalSectionStart { line } => format!("the PEM text has a broken line {:?}", text(line)),
-        PemError::Base64Decode(what) => format!("the PEM text is no base64: {what}"),
+        PemError::Base64Decode(what) => format!("the PEM text is not base64: {what}"),
         other => format!("the PEM text cannot be read: {other}"),
     }
 }

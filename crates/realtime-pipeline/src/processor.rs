@@ -186,7 +186,7 @@ impl<P: Processor> Actor<'_, P> {
                     }
                 }
                 Step::DrainLimit => {
-                    tracing::warn!(processor = %self.cx.name, "not idle within the drain limit: the end goes on");
+                    tracing::warn!(processor = %self.cx.name, "not idle within the drain limit: End is passed on");
                     self.pass_end().await;
                 }
             }

@@ -110,7 +110,7 @@ async fn an_answer_that_is_none_is_told() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\u{7f}", "cannot read the answer"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "closed the connection before it had answered"),
         ("HTTP/1.1 200", "closed the connection before it had answered"),
-        ("SSH-2.0", "what came is no HTTP"),
+        ("SSH-2.0", "the answer is not HTTP"),
     ] {
         let error = answered(answer).await;
         assert!(error.to_string().contains(text), "{answer}: {error}");
