@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use realtime_protocol::call::{ConnectionEvent, Event, FunctionEnd, Origin, Outcome};
 
-/// The file that holds the grammar, and where in it.
+/// The file that holds the grammar, and its heading there.
 const SOURCE: &str = include_str!("../../crates/realtime-protocol/src/call/event.rs");
 const SECTION: &str = "/// # Order";
 const FENCE: &str = "/// ```";
@@ -53,7 +53,7 @@ const IDS: &[&str] = &["response_id", "item_id", "call_id", "id"];
 static GRAMMAR: LazyLock<Arc<Grammar>> =
     LazyLock::new(|| Arc::new(Grammar::read(SOURCE).unwrap_or_else(|error| panic!("`# Order`: {error}"))));
 
-/// Follows a sequence of events, and panics where it is not in the order that the grammar gives.
+/// Follows a sequence of events, and fails if it violates the grammar.
 #[derive(Debug)]
 pub struct Order {
     grammar: Arc<Grammar>,
@@ -260,7 +260,7 @@ impl<'a> Fact<'a> {
         EVENTS.get(self.event).is_some_and(|(event, _)| *event == name)
     }
 
-    /// Whether such events have an id of that kind, though this one may have none.
+    /// Returns whether such events have an id of that kind, though this one may have none.
     fn may_have(&self, kind: &str) -> bool {
         let of = EVENTS.get(self.event).map_or("", |(event, _)| *event);
         match kind {
@@ -332,14 +332,14 @@ impl Named {
     }
 }
 
-/// What stands on the right of a rule.
+/// The right-hand side of a rule.
 #[derive(Clone, Debug)]
 enum Expression {
     Event(Named),
     Part(String),
     Sequence(Vec<Self>),
     Either(Vec<Self>),
-    /// At least so many times (0 or 1), and any number of times or once.
+    /// The least number of times (0 or 1), and whether there is no upper bound (else once).
     Times(Box<Self>, usize, bool),
 }
 
@@ -500,7 +500,7 @@ impl Rule {
     }
 }
 
-/// Reads what stands on the right of a rule.
+/// Reads the right-hand side of a rule.
 fn expression(text: &str) -> Result<Expression, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim();

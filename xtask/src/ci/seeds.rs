@@ -1,5 +1,4 @@
-//! What fuzzing begins with: events and session logs that mean something, so that little time goes into
-//! finding out what JSON is.
+//! The seeds of fuzzing: meaningful events and session logs, so that little time goes into discovering JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,7 +85,7 @@ fn log_of(golden: &str) -> Result<String, Error> {
     Ok(log)
 }
 
-/// JSON with two samples where a golden session asks for so many milliseconds of silence.
+/// JSON with two samples in place of the silence that a golden session asks for.
 fn sounding(value: Value) -> Value {
     match value {
         Value::Object(members) if members.contains_key("$audio") => "AAAAAA==".into(),

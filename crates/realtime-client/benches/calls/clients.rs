@@ -18,7 +18,7 @@ use crate::{bare, inline};
 /// The bytes of an append on the wire, WebSocket's frame included.
 const APPEND_ON_WIRE: usize = 1330;
 
-/// Who is measured.
+/// The clients that are measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// Sockets and a timer: no WebSocket, no JSON.
@@ -61,7 +61,7 @@ impl Kind {
     }
 }
 
-/// Holds this many calls for this long, and tells what they cost.
+/// Holds this many calls for this long, and returns what they cost.
 pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Result<Measured, Box<dyn Error>> {
     hold(calls, seconds, |ticks, latencies| {
         let address = address.to_owned();

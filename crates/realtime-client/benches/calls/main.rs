@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each call sends 20 ms of audio 50 times a second, and hears 25 events a second, each in a packet of its
-//! own ([`turn`]). The server is a process, each client another, on one thread. Rounds are interleaved and
-//! medians told, for the machine may be busy with other things.
+//! own ([`turn`]). The server is a separate process, and so is each client, on one thread. Rounds are
+//! interleaved and medians told, because the machine may be busy with other things.
 
 #![expect(clippy::print_stdout, reason = "this is what it measured")]
 
@@ -111,7 +111,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         "", "CPU ms/call-min", "x floor", "x bare", "calls per core", "delta p50 / p99 (us)"
     );
     let cpu = |rounds: &[Measured]| median(rounds.iter().map(|round| round.cpu_us_per_call_second));
-    // Of the same round, for the machine changes its pace.
+    // Of the same round, because the speed of the machine changes.
     let beside = |rounds: &[Measured], reference: Kind| {
         let reference = &clients[Kind::ALL.iter().position(|kind| *kind == reference).unwrap_or_default()].1;
         median(
@@ -148,7 +148,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     if over.is_empty() { Ok(()) } else { Err(over.join("; ").into()) }
 }
 
-/// Runs this program in another role, and gives what it says.
+/// Runs this program in another role. Returns its output.
 fn run_self(args: &[&str]) -> Result<String, Box<dyn Error>> {
     output(Command::new(std::env::current_exe()?).args(args))
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::turn::{self, Delta, PACE, Said};
 use crate::until_input_ends;
 
-/// Of a burst: how many deltas, and how much each (bytes of PCM).
+/// A burst: the number of deltas, and the size of each (bytes of PCM).
 const BURST: (usize, usize) = (50, 19_200);
 
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         for number in 0_u32.. {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // A client that ends is no error.
+            // A client that ends is not an error.
             tokio::spawn(async move { serve(stream, number).await.unwrap_or_default() });
         }
         Ok(())

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An answer that is due after something that this side, or the user, did.
+/// An answer that is due from the server after something that this side or the user did.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -18,7 +18,7 @@ pub enum Answer {
     ResponseCreated,
     /// The first word, sound or item of a response that runs. Default: 30 s, rotate: a model may think.
     FirstOutput,
-    /// What follows the first output of a response that runs, up to its `response.done`. Default: 30 s,
+    /// The next output of a response that runs, after its first, up to its `response.done`. Default: 30 s,
     /// rotate; ten times as long while the server itself calls an MCP tool.
     NextOutput,
     /// `response.done` to a cancel. Default: 10 s, rotate.
@@ -69,9 +69,14 @@ impl Answer {
 
 /// What follows when an answer does not come in time.
 ///
-/// Whoever waits for it is told in any case, with [`Outcome::TimedOut`](crate::call::Outcome::TimedOut).
-/// Where it is the output of a response, those who asked for that are told one deadline of
-/// [`Answer::ResponseDone`] later, unless the response, or another session, goes on. What still comes of it afterwards is passed on.
+/// The command that waits for the answer ends in any case, with
+/// [`Outcome::TimedOut`](crate::call::Outcome::TimedOut). For the output of a response
+/// ([`Answer::FirstOutput`], [`Answer::NextOutput`]) this takes two steps:
+///
+/// 1. The output is overdue: the policy applies.
+/// 2. One deadline of [`Answer::ResponseDone`] later, the commands that asked for the response end with `TimedOut`,
+///    unless the response has gone on meanwhile, or another session has taken over. Output that comes even
+///    later is still passed on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -79,8 +84,8 @@ pub enum OverduePolicy {
     /// [`Event::Overdue`](crate::call::Event::Overdue) says so.
     #[default]
     Report,
-    /// It says so, and asks for another session in place of this one, provided that this server has sent such
-    /// an answer before: a server that never sends it is not frozen, but partial.
+    /// The same event, and it asks for a new session if this server has sent such an answer before. A server
+    /// that never sends it is not frozen: it does not support the answer.
     Rotate,
     /// Nothing.
     Off,
@@ -160,7 +165,7 @@ impl<'de> Deserialize<'de> for Deadlines {
     }
 }
 
-/// Answers that this server has sent at least once: a bit for each.
+/// Answers that this server has sent at least once, as a bit set.
 #[derive(Debug, Default)]
 pub(super) struct Seen(u16);
 
@@ -169,7 +174,7 @@ impl Seen {
         self.0 |= 1 << answer as u16;
     }
 
-    /// Whether an overdue answer asks for another session.
+    /// Returns whether an overdue answer asks for a new session.
     pub(super) fn asks_for_rotation(&self, answer: Answer, policy: OverduePolicy) -> bool {
         policy == OverduePolicy::Rotate && self.0 & (1 << answer as u16) != 0
     }
