@@ -285,7 +285,7 @@ impl World {
     }
 }
 
-/// Whether a turn must count. `audible`: whether the assistant is audible, from now up to then.
+/// Returns whether a turn must count. `audible`: whether the assistant is audible, from now up to then.
 fn must_count(policy: InterruptionPolicy, turn: &Turn, world: &mut World, index: usize) -> bool {
     let item = format!("u{index}");
     let began = world.now;

@@ -255,7 +255,7 @@ struct Identity {
 }
 
 impl MessageItem {
-    /// The parts, none where the member is missing.
+    /// The parts. None if the member is missing.
     pub fn parts(&self) -> &[ContentPart] {
         self.content.value().map_or(&[], Vec::as_slice)
     }

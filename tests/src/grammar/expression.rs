@@ -1,20 +1,20 @@
-//! What stands on the right of a rule, and how it is read.
+//! The right-hand side of a rule, and how it is read.
 
 use crate::grammar::fact::{EVENTS, OTHER, index};
 use crate::grammar::rules::Named;
 
-/// What stands on the right of a rule.
+/// The right-hand side of a rule.
 #[derive(Clone, Debug)]
 pub(super) enum Expression {
     Event(Named),
     Part(String),
     Sequence(Vec<Self>),
     Either(Vec<Self>),
-    /// At least so many times (0 or 1), and any number of times or once.
+    /// The least number of times (0 or 1), and whether there is no upper bound (else once).
     Times(Box<Self>, usize, bool),
 }
 
-/// Reads what stands on the right of a rule.
+/// Reads the right-hand side of a rule.
 pub(super) fn read(text: &str) -> Result<Expression, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim();

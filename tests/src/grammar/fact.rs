@@ -118,7 +118,7 @@ impl<'a> Fact<'a> {
         EVENTS.get(self.event).is_some_and(|(event, _)| *event == name)
     }
 
-    /// Whether such events have an id of that kind, though this one may have none.
+    /// Returns whether such events have an id of that kind, though this one may have none.
     pub(super) fn may_have(&self, kind: &str) -> bool {
         let of = EVENTS.get(self.event).map_or("", |(event, _)| *event);
         match kind {

@@ -18,7 +18,7 @@ use crate::grammar::rules::{By, Grammar, Rule, SOURCE};
 static GRAMMAR: LazyLock<Arc<Grammar>> =
     LazyLock::new(|| Arc::new(Grammar::read(SOURCE).unwrap_or_else(|error| panic!("`# Order`: {error}"))));
 
-/// Follows a sequence of events, and panics where it is not in the order that the grammar gives.
+/// Follows a sequence of events, and fails if it violates the grammar.
 #[derive(Debug)]
 pub struct Order {
     grammar: Arc<Grammar>,

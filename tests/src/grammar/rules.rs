@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::grammar::expression::{self, Expression};
 use crate::grammar::fact::{Fact, IDS, OTHER};
 
-/// The file that holds the grammar, and where in it.
+/// The file that holds the grammar, and its heading there.
 pub(super) const SOURCE: &str = include_str!("../../../crates/realtime-protocol/src/call/event.rs");
 const SECTION: &str = "/// # Order";
 const FENCE: &str = "/// ```";

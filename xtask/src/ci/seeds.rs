@@ -1,5 +1,5 @@
-//! What fuzzing begins with: events, session logs and steered sessions that mean something, so that little
-//! time goes into finding out what JSON is.
+//! The seeds of fuzzing: meaningful events, session logs and plans, so that little time goes into discovering
+//! JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,13 +97,13 @@ fn log_of(golden: &str) -> Result<String, Error> {
     Ok(log)
 }
 
-/// A golden session with next to no audio.
+/// A golden session with hardly any audio.
 fn quiet(golden: &str) -> Result<String, Error> {
     let lines = golden.lines().map(|line| Ok(sounding(serde_json::from_str(line)?).to_string()));
     Ok(lines.collect::<Result<Vec<_>, Error>>()?.join("\n"))
 }
 
-/// JSON with two samples where a golden session asks for so many milliseconds of silence.
+/// JSON with two samples in place of the silence that a golden session asks for.
 fn sounding(value: Value) -> Value {
     match value {
         Value::Object(members) if members.contains_key("$audio") => "AAAAAA==".into(),

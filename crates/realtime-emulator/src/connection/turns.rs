@@ -180,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// Asks the brain, and starts its answer. Where the response has an `own` input, it reads nothing else.
+    /// Asks the brain, and starts its answer. If the response has its `own` input, it reads nothing else.
     pub(super) fn start(
         &mut self,
         params: ResponseParams,

@@ -17,8 +17,8 @@ use crate::wire::repair;
 
 /// Writes the lines of a session log. Each method appends one whole line, line feed included, to `out`.
 ///
-/// Inputs must be written in the order in which they were handed to the
-/// [`Call`](crate::call::Call), and all outputs that one leads to behind it.
+/// Inputs must be written in the order in which they were handed to the [`Call`](crate::call::Call), and all
+/// outputs of an input after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter {}
 
@@ -40,8 +40,8 @@ impl LogWriter {
         wire(out, at, connection, "server", text);
     }
 
-    /// For logs that a server writes: the client sent a wire text, whatever it is. What is no JSON and may
-    /// hold a token is not told.
+    /// For logs that a server writes: the client sent a wire text. A text that is not JSON and may hold a
+    /// token is redacted.
     pub fn client_text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
         let is_unclear = holds_tokens(text) && serde_json::from_str::<&RawValue>(text).is_err();
         let text = if is_unclear { REDACTED } else { text };
@@ -234,8 +234,8 @@ fn push_json<T: Serialize + ?Sized>(out: &mut String, value: &T) {
     redact_from(out, from);
 }
 
-/// Makes one line of the JSON that `out` ends with: what an application sends as it is may have several. No
-/// string of JSON has a line feed in it, so these are white space.
+/// Makes one line of the JSON that `out` ends with: an event that an application sends as it is may have
+/// several lines. JSON strings have no line feeds, so all of these are white space.
 fn one_line(out: &mut String, from: usize) {
     if out[from..].contains('\n') {
         let json = out[from..].replace('\n', " ");
@@ -263,7 +263,7 @@ pub(super) fn value(text: &str) -> Option<Value> {
     strict.or_else(|| serde_json::from_str(&repair::repaired(text)?.text).ok())
 }
 
-/// Whether there may be something to redact: only MCP tools hold tokens.
+/// Returns whether there may be something to redact: only MCP tools hold tokens.
 fn holds_tokens(json: &str) -> bool {
     json.contains("\"mcp\"")
 }

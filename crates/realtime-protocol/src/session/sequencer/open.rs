@@ -1,4 +1,4 @@
-//! The responses that run: what is known of each, from its first event to its end.
+//! Running responses: what is known about each, from its first event to its end.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -13,16 +13,16 @@ use crate::session::sequencer::request::{Request, Sent};
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 16;
 
-/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one
-/// that is least waited for is let go.
+/// The most running responses. A server has one at a time in the conversation, and some out of band. Beyond
+/// that, the one that is least waited for is dropped.
 const MOST: usize = 32;
 
 /// The responses that run, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     running: VecDeque<OpenResponse>,
-    /// The last ones that ended, so that a late event does not open them again, and whether each was said to
-    /// begin.
+    /// The last ones that ended, so that a late event does not open them again, and whether a
+    /// `response.created` came for each.
     finished: VecDeque<(ResponseId, bool)>,
 }
 
@@ -44,26 +44,26 @@ pub(in crate::session) struct OpenResponse {
     /// Audio that came (bytes).
     pub(in crate::session) audio_bytes: u64,
     pub(in crate::session) waiters: Vec<CommandId>,
-    /// Those whose own request the user crossed, and whom this answer to the user serves in its place.
+    /// Commands whose own request the user spoke over, and which this answer to the user serves instead.
     pub(in crate::session) superseded: Vec<CommandId>,
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(in crate::session) calls: SeenCalls,
     pub(in crate::session) dropped_bytes: u64,
-    /// What its audio is, where that is not the session's format.
+    /// The format of its audio, if it is not the session's.
     pub(in crate::session) format: Option<AudioFormat>,
-    /// The request that it was taken to answer, without the waiters.
+    /// The request that it was taken to answer, without its commands.
     pub(super) asked: Option<Sent>,
 }
 
 impl OpenResponse {
-    /// Whether the request for it forced the model to call a function.
+    /// Returns whether the request for it forced the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }
 
-    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing
-    /// yet.
+    /// The request that is still owed if the user speaks now: the response has said nothing yet, and no
+    /// command waits for it.
     pub(super) fn still_owed(&self) -> Option<Request> {
         let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
         self.asked.as_ref().filter(|_| silent)?.request.still_owed()
@@ -71,12 +71,12 @@ impl OpenResponse {
 }
 
 impl Open {
-    /// Enters a response that begins.
+    /// Adds a response that begins.
     pub(super) fn begin(&mut self, response: OpenResponse) {
         self.running.push_back(response);
     }
 
-    /// The response to let go where there are too many: the oldest that nothing waits for, or the oldest.
+    /// The response to drop if there are too many: the oldest that nothing waits for, else the oldest.
     pub(super) fn excess(&self) -> Option<&ResponseId> {
         let forsaken = |response: &&OpenResponse| response.pace == Pace::Forsaken;
         let full = self.running.len() >= MOST;
@@ -97,12 +97,13 @@ impl Open {
         Some(ended)
     }
 
-    /// Whether a response of that id has ended; `Some(true)`: it was said to begin as well.
+    /// Returns `Some` if a response with that id has ended. `Some(true)`: its `response.created` came as
+    /// well.
     pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
         self.finished.iter().find(|(finished, _)| finished == id).map(|(_, created)| *created)
     }
 
-    /// A response of an id that was used before begins.
+    /// A response begins with an id that was used before.
     pub(super) fn forget_finished(&mut self, id: &ResponseId) {
         self.finished.retain(|(finished, _)| finished != id);
     }

@@ -149,7 +149,7 @@ fn empty_audio_is_not_sent() {
 }
 
 #[test]
-fn audio_behind_a_commit_counts_for_the_next_one() {
+fn audio_after_a_commit_counts_for_the_next_one() {
     let mut bench = Bench::ready_with(manual());
     bench.app(append(200));
     bench.app(Command::CommitAudio { respond: false });
