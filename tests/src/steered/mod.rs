@@ -332,7 +332,7 @@ fn several(connection: ConnectionId, reader: &mut Reader<'_>, steps: &mut Vec<St
     for name in names_of_texts {
         steps.push(Step::Input(Input::Text(connection, texts::named(name, names))));
     }
-    if kind % 6 == 0 {
+    if kind.is_multiple_of(6) {
         steps.push(Step::Input(Input::Seed(connection, Box::default())));
     }
 }

@@ -119,7 +119,7 @@ impl Run {
         self.budget.output(outputs.len(), size);
         self.inputs.push((at, input));
         self.outputs.extend(outputs);
-        if self.inputs.len() % STATE_EVERY == 0 {
+        if self.inputs.len().is_multiple_of(STATE_EVERY) {
             self.budget.state(format!("{:?}", self.session).len());
         }
     }
