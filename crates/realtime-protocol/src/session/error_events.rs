@@ -58,7 +58,7 @@ impl Session {
         let unnamed = unnamed.or_else(|| self.updates.unnamed(error));
         let Some(event_id) = event_id.or(unnamed).cloned() else {
             if says_server_fault(error) {
-                let patience = self.options.deadlines.response_done.after.min(AFTER_A_FAULT);
+                let patience = self.options.deadlines.of(Answer::ResponseDone).after.min(AFTER_A_FAULT);
                 self.responses.server_fault(self.now + patience);
             }
             return false;

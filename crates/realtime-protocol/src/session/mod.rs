@@ -377,8 +377,8 @@ impl Session {
             self.settle_all(retrievals, &Outcome::TimedOut);
         }
         let patience = Patience {
-            created: self.options.deadlines.response_created.after,
-            done: self.options.deadlines.response_done.after,
+            created: self.options.deadlines.of(Answer::ResponseCreated).after,
+            done: self.options.deadlines.of(Answer::ResponseDone).after,
         };
         let expired = self.responses.expire(self.now, patience);
         if expired.silent_turn {
@@ -469,6 +469,7 @@ impl Session {
         if let Some(id) = self.closing.take() {
             self.settle(id, Outcome::Done);
         }
+        drop(self.input.take_pre_roll());
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();

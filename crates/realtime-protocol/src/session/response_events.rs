@@ -191,7 +191,7 @@ impl Session {
 
     /// A response goes on. Its next output may take `times` as long as usual.
     fn note_pace(&mut self, response_id: &ResponseId, times: u32) {
-        let due = self.now + self.options.deadlines.next_output.after.saturating_mul(times);
+        let due = self.now + self.options.deadlines.of(Answer::NextOutput).after.saturating_mul(times);
         let Some(response) = self.responses.get_mut(response_id) else { return };
         let answer =
             if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
