@@ -182,8 +182,8 @@ impl Run {
     }
 }
 
-/// Returns whether a log holds a text so that a replay knows all of it: one that may hold tokens and is no JSON is
-/// left out, or repaired.
+/// Returns whether a log holds a text so that a replay knows all of it: one that may hold tokens and is no
+/// JSON is left out, or repaired.
 fn is_logged_whole(text: &str) -> bool {
     !text.contains("\"mcp\"") || serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
