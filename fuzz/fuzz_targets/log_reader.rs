@@ -1,5 +1,5 @@
 //! No bytes make reading a session log panic: a line is an entry, or an error that names it. And what a log
-//! leaves out comes back where it is only put aside.
+//! leaves out comes back if it is only put aside.
 
 #![no_main]
 

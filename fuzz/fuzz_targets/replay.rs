@@ -1,5 +1,4 @@
-//! No session log makes a replay panic: whatever stands in it, the machines take it in, and a difference is
-//! told.
+//! No session log makes a replay panic: the machines accept any content, and a difference is told.
 
 #![no_main]
 

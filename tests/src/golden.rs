@@ -1,7 +1,7 @@
 //! Golden sessions: hand-written or recorded inputs, and how their outputs are rendered for a snapshot.
 //!
 //! A golden session is a file of JSON lines. The first says what it shows and under which options; each other
-//! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for so many
+//! line is an input as the session log writes it. `{"$audio": MS}` in place of a text stands for that many
 //! milliseconds of 24 kHz PCM silence as base64. The clock jumps to every deadline between two inputs, so
 //! timers need no lines of their own. Nor do shortfalls: they come from sides that stand still for a while,
 //! as the first line says.
@@ -48,8 +48,16 @@ impl Golden {
     /// # Panics
     /// When the file is not a golden session: this is test material.
     pub fn read(path: &Path) -> Self {
-        let name = path.display();
+        let name = path.display().to_string();
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self::parse(&name, &text)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Panics
+    /// When it is no golden session.
+    pub fn parse(name: &str, text: &str) -> Self {
         let mut lines = text.lines().enumerate();
         let (_, first) = lines.next().unwrap_or_else(|| panic!("{name} is empty"));
         let header = serde_json::from_str(first).unwrap_or_else(|error| panic!("{name}:1: {error}"));
@@ -114,8 +122,8 @@ impl Golden {
     }
 
     /// The whole session in words, for a snapshot: inputs as `<` (server), `*` (application) and `~`
-    /// (driver), outputs as `>` (client events) and `!` (call events). Where a side is slow, an output stands
-    /// where it is taken.
+    /// (driver), outputs as `>` (client events) and `!` (call events). If a side is slow, an output is shown
+    /// at the time when it is taken.
     pub fn render(&self) -> String {
         let mut text = format!("{}\n{}\n", self.header.about, self.header.reference);
         self.drive(|at, input, outputs, passed| {

@@ -195,7 +195,7 @@ impl Invariants {
     }
 
     /// All audio of a response came out or was counted as dropped. Half a sample may be lost where a part
-    /// ends, and a delta behind its end begins it anew.
+    /// ends, and a delta after its end begins it anew.
     fn audio_came_out(&mut self, response_id: &ResponseId, dropped: u64) {
         let mut all = PartAudio::default();
         self.audio.retain(|(response, item_id, _), part| {

@@ -1,12 +1,13 @@
-//! What the tests share: golden sessions, the invariants of a session, and a whole call in virtual time. The
-//! code in the README is compiled here.
+//! What the tests share: golden sessions, the invariants of a session, a whole call in virtual time, and
+//! calls that bytes steer. The code in the README is compiled here.
 
-pub mod far_side;
+pub mod fake_server;
 pub mod golden;
 pub mod grammar;
 pub mod invariants;
 pub mod owner;
 pub mod slow;
+pub mod steered;
 pub mod world;
 
 #[doc = include_str!("../../README.md")]

@@ -9,7 +9,7 @@ use realtime_protocol::session::Output;
 use realtime_protocol::time::Timestamp;
 use serde::Deserialize;
 
-/// Which side stands still, when, and how much may wait for it.
+/// Which side is stuck, when, and how much may wait for it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Slow {
     /// From when to when the connection takes nothing (µs).
@@ -87,7 +87,7 @@ impl Sides {
 }
 
 impl Passed {
-    /// The event that was sent, where it is one.
+    /// The event, if one was sent.
     pub fn sent(&self) -> Option<ClientEvent> {
         let Self::Sent(text) = self else { return None };
         Some(ClientEvent::decode(text, Default::default()))

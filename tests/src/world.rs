@@ -1,5 +1,5 @@
-//! A whole call in virtual time: a call, the far sides of its connections, a context, an application that
-//! runs functions, a session log, and a network that can be cut.
+//! A whole call in virtual time: a call, the servers of its connections, a context, an application that runs
+//! functions, a session log, and a network that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -20,7 +20,7 @@ use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 use serde_json::json;
 
-use crate::far_side::FarSide;
+use crate::fake_server::FakeServer;
 use crate::grammar::Order;
 
 /// The time of day at which the clock begins (s since 1970).
@@ -40,8 +40,8 @@ pub struct World {
     pub context: Context,
     /// How the context tells a new session what was said.
     pub history: History,
-    /// The far sides of all connections that were opened.
-    pub far: BTreeMap<u32, FarSide>,
+    /// The servers of all connections that were opened.
+    pub far: BTreeMap<u32, FakeServer>,
     /// How long a session lives (s).
     pub life: u64,
     /// Until when no connection can be made.
@@ -86,7 +86,7 @@ enum Delivery {
 }
 
 impl World {
-    /// A call's options: mu-law to the server, 8 bytes per millisecond, and nobody who reports playback.
+    /// A call's options: mu-law to the server, 8 bytes per millisecond, and no playback reports.
     pub fn options(reconnect: Reconnect) -> CallOptions {
         let mut config = SessionConfig::realtime();
         config.input_mut().format = WireFormat::Pcmu(PcmuFormat::default()).into();
@@ -165,7 +165,7 @@ impl World {
         taken.map(|()| id)
     }
 
-    /// The user says something: so many milliseconds of speech of that turn, or of silence.
+    /// The user says something: `ms` milliseconds of speech of that turn, or of silence.
     pub fn speak(&mut self, ms: usize, turn: Option<u8>) {
         let mut audio = vec![0; 8 * ms];
         if let Some(turn) = turn {
@@ -210,8 +210,8 @@ impl World {
         self.deliver(Delivery::ToClient(conn, error));
     }
 
-    /// The far side of the connection that got audio or a request last.
-    pub fn serving(&self) -> Option<&FarSide> {
+    /// The server of the connection that got audio or a request last.
+    pub fn serving(&self) -> Option<&FakeServer> {
         self.far.get(&self.active)
     }
 
@@ -251,7 +251,7 @@ impl World {
             Delivery::Opened(conn) => {
                 let wall = UnixTime::from_micros(DAWN * 1_000_000 + self.now);
                 let expires_at = DAWN + self.now / 1_000_000 + self.life;
-                let mut far = FarSide::new(conn, expires_at);
+                let mut far = FakeServer::new(conn, expires_at);
                 let greeting = far.greet();
                 self.far.insert(conn, far);
                 self.later(0, Delivery::ToClient(conn, greeting));
@@ -282,7 +282,7 @@ impl World {
                 }
             }
             Delivery::Worked(command) => {
-                // Refused where the call has ended meanwhile.
+                // Refused if the call has ended meanwhile.
                 let _refused = self.command(command);
             }
         }
@@ -421,7 +421,7 @@ impl Delivery {
     }
 }
 
-/// Whether an item is a message that says what was said before, in whatever words.
+/// Returns whether an item is a message that says what was said before, in whatever words.
 fn is_history(item: &Item) -> bool {
     item.as_message().is_some() && item.id().is_some_and(|id| id.as_str().starts_with("ctx_"))
 }

@@ -212,7 +212,7 @@ proptest! {
             finish(world);
             return Ok(());
         }
-        // Nothing that wanted an answer stands behind the last one.
+        // Nothing that wanted an answer comes after the last response.
         let last = world.told.iter().rposition(|(_, event)| started(event)).unwrap_or(0);
         for (at, event) in &world.told[last..] {
             match event {

@@ -1,5 +1,5 @@
-//! The golden sessions through a whole client, cut after every event of the server's: what waits is resolved,
-//! and the call ends, or goes on over another connection.
+//! The golden sessions through a whole client, cut after every server event: what waits is resolved, and the
+//! call ends, or goes on over another connection.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
 use realtime_protocol::log::Input;
 use realtime_protocol::time::UnixTime;
-use realtime_tests::far_side::FarSide;
+use realtime_tests::fake_server::FakeServer;
 use realtime_tests::golden::Golden;
 use realtime_tests::grammar::Order;
 use realtime_tests::world::DAWN;
@@ -33,14 +33,14 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cut {
     /// The stream ends.
-    HungUp,
+    Ended,
     /// Reading fails.
     Reset,
-    /// A goodbye.
-    Goodbye,
+    /// A close frame comes.
+    CloseFrame,
 }
 
-const CUTS: [Cut; 3] = [Cut::HungUp, Cut::Reset, Cut::Goodbye];
+const CUTS: [Cut; 3] = [Cut::Ended, Cut::Reset, Cut::CloseFrame];
 
 #[tokio::test(start_paused = true)]
 async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
@@ -52,9 +52,9 @@ async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
             let told = run.rest(&what).await;
             let Some(Event::Closed { reason }) = told.last() else { panic!("{what}: {told:?}") };
             let fits = match reason {
-                CloseReason::Disconnected(DisconnectReason::Lost { .. }) => cut != Cut::Goodbye,
+                CloseReason::Disconnected(DisconnectReason::Lost { .. }) => cut != Cut::CloseFrame,
                 CloseReason::Disconnected(DisconnectReason::Closed { code: Some(1011), reason }) => {
-                    cut == Cut::Goodbye && reason == "cut"
+                    cut == Cut::CloseFrame && reason == "cut"
                 }
                 // One of the golden sessions ends so by itself.
                 CloseReason::Fatal { code, .. } => code == "session_expired" && events == texts(&golden),
@@ -121,8 +121,8 @@ struct Run {
 }
 
 impl Run {
-    /// Plays so many of the server's events, and what the application does up to there; then the connection
-    /// is cut. Gives back where further connections come from as well.
+    /// Plays this many of the server's events, and what the application does up to there; then cuts the
+    /// connection. Also returns the source of further connections.
     async fn to_the_cut(
         golden: &Golden,
         events: usize,
@@ -168,7 +168,7 @@ impl Run {
             }
         }
         sleep(Duration::from_millis(1)).await;
-        if cut == Cut::Goodbye {
+        if cut == Cut::CloseFrame {
             let frame = CloseFrame { code: 1011.into(), reason: "cut".into() };
             server.send(Message::Close(Some(frame))).await.expect("an open pipe");
         }
@@ -232,10 +232,10 @@ async fn accept(pipe: DuplexStream) -> WebSocketStream<DuplexStream> {
     accept_async(pipe).await.expect("a WebSocket handshake")
 }
 
-/// Serves a connection until the client says goodbye.
+/// Serves a connection until the client sends a close frame.
 async fn serve(pipe: DuplexStream) {
     let mut server = accept(pipe).await;
-    let mut far = FarSide::new(9, DAWN + 3600);
+    let mut far = FakeServer::new(9, DAWN + 3600);
     let greeting = vec![(0, far.greet())];
     say(&mut server, &mut far, greeting).await;
     while let Some(Ok(message)) = server.next().await {
@@ -250,7 +250,7 @@ async fn serve(pipe: DuplexStream) {
 /// Sends answers, each after its delay (ms).
 async fn say(
     server: &mut WebSocketStream<DuplexStream>,
-    far: &mut FarSide,
+    far: &mut FakeServer,
     answers: Vec<(u64, serde_json::Value)>,
 ) {
     let began = Instant::now();

@@ -9,8 +9,8 @@ use realtime_protocol::log::Input;
 use realtime_protocol::session::Output;
 use realtime_tests::golden::Golden;
 
-/// What a session tells, as JSON; events kept for want of meaning carry the dialect's spelling, and say
-/// nothing here.
+/// What a session tells, as JSON. Events that are kept without a meaning carry the dialect's spelling, and do
+/// not count here.
 fn told(golden: &Golden) -> Vec<String> {
     let mut told = Vec::new();
     golden.replay(|_, _, outputs| {

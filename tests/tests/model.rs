@@ -185,7 +185,7 @@ fn options() -> impl Strategy<Value = SessionOptions> {
 /// How a run deviates from the plain one; none of it may change the outputs.
 #[derive(Clone, Copy, Default)]
 struct Variation {
-    /// Timeouts that nobody asked for.
+    /// Timeouts that were not asked for.
     spurious_timeouts: bool,
     /// Unknown members in every event.
     unknown_members: bool,

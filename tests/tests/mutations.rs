@@ -133,7 +133,7 @@ fn a_connection_may_be_cut_anywhere_with_any_code() {
                         Box::new(Command::CreateResponse { params: None, protected: false }),
                     ),
                 ));
-                check(&format!("{name}: cut behind {index} with {code:?}"), &with_inputs(&golden, inputs));
+                check(&format!("{name}: cut after {index} with {code:?}"), &with_inputs(&golden, inputs));
             }
         }
     }

@@ -28,7 +28,7 @@ const SILENCE: u64 = 200;
 /// When the words of a turn are known, after its end.
 const TRANSCRIBED: u64 = 50;
 
-/// One turn of the user's.
+/// One user turn.
 #[derive(Clone, Debug)]
 struct Turn {
     /// After the turn before (ms).
@@ -285,7 +285,7 @@ impl World {
     }
 }
 
-/// Whether a turn must count. `audible`: whether the assistant is audible, from now up to then.
+/// Returns whether a turn must count. `audible`: whether the assistant is audible, from now up to then.
 fn must_count(policy: InterruptionPolicy, turn: &Turn, world: &mut World, index: usize) -> bool {
     let item = format!("u{index}");
     let began = world.now;

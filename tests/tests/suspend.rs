@@ -1,9 +1,9 @@
 //! The golden sessions as calls that move to another process after any of their inputs, over a new connection
 //! or by attaching to the same session: what is told goes on as in a call that stays.
 //!
-//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on.
-//! Where the model still had to speak, the resumed call asks for it: the server answers that at once, unless
-//! an answer to it comes later in the golden session.
+//! A response that runs when the call moves ends as lost, so that nothing of it is compared from there on. If
+//! the model still owed a response, the resumed call asks for it: the server answers that at once, unless an
+//! answer to it comes later in the golden session.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn a_call_that_moves_tells_what_one_that_stays_tells() {
     assert!(compared > 1000, "{compared} events were compared");
 }
 
-/// Moves the call after so many inputs, and compares. Gives back how many events were compared.
+/// Moves the call after this many inputs, and compares. Returns how many events were compared.
 fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> usize {
     let mut lost = stays.running_at(cut);
     let mut before = Owner::new(options(golden, Begin::Configure), None);
@@ -97,7 +97,7 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
     for event in before.told.iter().chain(&after.told) {
         order.check(event).unwrap_or_else(|broken| panic!("{what}: {broken}: {event:?}"));
     }
-    // Whoever waits is answered, here or there, once; no function runs twice; no id is made twice.
+    // Every command is answered once, here or there; no function runs twice; no id is made twice.
     let named: BTreeSet<CommandId> = suspended.waiters().collect();
     for (id, (taken, settled)) in &before.commands {
         assert_eq!(taken - settled, usize::from(named.contains(id)), "{what}: {id} is answered, or named");
@@ -192,7 +192,7 @@ impl Stays {
         configs.last()
     }
 
-    /// The responses that run after so many inputs.
+    /// The responses that run after this many inputs.
     fn running_at(&self, cut: usize) -> BTreeSet<String> {
         let mut running = BTreeSet::new();
         for event in self.before(cut) {
@@ -209,7 +209,7 @@ impl Stays {
         running
     }
 
-    /// Whether the user speaks after so many inputs, over whatever was asked for.
+    /// Returns whether the user speaks after this many inputs, over anything that was asked for.
     fn user_speaks_at(&self, cut: usize) -> bool {
         let turns = self
             .before(cut)
@@ -217,8 +217,8 @@ impl Stays {
         turns.last().is_some_and(|event| matches!(event, Event::SpeechStarted { .. }))
     }
 
-    /// Whether a response that this side asked for begins later, before the user speaks or interrupts once
-    /// more.
+    /// Returns whether a response that this side asked for begins later, before the user speaks or interrupts
+    /// once more.
     fn is_answered_later(&self, cut: usize) -> bool {
         let next = self.after(cut).find(|event| {
             matches!(
@@ -233,7 +233,7 @@ impl Stays {
     }
 }
 
-/// Connects, and is told that nothing was said before. Whether the model had to be asked to speak.
+/// Connects, and is told that nothing was said before. Returns whether the model had to be asked to speak.
 fn join(owner: &mut Owner, now: Timestamp, stays: &Stays, cut: usize, how: Move, what: &str) -> bool {
     let conn = owner.conn;
     assert!(conn > 0, "{what}: a connection of its own");
@@ -284,7 +284,7 @@ fn kind(text: &str) -> String {
     ServerEvent::decode(text, Default::default()).kind().to_owned()
 }
 
-/// Whether a server event is about one of these, and not only mentions what stands before it.
+/// Returns whether a server event is about one of these, and does not only mention the item before it.
 fn is_of(text: &str, ids: &BTreeSet<String>) -> bool {
     let event: Value = serde_json::from_str(text).unwrap_or_default();
     let of = [
@@ -300,7 +300,7 @@ fn is_of(text: &str, ids: &BTreeSet<String>) -> bool {
 /// Responses, with the items and calls that are theirs alone.
 fn with_their_items(golden: &Golden, responses: BTreeSet<String>) -> BTreeSet<String> {
     let mut all = responses;
-    // Twice, for the outputs of their calls are items of this side's.
+    // Twice, because the outputs of their calls are items of this side.
     for _ in 0..2 {
         for (_, input) in &golden.inputs {
             let Input::Text(_, text) = input else { continue };
@@ -352,7 +352,7 @@ fn known_items(told: &[Event]) -> BTreeSet<String> {
 }
 
 /// What an event tells of the conversation, in words: without connections, without what is lost and without
-/// what an item said before. Whoever waits, and who asked for what, is looked at elsewhere.
+/// what an item said before. Which command waits, and which asked for what, is checked elsewhere.
 fn essence(event: &Event, lost: &BTreeSet<String>, known: &BTreeSet<String>) -> Option<String> {
     let json = serde_json::to_string(event).expect("call events are JSON");
     let is_lost = match event {

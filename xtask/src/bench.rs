@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what codec and session cost in instructions, which a busy machine does not change,
-//! beside the most it may cost and, with `--peers`, beside other crates on the same texts; then what whole
-//! calls cost, beside a floor of sockets and a timer.
+//! `cargo xtask bench`: the cost of codec and session in instructions, which a busy machine does not change,
+//! beside its limit and, with `--peers`, beside other crates on the same texts; then the cost of whole calls,
+//! beside a floor of sockets and a timer.
 //!
 //! A round's cost is the difference between two runs under callgrind, divided by the difference of their
 //! rounds, so that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Measures other crates as well; cargo fetches and builds them first, which takes minutes
     #[arg(long)]
     peers: bool,
-    /// Measures this alone
+    /// Measures only this
     #[arg(long, value_enum)]
     only: Option<Subject>,
     /// Calls in one process
@@ -64,14 +64,14 @@ const PEERS: &[&str] = &["base64", "async-openai", "adk-realtime"];
 const ROUNDS: (u64, u64) = (10, 110);
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    // Each tells what it found, whatever the other did.
+    // Each prints its results, even if the other failed.
     let peers = if args.peers { build_peers(workspace_root()) } else { None };
     let codec = if args.only == Some(Subject::Calls) { Ok(()) } else { codec(peers.as_deref()) };
     let calls = if args.only == Some(Subject::Codec) { Ok(()) } else { calls(args, peers.as_deref()) };
     codec.and(calls)
 }
 
-/// Holds calls in real time, in release, with the far side in a process of its own.
+/// Holds calls in real time, in release, with the server in a separate process.
 fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
@@ -136,7 +136,7 @@ fn has_valgrind() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Builds a release program of the workspace in `dir` and says where it is.
+/// Builds a release program of the workspace in `dir`. Returns its path.
 fn build(dir: &Path, what: &[&str], program: &str) -> Result<PathBuf, Error> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| dir.join("target"), PathBuf::from);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -153,8 +153,7 @@ fn build(dir: &Path, what: &[&str], program: &str) -> Result<PathBuf, Error> {
     Ok(target.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// `None`, said in a line, where the other crates cannot be fetched or built: what is ours is measured all
-/// the same.
+/// `None`, with a printed line, if the other crates cannot be fetched or built: ours are still measured.
 fn build_peers(root: &Path) -> Option<PathBuf> {
     let built = build(&root.join("bench/peers"), &[], "realtime-bench-peers");
     if built.is_err() {

@@ -2,7 +2,7 @@
 //!
 //! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with
 //! one line that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the
-//! dependencies, and of cargo-fuzz where that is missing.
+//! dependencies, and of cargo-fuzz if that is missing.
 
 mod fuzz;
 mod seeds;
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     only: Vec<Check>,
 }
 
-/// The checks, in the order in which they run: what is quick and what fails most often comes first.
+/// The checks, in the order in which they run: quick ones and those that fail most often come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Check {
     /// Source format
@@ -161,7 +161,7 @@ impl Check {
                 }
             },
             Self::Advisories => tools.advisories(),
-            // The same properties run as proptests among the tests; this goes deeper where it can.
+            // The same properties run as proptests among the tests; this goes deeper if the tools are there.
             Self::Fuzz => fuzz::run(tools),
             Self::Examples => tools.examples(),
             Self::Tidy => outcome(layering::run()),
@@ -329,7 +329,7 @@ fn readme(xtask: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the arguments after `cargo xtask` are ones that this program takes.
+/// Checks that this program accepts the arguments after `cargo xtask`.
 fn check_command(args: &[String]) -> Result<(), Error> {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     match Cli::try_parse_from(std::iter::once("cargo xtask").chain(args.iter().map(String::as_str))) {

@@ -1,7 +1,7 @@
-//! `cargo xtask conformance PATH…`: reads what a server or client really sends, writes it again, and says
-//! where the two differ. So it shows whether another server speaks the protocol, and whether this workspace
-//! reads all of it. With `--schema FILE` each event is compared with a published schema as well, where `null`
-//! may stand for whatever need not be said.
+//! `cargo xtask conformance PATH…`: reads what a server or client really sends, writes it again, and reports
+//! the differences. So it shows whether another server speaks the protocol, and whether this workspace reads
+//! all of it. With `--schema FILE` each event is also compared with a published schema; `null` may stand for
+//! any optional member.
 //!
 //! A path is a JSON file, a session log or any JSON Lines of events, or a directory of these. Each event of a
 //! log counts as one file.
@@ -24,16 +24,13 @@ pub(crate) struct Args {
     /// JSON files, session logs, JSON Lines of events, or directories of these
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The spelling; found from a directory's name (`ga`, `beta`) or a log's header and connections where it
-    /// is not given, else GA
+    /// The spelling; default: by a directory's name (`ga`, `beta`) or a log's header and connections, else GA
     #[arg(long)]
     dialect: Option<DialectName>,
-    /// Who sent the events; found from a directory's name (`client`, `server`) or the event's type where it
-    /// is not given
+    /// Who sent the events; default: by a directory's name (`client`, `server`) or the event's type
     #[arg(long)]
     from: Option<Side>,
-    /// Compares events with this schema as well: OpenAPI 3 or JSON Schema, in JSON; can be given several
-    /// times
+    /// Also compares events with this schema: OpenAPI 3 or JSON Schema, in JSON; can be given several times
     #[arg(long, value_name = "FILE")]
     schema: Vec<PathBuf>,
     /// Refuses members that the schema does not name

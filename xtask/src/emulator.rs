@@ -20,34 +20,34 @@ pub(crate) struct Args {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8765")]
     listen: SocketAddr,
-    /// Answers by a script (JSON) instead of repeating what it hears, and lets its disasters happen
+    /// Answers by a script (JSON) instead of repeating what it hears, with the script's disasters
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
     script: Option<PathBuf>,
     /// Answers by the demo's script
     #[arg(long)]
     demo: bool,
-    /// Which server it is taken for: others do not do all of it
+    /// The server to imitate: others do less than OpenAI's
     #[arg(long, default_value = "openai", value_parser = profile())]
     profile: String,
-    /// Rehearses a server as somebody met it in the field; can be given more than once. The docs of
+    /// Rehearses a fault of a server met in the field; can be given more than once. The docs of
     /// `realtime_emulator::disaster::Rehearsal` say what each does
     #[arg(long, value_name = "NAME", value_parser = rehearsal())]
     rehearse: Vec<String>,
     /// Lets clients ask for disasters, by events of type `emulator.disaster`
     #[arg(long)]
     control: bool,
-    /// The only API key that is taken; any, or none, where it is not given
+    /// The only accepted API key; default: any key, or none
     #[arg(long)]
     key: Option<String>,
     /// A key that is answered with HTTP status 403
     #[arg(long, value_name = "KEY")]
     forbidden_key: Option<String>,
-    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Others than
-    /// pages of this machine are refused. Can be given more than once
+    /// Lets pages of this origin use it from a browser, such as `https://app.example`; `*`: all. Other pages
+    /// are refused, except those of this machine. Can be given more than once
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// What ids and chance are made from: the same seed gives the same ids; 0 where it is not given, but then
-    /// nobody can guess a short-lived key
+    /// The seed of ids and random choices: the same seed gives the same ids. Default 0, but then short-lived
+    /// keys cannot be guessed
     #[arg(long)]
     seed: Option<u64>,
     /// How much faster than real time answers are sent
@@ -62,13 +62,13 @@ pub(crate) struct Args {
     /// From a response's start to its first item (ms)
     #[arg(long, default_value_t = 200, value_name = "MS")]
     latency: u64,
-    /// Tokens that the model can read; as documented for the model where it is not given
+    /// Tokens that the model can read; default: as documented for the model
     #[arg(long, value_name = "TOKENS")]
     context_tokens: Option<u64>,
     /// How long a session lives (s)
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     session_length: u64,
-    /// Refuses the beta dialect, as OpenAI does since it shut it down
+    /// Refuses the beta dialect, as OpenAI does since the beta's end
     #[arg(long)]
     no_beta: bool,
     /// Which voice speaks
@@ -81,7 +81,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum VoiceArg {
-    /// Speech where `espeak-ng` is installed and no seed is given, else tones
+    /// Speech if `espeak-ng` is installed and no seed is given, else tones
     Auto,
     /// Tones with the rhythm of words, the same everywhere
     Tones,
@@ -112,7 +112,7 @@ async fn told_to_stop() {
             else => {}
         }
     }
-    // Without a signal handler there is no way to be told, so it runs until it is killed.
+    // Without a signal handler it cannot be told to stop, so it runs until it is killed.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

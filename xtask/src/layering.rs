@@ -4,10 +4,10 @@
 //!   depends on, however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
 //! - The pure crates' own sources name none of these either: `sources`.
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
-//! - What ARCHITECTURE.md says always holds has a test that exists: `promises`.
+//! - Each point under "What always holds" in ARCHITECTURE.md has a test that exists: `promises`.
 //! - No line of prose is longer than a line of code may be: `prose`.
 //!
-//! The rules are tables, and what applies them is a function of text, so that a test can break them.
+//! The rules are tables, and they are applied by functions of text, so that a test can break them.
 
 mod dependencies;
 mod promises;
@@ -41,11 +41,11 @@ pub(crate) fn run() -> Result<(), Error> {
     }
 }
 
-/// What a look at the workspace found.
+/// The result of checking the workspace.
 struct Checked {
     /// The rules that are broken, as sentences.
     broken: Vec<String>,
-    /// What was looked at.
+    /// What was checked.
     summary: String,
 }
 

@@ -33,7 +33,7 @@ use clap::{Parser, Subcommand};
 /// wrong.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the command line can say.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's tasks")]
 pub(crate) struct Cli {
@@ -47,12 +47,12 @@ enum Task {
     Demo(demo::Args),
     /// Serves the Realtime protocol on this machine, without network or key
     Emulator(emulator::Args),
-    /// Holds the demo's conversation and writes its session log where it is asked for
+    /// Holds the demo's conversation and writes its session log to a given file
     Record(record::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
-    /// Reads JSON files, logs or JSON Lines of events and says what is not understood, not written as it
-    /// came, or not as a schema has it
+    /// Reads JSON files, logs or JSON Lines of events and reports what is not understood, not written as it
+    /// came, or violates a schema
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     Schema(schema::Args),
@@ -62,8 +62,7 @@ enum Task {
     Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
-    /// Checks what no compiler checks: who depends on whom, what the pure crates never touch, tests that docs
-    /// name
+    /// Checks the rules that no compiler checks: dependencies, the pure crates, tests that docs name
     Tidy,
 }
 
@@ -89,8 +88,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a line to standard output. Without one that takes it a task has nobody to work for, and ends:
-/// quietly where the reader has gone (`… | head`), with the reason otherwise.
+/// Writes a line to standard output. If that fails, the task ends: quietly if the reader has closed the pipe
+/// (as `head` does), otherwise with the reason.
 fn say(line: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();
     if let Err(error) = writeln!(out, "{line}") {

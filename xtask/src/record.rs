@@ -1,4 +1,4 @@
-//! `cargo xtask record`: the demo's conversation, for its session log: as much of it as is asked for.
+//! `cargo xtask record`: holds the demo's conversation and writes its session log, with the chosen content.
 
 use std::path::PathBuf;
 
@@ -29,9 +29,9 @@ enum Content {
     Full,
     /// Everything, audio in a file beside it
     AudioAside,
-    /// Everything but audio: sizes and digests stand in its place
+    /// Everything but audio, which is replaced by sizes and digests
     AudioDigest,
-    /// What happened and when, and nothing that was said
+    /// What happened and when, but nothing that was said
     Metadata,
 }
 

@@ -12,7 +12,7 @@ use realtime_protocol::log::{LogContent, LogError, Replay, read_header, restore}
 use crate::Error;
 use crate::story::Story;
 
-/// Where the log is.
+/// The log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A session log, such as target/demo/session.jsonl

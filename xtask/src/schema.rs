@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::Error;
 
-/// Where to.
+/// Options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The directory to write to; it is made where it is missing
+    /// The directory to write to; created if it is missing
     dir: PathBuf,
 }
 

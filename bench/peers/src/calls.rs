@@ -1,4 +1,4 @@
-//! Whole calls with other crates, against the far side of `realtime-client`'s bench: `peers calls CRATE
+//! Whole calls with other crates, against the server of `realtime-client`'s bench: `peers calls CRATE
 //! ADDRESS CALLS SECONDS`. Each does what its users have it do, on one thread.
 
 #[path = "../../../crates/realtime-client/benches/calls/gauge.rs"]
@@ -55,7 +55,7 @@ async fn adk(url: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
     }
 }
 
-/// Its types, over a socket that is split, with a channel between the reader and whoever plays.
+/// Its types, over a socket that is split, with a channel between the reader and the player.
 async fn async_openai(url: &str, mut ticks: Interval, latencies: Latencies) -> Ended {
     let (socket, _) = tokio_tungstenite::connect_async(url).await?;
     let (mut sink, mut stream) = socket.split();

@@ -1,4 +1,4 @@
-//! Runs one workload of one crate so many times: `peers CRATE WORKLOAD TIMES`. The workloads are those of
+//! Runs one workload of one crate this many times: `peers CRATE WORKLOAD TIMES`. The workloads are those of
 //! `realtime-protocol`'s own benchmarks, and each crate does what its users have it do: an audio delta ends
 //! as bytes, an append begins with bytes.
 

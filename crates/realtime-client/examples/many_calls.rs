@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 const CALLS: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The far side has a thread of its own.
+    // The server runs on its own thread.
     let far = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let endpoint = far.block_on(support::endpoint("gpt-realtime"))?;
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if held == CALLS { Ok(()) } else { Err(format!("expected {CALLS} calls").into()) }
 }
 
-/// Holds so many calls at once on this thread.
+/// Holds this many calls at once on this thread.
 fn hold(calls: usize, endpoint: &Endpoint) -> Result<usize, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -65,7 +65,7 @@ async fn call(endpoint: Endpoint) -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
     let options = SessionOptions { config, ..SessionOptions::default() };
     let (handle, events) = Client::connect(endpoint, options).await?;
-    // This call looks at no events: what a command comes to is enough.
+    // This call reads no events: the outcomes of its commands are enough.
     drop(events);
     handle.send_text("Hello!", false).await?;
     let (_, end) = handle.create_response(None).await?;

@@ -24,13 +24,13 @@ const CHUNK: usize = 4800;
 async fn main() -> Result<(), Box<dyn Error>> {
     let said = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;
 
-    // No turn detection: the turn is what lies between `begin_turn` and the commit.
+    // No turn detection: the turn is the audio between `begin_turn` and the commit.
     let mut config = SessionConfig::realtime();
     config.input_mut().turn_detection = Field::Null;
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
-    // The answer goes to a file, so that nobody reports what was played.
+    // The answer goes to a file, so nothing reports what was played.
     let session = SessionOptions { config, playback: PlaybackSource::Estimated, ..SessionOptions::default() };
-    // A file is not late, however slow the connection.
+    // Audio from a file is never late, however slow the connection.
     let bounds = Bounds { input_audio_age: None, ..Bounds::default() };
     let options = ClientOptions::new(session).bounds(bounds);
     let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The bytes of a WAV file as the server wants them: PCM of 16 bits at 24 kHz, one channel, little-endian.
+/// The bytes of a WAV file in the server's format: 16-bit PCM at 24 kHz, one channel, little-endian.
 fn read(path: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut wav = hound::WavReader::open(path)?;
     let spec = wav.spec();

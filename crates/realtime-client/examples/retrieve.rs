@@ -1,4 +1,4 @@
-//! An item, asked for as the server has it, audio included; then deleted.
+//! Retrieves an item as the server has it, audio included, and then deletes it.
 //!
 //! ```sh
 //! cargo run -p realtime-client --example retrieve

@@ -1,4 +1,4 @@
-//! A call that somebody else's audio runs through (WebRTC or SIP), steered from the side.
+//! Steers a WebRTC or SIP call over its side channel, without its audio.
 //!
 //! ```sh
 //! cargo run -p realtime-client --features http --example sideband
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let call = rest.create_call(&CallCreateRequest::default().sdp(OFFER).session(session)).await?;
     println!("call {} has begun; the answer has {} bytes", call.call_id, call.sdp.len());
 
-    // From here on this side hears what happens, and may say what is to be done; the audio goes past it.
+    // From here on this side gets the events and may give commands; it never sees the audio.
     let side = side_channel(&endpoint, &call.call_id)?;
     let config = SessionConfig::realtime().instructions("Speak like a pirate.");
     let options = SessionOptions { config, playback: PlaybackSource::Server, ..SessionOptions::default() };
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The same server, for the side of a call. (`Endpoint::openai_call` does this for OpenAI.)
+/// The same server, for the side channel of a call. (`Endpoint::openai_call` does this for OpenAI.)
 fn side_channel(endpoint: &Endpoint, call_id: &str) -> Result<Endpoint, Box<dyn Error>> {
     let url = endpoint.url();
     let base = url.split('?').next().unwrap_or_default();

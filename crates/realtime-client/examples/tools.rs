@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Event::Text { delta, .. } => print!("{delta}"),
             Event::FunctionEnded { call, end } => println!("({}: {end:?})", call.call_id),
-            // The call is a response of its own; the one that says something is the answer.
+            // The function call is a separate response; the one with text is the answer.
             Event::ResponseFinished(report) => answered = report.timeline.first_text.is_some(),
             Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}

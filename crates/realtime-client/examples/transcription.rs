@@ -1,4 +1,4 @@
-//! A transcription session: no model answers, and what is said becomes text.
+//! A transcription session: speech becomes text, and no model answers.
 //!
 //! ```sh
 //! cargo run -p realtime-client --example transcription
@@ -20,7 +20,7 @@ use tokio::time::{interval, timeout};
 
 /// 20 ms of PCM at 24 kHz.
 const CHUNK: usize = 960;
-/// How long nothing must come after the last words.
+/// How long to wait after the last words.
 const QUIET: Duration = Duration::from_secs(3);
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let speaker = tokio::spawn(speak(handle.clone()));
     let mut turns = 0;
-    // Until the file is spoken, and quiet for a while.
+    // Until the file is spoken and it has been quiet for a while.
     loop {
         match timeout(QUIET, events.next()).await {
             Ok(Some(Event::UserTranscriptDelta { delta, .. })) => print!("{delta}"),
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if turns == 0 { Err("nothing was transcribed".into()) } else { Ok(()) }
 }
 
-/// Speaks a file as a microphone would: 20 ms every 20 ms, and silence behind it.
+/// Speaks a file as a microphone would: 20 ms every 20 ms, and silence after it.
 async fn speak(handle: Handle) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut wav =
         hound::WavReader::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;

@@ -1,4 +1,5 @@
-//! Reading addresses: of servers and of proxies. Nothing is guessed, and what cannot work says why.
+//! Reads the addresses of servers and proxies. Nothing is guessed, and an unusable address gives an error
+//! that says why.
 
 use std::net::Ipv6Addr;
 
@@ -7,7 +8,7 @@ use std::net::Ipv6Addr;
 pub(crate) struct Parts<'a> {
     /// As it was written.
     pub(crate) scheme: &'a str,
-    /// What stands before an `@`.
+    /// The part before an `@`.
     pub(crate) user: Option<&'a str>,
     /// As a resolver takes it: an IPv6 address without its brackets.
     pub(crate) host: &'a str,
@@ -19,7 +20,7 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Takes an address apart. The error says what is wrong, and repeats nothing that may be secret.
+    /// Splits an address. The error says what is wrong, and repeats nothing that may be secret.
     pub(crate) fn of(text: &'a str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("it is empty".to_owned());
@@ -87,7 +88,7 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
-/// `host:port`, the host in brackets where it is an IPv6 address.
+/// `host:port`, with the host in brackets if it is an IPv6 address.
 pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
@@ -107,7 +108,7 @@ pub(crate) fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
-/// What `%XX` stands for; other text as it is.
+/// Decodes `%XX`; other text stays as it is.
 pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     let mut out = Vec::with_capacity(rest.len());
@@ -116,7 +117,7 @@ pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
         rest = after;
         match (first, digit(0), digit(1)) {
             (b'%', Some(high), Some(low)) => {
-                // Two digits of base 16 fit.
+                // Two hexadecimal digits fit.
                 out.push((high * 16 + low) as u8);
                 rest = &after[2..];
             }

@@ -19,21 +19,21 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Takes the key, without the blanks around it that files and shells like to add.
+    /// Takes the key, without blanks around it: files and shells often add some.
     pub fn new(key: impl Into<String>) -> Self {
         let key: String = key.into();
         Self { text: key.trim().to_owned(), expires_at: None }
     }
 
-    /// Says when the key ends, as a short-lived one does. An attempt with it after that is refused here, by
-    /// [`ConnectError::KeyExpired`], and not by the server.
+    /// Says when a short-lived key expires. A later attempt with it fails at once with
+    /// [`ConnectError::KeyExpired`], without asking the server.
     #[must_use]
     pub const fn expires_at(mut self, at: UnixTime) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// The short-lived key of an answer, with its end; `None` where the answer has none.
+    /// The short-lived key of an answer, with its time of expiry. `None`: the answer has no key.
     pub fn from_client_secret(secret: &ClientSecretResponse) -> Option<Self> {
         let key = Self::new(secret.value.value()?.0.as_str());
         Some(match secret.expires_at.value() {
@@ -47,7 +47,7 @@ impl ApiKey {
         &self.text
     }
 
-    /// Whether it may still be used.
+    /// Checks that the key has not expired.
     fn check(&self) -> Result<(), ConnectError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = UnixTime::from_secs(since.as_secs());
@@ -82,8 +82,8 @@ impl From<String> for ApiKey {
     }
 }
 
-/// How a key is sent. A header of the caller's by the same name beside it is
-/// [`ConnectError::BadHeader`] when an attempt is made.
+/// How a key is sent. If the caller also sets a header with the same name, attempts fail with
+/// [`ConnectError::BadHeader`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeyPlace {
@@ -91,7 +91,8 @@ pub enum KeyPlace {
     Bearer,
     /// `api-key: KEY`: Azure.
     ApiKeyHeader,
-    /// The WebSocket subprotocol `openai-insecure-api-key.KEY`, as browsers have to, beside `realtime`.
+    /// The WebSocket subprotocol `openai-insecure-api-key.KEY`, together with `realtime`. Browsers have no
+    /// other way.
     Subprotocol,
 }
 
@@ -129,7 +130,7 @@ impl fmt::Debug for KeySource {
     }
 }
 
-/// What stands in the place of a secret.
+/// The text in place of a secret.
 const REDACTED: &str = "[redacted]";
 
 /// The shortest secret (bytes).
@@ -138,21 +139,21 @@ const SHORTEST: usize = 4;
 /// Words before a key that are no secret.
 const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Digest", "Negotiate", "Token"];
 
-/// The secrets of one attempt, to be taken out of what the server says.
+/// The secrets of one attempt, to be removed from the server's texts.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     pub(crate) fn add(&mut self, secret: &str) {
-        // A shorter one is no secret, and would tear words apart.
+        // A shorter one is not a secret, and removing it would damage words.
         if secret.len() >= SHORTEST {
-            // The longest first, so that none leaves a part of another behind.
+            // The longest first, so that no part of a longer one remains.
             let at = self.0.partition_point(|other| other.len() >= secret.len());
             self.0.insert(at, secret.to_owned());
         }
     }
 
-    /// Adds a header's value, and each word of it: who refuses a token names it without its scheme.
+    /// Adds a header's value, and each word of it: a server that refuses a token names it without its scheme.
     pub(crate) fn add_header(&mut self, value: &str) {
         self.add(value);
         let is_scheme = |word: &str| SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word));
@@ -161,7 +162,7 @@ impl Secrets {
         }
     }
 
-    /// Takes these secrets out of a wire text; `None`: there is none in it.
+    /// Removes these secrets from a wire text. `None`: it has none.
     pub(crate) fn redact_wire(&self, text: &str) -> Option<String> {
         let holds = |secret: &String| memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
         let is_escaped = || self.replace_escaped(text).is_some();
@@ -195,8 +196,8 @@ impl Secrets {
         })
     }
 
-    /// Takes these secrets, and what looks like a key, out of a text. Where the text was cut off within a
-    /// secret, what is left of it goes too.
+    /// Removes these secrets, and anything that looks like a key, from a text. If the text was cut off within
+    /// a secret, the rest of the secret is removed too.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = self.replace(text);
         let begun = |secret: &String| {

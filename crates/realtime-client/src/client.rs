@@ -26,36 +26,34 @@ use crate::observe::Observer;
 use crate::socket::{ByteStream, Socket};
 use crate::tap::{LogSink, Tap};
 
-/// What a client is set up with, besides where to connect to.
+/// The options of a client, besides its endpoint.
 pub struct ClientOptions {
-    /// What this side decides about the session: its configuration, its deadlines. Its dialect is the
-    /// endpoint's.
+    /// The session's options: its configuration, its deadlines. The endpoint sets the dialect.
     pub session: SessionOptions,
     /// Where the session log goes. Default: nowhere.
     pub log: Option<Box<dyn LogSink>>,
-    /// The time of day, by which the session reads when it expires and the log says when it was. Default: the
-    /// system's.
+    /// The time of day, to tell when the session expires and for times in the log. Default: the system's
+    /// clock.
     pub wall: Box<dyn Fn() -> UnixTime + Send>,
     /// How much may wait.
     pub bounds: Bounds,
-    /// When a connection that ended is followed by another. Default: `None`: the call ends with its first
-    /// one.
+    /// When to reconnect. Default: `None`: the call ends with its first connection.
     pub reconnect: Option<Reconnect>,
-    /// Tells a new session what was said before it. Default: nobody: it knows nothing.
+    /// Tells a new session what was said before. Default: none: the new session knows nothing.
     pub reseed: Option<Box<dyn Reseed + Send>>,
-    /// Those who hear every event before the application does, in this order. Default: none.
+    /// Listeners that get every event before the application does, in this order. Default: none.
     pub listeners: Vec<Box<dyn Listener>>,
-    /// Where to go when the endpoint that the client was given fails, in this order. Default: nowhere.
+    /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
-    /// How long a connection may be silent before it is asked for a sign of life by a ping. One that gives
-    /// none for as long again counts as lost. `None`: it is never asked. Default: 15 s.
+    /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
+    /// long again, the connection counts as lost. `None`: no pings. Default: 15 s.
     pub keepalive: Option<Duration>,
     /// Whether `tracing` gets to see transcripts, texts and arguments. Default: `false`.
     pub trace_content: bool,
 }
 
 impl ClientOptions {
-    /// Options for such a session, and the defaults for all else.
+    /// Options for this session, with defaults for everything else.
     pub fn new(session: SessionOptions) -> Self {
         Self {
             session,
@@ -71,22 +69,22 @@ impl ClientOptions {
         }
     }
 
-    /// Writes the session log there.
+    /// Writes the session log to `sink`.
     #[must_use]
     pub fn log(mut self, sink: impl LogSink + 'static) -> Self {
         self.log = Some(Box::new(sink));
         self
     }
 
-    /// Takes the time of day from there, so that a session log comes out the same every time.
+    /// Takes the time of day from `wall`, for example to get the same session log every time.
     #[must_use]
     pub fn wall(mut self, wall: impl Fn() -> UnixTime + Send + 'static) -> Self {
         self.wall = Box::new(wall);
         self
     }
 
-    /// Lets another connection follow one that ended. `reseed` tells its session what was said: it is called
-    /// from the client's task, with each event too, and must not take long.
+    /// Makes another connection when one ends. `reseed` tells the new session what was said. It is called
+    /// from the client's task, also with each event, and must not take long.
     #[must_use]
     pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
         self.reconnect = Some(reconnect);
@@ -94,16 +92,16 @@ impl ClientOptions {
         self
     }
 
-    /// Adds one who hears every event before the application does, after those that were added before. It is
-    /// called from the client's task and must not take long.
+    /// Adds a listener. It gets every event before the application does, and after the listeners added before
+    /// it. It is called from the client's task and must not take long.
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
 
-    /// Adds an endpoint to go to when those before it fail. The call gets more than one connection by that,
-    /// with the defaults of [`Reconnect`] unless [`reconnect`](Self::reconnect) says more.
+    /// Adds an endpoint to use when the earlier ones fail. This makes the call reconnect, with the defaults
+    /// of [`Reconnect`] unless [`reconnect`](Self::reconnect) sets others.
     #[must_use]
     pub fn fallback(mut self, endpoint: Endpoint) -> Self {
         self.fallbacks.push(endpoint);
@@ -158,21 +156,21 @@ impl fmt::Debug for ClientOptions {
     }
 }
 
-/// Where clients come from. Each is one task on the runtime on which it was made.
+/// Connects clients. Each client is one task, on the runtime on which it was made.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Client;
 
 impl Client {
-    /// Connects, and returns once the WebSocket is open. The session itself is usable when
-    /// [`Event::Ready`] comes; what is asked of it before waits for that.
+    /// Connects, and returns once the WebSocket is open. The session itself is usable when [`Event::Ready`]
+    /// comes; earlier commands wait for that.
     ///
     /// Must be called within a tokio runtime with time and I/O enabled.
     ///
     /// # Errors
-    /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks) an endpoint that fails
-    /// is no error: the call goes on to the next one, as its events tell. A mistake in the endpoint itself
-    /// (its address, headers, proxy or certificates) is one all the same.
+    /// [`ConnectError`], by who must act. With [`fallbacks`](ClientOptions::fallbacks), an endpoint that
+    /// fails is not an error: the call tries the next one, and its events say so. A mistake in the endpoint
+    /// itself (its address, headers, proxy or certificates) is still an error.
     ///
     /// [`Event::Ready`]: realtime_protocol::call::Event::Ready
     pub async fn connect(
@@ -185,10 +183,9 @@ impl Client {
         begin(attempt, endpoint, None, options, origin)
     }
 
-    /// Does the WebSocket handshake over a stream that is there already, whatever it is: a proxy's, one with
-    /// TLS of the caller's own, one in memory. Of the endpoint, the path, the headers and the deadline count.
-    /// There is no way back to the endpoint when the stream ends: for a call that reconnects see
-    /// [`over_streams`](Self::over_streams).
+    /// Does the WebSocket handshake over an existing stream: through a proxy, with the caller's own TLS, or
+    /// in memory. Only the endpoint's path, headers and deadline are used. The call cannot reconnect when the
+    /// stream ends; for a call that does, see [`over_streams`](Self::over_streams).
     ///
     /// Must be called within a tokio runtime with time enabled.
     ///
@@ -209,9 +206,9 @@ impl Client {
         begin(attempt, endpoint.clone(), Some(used_up), options.into(), origin)
     }
 
-    /// Connects as [`connect`](Self::connect) does, but over streams that `open` opens: it is asked for one
-    /// at each attempt to reach the endpoint, and may take as long as an attempt may. Its error counts as
-    /// [`ConnectError::Unreachable`]. Fallbacks are dialled.
+    /// Connects like [`connect`](Self::connect), but over streams from `open`. It is called once per attempt
+    /// to reach the endpoint, and may take as long as an attempt may. Its error counts as
+    /// [`ConnectError::Unreachable`]. Fallbacks are dialled as usual.
     ///
     /// With [`tokio::io::duplex`] and paused time, a call that loses its connections can be tested without a
     /// socket.
@@ -239,8 +236,8 @@ impl Client {
     }
 }
 
-/// Starts a call whose first attempt to connect is made. Its failure is the caller's, unless there is a
-/// fallback.
+/// Starts a call after its first attempt to connect. If that failed, the error goes to the caller, unless
+/// there is a fallback.
 fn begin(
     attempt: Result<Socket, ConnectError>,
     endpoint: Endpoint,

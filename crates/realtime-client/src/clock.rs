@@ -12,7 +12,7 @@ pub(crate) struct Clock {
     pub(crate) wall: Box<dyn Fn() -> UnixTime + Send>,
 }
 
-/// Where a client's monotonic time begins. It is tokio's, so that tests can pause it.
+/// The origin of a client's monotonic time. It is tokio's time, so that tests can pause it.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin(pub(crate) Instant);
 
@@ -21,14 +21,14 @@ impl Origin {
         Timestamp::ZERO + self.0.elapsed()
     }
 
-    /// A time so far away that it cannot be told is none.
+    /// `None`: the time is too far away to be represented.
     pub(crate) fn instant(self, at: Timestamp) -> Option<Instant> {
         self.0.checked_add(Duration::from_micros(at.as_micros()))
     }
 }
 
-/// Wakes the loop no later than asked. A deadline that moves away leaves the alarm as it stands, for moving
-/// it costs more than one needless turn.
+/// Wakes the loop no later than asked. If the deadline moves away, the alarm stays: moving it costs more than
+/// one needless turn.
 #[derive(Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,

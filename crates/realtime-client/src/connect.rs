@@ -15,7 +15,7 @@ pub(crate) async fn open(endpoint: &Endpoint) -> Result<Socket, ConnectError> {
     upgrade(&attempt, stream, &offer).await
 }
 
-/// Does the WebSocket handshake alone, over a stream that is there already.
+/// Does only the WebSocket handshake, over an existing stream.
 pub(crate) async fn over(endpoint: &Endpoint, stream: Box<dyn ByteStream>) -> Result<Socket, ConnectError> {
     let attempt = Attempt::new(endpoint);
     let offer = offer(&attempt).await?;

@@ -13,23 +13,23 @@ pub struct Counters {
     pub texts_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
-    /// Binary messages from the server that are no text (not UTF-8), and so were not read.
+    /// Binary messages from the server that are not UTF-8 text, and so were not read.
     pub binary_ignored: u64,
-    /// Commands that were refused with nobody waiting to learn of it.
+    /// Commands that were refused while nothing waited for their answer.
     pub commands_refused: u64,
-    /// Connections that were made, the first among them.
+    /// Connections that were made, including the first.
     pub connections: u64,
-    /// Bytes of input audio that a connection was too slow for.
+    /// Bytes of input audio that were dropped because a connection was too slow.
     pub input_audio_dropped_bytes: u64,
     /// Chunks of the model's audio that were dropped because the application read too slowly.
     pub audio_dropped: u64,
     /// Their bytes.
     pub audio_dropped_bytes: u64,
-    /// Events that wait to be read now, those for audio among them.
+    /// Events that wait to be read now, including those for audio.
     pub events_waiting: u64,
     /// Bytes of the model's audio that wait to be read now.
     pub audio_waiting_bytes: u64,
-    /// Bytes of input audio that wait now for a connection that is behind.
+    /// Bytes of input audio that wait now for a slow connection.
     pub input_audio_waiting_bytes: u64,
     /// Lines of the session log.
     pub log_lines: u64,
@@ -37,7 +37,7 @@ pub struct Counters {
     pub log_failed: bool,
 }
 
-/// The counters themselves. Each is set in one place, so that relaxed order is enough.
+/// The counters themselves. Each is set in one place, so relaxed ordering is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) texts_received: Count,

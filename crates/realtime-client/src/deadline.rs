@@ -1,4 +1,4 @@
-//! What an attempt to connect goes through, and how long it may take.
+//! The phases of an attempt to connect, and how long each may take.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 
-/// A part of an attempt to connect, in their order. Each may take as long as the attempt, unless
-/// [`Endpoint::phase_deadline`] says less.
+/// A phase of an attempt to connect, in order. Each may take as long as the attempt, unless
+/// [`Endpoint::phase_deadline`] sets less.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Phase {
     /// Asking the provider for a key.
     Key,
-    /// Resolving the name and connecting by TCP: to the proxy, where there is one.
+    /// Resolving the name and connecting by TCP: to the proxy, if there is one.
     Tcp,
     /// The proxy's answer.
     Proxy,
@@ -28,7 +28,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// How many there are. The compiler sends whoever adds one here.
+    /// How many there are. The `match` does not compile if a new phase is missing here.
     pub(crate) const COUNT: usize = match Self::Key {
         Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http => {
             Self::Http as usize + 1
@@ -69,12 +69,12 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Begins now.
+    /// An attempt that begins now.
     pub(crate) fn new(endpoint: &'a Endpoint) -> Self {
         Self { endpoint, began: Instant::now() }
     }
 
-    /// Does a part of the attempt, if there is time.
+    /// Runs a phase of the attempt, if there is time.
     pub(crate) async fn during<T>(
         &self,
         phase: Phase,
@@ -87,7 +87,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// When a phase that begins now must be over, and what deadline that is.
+    /// When a phase that begins now must be over, and the deadline that this comes from.
     pub(crate) fn limit(&self, phase: Phase) -> (Instant, Duration) {
         let Deadlines { attempt, phases } = self.endpoint.deadlines();
         let (end, now) = (self.end(), Instant::now());
@@ -99,7 +99,7 @@ impl<'a> Attempt<'a> {
 
     /// When the whole attempt must be over.
     pub(crate) fn end(&self) -> Instant {
-        // A century is as good as for ever, and no clock overflows by it.
+        // A century counts as for ever, and no clock overflows by it.
         const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         self.began + self.endpoint.deadlines().attempt.min(FOREVER)
     }

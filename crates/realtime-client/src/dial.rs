@@ -13,7 +13,7 @@ use crate::error::ConnectError;
 use crate::proxy::Hop;
 use crate::socket::ByteStream;
 
-/// A stream to the server: through a proxy where there is one, with TLS where the address asks for it.
+/// Opens a stream to the server: through a proxy if there is one, with TLS if the address asks for it.
 pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, ConnectError> {
     let endpoint = attempt.endpoint;
     let (host, port) = (endpoint.host(), endpoint.port());
@@ -52,14 +52,14 @@ async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn
     let (end, _) = attempt.limit(Phase::Tcp);
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     let tcp = first_that_answers(&addresses, end).await?;
-    // Without it small appends wait up to 40 ms for the acknowledgement of those before.
+    // Without this, small appends wait up to 40 ms for the acknowledgement of earlier ones.
     tcp.set_nodelay(true)?;
     hold_little(&tcp);
     Ok(Box::new(tcp))
 }
 
-/// Lets the system hold little that is not sent: audio that waits there can't be dropped any more when it
-/// grows too old.
+/// Limits the unsent data in the system's buffer: audio that waits there can't be dropped when it grows too
+/// old.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn hold_little(tcp: &TcpStream) {
     /// 0.5 s of PCM at 24 kHz, as base64.
@@ -72,13 +72,13 @@ fn hold_little(tcp: &TcpStream) {
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn hold_little(_tcp: &TcpStream) {}
 
-/// Tries one address after the other. One that is silent gets its share of the time that is left.
+/// Tries one address after the other. A silent one gets its share of the time that is left.
 async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (index, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let until = match u32::try_from(addresses.len() - index) {
-            // Whoever called gives this one up, and says what took so long.
+            // The caller ends this attempt by its deadline, and reports the phase.
             Ok(1) => None,
             left => Some(now + end.saturating_duration_since(now) / left.unwrap_or(u32::MAX)),
         };
@@ -90,7 +90,7 @@ async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Resul
         match result {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} is silent")),
+            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
         }
     }
     Err(failure)

@@ -1,7 +1,7 @@
 //! The one task of a client: a loop around the [`Call`] that decides nothing.
 //!
-//! It never waits for the application, for the far side to read, or for a disk. Every input is logged, then
-//! handed to the call, then all its outputs are logged and done, before the next input is looked at: so a
+//! It never waits for the application, for the server to read, or for a disk. Every input is logged and
+//! handed to the call, then all its outputs are logged and carried out. Only then comes the next input. So a
 //! log replays exactly.
 
 use std::collections::{HashMap, VecDeque};
@@ -41,7 +41,7 @@ const TURN: u32 = 64;
 /// How long the end of the session log may take.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Everything that the loop holds. Dropping it resolves all who wait: answers, events and commands alike.
+/// Everything that the loop holds. Dropping it resolves everything that waits: answers, events and commands.
 pub(crate) struct Driver {
     pub(crate) call: Call,
     pub(crate) clock: Clock,
@@ -50,7 +50,7 @@ pub(crate) struct Driver {
     pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
-    /// Those who hear everything before the application does.
+    /// Listeners that get everything before the application does.
     pub(crate) listeners: Listeners,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
@@ -64,7 +64,7 @@ pub(crate) struct State {
     waiters: HashMap<CommandId, Reply>,
     /// The time of the latest input, which its outputs share.
     at: Timestamp,
-    /// Bytes of wire text that the next event is charged with.
+    /// Bytes of wire text to charge for the next event.
     cost: usize,
     /// Commands taken since the connections had their turn.
     burst: u32,
@@ -74,26 +74,27 @@ pub(crate) struct State {
     owes_turn: bool,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
-    /// What could not be passed on, and the call does not know yet.
+    /// Shortfalls that the call does not know yet.
     shortfalls: VecDeque<Shortfall>,
 }
 
 impl Driver {
     /// Runs until the call has ended, its connections are closed and its log is written.
     ///
-    /// One turn takes one input. In the order in which they are looked at:
+    /// One turn takes one input. Inputs are taken in this order:
     ///
-    /// 1. a command: an interruption must not wait behind a burst of audio. After [`BURST`] in a row the
-    ///    others have their turn, so that no flood of commands can starve the connections. What the commands
-    ///    of a burst send leaves in one write;
-    /// 2. the connections: first what is queued is written, as far as it goes, then one text is read;
-    /// 3. the call's deadline. Whether it has passed is read from the clock after every turn, not
-    ///    concluded from the alarm.
+    /// 1. a command: an interruption must not wait for a burst of audio. After [`BURST`] in a row the others
+    ///    have their turn, so that no flood of commands can starve the connections. The events of a burst
+    ///    leave in one write;
+    /// 2. the connections: first queued texts are written, as far as possible, then one text is read;
+    /// 3. the call's deadline. The clock, checked after every turn, decides whether it has passed, not the
+    ///    alarm.
     ///
     /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have
-    /// their turn: else a burst of small texts would fill the queue of events while nobody can read it.
+    /// their turn. Otherwise a burst of small texts would fill the queue of events before the application
+    /// could read it.
     ///
-    /// Boxed, for a task keeps several copies of what it moves in and out.
+    /// Boxed, because the future would hold several copies of the driver.
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut alarm = Alarm::default();
         self.drain();
@@ -141,7 +142,7 @@ impl Driver {
         self.log(|writer, at, out| writer.command(out, at, id, &command));
         match (self.call.handle_command(self.state.at, id, command), reply) {
             (Ok(()), Some(reply)) => drop(self.state.waiters.insert(id, reply)),
-            // A caller that has gone away does not mind.
+            // The caller may have dropped the future.
             (Err(error), Some(reply)) => drop(reply.send(Err(error))),
             (Ok(()), None) => {}
             (Err(error), None) => self.refused(name, &error.reason),
@@ -203,8 +204,8 @@ impl Driver {
         self.call.handle_text(self.state.at, conn, text);
     }
 
-    /// Lets the runtime's other tasks run, the application's among them. What it left unread counts from now
-    /// on.
+    /// Lets the runtime's other tasks run, including the application. Events that it left unread count
+    /// against the bounds from now on.
     async fn give_turn(&mut self) {
         yield_now().await;
         (self.state.inputs, self.state.owes_turn) = (0, false);
@@ -215,7 +216,7 @@ impl Driver {
         }
     }
 
-    /// Does what is due, and says when the next is.
+    /// Does what is due. Returns when the next thing is due.
     fn on_clock(&mut self) -> Option<Instant> {
         let now = self.clock.origin.now();
         if self.call.poll_timeout().is_some_and(|due| due <= now) {
@@ -235,11 +236,11 @@ impl Driver {
         self.clock.origin.instant(due.into_iter().flatten().min()?)
     }
 
-    /// Ends the session on nobody's command.
+    /// Ends the session without a command from the application.
     fn close(&mut self) {
         let id = self.shared.next_id();
         self.log(|writer, at, out| writer.command(out, at, id, &Command::Close {}));
-        // Refused where it has ended already.
+        // Refused if it has ended already.
         let _ = self.call.handle_command(self.state.at, id, Command::Close {});
         self.drain();
     }
@@ -253,10 +254,10 @@ impl Driver {
         }
     }
 
-    /// Does what the call wants done.
+    /// Carries out the call's outputs.
     fn drain(&mut self) {
         self.listeners.begin();
-        // Seeds and shortfalls are inputs of their own, after all outputs of the one that led to them.
+        // Seeds and shortfalls are separate inputs, after all outputs of the input that led to them.
         loop {
             if let Some((conn, carried)) = self.drain_once() {
                 let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
@@ -273,7 +274,7 @@ impl Driver {
         }
     }
 
-    /// Does what a listener asks for.
+    /// Handles a listener's request.
     fn on_asked(&mut self, asked: call::Asked) {
         self.log(|writer, at, out| writer.asked(out, at, &asked));
         match asked {
@@ -315,15 +316,14 @@ impl Driver {
         asked_for
     }
 
-    /// Tells when the log has failed. It has ended then, so that this is no output of the machines that a
-    /// replay would miss.
+    /// Tells the application if the log has failed. The log has ended then, so a replay does not miss this.
     fn tell_of_log(&mut self) {
         if let Some(error) = self.tap.as_mut().and_then(Tap::take_failure) {
             self.deliver_one(Event::Notice(Notice::LogFailed { reason: error.to_string() }));
         }
     }
 
-    /// Tells an event, and what listeners have to say to it.
+    /// Tells an event, and the notices of listeners.
     fn deliver(&mut self, event: Event) {
         if !self.listeners.is_empty() {
             self.listeners.hear(self.state.at, (self.clock.wall)(), &event);
@@ -341,7 +341,7 @@ impl Driver {
         }
         if let Event::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
-                // A caller that has gone away does not mind.
+                // The caller may have dropped the future.
                 let _ = reply.send(Ok(outcome));
             }
             return;
@@ -362,26 +362,26 @@ impl Driver {
         }
     }
 
-    /// From here on commands are refused, and those that wait resolve.
+    /// From here on commands are refused, and waiting ones resolve.
     fn end(&mut self, reason: CloseReason) {
-        // It was empty: a call ends once.
+        // Cannot fail: a call ends once, so this is set once.
         let _ = self.shared.end.set(reason);
         self.state.deaf = true;
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.shared.taken(&request);
             if let Asked::Command(command, Some(reply)) = request.asked {
-                // They are handed back.
+                // Commands that were not taken are handed back.
                 let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));
             }
         }
     }
 }
 
-/// Waits for the log to be written, and not forever.
+/// Waits for the log to be written, up to a deadline.
 async fn finish(tap: Tap, tally: &Tally) {
     if timeout(LOG_DEADLINE, tap.finish()).await.is_err() {
         tally.log_failed.store(true, Ordering::Relaxed);
-        warn!("the session log is not written yet; the client does not wait for it any longer");
+        warn!("the session log is not written in time; the client stops waiting for it");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a session is to be had, and with which key. Nothing here ever shows the key.
+//! Where to connect, and with which key. Nothing here ever shows the key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub(crate) use request::VALUE;
 
 mod request;
 
-/// An address that serves the Realtime protocol, with what a connection to it needs: model, key, headers and
-/// the time it may take.
+/// The address of a server that speaks the Realtime protocol, with everything that a connection needs: model,
+/// key, headers and deadlines.
 ///
 /// | server | from |
 /// |---|---|
@@ -54,10 +54,10 @@ impl Endpoint {
         Self::at_openai("model", model).named(model).key(key)
     }
 
-    /// The side channel of a call at OpenAI that runs by SIP or WebRTC: a session that hears of all events
-    /// and steers the call, but has none of its audio.
+    /// The side channel of a SIP or WebRTC call at OpenAI: a session that gets all events and steers the
+    /// call, but has none of its audio.
     ///
-    /// The call's model stands already: whoever accepted or made the call has named it. The type `Rest` does
+    /// The call has its model already: it was named when the call was accepted or made. The type `Rest` does
     /// both (feature `http`).
     pub fn openai_call(key: impl Into<ApiKey>, call_id: &str) -> Self {
         Self::at_openai("call_id", call_id).key(key)
@@ -66,7 +66,7 @@ impl Endpoint {
     /// Azure's v1 address, which speaks the dialect of general availability. `resource` is the address of the
     /// resource, `https://NAME.openai.azure.com`; `deployment` names the model.
     ///
-    /// The key goes as `api-key`; for Entra use [`token_provider`](Self::token_provider).
+    /// The key is sent as `api-key`. For Entra use [`token_provider`](Self::token_provider).
     ///
     /// # Errors
     /// [`ConnectError::BadUrl`]: correct the address.
@@ -76,7 +76,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Azure's preview address, which speaks the dialect of the beta. `api_version` is the likes of
+    /// Azure's preview address, which speaks the beta dialect. `api_version` is for example
     /// `2025-04-01-preview`.
     ///
     /// # Errors
@@ -91,14 +91,14 @@ impl Endpoint {
 
     /// The address of any server that speaks the protocol.
     ///
-    /// `ws://host:port` and `wss://host/path`, with or without a query, are taken as they are, and get
-    /// `/v1/realtime` where they have no path. `http://` and `https://` are base addresses, as HTTP clients
-    /// are given them: a path that does not end in `/realtime` gets that appended, so that
-    /// `https://api.openai.com/v1` becomes `wss://api.openai.com/v1/realtime`.
+    /// `ws://host:port` and `wss://host/path`, with or without a query, are used as they are, and get
+    /// `/v1/realtime` if they have no path. `http://` and `https://` are base addresses, as for HTTP clients:
+    /// a path that does not end in `/realtime` gets that appended, so that `https://api.openai.com/v1`
+    /// becomes `wss://api.openai.com/v1/realtime`.
     ///
     /// `model` goes into the query, unless it is empty or the query has a `model`, a `deployment` or a
-    /// `call_id` already: those name the model themselves. An address with an `api-version` speaks the
-    /// dialect of the beta, as Azure's preview does; any other speaks GA's.
+    /// `call_id` already: those name the model themselves. An address with an `api-version` speaks the beta
+    /// dialect, as Azure's preview does; any other speaks GA.
     ///
     /// # Errors
     /// [`ConnectError::BadUrl`]: correct the address.
@@ -114,21 +114,21 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Sends this key with each attempt: as `Authorization: Bearer`, or as `api-key` to Azure. A short-lived
-    /// key goes here too.
+    /// Sends this key with each attempt: as `Authorization: Bearer`, or as `api-key` to Azure. Use it for
+    /// short-lived keys too.
     #[must_use]
     pub fn key(mut self, key: impl Into<ApiKey>) -> Self {
         self.key = KeySource::Fixed(key.into());
         self
     }
 
-    /// Asks for a token before each attempt, the first and those after a connection was lost, and sends it as
-    /// `Authorization: Bearer`: for tokens that end, such as Microsoft Entra's.
+    /// Asks for a token before each attempt, also when reconnecting, and sends it as `Authorization: Bearer`:
+    /// for tokens that expire, such as Microsoft Entra's.
     ///
-    /// The time that the provider takes is part of the attempt's. Where it fails, the attempt fails with
-    /// [`ConnectError::NoKey`] and may be made again. A token that it keeps should be given only while it is
-    /// good: one that the server refuses by 401 is followed by another attempt with another token, unless it
-    /// was the call's first.
+    /// The provider's time counts against the deadline of the attempt. If the provider fails, the attempt
+    /// fails with [`ConnectError::NoKey`] and may be repeated. A provider that caches a token should return
+    /// it only while it is valid. If the server refuses a token with 401, another attempt asks for another
+    /// token, except on the call's first attempt.
     #[must_use]
     pub fn token_provider<F, Fut, E>(mut self, provider: F) -> Self
     where
@@ -143,15 +143,15 @@ impl Endpoint {
         self.key_place(KeyPlace::Bearer)
     }
 
-    /// Sends the key in that place instead.
+    /// Sends the key in this place instead.
     #[must_use]
     pub const fn key_place(mut self, place: KeyPlace) -> Self {
         self.key_place = place;
         self
     }
 
-    /// Speaks the dialect of the beta: [`dialect`](Self::dialect) tells so, and `OpenAI-Beta: realtime=v1`
-    /// goes along, except to Azure's preview, which needs no such header.
+    /// Speaks the beta dialect: [`dialect`](Self::dialect) returns it, and the header `OpenAI-Beta:
+    /// realtime=v1` is sent, except to Azure's preview, which does not need it.
     #[must_use]
     pub const fn beta(mut self) -> Self {
         self.dialect = Dialect::Beta;
@@ -161,8 +161,8 @@ impl Endpoint {
     /// Sends one more header with each attempt. Its value counts as secret.
     ///
     /// # Errors
-    /// [`ConnectError::BadHeader`] where HTTP cannot carry the name or the value, or the name is one of those
-    /// that make the handshake.
+    /// [`ConnectError::BadHeader`] if HTTP cannot carry the name or the value, or if the handshake sets this
+    /// header itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
         let lower = name.to_ascii_lowercase();
         let reason = if !is_token(name) {
@@ -178,23 +178,23 @@ impl Endpoint {
         Err(ConnectError::BadHeader { name: name.to_owned(), reason })
     }
 
-    /// Counts the session to that organisation (`OpenAI-Organization`).
+    /// Bills the session to this organisation (`OpenAI-Organization`).
     ///
     /// # Errors
-    /// [`ConnectError::BadHeader`] where HTTP cannot carry it.
+    /// [`ConnectError::BadHeader`] if HTTP cannot carry it.
     pub fn organization(self, id: &str) -> Result<Self, ConnectError> {
         self.header("OpenAI-Organization", id)
     }
 
-    /// Counts the session to that project (`OpenAI-Project`).
+    /// Bills the session to this project (`OpenAI-Project`).
     ///
     /// # Errors
-    /// [`ConnectError::BadHeader`] where HTTP cannot carry it.
+    /// [`ConnectError::BadHeader`] if HTTP cannot carry it.
     pub fn project(self, id: &str) -> Result<Self, ConnectError> {
         self.header("OpenAI-Project", id)
     }
 
-    /// Adds to the query: what this crate has no name for. Name and value are encoded.
+    /// Adds a parameter to the query, for what this crate has no method for. Name and value are encoded.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.add_to_query(name, value);
@@ -209,15 +209,16 @@ impl Endpoint {
         self
     }
 
-    /// How long one part of an attempt may take, within the deadline of the whole. Default: as long as that.
+    /// How long one phase of an attempt may take, within the deadline of the whole. Default: as long as the
+    /// whole.
     #[must_use]
     pub const fn phase_deadline(mut self, phase: Phase, deadline: Duration) -> Self {
         self.deadlines.phases[phase as usize] = Some(deadline);
         self
     }
 
-    /// Goes through a proxy, or through none. Default: what the environment said when the endpoint was made
-    /// ([`Proxy::from_env`]).
+    /// Connects through a proxy, or through none. Default: the environment's setting when the endpoint was
+    /// made ([`Proxy::from_env`]).
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = proxy;
@@ -232,7 +233,7 @@ impl Endpoint {
         self
     }
 
-    /// The model asked for; empty where the address or a call names it.
+    /// The model asked for. Empty if the address or a call names it.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -290,7 +291,7 @@ impl Endpoint {
     fn at_azure(resource: &str, path: &str) -> Result<Self, ConnectError> {
         let mut endpoint = Self::parse(resource)?;
         endpoint.key_place = KeyPlace::ApiKeyHeader;
-        // Whatever of the path is known already; a gateway may have one of its own before it.
+        // The path may contain these parts already; a gateway may add its own before them.
         let given = endpoint.path.trim_end_matches('/');
         let given = given.strip_suffix("/realtime").unwrap_or(given);
         let given = given.strip_suffix("/v1").unwrap_or(given);

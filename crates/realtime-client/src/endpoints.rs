@@ -1,4 +1,4 @@
-//! Where a call can go: the list in which the call's numbers count, and the attempts to get there.
+//! The endpoints of a call, in the order of the call's endpoint numbers, and the attempts to connect to them.
 
 use std::future::ready;
 use std::io;
@@ -14,22 +14,23 @@ use crate::error::ConnectError;
 use crate::links::Connecting;
 use crate::socket::{ByteStream, Socket};
 
-/// Opens a stream for each attempt to connect, in the place of TCP and TLS.
+/// Opens a stream for each attempt to connect, in place of TCP and TLS.
 pub(crate) type Streams = Box<dyn FnMut() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send>;
 
 /// The endpoints of a call, the first and its fallbacks.
 pub(crate) struct Endpoints {
-    /// How the first attempt ended. It was made before the driver was, so that its error can be the caller's.
+    /// The outcome of the first attempt. It was made before the driver, so that its error can be returned to
+    /// the caller.
     latest: Option<Result<Socket, DisconnectReason>>,
     first: Endpoint,
-    /// What leads to the first, where the caller has a way of its own.
+    /// Opens streams to the first endpoint, if the caller does that.
     streams: Option<Streams>,
     fallbacks: Vec<Endpoint>,
 }
 
 impl Endpoints {
-    /// An endpoint, the outcome of the first attempt to connect to it, and the way there if it is the
-    /// caller's.
+    /// An endpoint, the outcome of the first attempt to connect to it, and the caller's streams to it, if
+    /// any.
     pub(crate) const fn new(
         attempt: Result<Socket, DisconnectReason>,
         first: Endpoint,
@@ -46,7 +47,7 @@ impl Endpoints {
         self.fallbacks.extend(fallbacks);
     }
 
-    /// What each of them speaks.
+    /// The dialect of each.
     pub(crate) fn dialects(&self) -> Vec<Dialect> {
         std::iter::once(&self.first).chain(&self.fallbacks).map(Endpoint::dialect).collect()
     }
@@ -83,7 +84,8 @@ impl Endpoints {
     }
 }
 
-/// One attempt to connect over a stream that the caller opens: that may take as long as the rest.
+/// One attempt to connect over a stream that the caller opens, which may take as long as the rest of the
+/// attempt.
 pub(crate) async fn over(
     endpoint: &Endpoint,
     stream: impl Future<Output = io::Result<Box<dyn ByteStream>>>,
@@ -94,7 +96,7 @@ pub(crate) async fn over(
     connect::over(endpoint, stream).await
 }
 
-/// What the call is told of an attempt that failed.
+/// What the call is told about a failed attempt.
 pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
     let reason = chain(error);
     match error {
@@ -109,7 +111,7 @@ pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
     }
 }
 
-/// An error's text with those of its causes: here it becomes data, and the causes are lost otherwise.
+/// An error's text with the texts of its causes: here it becomes data, and the causes would be lost.
 fn chain(error: &ConnectError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

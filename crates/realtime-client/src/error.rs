@@ -1,5 +1,5 @@
-//! What goes wrong, by who must act: [`ConnectError`] for whoever set the client up, [`SendError`] and
-//! [`Error`] for whoever gave a command. None of them shows a key.
+//! Errors, by who must act: [`ConnectError`] is for the code that sets the client up, [`SendError`] and
+//! [`Error`] are for the code that gave a command. None of them shows a key.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use realtime_protocol::error::ApiError;
 
 use crate::deadline::Phase;
 
-/// Another's error, kept as it came.
+/// A foreign error, kept as it came.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why there is no connection.
@@ -34,7 +34,7 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The proxy's address cannot be used. Correct it, or the environment that it is from.
+    /// The proxy's address cannot be used. Correct it, or the environment variable that it comes from.
     #[error("cannot use the proxy {proxy:?}: {reason}")]
     BadProxy {
         /// The address as it was given, without user and password.
@@ -56,17 +56,17 @@ pub enum ConnectError {
         /// Host and port.
         address: String,
     },
-    /// The key's provider has none. What it says is the source: keep keys out of it, for it gets into logs.
+    /// The key's provider failed. Its error is the source: keep keys out of it, because it gets into logs.
     #[error("cannot get a key")]
     NoKey {
-        /// What the provider says.
+        /// The provider's error.
         #[source]
         source: Source,
     },
-    /// The key has ended, as [`ApiKey::expires_at`](crate::ApiKey::expires_at) had it. Ask for another.
-    #[error("the key ended {} s ago", .since.as_secs())]
+    /// The key has expired, according to [`ApiKey::expires_at`](crate::ApiKey::expires_at). Ask for another.
+    #[error("the key expired {} s ago", .since.as_secs())]
     KeyExpired {
-        /// How long ago it ended.
+        /// How long ago it expired.
         since: Duration,
     },
     /// The proxy cannot be reached, or its name is not known.
@@ -78,27 +78,27 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The proxy does not let the connection through: 407 where it wants another user or password.
+    /// The proxy does not let the connection through. 407: it wants another user or password.
     #[error("the proxy {proxy} refused to connect to {address} with HTTP status {status}{}", said(.message))]
     ProxyRefused {
         /// The proxy's host and port.
         proxy: String,
-        /// Host and port behind it.
+        /// Host and port behind the proxy.
         address: String,
         /// The HTTP status.
         status: u16,
-        /// What the proxy says to it, its password taken out.
+        /// The proxy's text, without its password.
         message: Option<String>,
     },
-    /// The proxy hung up before it answered, or is none.
-    #[error("the proxy {proxy} gave no answer that can be read: {reason}")]
+    /// The proxy closed the connection before it answered, or is not a proxy.
+    #[error("the proxy {proxy} gave no readable answer: {reason}")]
     ProxyFailed {
         /// The proxy's host and port.
         proxy: String,
         /// What happened.
         reason: String,
     },
-    /// Nobody answers there, or its name is not known.
+    /// Nothing answers there, or its name is not known.
     #[error("cannot reach {address}")]
     Unreachable {
         /// Host and port.
@@ -107,8 +107,8 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// No trust: an unknown certificate, or no TLS on the far side.
-    #[error("cannot agree on TLS with {address}")]
+    /// The certificate is not trusted, or the server does not speak TLS.
+    #[error("the TLS handshake with {address} failed")]
     Tls {
         /// Host and port.
         address: String,
@@ -121,7 +121,7 @@ pub enum ConnectError {
     KeyRefused {
         /// The HTTP status.
         status: u16,
-        /// What the server says to it, keys taken out.
+        /// The server's text, without keys.
         message: Option<String>,
     },
     /// The server answered with another HTTP status.
@@ -129,12 +129,12 @@ pub enum ConnectError {
     Http {
         /// The HTTP status.
         status: u16,
-        /// What the server says to it, keys taken out.
+        /// The server's text, without keys.
         message: Option<String>,
-        /// When the server wants to be asked again.
+        /// How long the server asks to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// What answers does not speak WebSocket.
+    /// The server does not speak WebSocket.
     #[error("{address} does not answer as a WebSocket server: {reason}")]
     NotWebSocket {
         /// Host and port.
@@ -142,16 +142,16 @@ pub enum ConnectError {
         /// What is missing.
         reason: String,
     },
-    /// The far side hung up during the handshake.
-    #[error("{address} hung up during the WebSocket handshake: {reason}")]
+    /// The server closed the connection during the handshake.
+    #[error("{address} closed the connection during the WebSocket handshake: {reason}")]
     HungUp {
         /// Host and port.
         address: String,
         /// What happened.
         reason: String,
     },
-    /// The far side hung up before it had answered an HTTP request (feature `http`).
-    #[error("{address} hung up before it had answered: {reason}")]
+    /// The server closed the connection before it had answered an HTTP request (feature `http`).
+    #[error("{address} closed the connection before it had answered: {reason}")]
     Interrupted {
         /// Host and port.
         address: String,
@@ -163,15 +163,15 @@ pub enum ConnectError {
     TimedOut {
         /// Host and port.
         address: String,
-        /// What took so long, or came last.
+        /// The phase that took so long, or the last one.
         phase: Phase,
-        /// The deadline: of the phase, where it has its own, or of the whole attempt.
+        /// The deadline: of the phase if it has its own, else of the whole attempt.
         after: Duration,
     },
 }
 
 impl ConnectError {
-    /// Whether the endpoint itself can't be right, whatever the network does.
+    /// Returns whether the endpoint itself is wrong, whatever the network does.
     pub(crate) const fn is_mistake(&self) -> bool {
         matches!(
             self,
@@ -183,19 +183,19 @@ impl ConnectError {
         )
     }
 
-    /// Whether the same attempt may succeed later.
+    /// Returns whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
             Self::BadCertificate { .. } | Self::NoTls { .. } => false,
             Self::ProxyUnreachable { .. } => true,
-            // There is no such way: as where the one stream that was given is used up.
+            // There is no way to connect, for example because the one given stream is used up.
             Self::Unreachable { source, .. } => source.kind() != io::ErrorKind::Unsupported,
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
             Self::NoKey { .. } | Self::Interrupted { .. } => true,
             Self::KeyExpired { .. } => false,
-            // rustls reports what the peers disagree on as invalid data; anything else is the network's
-            // doing.
+            // rustls reports a disagreement of the peers as invalid data; anything else comes from the
+            // network.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
             Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),
@@ -203,7 +203,7 @@ impl ConnectError {
     }
 }
 
-/// Whether an HTTP status tells of something that passes.
+/// Returns whether an HTTP status reports a passing condition.
 pub(crate) fn is_passing(status: u16) -> bool {
     DisconnectClass::of_status(status) == DisconnectClass::Transient
 }
@@ -232,7 +232,7 @@ impl Unsent {
 #[non_exhaustive]
 pub enum SendError {
     /// More waits already than the client's bounds allow.
-    #[error("cannot {}: too much waits already to be taken by the session", .unsent.name())]
+    #[error("cannot {}: the queue to the session is full", .unsent.name())]
     Full {
         /// What was given.
         unsent: Unsent,
@@ -245,7 +245,7 @@ pub enum SendError {
     Closed {
         /// What was given.
         unsent: Unsent,
-        /// Why; `None` where the client's task was cut off.
+        /// Why. `None`: the client's task was aborted.
         reason: Option<CloseReason>,
     },
 }
@@ -259,7 +259,7 @@ impl SendError {
         }
     }
 
-    /// Whether the same may succeed later in this session.
+    /// Returns whether the same may succeed later in this session.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
@@ -272,7 +272,7 @@ pub enum Error {
     /// It did not reach the session.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// The session did not take it, and nothing happened. Correct the call, or wait where it is
+    /// The session did not take it, and it had no effect. Correct the command, or wait if it is
     /// [retryable](realtime_protocol::call::Refusal::is_retryable).
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -288,10 +288,10 @@ pub enum Error {
     /// The session ended first.
     #[error("{}", ended(.reason.as_ref()))]
     Closed {
-        /// Why; `None` where the client's task was cut off.
+        /// Why. `None`: the client's task was aborted.
         reason: Option<CloseReason>,
     },
-    /// The session answered with what belongs to another command, which is a fault of this software.
+    /// The session answered with the outcome of another command. This is a bug of this crate.
     #[error("the session answered with another command's outcome")]
     Unexpected {
         /// What came.
@@ -300,8 +300,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same command may succeed later in this session. After `TimedOut` it may also come to be
-    /// done twice.
+    /// Returns whether the same command may succeed later in this session. After `TimedOut`, repeating it may
+    /// do it twice.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Send(error) => error.is_retryable(),

@@ -1,7 +1,6 @@
 //! The stream of call events: [`Events`], and how much may wait: [`Bounds`].
 //!
-//! What is dropped where the application reads too slowly is the [`Inbox`]'s matter; here are the two ends of
-//! it.
+//! The [`Inbox`] decides what is dropped if the application reads too slowly. This file has its two ends.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,31 +15,31 @@ use realtime_protocol::flow::{Inbox, InboxBounds, OutboxBounds, Shortfall};
 
 use crate::counters::Tally;
 
-/// How much may wait: of what the application gives, and of what it reads.
+/// How much may wait, of what the application gives and of what it reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
-    /// Commands that wait to be taken by the session; they wait for the client's task alone, never for the
+    /// Commands that wait to be taken by the session. They wait only for the client's task, never for the
     /// network. Default: 1,024.
     pub commands: usize,
-    /// Bytes of what they hold besides audio: items, outputs of calls, configurations. Default: 32 MiB.
+    /// Bytes of their payloads besides audio: items, outputs of functions, configurations. Default: 32 MiB.
     pub command_bytes: usize,
-    /// Bytes of input audio among them, and as many again for a connection that is behind; beyond that the
-    /// oldest is dropped, as [`Warning::InputAudioDropped`] tells. Default: 4 MiB, 87 s of PCM at 24 kHz.
+    /// Bytes of input audio in the queue, and again this much per slow connection. Beyond it the oldest audio
+    /// is dropped, and [`Warning::InputAudioDropped`] says so. Default: 4 MiB, 87 s of PCM at 24 kHz.
     ///
     /// [`Warning::InputAudioDropped`]: realtime_protocol::call::Warning::InputAudioDropped
     pub input_audio_bytes: usize,
-    /// The oldest input audio that is sent over a connection that is behind; what grew older is dropped and
-    /// told. A model that hears the past answers it. `None`, for audio from a file, which is not late: all is
-    /// sent. Default: 2 s.
+    /// The greatest age of input audio that is sent over a slow connection. Older audio is dropped and told,
+    /// because a model that hears the past answers it. `None`: all is sent, for example audio from a file,
+    /// which is never late. Default: 2 s.
     pub input_audio_age: Option<Duration>,
-    /// Bytes of the model's audio that wait to be read; beyond it the oldest is dropped, as
-    /// [`Warning::AudioDropped`] tells. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio
+    /// Bytes of the model's audio that wait to be read. Beyond it the oldest is dropped, and
+    /// [`Warning::AudioDropped`] says so. Default: 16 MiB, 5.8 min of PCM at 24 kHz. The server sends audio
     /// faster than it plays.
     ///
     /// [`Warning::AudioDropped`]: realtime_protocol::call::Warning::AudioDropped
     pub audio_bytes: usize,
-    /// Other events that wait to be read; beyond it the session closes. What came since the application had
-    /// its turn does not count yet. Default: 16,384.
+    /// Other events that wait to be read; beyond it the session closes. Events that came since the
+    /// application had its turn do not count yet. Default: 16,384.
     pub events: usize,
     /// Bytes of wire text that those events came from; beyond it the session closes. Default: 64 MiB.
     pub event_bytes: usize,
@@ -72,12 +71,12 @@ impl Default for Bounds {
     }
 }
 
-/// What a session tells, in order. The answers to commands go to whoever gave them and do not appear here.
+/// What a session tells, in order. The answers to commands go to their callers and do not appear here.
 ///
 /// [`Event::Closed`] is the last event. `None` comes after it, when the connection is closed and the
 /// session log is written: reading to `None` is how to wait for a clean end.
 ///
-/// Dropping it leaves the session running, and its events unread.
+/// If it is dropped, the session goes on, with its events unread.
 pub struct Events {
     queue: Arc<Queue>,
 }
@@ -121,10 +120,10 @@ pub(crate) struct EventSender {
     queue: Arc<Queue>,
 }
 
-/// What an event that was pushed led to.
+/// The effect of pushing an event.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Pushed {
-    /// Older audio that gave way to it.
+    /// Older audio that was dropped for it.
     pub(crate) lost: Vec<Shortfall>,
     /// Whether the application should run before more is pushed.
     pub(crate) wants_turn: bool,
@@ -143,7 +142,7 @@ impl EventSender {
         pushed
     }
 
-    /// The application had its turn. What is returned says that it does not read.
+    /// The application had its turn. Returns a shortfall if it does not read.
     pub(crate) fn handle_turn(&self) -> Option<Shortfall> {
         self.queue.lock().inbox.handle_turn()
     }

@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::tap::LogSink;
 
-/// A session log in a file, written from a thread of its own: neither the disk nor a [`Filter`] costs the
-/// call time.
+/// A session log in a file, written by a separate thread, so that neither the disk nor a [`Filter`] delays
+/// the call.
 ///
 /// ```no_run
 /// use realtime_client::{ClientOptions, FileLog};
@@ -34,7 +34,7 @@ pub struct FileLog {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing is written yet, and what the files held before is still there.
+    /// Nothing is written yet, and the files' old contents are still there.
     Blank {
         pen: Pen,
         direct: bool,
@@ -44,7 +44,7 @@ enum State {
         lines: SyncSender<String>,
         /// Bytes of the lines that wait.
         waiting: Arc<AtomicUsize>,
-        /// How it went, once the last line is written.
+        /// The result, once the last line is written.
         ended: oneshot::Receiver<io::Result<()>>,
     },
     /// It could not begin.
@@ -53,12 +53,12 @@ enum State {
 
 /// Lines that may wait for the disk.
 const MOST_WAITING: usize = 16_384;
-/// What they may have (bytes) before one more comes.
+/// Bytes that they may have before another one is added.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 impl FileLog {
-    /// A log in that file, which must be writable. An older one is replaced when the first line is written,
-    /// once there is a connection. A disk that stays 16,384 lines or 32 MiB behind ends the log.
+    /// A log in this file, which must be writable. An older log is replaced when the first line is written,
+    /// once there is a connection. If the disk falls 16,384 lines or 32 MiB behind, the log ends.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -66,8 +66,8 @@ impl FileLog {
         Self::open(path.as_ref(), false)
     }
 
-    /// The same, written within the client's task: no thread takes part, so that a run on paused time stays
-    /// the same every time. Each session on that runtime waits for the disk.
+    /// The same, written within the client's task and without a thread, so that a run on paused time is the
+    /// same every time. Each session on that runtime waits for the disk.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -80,8 +80,8 @@ impl FileLog {
         Ok(Self { path: path.to_owned(), state: State::Blank { pen, direct } })
     }
 
-    /// Leaves out what the filter leaves out. With [`LogContent::AudioAside`] the audio goes to a file of the
-    /// same name with `.audio` behind it.
+    /// Writes the log through a filter. With [`LogContent::AudioAside`] the audio goes to a file with the
+    /// same name plus `.audio`.
     ///
     /// # Errors
     /// The file for the audio cannot be written.
@@ -105,7 +105,7 @@ impl FileLog {
     }
 }
 
-/// The file beside a log that holds its audio as raw bytes, where the log's
+/// The file beside a log with its audio as raw bytes, if the log's
 /// [`content`](realtime_protocol::log::Header::content) says so.
 pub fn audio_path(log: &Path) -> PathBuf {
     let mut path = log.as_os_str().to_owned();
@@ -164,7 +164,7 @@ impl LogSink for FileLog {
     }
 }
 
-/// What writes.
+/// Writes the files.
 #[derive(Debug)]
 struct Pen {
     lines: BufWriter<File>,
@@ -175,10 +175,10 @@ struct Pen {
 }
 
 impl Pen {
-    /// Replaces what the files held before.
+    /// Replaces the files' old contents.
     fn begin(&mut self) -> io::Result<()> {
         for file in std::iter::once(&self.lines).chain(&self.aside) {
-            // What is no file, as a pipe, has no length.
+            // A pipe or the like has no length.
             if file.get_ref().metadata()?.is_file() {
                 file.get_ref().set_len(0)?;
             }
@@ -198,7 +198,7 @@ impl Pen {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // The audio first, so that no line names what is not there.
+        // The audio first, so that no line names audio that is not there.
         if let Some(aside) = &mut self.aside {
             aside.flush()?;
         }
@@ -225,7 +225,8 @@ fn start(pen: Pen) -> io::Result<State> {
     let counter = Arc::clone(&waiting);
     let (end, ended) = oneshot::channel();
     thread::Builder::new().name("realtime-log".to_owned()).spawn(move || {
-        // Told before the lines have no receiver any more. Nobody waits where the client's task was cut off.
+        // Sent before the receiver of the lines is dropped. If the client's task was aborted, nothing waits
+        // for it.
         let _ = end.send(pen.write_all(&receiver, &counter));
     })?;
     Ok(State::Thread { lines, waiting, ended })

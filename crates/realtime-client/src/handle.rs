@@ -25,12 +25,11 @@ use crate::counters::{Counters, Tally};
 use crate::error::{Error, SendError, Unsent};
 use crate::events::Bounds;
 
-/// Gives commands to a session. Clones give them to the same one; when the last is dropped the session
-/// closes.
+/// Gives commands to a session. Clones share the session; when the last one is dropped, the session closes.
 ///
-/// The methods that are not `async` hand their command over at once and never wait. The others hand it over
-/// when first polled, or when there is room for it, and wait for its answer; dropping such a future drops the
-/// answer, and undoes nothing.
+/// Methods that are not `async` hand their command over at once and never wait. The others hand it over when
+/// first polled, or when there is room, and wait for its answer. Dropping such a future drops the answer, but
+/// undoes nothing.
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
@@ -39,11 +38,11 @@ pub struct Handle {
 
 impl Handle {
     /// Adds audio in the session's input format to the input buffer. Before the session is ready the newest
-    /// audio is held for it. 20 ms to 100 ms at a time is a good measure.
+    /// audio is held for it. Give 20 ms to 100 ms at a time.
     ///
     /// # Errors
-    /// [`SendError::Media`] for audio that is no whole samples, or too much for one append;
-    /// [`SendError::Full`] when more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
+    /// [`SendError::Media`] for audio that is not whole samples, or too long for one append;
+    /// [`SendError::Full`] if more waits than [`Bounds`] allow; [`SendError::Closed`] after the end.
     pub fn append_audio(&self, audio: impl Into<Bytes>) -> Result<(), SendError> {
         self.media(Media::Append(audio.into()))
     }
@@ -68,8 +67,8 @@ impl Handle {
         self.media(Media::Report(report))
     }
 
-    /// When speech interrupts the assistant, as the options said. Whoever plays must be able to hold, where
-    /// it [holds](InterruptionPolicy::holds).
+    /// The policy from the options: when speech interrupts the assistant. If it
+    /// [holds](InterruptionPolicy::holds) playback, the player must be able to pause.
     pub fn interruption(&self) -> InterruptionPolicy {
         self.shared.interruption.get().copied().unwrap_or_default()
     }
@@ -85,7 +84,7 @@ impl Handle {
         self.give(Asked::Media(media))
     }
 
-    /// Sends an event as it is, past all bookkeeping: for what this crate has no command for.
+    /// Sends an event as it is, without any bookkeeping: for everything that has no command in this crate.
     ///
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
@@ -103,7 +102,7 @@ impl Handle {
         Ok(Pending { answer, shared: Arc::clone(&self.shared) })
     }
 
-    /// Makes a user item of the input buffer, for sessions without turn detection; with `respond`, the model
+    /// Makes a user item of the input buffer, for sessions without turn detection. With `respond`, the model
     /// answers it.
     ///
     /// # Errors
@@ -123,7 +122,7 @@ impl Handle {
         self.ask(Command::ClearAudio {}).await.map(drop)
     }
 
-    /// Adds a message of the user's; with `respond`, the model answers it.
+    /// Adds a message from the user. With `respond`, the model answers it.
     ///
     /// # Errors
     /// [`Error`].
@@ -132,11 +131,11 @@ impl Handle {
         self.create(command).await
     }
 
-    /// Adds an item behind the last and lets the model be.
+    /// Adds an item at the end, without asking for a response.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::Unexpected`] for an item of a type that this version does not know, which goes out
-    /// and whose acknowledgement is not recognised.
+    /// [`Error`]; [`Error::Unexpected`] for an item of a type that this version does not know: it is sent,
+    /// but its acknowledgement is not recognised.
     pub async fn create_item(&self, item: Item) -> Result<ItemId, Error> {
         let command = Command::CreateItem { item: Box::new(item), after: None, respond: false };
         self.create(command).await
@@ -162,11 +161,11 @@ impl Handle {
     }
 
     /// Asks for a response and waits for its end, however it ends. Without parameters it merges with other
-    /// requests that wait, and all of them get the one response.
-    /// Where the user speaks before it begins, it is the answer to the user that is waited for in its place.
+    /// waiting requests, and all of them get the same response. If the user speaks before it begins, this
+    /// waits for the answer to the user instead.
     ///
     /// # Errors
-    /// [`Error`]; a response that failed is no error here but a [`ResponseEnd::Failed`].
+    /// [`Error`]. A failed response is not an error here, but a [`ResponseEnd::Failed`].
     pub async fn create_response(
         &self,
         params: Option<ResponseParams>,
@@ -179,7 +178,7 @@ impl Handle {
         }
     }
 
-    /// Cancels the conversation's response and leaves what it has said; does nothing where none runs.
+    /// Cancels the conversation's response and leaves what it has said. Does nothing if none runs.
     ///
     /// # Errors
     /// [`Error`].
@@ -198,11 +197,11 @@ impl Handle {
         self.ask(Command::Interrupt {}).await.map(drop)
     }
 
-    /// Changes the configuration: members that are set replace, others stay. Gives back what of it does not
-    /// hold.
+    /// Changes the configuration. Members that are set replace the old ones, the others stay. Returns which
+    /// members were not applied.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::Refused`] where the server refused all of it.
+    /// [`Error`]; [`Error::Refused`] if the server refused all of it.
     pub async fn update_config(&self, config: SessionConfig) -> Result<Updated, Error> {
         match self.ask(Command::UpdateConfig { config: Box::new(config) }).await? {
             Outcome::Updated(updated) => Ok(updated),
@@ -210,7 +209,7 @@ impl Handle {
         }
     }
 
-    /// Answers a function call. Once all calls of its response are answered, the model goes on; to answer
+    /// Answers a function call. Once all calls of its response are answered, the model goes on. To answer
     /// without that, [`send`](Self::send) the command.
     ///
     /// # Errors
@@ -224,16 +223,16 @@ impl Handle {
         self.ask(command).await.map(drop)
     }
 
-    /// Ends the session and waits until the connection is closed, for at most 2 s. All else that waits is
-    /// answered first.
+    /// Ends the session and waits until the connection is closed, for at most 2 s. Everything else that waits
+    /// is answered first.
     ///
     /// # Errors
-    /// [`Error::Closed`] or [`SendError::Closed`] where it had ended before.
+    /// [`Error::Closed`] or [`SendError::Closed`] if it had ended before.
     pub async fn close(&self) -> Result<(), Error> {
         self.ask(Command::Close {}).await.map(drop)
     }
 
-    /// Whether the session has ended: all commands are refused.
+    /// Returns whether the session has ended: all commands are refused.
     pub fn is_closed(&self) -> bool {
         self.shared.end.get().is_some() || self.requests.is_closed()
     }
@@ -288,9 +287,9 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// The answer to a command, on its way.
+/// The pending answer to a command.
 ///
-/// It resolves exactly once, at the session's end at the latest. Dropping it drops the answer alone.
+/// It resolves exactly once, at the session's end at the latest. Dropping it only drops the answer.
 #[derive(Debug)]
 pub struct Pending {
     answer: oneshot::Receiver<Result<Outcome, CommandError>>,
@@ -317,18 +316,19 @@ impl Future for Pending {
     }
 }
 
-/// A command, or media, on its way to the driver: one queue, so that a commit never overtakes the last audio.
+/// A command, or media, in the queue to the driver. There is one queue, so a commit never overtakes the last
+/// audio.
 pub(crate) struct Request {
-    /// The command's id; media has no use for its own.
+    /// The command's id. Unused for media.
     pub(crate) id: CommandId,
     pub(crate) asked: Asked,
-    /// What it counts for while it waits (bytes).
+    /// What it counts while it waits (bytes).
     weight: usize,
 }
 
 /// What the application gives.
 pub(crate) enum Asked {
-    /// With who waits for its answer.
+    /// A command, and where its answer goes.
     Command(Command, Option<Reply>),
     Media(Media),
 }
@@ -347,7 +347,7 @@ pub(crate) type Reply = oneshot::Sender<Result<Outcome, CommandError>>;
 /// What handles and driver both see.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Ids are unique over the client's life, whoever gives the command.
+    /// Ids are unique over the client's life, over all handles.
     last_id: AtomicU64,
     /// Input audio that the driver has not taken yet.
     audio: Budget,
@@ -367,12 +367,12 @@ impl Shared {
         CommandId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Gives back what a request had reserved, now that it is taken.
+    /// Releases the bytes that a request had reserved, now that it is taken.
     pub(crate) fn taken(&self, request: &Request) {
         self.budget(&request.asked).release(request.weight);
     }
 
-    /// Counts a command or media in, and returns its weight; `None`: that is too much.
+    /// Reserves room for a command or media. Returns its weight, or `None` if there is no room.
     fn reserve(&self, asked: &Asked) -> Option<usize> {
         let weight = match asked {
             Asked::Command(command, _) => command.size(),
@@ -389,7 +389,7 @@ impl Shared {
     }
 }
 
-/// Bytes of one sample of input audio, as the session has it.
+/// Bytes of one sample of the session's input audio.
 #[derive(Debug)]
 pub(crate) struct SampleSize(AtomicU32);
 
@@ -411,7 +411,7 @@ impl Default for SampleSize {
     }
 }
 
-/// How much may wait (bytes), and does.
+/// How much may wait, and how much does (bytes).
 #[derive(Debug)]
 struct Budget {
     waiting: AtomicUsize,

@@ -14,7 +14,7 @@ use crate::http1::{Head, HeadError, RequestHead, is_token};
 use crate::refusal::{Refusal, message};
 use crate::socket::{ByteStream, Socket};
 
-/// What is sent, and what the answer is measured by.
+/// The request, and what the answer must match.
 pub(crate) struct Offer {
     request: Vec<u8>,
     accept: String,
@@ -78,7 +78,7 @@ impl Offer {
         Ok(Self { request: head.into_bytes(), accept: accept(&nonce), protocols, secrets })
     }
 
-    /// Whether the far side has understood what it agrees to.
+    /// Checks that the server agreed to this handshake.
     fn check(&self, head: &Head) -> Result<(), String> {
         if !head.lists("upgrade", "websocket") || !head.lists("connection", "upgrade") {
             return Err("it switches to another protocol".to_owned());
@@ -98,7 +98,7 @@ impl Offer {
     }
 }
 
-/// What the far side must make of a `Sec-WebSocket-Key`.
+/// The server's expected answer to a `Sec-WebSocket-Key`.
 fn accept(nonce: &str) -> String {
     let mut hash = Sha1::from(nonce);
     hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");

@@ -1,5 +1,5 @@
-//! HTTP/1.1, as much of it as opening a WebSocket, asking a proxy and the calls of feature `http` need. All
-//! that is read is bounded, and nothing of it is logged: heads hold keys.
+//! As much of HTTP/1.1 as a WebSocket handshake, a proxy and the calls of feature `http` need. Everything
+//! that is read is bounded, and nothing is logged: heads hold keys.
 
 use std::io;
 
@@ -19,7 +19,7 @@ impl RequestHead {
         Self(format!("{method} {target} HTTP/1.1\r\n"))
     }
 
-    /// Adds a header. False, and nothing added, where HTTP cannot carry it.
+    /// Adds a header. Returns false, and adds nothing, if HTTP cannot carry it.
     #[must_use]
     pub(crate) fn add(&mut self, name: &str, value: &str) -> bool {
         let can = is_token(name) && is_value(value);
@@ -35,12 +35,12 @@ impl RequestHead {
     }
 }
 
-/// Whether it can be a header's name, or a subprotocol.
+/// Returns whether it can be a header's name, or a subprotocol.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// Whether it can be a header's value.
+/// Returns whether it can be a header's value.
 pub(crate) fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
@@ -51,22 +51,22 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
-    /// What came with the head and is not of it.
+    /// Bytes that came with the head and follow it.
     pub(crate) rest: Vec<u8>,
 }
 
-/// An answer without a head that can be read.
+/// An answer without a readable head.
 #[derive(Debug)]
 pub(crate) enum HeadError {
     /// It ended before its head did.
     HungUp(String),
-    /// It is no HTTP.
+    /// It is not HTTP.
     NotHttp(String),
 }
 
 impl Head {
-    /// Sends a request and reads the head of its answer. An answer counts though the request did not get
-    /// through: whoever refuses at once may hang up before it has read everything.
+    /// Sends a request and reads the head of its answer. An answer counts even if the request could not be
+    /// sent completely: a server that refuses at once may close the connection before it has read everything.
     pub(crate) async fn exchange(
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         request: &[u8],
@@ -82,8 +82,8 @@ impl Head {
         }
     }
 
-    /// Reads up to the end of the head, and what came along with it. Heads of interim answers, which say that
-    /// the answer takes its time, are passed over (RFC 9110, 15.2).
+    /// Reads up to the end of the head, and keeps what came with it. Interim answers (1xx) are skipped
+    /// (RFC 9110, 15.2).
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, HeadError> {
         let mut read = Vec::with_capacity(1024);
         let mut passed_over = 0;
@@ -98,7 +98,7 @@ impl Head {
             loop {
                 let begin = &read[..read.len().min(5)];
                 if !b"HTTP/".starts_with(begin) {
-                    return Err(HeadError::NotHttp("what came is no HTTP".to_owned()));
+                    return Err(HeadError::NotHttp("the answer is not HTTP".to_owned()));
                 }
                 let Some(end) = end_of_head(&read, from) else { break };
                 let head = Self::parse(&read[..end], &read[end..])?;
@@ -145,7 +145,7 @@ impl Head {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether one of the headers of that name lists this element.
+    /// Returns whether one of the headers of that name lists this element.
     pub(crate) fn lists(&self, name: &str, element: &str) -> bool {
         let values = self.headers.iter().filter(|(key, _)| key == name);
         values.flat_map(|(_, value)| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(element))
@@ -166,7 +166,7 @@ impl Head {
 /// The body of an answer, as far as it was read.
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
-    /// There was more than was to be kept.
+    /// Whether there was more than was to be kept.
     pub(crate) is_cut: bool,
     raw: Vec<u8>,
     end: End,
@@ -175,7 +175,7 @@ pub(crate) struct Body {
 
 /// What ends a body.
 enum End {
-    /// So many more bytes.
+    /// After this many more bytes.
     Length(usize),
     /// A chunk of no bytes; `raw` begins with a chunk's size.
     Chunks,
@@ -184,11 +184,11 @@ enum End {
 }
 
 impl Body {
-    /// Reads to the end, or until there is too much. Where that fails or is given up, what came so far is
-    /// there.
+    /// Reads to the end, or until there is too much. If that fails or is cancelled, the bytes that came so
+    /// far are kept.
     ///
     /// # Errors
-    /// `InvalidData` where it is no HTTP; otherwise the connection was lost.
+    /// `InvalidData` if it is not HTTP; otherwise the connection was lost.
     pub(crate) async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
         while !self.take()? {
             if stream.read_buf(&mut self.raw).await? == 0 {
@@ -201,7 +201,7 @@ impl Body {
         Ok(())
     }
 
-    /// Moves on in what was read. True at the end.
+    /// Parses what was read. Returns whether the end was reached.
     fn take(&mut self) -> io::Result<bool> {
         loop {
             match &mut self.end {
@@ -247,7 +247,7 @@ impl Body {
         }
     }
 
-    /// Keeps the next bytes. True where there are too many.
+    /// Keeps the next bytes. Returns whether there are too many.
     fn keep(&mut self, length: usize) -> bool {
         let room = self.most - self.bytes.len();
         self.is_cut = length > room;
@@ -256,7 +256,7 @@ impl Body {
     }
 }
 
-/// Where the head ends, if the blank line is not before `from`.
+/// The end of the head. Searches for the blank line from `from` on.
 fn end_of_head(read: &[u8], from: usize) -> Option<usize> {
     let tail = &read[from..];
     let end = b"\r\n\r\n";
@@ -313,7 +313,7 @@ mod tests {
             let (_, result, body, is_cut) = read(answer, 3).await;
             assert!(result.is_ok() && is_cut && body == "abc", "{answer}: {body}");
         }
-        // A chunk that says that it is too long is not waited for.
+        // A chunk that is announced as too long is not read.
         let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n9\r\nb";
         let (_, result, body, is_cut) = read(answer, 3).await;
         assert!(result.is_ok() && is_cut && body == "ab", "{result:?}: {body}");

@@ -11,9 +11,9 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let endpoint = Endpoint::openai("sk-example", "gpt-realtime");
-//! // `Client::connect(endpoint, options)` goes to OpenAI. Here the far side is a few lines at the end of a pipe.
+//! // `Client::connect(endpoint, options)` goes to OpenAI. Here the server is a few lines at the end of a pipe.
 //! let (near, far) = tokio::io::duplex(64 * 1024);
-//! # tokio::spawn(far_side(far));
+//! # tokio::spawn(server(far));
 //! let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await?;
 //!
 //! let mut said = String::new();
@@ -36,7 +36,7 @@
 //! # Ok(())
 //! # }
 //! # /// A server that says hello to whatever it is told.
-//! # async fn far_side(stream: tokio::io::DuplexStream) {
+//! # async fn server(stream: tokio::io::DuplexStream) {
 //! #     use futures_util::{SinkExt, StreamExt};
 //! #     use tokio_tungstenite::tungstenite::Message;
 //! #     let mut server = tokio_tungstenite::accept_async(stream).await.expect("a WebSocket handshake");
@@ -68,29 +68,30 @@
 //! # What holds
 //!
 //! - **Every command is answered exactly once**, at the session's end at the latest: by its outcome, by the
-//!   server's error, by a deadline, or by the reason of the end. Dropping a future drops the answer alone.
-//! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]); beyond that the
-//!   oldest audio is dropped and told, and nothing else ever is: the session ends instead, as
-//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). Before that the application
-//!   had its turn: the client's task gives way to others after 64 texts, and after each while much is unread.
+//!   server's error, by a deadline, or by the reason of the end. Dropping a future only drops the answer.
+//! - **Nothing waits for the application.** What it has not read yet is bounded ([`Bounds`]). Beyond that the
+//!   oldest audio is dropped and told. Nothing else is ever dropped: the session ends instead, with
+//!   [`ConsumerTooSlow`](realtime_protocol::call::CloseReason::ConsumerTooSlow). The application always has a
+//!   turn before: the client's task yields to others after 64 texts, and after each text while much is
+//!   unread.
 //! - **The model never answers the past.** Input audio that a slow connection has not taken is sent in larger
-//!   appends; what is older than 2 s is dropped and told.
+//!   appends; audio older than 2 s is dropped and told.
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
-//! - **A session log replays exactly**: every input of the machines and every output stands in it, in order.
-//! - **No log gets content**, neither by `tracing` nor by the crate `log`: types, lengths and ids, and never
-//!   a key or audio, nor a word unless [`ClientOptions::trace_content`] asks for them.
+//! - **A session log replays exactly**: it holds every input and every output of the machines, in order.
+//! - **`tracing` and the crate `log` get no content**: only types, lengths and ids. They never get a key or
+//!   audio, and words only if [`ClientOptions::trace_content`] asks for them.
 //!
 //! # What it does not do
 //!
-//! It decides nothing about the conversation (that is [`realtime_protocol`]'s part), keeps no history, plays
-//! no audio, and makes one connection per call unless it is told more ([`ClientOptions::reconnect`],
+//! It decides nothing about the conversation ([`realtime_protocol`] does), keeps no history, plays no audio,
+//! and makes one connection per call unless the options ask for more ([`ClientOptions::reconnect`],
 //! [`ClientOptions::fallback`]).
 //!
 //! # Many calls
 //!
-//! A call is one task, and system calls and wake-ups cost it more than anything else. It is cheapest on a
-//! runtime of one thread: for many calls, run one such runtime per core, and keep each call on one of them. A
-//! work-stealing runtime moves calls between cores and carries fewer.
+//! A call is one task. System calls and wake-ups are its main cost, so it is cheapest on a runtime of one
+//! thread. For many calls, run one such runtime per core, and keep each call on one of them. A work-stealing
+//! runtime moves calls between cores and carries fewer.
 //!
 //! # Map
 //!
@@ -98,17 +99,17 @@
 //! |---|---|
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
 //! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
-//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and where they go |
-//! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its parts and their time |
-//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which way; `Tls`: whom TLS trusts |
+//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
+//! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its phases and their deadlines |
+//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
-//! | `socket` | the WebSocket without waiting; it alone knows the library |
-//! | `endpoints` | where a call can go, and the attempts to get there |
+//! | `socket` | the WebSocket without waiting; only this file uses the library |
+//! | `endpoints` | the endpoints of a call, and the attempts to connect to them |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
-//! | `outgoing` | what leaves for one connection, and what waits for it |
+//! | `outgoing` | what is sent over one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
-//! | `clock`, `observe` | time; what `tracing` gets to see |
+//! | `clock`, `observe` | time; what `tracing` gets |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
@@ -118,10 +119,10 @@
 //!
 //! # Features
 //!
-//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It stands for the
-//!   features `ring` and `webpki-roots`; to have it otherwise, turn the default off and name `aws-lc-rs` as
-//!   the provider, `platform-roots` for what the operating system trusts, or both. Without a provider
-//!   `wss://` is an error.
+//! - `tls` (default): `wss://` by rustls with ring and the roots of `webpki-roots`. It enables the features
+//!   `ring` and `webpki-roots`. For another setup, turn the default off and enable `aws-lc-rs` as the
+//!   provider, `platform-roots` for the roots of the operating system, or both. Without a provider `wss://`
+//!   is an error.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
 

@@ -1,5 +1,5 @@
-//! The connections of one client, each from its first attempt to its last byte. There is one at most times,
-//! and a second while a call moves from one session to the next.
+//! The connections of one client, each from its first attempt to its last byte. Usually there is one, and a
+//! second while a call moves from one session to the next.
 
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
@@ -19,10 +19,10 @@ use crate::counters::Tally;
 use crate::outgoing::Outgoing;
 use crate::socket::{Received, Socket, Text};
 
-/// How long the far side may take to answer a goodbye, and to hang up after its own.
+/// How long the server may take to answer a close frame, and to close the connection after its own.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// An attempt to connect, boxed: it is large and short-lived, and the driver is neither.
+/// An attempt to connect. Boxed because it is large and short-lived, unlike the driver.
 pub(crate) type Connecting = BoxFuture<'static, Result<Socket, DisconnectReason>>;
 
 /// What happens to a connection.
@@ -32,11 +32,11 @@ pub(crate) enum LinkEvent {
     Opened,
     /// A wire text came.
     Text(Text),
-    /// A binary message of so many bytes came that is no text.
+    /// A binary message that is not text came, with its length in bytes.
     Binary(usize),
     /// Input audio waited too long, and is not sent.
     Unsent(Shortfall),
-    /// The connection could not be made, or has ended: nothing but [`Gone`](Self::Gone) follows.
+    /// The connection could not be made, or has ended. Only [`Gone`](Self::Gone) follows.
     Disconnected(DisconnectReason),
     /// Nothing is left of the connection.
     Gone,
@@ -54,11 +54,10 @@ pub(crate) struct Links {
 struct Link {
     conn: ConnectionId,
     outgoing: Outgoing,
-    /// From when the connection is open.
+    /// Set once the connection is open.
     pulse: Option<Pulse>,
     keepalive: Option<Duration>,
-    /// The time at which something was found to be due. What has arrived by then is read before the pulse
-    /// counts.
+    /// When a timeout was found to be due. What has arrived by then is read before the pulse counts.
     due: Option<Timestamp>,
     origin: Origin,
     state: State,
@@ -67,9 +66,9 @@ struct Link {
 enum State {
     Connecting(Connecting),
     Open(Socket),
-    /// We said goodbye; the far side's last texts still count.
+    /// We sent a close frame; the server's last texts still count.
     Closing(Socket, Pin<Box<Sleep>>),
-    /// The end is told; only the goodbye is on its way.
+    /// The end is told; only the close frame is still being sent.
     Draining(Socket, Pin<Box<Sleep>>),
     Gone,
 }
@@ -97,7 +96,7 @@ impl Links {
         });
     }
 
-    /// Sends an event; it is dropped where the connection is not open any more.
+    /// Sends an event. It is dropped if the connection is not open any more.
     pub(crate) fn send(&mut self, conn: ConnectionId, dialect: Dialect, event: ClientEvent) {
         let Some(Link { outgoing, state: State::Open(socket), .. }) = self.link(conn) else { return };
         outgoing.speak(dialect);
@@ -127,8 +126,8 @@ impl Links {
         };
     }
 
-    /// What happens next to any of them; waits forever where there is none. Nothing is lost when the future
-    /// is dropped.
+    /// The next event of any connection. Waits forever if there is none. Nothing is lost when the future is
+    /// dropped.
     pub(crate) async fn next(&mut self) -> (ConnectionId, LinkEvent) {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -215,7 +214,8 @@ impl Link {
                     return Poll::Ready(self.receive(received));
                 }
                 deadline.as_mut().poll(cx).map(|()| {
-                    let reason = format!("no answer to the goodbye within {} s", CLOSE_DEADLINE.as_secs());
+                    let reason =
+                        format!("no answer to the close frame within {} s", CLOSE_DEADLINE.as_secs());
                     self.state = State::Gone;
                     LinkEvent::Disconnected(DisconnectReason::Lost { reason })
                 })
@@ -231,7 +231,7 @@ impl Link {
         }
     }
 
-    /// Nothing has arrived that is unread: asks the peer for an answer, or gives it up, where that is due.
+    /// Called when everything that arrived is read: pings the peer, or gives it up, if that is due.
     fn beat(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<LinkEvent> {
         let (State::Open(socket), Some(pulse)) = (&mut self.state, &mut self.pulse) else {
             return Poll::Pending;
@@ -247,7 +247,7 @@ impl Link {
                 Poll::Pending
             }
             Some(Beat::Dead) => {
-                let reason = format!("not a sign of life within {} s", pulse.limit().as_secs());
+                let reason = format!("no pong or data within {} s", pulse.limit().as_secs());
                 self.state = State::Gone;
                 Poll::Ready(LinkEvent::Disconnected(DisconnectReason::Lost { reason }))
             }

@@ -1,6 +1,5 @@
-//! What `tracing` gets to see of a call: spans and events, with the field names of OpenTelemetry's
-//! conventions for generative AI. What people or models said is in none of them, unless the application asks
-//! for it.
+//! What `tracing` gets of a call: spans and events, with the field names of OpenTelemetry's conventions for
+//! generative AI. They hold nothing that people or models said, unless the application asks for it.
 
 use std::collections::HashMap;
 
@@ -15,7 +14,7 @@ use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
 
 use crate::endpoint::Endpoint;
 
-/// Responses whose spans are kept open: more never run at once.
+/// The most responses whose spans are kept open.
 const MOST_RESPONSES: usize = 64;
 
 /// Turns what a session tells into spans and events.
@@ -184,13 +183,13 @@ pub(crate) fn trace_sent(conn: ConnectionId, text: &str) {
     }
 }
 
-/// The conventions' name for whoever serves there.
+/// The conventions' name for the provider of an endpoint.
 fn provider(endpoint: &Endpoint) -> &'static str {
     let is_azure = [".azure.com", ".azure.us", ".azure.cn"].iter().any(|end| endpoint.host().ends_with(end));
     if is_azure { "azure.ai.openai" } else { "openai" }
 }
 
-/// An end's name, of which there are few.
+/// The kind of an end, out of a few names.
 const fn kind_of_end(reason: &CloseReason) -> &'static str {
     match reason {
         CloseReason::Requested => "requested",

@@ -1,4 +1,4 @@
-//! What leaves for one connection: its outbox, by this client's clock and counters.
+//! What is sent over one connection: its outbox, with this client's clock and counters.
 
 use std::sync::Arc;
 
@@ -29,18 +29,18 @@ impl Outgoing {
         Self { conn, outbox: Outbox::new(bounds), origin, tally }
     }
 
-    /// Sets what the server speaks.
+    /// Sets the server's dialect.
     pub(crate) const fn speak(&mut self, dialect: Dialect) {
         self.outbox.speak(dialect);
     }
 
-    /// An event's wire text, which leaves now.
+    /// An event's wire text, to be sent now.
     pub(crate) fn encode(&mut self, event: &ClientEvent) -> String {
         let text = self.outbox.encode(event);
         self.leaves(text)
     }
 
-    /// Lets an event wait.
+    /// Adds an event to the queue.
     pub(crate) fn push(&mut self, event: &ClientEvent) {
         self.outbox.push(self.origin.now(), event);
         self.count();
@@ -56,7 +56,7 @@ impl Outgoing {
         text.map(|text| self.leaves(text))
     }
 
-    /// What the connection was too slow for.
+    /// The audio that was dropped because the connection is too slow.
     pub(crate) fn shed(&mut self) -> Option<Shortfall> {
         self.outbox.poll_timeout()?;
         let shortfall = self.outbox.shed(self.origin.now())?;
@@ -67,7 +67,7 @@ impl Outgoing {
         Some(shortfall)
     }
 
-    /// Why what waits is too much, if it is.
+    /// Why too much waits, if it does.
     pub(crate) fn overflow(&self) -> Option<DisconnectReason> {
         self.outbox.overflow()
     }

@@ -1,4 +1,4 @@
-//! Ways through an HTTP proxy: which connection takes one, and asking it by `CONNECT`.
+//! HTTP proxies: which connections use one, and the `CONNECT` request.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,11 +14,11 @@ use crate::http1::{Head, HeadError, RequestHead};
 use crate::refusal::{Refusal, message};
 use crate::socket::ByteStream;
 
-/// Which connections go through an HTTP proxy, and through which. All of them ask it for a tunnel by
+/// Which connections go through an HTTP proxy, and through which one. All of them ask for a tunnel by
 /// `CONNECT`.
 ///
-/// An endpoint has what the environment says ([`from_env`](Self::from_env)) unless
-/// [`Endpoint::proxy`](crate::Endpoint::proxy) says otherwise.
+/// An endpoint uses the environment's setting ([`from_env`](Self::from_env)) unless
+/// [`Endpoint::proxy`](crate::Endpoint::proxy) sets another.
 ///
 /// `Debug` shows no password.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ enum Route {
     #[default]
     Direct,
     Through(Hop),
-    /// The address is no good; told when it is needed.
+    /// The address is unusable. The error is reported when it is needed.
     Bad {
         proxy: String,
         reason: String,
@@ -50,7 +50,7 @@ pub(crate) struct Hop {
     login: Option<Login>,
 }
 
-/// Who asks.
+/// User and password.
 #[derive(Clone)]
 struct Login {
     password: String,
@@ -75,8 +75,8 @@ enum Direct {
 }
 
 impl Proxy {
-    /// Every connection through this one: `http://user:password@host:port`, or `https://` where the way to
-    /// the proxy is by TLS too. A user and a password with special characters are written with `%XX`.
+    /// Every connection through this proxy: `http://user:password@host:port`, or `https://` if the proxy
+    /// itself is reached by TLS. Write special characters of user and password as `%XX`.
     ///
     /// # Errors
     /// [`ConnectError::BadProxy`]: correct the address.
@@ -91,15 +91,15 @@ impl Proxy {
         Self::default()
     }
 
-    /// What the environment says now.
+    /// The environment's current setting.
     ///
-    /// `HTTPS_PROXY` is for `wss://`, `HTTP_PROXY` for `ws://`, and `ALL_PROXY` for both where the one is not
-    /// there; each in lower case, too, which goes first. `HTTP_PROXY` in upper case does not count in a CGI
-    /// program, where it is a header of whoever asks. `NO_PROXY` lists what is reached directly: `*`, hosts
-    /// with all below them, addresses, networks such as `10.0.0.0/8`, each with a port or without. The own
-    /// machine always is.
+    /// `HTTPS_PROXY` is for `wss://`, `HTTP_PROXY` for `ws://`, and `ALL_PROXY` for both if the specific one
+    /// is missing. The lower-case names work too, and take precedence. `HTTP_PROXY` in upper case is ignored
+    /// in a CGI program, where a request's header could set it. `NO_PROXY` lists what is reached directly:
+    /// `*`, hosts with their subdomains, addresses, networks such as `10.0.0.0/8`, each with or without a
+    /// port. The local machine is always reached directly.
     ///
-    /// A variable that cannot be used is told by [`ConnectError::BadProxy`] when a connection needs it.
+    /// An unusable variable gives [`ConnectError::BadProxy`] when a connection needs it.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -125,7 +125,7 @@ impl Proxy {
         Self { tls: route(either("HTTPS_PROXY")), plain: route(http), direct }
     }
 
-    /// The proxy on the way there; none where the way is direct.
+    /// The proxy to that server. `None`: the connection is direct.
     pub(crate) fn hop(&self, is_tls: bool, host: &str, port: u16) -> Result<Option<&Hop>, ConnectError> {
         if self.direct.iter().any(|direct| direct.covers(host, port)) {
             return Ok(None);
@@ -177,7 +177,7 @@ impl Hop {
         let mut head = RequestHead::new("CONNECT", target);
         let authorization = self.login.as_ref().map(|login| ("Proxy-Authorization", login.header.as_str()));
         for (name, value) in [("Host", target)].into_iter().chain(authorization) {
-            // Hosts and base64 have no character that HTTP does not allow.
+            // HTTP allows all characters of hosts and base64.
             let _ = head.add(name, value);
         }
         let answer = Head::exchange(stream, &head.into_bytes()).await;
@@ -190,7 +190,7 @@ impl Hop {
         ConnectError::ProxyFailed { proxy: self.address(), reason }
     }
 
-    /// The tunnel that this answer opens, or why it opens none.
+    /// The tunnel that this answer opens, or the error if it opens none.
     pub(crate) async fn tunnel(
         &self,
         mut stream: Box<dyn ByteStream>,
@@ -200,7 +200,7 @@ impl Hop {
     ) -> Result<Box<dyn ByteStream>, ConnectError> {
         match head.status {
             200..300 if head.rest.is_empty() => Ok(stream),
-            200..300 => Err(self.failed("it says more than it was asked".to_owned())),
+            200..300 => Err(self.failed("bytes follow its answer".to_owned())),
             _ => {
                 let mut secrets = Secrets::default();
                 if let Some(login) = &self.login {
@@ -229,7 +229,7 @@ impl fmt::Debug for Hop {
 }
 
 impl Direct {
-    /// One element of `NO_PROXY`. What cannot be read covers nothing, as everywhere.
+    /// One element of `NO_PROXY`. An unreadable element matches nothing, as in other programs.
     fn parse(element: &str) -> Option<Self> {
         let element = element.trim();
         if element.is_empty() {
@@ -271,12 +271,12 @@ impl Direct {
     }
 }
 
-/// The own machine.
+/// The local machine.
 fn loopback() -> Vec<Direct> {
     ["localhost", "127.0.0.0/8", "::1"].into_iter().filter_map(Direct::parse).collect()
 }
 
-/// Whether the first bits of both are the same.
+/// Returns whether the first bits of both are the same.
 fn is_within(host: IpAddr, network: IpAddr, bits: u32) -> bool {
     match (host, network) {
         (IpAddr::V4(host), IpAddr::V4(network)) => {

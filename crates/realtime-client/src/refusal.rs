@@ -1,4 +1,4 @@
-//! What a far side says when it refuses: a status, and mostly a text that helps.
+//! The answer of a server or proxy that refuses: a status, and usually a helpful text.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::Secrets;
 use crate::http1::Head;
 
-/// An answer that is no yes.
+/// An answer that refuses.
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// The header `Retry-After`: seconds, or a date.
@@ -18,25 +18,25 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads what follows the head. It is waited for only a little: the status says most. To be called
-    /// outside of the phase that ends at `end`, whose deadline would otherwise take the status, too.
+    /// Reads what follows the head. Waits only a little, because the status says most. Call it outside of the
+    /// phase that ends at `end`: otherwise its deadline would discard the status, too.
     pub(crate) async fn read(head: Head, stream: &mut (impl AsyncRead + Unpin), end: Instant) -> Self {
         let status = head.status;
         let retry_after = head.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));
         let mut body = head.into_body(MAX_BODY);
         let until = end.min(Instant::now() + PATIENCE);
-        // What came until it failed is as good as what there is.
+        // If it fails, the part that came is used.
         let _ = timeout_at(until, body.fill(stream)).await;
         Self { status, retry_after, body: body.bytes }
     }
 }
 
-/// How long a `Retry-After` asks to wait, at most a day; `None`: it cannot be read.
+/// How long a `Retry-After` asks to wait, at most a day. `None`: it cannot be read.
 fn wait_of(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        // More seconds than a number holds are as good as for ever.
+        // More seconds than a number holds count as for ever.
         Err(_) if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => LONGEST_WAIT,
         Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
@@ -49,7 +49,7 @@ pub(crate) fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
     let json = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
     let error = json.get("error").unwrap_or(&json);
     let text = error.get("message").unwrap_or(error).as_str().unwrap_or_else(|| body.trim());
-    // A page is for browsers, and control characters are for nobody.
+    // An HTML page or control characters do not help in an error text.
     if text.is_empty() || text.starts_with('<') {
         return None;
     }
@@ -57,7 +57,7 @@ pub(crate) fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
     Some(secrets.redact(&text).chars().take(MAX_MESSAGE).collect())
 }
 
-/// The longest that a server can put a client off: nobody means more.
+/// The longest wait that a server can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// The most of a body that is read (bytes).
 const MAX_BODY: usize = 16 * 1024;

@@ -1,5 +1,5 @@
-//! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. One connection each, by the
-//! same way as a session's, and nothing of it is logged.
+//! The HTTP calls around sessions: short-lived keys, and calls by WebRTC or SIP. Each uses its own
+//! connection, made like a session's, and nothing is logged.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -19,9 +19,8 @@ use crate::refusal::{Refusal, message};
 
 /// The HTTP calls of a server.
 ///
-/// Address, key, headers, proxy, TLS and deadlines are those of the endpoint; what it says about a session,
-/// its model or its call, does not matter here. [`Endpoint::connect_deadline`] bounds a whole call with its
-/// answer.
+/// Address, key, headers, proxy, TLS and deadlines are those of the endpoint. Its model or call is not used.
+/// [`Endpoint::connect_deadline`] bounds a whole HTTP call with its answer.
 ///
 /// ```no_run
 /// use realtime_client::{ApiKey, Endpoint, Rest};
@@ -56,20 +55,20 @@ pub struct CreatedCall {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestError {
-    /// There was no connection, or it was lost before the answer: then what was asked may have been done.
+    /// There was no connection, or it was lost before the answer; then the request may have been carried out.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// 401 or 403: another key, or another project, is needed.
     #[error("the server refused the key ({}){}", .0.status, said(&.0.message))]
     KeyRefused(Refused),
     /// 404: the call is over or never was, or the address is wrong.
-    #[error("the server knows nothing of the kind (404){}", said(&.0.message))]
+    #[error("the server does not know it (404){}", said(&.0.message))]
     NotFound(Refused),
-    /// 409: it does not fit what is already.
-    #[error("it does not fit the state at the server (409){}", said(&.0.message))]
+    /// 409: it does not fit the current state.
+    #[error("it does not fit the server's current state (409){}", said(&.0.message))]
     Conflict(Refused),
-    /// 429: too much was asked for. [`Refused::retry_after`] says when to ask again.
-    #[error("the server is asked too often (429){}", said(&.0.message))]
+    /// 429: too many requests. [`Refused::retry_after`] says when to ask again.
+    #[error("too many requests to the server (429){}", said(&.0.message))]
     TooManyRequests(Refused),
     /// Another status: below 500 the request is at fault, above it the server.
     #[error("the server refused it with HTTP status {}{}", .0.status, said(&.0.message))]
@@ -84,23 +83,23 @@ pub enum RestError {
     },
 }
 
-/// What a server says when it refuses.
+/// The answer of a server that refuses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// The error's code, where there is one.
+    /// The error's code, if there is one.
     pub code: Option<String>,
-    /// The error's text, keys taken out.
+    /// The error's text, without keys.
     pub message: Option<String>,
-    /// When the server wants to be asked again.
+    /// How long the server asks to wait before the next attempt.
     pub retry_after: Option<Duration>,
 }
 
 impl RestError {
-    /// Whether the same call may succeed later. Where the connection was lost, it may also come to be done
-    /// twice.
+    /// Returns whether the same call may succeed later. If the connection was lost, repeating the call may do
+    /// it twice.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_retryable(),
@@ -155,7 +154,7 @@ impl Rest {
         }
     }
 
-    /// Takes an incoming SIP call, for such a session.
+    /// Takes an incoming SIP call, with this session.
     ///
     /// # Errors
     /// [`RestError`], by who must act.
@@ -166,7 +165,7 @@ impl Rest {
         self.steer(call_id, "accept", Form::json(session.encode(self.endpoint.dialect()))).await
     }
 
-    /// Turns an incoming SIP call away, with a SIP status; without one it is 603, decline.
+    /// Turns an incoming SIP call away, with a SIP status. Default: 603, decline.
     ///
     /// # Errors
     /// [`RestError`], by who must act.
@@ -219,7 +218,7 @@ impl Rest {
         let length = form.body.len().to_string();
         let kind = Some(("Content-Type", form.kind.as_str())).filter(|(_, kind)| !kind.is_empty());
         for (name, value) in [("Connection", "close"), ("Content-Length", &length)].into_iter().chain(kind) {
-            // All of these are ours.
+            // All of these headers are ours, so HTTP can carry them.
             let _ = head.add(name, value);
         }
         let request = [head.into_bytes(), form.body.into_bytes()].concat();
@@ -240,7 +239,7 @@ impl Rest {
             let mut body = head.into_body(MAX_ANSWER);
             match body.fill(&mut stream).await {
                 Ok(()) => {}
-                // It was answered: asking again would do it twice.
+                // The server has answered: repeating the call would do it twice.
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     return Ok(Err(self.bad_answer(error.to_string())));
                 }
@@ -286,7 +285,7 @@ impl Refused {
     }
 }
 
-/// An answer in time; of a refusal its head.
+/// An answer in time, or the head of a refusal.
 enum Reply {
     Yes(Answer),
     No(Head),
@@ -298,7 +297,7 @@ struct Answer {
     body: String,
 }
 
-/// A body with its media type, which is empty where there is none.
+/// A body with its media type. Both are empty if there is no body.
 struct Form {
     kind: String,
     body: String,
@@ -311,7 +310,7 @@ impl Form {
 
     /// Named parts with their media types.
     fn multipart(parts: &[(&str, &str, &str)]) -> Self {
-        // Longer than anything like it in the parts.
+        // Longer than any similar text in the parts.
         let mut boundary = "realtime-part".to_owned();
         while parts.iter().any(|(_, _, value)| value.contains(&boundary)) {
             boundary.push('-');

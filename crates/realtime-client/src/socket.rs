@@ -1,5 +1,5 @@
-//! The WebSocket, as the driver wants it: wire texts in and out, and why it ended. No other file knows the
-//! library.
+//! The WebSocket as the driver uses it: wire texts in and out, and the reason of its end. No other file uses
+//! the library.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -25,14 +25,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 pub(crate) enum Received {
     /// A wire text. Some proxies send it as a binary message.
     Text(Text),
-    /// A binary message that is no text; its length in bytes.
+    /// A binary message that is not text; its length in bytes.
     Binary(usize),
-    /// The far side closed, or the connection broke. Nothing follows besides what polling for the end of the
-    /// stream gives.
+    /// The server closed the connection, or it was lost. After this, only [`poll_end`](Socket::poll_end) is
+    /// of use.
     Ended(DisconnectReason),
 }
 
-/// A wire text, where it was read to.
+/// A wire text, in the buffer it was read into.
 #[derive(Clone)]
 pub(crate) struct Text(Message);
 
@@ -44,7 +44,7 @@ impl Text {
         }
         let bytes = message.as_payload();
         match std::str::from_utf8(bytes) {
-            // Copied, for the library takes no binary message for a text.
+            // Copied, because the library does not turn a binary message into a text.
             Ok(text) => Ok(Self(Message::text(text.to_owned()))),
             Err(_) => Err(bytes.len()),
         }
@@ -55,7 +55,7 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        // It is made of text messages alone.
+        // It is only made of text messages.
         self.0.as_text().unwrap_or_default()
     }
 }
@@ -69,58 +69,58 @@ impl fmt::Debug for Text {
 /// An open WebSocket.
 pub(crate) struct Socket {
     inner: WebSocketStream<Wire>,
-    /// What the server may say back, and nobody shall read.
+    /// Secrets that the server may repeat, and that must not be shown.
     secrets: Secrets,
-    /// Whether the far side is behind: the latest flush has not ended.
+    /// Whether the server reads too slowly: the latest flush has not ended.
     blocked: bool,
-    /// The most that may wait to be sent (bytes): what was queued since nothing waited.
+    /// An upper bound of the bytes that wait to be sent: all that was queued since nothing waited.
     unsent: usize,
-    /// The latest text, where it is large, until the next is asked for: the library reads on in the memory of
-    /// a text that is gone, and would keep the largest for the rest of the call.
+    /// The latest text, if it is large, until the next one is asked for. The library reuses the memory of a
+    /// dropped text, and would keep the largest buffer for the rest of the call.
     held: Option<Text>,
 }
 
 impl Socket {
-    /// Goes on behind a handshake, of which `read` is what came with it.
+    /// Continues after a handshake. `read`: the bytes that came with it.
     pub(crate) fn new(stream: Box<dyn ByteStream>, read: Vec<u8>, secrets: Secrets) -> Self {
         let wire = Wire { read: read.into(), stream, broken: None, alive: false, written: 0 };
         let inner = ClientBuilder::new()
-            // A text is one frame, and waits until it is flushed.
+            // A text is one frame, and is sent only when flushed.
             .config(Config::default().frame_size(MAX_UNSENT).flush_threshold(usize::MAX))
             .limits(Limits::default().max_payload_len(Some(MAX_TEXT)))
             .take_over(wire);
         Self { inner, secrets, blocked: false, unsent: 0, held: None }
     }
 
-    /// Queues a wire text. It leaves with the next [`poll`](Self::poll), all that is queued in as few writes
-    /// as the connection allows.
+    /// Queues a wire text. The next [`poll`](Self::poll) sends everything that is queued, in as few writes as
+    /// the connection allows.
     pub(crate) fn send(&mut self, text: String) {
         self.queue(Message::text(Bytes::from(text)));
     }
 
-    /// Asks the far side for a sign of life.
+    /// Sends a ping, for the server to answer with a pong.
     pub(crate) fn ping(&mut self) {
         self.queue(Message::ping(""));
     }
 
-    /// Whether the connection takes more for now. What it does not take waits better where it can still be
+    /// Returns whether the connection takes more for now. Otherwise let texts wait where they can still be
     /// merged or dropped.
     pub(crate) const fn has_room(&self) -> bool {
         !self.blocked && self.unsent < ROOM
     }
 
-    /// Whether the connection showed life since this was asked last: anything came, be it a part of a
-    /// message, or what it did not take before went on.
+    /// Returns whether the connection was alive since the last call: data came, even a part of a message, or
+    /// the server took bytes again after it was stuck.
     pub(crate) fn take_alive(&mut self) -> bool {
         std::mem::take(&mut self.inner.get_mut().alive)
     }
 
-    /// Queues a goodbye. Texts may still arrive until the far side has answered it.
+    /// Queues a close frame. Texts may still arrive until the server has answered it.
     pub(crate) fn start_close(&mut self) {
         self.queue(Message::close(Some(CloseCode::NORMAL_CLOSURE), ""));
     }
 
-    /// Sends what is queued as far as the connection takes it, answers pings, and gives what came.
+    /// Sends what is queued as far as the connection takes it, answers pings, and returns what came.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         self.poll_flush(cx);
         loop {
@@ -144,7 +144,7 @@ impl Socket {
                 }
                 received => received,
             };
-            // To anything else the library may have queued an answer.
+            // The library may have queued an answer to anything else.
             let charged = self.charge(0);
             return Poll::Ready(match message {
                 Some(Ok(message)) => match message.as_close() {
@@ -165,17 +165,17 @@ impl Socket {
                 },
                 Some(Err(error)) => {
                     if let Error::PayloadTooLong { .. } = error {
-                        // Where it came in fragments, the library has not told the far side.
+                        // If it came in fragments, the library has not told the server.
                         self.queue(Message::close(Some(CloseCode::MESSAGE_TOO_BIG), ""));
                     }
                     lost(error.to_string())
                 }
-                None => lost(HUNG_UP.to_owned()),
+                None => lost(CLOSED.to_owned()),
             });
         }
     }
 
-    /// After either side's goodbye: sends what is left, and waits for the far side to hang up.
+    /// After either side's close frame: sends what is left, and waits for the server to close the connection.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_flush(cx);
         let wire = self.inner.get_mut();
@@ -197,12 +197,12 @@ impl Socket {
         }
     }
 
-    /// Nothing follows a goodbye; what else cannot be queued breaks the connection.
+    /// Queues a message. Nothing follows a close frame. Any other failure to queue breaks the connection.
     fn queue(&mut self, message: Message) {
         if let Err(reason) = self.charge(message.as_payload().len()) {
             self.inner.get_mut().broken.get_or_insert(reason);
         } else if self.inner.poll_ready_unpin(&mut Context::from_waker(Waker::noop())).is_ready() {
-            // By its configuration it always is ready, and this fails behind a goodbye alone.
+            // By its configuration it is always ready, so this fails only after a close frame.
             let _ = self.inner.start_send_unpin(message);
         }
     }
@@ -218,13 +218,13 @@ impl Socket {
 
 /// The stream as the library sees it.
 struct Wire {
-    /// What came with the handshake, and comes first.
+    /// The bytes that came with the handshake. They are read first.
     read: Bytes,
     stream: Box<dyn ByteStream>,
-    /// Why nothing can be written any more. The library is not told, for then it would not read on, and the
-    /// far side's last words explain it; what it writes is dropped.
+    /// Why nothing can be written any more. The library is not told, because then it would stop reading, and
+    /// the server's last messages explain the end. What the library writes is dropped.
     broken: Option<String>,
-    /// Whether the far side is known to be there.
+    /// Whether the server showed life since the last look.
     alive: bool,
     /// Bytes written so far.
     written: u64,
@@ -240,8 +240,8 @@ impl AsyncRead for Wire {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
             return Poll::Ready(match buffer.filled().len() {
-                // Whether it ends within a frame is all the same.
-                after if after == before => Err(io::Error::new(io::ErrorKind::UnexpectedEof, HUNG_UP)),
+                // It does not matter whether it ends within a frame.
+                after if after == before => Err(io::Error::new(io::ErrorKind::UnexpectedEof, CLOSED)),
                 _ => {
                     self.alive = true;
                     Ok(())
@@ -299,16 +299,17 @@ fn lost(reason: String) -> Received {
     Received::Ended(DisconnectReason::Lost { reason })
 }
 
-/// Beyond this much (bytes), texts wait elsewhere.
+/// Beyond this much (bytes), texts wait in the outbox.
 const ROOM: usize = 1024 * 1024;
-const HUNG_UP: &str = "the far side hung up";
-/// The most that one wire text from the server may have (bytes): a retrieved item brings its audio along.
+const CLOSED: &str = "the server closed the connection without a close frame";
+/// The largest wire text from the server (bytes): a retrieved item includes its audio.
 const MAX_TEXT: usize = 64 * 1024 * 1024;
-/// The most that may wait to be sent (bytes). A far side that reads so slowly counts as lost.
+/// The most that may wait to be sent (bytes). If the server reads too slowly for that, the connection counts
+/// as lost.
 const MAX_UNSENT: usize = 32 * 1024 * 1024;
 /// What a frame costs besides its payload, at most (bytes of memory).
 const FRAME: usize = 256;
-/// A text above this does not fit in the library's buffer as it is made (bytes).
+/// A text longer than this does not fit into the library's initial buffer (bytes).
 const HELD: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -380,11 +381,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_goodbye_is_answered_once_and_nothing_follows_it() {
+    async fn a_close_frame_is_answered_once_and_nothing_follows_it() {
         let (mut socket, mut far) = socket(1024, b"");
         far.write_all(b"\x88\x05\x0f\xa0bye\x81\x01x").await.unwrap();
-        let goodbye = DisconnectReason::Closed { code: Some(4000), reason: "bye".to_owned() };
-        assert_eq!(end(&mut socket).await, goodbye);
+        let close = DisconnectReason::Closed { code: Some(4000), reason: "bye".to_owned() };
+        assert_eq!(end(&mut socket).await, close);
         socket.send("late".to_owned());
         socket.ping();
         socket.start_close();
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn texts_still_come_behind_our_goodbye() {
+    async fn texts_still_come_after_our_close_frame() {
         let (mut socket, mut far) = socket(1024, b"");
         socket.send("x".to_owned());
         socket.start_close();
@@ -410,7 +411,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_must_not_be_is_told_to_the_far_side_too() {
+    async fn a_protocol_violation_is_told_to_the_server_too() {
         for (bytes, code, what) in [
             (&b"\x81\x01\xff\x81\x01x"[..], 1007_u16, "invalid utf-8"),
             (b"\x81\x80\0\0\0\0", 1002, "unexpected masked frame"),
@@ -423,15 +424,15 @@ mod tests {
             socket.inner.limits_mut().set_max_payload_len(Some(4));
             assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason: what.to_owned() });
             let ended = tokio::spawn(async move { poll_fn(|cx| socket.poll_end(cx)).await });
-            let (first, goodbye) = frame(&mut far).await;
-            assert_eq!((first, &goodbye[..2]), (0x88, &code.to_be_bytes()[..]), "{what}");
+            let (first, close) = frame(&mut far).await;
+            assert_eq!((first, &close[..2]), (0x88, &code.to_be_bytes()[..]), "{what}");
             drop(far);
             ended.await.unwrap();
         }
     }
 
     #[tokio::test]
-    async fn what_the_far_side_does_not_read_waits_up_to_its_bound() {
+    async fn what_the_server_does_not_read_waits_up_to_its_bound() {
         let (mut socket, mut far) = socket(16, b"");
         let long = "x".repeat(100);
         socket.send(long.clone());
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pings_of_a_far_side_that_reads_nothing_do_not_pile_up_without_end() {
+    async fn pings_of_a_server_that_reads_nothing_do_not_pile_up_without_end() {
         let (mut socket, _far) = socket(16, &b"\x89\x00".repeat(MAX_UNSENT / FRAME + 10));
         let reason = "more than 33554432 bytes wait to be sent".to_owned();
         assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
@@ -459,8 +460,8 @@ mod tests {
         drop(far);
         socket.send("y".to_owned());
         assert_eq!(text(&mut socket).await, "x");
-        let goodbye = DisconnectReason::Closed { code: Some(4000), reason: String::new() };
-        assert_eq!(end(&mut socket).await, goodbye);
+        let close = DisconnectReason::Closed { code: Some(4000), reason: String::new() };
+        assert_eq!(end(&mut socket).await, close);
         poll_fn(|cx| socket.poll_end(cx)).await;
     }
 
@@ -469,7 +470,7 @@ mod tests {
         for bytes in [&b""[..], b"\x81", b"\x81\x05x"] {
             let (mut socket, far) = socket(16, bytes);
             drop(far);
-            let reason = "the far side hung up".to_owned();
+            let reason = "the server closed the connection without a close frame".to_owned();
             assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
         }
     }
@@ -485,7 +486,7 @@ mod tests {
         let mut ends = std::collections::BTreeSet::new();
         for _ in 0..5_000 {
             let mut bytes: Vec<u8> = (0..random() % 32).map(|_| random()).collect();
-            // Mostly without what is refused at once.
+            // Mostly valid headers, which are not refused at once.
             if let [first, second, ..] = &mut bytes[..] {
                 (*first, *second) = (*first & 0x8f, *second & 0x7f);
             }
@@ -494,12 +495,12 @@ mod tests {
             ends.insert(loop {
                 match next(&mut socket).await {
                     Received::Ended(DisconnectReason::Lost { reason }) => break reason,
-                    Received::Ended(_) => break "a goodbye".to_owned(),
+                    Received::Ended(_) => break "a close frame".to_owned(),
                     Received::Text(_) | Received::Binary(_) => {}
                 }
             });
         }
-        for end in [HUNG_UP, "a goodbye", "invalid utf-8", "invalid opcode", "invalid payload length"] {
+        for end in [CLOSED, "a close frame", "invalid utf-8", "invalid opcode", "invalid payload length"] {
             assert!(ends.contains(end), "{end} is not among {ends:?}");
         }
     }

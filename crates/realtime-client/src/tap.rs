@@ -1,4 +1,4 @@
-//! The session log's way out of the client: [`LogSink`], and the driver's tap.
+//! Writing the session log: [`LogSink`], and the driver's tap.
 //!
 //! A sink that fails ends the log and never the call.
 
@@ -14,7 +14,7 @@ use crate::counters::Tally;
 
 /// Where the lines of a session log go.
 pub trait LogSink: Send {
-    /// Says in the log's header what this sink leaves out. Called once, before the first line.
+    /// Notes in the log's header what this sink leaves out. Called once, before the first line.
     fn describe(&self, _header: &mut Header) {}
 
     /// Takes one line, line feed included. Called from the client's task, between reading the socket and
@@ -25,8 +25,8 @@ pub trait LogSink: Send {
     /// The session goes on.
     fn write(&mut self, line: &str) -> io::Result<()>;
 
-    /// Ends the log: the future is done when all lines are where they belong. The client's
-    /// [`Events`](crate::Events) end after it.
+    /// Ends the log. The future is done when all lines are written. The client's [`Events`](crate::Events)
+    /// end after it.
     fn finish(self: Box<Self>) -> BoxFuture<'static, io::Result<()>> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -59,7 +59,7 @@ impl LogSink for MemoryLog {
     }
 }
 
-/// The driver's pen: one line per input and output, written through [`LogWriter`].
+/// The driver's side of the log: one line per input and output, written through [`LogWriter`].
 pub(crate) struct Tap {
     writer: LogWriter,
     sink: Option<Box<dyn LogSink>>,
@@ -78,7 +78,7 @@ impl Tap {
         tap
     }
 
-    /// Why the log has ended before the call, told once.
+    /// Why the log has ended before the call. Returned once.
     pub(crate) const fn take_failure(&mut self) -> Option<io::Error> {
         self.failure.take()
     }
@@ -96,7 +96,7 @@ impl Tap {
                 self.failure = Some(error);
             }
         }
-        // One retrieved item makes a line of megabytes; the buffer must not stay so for a whole call.
+        // One retrieved item makes a line of megabytes; the buffer must not stay that large for a whole call.
         self.line.shrink_to(64 * 1024);
     }
 

@@ -1,5 +1,5 @@
-//! TLS by rustls. The provider is named here and never taken from the process, where another crate's choice
-//! would change this one's behaviour, or panic for want of one.
+//! TLS by rustls. The crypto provider is named here and never taken from the process default: another crate
+//! could change that default, and using it without one panics.
 
 use std::fmt;
 use std::io;
@@ -14,11 +14,10 @@ use tokio_rustls::TlsConnector;
 use crate::error::ConnectError;
 use crate::socket::ByteStream;
 
-/// Whom TLS trusts, besides the roots that this build has by its features: the certificate authority of a
-/// company, of a proxy that reads along, or of a test.
+/// Whom TLS trusts, besides the roots of this build's features: the certificate authority of a company, of an
+/// inspecting proxy, or of a test.
 ///
-/// Clones share what they know of servers, so that a later connection begins faster: make one and give it to
-/// all endpoints.
+/// Clones share TLS sessions, so that later connections start faster: make one and give it to all endpoints.
 #[derive(Clone)]
 pub struct Tls {
     extra: Vec<CertificateDer<'static>>,
@@ -35,7 +34,7 @@ enum Roots {
 }
 
 impl Tls {
-    /// Trusts the certificates of a PEM text too: all that are in it.
+    /// Also trusts all certificates in a PEM text.
     ///
     /// # Errors
     /// [`ConnectError::BadCertificate`] says what is wrong with the text.
@@ -62,10 +61,10 @@ impl Tls {
         }))
     }
 
-    /// Trusts a certificate in DER too.
+    /// Also trusts a certificate in DER.
     ///
     /// # Errors
-    /// [`ConnectError::BadCertificate`] where it is none.
+    /// [`ConnectError::BadCertificate`] if it is not a certificate.
     pub fn trust_der(mut self, der: impl AsRef<[u8]>) -> Result<Self, ConnectError> {
         let certificate = CertificateDer::from(der.as_ref().to_vec());
         let check = RootCertStore::empty().add(certificate.clone());
@@ -75,7 +74,8 @@ impl Tls {
         Ok(self)
     }
 
-    /// Trusts nobody but those named by [`trust_pem`](Self::trust_pem) and [`trust_der`](Self::trust_der).
+    /// Trusts only the certificates given by [`trust_pem`](Self::trust_pem) and
+    /// [`trust_der`](Self::trust_der).
     #[must_use]
     pub fn no_other_roots(mut self) -> Self {
         self.roots = Roots::None;
@@ -83,7 +83,7 @@ impl Tls {
         self
     }
 
-    /// Agrees on TLS 1.2 or 1.3 with the server of that name.
+    /// Does the TLS handshake (1.2 or 1.3) with the server of that name.
     pub(crate) async fn connect(
         &self,
         host: &str,
@@ -125,8 +125,8 @@ impl Tls {
     }
 }
 
-/// The roots of this build's features. One configuration for all such, so that connections can resume each
-/// other's TLS sessions.
+/// The roots of this build's features. All defaults share one configuration, so that connections can resume
+/// each other's TLS sessions.
 impl Default for Tls {
     fn default() -> Self {
         static CONFIG: LazyLock<Arc<OnceLock<Arc<ClientConfig>>>> = LazyLock::new(Arc::default);
@@ -174,7 +174,7 @@ const fn bad(reason: String) -> ConnectError {
     ConnectError::BadCertificate { reason }
 }
 
-/// What is wrong with a PEM text, in words: the library's show bytes as numbers.
+/// What is wrong with a PEM text, in words: the library's errors show bytes as numbers.
 fn explain(error: &PemError) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match error {
@@ -182,7 +182,7 @@ fn explain(error: &PemError) -> String {
             format!("the PEM text lacks its -----END {}-----", text(end_marker))
         }
         PemError::IllegalSectionStart { line } => format!("the PEM text has a broken line {:?}", text(line)),
-        PemError::Base64Decode(what) => format!("the PEM text is no base64: {what}"),
+        PemError::Base64Decode(what) => format!("the PEM text is not base64: {what}"),
         other => format!("the PEM text cannot be read: {other}"),
     }
 }
@@ -199,7 +199,7 @@ mod tests {
             ("MIIB".to_owned(), "expected -----BEGIN CERTIFICATE-----"),
             (pem("PRIVATE KEY", "MIIB"), "a private key and no certificate"),
             (pem("CERTIFICATE REQUEST", "MIIB"), "no section CERTIFICATE"),
-            (pem("CERTIFICATE", "!!!!"), "no base64"),
+            (pem("CERTIFICATE", "!!!!"), "not base64"),
             (pem("CERTIFICATE", "MIIB"), "cannot be read as DER"),
             ("-----BEGIN CERTIFICATE-----\nMIIB\n".to_owned(), "lacks its -----END CERTIFICATE-----"),
         ] {

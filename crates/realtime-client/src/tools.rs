@@ -20,16 +20,19 @@ use tracing::{Instrument, debug, info_span};
 use crate::error::Error;
 use crate::handle::Handle;
 
-/// Runs the calls of one session in tasks of their own, from a [`Toolbox`], and answers them.
+/// Runs the function calls of one session with the tools of a [`Toolbox`], each in its own task, and answers
+/// them.
 ///
-/// Hand it every event of the session. Each call runs as its tool's policy says: a handler that takes longer
-/// than its timeout is dropped and the call answered as timed out, one that panics answers "the function
-/// failed", and when the user speaks over the assistant, handlers whose tools do not ask to be kept are
-/// dropped and answered as cancelled. Calls that end in another way (another answer, the session's end) are
-/// dropped without an answer.
+/// Hand it every event of the session. Each call runs by its tool's policy:
 ///
-/// It holds a [`Handle`], so that a session with a runner stays open until it is closed or the runner
-/// dropped. Dropping the runner answers its calls as cancelled.
+/// - A handler that takes longer than its timeout is dropped, and the call is answered as timed out.
+/// - A handler that panics answers "the function failed".
+/// - When the user speaks over the assistant, handlers are dropped and their calls answered as cancelled,
+///   unless their tools ask to be kept.
+/// - Calls that end in another way (another answer, the session's end) are dropped without an answer.
+///
+/// It holds a [`Handle`], so a session with a runner stays open until it is closed or the runner is dropped.
+/// Dropping the runner answers its calls as cancelled.
 #[derive(Debug)]
 pub struct ToolRunner {
     handle: Handle,
@@ -47,13 +50,13 @@ struct Running {
 /// Why a call should stop.
 #[derive(Debug)]
 enum Stop {
-    /// It has ended without us; nobody wants an answer.
+    /// It has ended in another way; no answer is needed.
     Ended,
     /// The user spoke over the assistant.
     Interrupted,
 }
 
-/// Calls that run at once, unless told otherwise.
+/// How many calls run at once by default.
 const CONCURRENCY: usize = 16;
 
 impl ToolRunner {
@@ -62,14 +65,14 @@ impl ToolRunner {
         Self { handle, toolbox, room: Arc::new(Semaphore::new(CONCURRENCY)), running: HashMap::new() }
     }
 
-    /// Lets `calls` calls run at once, at least one. A call that waits does not use up its timeout.
+    /// Sets how many calls run at once, at least one. Waiting does not count against a call's timeout.
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.room = Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)));
         self
     }
 
-    /// Replaces the tools for the calls to come.
+    /// Replaces the tools for future calls.
     pub fn set_toolbox(&mut self, toolbox: Toolbox) {
         self.toolbox = toolbox;
     }
@@ -77,7 +80,7 @@ impl ToolRunner {
     /// Starts and stops calls as the event says. Must be called within a tokio runtime.
     pub fn handle(&mut self, event: &Event) {
         match event {
-            // Calls out of band take no output: they are for whoever asked for the response.
+            // Out-of-band calls take no output: they are for the code that asked for the response.
             Event::FunctionCalls { out_of_band: false, calls, .. } => {
                 for call in calls {
                     self.start(call);
@@ -92,7 +95,7 @@ impl ToolRunner {
             }
             Event::FunctionEnded { call, .. } => {
                 if let Some(running) = self.running.remove(&call.call_id) {
-                    // A call that we have answered does not listen any more.
+                    // A call that we have answered no longer listens.
                     let _ = running.stop.send(Stop::Ended);
                 }
             }
@@ -126,8 +129,8 @@ impl ToolRunner {
             gen_ai.tool.name = call.name,
             gen_ai.tool.call.id = %call_id,
         );
-        // The handler is entered within the task and within the net: what it does before its first await may
-        // panic too.
+        // The handler is called within the task and within `catch_unwind`: the part before its first await
+        // may panic too.
         let work = AssertUnwindSafe(async move {
             match toolbox.start(&call) {
                 Ok(work) => work.await,
@@ -135,7 +138,7 @@ impl ToolRunner {
             }
         });
         let work = async move {
-            // Nobody closes the semaphore; without a permit the call would run all the same.
+            // The semaphore is never closed; without a permit the call would run anyway.
             let _permit = room.acquire_owned().await;
             let work = work.catch_unwind();
             let outcome = match policy.timeout {
@@ -158,7 +161,7 @@ impl ToolRunner {
                 output = work => output,
             };
             debug!(output = kind(&output), "function call ended");
-            // After an interruption the model's turn comes with the user's words, not with the call's.
+            // After an interruption the model responds to the user's words, not to the function's output.
             let respond = policy.reply == Reply::Auto && output != FunctionOutput::Cancelled;
             let complete = |output| Command::AnswerFunction { call_id: call_id.clone(), output, respond };
             let mut taken = handle.ask(complete(output)).await;

@@ -26,12 +26,12 @@ async fn no_key_audio_or_word_reaches_the_crate_log() {
     for place in [KeyPlace::Bearer, KeyPlace::ApiKeyHeader, KeyPlace::Subprotocol] {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let endpoint = endpoint().key_place(place).header("x-token", "canary-token").unwrap();
-        let server = std::thread::spawn(move || far_side(far));
+        let server = std::thread::spawn(move || serve(far));
         let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await.unwrap();
         while !matches!(next(&mut events).await, Event::Ready { .. }) {}
         handle.append_audio(b"canary".to_vec()).unwrap();
         let said = handle.send_text("canary", false).await;
-        assert!(said.is_err(), "the far side closed without an answer");
+        assert!(said.is_err(), "the server closed without an answer");
         let all = rest(&mut events).await;
         assert!(all.iter().any(|event| matches!(event, Event::Text { .. })), "{all:?}");
         server.join().unwrap();
@@ -39,13 +39,13 @@ async fn no_key_audio_or_word_reaches_the_crate_log() {
     let text = LOGGED.0.lock().unwrap();
     assert!(text.contains("this is logged"), "{text}");
     let base64 = "Y2FuYXJ5";
-    // The library that is the far side here writes frames in hexadecimal.
+    // The library of the server here writes frames in hexadecimal.
     let hex = "63616e617279";
     assert!(![base64, hex, "canary"].iter().any(|secret| text.contains(secret)), "{text}");
 }
 
-/// A server that says a word and closes. On a thread of its own, for what its library logs is not ours.
-fn far_side(stream: DuplexStream) {
+/// A server that says a word and closes. It runs on its own thread, because its library's logs are not ours.
+fn serve(stream: DuplexStream) {
     MINE.set(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async move {

@@ -1,8 +1,8 @@
-//! How a context learns: one call event at a time.
+//! Applies call events to a context, one at a time.
 //!
-//! The rules kept here: an item has one entry, whatever tells of it first; words of items that left the
-//! conversation, or that were never in it, change nothing; what was heard counts, and what was made beyond
-//! that is kept aside.
+//! The rules kept here: an item has one entry, whichever event comes first. Words of items that left the
+//! conversation, or were never in it, change nothing. The words that were heard count; other words of the
+//! assistant are kept separately.
 
 use realtime_protocol::call::{
     ConnectionEvent, Cut, Event, FunctionEnd, HeardPart, Interruption, Origin, Outcome, Place, ResponseReport,
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::entry::{Body, Call, State, Words};
 use crate::message::Role;
 
-/// Ids of removed items, and of responses beside the conversation, that are remembered.
+/// How many ids of removed items, and of out-of-band responses, are remembered.
 const REMEMBERED: usize = 64;
 
 /// What an event changed: look the entry up by [`Context::line`].
@@ -26,7 +26,7 @@ pub enum Change {
     Added(ItemId),
     /// An entry has other words than before, and may change again.
     Updated(ItemId),
-    /// An entry is as it will stay: whole, cut, or failed.
+    /// An entry has its final text: complete, cut, or failed.
     Completed(ItemId),
     /// An entry is gone.
     Removed(ItemId),
@@ -42,15 +42,14 @@ impl Change {
 }
 
 impl Context {
-    /// Learns from an event of a session's, and says what changed by it.
+    /// Applies an event of a session. Returns what changed.
     ///
-    /// Give it every event, audio too, in the order in which the session told them, before the application
-    /// acts on the event.
+    /// Give it every event, also audio, in the session's order, before the application acts on the event.
     pub fn apply(&mut self, event: &Event) -> Vec<Change> {
         let mut changes = Changes::default();
         match event {
             Event::Created { .. } => {
-                // Nothing more comes from the one before, if there was one.
+                // Nothing more comes from the earlier conversation, if there was one.
                 if self.conversation > 0 {
                     self.on_closed(&mut changes);
                 }
@@ -121,7 +120,7 @@ impl Context {
             Event::FunctionEnded { call, end: FunctionEnd::Closed | FunctionEnd::Detached } => {
                 self.on_call_lost(&mut changes, &call.call_id);
             }
-            // What this side sent is true at once, whether or not the server says it again.
+            // An item that this side sent counts at once, whether or not the server repeats it.
             Event::ItemSent { item, .. } => {
                 if let Item::FunctionCallOutput(output) = &**item {
                     self.on_output(&mut changes, output);
@@ -140,7 +139,7 @@ impl Context {
         changes.0
     }
 
-    /// Ids of items mean nothing beyond the conversation that they came from.
+    /// Begins a new conversation: item ids of earlier ones mean nothing in it.
     fn begin_conversation(&mut self) {
         self.conversation += 1;
         self.hears = false;
@@ -148,7 +147,7 @@ impl Context {
         self.removed.clear();
     }
 
-    /// Some servers give a later item the id of an earlier one: what that one said stays, and has no id.
+    /// Some servers reuse the id of an item. The words of the earlier one stay, without an id.
     fn part_with_used(&mut self, item_id: &ItemId, is_another: impl Fn(&Words) -> bool) {
         let Some(index) = self.find_here(item_id) else { return };
         let entry = &mut self.entries[index];
@@ -159,8 +158,8 @@ impl Context {
         }
     }
 
-    /// The words of an item, entered where it is not known. `None` for items that are gone or hold no words
-    /// of their own.
+    /// The words of an item. An unknown item gets an entry. `None`: the item is gone, or has no words of its
+    /// own.
     fn words(
         &mut self,
         changes: &mut Changes,
@@ -201,7 +200,7 @@ impl Context {
                     _ => None,
                 };
                 match known_call {
-                    // It was told by its response, which need not name the item.
+                    // It came with its response, which need not name the item.
                     Some(index) if !self.entries[index].place.settled => {
                         self.entries[index].id = Some(item_id);
                         index
@@ -225,7 +224,7 @@ impl Context {
         self.settle_place(index, place, origin);
     }
 
-    /// An item is final, or was retrieved; nothing is known of its place.
+    /// An item is final, or was retrieved. Its place is not known.
     fn on_done(&mut self, changes: &mut Changes, item: &Item, done: bool) {
         let Some(item_id) = item.id().filter(|id| !self.is_seeded(id)) else { return };
         if let Some(index) = self.find(&item_id) {
@@ -233,7 +232,7 @@ impl Context {
         }
     }
 
-    /// Whether an item was made of an entry, which knows better what it says and where it stands.
+    /// Returns whether an item was made from an entry. The entry's words and place take precedence.
     fn is_seeded(&self, item_id: &ItemId) -> bool {
         self.entries.iter().any(|entry| entry.place.seeded.contains(item_id))
     }
@@ -269,7 +268,7 @@ impl Context {
         self.finish(changes, |words| words.response.as_ref() == Some(&report.response_id));
     }
 
-    /// Ends all words of the assistant's that still wait for more.
+    /// Ends all words of the assistant that still wait for more.
     fn finish(&mut self, changes: &mut Changes, which: impl Fn(&Words) -> bool) {
         for index in 0..self.entries.len() {
             if let Body::Words(words) = &mut self.entries[index].body
@@ -293,7 +292,7 @@ impl Context {
                 self.cut(changes, part);
             }
         }
-        // Words come ahead of their audio: of those whose audio never came nothing was heard.
+        // Words come ahead of their audio: words without audio were not heard.
         let Some(response_id) = interruption.response_id.as_ref().filter(|_| self.hears) else { return };
         for index in 0..self.entries.len() {
             if let Body::Words(words) = &mut self.entries[index].body

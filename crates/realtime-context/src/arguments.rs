@@ -1,5 +1,5 @@
-//! Reading a call's arguments, and saying what is wrong with them so that the model can act on it: what was
-//! expected, what came, and where.
+//! Reads a call's arguments. An error tells the model what was expected, what came, and where, so that it can
+//! correct the call.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -25,13 +25,13 @@ pub(crate) fn read_object(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| explain(text, &error))
 }
 
-/// What is declared for a type that is no object.
+/// The declared object for a type that is not an object.
 #[derive(Deserialize)]
 struct One<A> {
     value: A,
 }
 
-/// Checks that a text is an object or no JSON at all: serde would take a list for a struct.
+/// Checks that a text is an object or not JSON at all: serde would read a list as a struct.
 fn object_text(text: &str) -> Result<&str, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -43,7 +43,7 @@ fn object_text(text: &str) -> Result<&str, String> {
     Err(format!("expected an object, got {} at the top level", kind(text)))
 }
 
-/// Names the kind of a JSON text that is no object.
+/// Names the kind of a JSON text that is not an object.
 fn kind(text: &str) -> &'static str {
     match text.as_bytes().first() {
         Some(b'[') => "an array",
@@ -90,7 +90,7 @@ fn in_json(name: &str) -> &str {
         "a sequence" | "sequence" => "an array",
         "unit" => "null",
         _ if name.starts_with("struct ") => "an object",
-        // Serde takes a list for a struct and counts its elements.
+        // Serde reads a list as a struct and counts its elements.
         _ if name.starts_with("length ") => "an array",
         _ => name,
     }
@@ -135,7 +135,7 @@ fn path(read: &[u8]) -> String {
         }
         at += 1;
     }
-    // The reader looks at a bracket to find that it does not want one: it is not inside yet.
+    // The reader stops at an unexpected bracket, before it is inside.
     if matches!(read.last(), Some(b'{' | b'[')) {
         levels.pop();
     }
@@ -151,7 +151,7 @@ fn path(read: &[u8]) -> String {
     path
 }
 
-/// Where the string that begins at `start` ends, behind its closing quote.
+/// The end of the string that begins at `start`, after its closing quote.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = text.get(at) {

@@ -37,8 +37,9 @@ impl Context {
         }
     }
 
-    /// Takes out calls that ended with an earlier conversation and that the model has made again in this one:
-    /// else they would read as failed beside the one that was answered, and be made once more.
+    /// Takes out calls that ended with an earlier conversation and that the model has repeated in this one.
+    /// Otherwise they would appear as failed next to the answered one, and the model would make them once
+    /// more.
     pub(crate) fn drop_repeated(&mut self, changes: &mut Changes) {
         let here = self.conversation;
         let lost = |entry: &Entry| match &entry.body {
@@ -97,14 +98,14 @@ impl Context {
 }
 
 impl Call {
-    /// Whether the arguments say the same, in whatever spelling.
+    /// Returns whether the arguments are equal as JSON.
     fn has_arguments_of(&self, other: &Self) -> bool {
         let value = |call: &Self| serde_json::from_str::<serde_json::Value>(&call.arguments).ok();
         self.arguments == other.arguments || value(self).is_some_and(|own| Some(own) == value(other))
     }
 }
 
-/// Takes over what the item says; its arguments are empty until they are whole.
+/// Takes over the members of the item. Its arguments are empty until they are complete.
 pub(crate) fn merge_call(call: &mut Call, item: &FunctionCallItem) {
     if let Some(call_id) = item.call_id.value() {
         call.call_id = call_id.clone();

@@ -11,13 +11,13 @@ use realtime_protocol::session_config::SessionConfig;
 use crate::entry::{Body, Entry};
 use crate::message::{Message, Role};
 
-/// Entries that are kept where the application sets no limit.
+/// The number of entries that are kept if the application sets no limit.
 pub const DEFAULT_LIMIT: usize = 10_000;
 
 /// What was said and heard, in the server's order of items.
 ///
-/// It is fed with messages by the application, and with [call events](Self::apply) while a session runs. It
-/// outlives sessions: what one has taught it [seeds](Self::seed) the next.
+/// The application adds messages, and [call events](Self::apply) while a session runs. It outlives sessions:
+/// what it learnt from one session [seeds](Self::seed) the next.
 ///
 /// `Debug` shows no content.
 #[derive(Clone)]
@@ -25,15 +25,15 @@ pub struct Context {
     pub(crate) entries: Vec<Entry>,
     /// Counts the conversations on servers that were applied.
     pub(crate) conversation: u32,
-    /// Makes the ids of this side's own items: counts on over conversations, so that none is used twice.
+    /// Makes the ids of items created by this side. It counts over all conversations, so no id is used twice.
     pub(crate) next_id: u64,
-    /// Responses that run beside the conversation: what they say is not part of it.
+    /// Running out-of-band responses: their words are not part of the conversation.
     pub(crate) beside: VecDeque<ResponseId>,
-    /// Items that were removed, of which late news may come.
+    /// Removed items, for which late events may come.
     pub(crate) removed: VecDeque<ItemId>,
-    /// The item that stands for all of the history: it is no entry of its own.
+    /// The item that holds the whole history. It has no entry of its own.
     pub(crate) packed: Option<ItemId>,
-    /// Whether audio events are given here, so that their absence says something.
+    /// Whether audio events are applied, so that missing audio means something.
     pub(crate) hears: bool,
     limit: usize,
     dropped: u64,
@@ -68,7 +68,7 @@ impl Context {
         context
     }
 
-    /// Keeps at most so many entries: the oldest go first, but for a leading system message. Default:
+    /// Keeps at most this many entries. The oldest go first, except for a leading system message. Default:
     /// [`DEFAULT_LIMIT`].
     #[must_use]
     pub fn limit(mut self, entries: usize) -> Self {
@@ -77,7 +77,7 @@ impl Context {
         self
     }
 
-    /// Adds a message to the history. The session that runs is not told: see
+    /// Adds a message to the history. A running session is not told: for that see
     /// [`push_user_text`](Self::push_user_text).
     pub fn push(&mut self, message: Message) {
         let mut entry = Entry::new(None, Body::Message(message));
@@ -87,7 +87,7 @@ impl Context {
         self.trim();
     }
 
-    /// Adds what the user wrote, and returns the item that tells it to the session, by
+    /// Adds a text that the user wrote. Returns the item for the session: send it by
     /// [`Command::CreateItem`](realtime_protocol::call::Command::CreateItem). Its place is the end until the
     /// server says otherwise.
     pub fn push_user_text(&mut self, text: impl Into<String>) -> Item {
@@ -95,8 +95,7 @@ impl Context {
         self.push_own(Item::user_text(text.clone()), Message::user(text))
     }
 
-    /// Adds what the application tells the model in the course of the conversation, and returns the item that
-    /// tells it to the session.
+    /// Adds a text from the application to the model, in mid-conversation. Returns the item for the session.
     pub fn push_system_text(&mut self, text: impl Into<String>) -> Item {
         let text = text.into();
         self.push_own(Item::system_text(text.clone()), Message::system(text))
@@ -112,7 +111,7 @@ impl Context {
 
     /// Takes an item out, such as one that the server refused. Returns whether there was one.
     pub fn remove(&mut self, item_id: &ItemId) -> bool {
-        // Without its packed form the history is still what was said.
+        // Removing the packed item does not remove the history.
         let Some(index) = self.find(item_id).filter(|_| self.packed.as_ref() != Some(item_id)) else {
             return false;
         };
@@ -122,10 +121,10 @@ impl Context {
 
     /// All that was said, in chat form and in order.
     ///
-    /// The assistant's messages hold what was heard. Speech of the user's without a transcript reads
+    /// The assistant's messages hold what was heard. The user's speech without a transcript reads
     /// [`INAUDIBLE`](crate::INAUDIBLE) or [`UNTRANSCRIBED`](crate::UNTRANSCRIBED). A call is two messages:
-    /// the assistant's, and the tool's with the output or with a status. Assistant items of which nothing was
-    /// heard are left out.
+    /// the assistant's, and the tool's with the output or with a status. Assistant items that were not heard
+    /// at all are left out.
     pub fn messages(&self) -> Vec<Message> {
         self.entries.iter().flat_map(Entry::messages).collect()
     }
@@ -135,8 +134,8 @@ impl Context {
         self.entries.first()?.instructions()
     }
 
-    /// Puts what the context knows into a configuration: the instructions, where it has any. Do this before
-    /// the session begins, so that the first `session.update` has them.
+    /// Puts the instructions, if there are any, into a configuration. Do this before the session begins, so
+    /// that the first `session.update` has them.
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         if let Some(instructions) = self.instructions() {
             base.instructions = Field::Value(instructions);
@@ -144,7 +143,7 @@ impl Context {
         base
     }
 
-    /// Whether nothing was said.
+    /// Returns whether nothing was said.
     pub fn is_empty(&self) -> bool {
         self.messages().is_empty()
     }
@@ -154,13 +153,13 @@ impl Context {
         self.dropped
     }
 
-    /// An id for an item of this side's.
+    /// A new id for an item created by this side.
     pub(crate) fn fresh_id(&mut self) -> ItemId {
         self.next_id += 1;
         format!("ctx_{}", self.next_id).into()
     }
 
-    /// Keeps the limit.
+    /// Enforces the limit.
     pub(crate) fn trim(&mut self) {
         let excess = self.entries.len().saturating_sub(self.limit);
         if excess > 0 {
@@ -172,7 +171,7 @@ impl Context {
 }
 
 impl Entry {
-    /// The text of a message that tells the model what to be.
+    /// The text of a message with instructions.
     pub(crate) fn instructions(&self) -> Option<String> {
         match &self.body {
             Body::Message(message) if message.is_instruction() => Some(message.text()),

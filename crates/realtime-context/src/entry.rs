@@ -1,5 +1,5 @@
-//! One place in the order: a message of the application's, words of the user's or the assistant's, a call, or
-//! an item that only holds its place.
+//! One place in the order: a message from the application, words of the user or the assistant, a call, or a
+//! placeholder item.
 
 use realtime_protocol::content::{ContentPart, InputImage};
 use realtime_protocol::field::Field;
@@ -10,18 +10,18 @@ use serde_json::Map;
 
 use crate::message::{Content, ImagePart, ImageUrl, Message, Part, Role, join};
 
-/// Stands in a message for speech of which the words could not be found out.
+/// The text for speech whose transcription failed.
 pub const INAUDIBLE: &str = "[inaudible]";
-/// Stands in a message for speech of which the words are not there yet, or were never asked for.
+/// The text for speech whose transcript has not come, or was never asked for.
 pub const UNTRANSCRIBED: &str = "[not transcribed]";
 
-/// More of one part is not kept: the longest responses have some 20 KB of words.
+/// The longest text kept of one part: the longest responses have some 20 KB of words.
 const LONGEST_TEXT: usize = 1 << 20;
 
 /// One place in the order.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Entry {
-    /// The item's id, where there is an item.
+    /// The item's id, if there is an item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<ItemId>,
     #[serde(flatten)]
@@ -30,14 +30,14 @@ pub(crate) struct Entry {
     pub(crate) place: Place,
 }
 
-/// What is known of an entry's place while its conversation lives.
+/// An entry's place, while its conversation lasts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Place {
-    /// Counts conversations: an id says nothing in another one.
+    /// The number of the conversation: an id means nothing in another one.
     pub(crate) conversation: u32,
-    /// The ids under which the conversation was seeded with the entry.
+    /// The ids of the seed's items that were made from the entry.
     pub(crate) seeded: Vec<ItemId>,
-    /// Whether the server has told the place, or the application has chosen it.
+    /// Whether the place is known: told by the server, or chosen by the application.
     pub(crate) settled: bool,
     /// The item before it, as the server told.
     pub(crate) after: Option<ItemId>,
@@ -52,7 +52,7 @@ pub(crate) enum Body {
     Words(Words),
     /// A call, with its output.
     Call(Call),
-    /// An output. Shown only where its call is not known.
+    /// An output. Shown only if its call is not known.
     Output(Output),
     /// An item without words.
     Silent,
@@ -63,7 +63,7 @@ impl Entry {
         Self { id, body, place: Place::default() }
     }
 
-    /// The entry in chat form: no message where nothing was said, two for a call.
+    /// The entry in chat form: no message if nothing was said, two for a call.
     pub(crate) fn messages(&self) -> Vec<Message> {
         match &self.body {
             Body::Message(message) => vec![message.clone()],
@@ -77,7 +77,7 @@ impl Entry {
     }
 }
 
-/// How far the words of an entry are.
+/// The state of an entry's words.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -87,9 +87,9 @@ pub enum State {
     Pending,
     /// Whole.
     Final,
-    /// The assistant was interrupted: the text is what was heard of it.
+    /// The assistant was interrupted: the text is what was heard.
     Truncated,
-    /// The words could not be found out, or the call was never answered.
+    /// The transcription failed, or the call was never answered.
     Failed,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct WordsPart {
     pub(crate) spoken: bool,
     /// All words that came.
     pub(crate) text: String,
-    /// The words that were heard, where the part was cut off.
+    /// The words that were heard, if the part was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) heard: Option<String>,
     /// A part that is neither text nor speech.
@@ -132,14 +132,14 @@ impl Words {
         Self { role, parts: Vec::new(), done: false, response: None }
     }
 
-    /// Speech of the user's of which nothing is known yet.
+    /// The user's speech before its transcript.
     pub(crate) fn speech() -> Self {
         let mut words = Self::new(Role::User);
         words.part(0).spoken = true;
         words
     }
 
-    /// The part at that place, made where it is not known.
+    /// The part at that place. Created if it is not known.
     pub(crate) fn part(&mut self, index: u32) -> &mut WordsPart {
         let at = self.parts.partition_point(|part| part.index < index);
         if self.parts.get(at).is_none_or(|part| part.index != index) {
@@ -148,7 +148,7 @@ impl Words {
         &mut self.parts[at]
     }
 
-    /// Takes over what the item says. `done`: whether it says all.
+    /// Takes over the members of the item. `done`: whether the item is complete.
     pub(crate) fn merge(&mut self, item: &MessageItem, done: bool) {
         if let Some(role) = item.role.value() {
             self.role = role_of(role);
@@ -182,7 +182,7 @@ impl Words {
         }
     }
 
-    /// Nothing more comes, but for the transcript of the user's speech.
+    /// Nothing more comes, except the transcript of the user's speech.
     pub(crate) fn finish(&mut self) {
         self.done = true;
         if self.role == Role::Assistant {
@@ -203,12 +203,12 @@ impl Words {
         }
     }
 
-    /// What was said, or heard where it was cut off.
+    /// What was said, or what was heard if it was cut off.
     pub(crate) fn text(&self) -> String {
         join(self.parts.iter().map(WordsPart::text))
     }
 
-    /// All that was made, where it was cut off.
+    /// All words that were generated, if it was cut off.
     pub(crate) fn generated(&self) -> Option<String> {
         let cut = self.parts.iter().any(|part| part.heard.is_some());
         cut.then(|| join(self.parts.iter().map(|part| part.text.as_str())))
@@ -242,7 +242,7 @@ impl WordsPart {
 
     /// More words came.
     pub(crate) fn push(&mut self, delta: &str) {
-        // Behind the whole text come no pieces of it, and a cut does not wait for more.
+        // No deltas follow the final text, or a cut.
         if self.state == State::Pending || self.state == State::Truncated {
             let room = LONGEST_TEXT.saturating_sub(self.text.len());
             self.text.push_str(&delta[..delta.floor_char_boundary_at(room)]);
@@ -257,8 +257,8 @@ impl WordsPart {
         }
     }
 
-    /// All words that were made are known, of a part that was cut off: those that never came here were not
-    /// heard.
+    /// All generated words of a part that was cut off are known. Words that had not come before the cut were
+    /// not heard.
     fn settle_cut_off(&mut self, text: &str) {
         let came = std::mem::take(&mut self.text);
         if self.state != State::Truncated && text.len() > came.len() {
@@ -267,7 +267,7 @@ impl WordsPart {
         self.settle(if text.len() > came.len() { text } else { &came });
     }
 
-    /// Only so much was heard.
+    /// Only these words were heard.
     pub(crate) fn cut(&mut self, heard: &str) {
         self.heard = Some(heard.to_owned());
         self.state = State::Truncated;
@@ -299,7 +299,7 @@ pub(crate) struct Call {
 
 /// What a tool's message says while the call runs.
 const IN_PROGRESS: &str = r#"{"status":"in_progress"}"#;
-/// What a tool's message says where the session ended first.
+/// What a tool's message says if the session ended first.
 const LOST: &str = r#"{"error":"the session ended before the function did"}"#;
 
 impl Call {
@@ -318,7 +318,7 @@ impl Call {
     }
 }
 
-/// What a call returned, where its item stands.
+/// What a call returned, at the place of its item.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Output {
     pub(crate) call_id: CallId,

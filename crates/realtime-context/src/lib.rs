@@ -1,9 +1,10 @@
 //! What was said and heard in a realtime conversation, its tools and its history.
 //!
-//! A [`Context`] is a chat, in the form of OpenAI's chat completions. The application gives it a history;
-//! while a session runs it learns from the session's events; and when another session begins, it brings that
-//! one up to date. Its order is the server's order of items, however late a transcript comes, and of what the
-//! assistant made it holds what the user heard. A [`Toolbox`] holds the functions that the model may call.
+//! A [`Context`] is a chat, in the form of OpenAI's chat completions. The application gives it a history.
+//! While a session runs, the context learns from its events. When another session begins, the context brings
+//! it up to date. Its order is the server's order of items, however late a transcript comes. Of the
+//! assistant's words it holds those that the user heard. A [`Toolbox`] holds the functions that the model may
+//! call.
 //!
 //! ```
 //! use realtime_context::{Context, History, Message, ToolError, Toolbox};
@@ -36,7 +37,7 @@
 //! });
 //! assert_eq!(commands.count(), 1);
 //!
-//! // Then every event of the session's is given to the context. The user speaks, the assistant answers, and
+//! // Then every event of the session is given to the context. The user speaks, the assistant answers, and
 //! // what the user said comes last.
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
 //! # use realtime_protocol::call::{Origin, Place};
@@ -70,9 +71,9 @@
 //!
 //! # What it does not do
 //!
-//! It is pure: no runtime, clock, socket, thread, lock or randomness. It sends nothing: what a session is to
-//! be told is returned, as items, configurations and call outputs. It does not run tools: [`Toolbox::start`]
-//! gives a future, and whoever runs it keeps to its [`ToolPolicy`]. It keeps no audio, and counts no tokens.
+//! It is pure: no runtime, clock, socket, thread, lock or randomness. It sends nothing: it returns items,
+//! configurations and function outputs for the session. It does not run tools: [`Toolbox::start`] returns a
+//! future, and the caller runs it by its [`ToolPolicy`]. It keeps no audio, and counts no tokens.
 //!
 //! # Map
 //!
@@ -80,10 +81,10 @@
 //! |---|---|
 //! | [`context`] | [`Context`]: history in and out, limits |
 //! | [`message`] | [`Message`] and its parts: the JSON of chat completions |
-//! | `apply`, `calls`, `order` | how a context learns from call events; where an item stands |
+//! | `apply`, `calls`, `order` | applying call events; the place of an item |
 //! | `entry` | one place in the order: words, a call, or a message as it was given |
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
-//! | [`seed`] | [`History`]: what a new session is given of what was said before |
+//! | [`seed`] | [`History`]: what a new session is told about the conversation so far |
 //! | `save` | a context as a JSON document |
 //! | [`tool`] | [`Function`]: one tool, from a Rust type, and its policy |
 //! | [`toolbox`] | [`Toolbox`]: tools by name |

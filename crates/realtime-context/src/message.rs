@@ -1,4 +1,4 @@
-//! Chat messages in the JSON form of chat completions: what a history is brought in and taken out as.
+//! Chat messages in the JSON form of chat completions: the form of a history that goes in or comes out.
 //!
 //! The rule kept here: nothing is lost. Members, parts and roles that have no type of their own are kept as
 //! JSON and written back.
@@ -80,7 +80,7 @@ impl Message {
         }
     }
 
-    /// The parts of a list; none where the content is a string.
+    /// The parts of a list. None if the content is a string.
     pub fn parts(&self) -> &[Part] {
         match self.content.value() {
             Some(Content::Parts(parts)) => parts,
@@ -93,13 +93,13 @@ impl Message {
         self.tool_calls.value().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether it tells the model what to be.
+    /// Returns whether it holds instructions for the model.
     pub(crate) const fn is_instruction(&self) -> bool {
         matches!(self.role, Role::System | Role::Developer)
     }
 }
 
-/// Puts texts together, a line each, leaving out those without words.
+/// Joins texts, a line each, and leaves out empty ones.
 pub(crate) fn join<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut joined = String::new();
     for text in texts.filter(|text| !text.is_empty()) {

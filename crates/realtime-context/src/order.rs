@@ -1,8 +1,8 @@
-//! Where entries stand: behind the item that the server named, whenever that item comes.
+//! The order of entries: each stands after the item that the server named, whenever that item comes.
 //!
-//! The rule kept here: the order depends on what the server said of places and not on when it said it. An
-//! entry whose predecessor is not known yet waits at the end, and moves behind it, with all that stands
-//! behind itself, once it comes.
+//! The rule kept here: the order depends on the places that the server told, not on when it told them. An
+//! entry whose predecessor is not known yet waits at the end. Once the predecessor comes, the entry moves
+//! after it, together with the entries that follow the entry.
 
 use realtime_protocol::call::{Origin, Place};
 use realtime_protocol::id::{CallId, ItemId};
@@ -11,13 +11,13 @@ use crate::context::Context;
 use crate::entry::{Body, Entry};
 
 impl Context {
-    /// The entry that is known by that id; the current conversation counts first.
+    /// The entry with that id. The current conversation takes precedence.
     pub(crate) fn find(&self, id: &ItemId) -> Option<usize> {
         self.find_here(id).or_else(|| self.entries.iter().rposition(|entry| entry.id.as_ref() == Some(id)))
     }
 
-    /// The entry that the current conversation knows by that id. Servers may give the same ids in every
-    /// conversation; those of the application's own messages are never used twice.
+    /// The entry with that id in the current conversation. Servers may use the same ids in every
+    /// conversation; ids of the application's own messages are never used twice.
     pub(crate) fn find_here(&self, id: &ItemId) -> Option<usize> {
         self.entries.iter().rposition(|entry| {
             let own = matches!(entry.body, Body::Message(_));
@@ -33,7 +33,7 @@ impl Context {
             .rposition(|entry| matches!(&entry.body, Body::Call(call) if call.call_id == *call_id))
     }
 
-    /// Enters an item whose place is not told yet: at the end.
+    /// Adds an item whose place is not known yet: at the end.
     pub(crate) fn insert(&mut self, id: ItemId, body: Body) -> usize {
         let mut entry = Entry::new(Some(id), body);
         entry.place.conversation = self.conversation;
@@ -41,7 +41,7 @@ impl Context {
         self.entries.len() - 1
     }
 
-    /// The server told where an entry stands. Only the first time counts.
+    /// The server told an entry's place. Only the first time counts.
     pub(crate) fn settle_place(&mut self, index: usize, place: &Place, origin: Origin) {
         let entry = &mut self.entries[index];
         if std::mem::replace(&mut entry.place.settled, true) {
@@ -52,13 +52,14 @@ impl Context {
         match place {
             Place::After(after) => {
                 entry.place.after = Some(after.clone());
-                self.move_behind(&id, after);
+                self.move_after(&id, after);
             }
-            // Some servers say of every item that it is the first.
+            // Some servers report every item as the first.
             Place::First if origin == Origin::Client => self.move_to_front(index),
             Place::First | Place::Untold => {}
         }
-        // Those that came before it. Of several the last one stands closest, as on the server.
+        // Entries that came before their predecessor. Of several, the last one is the closest, as on the
+        // server.
         let followers: Vec<ItemId> = self
             .entries
             .iter()
@@ -66,7 +67,7 @@ impl Context {
             .filter_map(|entry| entry.id.clone())
             .collect();
         for follower in followers {
-            self.move_behind(&follower, &id);
+            self.move_after(&follower, &id);
         }
     }
 
@@ -79,8 +80,8 @@ impl Context {
         }
     }
 
-    /// Moves an entry, and all that stand behind it by the server's word, behind another.
-    fn move_behind(&mut self, id: &ItemId, after: &ItemId) {
+    /// Moves an entry after another, together with all entries that follow it according to the server.
+    fn move_after(&mut self, id: &ItemId, after: &ItemId) {
         let (Some(from), Some(target)) = (self.find_here(id), self.find(after)) else { return };
         if from == target + 1 {
             return;

@@ -1,7 +1,6 @@
-//! A context as a JSON document, to go on with another day.
+//! A context as a JSON document, to continue another day.
 //!
-//! The rule kept here: a document says its version, and one of a version that is not known is refused and not
-//! guessed at.
+//! The rule kept here: a document has a version, and a document of an unknown version is refused.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,10 +26,10 @@ struct Loaded {
 }
 
 impl Context {
-    /// The context as a JSON document: `{"version":1,…}`. It holds everything that was said, unheard words
-    /// too.
+    /// The context as a JSON document, which begins with `{"version":1`. It holds everything that was said,
+    /// including unheard words.
     pub fn save(&self) -> String {
-        // What only holds its place means nothing beyond its conversation.
+        // Placeholders mean nothing beyond their conversation.
         let said = |entry: &&Entry| match &entry.body {
             Body::Silent => false,
             Body::Output(output) => !output.paired,
@@ -41,10 +40,10 @@ impl Context {
             .expect("strings, numbers and JSON values are JSON")
     }
 
-    /// Reads what [`save`](Self::save) wrote. Entries that were open then stay so; the limit is the default.
+    /// Reads what [`save`](Self::save) wrote. Open entries stay open; the limit is the default.
     ///
     /// # Errors
-    /// [`LoadError`] when the document is not one of these, or of a version that is not known.
+    /// [`LoadError`] if the document is not a saved context, or of an unknown version.
     pub fn load(text: &str) -> Result<Self, LoadError> {
         let document: Value = serde_json::from_str(text)?;
         let version = document.get("version").and_then(Value::as_u64);
@@ -63,17 +62,17 @@ impl Context {
     }
 }
 
-/// Why a document is no context.
+/// Why a document cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// It does not have the shape of one.
+    /// It does not have the shape of a saved context.
     #[error("not a saved context")]
     Shape(#[from] serde_json::Error),
     /// It is of another version.
     #[error("expected a saved context of version {VERSION}, got {}", or_none(*.found))]
     Version {
-        /// What it says.
+        /// The version in the document.
         found: Option<u64>,
     },
 }

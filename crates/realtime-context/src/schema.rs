@@ -1,8 +1,7 @@
 //! The JSON Schema of a tool's parameters, made from a Rust type.
 //!
-//! It is what the model reads, so it holds nothing that a model has no use for: subschemas stand where they
-//! are used, objects are closed, and titles (Rust's type names), the schema's own address and widths of
-//! numbers are left out.
+//! The model reads it, so it holds only what a model needs: subschemas are inlined, objects are closed, and
+//! titles (Rust's type names), the schema's own address and the widths of numbers are left out.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -12,11 +11,12 @@ use serde_json::{Value, json};
 /// How a call's arguments become a handler's argument.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shape {
-    /// They are it.
+    /// The arguments are the handler's argument.
     Object,
-    /// Their member `value` is it: the type is no object, and a tool's parameters must be one.
+    /// The member `value` is the handler's argument: the type is not an object, and a tool's parameters must
+    /// be one.
     Value,
-    /// There is none: `()`.
+    /// The handler takes no argument: `()`.
     Nothing,
 }
 
@@ -73,7 +73,7 @@ fn shape(schema: &Schema) -> Shape {
         return Shape::Object;
     }
     match schema.as_object() {
-        // Any value will do, so an object will.
+        // Any value is allowed, so an object is too.
         None => Shape::Object,
         Some(members) if members.is_empty() => Shape::Object,
         Some(members) if members.get("type") == Some(&json!("null")) => Shape::Nothing,
@@ -81,7 +81,7 @@ fn shape(schema: &Schema) -> Shape {
     }
 }
 
-/// Whether a schema takes objects only: one of that type, or a choice among such.
+/// Returns whether a schema allows only objects: by its type, or by a choice of such schemas.
 fn is_object(schema: &Value) -> bool {
     schema["type"] == "object"
         || ["oneOf", "anyOf"]
@@ -89,7 +89,7 @@ fn is_object(schema: &Value) -> bool {
             .any(|choice| schema[choice].as_array().is_some_and(|variants| variants.iter().all(is_object)))
 }
 
-/// Takes out what a model has no use for, and closes objects.
+/// Takes out what a model does not need, and closes objects.
 #[derive(Clone)]
 struct Tidy;
 
@@ -122,7 +122,7 @@ impl Transform for Tidy {
     }
 }
 
-/// Whether a format only says how many bits Rust has for a number.
+/// Returns whether a format only gives the width of a Rust number.
 fn is_width(format: &str) -> bool {
     matches!(format, "float" | "double") || format.trim_start_matches('u').starts_with("int")
 }

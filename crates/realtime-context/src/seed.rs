@@ -1,4 +1,4 @@
-//! Giving a new session what was said before it.
+//! Telling a new session what was said before.
 //!
 //! A session begins empty. A leading system message becomes its instructions; the rest goes into items, by
 //! one of two strategies.
@@ -17,11 +17,11 @@ use crate::message::{Content, Message, Part, Role};
 
 pub use realtime_protocol::call::Seed;
 
-/// What stands before a packed history.
+/// The text before a packed history.
 const PREAMBLE: &str = "What follows is the record of our conversation up to now, as a JSON list of messages, \
     the oldest first. You are the assistant in it and I am the user. Take it as said: do not repeat it, and do \
     not read it out.";
-/// What stands behind it.
+/// The text after a packed history.
 const EPILOGUE: &str =
     "Here the record ends. Carry on from its last message, as if we had never stopped talking.";
 
@@ -29,30 +29,31 @@ const EPILOGUE: &str =
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum History {
-    /// All of it as JSON in one message of the user's, which says what it is. A history that is just one
-    /// message of the user's goes as it is.
+    /// The whole history as JSON in one user message, with a preamble. A history of just one user message is
+    /// sent as it is.
     ///
-    /// The default: models that were given many text items of the assistant's tend to stop speaking.
+    /// This is the default, because models that were given many text items of the assistant tend to stop
+    /// speaking.
     #[default]
     PackedMessage,
-    /// Each message as an item of its own, calls and their outputs too.
+    /// Each message as a separate item, including calls and their outputs.
     NativeItems,
 }
 
 impl Context {
     /// Makes the items that bring a new session up to date.
     ///
-    /// The context remembers their ids: when the session tells of them, nothing is entered twice. Of seeds
-    /// that were made before, the ids are forgotten. Put the instructions into the first configuration, as
+    /// The context remembers their ids, so that nothing is added twice when the session tells of them. It
+    /// forgets the ids of earlier seeds. Put the instructions into the first configuration, as
     /// [`session_config`](Self::session_config) does.
     pub fn seed(&mut self, strategy: History) -> Seed {
         self.reseed_with(strategy, &[])
     }
 
-    /// The same for a session that follows another one. `carried`: items that commands on their way are to
-    /// create; those that the context knows are in the seed already, which says so.
+    /// The same for a session that follows another one. `carried`: items that pending commands will create.
+    /// Those that the context knows are part of the seed already, and the seed lists them.
     pub fn reseed_with(&mut self, strategy: History, carried: &[ItemId]) -> Seed {
-        // Who says what is on its way: its entry.
+        // The entry of each carried item.
         let mut known: BTreeMap<usize, Vec<ItemId>> = BTreeMap::new();
         for id in carried {
             if let Some(index) = self.find(id) {
@@ -98,10 +99,10 @@ impl Context {
             let id = self.fresh_id();
             item.set_id(id.clone());
             if matches!(self.entries[index].body, Body::Call(_)) {
-                // The server's id for the call meant something in its conversation alone.
+                // The server's id for the call is valid only in its conversation.
                 rename_call(&mut item, index);
             }
-            // The one message says what stands before it too.
+            // The one message includes the earlier entries.
             let from = if is_packed { first } else { index };
             for carried in known.range(from..=index).flat_map(|(_, ids)| ids) {
                 replaces.entry(carried.clone()).or_insert_with(|| id.clone());
@@ -114,8 +115,7 @@ impl Context {
     }
 }
 
-/// A context that is given away as this learns of events here: nobody else should [`apply`](Context::apply)
-/// them to it.
+/// Hand the context over: it gets its events here only, so do not [`apply`](Context::apply) them yourself.
 impl Reseed for Context {
     fn observe(&mut self, event: &Event) {
         self.apply(event);
@@ -137,7 +137,7 @@ fn rename_call(item: &mut Item, index: usize) {
     }
 }
 
-/// The whole history as one message of the user's.
+/// The whole history as one user message.
 fn packed<'a>(messages: impl Iterator<Item = &'a Message>, omitted: &mut usize) -> Item {
     let lines: Vec<String> = messages
         .map(|message| {
@@ -151,7 +151,7 @@ fn packed<'a>(messages: impl Iterator<Item = &'a Message>, omitted: &mut usize) 
     Item::user_text(format!("{PREAMBLE}\n\n[\n{}\n]\n\n{EPILOGUE}", lines.join(",\n")))
 }
 
-/// Takes data out of a part that has no meaning as text, and leaves a mark.
+/// Replaces data in a part that has no meaning as text by a mark.
 fn strip(part: &mut Part, omitted: &mut usize) {
     let data = match part {
         Part::ImageUrl(image) if image.image_url.url.starts_with("data:") => &mut image.image_url.url,
@@ -162,8 +162,7 @@ fn strip(part: &mut Part, omitted: &mut usize) {
     *omitted += 1;
 }
 
-/// A message as items of its own: none, one, or one for its words and one for each call. `calls`: those made
-/// so far.
+/// A message as items: none, one, or one for its words and one for each call. `calls`: the calls made so far.
 fn native(message: &Message, calls: &[String], omitted: &mut usize) -> Vec<Item> {
     let mut items = Vec::new();
     match &message.role {
@@ -197,7 +196,7 @@ fn message_item(role: item::Role, parts: Vec<ContentPart>) -> Option<Item> {
     (!parts.is_empty()).then(|| MessageItem::default().role(role).content(parts).into())
 }
 
-/// The texts in one part, and the images behind it.
+/// The texts in one part, and the images after it.
 fn user_parts(message: &Message, omitted: &mut usize) -> Vec<ContentPart> {
     let mut parts = text_parts(message, &mut 0, input_text);
     for part in message.parts() {
@@ -217,7 +216,7 @@ fn user_parts(message: &Message, omitted: &mut usize) -> Vec<ContentPart> {
     parts
 }
 
-/// The texts in one part; none where there is no text.
+/// The texts in one part. No part if there is no text.
 fn text_parts(message: &Message, omitted: &mut usize, part: fn(String) -> ContentPart) -> Vec<ContentPart> {
     *omitted += message.parts().iter().filter(|part| part.as_text().is_none()).count();
     let text = message.text();

@@ -1,6 +1,6 @@
 //! One tool: its declaration, its handler and its policy.
 //!
-//! The rule kept here: a handler is entered only with arguments of its own type. Whatever else the model
+//! The rule kept here: a handler is called only with arguments of its own type. Anything else that the model
 //! sends is answered with a text that says what was expected, what came and where.
 
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::schema::Parameters;
 /// A future on the heap that any executor can run.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A tool that this side runs: what the model is told of it, the handler, and how it is run.
+/// A tool that this side runs: its declaration for the model, its handler, and its policy.
 ///
 /// A clone shares the handler.
 #[derive(Clone)]
@@ -41,9 +41,9 @@ type Handler =
 impl Function {
     /// Declares a tool by the type of its handler's argument.
     ///
-    /// `A` is a struct as a rule: its fields are the tool's parameters, and their doc comments what the model
-    /// reads of them. `()` stands for no parameters. Any other type (a string, a number, a list) is declared
-    /// as one parameter named `value`.
+    /// `A` is usually a struct: its fields are the tool's parameters, and the model reads their doc comments.
+    /// `()` stands for no parameters. Any other type (a string, a number, a list) is declared as one
+    /// parameter named `value`.
     ///
     /// The handler returns anything that serializes, or an error whose text the model reads.
     pub fn new<A, F, Fut, R, E>(name: impl Into<String>, description: impl Into<String>, handler: F) -> Self
@@ -104,7 +104,7 @@ impl Function {
         &self.name
     }
 
-    /// What the model is told that it does.
+    /// Its description for the model.
     pub fn description(&self) -> &str {
         &self.description
     }
@@ -119,7 +119,7 @@ impl Function {
         self.policy
     }
 
-    /// What `session.update` says of it.
+    /// Its declaration in `session.update`.
     pub fn declaration(&self) -> Tool {
         FunctionTool::default()
             .name(self.name.clone())
@@ -128,11 +128,11 @@ impl Function {
             .into()
     }
 
-    /// Checks the arguments and makes the future that ends in the output. Nothing runs before it is polled
-    /// but what the handler does ahead of its first `await` point outside its `async` block.
+    /// Checks the arguments and calls the handler. Returns the future that gives the output. The handler's
+    /// synchronous part runs at once; its future runs when polled.
     ///
     /// # Errors
-    /// [`FunctionOutput::Error`] when the arguments do not fit: the handler was not entered. Give it to the
+    /// [`FunctionOutput::Error`] if the arguments do not fit: the handler was not called. Give it to the
     /// model as the call's output.
     pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
         (self.handler)(call)
@@ -153,10 +153,10 @@ impl fmt::Debug for Function {
 /// How a tool is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ToolPolicy {
-    /// How long the handler may take before the call is answered as timed out; `None`: without limit.
-    /// Default: 30 s. While a call runs, the model does not answer the user.
+    /// How long the handler may take before the call is answered as timed out. `None`: no limit. Default: 30
+    /// s. While a call runs, the model does not answer the user.
     pub timeout: Option<Duration>,
-    /// What becomes of a running call when the user speaks over the assistant.
+    /// What to do with a running call when the user speaks over the assistant.
     pub on_interrupt: OnInterrupt,
     /// Whether the model speaks about the result.
     pub reply: Reply,
@@ -172,14 +172,14 @@ impl Default for ToolPolicy {
     }
 }
 
-/// What becomes of a running call when the user speaks over the assistant.
+/// What to do with a running call when the user speaks over the assistant.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnInterrupt {
     /// The handler is dropped and the call answered as cancelled.
     #[default]
     Cancel,
-    /// The handler runs on, and its result is sent when it is there. For tools that change something.
+    /// The handler runs on, and its result is sent when it is ready. For tools that change something.
     Keep,
 }
 
@@ -194,7 +194,8 @@ pub enum Reply {
     Silent,
 }
 
-/// Why a handler failed, in words for the model. Handlers may return any other error that prints as well.
+/// Why a handler failed, in words for the model. Handlers may also return any other error that implements
+/// `Display`.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct ToolError(String);

@@ -1,7 +1,7 @@
 //! The tools of an agent, by name.
 //!
-//! The rule kept here: every call has an answer. A name that nobody registered goes to the catch-all handler,
-//! and without one is answered as unknown, so that no call stays open.
+//! The rule kept here: every call has an answer. An unregistered name goes to the catch-all handler. Without
+//! one, the call is answered as unknown, so that no call stays open.
 
 use std::fmt;
 use std::future::Future;
@@ -20,9 +20,9 @@ use crate::tool::{BoxFuture, Function, ToolPolicy};
 
 /// Tools by name, with an optional handler for all other names.
 ///
-/// Needs no runtime: [`start`](Self::start) gives a future, which the caller runs and drops as its
-/// [`policy`](Self::policy) says. A clone is cheap and is a value of its own: what is registered later in one
-/// does not show in the other.
+/// Needs no runtime: [`start`](Self::start) returns a future, which the caller runs and drops by its
+/// [`policy`](Self::policy). A clone is cheap and independent: tools registered later in one do not appear in
+/// the other.
 ///
 /// ```
 /// use realtime_context::{ToolError, Toolbox};
@@ -79,8 +79,8 @@ impl Toolbox {
         self
     }
 
-    /// Handles all calls whose name nobody registered. The model learns of such tools from elsewhere: they
-    /// are not declared.
+    /// Handles all calls with unregistered names. Such tools are not declared: the model must learn of them
+    /// in another way.
     pub fn catch_all<F, Fut, R, E>(mut self, policy: ToolPolicy, handler: F) -> Self
     where
         F: Fn(FunctionCall, Value) -> Fut + Send + Sync + 'static,
@@ -104,7 +104,7 @@ impl Toolbox {
         }
     }
 
-    /// Takes a tool out. Calls of it that run already go on.
+    /// Takes a tool out. Its running calls go on.
     pub fn unregister(&mut self, name: &str) -> Option<Function> {
         let index = self.functions.iter().position(|function| function.name() == name)?;
         Some(Arc::make_mut(&mut self.functions).remove(index))
@@ -120,18 +120,18 @@ impl Toolbox {
         self.functions.iter()
     }
 
-    /// Whether there is no tool to declare.
+    /// Returns whether there is no tool to declare.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
     }
 
-    /// What the session is told of the tools, in the order in which they were registered.
+    /// The declarations of the tools, in the order in which they were registered.
     pub fn declarations(&self) -> Vec<Tool> {
         self.functions.iter().map(Function::declaration).collect()
     }
 
-    /// Puts the tools into a configuration. Tools of `base` with other names stay, in front, remote MCP
-    /// servers among them. An empty toolbox changes nothing.
+    /// Puts the tools into a configuration. Tools of `base` with other names, and remote MCP servers, stay in
+    /// front. An empty toolbox changes nothing.
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         if self.is_empty() {
             return base;
@@ -148,11 +148,11 @@ impl Toolbox {
         self.handler(name).map(Function::tool_policy).unwrap_or_default()
     }
 
-    /// Checks a call and makes the future that ends in its output.
+    /// Checks a call and returns the future that gives its output.
     ///
     /// # Errors
-    /// What to answer at once, no handler being entered: [`FunctionOutput::Unknown`] for a name that nobody
-    /// handles, [`FunctionOutput::Error`] for arguments that do not fit.
+    /// The output to answer at once, without a handler: [`FunctionOutput::Unknown`] for an unhandled name,
+    /// [`FunctionOutput::Error`] for arguments that do not fit.
     pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
         self.handler(&call.name).ok_or(FunctionOutput::Unknown)?.start(call)
     }

@@ -20,21 +20,21 @@ pub struct Transcript {
 /// What one party said, or a call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// The item that holds it, where there is one.
+    /// The item that holds it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<ItemId>,
     /// Who.
     pub role: Role,
-    /// The words: of the assistant's those that were heard. In a call's line, what the tool returned.
+    /// The words. For the assistant: those that were heard. In a call's line: what the tool returned.
     pub text: String,
     /// Whether they were spoken.
     pub spoken: bool,
-    /// How far they are.
+    /// The state of the words.
     pub state: State,
-    /// All words that the assistant made, where not all were heard.
+    /// All words that the assistant generated, if not all were heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
-    /// The call, in a line of a tool's.
+    /// The call, in a tool's line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<CallLine>,
 }

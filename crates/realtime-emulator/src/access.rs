@@ -1,4 +1,4 @@
-//! Who may come in: keys by header, by subprotocol, or as Azure has them, and short-lived ones.
+//! Access: keys by header, by subprotocol, or in Azure's header, and short-lived keys.
 
 use realtime_protocol::session_config::SessionConfig;
 
@@ -8,13 +8,13 @@ use crate::options::Options;
 /// What a client came with.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// A key, or none where none is asked for.
+    /// A key, or no key if none is required.
     Key,
-    /// A short-lived key, and what its sessions begin with.
+    /// A short-lived key, and the initial configuration of its sessions.
     Secret(Box<SessionConfig>),
 }
 
-/// Checks the key: status 401 where it is missing or wrong, 403 where it may not do this.
+/// Checks the key: status 401 if it is missing or wrong, 403 if it may not do this.
 pub(crate) fn check(request: &Request, options: &Options) -> Result<Access, Answer> {
     let given = key(request);
     if let Some(given) = given {

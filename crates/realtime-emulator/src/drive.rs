@@ -77,8 +77,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         End::Close(frame) => finish(socket, frame).await,
         End::Violation(frame) => {
             in_time(socket.close(Some(frame))).await?;
-            // The library reads no more. What still comes is dropped, lest the close be lost with the
-            // connection.
+            // The library reads no more. Drop what still comes: otherwise the close frame could be lost with
+            // the connection.
             let mut rest = [0; 4096];
             let rest = async { while socket.get_mut().read(&mut rest).await.is_ok_and(|read| read > 0) {} };
             let _ = timeout(CLOSING, rest).await;
@@ -88,7 +88,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The line, and whether what it does may wait for a program, so that it is done beside the runtime.
+/// The line, and whether its work may wait for a program and so must run outside of the runtime.
 struct Driven {
     line: Line,
     waits: bool,
@@ -114,11 +114,12 @@ impl Driven {
 
 /// How a connection ends.
 enum End {
-    /// This side closes, with that frame.
+    /// This side closes, with this frame.
     Close(Option<CloseFrame>),
-    /// The client sent what a WebSocket cannot have, or what is too big: this side closes and reads no more.
+    /// The client broke the WebSocket protocol, or sent too large a message: this side closes and reads no
+    /// more.
     Violation(CloseFrame),
-    /// The client is gone, or is to think that this side is.
+    /// The client is gone, or this side pretends to be.
     Gone,
 }
 
@@ -150,7 +151,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     return Ok(End::Close(code.map(|code| close_frame(code, reason))));
                 }
                 LineOutput::Break => {
-                    // What came before the break arrives.
+                    // Everything sent before the break arrives.
                     in_time(socket.flush()).await?;
                     return Ok(End::Gone);
                 }
@@ -198,12 +199,12 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), ServeError> {
     in_time(socket.close(frame)).await?;
     let answered = async { while let Some(Ok(_)) = socket.next().await {} };
-    // A client that does not answer has been told all the same.
+    // If the client does not answer, it was still told.
     let _ = timeout(CLOSING, answered).await;
     Ok(())
 }
 
-/// Bounds how long a client may take to read what is sent: nothing piles up behind a slow one.
+/// Bounds how long a client may take to read what is sent, so that nothing piles up for a slow one.
 pub(crate) async fn in_time(
     sending: impl Future<Output = tungstenite::Result<()>>,
 ) -> Result<(), ServeError> {
@@ -231,7 +232,7 @@ async fn changed(changes: &mut Option<watch::Receiver<()>>) {
     pending().await
 }
 
-/// How the connection is closed for what the client sent; `None` where the client is gone. RFC 6455, 7.4.1.
+/// How the connection is closed because of what the client sent. `None`: the client is gone. RFC 6455, 7.4.1.
 fn violation(error: &tungstenite::Error) -> Option<CloseFrame> {
     use tungstenite::error::ProtocolError;
     let (code, reason) = match error {

@@ -1,6 +1,7 @@
-//! The request that opens a WebSocket: what kind of session it asks for, or why there is none.
+//! The request that opens a WebSocket: the session that it asks for, or why it is refused.
 //!
-//! It is answered here and not by the WebSocket library, which hangs up where it does not like a request.
+//! It is answered here and not by the WebSocket library, which closes the connection if it does not accept a
+//! request.
 
 use realtime_protocol::audio::Audio;
 use realtime_protocol::event::Dialect;
@@ -17,13 +18,13 @@ use crate::registry::CallState;
 /// What a client asks for.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// Empty where none was named.
+    /// Empty if none was named.
     pub(crate) model: String,
     pub(crate) kind: SessionKind,
     pub(crate) dialect: Dialect,
-    /// What the session begins with.
+    /// The initial configuration of the session.
     pub(crate) session: Box<SessionConfig>,
-    /// The key that the client came with; empty where it has none.
+    /// The client's key. Empty if it has none.
     pub(crate) key: Secret,
     /// The call that the client joins.
     pub(crate) call: Option<AskedCall>,
@@ -39,7 +40,7 @@ pub(crate) struct AskedCall {
     pub(crate) ended: watch::Receiver<bool>,
 }
 
-/// The head that makes a WebSocket of the connection, in answer to a request that [is whole](is_whole).
+/// The head that switches the connection to WebSocket, in answer to a request that [is whole](is_whole).
 pub(crate) fn switch(request: &Request, asked: &Asked) -> Vec<u8> {
     let key = request.header("sec-websocket-key").unwrap_or_default();
     let protocol = if asked.selects_realtime { "Sec-WebSocket-Protocol: realtime\r\n" } else { "" };
@@ -51,7 +52,7 @@ pub(crate) fn switch(request: &Request, asked: &Asked) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Refuses a request that asks for a WebSocket, but not as RFC 6455 has it.
+/// Refuses a request for a WebSocket that violates RFC 6455.
 pub(crate) fn is_whole(request: &Request) -> Result<(), Answer> {
     if !request.is_http_11 {
         let message = "A WebSocket needs HTTP/1.1.";
@@ -136,7 +137,7 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
 }
 
 impl Asked {
-    /// The session begins as a key or a call has it.
+    /// The session begins with the configuration of a key or a call.
     fn begin_with(&mut self, session: Box<SessionConfig>) {
         if let Some(kind) = session.kind.value() {
             self.kind = kind.clone();
@@ -148,7 +149,7 @@ impl Asked {
     }
 }
 
-/// Whether the client asks for beta by its header.
+/// Returns whether the client asks for beta by its header.
 fn says_beta(request: &Request) -> bool {
     request.list("openai-beta").any(|value| value == "realtime=v1")
 }

@@ -3,9 +3,8 @@
 //! It hears speech in the audio it is sent, ends turns, transcribes, answers by voice or in text, calls
 //! functions, and can be interrupted, with the events, order and errors of the real service, in both
 //! dialects. What it says comes from a [`Brain`](brain::Brain): a [`Parrot`](brain::Parrot), a
-//! [`Script`](brain::Script), or yours. It needs no network and no key, and with the same seed it does the
-//! same again. And it is a place to rehearse [disasters](disaster): it delays, drops, cuts, garbles and fails
-//! when it is told to.
+//! [`Script`](brain::Script), or yours. It needs no network and no key, and does the same with the same seed.
+//! It can also rehearse [disasters](disaster): it delays, drops, cuts, garbles and fails on demand.
 //!
 //! There are three ways to use it, each a thin layer over the next:
 //!
@@ -54,38 +53,38 @@
 //! | `/openai/realtime?api-version=…&deployment=…` | Azure's preview, beta |
 //! | `POST /v1/realtime/client_secrets` | a short-lived key; beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` |
 //! | `POST /v1/realtime/calls`, `…/calls/{id}/accept`, `reject`, `refer`, `hangup` | calls, to be joined by their side channel |
-//! | `GET /v1/models`, `GET /healthz` | what there is; how it is |
+//! | `GET /v1/models`, `GET /healthz` | the models; whether the server is up |
 //!
 //! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure
-//! as the header `api-key`. Any key is good where [`Options::api_key`] names none.
+//! as the header `api-key`. Any key is accepted if [`Options::api_key`] names none.
 //!
 //! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP
 //! status 403 unless [`Options::allow_origin`] names them.
 //!
-//! Compatible servers do less. A [`Profile`] makes it one of those, to see whether a client gets along. What
-//! people met in the field is a [`Rehearsal`](disaster::Rehearsal), whose docs have the table: each is one
-//! word, such as `arguments_object` for a server that sends a call's arguments as a JSON object.
+//! Compatible servers do less. A [`Profile`] imitates one of them, to test whether a client works with it. A
+//! [`Rehearsal`](disaster::Rehearsal) imitates a fault that was met in the field; its docs have the table.
+//! Each is one word, such as `arguments_object` for a server that sends a call's arguments as a JSON object.
 //!
 //! # What it does not do
 //!
-//! It understands nothing: what it transcribes is what its script says. Calls have no media: the answer to a
-//! WebRTC offer looks like one, and nothing listens there. It asks no MCP server: what they list and return
-//! comes from the brain. It has no translation sessions and no TLS.
+//! It understands nothing: its transcripts come from its script. Calls have no media: the answer to a WebRTC
+//! offer looks right, but nothing listens there. It contacts no MCP server: their lists and results come from
+//! the brain. It has no translation sessions and no TLS.
 //!
 //! # Modules
 //!
-//! - [`brain`]: what is said; the brains that come with it.
+//! - [`brain`]: what is said; the built-in brains.
 //! - [`voice`]: tones that stand in for speech, or speech from `espeak-ng`, for the server's answers and for
 //!   a test's user.
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
-//! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what it answers, `plan`
-//!   makes a timed schedule of a reply, `response` makes events of the schedule; `items` is what a client
-//!   does with them; `session`, `conversation` and `input_audio` keep state; `context` is what of it the
-//!   model reads; `idle` and `mcp` are what happens between turns; `playing` is what a call has more than a
-//!   session; `client_event`, `spelling`, `session_check`, `item_check` and `fault` refuse what the service
-//!   refuses.
+//! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what a response answers,
+//!   `plan` makes a timed schedule of a reply, `response` makes events of the schedule; `items` handles a
+//!   client's events about items; `session`, `conversation` and `input_audio` keep state; `context` is the
+//!   part that the model reads; `idle` and `mcp` are what happens between turns; `playing` is what a call has
+//!   in addition; `client_event`, `spelling`, `session_check`, `item_check` and `fault` refuse what the
+//!   service refuses.
 //! - `call`: one conversation for all side channels of a call.
-//! - `profile`: servers that do not do all of it, as tables.
+//! - `profile`: servers with fewer features, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
 

@@ -1,4 +1,4 @@
-//! What can be set for a server.
+//! The options of a server.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ pub type BrainFactory = dyn Fn() -> Box<dyn Brain> + Send + Sync;
 /// Tells the wall time.
 pub type WallClock = dyn Fn() -> UnixTime + Send + Sync;
 
-/// Settings of a server. Clones share the count of connections, which with the seed makes their ids, and
-/// short-lived keys and calls.
+/// Settings of a server. Clones share the short-lived keys, the calls, and the count of connections, which
+/// together with the seed makes their ids.
 ///
-/// The default is a [`Parrot`] that takes any key.
+/// The default is a [`Parrot`] that accepts any key.
 #[derive(Clone)]
 pub struct Options {
     pub(crate) brain: Arc<BrainFactory>,
@@ -47,21 +47,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// Answers by a script, and lets its disasters happen.
+    /// Answers by a script, and adds its disasters.
     #[must_use]
     pub fn script(self, script: Script) -> Self {
         let disasters = script.disasters().to_vec();
         self.disasters(disasters).brain(move || script.clone())
     }
 
-    /// What goes wrong on each connection; default nothing.
+    /// Disasters on each connection; default none.
     #[must_use]
     pub fn disasters(mut self, disasters: impl IntoIterator<Item = Disaster>) -> Self {
         self.disasters = disasters.into_iter().collect();
         self
     }
 
-    /// Rehearses a server as somebody met it in the field, on each connection, beside all other disasters.
+    /// Rehearses a server met in the field, on each connection, in addition to all other disasters.
     #[must_use]
     pub fn rehearse(mut self, rehearsal: &'static Rehearsal) -> Self {
         self.rehearsals.push(rehearsal);
@@ -75,54 +75,55 @@ impl Options {
         self
     }
 
-    /// What answers: called once for each connection.
+    /// The brain. `make` is called once for each connection.
     #[must_use]
     pub fn brain<B: Brain + 'static>(mut self, make: impl Fn() -> B + Send + Sync + 'static) -> Self {
         self.brain = Arc::new(move || Box::new(make()));
         self
     }
 
-    /// The only key that is taken; default: any, or none.
+    /// The only accepted key; default: any key, or none.
     #[must_use]
     pub fn api_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// A key that is known but may not do anything: it is answered with HTTP status 403.
+    /// A known key without permissions: it is answered with HTTP status 403.
     #[must_use]
     pub fn forbidden_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.forbidden_keys.push(key.into());
         self
     }
 
-    /// Pages of this origin may use the server from a browser, such as `https://app.example`; `*` stands for
-    /// all. Default: pages of this machine alone (`localhost`, `127.0.0.1`, `[::1]`). Others are answered
-    /// with HTTP status 403, so that no page that happens to be open can drive the server. Clients that are
-    /// no browsers send no origin.
+    /// Allows pages of this origin, such as `https://app.example`, to use the server from a browser; `*`
+    /// stands for all. Default: only pages of this machine (`localhost`, `127.0.0.1`, `[::1]`). Others are
+    /// answered with HTTP status 403, so that a page that happens to be open cannot drive the server. Clients
+    /// other than browsers send no origin.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<Arc<str>>) -> Self {
         self.allowed_origins.push(origin.into());
         self
     }
 
-    /// Whether beta is served; default yes. Otherwise it is refused as OpenAI does since it shut it down: by
-    /// an error and close code 4000.
+    /// Whether beta is served; default yes. Otherwise it is refused as by OpenAI since the beta's end: by an
+    /// error and close code 4000.
     #[must_use]
     pub const fn beta(mut self, beta: bool) -> Self {
         self.beta = beta;
         self
     }
 
-    /// Writes a log of each session into that directory, as `session-NUMBER.jsonl`, in the format of
-    /// [`realtime_protocol::log`] without the application's part; default none. It holds all that was said.
+    /// Writes a log of each session into this directory, as `session-NUMBER.jsonl`, in the format of
+    /// [`realtime_protocol::log`] without the application's part; default none. It holds everything that was
+    /// said.
     #[must_use]
     pub fn log_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.log_directory = Some(Arc::from(directory.into()));
         self
     }
 
-    /// How much audio goes out at once; default 400 ms. Zero: one delta.
+    /// How much audio is sent at once; default 400 ms. Zero: one delta.
     #[must_use]
     pub const fn burst(mut self, burst: Duration) -> Self {
         self.connection.burst = burst;
@@ -143,9 +144,9 @@ impl Options {
         self
     }
 
-    /// What all ids are made from; default 0. Each connection gets its own from it, by its number.
-    /// Short-lived keys and the ids of calls are made from it only where it is given here: else nobody can
-    /// guess them.
+    /// The seed of all ids; default 0. Each connection derives its own seed from it, by its number.
+    /// Short-lived keys and the ids of calls use the seed only if it is set here; otherwise they cannot be
+    /// guessed.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.connection.seed = seed;
@@ -153,7 +154,7 @@ impl Options {
         self
     }
 
-    /// How many times faster than it plays audio is sent; default 10. Zero or infinite: all at once.
+    /// How many times faster than real time audio is sent; default 10. Zero or infinite: all at once.
     #[must_use]
     pub const fn pace(mut self, pace: f64) -> Self {
         self.connection.pace = pace;
@@ -174,7 +175,7 @@ impl Options {
         self
     }
 
-    /// Which server it is taken for; default OpenAI's. The dialect follows it.
+    /// The server to imitate; default OpenAI's. It decides the dialect.
     #[must_use]
     pub const fn profile(mut self, profile: Profile) -> Self {
         self.connection.profile = profile;
@@ -188,30 +189,30 @@ impl Options {
         self
     }
 
-    /// All that can be set for one connection's core. Its `model` comes from the URL.
+    /// The options of each connection's core. The `model` comes from the URL.
     #[must_use]
     pub fn connection(mut self, options: ConnectionOptions) -> Self {
         self.connection = options;
         self
     }
 
-    /// Connections at once; default 1,024. When there are more, the oldest whose request has not come yet
-    /// gives way (HTTP status 408); where there is none, the new one is answered with HTTP status 503.
+    /// Connections at once; default 1,024. If there are more, the oldest one whose request has not come yet
+    /// is closed (HTTP status 408). If there is none, the new one is answered with HTTP status 503.
     #[must_use]
     pub const fn most_connections(mut self, most: usize) -> Self {
         self.most_connections = most;
         self
     }
 
-    /// Bytes of the conversations' audio that all sessions together keep for `retrieve`, or a little more;
-    /// default 256 MiB. Each session gets its share when it begins, of half a MiB at least.
+    /// Bytes of audio, approximately, that all sessions together keep for `retrieve`; default 256 MiB. Each
+    /// session gets its share when it begins, at least half a MiB.
     #[must_use]
     pub const fn audio_memory(mut self, bytes: usize) -> Self {
         self.audio_memory = bytes;
         self
     }
 
-    /// The wall clock that `expires_at` is reckoned by; default the system's.
+    /// The wall clock for `expires_at`; default the system's.
     #[must_use]
     pub fn wall_clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
         self.wall = Arc::new(clock);
@@ -247,12 +248,12 @@ impl Options {
         self.rehearsals.iter().map(|rehearsal| rehearsal.hides_calls_for()).max().unwrap_or_default()
     }
 
-    /// The dialect that is spoken where a client asks for one.
+    /// The dialect to speak if a client asks for `asked`.
     pub(crate) fn dialect(&self, asked: Dialect) -> Dialect {
         self.connection.profile.dialect().unwrap_or(asked)
     }
 
-    /// What can go wrong on a connection.
+    /// The disasters of a connection.
     pub(crate) fn for_line(&self, connection: &ConnectionOptions, key: Secret) -> LineOptions {
         let mut disasters = self.disasters.to_vec();
         disasters.extend(self.rehearsals.iter().flat_map(|rehearsal| rehearsal.disasters()));

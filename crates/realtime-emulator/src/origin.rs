@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::http::{Answer, Request};
 use crate::options::Options;
 
-/// The page that may read the answer; `None` where no page asks. Pages of this machine may, and those that an
-/// option names: others are refused with status 403.
+/// The page that may read the answer. `None`: no page asks. Pages of this machine and those named by an
+/// option may; others are refused with status 403.
 pub(crate) fn check<'a>(request: &'a Request, options: &Options) -> Result<Option<&'a str>, Answer> {
     let is_allowed = |origin: &str| {
         let named =
@@ -27,7 +27,7 @@ pub(crate) fn check<'a>(request: &'a Request, options: &Options) -> Result<Optio
     }
 }
 
-/// Whether a page comes from this machine itself.
+/// Returns whether a page comes from this machine itself.
 fn is_loopback(origin: &str) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else { return false };
     if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {

@@ -1,7 +1,7 @@
 //! Profiles: servers that speak the protocol, but not all of it.
 //!
-//! A profile is a table, applied where events leave the core and where texts come in; the core knows nothing
-//! of it.
+//! A profile is a table, applied to events after they leave the core and to texts before they come in. The
+//! core does not know about it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use serde_json::Value;
 
 use crate::connection::{Fault, FaultKind};
 
-/// Which server the emulator is taken for.
+/// The server that the emulator imitates.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Profile {
     /// OpenAI's own, in the dialect that the client asks for.
     #[default]
     OpenAi,
-    /// Azure's preview: beta whatever the client asks for, and both modalities or text, never audio alone.
+    /// Azure's preview: always beta, whatever the client asks for, with both modalities or text, never audio
+    /// alone.
     AzurePreview,
-    /// A server that sends what no conversation can do without, GA's names given: an item is told of once, no
-    /// buffer is committed, no truncation is answered, calls come whole, nothing has an id of its own, and an
-    /// error is a string.
+    /// A server that sends only the indispensable events, with GA's names: an item is announced once, commits
+    /// and truncations are not acknowledged, calls come whole, events have no ids, and an error is a string.
     Minimal,
-    /// speaches: beta with fixed formats; it cannot truncate, cancel or retrieve, its errors have no code, a
-    /// response waits for the transcript, and one that is asked for ends the one that runs.
+    /// speaches: beta with fixed formats. It cannot truncate, cancel or retrieve, its errors have no code, a
+    /// response waits for the transcript, and a requested response ends the running one.
     Speaches,
 }
 
@@ -67,13 +67,13 @@ pub(crate) struct Table {
     dialect: Option<Dialect>,
     /// Events that it does not send, by GA's names.
     unsent: &'static [&'static str],
-    /// Whether an item is told of once, as `conversation.item.created`, also in GA.
+    /// Whether an item is announced once, as `conversation.item.created`, also in GA.
     items_once: bool,
-    /// Whether events have ids, and name the item before theirs.
+    /// Whether events have ids and a `previous_item_id`.
     pub(crate) has_ids: bool,
     errors: Errors,
     refusals: &'static [Refusal],
-    /// Whether a response that is asked for ends the one that runs.
+    /// Whether a requested response ends the running one.
     pub(crate) replaces_responses: bool,
     /// How long its sessions live at most.
     pub(crate) session_length: Duration,
@@ -96,18 +96,18 @@ struct Refusal {
     member: &'static str,
     /// The one value that it refuses, as JSON; `None`: any.
     value: Option<&'static str>,
-    /// Whether the rest of the event is taken all the same.
+    /// Whether the rest of the event is still accepted.
     goes_on: bool,
     kind: FaultKind,
     message: &'static str,
 }
 
-/// What a server takes of a client's text.
+/// The part of a client's text that a server accepts.
 #[derive(Debug)]
 pub(crate) struct Taken<'a> {
-    /// What is left to be read; nothing where all of it is refused.
+    /// The text that is left. `None`: all of it is refused.
     pub(crate) text: Option<Cow<'a, str>>,
-    /// What this server alone finds wrong in it.
+    /// The faults by this server's table.
     pub(crate) faults: Vec<(Fault, Option<EventId>)>,
 }
 
@@ -150,7 +150,7 @@ impl Table {
         Some(event)
     }
 
-    /// What of a client's text it takes.
+    /// Applies the table to a client's text.
     pub(crate) fn taken<'a>(&self, text: &'a str) -> Taken<'a> {
         let mut taken = Taken { text: Some(text.into()), faults: Vec::new() };
         let mut refusals = self.refusals.iter().filter(|refusal| text.contains(refusal.event)).peekable();

@@ -1,6 +1,6 @@
 //! Session logs of what a server saw: the format of [`realtime_protocol::log`], without the application's
-//! part, which only the client knows. Lines are `server` for what this side sent and `client` for what came,
-//! whatever it is.
+//! part, which only the client knows. Lines are `server` for texts that this side sent and `client` for texts
+//! that came.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -21,7 +21,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Begins `session-NUMBER.jsonl` in a directory, which is made where it is missing.
+    /// Begins `session-NUMBER.jsonl` in a directory. Creates the directory if it is missing.
     pub(crate) fn begin(
         directory: &Path,
         number: u64,

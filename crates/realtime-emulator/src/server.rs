@@ -1,5 +1,4 @@
-//! The socket part: a listener, and what becomes of each connection: a session, or the answer to an HTTP
-//! request.
+//! The socket part: a listener, and for each connection a session or the answer to an HTTP request.
 
 use std::future::{Future, pending};
 use std::io;
@@ -24,7 +23,8 @@ use crate::waiting::{Place, Waiting};
 
 /// A server on a TCP port.
 ///
-/// One task per connection; what goes wrong in one, a panic of its brain included, ends that one alone.
+/// There is one task per connection. A failure in one, including a panic of its brain, ends only that
+/// connection.
 #[derive(Debug)]
 pub struct Emulator {
     listener: TcpListener,
@@ -36,7 +36,7 @@ pub struct Emulator {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The handshake was refused, with that HTTP status: path, model or key.
+    /// The handshake was refused with this HTTP status: path, model or key.
     #[error("the handshake was refused with status {0}")]
     Refused(u16),
     /// The client was too slow: in its handshake, or in reading what was sent.
@@ -51,7 +51,7 @@ impl Emulator {
     /// Listens on an address; port 0 takes any that is free.
     ///
     /// # Errors
-    /// [`io::Error`] where the address cannot be had.
+    /// [`io::Error`] if the address cannot be used.
     pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -96,7 +96,7 @@ impl Emulator {
                         };
                         connections.spawn(served.instrument(tracing::info_span!("connection", %peer)));
                     }
-                    // Out of file handles, or a client that is gone already: a moment later it may go better.
+                    // Out of file handles, or the client is gone already: try again a moment later.
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept");
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -123,7 +123,7 @@ impl Emulator {
 /// With [`tokio::io::duplex`] and a paused clock, a test has a server without a socket, in virtual time.
 ///
 /// # Errors
-/// [`ServeError`] where it did not end by a close; there is nothing to be done about it.
+/// [`ServeError`] if it did not end by a close. There is nothing to do about it.
 pub async fn serve_stream<S>(stream: S, options: Options) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -173,7 +173,7 @@ where
     drive::run(&mut socket, asked, &options, stop).await
 }
 
-/// Reads a request and, where it asks for no WebSocket, its body. Returns what came after the head, too.
+/// Reads a request and, if it does not ask for a WebSocket, its body. Also returns what came after the head.
 async fn read_request<S: AsyncRead + Unpin>(
     stream: &mut S,
     place: Option<Place>,
@@ -205,7 +205,7 @@ async fn turn_away(mut stream: TcpStream) -> Result<(), ServeError> {
     Err(ServeError::Refused(503))
 }
 
-/// Answers what could not be read, if there is someone to be answered.
+/// Answers an unreadable request, if the client is still there.
 async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -> ServeError {
     match error {
         HttpError::Refused(status, message) => {
@@ -218,7 +218,7 @@ async fn refuse_unread<S: AsyncWrite + Unpin>(mut stream: S, error: HttpError) -
     }
 }
 
-/// Sends an answer, the last thing on its connection. A page of that origin may read it.
+/// Sends an answer as the last thing on its connection. A page of this origin may read it.
 async fn tell<S: AsyncWrite + Unpin>(
     stream: &mut S,
     answer: &Answer,

@@ -1,4 +1,4 @@
-//! Connections whose request has not come yet: they are the first to go when there are too many connections.
+//! Connections whose request has not come yet: they are the first to be closed when there are too many.
 
 use std::collections::BTreeMap;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! What frames and sessions say to each other: frames become commands, call events become frames.
+//! Translates between frames and a session: frames become commands, call events become frames.
 //!
 //! Pure: no runtime, no clock, no connection. A new kind of frame or event must be decided on here.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -21,12 +21,12 @@ pub(crate) const NAME: &str = "realtime";
 
 /// Translates between a pipeline and a session.
 ///
-/// It knows just the session's input format and who ends the user's turns, both learnt from its events, and
+/// It only knows the session's input format and who ends the user's turns, both learnt from its events, and
 /// the state of the conversion to that format.
 ///
-/// Where the session detects no turns (`turn_detection` is `null`), a processor upstream does: its
+/// If the session detects no turns (`turn_detection` is `null`), a processor upstream does: its
 /// [`UserStartedSpeaking`](FrameKind::UserStartedSpeaking) interrupts the assistant and begins a turn, and
-/// its [`UserStoppedSpeaking`](FrameKind::UserStoppedSpeaking) commits it and asks for a response. Where the
+/// its [`UserStoppedSpeaking`](FrameKind::UserStoppedSpeaking) commits it and asks for a response. If the
 /// session detects turns, such frames ask for nothing.
 #[derive(Debug, Default)]
 pub struct Adapter {
@@ -35,17 +35,17 @@ pub struct Adapter {
     manual_turns: bool,
     resampler: Option<Resampler>,
     running_responses: usize,
-    /// Interruptions for which playback was told to stop, and which are not settled.
+    /// Unsettled interruptions for which playback was told to stop.
     stopping: usize,
 }
 
-/// Where a frame that came of a call event goes.
+/// Where a frame made from a call event goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a chain has two directions")]
 pub enum Route {
-    /// To whatever plays and records.
+    /// To the processors that play and record.
     Downstream,
-    /// To whatever listens to the user.
+    /// To the processors that listen to the user.
     Upstream,
     /// To all.
     Both,
@@ -93,19 +93,19 @@ impl From<Media> for Asked {
 }
 
 impl Adapter {
-    /// An adapter for a session that takes audio in `input` until it says otherwise.
+    /// An adapter for a session with this input format, until the session reports another.
     pub fn new(input: AudioFormat) -> Self {
         Self { input, ..Self::default() }
     }
 
-    /// An adapter for a session that is to be configured so, for the time until it says what it is.
+    /// An adapter for a session with this configuration, until the session reports its own.
     pub fn for_config(config: &SessionConfig) -> Self {
         let mut adapter = Self::default();
         adapter.learn(config);
         adapter
     }
 
-    /// Whether a response runs.
+    /// Returns whether a response runs.
     pub const fn has_running_response(&self) -> bool {
         self.running_responses > 0
     }
@@ -113,7 +113,7 @@ impl Adapter {
     /// What a frame asks of the session, in order.
     ///
     /// # Errors
-    /// [`InputError`] for audio that the session cannot take; nothing else fails.
+    /// [`InputError`] for audio that the session cannot take. Nothing else fails.
     pub fn commands(&mut self, kind: &FrameKind, direction: Direction) -> Result<Vec<Asked>, InputError> {
         Ok(match (kind, direction) {
             (FrameKind::InputAudio(audio), Direction::Downstream) => {
@@ -172,8 +172,9 @@ impl Adapter {
 
     /// The frames that a call event stands for, in order.
     ///
-    /// [`FrameKind::StopPlayback`] begins a new generation: whoever pushes it calls
-    /// [`Cx::interrupt`](crate::Cx::interrupt) first. [`FrameKind::End`] upstream asks for the run's end.
+    /// [`FrameKind::StopPlayback`] begins a new generation: the caller must call
+    /// [`Cx::interrupt`](crate::Cx::interrupt) before it pushes the frame. [`FrameKind::End`] upstream asks
+    /// for the run's end.
     pub fn frames(&mut self, event: &Arc<Event>) -> Vec<(FrameKind, Route)> {
         use Route::{Both, Downstream, Upstream};
 
@@ -216,14 +217,14 @@ impl Adapter {
                 };
                 vec![(FrameKind::Text(frame), Downstream)]
             }
-            // Beside the conversation nothing is to be heard; who asked for it finds it here.
+            // Out-of-band audio is not played; the code that asked for it finds it here.
             Event::Audio(chunk) if chunk.out_of_band => session(),
             Event::Audio(chunk) => vec![(FrameKind::OutputAudio(output_audio(chunk)), Downstream)],
             Event::AudioDone { item_id, content_index, total, .. } => {
                 let (item_id, content_index, total) = (item_id.clone(), *content_index, *total);
                 vec![(FrameKind::OutputAudioDone { item_id, content_index, total }, Downstream)]
             }
-            // They take no output; who asked for them finds them here.
+            // They take no output; the code that asked for them finds them here.
             Event::FunctionCalls { out_of_band: true, .. } => session(),
             Event::FunctionCalls { response_id, calls, .. } => calls
                 .iter()
@@ -245,12 +246,12 @@ impl Adapter {
                 let mut frames = vec![(interruption, Both)];
                 match self.stopping.checked_sub(1) {
                     Some(stopping) => self.stopping = stopping,
-                    // The session did not ask; what waits must not be heard either.
+                    // The session did not ask for a stop, but waiting audio must not be heard either.
                     None => frames.insert(0, (FrameKind::StopPlayback { id: None }, Downstream)),
                 }
                 frames
             }
-            // Nobody has to do anything about them.
+            // They need no action.
             Event::ServerError { class: ErrorClass::Benign, .. }
             | Event::ServerError { answered: true, .. } => session(),
             Event::ServerError { error, .. } => {
@@ -309,7 +310,7 @@ impl Adapter {
         }
     }
 
-    /// The user's turn ends: what the resampler holds back belongs to it, and not to the next one.
+    /// The user's turn ends: the audio that the resampler holds back belongs to it, not to the next one.
     fn end_turn(&mut self, commit: Command) -> Vec<Asked> {
         let rest = self.resampler.take().map(|mut resampler| crate::pcm::to_bytes(&resampler.flush()));
         let rest = rest.filter(|rest| !rest.is_empty());

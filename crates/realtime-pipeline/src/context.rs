@@ -1,4 +1,4 @@
-//! The conversation's context, shared: the service teaches it, everyone may look.
+//! The conversation's context, shared: the service updates it, every processor may read it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use realtime_protocol::call::Event;
 
 /// A handle on the one [`Context`] of a conversation. Clones are the same context.
 ///
-/// The lock behind it is held within each method and never over an await.
+/// Each method holds the lock only while it runs, never over an await.
 #[derive(Clone, Debug, Default)]
 pub struct SharedContext {
     inner: Arc<Mutex<Context>>,
@@ -19,9 +19,9 @@ impl SharedContext {
         Self { inner: Arc::new(Mutex::new(context)) }
     }
 
-    /// Does something with the context. Keep it short: whoever applies events waits meanwhile.
+    /// Runs `f` on the context. Keep it short: the service waits meanwhile to apply events.
     pub fn with<T>(&self, f: impl FnOnce(&mut Context) -> T) -> T {
-        // A context whose reader panicked is as good as before: readers leave it whole.
+        // A panic of a reader leaves the context intact.
         f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

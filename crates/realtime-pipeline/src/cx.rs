@@ -22,7 +22,7 @@ pub struct Cx {
     pub(crate) downstream: Option<Neighbour>,
 }
 
-/// Who stands next in one direction.
+/// The next processor in one direction.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbour {
     pub(crate) name: Arc<str>,
@@ -35,8 +35,8 @@ impl Cx {
         &self.name
     }
 
-    /// Makes a frame and hands it to the neighbour. Waits while that one's ordered lane is full; a frame that
-    /// an interruption overtakes meanwhile is dropped.
+    /// Makes a frame and hands it to the neighbour. Waits while the neighbour's ordered lane is full. If an
+    /// interruption comes meanwhile, the frame is dropped.
     pub async fn push(&self, kind: FrameKind, direction: Direction) {
         self.forward(self.shared.frame(kind, None), direction).await;
     }
@@ -75,8 +75,8 @@ impl Cx {
         }
     }
 
-    /// Begins a new generation: frames made before it that do not survive an interruption are dropped
-    /// wherever they are. Returns the new one.
+    /// Begins a new generation. Earlier frames that do not survive an interruption are dropped wherever they
+    /// are. Returns the new generation.
     pub fn interrupt(&self) -> Generation {
         self.shared.interrupt()
     }
@@ -96,7 +96,7 @@ impl Cx {
         self.shared.at(instant)
     }
 
-    /// Frames of input audio that this processor was too slow for: its media lane dropped them.
+    /// Frames of input audio that the media lane dropped because this processor was too slow.
     pub fn media_dropped(&self) -> u64 {
         self.inbox.media_dropped()
     }
@@ -131,13 +131,13 @@ pub(crate) struct Shared {
     pub(crate) observers: Observers,
 }
 
-/// Where a run stands.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
     Running,
     /// End has reached the sink: processors stop.
     Finishing,
-    /// Processors stop whatever they do.
+    /// Processors stop at once.
     Cancelled,
 }
 
@@ -194,7 +194,7 @@ impl Shared {
     }
 
     pub(crate) fn request(&self, request: Request) {
-        // A task that is gone needs nothing more.
+        // If the task has ended, the request does not matter.
         drop(self.requests.send(request));
     }
 
@@ -208,7 +208,7 @@ impl Shared {
         });
     }
 
-    /// Hands a frame over, unless an interruption overtakes it or the run is cancelled while there is no
+    /// Hands a frame over. Drops it if an interruption comes, or the run is cancelled, while there is no
     /// room.
     pub(crate) async fn hand_over(
         &self,

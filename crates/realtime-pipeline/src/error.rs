@@ -1,4 +1,4 @@
-//! What goes wrong: a processor that cannot go on, a fault it reports and survives, and how a run ends badly.
+//! Errors: of a processor that cannot go on, faults that a processor reports, and the error of a run.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,12 +13,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error told in words: lowercase, no period, what was expected and what came.
+    /// An error with a text: lowercase, no period, what was expected and what came.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
     }
 
-    /// Words about what was being done, with the error that stopped it.
+    /// An error with a text about what failed, and the error that caused it.
     pub fn with_source(
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -61,7 +61,7 @@ pub enum Severity {
     Fatal,
 }
 
-/// Why a run ended without having been asked to.
+/// Why a run ended with an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
@@ -79,7 +79,7 @@ pub enum PipelineError {
     Panicked {
         /// The processor or observer.
         task: Arc<str>,
-        /// The panic's message, where it was text.
+        /// The panic's message, if it was text.
         message: String,
     },
     /// A processor reported a fatal fault.

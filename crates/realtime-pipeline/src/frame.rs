@@ -1,5 +1,5 @@
-//! The unit that flows through a pipeline: what it is, which lane it takes, and whether an interruption
-//! spares it.
+//! The unit that flows through a pipeline: what it is, which lane it takes, and whether it survives an
+//! interruption.
 
 use std::any::Any;
 use std::fmt;
@@ -44,13 +44,12 @@ impl Frame {
         self.generation
     }
 
-    /// When its audio was captured or is due, since the pipeline's start; `None` where time means nothing for
-    /// it.
+    /// When its audio was captured or is due, since the pipeline's start. `None`: the frame has no time.
     pub const fn pts(&self) -> Option<Duration> {
         self.pts
     }
 
-    /// Whether an interruption after its making has made it worthless.
+    /// Returns whether a later interruption has made it stale.
     pub fn is_stale(&self, current: Generation) -> bool {
         self.generation < current && !self.kind.survives_interruption()
     }
@@ -87,9 +86,9 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "every processor serves exactly these")]
 pub enum Lane {
-    /// Ahead of all else, never dropped for want of room. For what is rare and must not wait.
+    /// Ahead of everything else, and never dropped. For rare frames that must not wait.
     Urgent,
-    /// In order and bounded: a full lane holds up whoever pushes downstream.
+    /// In order and bounded: a full lane makes the processor that pushes downstream wait.
     Ordered,
     /// Realtime input: a full lane drops its oldest audio and counts it.
     Media,
@@ -114,16 +113,16 @@ pub enum FrameKind {
     // From the user.
     /// Audio from the user; downstream.
     InputAudio(AudioFrame),
-    /// The input has no more to say: silence follows. In order with the audio.
+    /// The input's speech is over: silence follows. In order with the audio.
     InputFinished,
     /// The user began to speak; both ways.
     UserStartedSpeaking {
-        /// The item that will hold the speech, where it is known.
+        /// The item that will hold the speech, if it is known.
         item_id: Option<ItemId>,
     },
     /// The user stopped speaking; both ways.
     UserStoppedSpeaking {
-        /// The item that will hold the speech, where it is known.
+        /// The item that will hold the speech, if it is known.
         item_id: Option<ItemId>,
     },
     /// What the user said.
@@ -137,11 +136,11 @@ pub enum FrameKind {
         /// Whether it runs beside the conversation.
         out_of_band: bool,
     },
-    /// New words of the model's.
+    /// New words from the model.
     Text(TextFrame),
     /// Audio to be played, as it came: faster than it sounds.
     OutputAudio(OutputAudio),
-    /// A part's audio is whole.
+    /// A part's audio is complete.
     OutputAudioDone {
         /// The item.
         item_id: ItemId,
@@ -172,7 +171,7 @@ pub enum FrameKind {
     // Playback.
     /// Stop playing, empty the queue, and answer with [`Playback`](Self::Playback).
     StopPlayback {
-        /// What the answer repeats; `None` where the session did not ask and wants none.
+        /// To be repeated in the answer. `None`: the session did not ask for the stop, and wants no answer.
         id: Option<StopId>,
     },
     /// What was heard when the user spoke over the assistant; both ways.
@@ -189,7 +188,7 @@ pub enum FrameKind {
     // For the service, and from it.
     /// Something to ask of the session; either way, to the service.
     Command(Arc<Command>),
-    /// What the session told and no other kind carries.
+    /// An event of the session that no other kind carries.
     Session(Arc<Event>),
     /// The conversation's context changed, in these entries.
     ContextUpdated(Arc<[Change]>),
@@ -208,7 +207,7 @@ pub trait CustomFrame: Any + fmt::Debug + Send + Sync {
         Lane::Ordered
     }
 
-    /// Whether it outlives an interruption. Default: no.
+    /// Returns whether it survives an interruption. Default: no.
     fn survives_interruption(&self) -> bool {
         false
     }
@@ -253,8 +252,8 @@ impl FrameKind {
         }
     }
 
-    /// Whether it outlives an interruption. What the assistant had yet to say does not; facts, requests and
-    /// what the user says do, so that brackets stay balanced and nothing asked for is lost.
+    /// Returns whether it survives an interruption. The assistant's pending output does not. Facts, requests
+    /// and the user's words do, so that beginnings and ends stay paired and no request is lost.
     pub fn survives_interruption(&self) -> bool {
         match self {
             Self::Text(_) | Self::OutputAudio(_) | Self::OutputAudioDone { .. } => false,

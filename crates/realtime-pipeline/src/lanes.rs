@@ -1,6 +1,6 @@
 //! A processor's inbox: three lanes, and a fourth for ordered frames that flow upstream.
 //!
-//! Only the ordered lane downstream holds up whoever pushes, so two neighbours can never wait for each other.
+//! Only the ordered lane downstream can make a processor wait, so two neighbours never wait for each other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,8 +52,8 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Pushes without waiting. A full ordered lane gives the frame back; a processor that is gone swallows
-    /// it.
+    /// Pushes without waiting. Returns the frame if the ordered lane is full. If the processor has ended, the
+    /// frame is dropped.
     #[must_use = "a full ordered lane gives the frame back"]
     pub(crate) fn try_push(&self, frame: Frame, direction: Direction) -> Option<Frame> {
         let flowing = (frame, direction);
@@ -72,7 +72,7 @@ impl Inbox {
 
     /// Pushes a frame downstream in order, when there is room.
     pub(crate) async fn push_ordered(&self, frame: Frame) {
-        // A processor that is gone needs nothing more.
+        // If the processor has ended, the frame does not matter.
         drop(self.ordered.send((frame, Direction::Downstream)).await);
     }
 
@@ -94,7 +94,7 @@ pub(crate) struct Mailbox {
 pub(crate) struct Urgent(mpsc::UnboundedReceiver<Flowing>);
 
 impl Urgent {
-    /// The next frame. Cancel-safe; waits for ever when nobody is left to push.
+    /// The next frame. Cancel-safe. Waits for ever when no sender is left.
     pub(crate) async fn next(&mut self) -> Flowing {
         let frame = recv(&mut self.0).await;
         alarm("urgent", self.0.len());
@@ -130,7 +130,7 @@ impl Rest {
         ordered.ok().or_else(|| self.media.try_pop())
     }
 
-    /// Whether no input audio waits.
+    /// Returns whether no input audio waits.
     pub(crate) fn media_is_empty(&self) -> bool {
         self.media.lock().is_empty()
     }

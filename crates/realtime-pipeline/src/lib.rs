@@ -2,7 +2,8 @@
 //!
 //! A pipeline is a chain of [`Processor`]s, each in a task of its own, that hand [`Frame`]s to their
 //! neighbours: audio from the user goes down to the model, its answer down to the loudspeaker, and what was
-//! played comes back up. This one speaks a second of silence to nobody and watches it go by:
+//! played comes back up. This example sends a second of silence through a pipeline without a model, and an
+//! observer prints every frame:
 //!
 //! ```
 //! use realtime_pipeline::{FrameKind, Finished, Observed, Observer, Pipeline, Playout, WavInput};
@@ -38,21 +39,21 @@
 //! - Start precedes every other frame at every processor, and frames of one lane keep their order.
 //! - An interruption begins a new [`Generation`]. Frames of an earlier one that do not survive it are dropped
 //!   wherever they are; no task is ended for it.
-//! - Waiting goes downstream only, so neighbours never wait for each other. Input audio never waits: a
-//!   processor that is too slow loses the oldest.
-//! - Whatever a task dies of ends the run with that error, and every other processor still gets to stop.
-//! - Played is what was handed to the output at its due time, counted in samples.
+//! - A processor only waits for its downstream neighbour, so neighbours never wait for each other. Input
+//!   audio never waits: a processor that is too slow loses the oldest.
+//! - If a task fails, the run ends with its error, and every other processor is still stopped properly.
+//! - Audio counts as played when it is handed to the output at its due time, counted in samples.
 //!
 //! # What it does not do
-//! It opens no connection (that is `realtime-client`), and decides nothing about the protocol: when to
-//! cancel, what to truncate, when to ask for a response is the session's business. It detects no speech of
-//! its own and codes no G.711; audio in the session's own format passes through.
+//! It opens no connection (`realtime-client` does), and decides nothing about the protocol: the session
+//! decides when to cancel, what to truncate and when to ask for a response. It does not detect speech, and
+//! does not code G.711; audio in the session's own format passes through.
 //!
 //! # Modules
 //! | module | what is in it |
 //! |---|---|
 //! | [`adapter`] | pure: frames to commands, call events to frames |
-//! | [`playout`] | audio out at the speed of sound, every sample accounted for |
+//! | [`playout`] | audio out in real time, with every sample accounted for |
 //! | [`resample`] | conversion between sample rates |
 //! | [`wav`] | files to speak from and to record into |
 //!

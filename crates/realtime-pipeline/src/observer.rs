@@ -20,7 +20,7 @@ pub trait Observer: Send + 'static {
     /// seen once on each hop, with the same [`Frame::id`].
     fn on_frame(&mut self, seen: &Observed);
 
-    /// So many frames were missed before the next one, because this observer was too slow.
+    /// This many frames were missed before the next one, because this observer was too slow.
     fn on_missed(&mut self, frames: u64) {
         tracing::warn!(frames, "an observer is too slow and missed frames");
     }
@@ -30,9 +30,9 @@ pub trait Observer: Send + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Observed {
-    /// Who pushed it: a processor's name, or `source`.
+    /// The name of the processor that pushed it, or `source`.
     pub source: Arc<str>,
-    /// To whom: a processor's name, `source` or `sink`.
+    /// The name of the processor that gets it, `source` or `sink`.
     pub destination: Arc<str>,
     /// The frame.
     pub frame: Frame,
@@ -54,7 +54,7 @@ struct Queue {
 }
 
 impl Observers {
-    /// Adds an observer, and gives its task: to be run until it returns.
+    /// Adds an observer. Returns its task, to be run until it ends.
     pub(crate) fn add<O: Observer>(&self, mut observer: O) -> impl Future<Output = ()> + Send + 'static {
         let (frames, mut queue) = mpsc::channel(CAPACITY);
         let missed = Arc::new(AtomicU64::new(0));
@@ -83,7 +83,7 @@ impl Observers {
         }
     }
 
-    /// Lets every observer see what waits, and end.
+    /// Lets every observer see the waiting frames, and end.
     pub(crate) fn close(&self) {
         self.lock().clear();
     }

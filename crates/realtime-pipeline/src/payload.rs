@@ -13,7 +13,7 @@ use realtime_protocol::time::{MediaTime, Timestamp};
 /// A stretch of mono audio. `Debug` shows its length and not its content.
 #[derive(Clone, Eq, PartialEq)]
 pub struct AudioFrame {
-    /// What the bytes are.
+    /// The format of the bytes.
     pub format: AudioFormat,
     /// Whole samples.
     pub data: Bytes,
@@ -30,7 +30,7 @@ impl AudioFrame {
         matches!(self.format, AudioFormat::Pcm16 { .. }).then(|| crate::pcm::samples(&self.data))
     }
 
-    /// How long it sounds.
+    /// Its duration.
     pub const fn duration(&self) -> MediaTime {
         self.format.duration(self.data.len() as u64)
     }
@@ -42,20 +42,20 @@ impl fmt::Debug for AudioFrame {
     }
 }
 
-/// Audio of the model's, with its place in the conversation.
+/// Audio from the model, with its place in the conversation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OutputAudio {
     /// The item.
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Where in the part it begins (samples).
+    /// Position of its first sample in the part (samples).
     pub start: u64,
     /// The audio.
     pub audio: AudioFrame,
 }
 
-/// New words of the model's. `Debug` shows their length.
+/// New words from the model. `Debug` shows their length.
 #[derive(Clone, Eq, PartialEq)]
 pub struct TextFrame {
     /// The response.
@@ -105,7 +105,7 @@ pub enum TranscriptStage {
     Final,
 }
 
-/// How fast a response was. A member is `None` where one of its two moments did not come.
+/// How fast a response was. A member is `None` if one of its two moments did not come.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResponseMetrics {
     /// The response.
@@ -121,7 +121,7 @@ pub struct ResponseMetrics {
 }
 
 impl ResponseMetrics {
-    /// Reads them off a response's timeline.
+    /// Computes them from a response's timeline.
     pub fn of(report: &ResponseReport) -> Self {
         let Timeline { requested, speech_stopped, created, first_audio, first_played, done, .. } =
             report.timeline;

@@ -17,9 +17,9 @@ pub(crate) fn to_float(sample: i16) -> f32 {
     f32::from(sample) / 32_768.0
 }
 
-/// A float as a sample; what is louder than full scale is clipped.
+/// A float as a sample. Louder than full scale is clipped.
 pub(crate) fn from_float(sample: f32) -> i16 {
-    // A cast from float saturates, and makes 0 of what is no number.
+    // A cast from float saturates, and turns NaN into 0.
     (sample * 32_768.0).round() as i16
 }
 

@@ -18,7 +18,7 @@ pub struct Pipeline {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PipelineOptions {
-    /// How long End may take to reach the sink while processors finish what they hold. Afterwards it goes on
+    /// How long End may take to reach the sink while processors finish their work. After that it moves on
     /// without waiting. Default: 30 s.
     pub drain_limit: Duration,
     /// How long each processor may take to stop. Default: 5 s.

@@ -1,7 +1,7 @@
 //! A pipeline's stage, and the task that runs one.
 //!
-//! The task is the only one to touch its processor. It never gets cancelled to interrupt: stale frames are
-//! dropped as they come up, and a cancelled run still calls [`Processor::stop`].
+//! Only the task touches its processor. An interruption never cancels it: stale frames are dropped as they
+//! come up, and a cancelled run still calls [`Processor::stop`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,14 +43,12 @@ pub trait Processor: Send + 'static {
     /// The processor's name in logs, errors and for observers.
     fn name(&self) -> &str;
 
-    /// Does what a frame asks for. What is to go on must be handed on with [`Cx::forward`]. Default:
-    /// everything goes on.
+    /// Handles a frame. Pass it on with [`Cx::forward`] if it is to go on. Default: passes every frame on.
     ///
     /// Start and End do not come here: see [`start`](Self::start) and [`end`](Self::end).
     ///
     /// # Errors
-    /// Only when the processor cannot go on: it ends the run. What it survives it reports with an error
-    /// frame.
+    /// Only if the processor cannot go on: the error ends the run. Report anything less with an error frame.
     fn process(
         &mut self,
         frame: Frame,
@@ -63,7 +61,8 @@ pub trait Processor: Send + 'static {
         }
     }
 
-    /// The run begins. Start has been passed on, so frames pushed here are the first of theirs anywhere.
+    /// The run begins. Start has been passed on already, so every processor gets it before the frames pushed
+    /// here.
     ///
     /// # Errors
     /// As [`process`](Self::process).
@@ -72,7 +71,8 @@ pub trait Processor: Send + 'static {
         async { Ok(()) }
     }
 
-    /// Waits for work of the processor's own: a timer, a socket. Served between urgent and all other frames.
+    /// Waits for the processor's own work: a timer, a socket. Served after urgent frames and before all
+    /// others.
     ///
     /// **Cancel-safe**: it is dropped and called again whenever a frame comes first, so it must keep what it
     /// received in `self`. Default: there is none.
@@ -89,8 +89,9 @@ pub trait Processor: Send + 'static {
         async { Ok(()) }
     }
 
-    /// End has come: nothing else will from upstream. It is passed on as soon as [`is_idle`](Self::is_idle)
-    /// or the drain limit is reached; frames from downstream and own work go on until [`stop`](Self::stop).
+    /// End has come: nothing else comes from upstream. End is passed on as soon as [`is_idle`](Self::is_idle)
+    /// returns true or the drain limit is reached. Frames from downstream and own work go on until
+    /// [`stop`](Self::stop).
     ///
     /// # Errors
     /// As [`process`](Self::process).
@@ -99,16 +100,16 @@ pub trait Processor: Send + 'static {
         async { Ok(()) }
     }
 
-    /// Whether everything is done that End has to wait for. Default: always.
+    /// Returns whether End may be passed on, because all work that it waits for is done. Default: always.
     fn is_idle(&self) -> bool {
         true
     }
 
-    /// The run is over, in whatever way: release what is held. Called exactly once, except after a panic of
-    /// this very processor, and within the pipeline's stop limit.
+    /// The run is over, however it ended: release resources. Called exactly once, except after a panic of
+    /// this processor. It must return within the pipeline's stop limit.
     ///
     /// # Errors
-    /// When something could not be finished, such as a file; it becomes the run's error if there is no other.
+    /// If something could not be finished, such as a file. It becomes the run's error if there is no other.
     fn stop(&mut self, cx: &mut Cx) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = cx;
         async { Ok(()) }
@@ -166,7 +167,7 @@ impl<P: Processor> Actor<'_, P> {
                 End::Draining(_) => self.cx.shared.drain_deadline.get().copied(),
                 End::Open | End::Passed => None,
             };
-            // Urgent frames first; own work before the queues, for a due time must not wait behind them.
+            // Urgent frames first. Own work before the queues, because a due time must not wait for them.
             let step = tokio::select! {
                 biased;
                 () = reached(&mut phase, |phase| phase != Phase::Running) => return Ok(()),
@@ -185,7 +186,7 @@ impl<P: Processor> Actor<'_, P> {
                     }
                 }
                 Step::DrainLimit => {
-                    tracing::warn!(processor = %self.cx.name, "not idle within the drain limit: the end goes on");
+                    tracing::warn!(processor = %self.cx.name, "not idle within the drain limit: End is passed on");
                     self.pass_end().await;
                 }
             }
@@ -206,7 +207,7 @@ impl<P: Processor> Actor<'_, P> {
                 self.end = End::Draining(frame);
                 self.processor.end(self.cx).await
             }
-            // Nothing follows End, whatever a neighbour still pushes; what is urgent is no part of that
+            // Nothing follows End, whatever a neighbour still pushes. Urgent frames are not part of that
             // order.
             (kind, Direction::Downstream)
                 if matches!(self.end, End::Passed) && kind.lane() != Lane::Urgent =>
@@ -234,7 +235,7 @@ impl<P: Processor> Actor<'_, P> {
     }
 }
 
-/// Waits for a phase. Gives nothing back, so that no lock of the channel is held over an await.
+/// Waits for a phase. Returns nothing, so that no lock of the channel is held over an await.
 async fn reached(phase: &mut watch::Receiver<Phase>, is: impl Fn(Phase) -> bool) {
     let gone = phase.wait_for(|phase| is(*phase)).await.is_err();
     if gone {
@@ -250,7 +251,7 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// A processor on its way into a task: its name, and what runs it.
+/// A processor before its task starts: its name, and the function that runs it.
 pub(crate) struct Stage {
     pub(crate) name: Arc<str>,
     pub(crate) run: Box<dyn FnOnce(Mailbox, Cx, Duration) -> Running + Send>,

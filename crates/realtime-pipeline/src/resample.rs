@@ -1,4 +1,5 @@
-//! Conversion between sample rates, in a stream: how the input is cut into pieces changes nothing.
+//! Conversion between sample rates, in a stream: the output does not depend on how the input is cut into
+//! pieces.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,7 +17,7 @@ use crate::pcm;
 pub struct Resampler {
     from: u32,
     to: u32,
-    /// `None` where the rates are equal.
+    /// `None` if the rates are equal.
     filter: Option<Filter>,
 }
 
@@ -32,7 +33,7 @@ pub struct RateError {
 
 struct Filter {
     inner: Async<f32>,
-    /// Samples that make no whole piece yet.
+    /// Samples that are not a whole piece yet.
     waiting: Vec<f32>,
     /// Room for the output of one piece.
     out: Vec<f32>,
@@ -42,11 +43,11 @@ struct Filter {
     given: u64,
     /// The filter's delay, in output samples.
     delay: usize,
-    /// What must still be left out of it.
+    /// How many samples of the delay must still be left out.
     skip: usize,
 }
 
-/// What counts as a rate of audio (Hz).
+/// The allowed sample rates (Hz).
 pub(crate) const RATES: RangeInclusive<u32> = 1_000..=768_000;
 
 /// Samples at the lower of the two rates that the filter looks at for each output sample.
@@ -56,7 +57,7 @@ impl Resampler {
     /// A resampler between two rates in Hz.
     ///
     /// # Errors
-    /// [`RateError`] where a rate is no rate of audio.
+    /// [`RateError`] if a rate is outside the allowed range.
     pub fn new(from: u32, to: u32) -> Result<Self, RateError> {
         let error = RateError { from, to };
         if ![from, to].iter().all(|rate| RATES.contains(rate)) {
@@ -113,7 +114,7 @@ impl Resampler {
         }
     }
 
-    /// Gives out the rest, so that the output is as long as the input, and begins anew.
+    /// Returns the rest, so that the output is as long as the input, and begins anew.
     pub fn flush(&mut self) -> Vec<i16> {
         self.flush_f32().into_iter().map(pcm::from_float).collect()
     }

@@ -1,5 +1,4 @@
-//! The realtime service: a processor around a client. All that it decides is in the
-//! [adapter](crate::adapter).
+//! The realtime service: a processor around a client. All decisions are in the [adapter](crate::adapter).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::processor::Processor;
 /// A speech-to-speech model in a pipeline.
 ///
 /// It stands between the user's audio and the [playout](crate::Playout). Input audio is converted to the
-/// session's rate and appended, and passes on for whoever records; playback reports and
+/// session's rate and appended, and also passed on, for a recorder; playback reports and
 /// [commands](FrameKind::Command) end here. What the session tells becomes frames. When it tells to stop
 /// playback, a new generation begins.
 ///
@@ -33,20 +32,20 @@ pub struct RealtimeService {
     adapter: Adapter,
     context: Option<SharedContext>,
     tools: Option<ToolRunner>,
-    /// What has come and is not done yet: `ready` takes in, `work` takes out.
+    /// Events that came and are not handled yet: `ready` adds, `work` takes.
     arrived: VecDeque<Option<Event>>,
     life: Life,
-    /// The last trouble with input that was reported: once is enough.
+    /// The last reported problem with input, so that each is reported once.
     complained: Option<String>,
 }
 
-/// How much of the session is left.
+/// The state of the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Life {
     Open,
-    /// It told its end.
+    /// Its `Closed` event came.
     Closed,
-    /// Its events are over.
+    /// Its event stream has ended.
     Over,
 }
 
@@ -65,7 +64,7 @@ impl RealtimeService {
         }
     }
 
-    /// Teaches that context what is said and heard.
+    /// Updates this context with what is said and heard.
     #[must_use]
     pub fn context(mut self, context: impl Into<SharedContext>) -> Self {
         self.context = Some(context.into());
@@ -87,7 +86,7 @@ impl RealtimeService {
     }
 
     async fn tell(&mut self, event: Event, cx: &Cx) {
-        // Whoever reads the context because of a frame must find it up to date.
+        // A processor that reads the context because of a frame must find it up to date.
         let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
         if let Some(tools) = &mut self.tools {
             tools.handle(&event);
@@ -117,12 +116,12 @@ impl RealtimeService {
     fn give(&self, asked: Asked) -> Result<(), SendError> {
         match asked {
             Asked::Media(media) => self.handle.media(media),
-            // Nobody waits for the answers: those that matter come as events.
+            // The answers are dropped: those that matter come as events.
             Asked::Command(command) => self.handle.send(command).map(drop),
         }
     }
 
-    /// Reports trouble, but not the same again and again: input comes fifty times a second.
+    /// Reports a problem, but not the same one repeatedly: input comes fifty times a second.
     async fn complain(&mut self, message: String, cx: &Cx) {
         if self.complained.as_ref() != Some(&message) {
             cx.push(FrameKind::fault(NAME, message.as_str()), Direction::Upstream).await;
@@ -192,16 +191,16 @@ impl Processor for RealtimeService {
         Ok(())
     }
 
-    /// End lets a response that runs come to its end, or the drain limit.
+    /// End waits for a running response to end, up to the drain limit.
     fn is_idle(&self) -> bool {
         self.life != Life::Open || !self.adapter.has_running_response()
     }
 
     async fn stop(&mut self, _cx: &mut Cx) -> Result<(), Error> {
-        // It may have ended before, which is as good.
+        // It may have ended before, which is fine.
         drop(self.handle.close().await);
-        // What came in the meantime still belongs to the conversation, and the end of the events is the clean
-        // one.
+        // Events that came in the meantime still belong to the conversation, and the stream must be read to
+        // its end for a clean close.
         while self.life != Life::Over {
             match self.arrived.pop_front() {
                 Some(event) => self.learn(event),

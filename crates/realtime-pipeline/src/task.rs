@@ -1,6 +1,6 @@
 //! A pipeline's run: one task per processor, watched over until all have stopped.
 //!
-//! Whatever happens to a task, the others are told to stop, are given their time, and are then aborted.
+//! If a task ends, the others are told to stop, get time to do so, and are then aborted.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub struct PipelineTask {
     options: PipelineOptions,
 }
 
-/// How a run ended that was asked to.
+/// How a run ended without an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Finished {
@@ -108,7 +108,7 @@ impl PipelineTask {
         let first = neighbours.into_iter().next();
         let start = shared.frame(FrameKind::Start, None);
         if let Some(first) = &first {
-            // Ahead of whatever a handle pushes before the run: the urgent lane is never full.
+            // Before anything that a handle pushes before the run: the urgent lane is never full.
             drop(first.inbox.try_push(start.clone(), Direction::Downstream));
         }
         Self { start, shared, requests: requested, first, actors, watching: Vec::new(), options }
@@ -150,7 +150,7 @@ impl PipelineTask {
         tracing::debug!(result = ?result.as_ref().map_err(PipelineError::one_line), "the pipeline stops");
         let phase = if matches!(result, Ok(Finished::Ended)) { Phase::Finishing } else { Phase::Cancelled };
         let stopped = watch.stop(&mut tasks, phase).await;
-        // What went wrong first is what the caller needs to know.
+        // The first error is the one that the caller needs.
         result.and_then(|finished| stopped.map(|()| finished))
     }
 }
@@ -195,7 +195,7 @@ impl Tasks {
         self.observers.spawn(run);
     }
 
-    /// The end of the next processor, or the panic of an observer. Waits for ever when there is none.
+    /// The end of the next processor, or the panic of an observer. Waits for ever if there is none.
     async fn next(&mut self) -> Result<(), PipelineError> {
         loop {
             tokio::select! {
@@ -256,7 +256,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Sends End on its way. A second one changes nothing.
+    /// Pushes End. A second call changes nothing.
     fn end(&self, tasks: &mut Tasks) {
         let deadline = Instant::now() + self.options.drain_limit;
         if self.shared.drain_deadline.set(deadline).is_err() {

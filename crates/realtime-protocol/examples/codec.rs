@@ -1,4 +1,5 @@
-//! Runs one workload so many times, for a profiler that counts instructions: `codec WORKLOAD TIMES`.
+//! Runs one workload a given number of times, for a profiler that counts instructions: `codec WORKLOAD
+//! TIMES`.
 //!
 //! `cargo xtask bench` runs it under callgrind. The cost of one round is the difference between two runs,
 //! divided by the difference of their times, so that start and preparation drop out.

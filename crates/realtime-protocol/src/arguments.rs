@@ -10,9 +10,9 @@ use crate::wire::repair;
 
 /// Reads the arguments of a function call: the text that can be handed on, and its members.
 ///
-/// The text is the one that came, but for half of a surrogate pair (`\ud83d` alone), which reads as U+FFFD:
+/// The text is returned as it came, except that half of a surrogate pair (`\ud83d` alone) reads as U+FFFD:
 /// models and servers cut strings there, and a strict reader refuses the whole text. `NaN` and `Infinity` are
-/// refused: a function must not run with a number missing that the model gave.
+/// refused: a function must not run without a number that the model gave.
 ///
 /// ```
 /// use realtime_protocol::arguments::read_arguments;
@@ -30,7 +30,7 @@ pub fn read_arguments(text: &str) -> Result<(Cow<'_, str>, Map<String, Value>), 
     match serde_json::from_str(text) {
         Ok(members) => Ok((Cow::Borrowed(text), members)),
         Err(error) => {
-            // What is no JSON by its grammar stays so.
+            // Text that is not JSON by its grammar stays unreadable.
             let text = serde_json::from_str::<&RawValue>(text).map(|raw| repair::clean(raw.get()));
             text.and_then(|text| serde_json::from_str(&text).map(|members| (text, members)))
                 .map_err(|_| error)

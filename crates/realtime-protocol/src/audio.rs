@@ -148,7 +148,7 @@ impl From<AudioFormat> for Field<WireFormat> {
     }
 }
 
-/// The audio of an event: the bytes, or the text as it came where that is not canonical base64.
+/// The audio of an event: its bytes, or its text as it came if that is not canonical base64.
 ///
 /// Either way it is written again as it was read. `Debug` and errors show its size and not its content.
 #[derive(Clone, Eq, PartialEq)]
@@ -160,7 +160,7 @@ enum Repr {
     Text(Box<str>),
 }
 
-/// Audio text that is not base64, or not the base64 that its bytes would be written as.
+/// Audio text that is not base64, or not the canonical base64 of its bytes.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("expected canonical base64 audio, got {len} characters that are not: the text is kept as it came")]
 pub struct NotBase64 {
@@ -181,8 +181,8 @@ impl Audio {
         }
     }
 
-    /// [`bytes`](Self::bytes) to be played: without a clone, which would allocate what counts its owners, and
-    /// also of text that is base64 to a loose reader alone.
+    /// [`bytes`](Self::bytes) without a clone, which would allocate a reference count. Also reads text that only
+    /// a lenient decoder takes.
     pub(crate) fn into_bytes(self) -> Result<Bytes, NotBase64> {
         match self.0 {
             Repr::Bytes(bytes) => Ok(bytes),
@@ -205,8 +205,8 @@ impl Audio {
         Self::from_canonical_base64(text).unwrap_or_else(|| Self(Repr::Text(text.into())))
     }
 
-    /// Reads base64 text, with one allocation: that of the bytes. Only the text that they would be written as
-    /// is read: with padding, without stray bits or white space.
+    /// Reads base64 text, with one allocation for the bytes. Only canonical text is read: with padding,
+    /// without stray bits or white space.
     pub(crate) fn from_canonical_base64(text: &str) -> Option<Self> {
         base64::decode(text).map(|bytes| Self(Repr::Bytes(bytes.into())))
     }
@@ -278,7 +278,7 @@ impl schemars::JsonSchema for Audio {
     }
 }
 
-/// 64 bits by which audio is told apart in logs: FNV-1a.
+/// A digest of audio for logs: 64 bits of FNV-1a.
 pub(crate) fn fnv1a(audio: &[u8]) -> u64 {
     audio
         .iter()

@@ -1,6 +1,6 @@
-//! Standard base64, by SIMD where the processor has it: the text of audio on the wire.
+//! Standard base64, by SIMD if the processor has it: the text of audio on the wire.
 //!
-//! One text per content: what is not the text that its bytes would be written as is not read.
+//! Only canonical text is read: for each content there is one text.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,16 +8,16 @@ use core::mem;
 
 use base64::Engine;
 
-/// A text that is written where it stands, and then checked as UTF-8 with what stood before it (bytes):
-/// cheaper than a copy as long as both are short.
+/// Up to this length (bytes), the text is written in place and checked as UTF-8 together with the text before
+/// it: cheaper than a copy if both are short.
 const SHORT: usize = 2048;
 
-/// The bytes of a longer text that are written at once, by way of the stack: whole steps of SIMD, and the
-/// nine that it has to leave to the scalar loop.
+/// A longer text is written in pieces of this many bytes, by way of the stack: whole SIMD steps, and nine
+/// bytes for the scalar loop.
 const PIECE: usize = 40 * 24 + 9;
 
-/// The bytes of a text, with one allocation of their exact size. `None`: without padding, with stray bits,
-/// white space or anything else that these bytes would not be written as.
+/// The bytes of a text, with one allocation of their exact size. `None`: the text is not canonical, for
+/// example without padding, with stray bits or with white space.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     if !text.len().is_multiple_of(4) {
@@ -26,8 +26,8 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let len = text.len() / 4 * 3 - padding;
     let mut bytes = Vec::with_capacity(len);
-    // Safe code clears what it writes to. Piece by piece that goes by vector stores, which is quicker for a
-    // delta's size.
+    // Safe code clears a buffer before it writes. Piece by piece the compiler uses vector stores, which is
+    // faster for a delta's size.
     while bytes.len() < len {
         bytes.resize(len.min(bytes.len() + 2040), 0);
     }
@@ -63,7 +63,7 @@ pub(crate) fn encode(bytes: &[u8], out: &mut String) {
         let start = text.len();
         text.resize(start + len, 0);
         engine().encode_slice(bytes, &mut text[start..]).expect("the room is that of the text");
-        *out = String::from_utf8(text).expect("base64 stands behind text");
+        *out = String::from_utf8(text).expect("base64 was appended to text");
         return;
     }
     out.reserve(len);
@@ -74,13 +74,12 @@ pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Characters of the text of so many bytes.
+/// The length of the text of this many bytes (characters).
 pub(crate) const fn text_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// An engine that was chosen when it was first asked for, by what the processor can do. It is the same ever
-/// after, so nothing that comes out depends on it.
+/// The engine for this processor, chosen at first use. All engines give the same output.
 #[cfg(all(
     feature = "std",
     any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))
@@ -94,8 +93,8 @@ fn engine() -> &'static base64::engine::Simd {
     &ENGINE
 }
 
-/// Without the standard library nobody tells what the processor can do, and elsewhere there is no other
-/// engine.
+/// Without the standard library the processor's features are unknown, and on other processors there is no
+/// other engine.
 #[cfg(not(all(
     feature = "std",
     any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))

@@ -15,7 +15,7 @@ use crate::session_config::{MaxOutputTokens, SessionConfig, TurnDetection};
 
 /// Bytes of base64 in one `input_audio_buffer.append`: 15 MiB.
 pub const LARGEST_APPEND: usize = 15 * 1024 * 1024;
-/// Bytes of one event that a client sends: 16 MiB. A larger one would cost the connection.
+/// Bytes of one event that a client sends: 16 MiB. A larger event would end the connection.
 pub const LARGEST_EVENT: usize = 16 * 1024 * 1024;
 /// Characters of an event id that a client chooses.
 pub const LONGEST_EVENT_ID: usize = 512;
@@ -33,7 +33,7 @@ pub const LONGEST_METADATA_VALUE: usize = 512;
 pub struct Violation {
     /// Where: member names from the event's root, as in `session.audio.output.speed`.
     pub path: String,
-    /// The least that is allowed; 0 where only a most is.
+    /// The least that is allowed; 0 if there is only a maximum.
     pub least: f64,
     /// The most that is allowed.
     pub most: f64,

@@ -1,5 +1,5 @@
-//! Whether two JSON texts say the same, compared strictly: every member, `null` and absent told apart,
-//! numbers of any size. What the wire's losslessness is measured by.
+//! Compares two JSON texts strictly: every member counts, `null` differs from absent, and numbers may have
+//! any size. The tests of losslessness use it.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::{Mismatch, Path, json_kind};
 
-/// Finds the first place at which `after` does not say what `before` said; `None` where both say the same.
+/// Finds the first place where `after` differs from `before`. `None`: both say the same.
 ///
 /// The order of members does not count, nor how strings are escaped and numbers spelled (`1`, `1.0` and
 /// `10e-1` are one number). Values nested deeper than 64 levels are compared as text.
@@ -43,7 +43,7 @@ fn difference(before: &str, after: &str, path: &Path<'_>, depth: usize) -> Optio
             for (name, value) in before {
                 let path = path.member(&name);
                 if after.peek().is_some_and(|(other, _)| *other < name) {
-                    break; // said below
+                    break; // reported below
                 }
                 let Some((_, other)) = after.next_if(|(other, _)| *other == name) else {
                     return Some(Mismatch { path: format!("{path}"), reason: "lost".into() });
@@ -120,8 +120,8 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     Some(members)
 }
 
-/// Whether two numbers are equal. Whole numbers of any size are compared digit by digit; with a fraction or
-/// an exponent, two spellings that read as the same finite 64-bit float are equal as well.
+/// Returns whether two numbers are equal. Whole numbers of any size are compared digit by digit. Numbers with
+/// a fraction or an exponent are also equal if they read as the same finite 64-bit float.
 fn same_number(a: &str, b: &str) -> bool {
     let is_whole = |text: &str| !text.contains(['.', 'e', 'E']);
     if decimal(a) == decimal(b) {

@@ -142,7 +142,7 @@ impl ContentPart {
         words.map(String::as_str)
     }
 
-    /// Whether the part is audio.
+    /// Returns whether the part is audio.
     pub const fn is_audio(&self) -> bool {
         matches!(self, Self::InputAudio(_) | Self::OutputAudio(_) | Self::Audio(_))
     }

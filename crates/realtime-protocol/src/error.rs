@@ -1,5 +1,4 @@
-//! What goes wrong, by who must act: the server's errors here; refused commands and the end of a session
-//! beside the [state machine](crate::session).
+//! The server's errors. Refused commands and the ends of sessions are in [`call`](crate::call).
 
 use alloc::string::String;
 
@@ -24,12 +23,12 @@ wire_struct! {
 }
 
 impl ApiError {
-    /// The code, empty where there is none.
+    /// The code, empty if there is none.
     pub fn code_str(&self) -> &str {
         self.code.value().map_or("", String::as_str)
     }
 
-    /// The text, empty where there is none.
+    /// The text, empty if there is none.
     pub fn message_str(&self) -> &str {
         self.message.value().map_or("", String::as_str)
     }

@@ -34,12 +34,12 @@ pub enum Field<T> {
 }
 
 impl<T> Field<T> {
-    /// Whether the member is not written at all.
+    /// Returns whether the member is not written at all.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether the member is `null`.
+    /// Returns whether the member is `null`.
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -70,7 +70,7 @@ impl<T> Field<T> {
 }
 
 impl<T: Default> Field<T> {
-    /// The value to change in place, set to its default where there is none.
+    /// The value to change in place. Set to its default if there is none.
     pub fn get_or_insert_default(&mut self) -> &mut T {
         if self.value().is_none() {
             *self = Self::Value(T::default());
@@ -80,7 +80,7 @@ impl<T: Default> Field<T> {
 }
 
 impl<T: Copy> Field<T> {
-    /// The value, or `fallback` where there is none.
+    /// The value, or `fallback` if there is none.
     pub const fn unwrap_or(self, fallback: T) -> T {
         match self {
             Self::Value(value) => value,
@@ -124,15 +124,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 
 /// Any JSON value, kept as the text that came.
 ///
-/// One thing is not kept: half of a surrogate pair (`\ud83d` alone) reads as U+FFFD, since nobody could read
-/// the text otherwise. So every reader of JSON takes what is in here.
+/// One thing is not kept: half of a surrogate pair (`\ud83d` alone) becomes U+FFFD. So every JSON reader
+/// accepts this text.
 #[derive(Clone)]
 pub struct RawJson {
     raw: Box<RawValue>,
     repairs: Option<Box<Repairs>>,
 }
 
-/// Where a text is not the one that came. Seldom there, so that it takes one pointer.
+/// The places where a text is not the one that came. It is rare, so it takes only one pointer.
 #[derive(Clone)]
 struct Repairs(Vec<Mismatch>);
 
@@ -154,7 +154,7 @@ impl RawJson {
         &self.raw
     }
 
-    /// Where this is not the text that came.
+    /// The places where this is not the text that came.
     pub(crate) fn repairs(&self) -> &[Mismatch] {
         self.repairs.as_ref().map_or(&[], |repairs| &repairs.0)
     }
@@ -249,9 +249,9 @@ impl schemars::JsonSchema for RawJson {
 
 /// Members of a JSON object that have no field of their own, or whose value did not fit it.
 ///
-/// One pointer wide, and allocates nothing while it is empty. It also remembers where the text was spelled
-/// otherwise than its [dialect](crate::dialect) does, and what of it was repaired; that is no part of what it
-/// says, so equality and `Debug` pass it over.
+/// It is one pointer wide, and allocates nothing while it is empty. It also remembers an unusual
+/// [spelling](crate::dialect) of the text, and the repairs made to it. These do not change the meaning, so
+/// equality and `Debug` ignore them.
 #[derive(Clone, Default)]
 pub struct Extra(Option<Box<Kept>>);
 
@@ -263,7 +263,7 @@ struct Kept {
 }
 
 impl Extra {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.members().is_empty()
     }
@@ -288,8 +288,8 @@ impl Extra {
         }
     }
 
-    /// Adds a member that was read. Beyond a few, those of one name are all kept: looking for them would take
-    /// time with the square of their number.
+    /// Adds a member that was read. Beyond a few members, repeated names are all kept: a search for them
+    /// would take quadratic time.
     pub(crate) fn push(&mut self, name: &str, value: RawJson) {
         if self.members().len() < 32 {
             self.insert(name, value);
@@ -313,7 +313,7 @@ impl Extra {
         self.0.get_or_insert_default().spelling = Some(spelling);
     }
 
-    /// Where the text was not what is read now, by places within the struct.
+    /// The repairs made to the text, by places within the struct.
     pub(crate) fn repairs(&self) -> &[Mismatch] {
         self.0.as_ref().map_or(&[], |kept| &kept.repairs)
     }
@@ -322,7 +322,7 @@ impl Extra {
         self.0.get_or_insert_default().repairs.extend(repairs);
     }
 
-    /// Whether there may be something to say of it.
+    /// Returns whether there may be something to report.
     pub(crate) const fn is_noteworthy(&self) -> bool {
         self.0.is_some()
     }

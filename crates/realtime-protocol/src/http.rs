@@ -12,7 +12,7 @@
 //! | beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` | [`SessionConfig`] | [`SessionConfig`] with a `client_secret` |
 //! | a webhook to your server | [`Webhook`] | none |
 //!
-//! A translation session's bodies read as these too: what it has of its own stays in `extra`.
+//! A translation session's bodies can be read as these too: their special members stay in `extra`.
 //!
 //! Reference: <https://platform.openai.com/docs/api-reference/realtime-sessions>,
 //! <https://platform.openai.com/docs/api-reference/realtime-calls>,
@@ -33,13 +33,13 @@ use crate::wire::{Mismatch, Mismatches, Path, Wire, repair, wire_enum, wire_stru
 wire_struct! {
     /// Asks for a short-lived key, for a browser or another client that must not hold the real one.
     pub struct ClientSecretRequest {
-        /// When the key ends.
+        /// When the key expires.
         expires_after: Field<ExpiresAfter>,
-        /// What sessions made with the key begin with.
+        /// The initial configuration of sessions made with the key.
         session: Field<Box<SessionConfig>>,
     }
 
-    /// When a key ends.
+    /// When a key expires.
     pub struct ExpiresAfter {
         /// What it is counted from; always `created_at`.
         anchor: Field<String>,
@@ -51,9 +51,9 @@ wire_struct! {
     pub struct ClientSecretResponse {
         /// The key.
         value: Field<Secret>,
-        /// When it ends: seconds since 1970.
+        /// When it expires: seconds since 1970.
         expires_at: Field<u64>,
-        /// What sessions made with it begin with.
+        /// The initial configuration of sessions made with it.
         session: Field<Box<SessionConfig>>,
     }
 
@@ -61,7 +61,7 @@ wire_struct! {
     pub struct CallCreateRequest {
         /// The offer (SDP).
         sdp: String,
-        /// What the session begins with.
+        /// The initial configuration of the session.
         session: Field<Box<SessionConfig>>,
     }
 
@@ -144,8 +144,7 @@ macro_rules! bodies {
             /// [`mismatches`](Self::mismatches).
             ///
             /// # Errors
-            /// [`Mismatch`] where the text is no such body: not JSON, or without a member it cannot do
-            /// without.
+            /// [`Mismatch`] if the text is not such a body: not JSON, or without a required member.
             pub fn decode(text: &str) -> Result<Self, Mismatch> {
                 scan::read(text)
             }
@@ -184,10 +183,10 @@ bodies!(
 );
 
 impl SessionConfig {
-    /// Reads a session that is a body of its own, in either dialect's spelling or a mixture.
+    /// Reads a session that is a whole body, in either dialect's spelling or a mixture.
     ///
     /// # Errors
-    /// [`Mismatch`] where the text is no JSON object.
+    /// [`Mismatch`] if the text is not a JSON object.
     pub fn decode(text: &str, dialect: Dialect) -> Result<Self, Mismatch> {
         let plain: Self = scan::read(text)?;
         let body = Body::Session(&plain);
@@ -205,7 +204,7 @@ impl SessionConfig {
         Ok(config)
     }
 
-    /// Writes the session as a body of its own, as `dialect` spells it.
+    /// Writes the session as a whole body, in the spelling of `dialect`.
     pub fn encode(&self, dialect: Dialect) -> String {
         if let Some(Spelling::Text(read_in, text)) = self.extra.spelling()
             && *read_in == dialect

@@ -63,7 +63,7 @@ macro_rules! ids {
                 self.0.as_str()
             }
 
-            /// Whether it is the empty string, which no server should send.
+            /// Returns whether it is the empty string, which no server should send.
             pub fn is_empty(&self) -> bool {
                 self.0.as_bytes().is_empty()
             }

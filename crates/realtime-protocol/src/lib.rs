@@ -29,7 +29,7 @@
 //!                 reports.push(PlaybackReport::Mark(chunk.mark));
 //!             }
 //!             Output::Event(Event::StopPlayback { id }) => {
-//!                 // The user speaks: fall silent, empty the queue, and say where playback stood.
+//!                 // The user speaks: stop, empty the queue, and report the position of playback.
 //!                 reports.push(PlaybackReport::Stopped { id, at: None });
 //!             }
 //!             Output::Event(event) => println!("to the application: {event:?}"),

@@ -110,7 +110,7 @@ wire_struct! {
 }
 
 impl ResponseAudio {
-    /// What the bytes are, where it says so.
+    /// The format of its audio, if it names one.
     pub fn format(&self) -> Option<AudioFormat> {
         self.output.value()?.format.value()?.format()
     }

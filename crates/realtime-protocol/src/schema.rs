@@ -16,8 +16,8 @@ use crate::item::Item;
 use crate::response::{Response, ResponseParams};
 use crate::session_config::SessionConfig;
 
-/// The schemas of all values that are texts of their own, or that other tools ask for, each complete in
-/// itself.
+/// The schemas of all values that are whole wire texts or that other tools ask for. Each schema is
+/// self-contained.
 ///
 /// ```
 /// for (name, schema) in realtime_protocol::schema::schemas() {
@@ -128,7 +128,7 @@ pub(crate) fn tidy(text: &str) -> Cow<'static, str> {
     for line in text.lines() {
         let line = line.trim();
         if line.starts_with("# Wire") {
-            break; // where it stands in the reference, not what it is
+            break; // the rest is the place in the reference
         }
         if !line.is_empty() {
             tidy += if tidy.is_empty() { "" } else { " " };

@@ -1,7 +1,7 @@
 //! The three clocks: monotonic time, media time and wall time. None converts into another silently.
 //!
-//! This crate never reads a clock. Whoever drives it passes [`Timestamp`]s in, so that a recorded session
-//! replays to the same outputs.
+//! This crate never reads a clock. The driver passes [`Timestamp`]s in, so that a recorded session replays to
+//! the same outputs.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
@@ -33,7 +33,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// How long after `earlier` this is. Zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -153,7 +153,7 @@ impl UnixTime {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// How long after `earlier` this is. Zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

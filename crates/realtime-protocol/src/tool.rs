@@ -71,7 +71,7 @@ wire_struct! {
     pub (tagged) struct McpChoice {
         /// The MCP server's label.
         server_label: Field<String>,
-        /// The tool's name; any where missing.
+        /// The tool's name. Absent: any tool.
         name: Field<String>,
     }
 }

@@ -1,4 +1,4 @@
-//! What a text may cost: memory in proportion to its bytes, and a bound for what its elements take besides.
+//! What a text may cost: memory in proportion to its bytes, plus a bound for its elements.
 
 use realtime_protocol::event::{Dialect, ServerEvent};
 

@@ -35,7 +35,7 @@ pub(crate) enum Transition {
     Stopped,
 }
 
-/// Where the model is; `did` is what the session must have put out in the step that led here.
+/// The state of the model. `did` is what the session must have put out in the step that led here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) phase: Phase,
@@ -43,7 +43,7 @@ pub(crate) struct Model {
     pub(crate) commands: u64,
     /// Items asked for before the session was ready, and whether each asks for a response.
     held: Vec<(u64, bool)>,
-    /// Items sent that have no place yet, each with its number and whoever asked for it.
+    /// Items sent that have no place yet, each with its number and the command that asked for it.
     unplaced: VecDeque<(u32, u64)>,
     items: u32,
     waiting: Vec<Request>,
@@ -101,7 +101,7 @@ enum Slot {
 #[derive(Clone, Debug, Default)]
 struct Request {
     waiters: Vec<u64>,
-    /// Some of it nobody waits for by name.
+    /// Whether it includes a response that no command waits for.
     owed: bool,
     /// It waits until the user, who crossed it, has spoken.
     after_turn: bool,
@@ -168,7 +168,7 @@ impl Model {
         self.waiting = merged.into_iter().map(|request| Request { late: false, ..request }).collect();
     }
 
-    /// Whoever is first asks the server, if the place is free and nobody speaks.
+    /// The first request goes to the server, if the place is free and nobody speaks.
     fn go_on(&mut self) {
         let claimed = self.turn == Turn::Claimed;
         let free = matches!(self.slot, Slot::Free)

@@ -1,8 +1,8 @@
-//! A short run of each fuzz target, from seeds that the golden sessions and the fixtures are made into.
+//! A short run of each fuzz target, from seeds made of the golden sessions and the fixtures.
 //!
-//! Coverage and sanitizer need no nightly compiler: a stable one takes the flags when it is told to. What is
-//! needed besides is `cargo-fuzz`, which is installed below `target` where it is missing, and a C++ compiler
-//! for libFuzzer.
+//! Coverage and sanitizer need no nightly compiler: a stable one accepts the flags when it is told to. Also
+//! needed are `cargo-fuzz`, which is installed below `target` if it is missing, and a C++ compiler for
+//! libFuzzer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub(super) fn run(tools: &Tools) -> Outcome {
 }
 
 impl Tools {
-    /// The search path with which `cargo fuzz` is found, after installing it where it is missing.
+    /// The search path with which `cargo fuzz` is found, after installing it if it is missing.
     fn cargo_fuzz(&self) -> Option<OsString> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         if output(self.cargo_command().args(["fuzz", "--version"])).is_some() {
@@ -72,7 +72,7 @@ impl Tools {
         Some(path)
     }
 
-    /// Whether the compiler comes with what checks each access to memory.
+    /// Returns whether the compiler comes with the address sanitizer.
     fn has_sanitizer(&self) -> bool {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         let libdir = output(rustc.current_dir(workspace_root()).args(["--print", "target-libdir"]));

@@ -20,13 +20,13 @@ use crate::conformance::{Known, Side};
 pub(crate) enum Finding {
     /// A `type` that is not known.
     Unknown(String),
-    /// Not JSON, or no event to act on.
+    /// Not JSON, or not a usable event.
     Malformed(String),
     /// A member of the wrong shape.
     Mismatch(String),
     /// A member that is not written as it came.
     Changed(String),
-    /// An event of that type is not what the schema says.
+    /// An event of that type violates the schema.
     Invalid(String, Fault),
 }
 
@@ -96,7 +96,7 @@ impl Document {
         let from = match entry.from.as_deref() {
             Some("server") => Side::Server,
             Some("client") => Side::Client,
-            // What the application asked for and was told is not on the wire.
+            // Commands and call events are not on the wire.
             Some(_) => return Vec::new(),
             None => return vec![Self::read(line, known, schemas)],
         };
@@ -108,12 +108,12 @@ impl Document {
         }
     }
 
-    /// Whether all of it has a type.
+    /// Returns whether all of it has a type.
     pub(crate) fn is_typed(&self) -> bool {
         !self.findings.iter().any(|found| matches!(found, Finding::Unknown(_) | Finding::Malformed(_)))
     }
 
-    /// Whether it is written as it came.
+    /// Returns whether it is written as it came.
     pub(crate) fn is_lossless(&self) -> bool {
         !self.findings.iter().any(|found| matches!(found, Finding::Changed(_)))
     }
@@ -232,7 +232,7 @@ struct Options {
     dialect: Option<Dialect>,
 }
 
-/// What a log's header says of where its connections go.
+/// The part of a log's header about its endpoints.
 #[derive(Debug, Deserialize)]
 struct Reconnect {
     #[serde(default)]

@@ -1,5 +1,4 @@
-//! Whether an event is what a schema file says it is: OpenAPI 3, or JSON Schema as `cargo xtask schema`
-//! writes it.
+//! Compares an event with a schema file: OpenAPI 3, or JSON Schema as `cargo xtask schema` writes it.
 //!
 //! The file names the events itself: each schema whose member `type` can be one word alone is the schema of
 //! the events of that type. Known are the words that such files use: `$ref` within the file, `type`, `enum`,
@@ -7,9 +6,9 @@
 //! and the bounds of numbers, strings, arrays and objects. `oneOf` counts as `anyOf`, since the branches of
 //! published files overlap; `format` and `pattern` are not looked at.
 //!
-//! `null` is no fault where a member need not be there: servers write it for nearly all that is unset, and
-//! clients to clear what is set, though published files seldom say so. And OpenAI's file of beta contradicts
-//! its own examples in places, where the examples are right: see [`is_erratum`].
+//! `null` is not a fault if a member is optional: servers write it for nearly everything that is unset, and
+//! clients to clear members, though published files seldom say so. OpenAI's file of beta contradicts its own
+//! examples in places, and the examples are right: see [`is_erratum`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +35,7 @@ struct File {
     events: BTreeMap<String, Vec<Value>>,
 }
 
-/// Where an event is not what its schema says.
+/// A place where an event violates its schema.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
     path: String,
@@ -83,7 +82,7 @@ impl Schemas {
         Ok(())
     }
 
-    /// What is wrong with an event; nothing where the files describe no event of that side.
+    /// What is wrong with an event. Empty if the files do not describe events of that side.
     pub(crate) fn check(&self, text: &str, from: Side) -> Vec<Fault> {
         let Ok(event) = serde_json::from_str::<Value>(text) else { return Vec::new() };
         let kind = event["type"].as_str().unwrap_or_default();
@@ -105,7 +104,7 @@ impl Schemas {
 }
 
 impl File {
-    /// Whether it is OpenAI's description of beta.
+    /// Returns whether it is OpenAI's description of beta.
     fn is_beta(&self) -> bool {
         self.events.contains_key("response.audio.delta")
     }
@@ -122,8 +121,8 @@ fn is_erratum(fault: &Fault) -> bool {
     )
 }
 
-/// Whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of OpenAI's
-/// newer files are none: they describe no wire, but a mixture of both dialects.
+/// Returns whether a schema of that name is one of an event of the protocol. The `RealtimeBeta` schemas of
+/// OpenAI's newer files are none: they describe no wire, but a mixture of both dialects.
 fn is_event(name: &str) -> bool {
     name.contains("Event") && !name.starts_with("RealtimeBeta")
 }
@@ -219,7 +218,7 @@ impl Check<'_> {
         }
     }
 
-    /// What is wrong by the branch that comes closest; nothing where one fits.
+    /// What is wrong by the closest branch. Empty if one fits.
     fn one_of(&self, value: &Value, branches: &[Value], path: &str) -> Vec<Fault> {
         let mut tried: Vec<Vec<Fault>> = Vec::new();
         for branch in branches {
@@ -249,8 +248,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether a member cannot be null for want of a value. The first item of a conversation has none before it,
-/// though beta's schema asks for one.
+/// Returns whether a member cannot be null when it has no value. The first item of a conversation has no item
+/// before it, though beta's schema asks for one.
 fn needs_value(name: &str, required: &[&str]) -> bool {
     required.contains(&name) && name != "previous_item_id"
 }

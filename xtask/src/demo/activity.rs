@@ -1,4 +1,4 @@
-//! Whether a conversation goes on: what the demo waits for before it hangs up.
+//! Tells whether a conversation goes on. The demo waits for its end before it ends the call.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ use crate::demo::timeline::{Books, Timeline};
 use crate::demo::{Args, Recording};
 use crate::{Error, workspace_root};
 
-/// The time of day in virtual time: the same in every run, so that logs are.
+/// The time of day in virtual time: the same in every run, so that logs are the same too.
 const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
 /// The longest conversation beyond its input.
@@ -39,7 +39,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 const INSTRUCTIONS: &str = "You are a friendly weather assistant. Greet the user, answer briefly, and look the \
     weather up with the tool; never guess it.";
 
-/// What the model must say to look the weather up.
+/// The arguments of the weather tool.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct WeatherArgs {
     /// The city, such as "Paris"
@@ -56,7 +56,7 @@ fn toolbox() -> Toolbox {
     })
 }
 
-/// Holds the conversation, writes its files to `folder`, and reports what it came to.
+/// Holds the conversation, writes its files to `folder`, and reports the results.
 pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Result<Report, Error> {
     let files = Files {
         audio: folder.join("conversation.wav"),
@@ -103,10 +103,10 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
         late = hang_up => Err(format!("the conversation did not end within {} s", late.as_secs()).into()),
     };
 
-    // A conversation that failed is told as far as it went: no older one's transcript stays beside its log.
+    // A failed conversation is written as far as it went, so that no older transcript stays beside its log.
     let transcript = context.with(|context| context.transcript());
     let written = std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?);
-    // What went wrong first is what the user needs to know.
+    // The first error is the one that the user needs.
     finished?;
     written.map_err(|error| format!("cannot write {}: {error}", files.transcript.display()))?;
     if session.counters().log_failed {
@@ -167,7 +167,7 @@ async fn connect(
     Ok(Client::connect(in_dialect(args, endpoint), options).await?)
 }
 
-/// The endpoint, speaking what the command line or the profile says.
+/// The endpoint, in the dialect of the command line or the profile.
 fn in_dialect(args: &Args, endpoint: Endpoint) -> Endpoint {
     match args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()) {
         Some(Dialect::Beta) => endpoint.beta(),
@@ -179,7 +179,7 @@ fn profile(args: &Args) -> Profile {
     Profile::named(&args.profile).unwrap_or_default()
 }
 
-/// The far side. It knows the words of the built-in user, and of no other.
+/// The server. It knows the words of the built-in user only.
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: a whole voice conversation, from a WAV file to a WAV file.
 //!
-//! The agent is a real pipeline and a real WebSocket; only the far side is the emulator, unless `--url` names
+//! The agent is a real pipeline and a real WebSocket; only the server is the emulator, unless `--url` names
 //! another. With `--fast` the socket is in memory and time is virtual: the same conversation in a moment, and
 //! the same log every time.
 
@@ -19,7 +19,7 @@ use crate::{Error, workspace_root};
 
 use report::{Report, Scene};
 
-/// Who talks to whom, and how.
+/// Options of the demo.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What the user says: a WAV file of any rate, mono or stereo
@@ -28,10 +28,10 @@ pub(crate) struct Args {
     /// A server other than the built-in emulator; its key is read from OPENAI_API_KEY
     #[arg(long)]
     url: Option<String>,
-    /// The spelling on the wire, as that server has it: GA where it is not given
+    /// The dialect of that server; default GA
     #[arg(long, requires = "url", value_enum)]
     dialect: Option<DialectName>,
-    /// Which server the built-in emulator is taken for
+    /// The server that the built-in emulator imitates
     #[arg(long, default_value = "openai", value_parser = crate::emulator::profile(), conflicts_with = "url")]
     profile: String,
     /// The model to ask for
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// The agent's voice
     #[arg(long)]
     voice: Option<String>,
-    /// What the agent is told to be
+    /// The agent's instructions
     #[arg(long)]
     instructions: Option<String>,
     /// Runs in virtual time over an in-memory stream: seconds instead of half a minute
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     hold(args, None)
 }
 
-/// Holds the conversation; its log goes to where it is asked for, or beside the other files.
+/// Holds the conversation. Its log goes to `log`, or beside the other files.
 pub(crate) fn hold(args: &Args, log: Option<Recording>) -> Result<(), Error> {
     let folder = workspace_root().join("target/demo");
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! What a conversation came to: printed for a person, or as JSON.
+//! The results of a conversation: printed for a person, or as JSON.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use realtime_protocol::call::{Cut, Interruption};
 use serde::Serialize;
 
-/// What a conversation came to.
+/// The results of a conversation.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
-    /// Turns of the user's.
+    /// The user's turns.
     pub(crate) turns: usize,
     /// Answers that the user spoke over.
     pub(crate) interruptions: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Report {
     pub(crate) latencies_ms: Vec<u64>,
     /// Where everything is.
     pub(crate) files: Files,
-    /// Whether each cut is where playback stood.
+    /// Whether each cut is at the exact position of playback.
     #[serde(skip)]
     exact: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Files {
     pub(crate) log: PathBuf,
 }
 
-/// Whether it is known what must happen.
+/// Whether the results are known in advance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scene {
     /// The built-in user and server.
@@ -56,7 +56,7 @@ impl Report {
         self.exact = !interruption.parts.is_empty() && interruption.parts.iter().all(cut_where_heard);
     }
 
-    /// What a whole conversation has and this one has not.
+    /// What this conversation lacks compared with a complete one.
     pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         let mut expect = |holds: bool, what: &str| {

@@ -1,4 +1,4 @@
-//! The demo's eye on the pipeline: prints what happens while it happens, and keeps the books.
+//! The demo's view of the pipeline: prints what happens while it happens, and keeps statistics.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::demo::activity::Activity;
 use crate::demo::report::Report;
 use crate::story::{Moment, Story};
 
-/// The books, shared by the observer that writes them and the demo that waits for the end.
+/// The statistics, shared by the observer that writes them and the demo that waits for the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Books(Arc<Shared>);
 
@@ -28,18 +28,18 @@ pub(crate) struct State {
 }
 
 impl Books {
-    /// Looks into the books, or writes them.
+    /// Reads or writes the statistics.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the books change.
+    /// Waits until the statistics change.
     pub(crate) async fn changed(&self) {
         self.0.changed.notified().await;
     }
 }
 
-/// An observer that prints the conversation and keeps the books.
+/// An observer that prints the conversation and keeps the statistics.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     books: Books,
@@ -53,7 +53,7 @@ impl Timeline {
         Self { books, story: Story::default(), waiting_since: Some(Duration::ZERO) }
     }
 
-    /// Enters a frame, and says what it means to a person.
+    /// Notes a frame, and returns what it means to a person.
     fn note(
         &mut self,
         at: Duration,

@@ -1,4 +1,4 @@
-//! Who may depend on whom, as tables, and what of `cargo metadata` breaks them.
+//! The allowed dependencies, as tables, and the check of `cargo metadata` against them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[Edge])] = &[
     ),
 ];
 
-/// Unpublished crates on top of everything: they may depend on any crate, and no crate on them.
+/// Unpublished crates on top of everything: they may depend on any crate and on each other, and no other
+/// crate on them.
 const TOP: &[&str] = &["realtime-tests", "xtask"];
 
 /// An allowed dependency.
@@ -50,7 +51,7 @@ const FORBIDDEN_CRATES: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What of `cargo metadata`'s answer the rules need.
+/// The part of `cargo metadata`'s answer that the rules need.
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     packages: Vec<Package>,

@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md says always holds: each point names a test that fails without it, and the test
+//! Checks "What always holds" in ARCHITECTURE.md: each point names a test that fails without it, and the test
 //! exists.
 //!
 //! A point ends with its tests: `` (`FILE`: `TEST`, `TEST`; `FILE`: `TEST`) ``, files from the root of the
@@ -62,7 +62,7 @@ fn points(document: &str) -> Vec<(usize, String)> {
     points
 }
 
-/// What stands in brackets as files and their tests.
+/// The files and tests in brackets.
 fn tests(point: &str) -> Vec<Named<'_>> {
     let groups = point.split("(`").skip(1).filter_map(|rest| rest.split_once("`)").map(|(group, _)| group));
     let mut named = Vec::new();
@@ -73,7 +73,7 @@ fn tests(point: &str) -> Vec<Named<'_>> {
     named
 }
 
-/// Whether a source has a function of that name under an attribute of a test.
+/// Returns whether a source has a function of that name under an attribute of a test.
 fn has_test(source: &str, test: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| {

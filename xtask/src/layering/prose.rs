@@ -55,7 +55,7 @@ pub(super) fn long_lines(file: &Path, text: &str) -> Vec<(usize, usize)> {
     long
 }
 
-/// What a comment says, if the line is one.
+/// The text of a comment, if the line is one.
 fn comment(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("//")?;
     let rest = rest.strip_prefix(['/', '!']).unwrap_or(rest);
@@ -77,7 +77,7 @@ fn width(line: &str) -> usize {
     columns
 }
 
-/// Whether a line is a row of a table, code by its indentation, or nothing but a link.
+/// Returns whether a line is a row of a table, code by its indentation, or nothing but a link.
 fn may_be_long(prose: &str) -> bool {
     if prose.starts_with("    ") {
         return true;

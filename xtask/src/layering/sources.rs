@@ -1,4 +1,4 @@
-//! What the sources of the pure crates must not name, and where they do.
+//! Paths that the sources of the pure crates must not name, and the search for them.
 
 use std::path::{Path, PathBuf};
 

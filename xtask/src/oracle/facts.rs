@@ -306,7 +306,7 @@ impl World {
         part.received += millis;
     }
 
-    /// So much of what came is played, in order.
+    /// Plays `millis` of the audio that came, in order.
     fn play(&mut self, millis: u64) {
         let mut left = millis as f64;
         for part in &mut self.parts {

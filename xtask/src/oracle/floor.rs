@@ -98,7 +98,7 @@ impl Floor {
         None
     }
 
-    /// A request is made; whether it goes out at once.
+    /// A request is made. Returns whether it goes out at once.
     pub(super) fn request(&mut self, now: u64) -> bool {
         if self.is_free() {
             self.place = Place::Requested { at: now };
@@ -112,7 +112,7 @@ impl Floor {
         false
     }
 
-    /// Whether a request that waited goes out now.
+    /// Returns whether a request that waited goes out now.
     pub(super) fn release(&mut self, now: u64) -> bool {
         if !self.is_free() {
             return false;
@@ -124,7 +124,7 @@ impl Floor {
         waits
     }
 
-    /// Whether a request waits for its answer.
+    /// Returns whether a request waits for its answer.
     pub(super) fn is_requested(&self, now: u64) -> bool {
         matches!(self.place, Place::Requested { at } if now < at + PATIENCE)
     }

@@ -23,7 +23,7 @@ use self::scenario::Scenario;
 use self::trace::Trace;
 use crate::Error;
 
-/// Where the scenarios are, and what of them is compared.
+/// The scenarios, and which parts of them are compared.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     rules: bool,
 }
 
-/// How a scenario stands.
+/// The result of a scenario.
 #[derive(Debug)]
 enum Verdict {
     Same,
@@ -114,7 +114,7 @@ fn scenarios(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Whether a name matches a pattern, in which `*` stands for any text.
+/// Returns whether a name matches a pattern, in which `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,

@@ -170,7 +170,7 @@ impl Step {
 }
 
 impl Header {
-    /// Whether the transport plays at the speed of sound; otherwise it passes everything on at once.
+    /// Returns whether the transport plays at the speed of sound; otherwise it passes everything on at once.
     pub(super) fn plays(&self) -> bool {
         self.transport == "output"
     }

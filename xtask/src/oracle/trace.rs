@@ -49,12 +49,12 @@ impl Trace {
         self.records.iter().filter(move |record| record.step == step && record.channel == channel)
     }
 
-    /// Whether a client event of that type was sent in a step.
+    /// Returns whether a client event of that type was sent in a step.
     pub(super) fn sends(&self, step: usize, kind: &str) -> bool {
         self.of(step, "client").any(|record| record.kind() == kind)
     }
 
-    /// Takes out the client events for which that is so, and says whether there were any.
+    /// Takes out the matching client events. Returns whether there were any.
     pub(super) fn drop_client(&mut self, mut which: impl FnMut(&Record) -> bool) -> bool {
         let before = self.records.len();
         self.records.retain(|record| record.channel != "client" || !which(record));
@@ -70,7 +70,7 @@ impl Trace {
         self.records = records;
     }
 
-    /// Puts client events into a step, before or behind those that are there.
+    /// Puts client events into a step, before or after those that are there.
     pub(super) fn insert_client(&mut self, step: usize, first: bool, events: Vec<Value>) {
         let here = |record: &Record| record.step < step || (!first && record.step == step);
         let at = self.records.partition_point(here);

@@ -18,7 +18,7 @@ pub(super) struct Transport {
     queue: VecDeque<OutputAudio>,
     /// What of the first chunk has been played.
     into_first: MediaTime,
-    /// Where playback stands, or stood when all had been played.
+    /// The position of playback, or the last one when everything has been played.
     position: Option<PlaybackPosition>,
 }
 
@@ -27,7 +27,7 @@ impl Transport {
         Self { plays, ..Self::default() }
     }
 
-    /// Whether it plays, and so says where playback stands.
+    /// Returns whether it plays, and so reports the position of playback.
     pub(super) const fn plays(&self) -> bool {
         self.plays
     }
@@ -47,7 +47,7 @@ impl Transport {
         None
     }
 
-    /// So much audio is played: where playback stands then.
+    /// Plays `millis` of audio. Returns the position of playback then.
     pub(super) fn play(&mut self, millis: u64) -> Option<PlaybackReport> {
         let mut left = MediaTime::from_millis(millis);
         while left > MediaTime::ZERO {

@@ -1,9 +1,8 @@
-//! The user's turns where a processor detects them: what is kept back, what goes along, and whether it is
-//! enough.
+//! The user's turns if a processor detects them: what is kept back, what is sent, and whether it is enough.
 
 use super::agent::PRE_ROLL;
 
-/// What goes to the server of the user's audio and turns, where a processor detects them.
+/// The user's audio and turns that go to the server, if a processor detects turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     in_turn: bool,
@@ -12,7 +11,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Audio comes; whether it is kept back.
+    /// Audio comes. Returns whether it is kept back.
     pub(super) fn audio(&mut self, pre_roll: bool, bytes: Vec<u8>) -> bool {
         if self.in_turn || !pre_roll {
             self.buffered += bytes.len() as u64;
@@ -39,7 +38,7 @@ impl Turns {
         kept
     }
 
-    /// The user has spoken: whether there is enough to make an item of, 100 ms.
+    /// The user has spoken. Returns whether there is enough for an item, 100 ms.
     pub(super) fn end(&mut self) -> bool {
         let enough = self.buffered >= 100 * 48;
         if enough {

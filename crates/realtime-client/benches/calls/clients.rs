@@ -1,47 +1,51 @@
-//! The clients: the floor, a bare loop, and ours.
+//! The clients: the floor, bare loops, the machines in a bare loop, and ours.
 
 use std::error::Error;
 
-use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, Endpoint, Events, Handle};
 use realtime_protocol::call::Event;
-use realtime_protocol::event::{ClientEvent, Dialect, InputAudioBufferAppend, ServerEvent};
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::time::Interval;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::gauge::{Measured, resident_kib};
 use crate::hold::{APPEND, Ended, Latencies, heard, hold};
+use crate::{bare, inline};
 
 /// The bytes of an append on the wire, WebSocket's frame included.
 const APPEND_ON_WIRE: usize = 1330;
-/// Who is measured.
+
+/// The clients that are measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// Sockets and a timer: no WebSocket, no JSON.
     Floor,
-    /// tokio-tungstenite, and the codec of `realtime-protocol`, in one loop.
+    /// tokio-websockets and the audio alone, in one loop.
     Bare,
+    /// The same with tokio-tungstenite.
+    Tungstenite,
+    /// The machines of `realtime-protocol` in the bare loop.
+    Inline,
     /// `realtime-client`.
     Ours,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Floor, Self::Bare, Self::Ours];
+    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Ours];
 
-    pub(crate) fn named(name: &str) -> Self {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Ours)
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Bare => "bare",
+            Self::Tungstenite => "tungstenite",
+            Self::Inline => "inline",
             Self::Ours => "ours",
         }
     }
@@ -49,20 +53,24 @@ impl Kind {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Floor => "floor: sockets and a timer",
-            Self::Bare => "bare tokio-tungstenite, codec",
+            Self::Bare => "bare loop: tokio-websockets",
+            Self::Tungstenite => "bare loop: tokio-tungstenite",
+            Self::Inline => "machines in the bare loop",
             Self::Ours => "realtime-client",
         }
     }
 }
 
-/// Holds so many calls for so long, and tells what they cost.
+/// Holds this many calls for this long, and returns what they cost.
 pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Result<Measured, Box<dyn Error>> {
     hold(calls, seconds, |ticks, latencies| {
         let address = address.to_owned();
         async move {
             match kind {
                 Kind::Floor => floor(&address, ticks).await,
-                Kind::Bare => bare(&address, ticks, &latencies).await,
+                Kind::Bare => bare::websockets(&address, ticks, &latencies).await,
+                Kind::Tungstenite => bare::tungstenite(&address, ticks, &latencies).await,
+                Kind::Inline => inline::machines(&address, ticks, &latencies).await,
                 Kind::Ours => ours(&address, ticks, &latencies).await,
             }
         }
@@ -80,32 +88,7 @@ async fn floor(address: &str, mut ticks: Interval) -> Ended {
         select! {
             biased;
             _ = ticks.tick() => writer.write_all(&append).await?,
-            read = reader.read(&mut buffer) => if read? == 0 { return Err("the far side hung up".into()) },
-        }
-    }
-}
-
-async fn bare(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let config = WebSocketConfig::default().read_buffer_size(16 * 1024);
-    let url = format!("ws://{address}/v1/realtime?model=stream");
-    let (mut socket, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
-    socket.send(Message::text(r#"{"type":"session.update","session":{"type":"realtime"}}"#)).await?;
-    let audio = vec![7; APPEND];
-    loop {
-        select! {
-            biased;
-            _ = ticks.tick() => {
-                let append = InputAudioBufferAppend { audio: audio.clone().into(), ..Default::default() };
-                socket.send(Message::text(ClientEvent::from(append).encode(Dialect::Ga))).await?;
-            }
-            message = socket.next() => {
-                let Message::Text(text) = message.ok_or("the far side hung up")?? else { continue };
-                if let ServerEvent::ResponseOutputAudioDelta(delta) = ServerEvent::decode(&text, Dialect::Ga) {
-                    heard(latencies, delta.delta.bytes()?);
-                }
-            }
+            read = reader.read(&mut buffer) => if read? == 0 { return Err("the server closed the connection".into()) },
         }
     }
 }
@@ -134,8 +117,7 @@ async fn connect(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn 
     Ok(Client::connect(endpoint, session).await?)
 }
 
-/// Resident memory of a session (KiB), while nothing happens: `quiet` from the beginning, or behind a
-/// `burst`.
+/// Resident memory of a session (KiB) while nothing happens: `quiet` from the beginning, or after a `burst`.
 pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -149,7 +131,7 @@ pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, 
     })
 }
 
-/// A session behind whatever the far side sends of itself.
+/// A session after all that the server sends unasked.
 async fn settled(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn Error>> {
     let (handle, mut events) = connect(address, mode).await?;
     let deltas = if mode == "burst" { 50 } else { 0 };

@@ -30,7 +30,7 @@ pub(crate) fn resident_kib() -> Result<u64, Box<dyn Error>> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// What one client came to. As text, what one process tells another.
+/// What one client cost. One process tells it to another as text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) cpu_us_per_call_second: f64,

@@ -21,7 +21,7 @@ pub(crate) type Latencies = Rc<RefCell<Vec<u32>>>;
 /// How a call ended, which it should not.
 pub(crate) type Ended = Result<(), Box<dyn Error>>;
 
-/// Holds so many calls for so long, and tells what they cost.
+/// Holds this many calls for this long, and returns what they cost.
 pub(crate) fn hold<C: Future<Output = Ended> + 'static>(
     calls: usize,
     seconds: u64,

@@ -1,4 +1,4 @@
-//! Where the examples connect to.
+//! The server that the examples connect to.
 
 use std::error::Error;
 use std::future::pending;
@@ -14,7 +14,7 @@ pub(crate) async fn endpoint(model: &str) -> Result<Endpoint, Box<dyn Error>> {
         let emulator = Emulator::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Options::default()).await?;
         let url = emulator.url();
         tokio::spawn(emulator.serve(pending::<()>()));
-        // Its own address names a model.
+        // The address names a model itself.
         return Ok(Endpoint::new(url.split('?').next().unwrap_or_default(), model)?);
     };
     let endpoint = Endpoint::new(&url, model)?;

@@ -15,8 +15,8 @@ impl Endpoint {
         format!("{}{separator}{}", self.path, self.query)
     }
 
-    /// The path and query of an HTTP call beside the session, such as `calls`. What names the session stays
-    /// out.
+    /// The path and query of an HTTP call beside the session, such as `calls`, without the parameters that
+    /// name the session.
     #[cfg(feature = "http")]
     pub(crate) fn target_beside(&self, call: &str) -> String {
         let of_session = |pair: &&str| {
@@ -42,24 +42,23 @@ impl Endpoint {
         self.key.key().await
     }
 
-    /// Whether each attempt gets a key of its own.
+    /// Returns whether each attempt asks for its own key.
     pub(crate) const fn asks_for_tokens(&self) -> bool {
         matches!(self.key, KeySource::Provider(_))
     }
 
-    /// The key, where it goes as a subprotocol.
+    /// The key, if it is sent as a subprotocol.
     pub(crate) fn subprotocol_key<'a>(&self, key: Option<&'a ApiKey>) -> Option<&'a ApiKey> {
         key.filter(|_| self.key_place == KeyPlace::Subprotocol)
     }
 
-    /// Whether the server is told of the dialect by a header.
+    /// Returns whether the server is told of the dialect by a header.
     pub(crate) fn says_beta(&self) -> bool {
         self.dialect == Dialect::Beta && !self.is_azure_preview()
     }
 
-    /// Adds what every request to the server has: host, key and the caller's headers. Gives what is secret in
-    /// it. A key and a header of the caller's in its place are an error: which of them counts would be the
-    /// server's guess.
+    /// Adds what every request to the server has: host, key and the caller's headers. Returns the secrets in
+    /// it. If the caller also sets the key's header, that is an error: the server could use either.
     pub(crate) fn add_headers(
         &self,
         head: &mut RequestHead,
@@ -110,7 +109,7 @@ impl Endpoint {
         Ok(secrets)
     }
 
-    /// Host and port as an address has them: without the port that goes without saying.
+    /// Host and port as in an address: without the default port.
     pub(super) fn authority(&self) -> String {
         let whole = self.address();
         match whole.strip_suffix(&format!(":{}", default_port(self.is_tls))) {
@@ -120,16 +119,16 @@ impl Endpoint {
     }
 }
 
-/// Whether this pair of a query is known to hold no key.
+/// Returns whether this parameter of a query is known not to be a key.
 fn is_public(pair: &str) -> bool {
     let name = pair.split('=').next().unwrap_or_default();
     matches!(name, "model" | "deployment" | "call_id" | "intent" | "api-version")
 }
 
-/// What is wrong with a header that the key goes by, too.
+/// The reason for a header that the key uses, too.
 const TWICE: &str = "the endpoint's key goes by it, give only one of them";
 
-/// What is wrong with a header's value.
+/// The reason for a bad header value.
 pub(crate) const VALUE: &str = "HTTP does not allow its value";
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn four() -> ClientOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_far_side_that_does_not_come_back_ends_the_call_and_all_who_wait() {
+async fn a_server_that_does_not_come_back_ends_the_call_and_all_who_wait() {
     let (near, far) = duplex(64 * 1024);
     let (mut first, attempts) = (Some(near), Arc::new(AtomicU32::new(0)));
     let open = {
@@ -42,7 +42,7 @@ async fn a_far_side_that_does_not_come_back_ends_the_call_and_all_who_wait() {
     let began = Instant::now();
     drop(server);
     let (steps, reason) = to_the_end(&mut events).await;
-    assert_eq!(steps, "- 1 - 2 - 3 - 4 !", "each loss is told, and the last has no attempt behind it");
+    assert_eq!(steps, "- 1 - 2 - 3 - 4 !", "each loss is told, and the last has no attempt after it");
     assert_eq!(attempts.load(Ordering::Relaxed), 5);
     assert_eq!(began.elapsed().as_secs(), 1 + 2 + 4 + 8);
     assert!(
@@ -77,7 +77,7 @@ async fn an_attempt_that_gets_no_answer_is_followed_by_the_next() {
     server.open().await;
     drop(server);
     let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
-    // One is not answered, one is hung up on in the handshake, one never opens the session.
+    // One is not answered, one is closed in the handshake, one never opens the session.
     let mute = calls.pipe().await;
     drop(calls.pipe().await);
     let _silent = calls.accept().await;

@@ -64,7 +64,7 @@ async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
     assert!(handle.is_closed());
 }
 
-/// So many texts that are there at once, each of 7 bytes, and then the end.
+/// This many texts at once, each of 7 bytes, and then the end.
 async fn burst(texts: usize) -> (Handle, Events, Server<DuplexStream>) {
     let (handle, mut events, mut server) = connect_through(1 << 20, ClientOptions::default()).await;
     server.open().await;
@@ -103,7 +103,7 @@ async fn a_burst_of_small_texts_ends_a_call_that_nobody_reads() {
     assert!((16_385..16_385 + 64).contains(&all.len()), "{}", all.len());
 }
 
-/// The end of a call with so many open functions, after so many texts that nobody read.
+/// The end of a call with this many open functions, after this many texts that nobody read.
 async fn end_with_open_functions(functions: usize, texts: usize) -> (usize, u64, CloseReason) {
     let bounds = Bounds { events: 40, ..Bounds::default() };
     let (_handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
@@ -226,7 +226,7 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
     let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "m").unwrap();
-    // The far side reads nothing more.
+    // The server reads nothing more.
     let far = async {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -246,7 +246,7 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
     }
     let dropped = handle.counters().input_audio_dropped_bytes;
     let held = (120 * 50 * CHUNK) as u64 - dropped;
-    assert!(held < 500_000, "{held} bytes are on their way to a far side that does not read");
+    assert!(held < 500_000, "{held} bytes wait for a server that does not read");
     drop(server);
 }
 
@@ -272,7 +272,7 @@ async fn a_connection_without_a_sign_of_life_is_lost_and_a_quiet_one_is_not() {
     else {
         panic!("expected a lost connection, got {end:?}")
     };
-    assert_eq!(reason, "not a sign of life within 30 s");
+    assert_eq!(reason, "no pong or data within 30 s");
     assert!((15..=45).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     drop(server);
 }

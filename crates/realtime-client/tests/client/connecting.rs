@@ -354,7 +354,7 @@ async fn a_key_that_has_ended_is_not_sent() {
     let ended = endpoint.key(ApiKey::new("ek_canary").expires_at(UnixTime::from_secs(1_000_000)));
     let error = connect_error(ended).await;
     assert!(matches!(error, ConnectError::KeyExpired { .. }) && !error.is_retryable(), "{error}");
-    assert!(error.to_string().starts_with("the key ended "), "{error}");
+    assert!(error.to_string().starts_with("the key expired "), "{error}");
 }
 
 async fn timed_out(endpoint: Endpoint) -> (Phase, Duration) {

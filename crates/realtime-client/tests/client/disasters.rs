@@ -120,7 +120,7 @@ async fn a_call_that_reconnects_goes_on_after_what_went_wrong() {
             )
         });
         let fine = matches!(last, Some(Ok(ResponseEnd::Completed)));
-        // A server that has never sent an answer of that kind may be one that never does: it is not replaced.
+        // A server that has never sent such an answer may not support it: it is not replaced.
         let never_heard = disaster["do"] == "stall"
             && (disaster["at"] == "session.updated" || disaster["at"] == "conversation.item.added");
         assert!(fine || helpless || never_heard && last.is_none(), "{disaster}: {last:?}");
@@ -144,7 +144,7 @@ impl Brain for Curt {
     }
 }
 
-/// A client that talks to an emulator, and whoever reads its events.
+/// A client that talks to an emulator, and the task that reads its events.
 struct Talk {
     disaster: String,
     handle: Handle,

@@ -18,15 +18,19 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn without_handles_and_events_the_task_says_goodbye_and_ends() {
+async fn without_handles_and_events_the_task_sends_a_close_frame_and_ends() {
     let (handle, events, mut server) = ready(ClientOptions::default()).await;
     server.begin_response("resp_1", "item_1").await;
     drop(events);
     drop(handle);
     while !matches!(server.next().await, Message::Close(_)) {}
-    assert!(server.ws.next().await.is_none(), "the goodbye is answered");
+    assert!(server.ws.next().await.is_none(), "the close frame is answered");
     let mut stream = server.ws.into_inner();
-    drop(timeout(Duration::from_secs(3), stream.read(&mut [0])).await.expect("the client hangs up"));
+    drop(
+        timeout(Duration::from_secs(3), stream.read(&mut [0]))
+            .await
+            .expect("the client closes the connection"),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +116,7 @@ async fn a_future_that_is_dropped_while_it_waits_for_room_asks_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_goodbye_that_nobody_waits_for_is_said_all_the_same() {
+async fn a_close_that_nobody_waits_for_is_still_sent() {
     let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
     assert!(handle.close().now_or_never().is_none());
     server.expect_close().await;

@@ -1,4 +1,4 @@
-//! A server that says the client's key back: nobody reads it.
+//! A server that repeats the client's key: the key is shown nowhere.
 
 use realtime_client::ClientOptions;
 use realtime_protocol::call::Event;

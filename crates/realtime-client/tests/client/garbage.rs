@@ -81,7 +81,7 @@ async fn a_retrieved_item_of_twenty_mebibytes_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why() {
+async fn what_breaks_the_websocket_ends_the_session_and_the_server_is_told_why() {
     let long = vec![b'x'; 65 << 20];
     for (first, payload, code) in [
         (0x81, &long[..], 1009),            // longer than what may come
@@ -89,7 +89,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
         (0x81, &b"\xed\xa0\x80"[..], 1007), // half a surrogate
         (0x83, &b"x"[..], 1002),            // no such kind of message
         (0x80, &b"x"[..], 1002),            // the end of nothing
-        (0xc1, &b"x"[..], 1002),            // an extension that nobody agreed on
+        (0xc1, &b"x"[..], 1002),            // an extension that was not agreed on
     ] {
         let what = format!("{first:x} {} bytes", payload.len());
         let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
@@ -98,7 +98,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
         let far = async {
             // It may be refused before it was sent.
             let _ = send_frame(server.ws.get_mut(), first, payload).await;
-            let goodbye = timeout(Duration::from_secs(5), async {
+            let close = timeout(Duration::from_secs(5), async {
                 loop {
                     match server.ws.next().await {
                         Some(Ok(Message::Close(frame))) => break frame.map(|frame| u16::from(frame.code)),
@@ -107,7 +107,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_far_side_is_told_why
                     }
                 }
             });
-            let code = goodbye.await.unwrap();
+            let code = close.await.unwrap();
             drop(server);
             code
         };

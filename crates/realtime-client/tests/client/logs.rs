@@ -47,7 +47,7 @@ async fn a_slow_disk_ends_a_log_by_lines_or_bytes_and_what_was_taken_is_written(
     use std::io::{BufRead, BufReader};
     use std::os::fd::AsRawFd;
 
-    // With lines of that many bytes, so many are taken; some more are with the thread.
+    // With lines of that many bytes, this many are taken; some more are with the thread.
     for (length, least, most) in [(1 << 20, 32, 36), (8, 16_384, 40_000)] {
         // Nobody reads it yet.
         let (disk, slow) = io::pipe().unwrap();

@@ -1,4 +1,4 @@
-//! The client against far sides that are told word for word what to say.
+//! The client against scripted servers.
 
 // The modules are marked as tests so that their helpers may unwrap.
 #[cfg(test)]
@@ -8,6 +8,8 @@ mod backlog;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod closes;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod disasters;
@@ -16,8 +18,6 @@ mod dropping;
 mod echoed_keys;
 #[cfg(test)]
 mod garbage;
-#[cfg(test)]
-mod goodbyes;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]

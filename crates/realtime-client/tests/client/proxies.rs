@@ -65,11 +65,11 @@ async fn what_is_no_proxy_is_told_and_named() {
     for (answer, reason) in [
         ("", "it sent no whole answer"),
         ("HTTP/1.1 200", "it sent no whole answer"),
-        ("SSH-2.0", "what came is no HTTP"),
-        ("HTTP/1.1 200 OK\r\n\r\nhello", "it says more than it was asked"),
+        ("SSH-2.0", "the answer is not HTTP"),
+        ("HTTP/1.1 200 OK\r\n\r\nhello", "bytes follow its answer"),
     ] {
         let (error, proxy) = answered(answer).await;
-        let whole = format!("the proxy {proxy} gave no answer that can be read: {reason}");
+        let whole = format!("the proxy {proxy} gave no readable answer: {reason}");
         assert_eq!((error.to_string(), error.is_retryable()), (whole, true));
     }
 }

@@ -114,7 +114,7 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
         handle.close().await.unwrap();
     };
     tokio::join!(near, far);
-    // A mistake in the endpoint is the caller's all the same, and without another one so is a failure.
+    // A mistake in the endpoint is still the caller's error, and without another endpoint so is a failure.
     let broken = first.clone().key("not\na key");
     let options = ClientOptions::default().fallback(next_best);
     assert!(matches!(Client::connect(broken, options).await, Err(ConnectError::BadHeader { .. })));
@@ -142,8 +142,8 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
         assert_eq!(create["item"]["content"][0]["text"], "hello");
         // In the middle of the answer to it.
         server.begin_response("first", "reply").await;
-        let goodbye = CloseFrame { code: CloseCode::Restart, reason: "maintenance".into() };
-        server.send_message(Message::Close(Some(goodbye))).await;
+        let close = CloseFrame { code: CloseCode::Restart, reason: "maintenance".into() };
+        server.send_message(Message::Close(Some(close))).await;
         drop(server);
 
         let mut server = Server::accept(listener.accept().await.unwrap().0).await;

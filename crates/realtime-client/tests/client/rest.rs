@@ -94,7 +94,7 @@ async fn a_key_that_is_wrong_or_may_not_is_told() {
 async fn a_status_says_who_must_act() {
     let error = answered("HTTP/1.1 409 X\r\nContent-Length: 4\r\n\r\nbusy").await;
     assert!(matches!(error, RestError::Conflict(_)) && !error.is_retryable());
-    assert_eq!(error.to_string(), "it does not fit the state at the server (409): busy");
+    assert_eq!(error.to_string(), "it does not fit the server's current state (409): busy");
     let error = answered("HTTP/1.1 429 X\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n").await;
     let RestError::TooManyRequests(refused) = &error else { panic!("{error:?}") };
     assert_eq!((refused.retry_after, error.is_retryable()), (Some(Duration::from_secs(20)), true));
@@ -108,9 +108,9 @@ async fn an_answer_that_is_none_is_told() {
     for (answer, text) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "cannot read the answer"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\u{7f}", "cannot read the answer"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "hung up before it had answered"),
-        ("HTTP/1.1 200", "hung up before it had answered"),
-        ("SSH-2.0", "what came is no HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "closed the connection before it had answered"),
+        ("HTTP/1.1 200", "closed the connection before it had answered"),
+        ("SSH-2.0", "the answer is not HTTP"),
     ] {
         let error = answered(answer).await;
         assert!(error.to_string().contains(text), "{answer}: {error}");
@@ -172,7 +172,7 @@ async fn answered(answer: &str) -> RestError {
     result.unwrap_err()
 }
 
-/// An emulator on a port of its own, and where it is.
+/// An emulator on its own port, and its address.
 async fn emulator() -> String {
     let options = Options::default().api_key(KEY).forbidden_key("sk-canary-forbidden");
     let emulator = Emulator::bind((Ipv4Addr::LOCALHOST, 0), options).await.unwrap();

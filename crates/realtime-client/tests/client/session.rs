@@ -1,4 +1,4 @@
-//! A client against a far side that is told what to say, over a pipe in memory and on paused time.
+//! A client against a scripted server, over a pipe in memory and on paused time.
 
 use std::io;
 use std::time::Duration;
@@ -158,7 +158,7 @@ async fn what_the_server_does_not_answer_is_done_when_it_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_servers_goodbye_resolves_all_who_wait() {
+async fn the_servers_close_frame_resolves_all_who_wait() {
     let (handle, mut events, mut server) = ready(ClientOptions::default()).await;
     let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
     server.expect("conversation.item.retrieve").await;
@@ -169,7 +169,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
         CloseReason::Disconnected(DisconnectReason::Closed { code: Some(1011), reason: "restart".into() });
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason.clone()) }));
     assert_eq!(next(&mut events).await, Event::Closed { reason: reason.clone() });
-    // The goodbye is answered, and the server is let hang up first.
+    // The close frame is answered, and the server may close the connection first.
     assert!(matches!(server.ws.next().await, Some(Ok(Message::Close(_))) | None));
     drop(server);
     assert_eq!(events.next().await, None);
@@ -182,7 +182,7 @@ async fn the_servers_goodbye_resolves_all_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_hang_up_after_its_goodbye_is_left_after_two_seconds() {
+async fn a_server_that_keeps_the_connection_after_its_close_frame_is_left_after_two_seconds() {
     let (_handle, mut events, mut server) = ready(ClientOptions::default()).await;
     let began = Instant::now();
     server.ws.feed(Message::Close(None)).await.unwrap();
@@ -263,7 +263,7 @@ async fn dropping_all_handles_closes_politely() {
     drop(clone);
     server.expect("input_audio_buffer.append").await;
     assert_eq!(server.expect_close().await.unwrap().code, CloseCode::Normal);
-    // The server answers the goodbye, and hangs up.
+    // The server answers the close frame, and closes the connection.
     assert!(server.ws.next().await.is_none());
     drop(server);
     assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::Requested }]);
@@ -286,7 +286,7 @@ async fn a_server_that_never_opens_the_session_is_left() {
     let (_handle, mut events, _server) = connect(ClientOptions::default()).await;
     let began = Instant::now();
     assert_eq!(rest(&mut events).await, [Event::Closed { reason: CloseReason::NotCreated }]);
-    // 10 s for the session, 2 s for the goodbye.
+    // 10 s for the session, 2 s for the close frame.
     assert!((12_000..12_020).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
 

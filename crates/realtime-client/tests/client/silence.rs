@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_far_side_that_does_not_answer_the_handshake_is_left_at_the_deadline() {
+async fn a_server_that_does_not_answer_the_handshake_is_left_at_the_deadline() {
     let (near, _far) = duplex(4096);
     let began = Instant::now();
     let error = Client::over(near, &endpoint(), ClientOptions::default()).await.unwrap_err();
@@ -167,7 +167,7 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
     server.open().await;
     while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     let retrieved = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
-    // From now on it neither reads nor writes, and hangs up no more than a cable does that is pulled.
+    // From now on it neither reads, writes nor closes the connection, like a pulled cable.
     let began = Instant::now();
     sleep(Duration::from_secs(40)).await;
     assert_eq!(retrieved.await, Err(Error::TimedOut));

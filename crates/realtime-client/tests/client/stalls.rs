@@ -1,4 +1,4 @@
-//! One side stands still while the other goes on: nothing that matters is late, lost or without bound.
+//! One side is stuck while the other goes on: nothing that matters is late, lost or unbounded.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn talking_over_the_assistant_does_not_wait_for_a_stalled_connection() {
     handle.report_playback(PlaybackReport::Stopped { id, at: Some(at) }).unwrap();
     let Event::Interrupted(interruption) = next(&mut events).await else { panic!("not told") };
     assert_eq!((interruption.heard(), began.elapsed()), (played, Duration::ZERO));
-    // What the far side says meanwhile is not heard any more.
+    // What the server says meanwhile is not heard any more.
     server.audio("resp_1", "item_1", "AAAA").await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(events.try_next(), None);
@@ -125,7 +125,7 @@ async fn closing_does_not_wait_for_a_stalled_connection_longer_than_two_seconds(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_far_side_that_does_not_read_has_a_bound() {
+async fn what_waits_for_a_server_that_does_not_read_has_a_bound() {
     let (handle, mut events, mut server) = connect_through(4096, ClientOptions::default()).await;
     server.open().await;
     let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();

@@ -1,4 +1,4 @@
-//! A far side that is told word for word what to say.
+//! A scripted server.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Server<S> {
     pub(crate) async fn expect_close(&mut self) -> Option<CloseFrame> {
         match self.message().await {
             Message::Close(frame) => frame,
-            other => panic!("expected a goodbye, got {other:?}"),
+            other => panic!("expected a close frame, got {other:?}"),
         }
     }
 
@@ -177,7 +177,7 @@ pub(crate) fn replays(text: &str) {
     assert_eq!(replay.finish(), None);
 }
 
-/// The far side of a call that may have many connections: each attempt to connect is a pipe, taken here.
+/// The server of a call that may have many connections: each attempt to connect is a pipe, taken here.
 pub(crate) struct Calls {
     pipes: mpsc::UnboundedReceiver<DuplexStream>,
 }

@@ -550,9 +550,9 @@ fn retrieved_items_bring_transcripts_along() {
 }
 
 #[test]
-fn an_item_behind_one_that_is_not_known_waits_at_the_end() {
+fn an_item_after_one_that_is_not_known_waits_at_the_end() {
     let typed = |id: &str| json!({ "id": id, "type": "message", "role": "user", "content": [{ "type": "input_text", "text": id }] });
-    // 2 and 3 are both told to stand behind 1: the later one closer. 4 stands behind 2, a circle stays apart.
+    // 2 and 3 are both told to stand after 1: the later one closer. 4 stands after 2, a circle stays apart.
     let events = [
         placed(typed("2"), Some("1")),
         placed(typed("4"), Some("2")),

@@ -1,7 +1,7 @@
-//! Brains: what decides what the emulator hears and says.
+//! Brains: they decide what the emulator hears and says.
 //!
-//! A [`Brain`] is pure: it is asked, and it answers at once. When and how its answer goes over the wire is
-//! the connection's business.
+//! A [`Brain`] is pure: it is asked, and it answers at once. The connection decides when and how the answer
+//! goes over the wire.
 
 mod parrot;
 pub mod script;
@@ -33,13 +33,13 @@ pub trait Brain: Send {
         None
     }
 
-    /// Whether the user has said all of it: asked by semantic turn detection, in a pause. Default: yes.
+    /// Returns whether the user has finished. Semantic turn detection asks this in a pause. Default: yes.
     fn is_finished(&mut self, speech: &Speech<'_>) -> bool {
         let _ = speech;
         true
     }
 
-    /// The tools of an MCP server that a session names; an error says why it cannot be asked.
+    /// The tools of an MCP server that a session names. An error says why they cannot be listed.
     ///
     /// Default: those that `allowed_tools` names.
     ///
@@ -70,7 +70,7 @@ pub struct Turn<'a> {
     pub trigger: Trigger<'a>,
     /// The session as it is configured now.
     pub session: &'a SessionConfig,
-    /// What `response.create` gave, empty where the server created the response itself.
+    /// The parameters of `response.create`. Empty if the server created the response itself.
     pub params: &'a ResponseParams,
 }
 
@@ -82,7 +82,7 @@ pub enum Trigger<'a> {
     Speech {
         /// The sound.
         speech: Speech<'a>,
-        /// What [`Brain::transcript`] said of it, or its length in words.
+        /// The result of [`Brain::transcript`], or the speech's length in words.
         transcript: &'a str,
     },
     /// The user wrote.
@@ -114,7 +114,7 @@ pub struct Speech<'a> {
 pub struct ToolOutput {
     /// The call.
     pub call_id: CallId,
-    /// The function's name; empty where the conversation does not have the call.
+    /// The function's name. Empty if the conversation does not have the call.
     pub name: String,
     /// The result: JSON by custom.
     pub output: String,
@@ -148,11 +148,11 @@ pub struct McpCall {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reply {
-    /// What the response does; each `Say`, `Text` and `Call` is an item of its own.
+    /// What the response does. Each `Say`, `Text` and `Call` is a separate item.
     pub steps: Vec<Step>,
     /// How it ends.
     pub ending: Ending,
-    /// What goes wrong from its start on.
+    /// Disasters that begin with its start.
     pub disasters: Vec<Disaster>,
 }
 
@@ -160,7 +160,7 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Speaks. Where the response's modality is text, the transcript is written instead.
+    /// Speaks. If the response's modality is text, writes the transcript instead.
     Say {
         /// The words.
         transcript: String,
@@ -238,7 +238,7 @@ impl Reply {
         self
     }
 
-    /// Lets something go wrong, from its start on.
+    /// Adds a disaster that begins with its start.
     #[must_use]
     pub fn disaster(mut self, disaster: Disaster) -> Self {
         self.disasters.push(disaster);
@@ -259,7 +259,7 @@ impl<'a> Turn<'a> {
         Self { trigger, session, params }
     }
 
-    /// The instructions in force, empty where there are none.
+    /// The instructions in force. Empty if there are none.
     pub fn instructions(&self) -> &'a str {
         let own = self.params.instructions.value();
         own.or_else(|| self.session.instructions.value()).map_or("", String::as_str)
@@ -285,7 +285,7 @@ impl<'a> Turn<'a> {
         servers.flat_map(|server| allowed_names(server).map(move |name| (server, name)))
     }
 
-    /// Which function must be called: the one that was chosen, or the first where any is required.
+    /// The function that must be called: the chosen one, or the first one if any is required.
     pub fn required_function(&self) -> Option<&'a str> {
         match self.tool_choice()? {
             ToolChoice::Mode(ToolMode::Required) => self.function_names().next(),
@@ -294,12 +294,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether a function may be called.
+    /// Returns whether a function may be called.
     pub fn may_call(&self) -> bool {
         !matches!(self.tool_choice(), Some(ToolChoice::Mode(ToolMode::None)))
     }
 
-    /// Whether the answer is to be written, not spoken.
+    /// Returns whether the answer must be text, not speech.
     pub fn is_text_only(&self) -> bool {
         let own = self.params.output_modalities.value();
         let modalities = own.or_else(|| self.session.output_modalities.value());

@@ -9,12 +9,12 @@ use crate::voice;
 
 /// Says the user's own audio back, and answers text by rule.
 ///
-/// - Where `tool_choice` requires a function, it is called with `{}` (not again in answer to its output).
+/// - If `tool_choice` requires a function, it is called with `{}` (not again in answer to its output).
 /// - Text that contains a function's name calls it, with the JSON object after the name as its arguments if
 ///   there is one: `please get_weather {"city":"Paris"}`.
-/// - Other text is answered by voice for at least 2 s; at least 8 s where it asks for something long.
+/// - Other text is answered by voice for at least 2 s, or at least 8 s if it asks for something long.
 /// - Text that contains the name of an MCP server's tool (one of its `allowed_tools`) calls that, and asks
-///   for an approval first where the server needs one; the call returns its arguments.
+///   for an approval first if the server needs one; the call returns its arguments.
 /// - Tool outputs are read out.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -74,7 +74,7 @@ fn echo(samples: &[i16]) -> AudioSource {
     AudioSource::Pcm(sound)
 }
 
-/// The function whose name the text contains; the longest, where one name contains another.
+/// The function whose name the text contains; the longest, if one name contains another.
 fn named_function<'a>(turn: &Turn<'a>, text: &str) -> Option<&'a str> {
     let named = turn.function_names().filter(|name| !name.is_empty() && text.contains(name));
     named.max_by_key(|name| name.len()).filter(|_| turn.may_call())

@@ -1,4 +1,4 @@
-//! A call that several tasks share, each with a channel of its own.
+//! A call that several tasks share, each with its own channel.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +28,7 @@ pub(crate) struct Channel {
     shared: Arc<SharedCall>,
     id: ChannelId,
     dialect: Dialect,
-    /// When something is due, as far as this channel knows: where another changes it, the bell rings.
+    /// When something is due, as far as this channel knows. If another channel changes that, the bell rings.
     due: Option<Timestamp>,
 }
 
@@ -49,7 +49,7 @@ impl SharedCall {
         Channel { shared: self, id, dialect, due }
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().is_over()
     }
@@ -59,7 +59,7 @@ impl SharedCall {
         self.lock().dialect()
     }
 
-    /// What a panic left is the call of those who stay: its owner goes on as far as it can.
+    /// After a panic the other channels keep the call as it was left.
     fn lock(&self) -> MutexGuard<'_, Call> {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +70,7 @@ impl Channel {
         self.dialect
     }
 
-    /// Rings whenever something happened in the call that this channel may not have seen.
+    /// Rings when something happened in the call that this channel may not have seen.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
     }
@@ -103,8 +103,8 @@ impl Channel {
         self.due
     }
 
-    /// Acts on the call. The bell rings where there is something new to take, or something else is due: a
-    /// channel that finds nothing new wakes nobody.
+    /// Acts on the call. The bell rings if there is something new to take, or the next due time changes: a
+    /// channel that finds nothing new wakes no other.
     fn act(&mut self, act: impl FnOnce(&mut Call, ChannelId)) {
         let mut call = self.shared.lock();
         let before = (call.poll_timeout(), call.given());

@@ -1,8 +1,8 @@
 //! A call: one conversation, and the channels that are attached to it.
 //!
-//! What happens in the conversation is told to all channels; what one of them asked for alone, to that one:
-//! errors, and items that it retrieves. A command of any channel acts on the one conversation. A channel that
-//! leaves ends nothing. It is as pure as the connection that it drives; `channel` shares it between tasks.
+//! Events of the conversation go to all channels. Errors and retrieved items go only to the channel that
+//! asked. A command of any channel acts on the one conversation. Nothing ends when a channel leaves. It is as
+//! pure as the connection that it drives; `channel` shares it between tasks.
 
 mod channel;
 
@@ -33,16 +33,16 @@ pub(crate) struct ChannelId(u64);
 /// What a channel has not taken yet.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// All channels have the same outputs: what the slowest has not taken is kept once.
+    /// All channels have the same outputs: each is kept once, until the slowest has taken it.
     outputs: VecDeque<(Arc<Output>, usize)>,
     bytes: usize,
     is_over: bool,
 }
 
 impl Call {
-    /// A call in which nobody is yet.
+    /// A call without channels.
     pub(crate) fn new(mut connection: Connection) -> Self {
-        // Each channel gets an opening of its own.
+        // Each channel gets its own opening.
         while connection.poll_output().is_some() {}
         Self { connection, channels: BTreeMap::new(), next: 0, given: 0 }
     }
@@ -104,7 +104,7 @@ impl Call {
         self.connection.poll_timeout()
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) const fn is_over(&self) -> bool {
         self.connection.is_closed()
     }
@@ -119,13 +119,13 @@ impl Call {
     }
 
     fn act(&mut self, now: Timestamp, from: ChannelId, act: impl FnOnce(&mut Connection)) {
-        // What was due before is no answer to the channel.
+        // Outputs that were due before are not an answer to the channel.
         self.handle_timeout(now);
         act(&mut self.connection);
         self.share(Some(from), is_answer);
     }
 
-    /// Gives the connection's outputs to all channels; those that are for the asker, to that one alone.
+    /// Gives the connection's outputs to all channels; answers go only to the channel that asked.
     fn share(&mut self, asker: Option<ChannelId>, is_for_asker: impl Fn(&Output) -> bool) {
         while let Some(output) = self.connection.poll_output() {
             let only = asker.filter(|_| is_for_asker(&output));
@@ -156,7 +156,7 @@ impl Waiting {
     }
 }
 
-/// Whether an output is for the channel that asked, not for all.
+/// Returns whether an output is for the channel that asked, not for all.
 fn is_answer(output: &Output) -> bool {
     let Output::Send(event) = output else { return false };
     matches!(**event, ServerEvent::ErrorEvent(_) | ServerEvent::ConversationItemRetrieved(_))
@@ -249,7 +249,7 @@ mod tests {
         let created = take(&mut call, first).remove(0);
         call.detach(first);
         assert_eq!(call.poll_output(first), None);
-        // Nobody drives it meanwhile: the response is done all the same.
+        // No channel drives it meanwhile, but the response is still done.
         let later = call.attach(at(60_000));
         call.handle_text(at(60_000), later, r#"{"type":"conversation.item.retrieve","item_id":"item_1"}"#);
         let events = take(&mut call, later);

@@ -1,4 +1,4 @@
-//! Reading what a client sends, strictly: text to a client event, or to the fault that refuses it.
+//! Reads what a client sends, strictly: a text becomes a client event, or the fault that refuses it.
 
 use realtime_protocol::event::{ClientEvent, Dialect, Malformed};
 use realtime_protocol::field::Field;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::connection::fault::{Fault, no_unknown};
 
-/// Reads one wire text. A refusal comes with the client's id of the event, where that could be read.
+/// Reads one wire text. A refusal comes with the client's id of the event, if that could be read.
 pub(crate) fn read(text: &str, dialect: Dialect) -> Result<ClientEvent, (Fault, Option<EventId>)> {
     let event = ClientEvent::decode(text, dialect);
     let event_id = match &event {

@@ -1,4 +1,4 @@
-//! The model's context: what a response reads, and what is done where that is too much.
+//! The model's context: what a response reads, and what to do if that is too much.
 //!
 //! Items that leave the context stay in the conversation: no event tells of it, only the usage does.
 
@@ -12,7 +12,7 @@ use crate::connection::usage::{Tokens, entry_tokens};
 pub(crate) struct Context {
     /// Instructions, tools, and the items in the context.
     pub(crate) tokens: Tokens,
-    /// Whether items left it just now: what follows the instructions is not in the cache then.
+    /// Whether items left it just now. Then nothing after the instructions is in the cache.
     pub(crate) was_cut: bool,
 }
 
@@ -23,8 +23,7 @@ pub(crate) struct TooLong {
     pub(crate) most: u64,
 }
 
-/// Lets the oldest items leave the context until what follows the instructions fits. The newest stays in any
-/// case.
+/// Drops the oldest items from the context until the rest fits. The newest always stays.
 pub(crate) fn fit(
     conversation: &mut Conversation,
     instructions: Tokens,
@@ -66,7 +65,7 @@ pub(crate) fn most_read(model: &str) -> u64 {
     if is_second(model) { 128_000 - 4096 } else { 28_224 }
 }
 
-/// Whether it is one of those from `gpt-realtime-2` on, and not the one of a day in 2025.
+/// Returns whether it is `gpt-realtime-2` or later, and not a dated model of 2025.
 pub(crate) fn is_second(model: &str) -> bool {
     let rest = model.strip_prefix("gpt-realtime-2");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with('-'))

@@ -1,7 +1,7 @@
 //! The conversation: items in order, with the audio that belongs to them.
 //!
-//! Items are kept as events show them, without audio; the audio lies beside, bounded, for `retrieve` and
-//! `truncate`.
+//! Items are kept as events show them, without audio. The audio is kept separately, with a bound, for
+//! `retrieve` and `truncate`.
 
 use std::collections::VecDeque;
 
@@ -54,7 +54,7 @@ impl Conversation {
         Self { entries: VecDeque::new(), limits, audio_bytes: 0 }
     }
 
-    /// Where an item after `previous` goes: at the end where that is absent, in front for `root`.
+    /// The place of an item after `previous`: at the end if that is absent, in front for `root`.
     pub(crate) fn place(&self, previous: Option<&ItemId>) -> Result<usize, Fault> {
         match previous {
             None => Ok(self.entries.len()),
@@ -66,7 +66,7 @@ impl Conversation {
         }
     }
 
-    /// Inserts at a place. The oldest items leave where there are too many.
+    /// Inserts at a place. Drops the oldest items if there are too many.
     pub(crate) fn insert(&mut self, place: usize, entry: Entry) {
         self.audio_bytes += entry.kept();
         self.entries.insert(place.min(self.entries.len()), entry);
@@ -186,7 +186,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Adds to an assistant's audio while it is made. One that was truncated meanwhile stays as it is.
+    /// Adds to an assistant item's audio while it is made. An item that was truncated meanwhile stays as it
+    /// is.
     pub(crate) fn add_audio(&mut self, id: &ItemId, bytes: &[u8]) {
         let most = self.limits.item_audio_bytes;
         let Some(entry) = self.find_mut(id).filter(|entry| !entry.truncated) else { return };
@@ -198,7 +199,7 @@ impl Conversation {
         self.bound_audio();
     }
 
-    /// Replaces a finished item of the assistant's. One that was truncated meanwhile keeps no transcript.
+    /// Replaces a finished assistant item. An item that was truncated meanwhile keeps no transcript.
     pub(crate) fn finish(&mut self, id: &ItemId, mut item: Item) {
         let Some(entry) = self.find_mut(id) else { return };
         if let (true, Item::Message(message)) = (entry.truncated, &mut item) {

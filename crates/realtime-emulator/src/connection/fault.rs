@@ -58,7 +58,7 @@ impl Fault {
         Self::new("invalid_value", message).param(param)
     }
 
-    /// A word that is none of those supported.
+    /// A value that is not supported.
     pub(crate) fn unsupported(param: impl Into<String>, got: &str, supported: &[&str]) -> Self {
         let listed = match supported {
             [] => "none".into(),
@@ -100,7 +100,7 @@ impl Fault {
     }
 }
 
-/// Refuses the first member that has no field: what did not fit a field was refused before.
+/// Refuses the first unknown member. Values that did not fit a field were refused before.
 pub(crate) fn no_unknown(extra: &Extra, path: &str) -> Result<(), Fault> {
     match extra.iter().next() {
         None => Ok(()),

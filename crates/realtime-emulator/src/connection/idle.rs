@@ -17,12 +17,12 @@ use crate::connection::turns::silent_part;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
     pub(super) at: Timestamp,
-    /// Where in the session's audio the silence begins.
+    /// The beginning of the silence in the session's audio.
     from: MediaTime,
 }
 
 impl Connection {
-    /// A response has ended: silence counts from the end of its playing on, the moment it is done plus its
+    /// A response has ended. Silence counts from the end of its playback: the time when it is done plus its
     /// audio.
     pub(super) fn response_ended(&mut self, running: &Running) {
         self.played_whole(&running.id);
@@ -76,7 +76,7 @@ impl Connection {
         }
     }
 
-    /// Cancels a running response, at once or when what is under way has gone out.
+    /// Cancels a running response, at once or when deltas under way have been sent.
     pub(super) fn cancel_running(&mut self, index: usize, reason: StatusReason) {
         let at = self.now + self.options.cancel_delay;
         let Some(running) = self.running.get_mut(index) else { return };

@@ -1,4 +1,4 @@
-//! The input audio buffer: what was appended and not yet committed, and where it is in all the session's
+//! The input audio buffer: audio that was appended and not yet committed, and its position in the session's
 //! audio.
 
 use realtime_protocol::audio::AudioFormat;
@@ -14,7 +14,7 @@ use crate::connection::vad::{Edge, FRAME_MS, ONSET_FRAMES, Vad, VadSettings};
 pub(crate) struct InputAudio {
     format: AudioFormat,
     bytes: Vec<u8>,
-    /// Where the first byte is: all audio ever appended counts.
+    /// The position of the first byte, counted over all audio ever appended.
     base: MediaTime,
     /// Bytes that turn detection has heard.
     heard: usize,
@@ -46,7 +46,7 @@ impl InputAudio {
         }
     }
 
-    /// Takes what follows to be in that format. Audio in another format is dropped: it cannot be joined.
+    /// Sets the format of the audio to come. Audio in another format is dropped, because it cannot be joined.
     pub(crate) fn set_format(&mut self, format: AudioFormat) {
         if self.format != format {
             self.clear();
@@ -70,8 +70,8 @@ impl InputAudio {
         Ok(())
     }
 
-    /// The next thing that turn detection hears. `next_item` makes the id of a turn's item; `is_finished`
-    /// says of a turn whether it is whole, where the detection asks for it.
+    /// The next event of turn detection. `next_item` makes the id of a turn's item; `is_finished` says
+    /// whether a turn is complete, if the detection asks for it.
     pub(crate) fn listen(
         &mut self,
         settings: &VadSettings,
@@ -93,7 +93,7 @@ impl InputAudio {
                     self.vad.wait(settings);
                 }
                 Some(Edge::Stopped) => return self.end_turn(),
-                // Whoever never pauses is cut off, so that the buffer stays bounded.
+                // A user who never pauses is cut off, so that the buffer stays bounded.
                 None if self.vad.is_speaking() && self.heard > self.most_bytes => return self.end_turn(),
                 None => {}
             }
@@ -132,7 +132,7 @@ impl InputAudio {
         self.at(self.bytes.len())
     }
 
-    /// Takes all audio out, however little it is. `None` while a turn is being spoken.
+    /// Takes all audio out, even if it is very short. `None` while a turn is being spoken.
     pub(crate) fn take_silence(&mut self) -> Option<Vec<u8>> {
         if self.turn.is_some() {
             return None;
@@ -179,7 +179,7 @@ impl InputAudio {
     }
 }
 
-/// Text that is no audio, or half a sample.
+/// Text that is not audio, or half a sample.
 pub(crate) fn not_audio() -> Fault {
     let message = "Invalid 'audio'. Expected base64-encoded audio bytes in the session's input format but got an \
                    invalid value.";

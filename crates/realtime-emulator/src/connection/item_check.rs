@@ -99,7 +99,7 @@ fn check_message(message: &mut MessageItem) -> Result<Option<Vec<u8>>, Fault> {
     for (index, part) in message.content.value_mut().into_iter().flatten().enumerate() {
         let path = format!("item.content[{index}]");
         let kind = part.kind();
-        // The service asks for the text of audio that it cannot take back.
+        // Like the service: it asks for text, because it does not accept assistant audio.
         if kind == "output_audio" && supported == ["output_text"] {
             return Err(Fault::missing(format!("{path}.text")));
         }

@@ -1,5 +1,5 @@
-//! MCP: servers listed, their tools called, as the service does it by itself. Nothing goes out to any MCP
-//! server: a brain says what they have and what they return.
+//! MCP: lists the tools of MCP servers and calls them, as the service does by itself. No MCP server is
+//! contacted: a brain gives their tools and results.
 
 use realtime_protocol::event::*;
 use realtime_protocol::field::Field;
@@ -94,7 +94,7 @@ impl Running {
         send!(out, ResponseMcpCallInProgress { output_index: output_index, item_id: item_id });
     }
 
-    /// The call has ended; a request for an approval has nothing to tell.
+    /// The call has ended. A request for an approval sends nothing then.
     pub(super) fn end_mcp(
         &self,
         open: &OpenItem,
@@ -113,7 +113,7 @@ impl Running {
 }
 
 impl OpenItem {
-    /// The call as it is now: what came of it is there at its end.
+    /// The call as it is now, with its result at the end.
     pub(super) fn mcp_call(
         &self,
         call: &McpCall,

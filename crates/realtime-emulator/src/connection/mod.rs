@@ -53,7 +53,7 @@ pub(crate) use session::opening_session;
 
 /// One client's session, from `session.created` to the close.
 ///
-/// Nothing happens in it but what its driver says: text came, time passed. The contract:
+/// It reacts only to its driver: text came, time passed. The contract:
 ///
 /// - After any `handle_*`, and at the start, take outputs with [`poll_output`](Self::poll_output) until it
 ///   returns `None`, then read [`poll_timeout`](Self::poll_timeout) and call
@@ -76,7 +76,7 @@ pub struct Connection {
     session: Session,
     input: InputAudio,
     conversation: Conversation,
-    /// The one in the conversation first, if there is one; then those beside it, oldest first.
+    /// The response in the conversation first, if there is one; then out-of-band ones, oldest first.
     running: Vec<Running>,
     transcriptions: VecDeque<Transcription>,
     listings: VecDeque<Listing>,
@@ -88,7 +88,7 @@ pub struct Connection {
     cache: Tokens,
 }
 
-/// What can be due. Of what is due at the same time, the first here comes first.
+/// What can be due. The order here decides between things due at the same time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Due {
     Transcription,
@@ -142,7 +142,7 @@ impl Connection {
         connection
     }
 
-    /// Says what a client is told first: the session as it is now.
+    /// Sends the first events: the session as it is now.
     pub(crate) fn open(&mut self) {
         if self.closed {
             self.out.close(1001, "session_expired");
@@ -174,7 +174,7 @@ impl Connection {
         self.advance(now);
     }
 
-    /// Takes a binary message, which the protocol does not have: an `error` answers it.
+    /// Takes a binary message. The protocol has none, so it is answered by an `error`.
     pub fn handle_binary(&mut self, now: Timestamp) {
         self.advance(now);
         if !self.closed {
@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }
@@ -269,7 +269,7 @@ impl Connection {
         self.hear(bytes)
     }
 
-    /// What is due next, and when. What is due at one time has a fixed order.
+    /// What is due next, and when. Things due at the same time have a fixed order.
     fn next_due(&self) -> Option<(Timestamp, Due)> {
         let transcription = self.transcriptions.front().map(|next| (next.at, Due::Transcription));
         let listing = self.listings.front().map(|next| (next.at, Due::Listing));

@@ -1,4 +1,4 @@
-//! What can be set for one connection's core: times, sizes, bounds.
+//! The options of one connection's core: times, sizes, bounds.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::voice::VoiceKind;
 pub struct ConnectionOptions {
     /// The model that the session names; default `gpt-realtime`. The socket part sets it from the URL.
     pub model: String,
-    /// What all ids are made from; default 0. The same seed and inputs give the same events.
+    /// The seed of all ids; default 0. The same seed and inputs give the same events.
     pub seed: u64,
     /// From a response's start to its first item; default 200 ms.
     pub latency: Duration,
@@ -22,34 +22,34 @@ pub struct ConnectionOptions {
     pub transcription_delay: Duration,
     /// Sound in one `response.output_audio.delta`; default 100 ms.
     pub audio_delta: Duration,
-    /// How much audio goes out at once, the pauses between being as much longer; default 400 ms. Zero: one
+    /// How much audio is sent at once, with longer pauses between to keep the pace; default 400 ms. Zero: one
     /// delta.
     pub burst: Duration,
     /// What [`AudioSource::Tones`](crate::brain::AudioSource::Tones) sounds like; default tones.
     pub voice: VoiceKind,
-    /// How many times faster than it plays audio is sent; default 10. Zero or infinite: all at once.
+    /// How many times faster than real time audio is sent; default 10. Zero or infinite: all at once.
     pub pace: f64,
     /// The session's default `silence_duration_ms` of server VAD; default 500 ms.
     pub silence_duration_ms: u32,
-    /// Tokens that a response can read, instructions and tools included: what `truncation` is about. Default
-    /// by the model, as documented: 123,904 from `gpt-realtime-2` on, 28,224 for others.
+    /// Tokens that a response can read, including instructions and tools. `truncation` uses this limit.
+    /// Default: as documented for the model, 123,904 from `gpt-realtime-2` on, 28,224 for others.
     pub context_tokens: Option<u64>,
     /// How long a session lives; default 60 minutes, as at OpenAI.
     pub session_length: Duration,
-    /// How long a cancelled response goes on before it ends, as deltas that were under way do; default 0.
+    /// How long a cancelled response goes on before it ends, because deltas are under way; default 0.
     pub cancel_delay: Duration,
-    /// What kind of session it is; default [`SessionKind::Realtime`]. The socket part sets it from the URL.
+    /// The kind of session; default [`SessionKind::Realtime`]. The socket part sets it from the URL.
     pub kind: SessionKind,
-    /// What the session begins with: members that are set replace the defaults; default nothing.
+    /// The initial configuration: members that are set replace the defaults; default nothing.
     pub session: Box<SessionConfig>,
-    /// Whether it is the side channel of a call: audio goes over the call and not over this connection.
-    /// Default no.
+    /// Whether it is the side channel of a call: audio goes over the call, not over this connection. Default
+    /// no.
     pub sideband: bool,
     /// Whether `conversation.created` is sent; default as the dialect has it: beta does.
     pub conversation_created: Option<bool>,
     /// The spelling on the wire; default GA. The socket part sets it from the URL and the headers.
     pub dialect: Dialect,
-    /// Which server it is taken for; default OpenAI's. The dialect is to fit it: see [`Profile::dialect`].
+    /// The server to imitate; default OpenAI's. The dialect must fit it: see [`Profile::dialect`].
     pub profile: Profile,
     /// What bounds its memory.
     pub limits: Limits,
@@ -90,12 +90,12 @@ pub struct Limits {
     /// Items in the conversation; default 1,024. The oldest leave without an event, as in the service's
     /// truncation.
     pub items: usize,
-    /// Bytes of audio kept for one item; default 15 MiB. What comes after is counted and not kept.
+    /// Bytes of audio kept for one item; default 15 MiB. Further audio is counted but not kept.
     pub item_audio_bytes: usize,
     /// Bytes of audio kept for all items; default 64 MiB. The oldest items' audio goes first. A server lowers
-    /// it where there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
+    /// it if there are many sessions: see [`Options::audio_memory`](crate::Options::audio_memory).
     pub conversation_audio_bytes: usize,
-    /// Responses beside the conversation at once; default 16. More are refused.
+    /// Out-of-band responses at once; default 16. More are refused.
     pub side_responses: usize,
 }
 

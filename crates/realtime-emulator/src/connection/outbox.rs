@@ -18,8 +18,7 @@ use crate::profile::Table;
 pub enum Output {
     /// Send this event.
     Send(Box<ServerEvent>),
-    /// Something goes wrong from here on, by the brain's will. Without a [`Line`](crate::disaster::Line),
-    /// leave it.
+    /// The brain wants a disaster from here on. Without a [`Line`](crate::disaster::Line), ignore it.
     Disaster(Box<Disaster>),
     /// Close the WebSocket. Nothing follows.
     Close {
@@ -79,8 +78,7 @@ impl Outbox {
     }
 }
 
-/// Sends an event with an id of its own; other members are converted into their fields, `null` is
-/// `Field::Null`.
+/// Sends an event with a new id. Other members are converted into their fields; `null` is `Field::Null`.
 macro_rules! send {
     ($out:expr, $event:ident { $($field:ident: $value:expr),* $(,)? }) => {{
         let out = &mut *$out;

@@ -1,4 +1,4 @@
-//! From a brain's reply to a timed schedule: which piece of the response goes out when.
+//! From a brain's reply to a timed schedule: when each piece of the response is sent.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(crate) fn plan(reply: Reply, start: Timestamp, options: &ConnectionOptions, 
         }
     }
     let Planner { mut beats, at, .. } = planner;
-    // What is cut off or fails does so in its last item.
+    // A response that is cut off or fails does so in its last item.
     if reply.ending != Ending::Completed && matches!(beats.back(), Some((_, Beat::Close))) {
         beats.pop_back();
     }
@@ -78,7 +78,7 @@ pub(crate) fn plan(reply: Reply, start: Timestamp, options: &ConnectionOptions, 
     beats
 }
 
-/// In which form a response comes.
+/// The form of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) format: AudioFormat,
@@ -111,7 +111,7 @@ impl Planner<'_> {
         };
         let sound = Bytes::from(codec::encode(&samples, format));
         let step = self.options.audio_delta.max(Duration::from_millis(1));
-        // What belongs to one burst goes out at once, when its first piece is due.
+        // The pieces of one burst are sent at once, when the first is due.
         let burst = u64::try_from(self.options.burst.as_micros() / step.as_micros()).unwrap_or(1).max(1);
         let step = MediaTime::from(step);
         let step_bytes = usize::try_from(format.bytes(step)).unwrap_or(usize::MAX).max(2);
@@ -168,7 +168,7 @@ impl Planner<'_> {
         self.beats.push_back((self.at, beat));
     }
 
-    /// How long it takes to send what sounds that long.
+    /// How long it takes to send audio of this length.
     fn paced(&self, length: Duration) -> Duration {
         let pace = self.options.pace;
         if pace > 0.0 && pace.is_finite() {

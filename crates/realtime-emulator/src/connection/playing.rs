@@ -1,5 +1,4 @@
-//! A call: the server plays what the responses say, one after the other, as long as it sounds; and it hears
-//! keys.
+//! A call: the server plays the responses in real time, one after the other, and receives key presses.
 //!
 //! A session whose client plays the audio itself has none of this.
 
@@ -13,7 +12,7 @@ use realtime_protocol::time::{MediaTime, Timestamp};
 use crate::connection::Connection;
 use crate::connection::outbox::send;
 
-/// What a call has to play: the first of them sounds, the others wait.
+/// What a call has to play: the first one plays, the others wait.
 #[derive(Debug, Default)]
 pub(super) struct Playing(VecDeque<Played>);
 
@@ -21,16 +20,16 @@ pub(super) struct Playing(VecDeque<Played>);
 #[derive(Debug)]
 struct Played {
     response_id: ResponseId,
-    /// While it waits: how long it will sound.
+    /// While it waits: its duration.
     length: MediaTime,
-    /// While it sounds: when what came of it so far has been played.
+    /// While it plays: when the audio that came so far has been played.
     until: Option<Timestamp>,
     /// Whether no more of it comes.
     is_whole: bool,
 }
 
 impl Playing {
-    /// When the first one has been played; unknown while it is made.
+    /// When the first one has been played. `None` while it is still being made.
     pub(super) fn ends(&self) -> Option<Timestamp> {
         self.0.front().filter(|played| played.is_whole).and_then(|played| played.until)
     }
@@ -70,7 +69,7 @@ impl Connection {
         self.play_next();
     }
 
-    /// Nothing of what waits is played any more.
+    /// Stops playing, and drops what waits.
     pub(super) fn stop_playing(&mut self) {
         let first = std::mem::take(&mut self.playing.0).into_iter().next();
         if let Some(played) = first {
@@ -78,8 +77,8 @@ impl Connection {
         }
     }
 
-    /// Someone in the call pressed a key: 0 to 9, `*`, `#`, A to D. A session that is no call knows nothing
-    /// of it.
+    /// Someone in the call pressed a key: 0 to 9, `*`, `#`, A to D. Does nothing in a session that is not a
+    /// call.
     ///
     /// # Wire
     /// `input_audio_buffer.dtmf_event_received`, the only server event without an id.

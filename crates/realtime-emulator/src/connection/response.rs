@@ -1,7 +1,6 @@
-//! One running response: its schedule played out as events, item by item.
+//! One running response: sends the events of its schedule, item by item.
 //!
-//! Whatever ends it, and when: every bracket that was opened is closed in the usual order before
-//! `response.done`.
+//! However it ends, every part and item that was opened is closed in the usual order before `response.done`.
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::event::*;
@@ -23,7 +22,7 @@ use crate::connection::usage::{Tokens, spoken_tokens, text_tokens, usage};
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) id: ResponseId,
-    /// Whether it writes to the conversation; otherwise it runs beside it.
+    /// Whether it writes to the conversation; otherwise it is out of band.
     pub(crate) in_conversation: bool,
     /// The response as `response.created` shows it.
     pub(crate) shown: Response,
@@ -33,7 +32,7 @@ pub(crate) struct Running {
     pub(crate) input: Tokens,
     /// What of that was in the cache.
     pub(crate) cached: Tokens,
-    /// Whether its audio goes over a call and not over this connection.
+    /// Whether its audio goes over a call, not over this connection.
     pub(crate) sideband: bool,
     pub(crate) output: Vec<Item>,
     pub(crate) made: Made,
@@ -53,7 +52,7 @@ impl Running {
         self.schedule.front().map(|(at, _)| *at)
     }
 
-    /// Sends the next piece. Returns whether the response is done by it.
+    /// Sends the next piece. Returns whether the response is done.
     pub(crate) fn step(&mut self, out: &mut Outbox, conversation: &mut Conversation) -> bool {
         match self.schedule.pop_front() {
             Some((_, Beat::End(ending))) => {
@@ -130,13 +129,13 @@ impl Running {
         false
     }
 
-    /// Leaves of it what goes out by then, and cancels it after that.
+    /// Keeps the pieces that are sent by then, and cancels it after that.
     pub(crate) fn cancel_at(&mut self, at: Timestamp, reason: StatusReason) {
         self.schedule.retain(|(due, beat)| *due < at && !matches!(beat, Beat::End(_)));
         self.schedule.push_back((at, Beat::Cancel(reason)));
     }
 
-    /// Whether it is being cancelled.
+    /// Returns whether it is being cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         matches!(self.schedule.back(), Some((_, Beat::Cancel(_))))
     }

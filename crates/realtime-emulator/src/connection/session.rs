@@ -28,7 +28,7 @@ pub(crate) struct Session {
     silence_duration_ms: u32,
     /// Tokens that a response can read.
     most_read: u64,
-    /// The model that the URL named, where this kind of session cannot have one.
+    /// The model in the URL, if this kind of session cannot have one.
     wrong_model: Option<String>,
     /// Whether the assistant was heard: its voice is fixed then.
     pub(crate) spoken: bool,
@@ -181,7 +181,7 @@ pub(crate) fn opening_session(given: &SessionConfig, dialect: Dialect) -> Result
     Ok(*session.shown())
 }
 
-/// A member that was given replaces; `null` sets the default again; one that was left out changes nothing.
+/// A given member replaces the old value, `null` restores the default, and a member left out changes nothing.
 fn replace<T>(member: &mut Field<T>, update: Field<T>, default: impl FnOnce() -> Field<T>) {
     match update {
         Field::Absent => {}

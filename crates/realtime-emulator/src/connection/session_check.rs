@@ -314,13 +314,13 @@ fn within(value: &Field<f64>, range: std::ops::RangeInclusive<f64>, param: &str)
     }
 }
 
-/// An object whose `type` is missing, or is none of those supported.
+/// An object with a missing or unsupported `type`.
 pub(crate) fn wrong_kind(path: &str, kind: &str, supported: &[&str]) -> Fault {
     let param = format!("{path}.type");
     if kind.is_empty() { Fault::missing(param) } else { Fault::unsupported(param, kind, supported) }
 }
 
-/// Whether a model reasons: of OpenAI's, those from `gpt-realtime-2` on.
+/// Returns whether a model reasons: of OpenAI's, those from `gpt-realtime-2` on.
 fn reasons(model: &str) -> bool {
     !model.starts_with("gpt-") || context::is_second(model)
 }

@@ -20,7 +20,7 @@ pub(super) struct Transcription {
     pub(super) item_id: ItemId,
     pub(super) text: String,
     pub(super) length: MediaTime,
-    /// The transcription's model, empty where none was named.
+    /// The transcription's model. Empty if none was named.
     pub(super) model: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a response answers: the newest input, of the conversation or of its own.
+//! What a response answers: the newest input of the conversation, or its own input.
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::content::ContentPart;
@@ -88,7 +88,7 @@ impl Connection {
             let new = self.conversation.iter().filter(|entry| entry.is_new);
             return Ok((Input::of(new, &self.conversation), None));
         };
-        // A conversation of its own, made of the items that were given and those that they name.
+        // A separate conversation, made of the given items and the items that they reference.
         let mut own = Conversation::new(self.options.limits.clone());
         for (index, item) in items.iter().enumerate() {
             let entry = match item {

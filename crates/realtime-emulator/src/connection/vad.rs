@@ -48,7 +48,7 @@ pub(crate) struct Vad {
     speaking: bool,
     /// Frames in a row that are not as the state would have them.
     against: u64,
-    /// Whether more is to come after this pause.
+    /// Whether the pause is expected to end with more speech.
     waits: bool,
 }
 
@@ -66,7 +66,7 @@ impl Vad {
         self.speaking
     }
 
-    /// Whether a pause may be longer where more seems to come, and this one was not.
+    /// Returns whether a pause may be longer if more speech seems to come, and this pause was not.
     pub(crate) const fn could_wait(&self, settings: &VadSettings) -> bool {
         settings.longest_ms > settings.silence_ms && !self.waits
     }

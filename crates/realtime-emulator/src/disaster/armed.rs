@@ -29,7 +29,7 @@ impl Armed {
         (waits_for_none && !self.spent).then_some(self.from)
     }
 
-    /// Whether it happens at this event.
+    /// Returns whether it happens at this event.
     pub(super) fn fires(&mut self, event: &ServerEvent, now: Timestamp, dice: &mut Dice) -> bool {
         let Some(pattern) = &self.disaster.at else { return false };
         if self.spent || now < self.from || !fits(pattern, event.kind()) || !self.concerns(event) {
@@ -38,7 +38,7 @@ impl Armed {
         self.counts(dice)
     }
 
-    /// Whether it happens at what the client sent; with the path of the member that it is about.
+    /// Returns `Some` if it happens at this client event, with the path of the member that it is about.
     pub(super) fn fires_at(
         &mut self,
         text: &str,
@@ -64,7 +64,7 @@ impl Armed {
         }
     }
 
-    /// Whether the action means something for an event.
+    /// Returns whether the action means something for an event.
     fn concerns(&self, event: &ServerEvent) -> bool {
         match (&self.disaster.action, event) {
             (Action::LateDeltas(_), ServerEvent::ResponseDone(done)) => {

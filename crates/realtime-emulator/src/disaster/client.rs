@@ -30,7 +30,7 @@ impl FromClient {
         Self { kind: kind.into(), ..Self::default() }
     }
 
-    /// Whether a text fits; with the path of the member that made it fit.
+    /// Returns `Some` if a text fits, with the path of the member that made it fit.
     pub(super) fn fits(&self, text: &str, event: &Value) -> Option<Option<String>> {
         let kind = event["type"].as_str().unwrap_or_default();
         if text.len() <= self.over_bytes && self.over_bytes > 0 || !fits(&self.kind, kind) {
@@ -138,7 +138,7 @@ impl Line {
 }
 
 impl Disaster {
-    /// Whether it needs to see what the client sends.
+    /// Returns whether it needs to see what the client sends.
     const fn watches_client(&self) -> bool {
         self.from.is_some() || matches!(self.action, Action::Error { names: Some(_), .. })
     }

@@ -1,4 +1,4 @@
-//! Events whose JSON is changed on the way, up to text that is no JSON any more.
+//! Changes the JSON of events on the way, up to text that is no longer JSON.
 
 use serde_json::{Map, Value};
 
@@ -15,9 +15,9 @@ pub struct Edit {
 enum Change {
     Remove,
     Convert(Conversion),
-    /// Only where something is.
+    /// Only if there is a value.
     Replace(Value),
-    /// Also where nothing is yet.
+    /// Also if there is no value yet.
     Set(Value),
     /// Text in place of what is there, JSON or not.
     Raw(String),
@@ -96,7 +96,7 @@ pub(super) fn edited(text: &str, edits: &[Edit]) -> String {
     }
     let text = event.to_string();
     let Some((first, rest)) = text.split_once(PLACE) else { return text.replace(HALF, r"\ud83d") };
-    // What is to be written as it is stands in a string of its own: its quotes go.
+    // Raw text stands in its own string with marks: remove its quotes.
     let mut out = String::with_capacity(text.len());
     out.push_str(first.strip_suffix('"').unwrap_or(first));
     for piece in rest.split(PLACE) {
@@ -181,7 +181,7 @@ impl Conversion {
     }
 }
 
-/// Marks, in a string of its own, the place of text that is written as it is. From Unicode's private area.
+/// Marks the place of raw text, in its own string. From Unicode's private area.
 const PLACE: &str = "\u{e0a0}emulator:";
 /// Stands for half a pair of UTF-16 units, which no string can hold here.
 const HALF: &str = "\u{e0a1}";

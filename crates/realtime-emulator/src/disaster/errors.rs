@@ -9,7 +9,7 @@ pub fn error_codes() -> impl Iterator<Item = &'static str> {
     CODES.iter().map(|(code, _, _)| *code)
 }
 
-/// The error object for a code; a code that is not known is an `invalid_request_error`.
+/// The error object for a code. An unknown code is an `invalid_request_error`.
 pub(super) fn error(code: &str, message: Option<&str>, param: Option<&str>) -> ApiError {
     let known = CODES.iter().find(|(known, _, _)| *known == code);
     let (kind, text) = known.map_or((INVALID, "Something went wrong."), |(_, kind, text)| (*kind, *text));

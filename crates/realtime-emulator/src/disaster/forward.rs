@@ -142,7 +142,7 @@ impl Line {
             self.queue.end(self.now);
             self.queue.push(self.now, output);
         }
-        // One that is stalled does not even close.
+        // A stalled line does not even close.
         if self.state != State::Stalled {
             self.state = State::Ended;
         }

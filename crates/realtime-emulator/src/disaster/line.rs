@@ -54,7 +54,8 @@ pub struct LineOptions {
     pub disasters: Vec<Disaster>,
     /// What chance is made from; default 0.
     pub seed: u64,
-    /// Whether the client may ask for disasters by control events; default no: they are refused as unknown.
+    /// Whether the client may ask for disasters by control events; default no: such events are refused as
+    /// unknown.
     pub control: bool,
     /// The key that the client came with, for servers that say it back; default empty.
     pub key: Secret,
@@ -142,7 +143,7 @@ impl Line {
         }
     }
 
-    /// Whether more is to be read from the client now. While not, its sending should block.
+    /// Returns whether more is to be read from the client now. While not, its sending should block.
     pub fn wants_input(&self) -> bool {
         self.inputs.is_empty()
     }

@@ -1,11 +1,11 @@
 //! Disasters: what can go wrong between a server and its client, on demand and repeatably.
 //!
-//! A [`Disaster`] says when something goes wrong and what. A [`Line`] lies between a
-//! [`Connection`](crate::Connection) and its client and lets it happen; it is as pure as the connection: no
-//! I/O, no clock, chance from a seed.
+//! A [`Disaster`] says what goes wrong and when. A [`Line`] between a [`Connection`](crate::Connection) and
+//! its client carries it out. It is as pure as the connection: no I/O, no clock, and random choices come from
+//! a seed.
 //!
-//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and,
-//! where the server allows it, from the client itself, by a control event:
+//! Disasters come from Rust, from a script's `disasters` (those of a turn begin with its response), and, if
+//! the server allows it, from the client itself, by a control event:
 //!
 //! ```json
 //! {"type": "emulator.disaster", "disaster": {"at": "response.created", "do": "drop"}}
@@ -16,32 +16,32 @@
 //! | when | |
 //! |---|---|
 //! | `"at": "response.output_audio.delta"` | at events of that type (as GA names it); `*` at the end stands for anything |
-//! | `"nth": 3` | at the third of them; without any of these three, at the first |
+//! | `"nth": 3` | at the third of them; without `nth`, `every` and `chance`: at the first |
 //! | `"every": 5` | at each fifth of them |
 //! | `"chance": 0.1` | at each of them with that probability |
 //! | `"from": "session.update"` | at events of that type that the client sends, in place of `at` |
-//! | `"member": "/session/tools/*/meta"` | with `from`: only those that have this member |
-//! | `"value": "semantic_vad"` | with `member`: only where it is this |
+//! | `"member": "/session/tools/*/meta"` | with `from`: only events with this member |
+//! | `"value": "semantic_vad"` | with `member`: only if it has this value |
 //! | `"over_bytes": 65536` | with `from`: only texts that are larger |
 //! | `"after_ms": 2000` | not before; without `at` and `from`, right then, whatever is sent |
 //!
 //! | `do` | what happens | members (default) |
 //! |---|---|---|
-//! | `delay` | this event and all behind it come later | `ms` (0), `jitter_ms` (0): up to that much more, by chance |
+//! | `delay` | this event and all after it come later | `ms` (0), `jitter_ms` (0): up to this much more, by chance |
 //! | `stall` | nothing is ever sent again; the connection stays open | |
 //! | `cut` | the connection is closed in place of the event | `code` (none: close frame without a code), `reason`: cut to 123 bytes |
 //! | `break` | the connection breaks without a close frame | |
 //! | `drop` | the event is not sent; with `from`, not taken | |
 //! | `refuse` | with `from`: the client's event is answered by an error that names the member, and not taken | `code`, `message` |
-//! | `edit` | the event's JSON is changed, in this order | `remove`: an array of places, `convert`, `replace`, `set`, `raw`: objects from places to what comes there |
+//! | `edit` | the event's JSON is changed, in this order | `remove`: an array of places, `convert`, `replace`, `set`, `raw`: objects from places to new values |
 //! | `binary` | it is sent as a binary message | |
-//! | `repeat` | it is sent again and again after it | `ms` (1): from one to the next, `times` (without end), `fresh`: places with a new id each time |
-//! | `same_id` | what comes at this place later gets the id of the first that came there | `of`: the place |
+//! | `repeat` | copies of it are sent after it | `ms` (1): from one to the next, `times` (without end), `fresh`: places with a new id each time |
+//! | `same_id` | later ids at this place are replaced by the first one | `of`: the place |
 //! | `duplicate` | the event is sent more often | `times` (1): copies |
 //! | `reorder` | later events overtake it, as far as the protocol's order allows | `by` (1): how many |
 //! | `hold` | it is kept back | `until`: an event type that must have been sent, `ms` (60,000): at most |
 //! | `unknown_event` | an event of an unknown type is sent before it | `type` (`emulator.unknown`) |
-//! | `unknown_members` | it and every object in it have a member nobody knows | |
+//! | `unknown_members` | it and every object in it get an unknown member | |
 //! | `malformed` | it is cut off in the middle | `text`: what is sent in its place |
 //! | `bad_base64` | its audio is not base64 | |
 //! | `odd_audio` | its audio ends within a sample; the rest comes with the next delta | |
@@ -51,22 +51,21 @@
 //! | `late_deltas` | after a cancelled response is done, more of its deltas arrive | `count` (3) |
 //! | `fail_transcription` | the transcription fails, in place of its completion | `code` (`transcription_failed`) |
 //! | `expire` | `session_expired` is sent, and the connection closed | |
-//! | `dtmf` | someone in the call presses a key; a session that is no call knows nothing of it | `event`: 0 to 9, `*`, `#`, A to D |
-//! | `slow_reader` | from now on the server reads that slowly, so that a client's sending blocks | `bytes_per_second` (8,000) |
+//! | `dtmf` | someone in the call presses a key; nothing happens in a session that is not a call | `event`: 0 to 9, `*`, `#`, A to D |
+//! | `slow_reader` | from now on the server reads only this fast, so that a client's sending blocks | `bytes_per_second` (8,000) |
 //!
-//! What concerns one kind of event alone needs no `at`: `bad_base64`, `odd_audio` and `format` mean audio
-//! deltas, `usage_null` and `late_deltas` mean `response.done`, `fail_transcription` means the completed
+//! Disasters for one kind of event need no `at`: `bad_base64`, `odd_audio` and `format` mean audio deltas,
+//! `usage_null` and `late_deltas` mean `response.done`, `fail_transcription` means the completed
 //! transcription.
 //!
 //! A place is a JSON pointer with `*` for each member or element and `**` for any depth, as in
-//! `/response/output/*/arguments` or `/**`. What is not there is left alone, but `set` adds it, and `raw`
-//! puts text there that need not be JSON. `convert` makes another kind of value of the one that is there:
-//! `json` of text, `string` of a number or a boolean, `float` of an integer (`7.0`), `number` of text,
-//! `object` (it becomes its `type`), `blank`, `null`, or `half_emoji`, which ends text in half a pair of
-//! UTF-16 units. `{key}` in the `message` of an error and in the `reason` of a `cut` stands for the key that
-//! the client came with.
+//! `/response/output/*/arguments` or `/**`. A place that does not exist is left alone, but `set` adds it, and
+//! `raw` puts text there that need not be JSON. `convert` changes the kind of the value: `json` of text,
+//! `string` of a number or a boolean, `float` of an integer (`7.0`), `number` of text, `object` (it becomes
+//! its `type`), `blank`, `null`, or `half_emoji`, which ends text in half a pair of UTF-16 units. `{key}` in
+//! the `message` of an error and in the `reason` of a `cut` stands for the client's key.
 //!
-//! What clients met in the field is a [`Rehearsal`]: disasters that one word calls.
+//! Faults that clients met in the field are [`Rehearsal`]s: disasters with one name.
 //!
 //! Some common ones:
 //!
@@ -108,13 +107,13 @@ pub use parse::DisasterError;
 pub use rehearsal::Rehearsal;
 pub use repeat::{IdPlace, Repeat};
 
-/// One thing that goes wrong: when, and what. The module's own text gives the JSON format.
+/// One thing that goes wrong: when, and what. The module's docs describe the JSON format.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Disaster {
     /// The event type it happens at, GA's name, `*` at the end for anything; `None`: at a time.
     pub at: Option<String>,
-    /// The client's events that it happens at, in place of the server's.
+    /// The client events at which it happens, instead of server events.
     pub from: Option<FromClient>,
     /// At which of those events.
     pub which: Which,
@@ -140,7 +139,7 @@ pub enum Which {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
-    /// The event and all behind it come later.
+    /// The event and all after it come later.
     Delay {
         /// By that much.
         time: Duration,
@@ -243,7 +242,7 @@ impl Disaster {
     }
 }
 
-/// Whether an event's type fits a pattern.
+/// Returns whether an event's type fits a pattern.
 fn fits(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => kind.starts_with(start),

@@ -27,7 +27,7 @@ struct Part<'a> {
     is_audio: bool,
 }
 
-/// Whether two events may come in either order.
+/// Returns whether two events may come in either order.
 pub(super) fn may_swap(a: &ServerEvent, b: &ServerEvent) -> bool {
     use Strand::{Free, Item, Response, Session, Transcript};
     match (strand(a), strand(b)) {

@@ -1,4 +1,5 @@
-//! Disasters from JSON, strictly: a member that means nothing is refused, so that a slip is not a calm sea.
+//! Reads disasters from JSON, strictly: an unknown member is refused, so that a mistake does not pass as a
+//! run without disasters.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ impl Disaster {
     /// Reads one disaster.
     ///
     /// # Errors
-    /// [`DisasterError`] says where the object is not one; its path begins with `path`.
+    /// [`DisasterError`] names the member at fault; its path begins with `path`.
     pub fn parse(value: &Value, path: &str) -> Result<Self, DisasterError> {
         let Some(object) = value.as_object() else {
             return Err(DisasterError { path: path.into(), reason: "expected an object".into() });
@@ -51,7 +52,7 @@ impl Disaster {
         if matches!(action, Action::Refuse { .. }) {
             return Err(members.fault("from", "missing: it refuses what a client sends"));
         }
-        // Where only a time is given, it happens then; else at the events that it concerns.
+        // If only a time is given, it happens then; otherwise at the events that it concerns.
         let at = at.or_else(|| usual.map(String::from));
         if at.is_none() && after.is_none() {
             let reason = "expected `at`, `from` or `after_ms`".into();
@@ -68,12 +69,12 @@ impl Disaster {
 }
 
 impl Action {
-    /// Whether it can happen at what a client sends.
+    /// Returns whether it can happen at a client event.
     const fn concerns_client(&self) -> bool {
         self.needs_no_event() || matches!(self, Self::Drop | Self::Refuse { .. })
     }
 
-    /// Whether it can happen by itself, at a time.
+    /// Returns whether it can happen by itself, at a time.
     pub(super) const fn needs_no_event(&self) -> bool {
         matches!(
             self,
@@ -97,7 +98,7 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// The action, and the events it concerns where there is no doubt.
+    /// The action, and the events that it concerns if that is clear.
     fn action(&mut self, name: &str) -> Result<(Action, Option<&'static str>), DisasterError> {
         const AUDIO: Option<&str> = Some("response.output_audio.delta");
         const DONE: Option<&str> = Some("response.done");
@@ -195,7 +196,7 @@ impl Members<'_> {
         if nth == Some(Which::Nth(0)) || every == Some(Which::Every(0)) {
             return Err(self.fault(if nth.is_some() { "nth" } else { "every" }, "counting begins at 1"));
         }
-        // JSON has no number that is not finite, but 1e400 may be read as one.
+        // JSON has no infinite numbers, but 1e400 may be read as one.
         if let Some(Which::Chance(chance)) = chance.filter(|which| !matches!(which, Which::Chance(0.0..=1.0)))
         {
             return Err(self.fault("chance", format_args!("expected a number from 0 to 1, got {chance}")));

@@ -1,4 +1,4 @@
-//! Where in an event's JSON: a pointer as in RFC 6901, with `*` for each member or element and `**` for any
+//! Places in an event's JSON: a pointer as in RFC 6901, with `*` for each member or element and `**` for any
 //! depth.
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ enum Segment {
 }
 
 impl Pointer {
-    /// Reads a pointer to something within a value. It may go deep once: the cost stays linear.
+    /// Reads a pointer to something within a value. `**` is allowed once, so that the cost stays linear.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(format!("expected a JSON pointer such as `/item/arguments`, got `{text}`"));
@@ -39,13 +39,13 @@ impl Pointer {
         Ok(Self(segments))
     }
 
-    /// Does something at each of its places: with the object or array, and the member's name or the element's
-    /// index. The places need not be there.
+    /// Calls `act` for each of its places, with the object or array, and the member's name or the element's
+    /// index. The places need not exist.
     pub(super) fn for_each(&self, value: &mut Value, mut act: impl FnMut(&mut Value, &str)) {
         visit(value, &self.0, &mut act);
     }
 
-    /// The first of its places that is there, with its path as errors have it: `session.tools[2].meta`.
+    /// The first of its places that exists, with its path as errors write it: `session.tools[2].meta`.
     pub(super) fn find<'a>(&self, value: &'a Value) -> Option<(String, &'a Value)> {
         find(value, &self.0, "")
     }
@@ -62,7 +62,7 @@ fn visit(value: &mut Value, path: &[Segment], act: &mut dyn FnMut(&mut Value, &s
             }
             visit(value, rest, act);
         }
-        // From the last one on, so that one that is removed moves none that is still to come.
+        // From the last one, so that removing one does not move those still to come.
         Segment::Any if rest.is_empty() => keys(value).iter().rev().for_each(|key| act(value, key)),
         Segment::Name(key) if rest.is_empty() => act(value, key),
         Segment::Any => {

@@ -1,4 +1,4 @@
-//! What is on its way to the client: late, or held back until others have overtaken it.
+//! Outputs on the way to the client: late, or held back until others have overtaken them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use realtime_protocol::time::Timestamp;
 use crate::disaster::line::LineOutput;
 use crate::disaster::{fits, order};
 
-/// Outputs in the order in which they leave, and events that wait beside it.
+/// Outputs in the order in which they are sent, and events that are held back.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Times never go down.
@@ -23,7 +23,7 @@ pub(super) struct Queue {
 /// How an event waits.
 #[derive(Clone, Debug)]
 pub(super) enum Hold {
-    /// Until that many have overtaken it, or one that may not.
+    /// Until this many events have overtaken it, or an event comes that may not.
     Overtaken(u32),
     /// Until an event of a type was sent.
     Until(Option<String>),
@@ -34,12 +34,12 @@ struct Held {
     event: ServerEvent,
     outputs: Vec<LineOutput>,
     hold: Hold,
-    /// It leaves then at the latest.
+    /// When it is sent at the latest.
     last: Timestamp,
 }
 
 impl Queue {
-    /// What comes from now on is late by that much, at least.
+    /// Delays everything from now on by at least this much.
     pub(super) fn delay(&mut self, now: Timestamp, time: Duration) {
         self.delayed_until = self.delayed_until.max(now + time);
     }
@@ -83,7 +83,7 @@ impl Queue {
         self.ready.push_back((now.max(self.delayed_until), output));
     }
 
-    /// Whether more piles up than a client could ever want.
+    /// Returns whether too much waits.
     pub(super) const fn is_full(&self) -> bool {
         self.bytes > MOST_BYTES
     }
@@ -93,7 +93,7 @@ impl Queue {
         self.release(now, |_| true);
     }
 
-    /// Drops all that was to leave later.
+    /// Drops everything that was to be sent later.
     pub(super) fn stall(&mut self, now: Timestamp) {
         self.ready.retain(|(at, _)| *at <= now);
         self.held.clear();

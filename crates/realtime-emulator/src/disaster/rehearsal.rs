@@ -1,4 +1,4 @@
-//! Servers that people met in the field, to be rehearsed by one word each.
+//! Servers met in the field, each rehearsed by one word.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::disaster::Disaster;
 use crate::disaster::reported::REPORTED;
 
-/// A server as somebody met it in the field: disasters under one name.
+/// A server met in the field: a set of disasters with one name.
 ///
-/// It comes from [`Options::rehearse`](crate::Options::rehearse), from `cargo xtask emulator --rehearse
-/// NAME`, or, where the server allows it, from the client: `{"type": "emulator.disaster", "rehearse":
-/// "NAME"}`. Several can be rehearsed at once. Places in events are GA's.
+/// Start it by [`Options::rehearse`](crate::Options::rehearse), by `cargo xtask emulator --rehearse NAME`,
+/// or, if the server allows it, from the client: `{"type": "emulator.disaster", "rehearse": "NAME"}`. Several
+/// can be rehearsed at once. Places in events are GA's.
 ///
 /// | name | what was reported | what the server does |
 /// |---|---|---|

@@ -1,4 +1,4 @@
-//! Events that are sent again and again, and ids that are used again.
+//! Events that are sent repeatedly, and ids that are used again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::disaster::line::LineOutput;
 use crate::disaster::pointer::{Pointer, member_mut};
 use crate::disaster::queue::Queue;
 
-/// How an event is sent again and again.
+/// How an event is repeated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeat {
     /// From one to the next; at least 1 ms.
@@ -22,11 +22,11 @@ pub struct Repeat {
     pub(super) fresh: Vec<Pointer>,
 }
 
-/// Where an event has an id.
+/// The place of an id in an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IdPlace(pub(super) Pointer);
 
-/// All events that are being sent again and again.
+/// All events that are being repeated.
 #[derive(Debug, Default)]
 pub(super) struct Repeats(Vec<Running>);
 
@@ -38,7 +38,7 @@ struct Running {
 }
 
 impl Repeats {
-    /// Sends that event again from now on. There is room for a few.
+    /// Repeats this event from now on. Only a few repeats are kept.
     pub(super) fn begin(&mut self, now: Timestamp, text: &str, repeat: Repeat) {
         if self.0.len() < MOST
             && let Ok(event) = serde_json::from_str(text)
@@ -71,7 +71,7 @@ impl Repeats {
     }
 }
 
-/// Ids that stand for others: the first of a place stands for all that come there later.
+/// Ids that replace others: the first id at a place replaces all later ones there.
 #[derive(Debug, Default)]
 pub(super) struct Aliases(Vec<Alias>);
 
@@ -80,12 +80,12 @@ struct Alias {
     pointer: Pointer,
     /// As in JSON, quotes included.
     first: String,
-    /// The newest ones that it stands for.
+    /// The newest ids that it replaces.
     later: VecDeque<String>,
 }
 
 impl Aliases {
-    /// Looks at what an event has there: the first such id is the one that all others get.
+    /// Notes the id of an event at that place: the first one replaces all later ones.
     pub(super) fn note(&mut self, pointer: &Pointer, text: &str) {
         let Ok(event) = serde_json::from_str::<Value>(text) else { return };
         let Some((_, Value::String(id))) = pointer.find(&event) else { return };
@@ -105,7 +105,7 @@ impl Aliases {
         }
     }
 
-    /// A text with the ids that stand for others.
+    /// A text with its ids replaced.
     pub(super) fn applied(&self, mut text: String) -> String {
         for alias in &self.0 {
             for later in alias.later.iter().filter(|later| !later.is_empty()) {

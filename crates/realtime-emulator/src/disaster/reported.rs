@@ -1,4 +1,4 @@
-//! What was reported from the field, as disasters: the table of [`Rehearsal`], in its order.
+//! Reports from the field, as disasters: the table of [`Rehearsal`], in its order.
 
 use crate::disaster::Rehearsal;
 
@@ -288,7 +288,7 @@ pub(super) const REPORTED: &[Rehearsal] = &[
     ),
 ];
 
-/// A server that somebody met: name, report, what it does, disasters.
+/// A server met in the field: name, report, what it does, disasters.
 const fn met(
     name: &'static str,
     report: &'static str,

@@ -1,4 +1,4 @@
-//! Where a line's events come from: a connection of its own, or a channel of a call.
+//! The source of a line's events: its own connection, or a channel of a call.
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::id::EventId;
@@ -22,7 +22,7 @@ impl Source {
         }
     }
 
-    /// Whether others act on it, too, so that it may have outputs that nothing here has caused.
+    /// Returns whether others act on it too, so that it may have outputs without a cause here.
     pub(super) const fn is_shared(&self) -> bool {
         matches!(self, Self::Call(_))
     }

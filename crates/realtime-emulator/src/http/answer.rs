@@ -1,4 +1,4 @@
-//! What an HTTP request is answered.
+//! Answers to HTTP requests.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Nothing but a status.
+    /// Only a status.
     pub(crate) const fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
@@ -58,7 +58,7 @@ impl Answer {
     }
 
     /// The answer as it goes over the wire. The page that asked may read it, if there is one and it is
-    /// allowed.
+    /// allowed to.
     pub(crate) fn bytes(&self, origin: Option<&str>) -> Vec<u8> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {

@@ -1,5 +1,5 @@
-//! Bodies of the HTTP calls, read strictly: a member of the wrong shape, or one that nobody knows, is refused
-//! by name.
+//! Reads the bodies of the HTTP calls strictly: a member that is unknown or has the wrong shape is refused by
+//! name.
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Extra;
@@ -14,7 +14,7 @@ pub(super) fn json(request: &Request) -> &str {
     if request.body.is_empty() { "{}" } else { request.text() }
 }
 
-/// A session that is a body of its own. What it may hold is checked when it opens.
+/// A session that is a whole body. Its contents are checked when it opens.
 pub(super) fn session(text: &str, dialect: Dialect) -> Result<SessionConfig, Fault> {
     let session = SessionConfig::decode(text, dialect).map_err(|m| unreadable(&m.path, &m.reason))?;
     match session.mismatches().into_iter().next() {

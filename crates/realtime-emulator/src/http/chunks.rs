@@ -1,4 +1,4 @@
-//! A body in chunks, put together as its bytes come: each byte is looked at once.
+//! A chunked body, put together as its bytes come: each byte is read once.
 
 use crate::http::HttpError;
 use crate::http::request::{MOST_BODY, TOO_LARGE};
@@ -6,11 +6,11 @@ use crate::http::request::{MOST_BODY, TOO_LARGE};
 /// A body that comes in chunks.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    /// All that came of it, chunk sizes and trailers too. New bytes go to the end.
+    /// Everything that came, including chunk sizes and trailers. New bytes go to the end.
     pub(super) bytes: Vec<u8>,
-    /// What is before that was read.
+    /// Everything before this was read.
     at: usize,
-    /// What is before that holds no end of the line that is being read.
+    /// There is no line end before this.
     searched: usize,
     next: Next,
     body: Vec<u8>,
@@ -30,7 +30,7 @@ enum Next {
 }
 
 impl Chunks {
-    /// A body of which that much came already.
+    /// A body whose first bytes came already.
     pub(super) const fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, at: 0, searched: 0, next: Next::Size, body: Vec::new() }
     }

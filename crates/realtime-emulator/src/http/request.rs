@@ -1,6 +1,6 @@
 //! Reading a request: its head by `httparse`, its body by length or in chunks, both bounded.
 //!
-//! The rule kept here: what has two meanings is refused, and the cost is linear in the bytes that came.
+//! The rule kept here: an ambiguous request is refused, and the cost is linear in the bytes that came.
 
 use std::io;
 
@@ -23,7 +23,7 @@ pub(crate) struct Request {
 /// A request that cannot be read.
 #[derive(Debug)]
 pub(crate) enum HttpError {
-    /// It is answered with that status and that text.
+    /// It is answered with this status and text.
     Refused(u16, &'static str),
     /// The client is gone.
     Io(io::Error),
@@ -75,7 +75,8 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
 ) -> Result<(Request, usize, Vec<u8>), HttpError> {
     let mut bytes = Vec::with_capacity(1024);
-    // What is no request is refused early. Between two attempts the bytes double, or the head ends.
+    // Bytes that are not a request are refused early. Between two attempts the bytes double, or the head
+    // ends.
     let mut next_attempt = 0;
     loop {
         let before = bytes.len();
@@ -102,7 +103,7 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     }
 }
 
-/// Whether an empty line is in it.
+/// Returns whether an empty line is in it.
 fn ends_head(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
@@ -138,7 +139,7 @@ enum Length {
     Chunked,
 }
 
-/// RFC 9112, 6.3. What could be read in two ways is refused.
+/// RFC 9112, 6.3. An ambiguous length is refused.
 fn body_length(request: &Request) -> Result<Length, HttpError> {
     let mut lengths = request.headers("content-length").flat_map(|value| value.split(',')).map(str::trim);
     if request.header("transfer-encoding").is_some() {

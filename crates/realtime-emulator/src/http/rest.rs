@@ -12,7 +12,7 @@ use crate::http::{Answer, Request, body, multipart, sdp};
 use crate::options::Options;
 use crate::registry::CallState;
 
-/// Answers a request that asks for no WebSocket.
+/// Answers a request that does not ask for a WebSocket.
 pub(crate) fn answer(request: &Request, options: &Options) -> Answer {
     let path = request.path.strip_prefix("/openai").unwrap_or(&request.path);
     let parts: Vec<&str> = path.split('/').skip(1).collect();
@@ -104,8 +104,8 @@ fn create_call(request: &Request, access: Access, options: &Options) -> Result<A
     Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
 }
 
-/// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a SIP call that
-/// rings.
+/// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a ringing SIP
+/// call.
 fn steer_call(request: &Request, id: &str, verb: &str, options: &Options) -> Result<Answer, Fault> {
     let registry = &options.registry;
     let state = registry.call(id);

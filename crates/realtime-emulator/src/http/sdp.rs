@@ -1,6 +1,6 @@
-//! The answer to a WebRTC offer: as it should look, but nothing listens there.
+//! The answer to a WebRTC offer: it looks right, but nothing listens there.
 
-/// An answer that takes every medium offered and carries none. `None` where the offer is none.
+/// An answer that accepts every offered medium and carries none. `None`: it is not an offer.
 pub(super) fn answer(offer: &str) -> Option<String> {
     if !offer.starts_with("v=0") {
         return None;

@@ -1,6 +1,6 @@
 //! What connections share: how many there were, short-lived keys, and calls.
 //!
-//! Sessions are kept as text, so that what is kept is as large as what was sent.
+//! Sessions are kept as text, so that they take no more memory than was sent.
 
 mod store;
 
@@ -53,8 +53,7 @@ struct Call {
 /// What is known of a call.
 #[derive(Debug)]
 pub(crate) enum CallState {
-    /// It runs; the receiver tells of its end.
-    /// Whoever joined it first chose the dialect.
+    /// It runs; the receiver tells of its end. The first channel that joined chose the dialect.
     Running(Box<SessionConfig>, Option<Dialect>, watch::Receiver<bool>),
     /// It was rejected, referred or ended.
     Ended,
@@ -77,8 +76,8 @@ impl Registry {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Makes a short-lived key; returns when it ends, in seconds since 1970, with it. Only with a seed can it
-    /// be told before.
+    /// Makes a short-lived key. Returns it with its expiry, in seconds since 1970. Only with a seed is it
+    /// predictable.
     pub(crate) fn add_secret(
         &self,
         session: &SessionConfig,
@@ -94,12 +93,12 @@ impl Registry {
         (value, ends)
     }
 
-    /// What a short-lived key stands for, with its end.
+    /// The session of a short-lived key, with the key's expiry.
     pub(crate) fn secret(&self, value: &str) -> Option<(u64, SessionConfig)> {
         lock(&self.secrets).get(value).map(|secret| (secret.ends, secret.session.read()))
     }
 
-    /// Adds a call under an id of its own.
+    /// Adds a call with a new id.
     pub(crate) fn add_call(&self, session: &SessionConfig, seed: Option<u64>) -> String {
         let id = self.id("rtc_", seed);
         self.accept_call(&id, session);
@@ -112,7 +111,7 @@ impl Registry {
         lock(&self.calls).insert(id, Call::new(session), bytes);
     }
 
-    /// Ends a call: those who joined it are told. A call that never was counts as ended, too.
+    /// Ends a call: the channels that joined it are told. An unknown call counts as ended, too.
     pub(crate) fn end_call(&self, id: &str) {
         let mut calls = lock(&self.calls);
         match calls.get_mut(id) {
@@ -141,12 +140,13 @@ impl Registry {
         })
     }
 
-    /// Whether a call is there and was made no longer ago than that.
+    /// Returns whether a call exists and was made within this time.
     pub(crate) fn is_fresh(&self, id: &str, within: Duration) -> bool {
         lock(&self.calls).get(id).is_some_and(|call| call.made.elapsed() < within)
     }
 
-    /// The conversation of a call; `make` makes it for whoever joins first. `None` where the call has ended.
+    /// The conversation of a call. `make` makes it for the first channel that joins. `None`: the call has
+    /// ended.
     pub(crate) fn join(&self, id: &str, make: impl FnOnce() -> Connection) -> Option<Arc<SharedCall>> {
         let mut calls = lock(&self.calls);
         let call = calls.get_mut(id).filter(|call| !*call.ended.borrow())?;
@@ -172,7 +172,7 @@ impl Registry {
 
     fn id(&self, prefix: &str, seed: Option<u64>) -> String {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        // The standard library's hashers begin with what the operating system drew by chance.
+        // The standard library's hashers are seeded with random bits of the operating system.
         let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         Ids::new(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d)).other(prefix)
     }
@@ -183,7 +183,7 @@ impl Call {
         Self { session, made: Instant::now(), ended: watch::Sender::new(false), shared: None }
     }
 
-    /// Those who joined it are told; what was said in it is forgotten.
+    /// Tells the channels that joined it, and drops the conversation.
     fn end(&mut self) {
         self.ended.send_replace(true);
         self.shared = None;
@@ -200,12 +200,12 @@ impl Drop for Entered {
     }
 }
 
-/// What a panic left is as good as before: every change here is one step.
+/// A panic leaves valid data: every change here is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls with a conversation that are kept where nobody is in them any more: more end, the oldest first.
+/// How many calls with a conversation are kept without channels. Beyond that the oldest end.
 const MOST_JOINED: usize = 64;
 
 /// A session as it is kept.
@@ -223,7 +223,7 @@ impl Written {
     }
 
     fn read(&self) -> SessionConfig {
-        // What was written here can be read.
+        // It was written here, so it can be read.
         let session = SessionConfig::decode(&self.text, self.dialect).unwrap_or_default();
         SessionConfig { kind: self.kind.clone(), ..session }
     }

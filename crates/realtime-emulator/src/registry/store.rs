@@ -20,8 +20,8 @@ struct Kept<T> {
 }
 
 impl<T> Store<T> {
-    /// Keeps a value that takes so many bytes beside its id, in place of the one that had the id. Others
-    /// leave, oldest first, where there are too many or too much.
+    /// Keeps a value with its size in bytes, without its id. Replaces an earlier value with the same id. If
+    /// there are too many values or bytes, drops others, the oldest first.
     pub(super) fn insert(&mut self, id: &str, value: T, bytes: usize) {
         self.remove(id);
         let (number, bytes) = (self.next, bytes + id.len() + OVERHEAD);

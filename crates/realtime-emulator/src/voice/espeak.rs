@@ -1,4 +1,4 @@
-//! Speech from `espeak-ng`, where it is installed: words that a person understands.
+//! Speech from `espeak-ng`, if it is installed: words that a person understands.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::voice::{SAMPLE_RATE, Utterance, spread};
 
 /// The program `espeak-ng`. Clones share what was spoken before.
 ///
-/// Each new text takes the program some 20 ms, in which the caller waits. A server lets its connections speak
-/// on threads of their own, so that no other connection does.
+/// Each new text takes the program some 20 ms, and the caller waits. A server lets its connections speak on
+/// separate threads, so that no other connection waits.
 #[derive(Clone)]
 pub struct Espeak {
     spoken: Arc<Mutex<BTreeMap<String, Arc<Utterance>>>>,
@@ -32,7 +32,7 @@ impl Espeak {
         Self { spoken: Arc::default() }
     }
 
-    /// Speaks `text`; nothing where the program fails.
+    /// Speaks `text`. `None`: the program failed.
     pub(super) fn speak(&self, text: &str) -> Option<Utterance> {
         let spoken = || self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = spoken().get(text) {
@@ -57,7 +57,7 @@ impl Espeak {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
-        // A text is far smaller than the pipe's buffer, or is cut to it, so that this never blocks.
+        // A text is far smaller than the pipe's buffer, or is cut to it, so this never blocks.
         let end = (0..=text.len().min(MOST_TEXT)).rev().find(|at| text.is_char_boundary(*at))?;
         child.stdin.take()?.write_all(&text.as_bytes()[..end]).ok()?;
         let output = child.wait_with_output().ok()?;
@@ -72,7 +72,7 @@ impl fmt::Debug for Espeak {
     }
 }
 
-/// Samples at [`SAMPLE_RATE`] from a WAV file of 16-bit mono as the program writes it, its lengths not
+/// Samples at [`SAMPLE_RATE`] from a WAV file of 16-bit mono as the program writes it. Its lengths are not
 /// trusted.
 fn read_wav(wav: &[u8]) -> Option<Vec<i16>> {
     let rate = u32::from_le_bytes(wav.get(24..28)?.try_into().ok()?);

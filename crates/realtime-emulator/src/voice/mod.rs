@@ -1,9 +1,9 @@
-//! The voice: tones with the rhythm of words, made from the text alone; or speech, where `espeak-ng` is
+//! The voice: tones with the rhythm of words, made from the text alone; or speech, if `espeak-ng` is
 //! installed.
 //!
-//! Tones are no speech, but they have what tests of speech need: words with a start, gaps between them, a
-//! level that turn detection hears, and a length that grows with the text. The same text always gives the
-//! same samples.
+//! Tones are not speech, but have what tests of speech need: words with a start, gaps between them, a level
+//! that turn detection hears, and a length that grows with the text. The same text always gives the same
+//! samples.
 
 mod espeak;
 
@@ -68,12 +68,12 @@ pub enum VoiceKind {
 }
 
 impl VoiceKind {
-    /// Speech where `espeak-ng` is installed, tones elsewhere.
+    /// Speech if `espeak-ng` is installed, else tones.
     pub fn best() -> Self {
         Espeak::find().map_or(Self::Tones, Self::Espeak)
     }
 
-    /// Whether it takes a program, and so some time, to speak.
+    /// Returns whether it runs a program to speak, which takes time.
     pub(crate) const fn waits_for_a_program(&self) -> bool {
         matches!(self, Self::Espeak(_))
     }
@@ -84,7 +84,7 @@ impl VoiceKind {
             Self::Tones => return speak(text),
             Self::Espeak(espeak) => espeak.speak(text).unwrap_or_else(|| speak(text)),
         };
-        // Whoever counts on the length that tones have gets no less.
+        // Speech is never shorter than the tones, for tests that rely on their length.
         let least = speak(text).samples.len();
         if spoken.samples.len() < least {
             spoken.samples.resize(least, 0);
@@ -120,7 +120,7 @@ pub(crate) fn spread(transcript: &str, length: MediaTime) -> Vec<Word> {
     pieces.iter().zip(starts).map(|(piece, start)| Word { text: (*piece).into(), start }).collect()
 }
 
-/// Takes `step` samples for one, on straight lines between samples.
+/// Resamples by `step` samples for one, with linear interpolation.
 fn resample(samples: &[i16], step: f64) -> Vec<i16> {
     let count = (samples.len() as f64 / step) as usize;
     let at = |index: usize| samples.get(index).copied().map_or(0.0, f64::from);

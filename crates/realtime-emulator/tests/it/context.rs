@@ -70,7 +70,7 @@ fn a_retention_ratio_leaves_room_so_that_the_cache_serves_longer() {
     let mut driver = driver(&rule);
     let turns: Vec<Value> = (0..7).map(|_| turn(&mut driver)).collect();
     let read: Vec<u64> = turns.iter().map(read).collect();
-    // 160 tokens after the instructions at most, and 80 of them are left where that was too much.
+    // At most 160 tokens after the instructions; if that was too much, 80 of them are left.
     assert_eq!(read, [150, 201, 252, 151, 202, 253, 151]);
     let cached = |turn: &Value| turn["usage"]["input_token_details"]["cached_tokens"].as_u64().unwrap();
     let cached: Vec<u64> = turns.iter().map(cached).collect();

@@ -10,7 +10,7 @@ fn scripted(script: &Value) -> Driver {
     Driver::with(ConnectionOptions::default(), Script::parse(&script.to_string()).unwrap())
 }
 
-/// What is said or called in answer to a text message, or to nothing where it is empty.
+/// What is said or called in answer to a text message. An empty text: in answer to nothing.
 fn answer(driver: &mut Driver, text: &str) -> String {
     if !text.is_empty() {
         driver.write(text);

@@ -40,7 +40,7 @@ fn silence_after_an_answer_brings_another() {
 }
 
 #[test]
-fn whoever_speaks_is_not_idle() {
+fn a_user_who_speaks_is_not_idle() {
     let mut driver = idle_session(&json!({"turns": []}));
     driver.send(&json!({"type": "response.create"}));
     driver.run(4000);

@@ -135,7 +135,7 @@ fn session_events_become_these_frames() {
         ),
         (Event::StopPlayback { id: StopId(1) }, &["stop_playback Downstream"]),
         (Event::Interrupted(Interruption::default()), &["interruption Both"]),
-        // Where nobody was asked to stop, as with estimated playback, the queue is emptied all the same.
+        // If nothing was asked to stop, as with estimated playback, the queue is still emptied.
         (Event::Interrupted(Interruption::default()), &["stop_playback Downstream", "interruption Both"]),
         (Event::Closed { reason: CloseReason::Requested }, &["session Downstream", "end Upstream"]),
         (Event::Closed { reason: CloseReason::NotCreated }, &["session Downstream", "error Upstream"]),
@@ -233,7 +233,7 @@ fn where_the_session_detects_no_turns_a_processor_upstream_does() {
     assert_eq!(commands(&mut adapter, started(), Direction::Downstream), turn);
     let commit = [Asked::from(Command::CommitAudio { respond: true })];
     assert_eq!(commands(&mut adapter, stopped(), Direction::Downstream), commit);
-    // What comes from behind the service is its own echo.
+    // Frames from downstream of the service are its own echo.
     assert_eq!(commands(&mut adapter, started(), Direction::Upstream), []);
 }
 

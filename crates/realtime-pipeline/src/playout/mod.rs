@@ -1,5 +1,4 @@
-//! Playout: audio that comes in bursts goes out at the speed of sound, and every sample of it is accounted
-//! for.
+//! Playout: audio that comes in bursts goes out in real time, and every sample is accounted for.
 //!
 //! Played means: handed downstream, to the output, at its due time. Due times are counted in samples from the
 //! moment playback began, so they do not drift.
@@ -22,10 +21,10 @@ pub use queue::{PlayoutQueue, Rejected};
 ///
 /// It takes [`FrameKind::OutputAudio`] in, and hands [`FrameKind::PlayedAudio`] on, each when it is due.
 /// Upstream it reports what was played, at the beginning of each part, every 100 ms, and at its end, and
-/// answers [`FrameKind::StopPlayback`] with the exact place where playback stood. Both ways it tells when the
-/// assistant becomes audible and falls silent.
+/// answers [`FrameKind::StopPlayback`] with the exact position of playback. In both directions it tells when
+/// the assistant becomes audible and falls silent.
 ///
-/// Silence within a part that is not whole is a pause for up to 3 s; then it counts as the end of speech.
+/// Silence within an incomplete part counts as a pause for up to 3 s, and then as the end of speech.
 #[derive(Debug)]
 pub struct Playout {
     queue: PlayoutQueue,
@@ -37,13 +36,13 @@ pub struct Playout {
 enum State {
     Silent,
     Playing(Clock),
-    /// The audio ran dry within a part.
+    /// Playback ran out of audio within a part.
     Dry {
         until: Instant,
     },
 }
 
-/// When the next chunk is due: so many samples after the beginning.
+/// When the next chunk is due: a number of samples after the beginning.
 #[derive(Debug)]
 struct Clock {
     began: Instant,
@@ -60,7 +59,8 @@ impl Clock {
 
 /// How long a pause within a part may be before it counts as the end of speech.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// A clock that is later than this (the machine slept) begins anew: nobody hears what is caught up.
+/// A clock that is later than this (the machine slept) begins anew, instead of playing the missed chunks at
+/// once.
 const MOST_LATE: Duration = Duration::from_millis(500);
 
 impl Playout {
@@ -69,7 +69,7 @@ impl Playout {
         Self::with_chunk(Duration::from_millis(20))
     }
 
-    /// Plays in chunks of `chunk`, kept within 5 ms and 100 ms. Smaller ones stop closer to the moment of an
+    /// Plays in chunks of `chunk`, limited to 5 ms to 100 ms. Smaller chunks stop closer to the moment of an
     /// interruption, and cost more wake-ups.
     pub fn with_chunk(chunk: Duration) -> Self {
         Self {
@@ -198,7 +198,7 @@ impl Processor for Playout {
         Ok(())
     }
 
-    /// After End nothing more comes, so a part that ran dry is over.
+    /// After End nothing more comes, so a part without more audio is over.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && !matches!(self.state, State::Playing(_))
     }

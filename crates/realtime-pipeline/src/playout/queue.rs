@@ -1,4 +1,4 @@
-//! The accounts of playback: what waits, what was played of each content part, and where it stood when
+//! The accounts of playback: what waits, what was played of each content part, and the position when it was
 //! stopped.
 //!
 //! Pure: no clock. It is told when audio leaves for the output, and counts bytes, so that nothing is rounded.
@@ -17,11 +17,11 @@ use crate::payload::{AudioFrame, OutputAudio};
 
 /// Audio that waits to be played, with an account for each content part of an item.
 ///
-/// Played is what [`take`](Self::take) gave out. It never exceeds what [`push`](Self::push) took in.
+/// What [`take`](Self::take) returned counts as played. It never exceeds what [`push`](Self::push) took in.
 #[derive(Debug)]
 pub struct PlayoutQueue {
-    /// In the order of playback. The first plays; it leaves when it is whole and played, or when another
-    /// follows.
+    /// In the order of playback. The first one plays. It leaves when it is complete and played, or when
+    /// another follows.
     parts: VecDeque<Part>,
     reports: VecDeque<PlaybackPosition>,
     report_every: MediaTime,
@@ -35,8 +35,8 @@ pub struct PlayoutQueue {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// It belongs to what was interrupted.
-    #[error("the audio belongs to what was interrupted")]
+    /// It belongs to an interrupted response.
+    #[error("the audio belongs to an interrupted response")]
     Stale,
     /// Too much waits already.
     #[error("expected at most {limit} bytes of audio to wait, got {waiting} and {more} more")]
@@ -57,9 +57,9 @@ struct Part {
     format: AudioFormat,
     /// Audio that waits, each with its place in the part, in bytes.
     waiting: VecDeque<(u64, Bytes)>,
-    /// Where the next audio is to begin, in bytes.
+    /// The position at which the next audio is to begin, in bytes.
     received: u64,
-    /// Up to where it has been played, in bytes.
+    /// The position up to which it has been played, in bytes.
     played: u64,
     /// What the last report said; `None` before the first.
     reported: Option<u64>,
@@ -82,7 +82,7 @@ impl PlayoutQueue {
         }
     }
 
-    /// Takes audio in, behind all that waits of its part and of the parts before it.
+    /// Takes audio in, after all waiting audio of its part and of the parts before it.
     ///
     /// # Errors
     /// [`Rejected`]: the audio is dropped, and counts as received and not played.
@@ -121,8 +121,8 @@ impl PlayoutQueue {
         }
     }
 
-    /// Gives out the next audio to be played, at most `most` of it and all of one part. From here on it
-    /// counts as played.
+    /// Returns the next audio to be played, at most `most`, and from one part only. From here on it counts as
+    /// played.
     pub fn take(&mut self, most: Duration) -> Option<OutputAudio> {
         self.settle();
         let part = self.parts.front_mut()?;
@@ -135,8 +135,8 @@ impl PlayoutQueue {
         Some(audio)
     }
 
-    /// Empties the queue and refuses audio older than `generation`. Gives the place where playback stood: in
-    /// the part that played or was about to, `None` where nothing is left to play.
+    /// Empties the queue and refuses audio older than `generation`. Returns the position of playback, in the
+    /// part that played or was about to. `None`: nothing was left to play.
     pub fn stop(&mut self, generation: Generation) -> Option<PlaybackPosition> {
         self.generation = self.generation.max(generation);
         self.settle();
@@ -151,12 +151,12 @@ impl PlayoutQueue {
         self.reports.pop_front()
     }
 
-    /// Whether nothing waits to be played.
+    /// Returns whether nothing waits to be played.
     pub const fn is_empty(&self) -> bool {
         self.queued_bytes == 0
     }
 
-    /// Whether everything that was ever begun has been played to its end: silence is no pause.
+    /// Returns whether every part that began has been played to its end, so that silence is not a pause.
     pub fn is_finished(&self) -> bool {
         self.parts.is_empty()
     }
@@ -185,7 +185,7 @@ impl PlayoutQueue {
 impl Part {
     fn receive(&mut self, start: u64, data: Bytes) {
         let start = start.saturating_mul(u64::from(self.format.sample_bytes()));
-        // Ahead of what came before it: audio was lost in between, and the place counts.
+        // The audio is further ahead than expected: some was lost in between, and the given position counts.
         let at = start.max(self.received);
         self.received = at + data.len() as u64;
         if !data.is_empty() {
@@ -326,7 +326,7 @@ mod tests {
         while queue.take(CHUNK).is_some() {}
         let (one, two) = (|ms| ("one".to_owned(), ms), |ms| ("two".to_owned(), ms));
         assert_eq!(reports(&mut queue), [one(20), one(100), one(200), one(250), two(20)]);
-        // The second is played as far as it came, and may go on.
+        // The second part is played as far as it came, and may go on.
         assert!(queue.is_empty() && !queue.is_finished());
         queue.finish_part(&"two".into(), 0);
         assert_eq!(reports(&mut queue), [two(60)]);

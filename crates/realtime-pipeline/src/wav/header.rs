@@ -1,18 +1,18 @@
-//! What the header of a WAV file promises against what is there.
+//! Corrects the lengths in the header of a WAV file.
 //!
-//! A program that writes to a pipe cannot go back to put in the length of what it wrote: it leaves zero, or
-//! the most that fits. The reader needs a length that is true and a whole number of samples.
+//! A program that writes to a pipe cannot go back to fill in the length: it leaves zero, or the largest
+//! number. The reader needs the true length, in whole samples.
 
-/// Why a file cannot be read whose samples are packed.
+/// The reason for a file with compressed samples.
 pub(super) const OTHER_ENCODING: &str = "expected uncompressed integers or floats, got another encoding";
 
-/// Why a file cannot be read whose samples are `kind` of `bits`.
+/// The reason for a file with samples of `kind` and `bits`.
 pub(super) fn other_size(kind: &str, bits: u16) -> String {
     format!("expected integers of 8, 16, 24 or 32 bits or floats of 32, got {kind} of {bits}")
 }
 
-/// The file with the true length of its sound in the header, or why nobody can read it. A header that is not
-/// whole is left to the reader.
+/// The file with the true length of its sound in the header, or why it cannot be read. An incomplete header
+/// is left to the reader.
 pub(super) fn completed(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
     let never_completed = matches!(u32_at(&file, 4), Some(0 | u32::MAX));
     let mut frame = 1;
@@ -35,13 +35,13 @@ pub(super) fn completed(mut file: Vec<u8>) -> Result<Vec<u8>, String> {
             }
             _ => {}
         }
-        // A chunk of odd length has a byte behind it.
+        // A chunk of odd length is followed by a padding byte.
         at = begin.saturating_add(length).saturating_add(length % 2).min(file.len());
     }
     Ok(file)
 }
 
-/// Refuses encodings for which the reader has less clear words.
+/// Refuses encodings for which the reader's errors are less clear.
 fn check_encoding(file: &[u8], begin: usize) -> Result<(), String> {
     match (u16_at(file, begin), u16_at(file, begin + 14)) {
         (Some(FLOATS), Some(bits)) if bits != 32 => Err(other_size("floats", bits)),
@@ -60,7 +60,7 @@ fn u32_at(file: &[u8], at: usize) -> Option<u32> {
 
 const INTEGERS: u16 = 1;
 const FLOATS: u16 = 3;
-/// What it is stands behind; the reader knows.
+/// The actual encoding follows in the header; the reader handles it.
 const EXTENSIBLE: u16 = 0xFFFE;
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use crate::frame::{Direction, Frame, FrameKind};
 use crate::payload::AudioFrame;
 use crate::processor::Processor;
 
-/// Speaks a WAV file into a pipeline; stands at its beginning.
+/// Speaks a WAV file into a pipeline, as its first processor.
 ///
 /// The file may have any rate, one channel or two (they are mixed), and integers of 8 to 32 bits or floats of
-/// 32. Frames keep the file's rate. Each is pushed when its 20 ms have passed, and stamped with when they
-/// began. Before the speech begins and after it ends there is silence, as from a microphone: without it a
-/// server would never hear the user stop. [`FrameKind::InputFinished`] follows the last frame of speech; the
-/// silence goes on until the run ends.
+/// 32. Frames keep the file's rate. Each is pushed when its 20 ms have passed, and stamped with their
+/// beginning. Before and after the speech there is silence, as from a microphone: without it a server would
+/// never hear the user stop. [`FrameKind::InputFinished`] follows the last frame of speech; the silence goes
+/// on until the run ends.
 #[derive(Debug)]
 pub struct WavInput {
     rate: u32,
@@ -37,7 +37,7 @@ pub struct WavInput {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Hold {
     Nothing,
-    /// The assistant's first turn: for one that greets.
+    /// The assistant's first turn: for an agent that greets.
     FirstBotTurn,
 }
 
@@ -45,10 +45,10 @@ enum Hold {
 const FRAME_MS: u64 = 20;
 
 impl WavInput {
-    /// Reads a file, whole.
+    /// Reads a whole file.
     ///
     /// # Errors
-    /// [`WavError`] where there is no such file, or none that can be read; its text is fit for the user.
+    /// [`WavError`] if the file is missing or cannot be read. Its text can be shown to the user.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WavError> {
         let (rate, samples) = read::read(path.as_ref())?;
         Ok(Self::from_samples(rate, samples))
@@ -79,7 +79,7 @@ impl WavInput {
 
     /// Silence of the frame's length, with whatever speech is due in it.
     fn next_frame(&mut self) -> Vec<i16> {
-        // Counted from the beginning: 20 ms are no whole number of samples at every rate.
+        // Counted from the beginning: 20 ms are not a whole number of samples at every rate.
         let sample = |frame: u64| frame * FRAME_MS * u64::from(self.rate) / 1000;
         let len = (sample(self.frames + 1) - sample(self.frames)) as usize;
         let mut frame = vec![0; len];

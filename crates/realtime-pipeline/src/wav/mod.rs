@@ -1,7 +1,7 @@
 //! WAV files as transports: one to speak from, one to record into.
 //!
-//! Files are read before a run, and written through a buffer by the recorder's own task: no thread takes
-//! part, so a run under paused time is the same every time.
+//! Files are read before a run, and written through a buffer by the recorder's own task. No thread is
+//! involved, so a run under paused time is the same every time.
 
 mod header;
 mod input;

@@ -1,4 +1,4 @@
-//! A WAV file as the record of a conversation: what was played and said, when it was.
+//! A WAV file as the record of a conversation: what was played and said, at its time.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -15,11 +15,10 @@ use crate::frame::{Direction, Frame, FrameKind};
 use crate::payload::AudioFrame;
 use crate::processor::Processor;
 
-/// Records a run into a WAV file of 16-bit samples; stands downstream of the playout.
+/// Records a run into a WAV file of 16-bit samples. Place it downstream of the playout.
 ///
-/// The record has its own line of time: it begins with the run, and where nobody speaks there is silence. The
-/// agent's voice is what was played, not what came: an interrupted answer ends where it fell silent.
-/// Everything passes on.
+/// The recording begins with the run, and has silence while nobody speaks. The agent's voice is the audio
+/// that was played, not all that came: an interrupted answer ends where it was cut. All frames are passed on.
 #[derive(Debug)]
 pub struct WavOutput {
     path: PathBuf,
@@ -48,16 +47,16 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-/// Audio may come so late and still be put where it belongs.
+/// How late audio may come and still be placed at its time.
 const LATE: Duration = Duration::from_secs(1);
-/// Samples per second of a recording, unless told otherwise: the API's own rate.
+/// The default rate of a recording (Hz): the API's own.
 const RATE: u32 = 24_000;
 
 impl WavOutput {
     /// Creates the file, or empties it. It is complete when the run has stopped.
     ///
     /// # Errors
-    /// [`WavError`] where it cannot be created; its text is fit for the user.
+    /// [`WavError`] if it cannot be created. Its text can be shown to the user.
     pub fn create(path: impl AsRef<Path>, layout: WavLayout) -> Result<Self, WavError> {
         Self::with_rate(path, layout, RATE)
     }

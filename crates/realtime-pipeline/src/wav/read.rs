@@ -1,4 +1,4 @@
-//! Reading a WAV file whole, whatever its format, as mono samples.
+//! Reads a whole WAV file of any format as mono samples.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<(u32, Vec<i16>), WavError> {
     samples(path, reader)
 }
 
-/// All of a WAV file, and no more than the first bytes of any other.
+/// All bytes of a WAV file, but only the first bytes of any other file.
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
@@ -63,7 +63,7 @@ fn samples<R: Read>(path: &Path, mut reader: WavReader<R>) -> Result<(u32, Vec<i
     Ok((sample_rate, mono.into_iter().map(pcm::from_float).collect()))
 }
 
-/// A file that was cut short is worth what it has.
+/// The samples up to the end, or up to where the file was cut short.
 fn until_cut(path: &Path, samples: impl Iterator<Item = hound::Result<f32>>) -> Vec<f32> {
     let mut read = Vec::new();
     for sample in samples {

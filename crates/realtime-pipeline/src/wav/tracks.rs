@@ -1,4 +1,4 @@
-//! Two tracks on one line of time: where audio goes, what is silence, and what can be written already.
+//! Two tracks on one timeline: where audio goes, what is silence, and what can be written already.
 //!
 //! Pure: no clock and no file. Places are counted in samples of the recording since its beginning.
 
@@ -13,11 +13,11 @@ pub(super) struct Tracks {
     rate: u32,
     user: Track,
     agent: Track,
-    /// Samples of each track that have been given out.
+    /// Samples of each track that have been written.
     written: u64,
 }
 
-/// Whose voice.
+/// The speaker of a track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Voice {
     User,
@@ -29,7 +29,7 @@ struct Track {
     resampler: Option<Resampler>,
     /// Samples that are not written yet.
     waiting: VecDeque<i16>,
-    /// The place behind the last of them.
+    /// The place after the last of them.
     end: u64,
 }
 
@@ -41,7 +41,7 @@ impl Tracks {
         Self { rate, user: Track::default(), agent: Track::default(), written: 0 }
     }
 
-    /// Puts audio where it belongs, or right behind what is there already.
+    /// Puts audio at its time, or directly after the audio that is there already.
     pub(super) fn place(
         &mut self,
         voice: Voice,
@@ -77,7 +77,7 @@ impl Tracks {
         Ok(())
     }
 
-    /// Gives out everything before `until`, as pairs of user and agent; silence where nothing is.
+    /// Writes everything before `until`, as pairs of user and agent, with silence in the gaps.
     pub(super) fn write_until(&mut self, until: Duration, mut write: impl FnMut(i16, i16)) {
         let until = self.sample(until);
         while self.written < until {
@@ -86,7 +86,7 @@ impl Tracks {
         }
     }
 
-    /// Gives out the rest, up to the end of the longer track.
+    /// Writes the rest, up to the end of the longer track.
     pub(super) fn finish(&mut self, write: impl FnMut(i16, i16)) {
         self.user.flush();
         self.agent.flush();

@@ -70,7 +70,7 @@ impl Probe {
         Self { name, log: log.clone(), gate: None }
     }
 
-    fn behind(mut self, gate: &Arc<Notify>) -> Self {
+    fn after(mut self, gate: &Arc<Notify>) -> Self {
         self.gate = Some(Arc::clone(gate));
         self
     }
@@ -136,7 +136,7 @@ async fn start_precedes_everything_and_stop_follows_it() {
 async fn urgent_frames_overtake_and_audio_gives_way_to_the_newest() {
     let (log, gate) = (Log::default(), Arc::new(Notify::new()));
     let options = PipelineOptions::default().lanes(LaneCapacity { ordered: 16, media: 2 });
-    let task = Pipeline::new().then(Probe::new("a", &log).behind(&gate)).options(options).into_task();
+    let task = Pipeline::new().then(Probe::new("a", &log).after(&gate)).options(options).into_task();
     let handle = task.handle();
     let script = async {
         sleep(Duration::from_millis(1)).await;
@@ -169,7 +169,7 @@ async fn urgent_frames_overtake_and_audio_gives_way_to_the_newest() {
 #[tokio::test(start_paused = true)]
 async fn an_interruption_drops_what_waits_and_keeps_what_survives() {
     let (log, gate) = (Log::default(), Arc::new(Notify::new()));
-    let task = Pipeline::new().then(Probe::new("a", &log).behind(&gate)).into_task();
+    let task = Pipeline::new().then(Probe::new("a", &log).after(&gate)).into_task();
     let handle = task.handle();
     let script = async {
         sleep(Duration::from_millis(1)).await;
@@ -193,7 +193,7 @@ async fn an_interruption_drops_what_waits_and_keeps_what_survives() {
 async fn a_push_that_waits_for_room_gives_up_when_it_is_interrupted() {
     let (log, gate) = (Log::default(), Arc::new(Notify::new()));
     let options = PipelineOptions::default().lanes(LaneCapacity { ordered: 1, media: 1 });
-    let task = Pipeline::new().then(Probe::new("a", &log).behind(&gate)).options(options).into_task();
+    let task = Pipeline::new().then(Probe::new("a", &log).after(&gate)).options(options).into_task();
     let handle = task.handle();
     let script = async {
         sleep(Duration::from_millis(1)).await;
@@ -278,7 +278,7 @@ async fn cancel_ends_at_once_and_still_stops_every_processor() {
     let log = Log::default();
     let hang = Arc::new(Notify::new());
     let task =
-        Pipeline::new().then(Probe::new("a", &log)).then(Probe::new("b", &log).behind(&hang)).into_task();
+        Pipeline::new().then(Probe::new("a", &log)).then(Probe::new("b", &log).after(&hang)).into_task();
     let handle = task.handle();
     let script = async {
         sleep(Duration::from_millis(5)).await;

@@ -1,4 +1,4 @@
-//! The whole chain against a far side that is told word for word what to say, in virtual time.
+//! The whole chain against a scripted server, in virtual time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
-/// The far side.
+/// The server.
 struct Server(WebSocketStream<DuplexStream>);
 
 impl Server {
@@ -49,7 +49,7 @@ impl Server {
         event
     }
 
-    /// Samples of input audio that come within so many milliseconds.
+    /// Samples of input audio that come within this many milliseconds.
     async fn hear(&mut self, millis: u64) -> usize {
         let mut samples = 0;
         let until = tokio::time::Instant::now() + Duration::from_millis(millis);
@@ -226,7 +226,7 @@ async fn end_lets_the_answer_be_spoken_to_its_end() {
     let handle = task.handle();
     let script = async {
         server.begin_response("resp_1", "item_1").await;
-        server.speak("resp_1", "item_1", "goodbye", 600).await;
+        server.speak("resp_1", "item_1", "bye", 600).await;
         server.hear(50).await;
         handle.end();
         sleep(Duration::from_millis(100)).await;
@@ -295,8 +295,8 @@ async fn a_session_that_was_asked_to_close_ends_the_run() {
         handle.close().await.unwrap();
         assert!(handle.is_closed());
     };
-    let far_side = async { while server.receive().await.is_some() {} };
-    let (finished, (), ()) = tokio::join!(task.run(), script, far_side);
+    let reading = async { while server.receive().await.is_some() {} };
+    let (finished, (), ()) = tokio::join!(task.run(), script, reading);
     assert_eq!(finished.unwrap(), Finished::Ended);
 }
 
@@ -311,8 +311,8 @@ async fn a_policy_that_holds_playback_is_refused_since_the_playout_cannot() {
     let (handle, events) = client.unwrap();
     server.open().await;
     let task = Pipeline::new().then(RealtimeService::new(handle, events)).then(Playout::new()).into_task();
-    let far_side = async { while server.receive().await.is_some() {} };
-    let (finished, ()) = tokio::join!(task.run(), far_side);
+    let reading = async { while server.receive().await.is_some() {} };
+    let (finished, ()) = tokio::join!(task.run(), reading);
     let line = finished.unwrap_err().one_line();
     assert!(line.contains("expected an interruption policy that does not hold playback"), "{line}");
 }

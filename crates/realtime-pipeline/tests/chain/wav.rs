@@ -14,7 +14,7 @@ use realtime_pipeline::{
 use realtime_protocol::call::StopId;
 use tokio::time::sleep;
 
-/// A file of its own for each test, gone afterwards.
+/// A separate file for each test, deleted afterwards.
 struct TempFile(PathBuf);
 
 impl TempFile {

@@ -14,7 +14,7 @@ pub(crate) fn pcm(bytes: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(bytes).collect()
 }
 
-/// An audio delta of so many bytes of PCM; 9,600 are 200 ms.
+/// An audio delta with this many bytes of PCM; 9,600 are 200 ms.
 pub(crate) fn audio_delta(bytes: usize) -> String {
     let mut text = String::from(
         r#"{"type":"response.output_audio.delta","event_id":"event_C9G8pqbTEddBSIxbBN6Os","response_id":"resp_C9G8p7IH2WxLbkgPNouYL","item_id":"item_C9G8pZjM3NYZCNNTxvJTc","output_index":0,"content_index":0,"delta":""#,

@@ -1,4 +1,4 @@
-//! Why a connection, a session or a call ended, and what helps against it.
+//! Why a connection, a session or a call ended, and what to do about it.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -28,7 +28,7 @@ pub enum CloseReason {
         /// The error's text.
         message: String,
     },
-    /// An error of the server's that ends the session, or the account's use.
+    /// A server error that ends the session, or all use of the account.
     Fatal {
         /// The error's code.
         code: String,
@@ -58,7 +58,7 @@ impl core::fmt::Display for CloseReason {
 pub enum DisconnectReason {
     /// The server closed it.
     Closed {
-        /// The close code, where there was one.
+        /// The close code, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         /// The reason given.
@@ -68,14 +68,14 @@ pub enum DisconnectReason {
     Refused {
         /// The status.
         status: u16,
-        /// What it said to it.
+        /// The reason given, or the body of the answer.
         reason: String,
-        /// When it wants to be asked again (`Retry-After`).
+        /// How long to wait before the next attempt (`Retry-After`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// No attempt to that endpoint can succeed as things stand: its key has expired, nobody trusts its
-    /// certificate, or something else answers there. Correct the endpoint.
+    /// No attempt to this endpoint can succeed: its key has expired, its certificate is not trusted, or
+    /// something else answers there. Correct the endpoint.
     Unusable {
         /// What is wrong.
         reason: String,
@@ -106,24 +106,24 @@ impl core::fmt::Display for DisconnectReason {
     }
 }
 
-/// Why a connection ended, by what helps against it.
+/// Why a connection ended, classed by what to do about it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DisconnectClass {
-    /// The application asked for it, or did not read: nothing is to be done.
+    /// The application asked for it, or did not read its events. Nothing to do.
     Requested,
     /// The network or the server: another attempt may succeed.
     Transient,
-    /// The session reached its age limit: another one begins anew.
+    /// The session reached its age limit. Open another one.
     Expired,
     /// The server refused the configuration, or the endpoint itself can't be right: only another endpoint may
     /// help.
     Configuration,
-    /// The key, the quota or the model: only another endpoint helps.
+    /// The key, the quota or the model was refused. Only another endpoint helps.
     Account,
-    /// What was sent: it is too large for the server, or nothing that it can read. Sent again, it would end
-    /// the next connection as well; another attempt without it may succeed.
+    /// The server could not take what was sent: it is too large, or not readable. Sent again, it would end
+    /// the next connection too. An attempt without it may succeed.
     Payload,
 }
 
@@ -160,8 +160,8 @@ impl DisconnectClass {
         }
     }
 
-    /// Classes a close frame: by its text where that names a known error, else by its code (RFC 6455, section
-    /// 7.4.1). 1008 stands for whatever has no code of its own, so that it says nothing here.
+    /// Classes a close frame: by its text if that names a known error, else by its code (RFC 6455, section
+    /// 7.4.1). Code 1008 is generic, so it says nothing here.
     fn of_close_frame(code: Option<u16>, text: &str) -> Self {
         if let Some(class) = Self::of_text(text) {
             return class;
@@ -169,16 +169,17 @@ impl DisconnectClass {
         match code {
             // A kind of data, a text or a size that the server does not take.
             Some(1003 | 1007 | 1009) => Self::Payload,
-            // An extension that only this side could offer.
+            // The server wants an extension that only the client could offer.
             Some(1010) => Self::Configuration,
-            // OpenAI closes with 4000 what speaks the beta dialect. Others add the HTTP status to 4000.
+            // OpenAI closes connections that speak the beta dialect with 4000. Others add the HTTP status to
+            // 4000.
             Some(4000 | 4401 | 4403 | 4404) => Self::Account,
             Some(4413) => Self::Payload,
             _ => Self::Transient,
         }
     }
 
-    /// Some servers give an error's code as the text of a close frame, and some say there what was too large.
+    /// Some servers put an error's code into the text of a close frame; some say there what was too large.
     fn of_text(text: &str) -> Option<Self> {
         let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let class = words.find_map(|word| match ErrorClass::of(&ApiError::default().code(word)) {
@@ -196,7 +197,7 @@ impl DisconnectClass {
     }
 }
 
-/// Whether what was sent may be why the server closed a connection, though it does not say so.
+/// Returns whether the server may have closed the connection because of what was sent, without saying so.
 pub(crate) const fn may_be_payload(reason: &CloseReason) -> bool {
     match reason {
         CloseReason::Disconnected(DisconnectReason::Closed { code: Some(code), .. }) => {
@@ -206,7 +207,7 @@ pub(crate) const fn may_be_payload(reason: &CloseReason) -> bool {
     }
 }
 
-/// Whether an error of the account's may pass by itself, as a quota does and a wrong key does not.
+/// Returns whether an account error may pass by itself: a quota does, a wrong key does not.
 pub(crate) fn may_pass(reason: &CloseReason) -> bool {
     let text = match reason {
         CloseReason::Fatal { code, .. } => code,

@@ -16,7 +16,8 @@ use crate::response::ResponseParams;
 use crate::session_config::SessionConfig;
 use crate::time::MediaTime;
 
-/// Names a command, so that its answer finds its caller. Issued above sessions: unique over a whole call.
+/// Identifies a command, so that its answer can be matched to its caller. Unique within a call, across its
+/// sessions.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct CommandId(pub u64);
@@ -29,9 +30,9 @@ impl fmt::Display for CommandId {
 
 /// Something an application asks of a session.
 ///
-/// A command that can't be right is refused at once with a [`CommandError`]. Any other ends in exactly one
-/// [`Event::Settled`](crate::call::Event::Settled). What is frequent and has no answer is
-/// [`Media`](crate::call::Media).
+/// A command that can't be right is refused at once with a [`CommandError`]. Every other command ends in
+/// exactly one [`Event::Settled`](crate::call::Event::Settled). Audio and playback reports are frequent and
+/// get no answer: they are [`Media`](crate::call::Media).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -43,11 +44,11 @@ pub enum Command {
     },
     /// Empties the input buffer.
     ClearAudio {},
-    /// Adds an item to the conversation. It gets an id where it has none.
+    /// Adds an item to the conversation. It gets an id if it has none.
     CreateItem {
         /// The item.
         item: Box<Item>,
-        /// The item to stand behind; the last where it is not given.
+        /// The item to insert it after. Default: the last one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<ItemId>,
         /// Whether the model should answer it.
@@ -68,24 +69,24 @@ pub enum Command {
         /// What differs from the session's configuration.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         params: Option<Box<ResponseParams>>,
-        /// Whether the user's speech is not to interrupt it: a greeting, a notice that must be heard. A turn
-        /// that the user takes meanwhile is answered after it. [`Interrupt`](Self::Interrupt) interrupts it
-        /// all the same. Under the [policy](crate::session::InterruptionPolicy) `AtOnce` the server itself
-        /// cancels what it has not made yet; what has come is played whole.
+        /// Whether the response is protected from the user's speech: a greeting, or a notice that must be
+        /// heard. A turn that the user takes meanwhile is answered after it. [`Interrupt`](Self::Interrupt)
+        /// still interrupts it. Under the [policy](crate::session::InterruptionPolicy) `AtOnce` the server
+        /// itself cancels the rest of the response; the audio that has come is played to its end.
         #[serde(default, skip_serializing_if = "is_false")]
         protected: bool,
     },
     /// Cancels a response and leaves what it has said; see [`Interrupt`](Self::Interrupt) for a barge-in.
     CancelResponse {
-        /// Which; the one in the conversation where it is not given.
+        /// Which one. Default: the one in the conversation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         response_id: Option<ResponseId>,
     },
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not
     /// heard.
     Interrupt {},
-    /// Changes the configuration: members that are set replace, others stay. Ends in
-    /// [`Outcome::Updated`](crate::call::Outcome::Updated), which says what does not hold.
+    /// Changes the configuration. Members that are set replace the old ones, the others stay. Ends in
+    /// [`Outcome::Updated`](crate::call::Outcome::Updated), which names what was not applied.
     UpdateConfig {
         /// The members to change.
         config: Box<SessionConfig>,
@@ -96,24 +97,24 @@ pub enum Command {
         call_id: CallId,
         /// How it ended.
         output: FunctionOutput,
-        /// Whether the model should answer. It does once all calls of a response are answered, if any asks
-        /// for it.
+        /// Whether the model should respond. It does so once all calls of a response are answered, if any of
+        /// the answers asks for it.
         respond: bool,
     },
-    /// Sends an event as it is, past all bookkeeping. Done once it is sent; an error that names it comes as
-    /// [`Event::ServerError`](crate::call::Event::ServerError).
+    /// Sends an event as it is, without any bookkeeping. Done once it is sent. An error that names it comes
+    /// as [`Event::ServerError`](crate::call::Event::ServerError).
     SendEvent {
         /// The event.
         #[serde(with = "crate::event::logged")]
         event: Box<ClientEvent>,
     },
-    /// Moves the call to another connection. Answered once that has taken over. Refused by a session alone,
-    /// and by a [`Call`](crate::call::Call) that does not reconnect.
+    /// Moves the call to another connection. Answered once the new connection has taken over. A session used
+    /// alone refuses it, and so does a [`Call`](crate::call::Call) that does not reconnect.
     Rotate {
-        /// The endpoint's place in the list; the first that is fit where it is not given.
+        /// The endpoint's place in the list. Default: the first usable one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         endpoint: Option<u32>,
-        /// Whether to do it even in the middle of a turn, as when the server has frozen.
+        /// Whether to do it even in the middle of a turn, for example when the server has frozen.
         urgent: bool,
     },
     /// Ends the session.
@@ -138,7 +139,7 @@ impl Command {
         }
     }
 
-    /// Whether it is audio for the input buffer, as an event.
+    /// Returns whether it is an `input_audio_buffer.append` event.
     pub(crate) fn is_append(&self) -> bool {
         matches!(self, Self::SendEvent { event } if matches!(**event, ClientEvent::InputAudioBufferAppend(_)))
     }
@@ -168,7 +169,7 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// A command that was refused at once. Nothing happened; the command is handed back.
+/// A command that was refused at once. It had no effect, and is handed back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("cannot {}: {reason}", self.command.name())]
 pub struct CommandError {
@@ -186,8 +187,8 @@ pub enum Refusal {
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
-    /// The server makes no item of less. A push-to-talk turn is over all the same: its audio does not begin
-    /// the next one. Elsewhere the audio stays in the buffer, for more to come.
+    /// Less than the server accepts. A push-to-talk turn is over nevertheless, and its audio does not become
+    /// part of the next turn. Otherwise the audio stays in the buffer, and more can be appended.
     #[error("expected at least 100 ms of audio in the input buffer, got {buffered}")]
     TooShort {
         /// What has been appended since the last commit or clear.
@@ -238,7 +239,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the same command may be taken later in this call.
+    /// Returns whether the same command may be taken later in this call.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::NotConnected | Self::TooManyWaiting { .. })
     }

@@ -1,4 +1,4 @@
-//! What the server's errors end: nothing, one request, the session, or the account's use.
+//! What the server's errors end: nothing, one request, the session, or all use of the account.
 
 use alloc::string::String;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 
-/// What an error of the server's ends.
+/// What a server error ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum ErrorClass {
     Request,
     /// The session; another may be opened.
     Session,
-    /// The account's use: another session would end the same way.
+    /// All use of the account: another session would end the same way.
     Account,
 }
 
@@ -26,18 +26,18 @@ pub enum ErrorClass {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Advice {
-    /// At once: the failure is the server's and passes.
+    /// At once: the server failed, and that passes.
     Retry,
     /// After a while: a rate limit.
     RetryLater,
-    /// Not as it is: the request, or the account, is at fault.
+    /// Not unchanged: the request or the account is at fault.
     DoNotRetry,
 }
 
-/// What this side can do about an error whose meaning it knows.
+/// Errors whose meaning is known, by what this side can do about them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Meaning {
-    /// A race over a response that runs already, or none that runs.
+    /// A race over a response: one runs already, or none runs.
     ResponseRace {
         running: bool,
     },
@@ -111,7 +111,7 @@ impl Meaning {
 }
 
 impl ErrorClass {
-    /// Classes an error by its code; where it has none, by its type and then its text.
+    /// Classes an error by its code, or without a code by its type and then its text.
     pub fn of(error: &ApiError) -> Self {
         match Meaning::of(error) {
             Meaning::ResponseRace { .. } | Meaning::ItemRace => Self::Benign,
@@ -134,12 +134,12 @@ impl Advice {
     }
 }
 
-/// Whether the server refused a request because a response runs already.
+/// Returns whether the server refused a request because a response runs already.
 pub(crate) fn says_response_runs(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ResponseRace { running: true }
 }
 
-/// Whether something went wrong on the server's side.
+/// Returns whether something went wrong on the server's side.
 pub(crate) fn says_server_fault(error: &ApiError) -> bool {
     Meaning::of(error) == Meaning::ServerFault
 }

@@ -24,13 +24,13 @@ use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 use crate::usage::{RateLimit, TranscriptionUsage};
 
-/// What a call tells the application, and a session that is used alone.
+/// What a call tells the application. A session that is used alone tells the same.
 ///
-/// As JSON (in logs and snapshots) audio is written as its size and a digest.
+/// As JSON (in logs and snapshots), audio is written as its size and a digest.
 ///
 /// # Order
-/// These rules hold whatever the server sends and in whatever order it does. The tests read them from here,
-/// and hold every sequence of events to them.
+/// These rules hold for every server, whatever it sends and in whatever order. The tests read them from here
+/// and check every sequence of events against them.
 ///
 /// ```text
 /// call := …* (Ready (ConfigUpdated | …)*)? Closed
@@ -52,39 +52,42 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// command by id := Settled
 /// ```
 ///
-/// A rule sees the events that it names, and no other; `…` is any event that it does not name. `A B` is one
-/// after the other, `A | B` either, `A?` at most one, `A*` any number and `A+` at least one. A word in
-/// brackets narrows an event by its members. A rule `by` an id holds for each id by itself; an event without
-/// such an id (`StopPlayback`, `Resumed`) is seen by all that have begun. `by age`: there may be several at
-/// once, and an event belongs to the oldest that can take it. With `=` a part gets a name. `Lost`,
-/// `Retrying`, `Resumed`, `Rotated` and `Suspended` are those of [`ConnectionEvent`], which a session alone
-/// never tells. A call that moves to another process is one sequence, in which `Suspended` stands where it
-/// moves.
+/// A rule sees only the events that it names; `…` is any event that it does not name. `A B` is one after the
+/// other, `A | B` either, `A?` at most one, `A*` any number and `A+` at least one. A word in brackets narrows
+/// an event by its members. A rule `by` an id holds for each id separately. An event without such an id
+/// (`StopPlayback`, `Resumed`) is seen by every rule that has begun. `by age`: several may be open at once,
+/// and an event belongs to the oldest that can take it. `=` names a part of a rule. `Lost`, `Retrying`,
+/// `Resumed`, `Rotated` and `Suspended` are those of [`ConnectionEvent`]; a session used alone never emits
+/// them. A call that moves to another process is one sequence, with `Suspended` at the point where it moves.
 ///
-/// So: nothing follows `Closed`, and everything that began has ended by then. A response says nothing outside
-/// of its beginning and its end, nor once `StopPlayback` has come. `FunctionCalls` comes while its response
-/// runs for what the options name as `early_functions`, and for all others as its end is told; a function
-/// that could not run ends without it. A function ends once, and once more only over another connection,
-/// which is given its output, too. An item of this side's is sent before it is placed. Those who asked for a
-/// response are answered after its end.
+/// In words:
 ///
-/// What a server may tell in any order has no rule: what the user said, and the beginning and the end of
-/// speech. Ids that a server uses again belong to another response, item or function once the earlier one is
-/// forgotten.
+/// - Nothing follows `Closed`, and everything that began has ended by then.
+/// - A response says nothing before its beginning or after its end, and one in the conversation nothing after
+///   `StopPlayback`.
+/// - `FunctionCalls` comes with the end of its response. For the functions in the option `early_functions` it
+///   comes while the response runs. A function that could not run ends without it.
+/// - A function ends once. It ends once more only if another connection is given its output, too.
+/// - An item created by this side is sent before it is placed.
+/// - Commands that asked for a response are answered after its end.
+///
+/// There is no rule for what a server may send in any order: what the user said, and the beginning and the
+/// end of speech. If a server uses an id again after the earlier response, item or function was forgotten,
+/// the id belongs to a new one.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The server has opened the session; it is not configured yet.
+    /// The server has opened the session. It is not configured yet.
     Created {
         /// The server's id for it.
         session_id: Option<SessionId>,
     },
-    /// The configuration is acknowledged: audio and items flow from here on.
+    /// The configuration is acknowledged. From here on audio and items flow.
     Ready {
         /// The whole effective configuration: what the server reports, and what it acknowledged.
         config: Box<SessionConfig>,
-        /// What was asked for and does not hold.
+        /// What was asked for and not applied.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         refused: Vec<RefusedMember>,
     },
@@ -92,7 +95,7 @@ pub enum Event {
     ConfigUpdated {
         /// The whole effective configuration: what the server reports, and what it acknowledged.
         config: Box<SessionConfig>,
-        /// What the update asked for and does not hold.
+        /// What the update asked for and was not applied.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         refused: Vec<RefusedMember>,
     },
@@ -107,15 +110,15 @@ pub enum Event {
     SpeechStarted {
         /// The item that will hold the speech.
         item_id: Option<ItemId>,
-        /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
+        /// Position in the session's input audio. `None`: the server did not say, or it could not be read.
         at: Option<MediaTime>,
     },
-    /// The user stopped speaking: the server says so, or the buffer that held the speech was committed or
-    /// cleared, or no audio of it is appended any more.
+    /// The user stopped speaking: the server says so, the buffer with the speech was committed or cleared, or
+    /// no more audio is appended.
     SpeechStopped {
-        /// The item that will hold the speech; `None` where it is not known, or no item will.
+        /// The item that will hold the speech. `None`: not known, or there will be no item.
         item_id: Option<ItemId>,
-        /// Where in the session's input audio; `None`: the server did not say, or it could not be read.
+        /// Position in the session's input audio. `None`: the server did not say, or it could not be read.
         at: Option<MediaTime>,
     },
     /// The user's speech will become this item.
@@ -123,15 +126,15 @@ pub enum Event {
         /// The item.
         item_id: ItemId,
     },
-    /// An item of this side's was sent: what it says is part of the conversation, unless the server refuses
-    /// it. Its place comes with [`ItemPlaced`](Self::ItemPlaced).
+    /// An item created by this side was sent. It is part of the conversation unless the server refuses it.
+    /// Its place comes with [`ItemPlaced`](Self::ItemPlaced).
     ItemSent {
         /// The item, with its id.
         item: Box<Item>,
         /// The item that it was put after; `None`: the last.
         after: Option<ItemId>,
     },
-    /// An item has its place in the conversation; the model's are still empty then.
+    /// An item has its place in the conversation. The model's items are still empty at this point.
     ItemPlaced {
         /// The item.
         item: Box<Item>,
@@ -170,7 +173,7 @@ pub enum Event {
         /// The languages heard, as far as the server says.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         languages: Vec<TranscriptionLanguage>,
-        /// How sure the model is, token by token, where that was asked for.
+        /// How sure the model is, token by token, if that was asked for.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         logprobs: Vec<LogProb>,
         /// What it cost; `None`: the server did not say.
@@ -194,10 +197,10 @@ pub enum Event {
         origin: Origin,
         /// Whether it runs beside the conversation (`conversation: none`).
         out_of_band: bool,
-        /// What the request gave along.
+        /// The metadata of the request.
         metadata: BTreeMap<String, String>,
     },
-    /// New words of the model's: spoken (a transcript, ahead of its audio) or written.
+    /// New words from the model: spoken (a transcript, ahead of its audio) or written.
     Text {
         /// The response.
         response_id: ResponseId,
@@ -210,9 +213,9 @@ pub enum Event {
         /// Whether they come with audio.
         spoken: bool,
     },
-    /// New audio of the model's, to be played after all that came before it.
+    /// New audio from the model. Play it after all audio that came before it.
     Audio(AudioChunk),
-    /// A part's audio is whole.
+    /// A part's audio is complete.
     AudioDone {
         /// The response.
         response_id: ResponseId,
@@ -228,15 +231,15 @@ pub enum Event {
     FunctionCalls {
         /// The response.
         response_id: ResponseId,
-        /// Whether the response was out of band: the conversation does not hold its calls, so that they take
-        /// no output. Their arguments are what was asked for.
+        /// Whether the response was out of band. Then the conversation does not hold its calls, and they take
+        /// no output: their arguments are the result that was asked for.
         out_of_band: bool,
         /// The calls, in the model's order.
         calls: Vec<Arc<FunctionCall>>,
     },
-    /// A function call has ended: its output was sent, or never will be. Whoever still works on it should
-    /// stop, unless it is [detached](FunctionEnd::Detached). Once for each call that was told, and for each
-    /// that could not run; once more where another connection is given the output.
+    /// A function call has ended: its output was sent, or never will be. Stop any work on it, unless it is
+    /// [detached](FunctionEnd::Detached). Comes once for each call that was told and for each call that could
+    /// not run, and once more if another connection is given the output.
     FunctionEnded {
         /// The call.
         call: Arc<FunctionCall>,
@@ -245,29 +248,29 @@ pub enum Event {
     },
     /// A response ended.
     ResponseFinished(Box<ResponseReport>),
-    /// Stop playing now and keep the queue: the user speaks, and it is not known whether that interrupts.
-    /// Answer with [`PlaybackReport::Held`](crate::call::PlaybackReport::Held). What comes meanwhile joins
-    /// the queue. Exactly one [`ResumePlayback`](Self::ResumePlayback) or
-    /// [`StopPlayback`](Self::StopPlayback) follows. Only where the options'
-    /// [policy](crate::session::InterruptionPolicy) holds.
+    /// Stop playing now and keep the queue: the user speaks, and it is not known yet whether that interrupts.
+    /// Answer with [`PlaybackReport::Held`](crate::call::PlaybackReport::Held). Audio that comes meanwhile
+    /// joins the queue. Exactly one [`ResumePlayback`](Self::ResumePlayback) or
+    /// [`StopPlayback`](Self::StopPlayback) follows. Comes only if the options'
+    /// [policy](crate::session::InterruptionPolicy) holds playback.
     HoldPlayback {
-        /// To be given back in the answer.
+        /// To be repeated in the answer.
         id: HoldId,
     },
-    /// The speech did not interrupt: play on, with the next sample after the one that was played last.
+    /// The speech did not interrupt. Play on, from the sample after the last one that was played.
     ResumePlayback {
-        /// Which hold ends.
+        /// The hold that ends.
         id: HoldId,
     },
     /// Stop playing now, empty the queue, and answer with
-    /// [`PlaybackReport::Stopped`](crate::call::PlaybackReport::Stopped). Within the options'
-    /// `stop_deadline`; after it, what was reported before counts, marked as an estimate.
+    /// [`PlaybackReport::Stopped`](crate::call::PlaybackReport::Stopped) within the options' `stop_deadline`.
+    /// Without an answer in time, the last report counts, marked as an estimate.
     StopPlayback {
-        /// To be given back in the answer.
+        /// To be repeated in the answer.
         id: StopId,
     },
-    /// An interruption is settled: what was heard, and what was cut. It names nothing where the user spoke
-    /// over function calls alone, which whoever runs them may stop.
+    /// An interruption is settled: what was heard, and what was cut. It names nothing if the user only spoke
+    /// over function calls; the application may stop running those.
     Interrupted(Interruption),
     /// The server's rate limits.
     RateLimits {
@@ -280,40 +283,41 @@ pub enum Event {
         error: Box<ApiError>,
         /// What it ends.
         class: ErrorClass,
-        /// Whether everyone whom it concerns knows of it already: it is the outcome of the command that it
-        /// names, or was told as a warning. Such a one is no fault of the session's, nor is one of the class
+        /// Whether the error was told elsewhere already: as the outcome of the command that it names, or as a
+        /// warning. Such an error is no fault of the session, and neither is one of the class
         /// [`Benign`](ErrorClass::Benign).
         answered: bool,
     },
-    /// An answer of the server's did not come in time. Whoever waited for it is told as well.
+    /// An answer from the server did not come in time. The command that waited for it is settled too.
     Overdue {
         /// Which.
         answer: Answer,
-        /// Whether the session should be replaced by another: this server used to answer, and its policy says
-        /// so.
+        /// Whether the session should be replaced: this server has given such an answer before, and the
+        /// policy of this answer asks for it.
         rotate: bool,
     },
     /// The session nears its age limit.
     Expiring {
-        /// How long it lives on.
+        /// Time until the limit.
         left: Duration,
     },
-    /// Something is odd, and the session lives on.
+    /// Something is odd, and the session continues.
     Warning(Warning),
-    /// What happens to the call's connections. A session alone never says it.
+    /// What happens to the call's connections. A session used alone never emits it.
     Connection(ConnectionEvent),
     /// A server event that no other call event carries: keys of a phone, an idle user, the state of the
     /// server's own playback, hosted MCP tools, segments of a transcript.
     Server(Arc<ServerEvent>),
-    /// What the driver or a listener tells. The machines never say it.
+    /// What the driver or a listener tells. The state machines never emit it.
     Notice(Notice),
-    /// A wire text as it came, before what it leads to, where the options ask for it (`raw_text`).
+    /// A wire text as it came, before the events that it leads to. Only if the options ask for it
+    /// (`raw_text`).
     Raw {
         /// The text.
         #[serde(serialize_with = "crate::call::playback::digest_text")]
         text: Arc<str>,
     },
-    /// The call has ended, or the session where it is used alone. Nothing follows.
+    /// The call has ended, or the session if it is used alone. Nothing follows.
     Closed {
         /// Why.
         reason: CloseReason,
@@ -327,39 +331,39 @@ shown_without_content!(Event);
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConnectionEvent {
-    /// A connection ended, or an attempt to make another failed; what was not finished is carried over.
+    /// A connection ended, or an attempt to make another one failed. Unfinished work is carried over.
     Lost {
         /// Why.
         reason: CloseReason,
-        /// What helps against it.
+        /// What to do about it.
         class: DisconnectClass,
         /// When the next attempt is made; `None`: the call ends.
         retry_at: Option<Timestamp>,
     },
     /// Another connection is being made.
     Retrying {
-        /// Which attempt since the call was healthy, from 1.
+        /// Number of the attempt since the call was healthy, from 1.
         attempt: u32,
         /// The endpoint's place in the list.
         endpoint: u32,
     },
-    /// Another connection took over: it is configured and knows what was said, and what was carried over goes
-    /// out.
+    /// Another connection took over. It is configured and knows what was said. What was carried over is sent
+    /// now.
     Resumed {
         /// How long there was none.
         gap: Duration,
-        /// Input audio that grew too old in the meantime.
+        /// Input audio that grew too old meanwhile and was dropped.
         audio_lost: MediaTime,
     },
     /// The call goes on in another process. Nothing follows here.
     Suspended {},
-    /// Another connection took over between two turns, before the one before ended.
+    /// Another connection took over between two turns, before the old one ended.
     Rotated {
         /// The endpoint's place in the list.
         endpoint: u32,
         /// How long input audio was held meanwhile.
         gap: Duration,
-        /// Input audio that grew too old in the meantime.
+        /// Input audio that grew too old meanwhile and was dropped.
         audio_lost: MediaTime,
     },
 }
@@ -369,11 +373,12 @@ pub enum ConnectionEvent {
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "`previous_item_id` is an id, null or missing")]
 pub enum Place {
-    /// Before all others. Some servers say so of every item: believe it of those that this side put there.
+    /// Before all others. Some servers report this for every item: trust it only for items created by this
+    /// side.
     First,
-    /// Behind this one.
+    /// After this one.
     After(ItemId),
-    /// The server did not tell.
+    /// The server did not say.
     Untold,
 }
 
@@ -395,6 +400,6 @@ impl From<Field<ItemId>> for Place {
 pub enum Origin {
     /// This side, by a command.
     Client,
-    /// The far side: the user's speech, or the model.
+    /// The server: the user's speech, or the model.
     Server,
 }

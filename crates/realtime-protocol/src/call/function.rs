@@ -17,9 +17,10 @@ pub struct FunctionCall {
     pub item_id: Option<ItemId>,
     /// The function.
     pub name: String,
-    /// The arguments: a JSON object as text, checked. In a [`FunctionEnd::BadArguments`] as they came.
+    /// The arguments: the text of a JSON object, checked. In a [`FunctionEnd::BadArguments`], the text as it
+    /// came.
     pub arguments: String,
-    /// The idempotency key: the same call made again after a lost connection has the same one.
+    /// The idempotency key. The same call, made again after a lost connection, has the same key.
     pub key: String,
 }
 
@@ -32,27 +33,26 @@ pub enum FunctionEnd {
     Result(Value),
     /// The function failed, and the model was told this.
     Error(String),
-    /// The call was given up, by an interruption or by the application. The model was told.
+    /// The call was cancelled, by an interruption or by the application. The model was told.
     Cancelled,
     /// The function took too long. The model was told.
     TimedOut,
     /// There is no such function. The model was told.
     Unknown,
-    /// The arguments are no JSON object, so that the function did not run. The model was told this.
+    /// The arguments are not a JSON object, so the function did not run. The model was told this text.
     BadArguments(String),
-    /// The response that made the call did not complete, so that the function did not run. The model was
-    /// told.
+    /// The response that made the call did not complete, so the function did not run. The model was told.
     NotCompleted,
-    /// The connection ended first, and another follows. Whoever works on the call may go on: the output,
-    /// given by [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) under this id, answers the
-    /// same call if the model makes it again.
+    /// The connection ended first, and another follows. The function may keep running. Its output, given by
+    /// [`Command::AnswerFunction`](crate::call::Command::AnswerFunction) with this id, answers the same call
+    /// if the model makes it again.
     Detached,
     /// The call ended first.
     Closed,
 }
 
 impl FunctionEnd {
-    /// Whether an output was sent: the model knows how the function ended.
+    /// Returns whether an output was sent: the model knows how the function ended.
     pub const fn is_answered(&self) -> bool {
         !matches!(self, Self::Detached | Self::Closed)
     }
@@ -80,7 +80,7 @@ pub enum FunctionOutput {
     Result(Value),
     /// The function failed; the model reads the text.
     Error(String),
-    /// The call was given up, by an interruption or by the application.
+    /// The call was cancelled, by an interruption or by the application.
     Cancelled,
     /// The function took too long.
     TimedOut,

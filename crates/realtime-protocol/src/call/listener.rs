@@ -1,7 +1,7 @@
-//! Those who hear everything before the application does, and may ask for something: [`Listener`].
+//! Hooks that get every event before the application does, and may give commands: [`Listener`].
 //!
-//! A driver holds them in one ordered list, [`Listeners`]. All hear an event before anything that one of them
-//! asks for is handled, so that no listener sees half of a cause.
+//! A driver holds them in one ordered list, [`Listeners`]. All of them get an event before anything that one
+//! of them asks for is handled, so no listener sees an effect before its cause.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -11,14 +11,14 @@ use core::fmt;
 use crate::call::{Command, CommandError, CommandId, Event, Media, Notice};
 use crate::time::{Timestamp, UnixTime};
 
-/// Hears every event of a call, in order, before the application does. A conversation, a tool desk, metrics
-/// and guards are listeners.
+/// Gets every event of a call, in order, before the application does. Use it for conversation state, tools,
+/// metrics and guards.
 ///
 /// ```
 /// use realtime_protocol::call::{Command, Event, Listener, Out};
 /// use realtime_protocol::time::{Timestamp, UnixTime};
 ///
-/// /// Ends the call after so many responses.
+/// /// Ends the call after this many responses.
 /// struct AtMost(u32);
 ///
 /// impl Listener for AtMost {
@@ -33,10 +33,10 @@ use crate::time::{Timestamp, UnixTime};
 /// }
 /// ```
 pub trait Listener: Send {
-    /// Hears an event. `wall` is the time of day.
+    /// Handles an event. `wall` is the time of day.
     fn on_event(&mut self, now: Timestamp, wall: UnixTime, event: &Event, out: &mut Out<'_>);
 
-    /// A command was refused at once: one of this listener's, or of another's. Default: nothing.
+    /// A listener's command was refused at once: this listener's own, or another's. Default: does nothing.
     fn on_refused(&mut self, now: Timestamp, id: CommandId, error: &CommandError, out: &mut Out<'_>) {
         let _ = (now, id, error, out);
     }
@@ -46,13 +46,13 @@ pub trait Listener: Send {
         None
     }
 
-    /// Time has passed. Default: nothing.
+    /// Time has passed. Default: does nothing.
     fn handle_timeout(&mut self, now: Timestamp, out: &mut Out<'_>) {
         let _ = (now, out);
     }
 }
 
-/// What a listener asks for and tells.
+/// Collects what a listener asks for and what it tells the application.
 #[derive(Debug)]
 pub struct Out<'a>(&'a mut Wishes);
 
@@ -66,7 +66,7 @@ impl Out<'_> {
         id
     }
 
-    /// Gives audio, or a report. It keeps its order among what is asked for.
+    /// Gives audio, or a playback report. It keeps its order among the commands.
     pub fn media(&mut self, media: Media) {
         self.0.asked.push_back(Asked::Media(media));
     }
@@ -97,46 +97,46 @@ struct Wishes {
 /// The listeners of a call, in order.
 ///
 /// A driver hands each event to [`hear`](Self::hear) before the application gets it. After all outputs of an
-/// input it takes what was asked for by [`poll_asked`](Self::poll_asked), one at a time, as an input of its
+/// input, it takes the requests from [`poll_asked`](Self::poll_asked), one at a time, each as an input of its
 /// own. Before each input of another kind it calls [`begin`](Self::begin).
 #[derive(Default)]
 pub struct Listeners {
     list: Vec<Box<dyn Listener>>,
     wishes: Wishes,
-    /// What was taken in a row.
+    /// Requests taken in a row.
     taken: usize,
 }
 
-/// Set in the ids of listeners' commands: no driver counts so far.
+/// This bit is set in the ids of listeners' commands: no driver's counter gets there.
 const LISTENER_COMMANDS: u64 = 1 << 62;
 
-/// The most that listeners may ask for in a row: two that answer each other would go on for ever.
+/// The most requests that listeners may make in a row. Two listeners that answer each other would never stop.
 pub const MOST_ASKED: usize = 64;
 
 impl Listeners {
-    /// Adds one. It hears each event after those that were added before it.
+    /// Adds a listener. It gets each event after the listeners that were added before it.
     pub fn add(&mut self, listener: Box<dyn Listener>) {
         self.list.push(listener);
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// An input that no listener asked for comes: the count of what they ask for in a row begins anew.
+    /// Call this before an input that no listener asked for. The count of requests in a row restarts.
     pub const fn begin(&mut self) {
         self.taken = 0;
     }
 
-    /// All hear an event.
+    /// Hands an event to all listeners.
     pub fn hear(&mut self, now: Timestamp, wall: UnixTime, event: &Event) {
         for listener in &mut self.list {
             listener.on_event(now, wall, event, &mut Out(&mut self.wishes));
         }
     }
 
-    /// A command that a listener asked for was refused at once: all hear of it, and the application is told.
+    /// A listener's command was refused at once: tells all listeners, and the application.
     pub fn refused(&mut self, now: Timestamp, id: CommandId, error: &CommandError) {
         for listener in &mut self.list {
             listener.on_refused(now, id, error, &mut Out(&mut self.wishes));
@@ -145,7 +145,7 @@ impl Listeners {
         self.wishes.notices.push_back(Notice::Refused { command, reason });
     }
 
-    /// When something of theirs is due.
+    /// When the next listener's timeout is due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         self.list.iter().filter_map(|listener| listener.poll_timeout()).min()
     }
@@ -159,7 +159,7 @@ impl Listeners {
         }
     }
 
-    /// What was asked for next. Beyond [`MOST_ASKED`] in a row all that waits is dropped, and the application
+    /// The next request. After [`MOST_ASKED`] in a row all waiting requests are dropped, and the application
     /// is told.
     pub fn poll_asked(&mut self) -> Option<Asked> {
         let waiting = self.wishes.asked.len();
@@ -173,7 +173,7 @@ impl Listeners {
         Some(asked)
     }
 
-    /// What the application is told next.
+    /// The next notice for the application.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.wishes.notices.pop_front()
     }
@@ -234,7 +234,7 @@ mod tests {
         let mut taken = 0;
         while listeners.poll_asked().is_some() {
             taken += 1;
-            hear(&mut listeners); // each leads to another event
+            hear(&mut listeners); // each request leads to another event
         }
         assert_eq!(taken, MOST_ASKED);
         assert_eq!(listeners.poll_notice(), Some(Notice::ListenersStopped { dropped: 1 }));

@@ -12,21 +12,21 @@ use crate::check::LARGEST_APPEND;
 /// The user's audio, and reports of what was played: frequent, in order with the
 /// [`Command`](crate::call::Command)s, and never answered.
 ///
-/// It is refused at once for its shape alone, with a [`MediaError`]. `Debug` shows the size of audio and not
+/// It is refused only for its shape, at once, with a [`MediaError`]. `Debug` shows the size of audio and not
 /// its content.
 #[derive(Clone, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "Spelled", into = "Spelled")]
 #[expect(clippy::exhaustive_enums, reason = "a driver must pass on all of them")]
 pub enum Media {
     /// Adds audio to the input buffer: whole samples in the session's input format, mono, at most 15 MiB as
-    /// base64. 20 ms to 100 ms at a time is a good measure. Until the session is ready the newest audio is
-    /// held, bounded by the options.
+    /// base64. Give 20 ms to 100 ms at a time. Until the session is ready, the newest audio is held, up to
+    /// the bound in the options.
     ///
     /// # Wire
     /// `input_audio_buffer.append`
     Append(Bytes),
-    /// Push-to-talk: the user speaks from here on. Audio goes out, beginning with the options' `pre_roll` of
-    /// what was kept back, until the turn is committed or cleared.
+    /// Push-to-talk: the user speaks from here on. Audio is sent until the turn is committed or cleared. It
+    /// begins with the last `pre_roll` (an option) of the audio that was kept back.
     BeginTurn,
     /// Tells what was played.
     Report(PlaybackReport),
@@ -50,10 +50,10 @@ impl Media {
         }
     }
 
-    /// Checks its shape. `input`: the format of the session's input.
+    /// Checks the shape. `input`: the format of the session's input.
     ///
     /// # Errors
-    /// [`MediaRefusal`]: hand in whole samples, in smaller pieces.
+    /// [`MediaRefusal`]: give whole samples, in smaller pieces.
     pub fn check(&self, input: AudioFormat) -> Result<(), MediaRefusal> {
         let Self::Append(audio) = self else { return Ok(()) };
         let (bytes, sample_bytes) = (audio.len(), input.sample_bytes());
@@ -78,7 +78,7 @@ impl fmt::Debug for Media {
     }
 }
 
-/// Media that was refused at once. Nothing happened; the media is handed back.
+/// Media that was refused at once. It had no effect, and is handed back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("cannot take {}: {reason}", self.media.name())]
 pub struct MediaError {
@@ -93,7 +93,7 @@ pub struct MediaError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaRefusal {
-    /// The audio ends in the middle of a sample: hand in whole samples.
+    /// The audio ends in the middle of a sample: give whole samples.
     #[error("expected whole samples of {sample_bytes} bytes, got {bytes} bytes")]
     SplitSample {
         /// What was given (bytes).
@@ -101,7 +101,7 @@ pub enum MediaRefusal {
         /// One sample in the session's input format (bytes).
         sample_bytes: u32,
     },
-    /// More than the server takes in one append: hand it in in pieces.
+    /// More than the server takes in one append: give it in pieces.
     #[error("expected at most {limit} bytes of base64 in one append, got {got}")]
     TooLarge {
         /// The limit (bytes of base64).
@@ -109,12 +109,12 @@ pub enum MediaRefusal {
         /// What was given (bytes of base64).
         got: usize,
     },
-    /// The call has ended. Reports are taken even then.
+    /// The call has ended. Playback reports are still accepted then.
     #[error("the call has ended")]
     Ended,
 }
 
-/// How media stands in a log.
+/// How media is written in a log.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Spelled {

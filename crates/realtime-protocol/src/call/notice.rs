@@ -1,4 +1,4 @@
-//! What an application is told besides the machines' events, by the driver and by listeners.
+//! What the driver and listeners tell an application, besides the events of the state machines.
 
 use alloc::string::String;
 
@@ -6,13 +6,13 @@ use serde::{Serialize, Serializer};
 
 use crate::call::Refusal;
 
-/// What the driver or a [`Listener`](crate::call::Listener) tells the application. The machines never say it,
-/// so that it is in no session log.
+/// What the driver or a [`Listener`](crate::call::Listener) tells the application. The state machines never
+/// emit it, so it is in no session log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notice {
-    /// The session log could not be written any further: it ends, and the call goes on.
+    /// The session log could not be written any further. The log ends, and the call goes on.
     LogFailed {
         /// What happened.
         reason: String,
@@ -25,14 +25,14 @@ pub enum Notice {
         #[serde(serialize_with = "text")]
         reason: Refusal,
     },
-    /// Listeners asked for more in a row than [`MOST_ASKED`](crate::call::MOST_ASKED): they answer each
+    /// Listeners made more than [`MOST_ASKED`](crate::call::MOST_ASKED) requests in a row: they answer each
     /// other.
     ListenersStopped {
-        /// How much was dropped.
+        /// How many requests were dropped.
         dropped: usize,
     },
-    /// The application read so slowly that the call ended, and left no room for all that its end had to tell.
-    /// Nothing but [`Event::Closed`](crate::call::Event::Closed) follows.
+    /// The application read so slowly that the call ended, and not all of its last events fitted into the
+    /// queue. Only [`Event::Closed`](crate::call::Event::Closed) follows.
     EventsDropped {
         /// How many events were dropped.
         events: u64,

@@ -1,4 +1,4 @@
-//! What a call decides beyond its session: whether there is more than one connection, when, and where to.
+//! The options of a call beyond those of its sessions: whether it reconnects, when, and where to.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::event::Dialect;
 use crate::session::SessionOptions;
 
-/// What this side decides about a call.
+/// The options of a call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct CallOptions {
-    /// About each of its sessions.
+    /// The options of each of its sessions.
     pub session: SessionOptions,
-    /// About further connections. Default: [`Reconnect::none`]: the call ends with its first one.
+    /// Further connections. Default: [`Reconnect::none`]: the call ends with its first connection.
     #[serde(deserialize_with = "none_or_policy")]
     pub reconnect: Reconnect,
 }
@@ -39,32 +39,32 @@ impl From<SessionOptions> for CallOptions {
 pub struct Reconnect {
     /// How long to wait before each attempt.
     pub backoff: Backoff,
-    /// Attempts without a healthy period between them, before the call ends; 0: a lost connection ends it.
-    /// Default: 8.
+    /// The number of attempts, without a healthy period between them, after which the call ends. With 0 a
+    /// lost connection ends the call. Default: 8.
     pub attempts: u32,
-    /// How long a connection must serve before the count of attempts starts anew: else a server that accepts
-    /// and hangs up would be tried forever. Default: 60 s.
+    /// How long a connection must serve before the count of attempts starts anew. Without this, a server that
+    /// accepts every connection and closes it at once would be tried forever. Default: 60 s.
     pub healthy_after: Duration,
-    /// Endpoints that the driver knows, each by the dialect that it speaks; the first is preferred. Default:
-    /// none named: one, which speaks [`SessionOptions::dialect`].
+    /// The dialect of each endpoint that the driver knows. The first endpoint is preferred. Default: empty,
+    /// which means one endpoint that speaks [`SessionOptions::dialect`].
     pub endpoints: Vec<Dialect>,
-    /// How long an endpoint rests after it failed, if there is another one. Default: 60 s.
+    /// How long an endpoint is not used after it failed, if there is another one. Default: 60 s.
     pub cooldown: Duration,
-    /// How long before its age limit a connection is replaced: at most 60 min, and at most half of the
-    /// session's life; zero: never. The change waits for the end of the turn, so it should be longer than any
-    /// turn. Default: 5 min.
+    /// How long before its age limit a connection is replaced. At most 60 min, and at most half of the
+    /// session's life. Zero: never. The change waits for the end of the turn, so choose a time longer than
+    /// any turn. Default: 5 min.
     pub rotate_before: Duration,
-    /// The oldest input audio that the next session gets to hear: what grew older while there was none is
-    /// lost, so that the model does not answer the past. Default: 2 s.
+    /// The greatest age of input audio that the next session gets. Audio that grew older while there was no
+    /// session is dropped, so that the model does not answer the past. Default: 2 s.
     pub held_audio: Duration,
     /// How long a new session may take to acknowledge what was said before it. Default: 5 s.
     pub seed_deadline: Duration,
-    /// How long a change of connections between two turns waits for the transcript of what the user said
-    /// last, where one is to come: without it, the new session could not be told. An urgent change does not
-    /// wait. Default: 3 s.
+    /// How long a change of connections between two turns waits for the transcript of the user's last turn,
+    /// if one is to come. Without the transcript the new session could not be told what the user said. An
+    /// urgent change does not wait. Default: 3 s.
     pub transcript_deadline: Duration,
-    /// How long the output of a call counts for the same call made anew on another connection. Default: 2
-    /// min.
+    /// How long the output of a function call is kept, for the same call made again on another connection.
+    /// Default: 2 min.
     pub functions_kept: Duration,
 }
 
@@ -91,29 +91,29 @@ impl Reconnect {
         Self { attempts: 0, rotate_before: Duration::ZERO, ..Self::default() }
     }
 
-    /// Whether the call has one connection and gets no other.
+    /// Returns whether the call has one connection and gets no other.
     pub const fn is_none(&self) -> bool {
         self.attempts == 0 && self.rotate_before.is_zero()
     }
 }
 
-/// Reads a policy. `null`, which stood for a call of one connection, still does.
+/// Reads a policy. `null` means a call of one connection, as in earlier versions.
 pub(crate) fn none_or_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reconnect, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(Reconnect::none))
 }
 
-/// How long to wait before an attempt: longer each time, and by chance a little less, so that the clients of
-/// a server that comes back do not all come at once.
+/// How long to wait before an attempt. The time grows with each attempt and is shortened by a random part, so
+/// that the clients of a server that comes back do not all connect at once.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Backoff {
     /// Before the first attempt. Default: 250 ms.
     pub first: Duration,
-    /// How many times longer each time. Default: 2.
+    /// The factor by which each wait is longer than the one before. Default: 2.
     pub factor: u32,
-    /// The longest. Default: 15 s.
+    /// The longest wait. Default: 15 s.
     pub cap: Duration,
-    /// How much of it chance may take off (%). Default: 25.
+    /// The largest random part that is taken off (%). Default: 25.
     pub jitter_percent: u32,
 }
 
@@ -129,7 +129,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait before the attempt of that number, from 1. The same entropy gives the same time.
+    /// Returns how long to wait before an attempt, counted from 1. The same entropy gives the same time.
     ///
     /// ```
     /// use realtime_protocol::call::Backoff;

@@ -21,7 +21,7 @@ use crate::usage::Usage;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The server acknowledged it, or nothing had to be done.
+    /// The server acknowledged it, or there was nothing to do.
     Done,
     /// The configuration was updated, as far as it could be.
     Updated(Updated),
@@ -47,9 +47,9 @@ pub enum Outcome {
         /// How it ended.
         end: ResponseEnd,
     },
-    /// The user spoke before the response that was asked for had begun, and the answer to what the user said
-    /// took its place: it ended. Where the response began and was cancelled for the user's speech, it is
-    /// [`Self::Responded`] with [`ResponseEnd::Cancelled`].
+    /// The user spoke before the requested response had begun, and the answer to the user took its place.
+    /// That answer has ended. If the requested response had begun and the user's speech cancelled it, the
+    /// outcome is [`Self::Responded`] with [`ResponseEnd::Cancelled`].
     Superseded {
         /// The answer to the user.
         response_id: ResponseId,
@@ -71,9 +71,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the command did what it was for. A response counts if it ran, however it ended, and also if it
-    /// ran in the place of the one that was asked for; an update of the configuration, unless the server
-    /// refused all of it: [`Updated`] says what else does not hold.
+    /// Returns whether the command did what it was for. True for a response that ran, however it ended, and
+    /// for one that ran in place of the requested one. True for an update of the configuration unless the
+    /// server refused all of it: [`Updated`] names the parts that were not applied.
     pub const fn is_ok(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
     }
@@ -82,25 +82,26 @@ impl Outcome {
 /// What became of an update of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Updated {
-    /// Whether the configuration is another than before. Not where the update was empty, asked for what held
-    /// already, or was ignored.
+    /// Whether the configuration has changed. False if the update was empty, asked for what was set already,
+    /// or was ignored.
     pub changed: bool,
-    /// What of it was refused and left out, in the order in which that happened. The rest holds.
+    /// The members that were refused and left out, in the order of the refusals. The rest was applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedMember>,
-    /// What of it was not sent, since the server no longer lets it change: paths such as
+    /// The members that were not sent, because the server no longer lets them change: paths such as
     /// `audio.output.voice`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locked: Vec<String>,
 }
 
-/// A member of a configuration that was asked for and does not hold.
+/// A member of a configuration that was asked for and not applied.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RefusedMember {
-    /// Where it stands in what was asked for, whatever was left out of that before: `tools[2].meta`. It may
-    /// be more than the server named, where an object can't be without a member. Empty: all that was left.
+    /// Its path in the configuration as first asked for, for example `tools[2].meta`. The path may cover more
+    /// than the member that the server named, if its object is invalid without that member. Empty: everything
+    /// that was left.
     pub path: String,
-    /// Why. The server's, or this side's where the dialect has no such member.
+    /// Why. The server's error, or an error of this side if the dialect has no such member.
     pub error: Box<ApiError>,
 }
 
@@ -132,18 +133,18 @@ pub enum ResponseEnd {
     Lost,
 }
 
-/// A response's end, with what it cost and when it did what.
+/// A response's end, with its cost and its timeline.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResponseReport {
     /// The response.
     pub response_id: ResponseId,
     /// How it ended.
     pub end: ResponseEnd,
-    /// What it cost; `None` where the server did not say.
+    /// What it cost. `None`: the server did not say.
     pub usage: Option<Usage>,
-    /// What all responses of the session have cost, this one included.
+    /// What all responses of the session have cost so far, including this one.
     pub totals: UsageTotals,
-    /// When it did what.
+    /// The times of its steps.
     pub timeline: Timeline,
     /// Audio bytes that came after an interruption and were dropped.
     pub dropped_bytes: u64,

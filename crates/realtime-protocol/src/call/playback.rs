@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audio::{AudioFormat, fnv1a};
 use crate::id::{ItemId, ResponseId};
+use crate::log::as_logged;
 use crate::time::MediaTime;
 
-/// New audio of the model's.
+/// New audio from the model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AudioChunk {
     /// The response.
@@ -21,13 +22,13 @@ pub struct AudioChunk {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// Whether the response is out of band: not to be played unless that was the point.
+    /// Whether the response is out of band. Such audio is not played by default.
     pub out_of_band: bool,
-    /// Where in the part it begins (samples of the part, at the rate of `format`).
+    /// Position of its first sample in the part (samples, at the rate of `format`).
     pub start: u64,
-    /// Counts chunks: see [`PlaybackReport::Mark`].
+    /// The chunk's number: see [`PlaybackReport::Mark`].
     pub mark: u64,
-    /// What the bytes are.
+    /// The format of the bytes.
     #[serde(serialize_with = "format_text")]
     pub format: AudioFormat,
     /// The bytes: whole samples.
@@ -41,13 +42,13 @@ impl AudioChunk {
         self.format.samples(self.audio.len() as u64)
     }
 
-    /// How long it sounds.
+    /// Returns its duration.
     pub fn duration(&self) -> MediaTime {
         self.format.duration(self.audio.len() as u64)
     }
 }
 
-/// What an application played of the audio it was given.
+/// What an application has played of the audio it was given.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -57,31 +58,29 @@ pub enum PlaybackReport {
     /// All audio up to the end of the chunk with this [`mark`](crate::call::AudioChunk::mark) has been
     /// played: for carriers that send marks back.
     Mark(u64),
-    /// The answer to [`Event::StopPlayback`](crate::call::Event::StopPlayback): playback stands
-    /// still and its queue is empty.
+    /// The answer to [`Event::StopPlayback`](crate::call::Event::StopPlayback): playback has stopped and its
+    /// queue is empty.
     Stopped {
-        /// Which `StopPlayback` this answers. An answer that comes too late counts as a report, and settles
+        /// The `StopPlayback` that this answers. An answer that comes too late counts as a report and settles
         /// nothing.
         id: StopId,
-        /// Where it stood. `None`: nothing of the queue was being played, so that what was reported before is
-        /// exact.
+        /// Where playback stopped. `None`: nothing was being played, so the last report is exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
-    /// The answer to [`Event::HoldPlayback`](crate::call::Event::HoldPlayback): playback stands still, and
-    /// keeps its queue.
+    /// The answer to [`Event::HoldPlayback`](crate::call::Event::HoldPlayback): playback is paused and keeps
+    /// its queue.
     Held {
-        /// Which `HoldPlayback` this answers. An answer that comes too late counts as a report.
+        /// The `HoldPlayback` that this answers. An answer that comes too late counts as a report.
         id: HoldId,
-        /// Where it stands. `None`: nothing of the queue was being played, so that what was reported before
-        /// is exact.
+        /// Where playback is paused. `None`: nothing was being played, so the last report is exact.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<PlaybackPosition>,
     },
 }
 
-/// Names a [`Event::StopPlayback`](crate::call::Event::StopPlayback), so that a late answer to one
-/// cannot settle another. Unique within a session.
+/// Identifies an [`Event::StopPlayback`](crate::call::Event::StopPlayback), so that a late answer cannot
+/// settle another one. Unique within a session.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct StopId(pub u64);
@@ -92,8 +91,8 @@ impl fmt::Display for StopId {
     }
 }
 
-/// Names a [`Event::HoldPlayback`](crate::call::Event::HoldPlayback), so that a late answer to one is not
-/// taken for that to another. Unique within a session.
+/// Identifies an [`Event::HoldPlayback`](crate::call::Event::HoldPlayback), so that a late answer is not
+/// taken for the answer to another one. Unique within a session.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct HoldId(pub u64);
@@ -111,21 +110,21 @@ pub struct PlaybackPosition {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// How much of the part has been played since its beginning (samples, at the rate of its format).
+    /// How much of the part has been played, from its beginning (samples, at the rate of its format).
     pub played: u64,
 }
 
-/// An interruption: what was heard of what was audible, and what was cut.
+/// An interruption: what was heard of the audible parts, and what was cut.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Interruption {
     /// The response that was cut off, if one ran.
     pub response_id: Option<ResponseId>,
-    /// Each part that had not been played whole, in order.
+    /// Each part that had not been played to its end, in order.
     pub parts: Vec<HeardPart>,
 }
 
 impl Interruption {
-    /// What was heard of all parts together.
+    /// Returns how much was heard of all parts together.
     pub fn heard(&self) -> MediaTime {
         self.parts.iter().fold(MediaTime::ZERO, |sum, part| sum + part.heard_time())
     }
@@ -138,54 +137,56 @@ pub struct HeardPart {
     pub item_id: ItemId,
     /// The part's place in the item.
     pub content_index: u32,
-    /// What its samples are.
+    /// The format of its samples.
     #[serde(serialize_with = "format_text")]
     pub format: AudioFormat,
     /// What was played (samples).
     pub heard: u64,
-    /// What had come from the server (samples). On a side channel the audio goes another way, and this may be
-    /// 0.
+    /// What had come from the server (samples). On a side channel the audio takes another route, and this may
+    /// be 0.
     pub received: u64,
     /// The words heard: a prefix of those generated, found by the position of text among audio.
     pub heard_text: String,
-    /// Whether `heard` is an estimate, for want of a report.
+    /// Whether `heard` is an estimate, because a playback report is missing.
     pub estimated: bool,
     /// What the server was told.
     pub cut: Cut,
 }
 
 impl HeardPart {
-    /// How long what was played sounds.
+    /// Returns the duration of what was played.
     pub const fn heard_time(&self) -> MediaTime {
         self.format.time_of(self.heard)
     }
 
-    /// How long what had come from the server sounds.
+    /// Returns the duration of what had come from the server.
     pub const fn received_time(&self) -> MediaTime {
         self.format.time_of(self.received)
     }
 }
 
-/// What the server was told of a part that was not played whole.
+/// What the server was told about a part that was not played to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cut {
-    /// `conversation.item.truncate` at so many milliseconds.
+    /// `conversation.item.truncate` at this length.
     Truncated {
         /// The length left.
         audio_end_ms: u64,
     },
     /// `conversation.item.delete`: nothing of the item was heard.
     Deleted,
-    /// Nothing, since the server plays: it cuts the item itself where it stopped.
+    /// Nothing: the server plays, and truncates the item itself.
     ByServer,
-    /// Nothing: no audio of it had come, or the connection was gone.
+    /// Nothing: no audio of the part had come, or the connection was lost.
     Nothing,
 }
 
-/// Writes a digest in place of a text that stands in a log already.
+/// Writes a digest in place of a text that is in the log already: of the text there, so that a replay writes
+/// the same.
 pub(crate) fn digest_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = as_logged(text);
     serializer.collect_str(&format_args!("{} bytes {:016x}", text.len(), fnv1a(text.as_bytes())))
 }
 

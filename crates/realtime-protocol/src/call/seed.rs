@@ -1,4 +1,4 @@
-//! Giving a new session what was said before it: [`Seed`], and [`Reseed`], which makes it.
+//! What a new session is told about the conversation so far: [`Seed`], and [`Reseed`], which makes it.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -10,39 +10,39 @@ use crate::call::Event;
 use crate::id::ItemId;
 use crate::item::Item;
 
-/// What to give a new session of what was said before it.
+/// What a new session is told about the conversation so far.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Seed {
-    /// What the model is told to be; `None`: what the configuration says. It counts where it differs from
-    /// what the seed before said (the options, before the first one), unless an update of the configuration
-    /// has changed it since.
+    /// The model's instructions. `None`: those of the configuration. They are applied if they differ from
+    /// those of the previous seed (for the first seed: from the options), unless an update of the
+    /// configuration has changed the instructions since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Items to create, in this order, before anything else.
     pub items: Vec<Item>,
-    /// Which of the items that commands on their way are to create are said here already: each with the item
-    /// of the seed that says it. They are not created once more, and their commands settle with that item.
+    /// Items of pending `create_item` commands that this seed already contains, mapped to the seed's item.
+    /// They are not created again, and their commands settle with the seed's item.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub replaces: BTreeMap<ItemId, ItemId>,
-    /// Parts and messages of which no item can be made, and which are left out.
+    /// The number of parts and messages that were left out because no item can be made of them.
     pub omitted: usize,
 }
 
-/// Knows what was said, and can tell it to a new session.
+/// Knows what was said, and makes the seed for a new session.
 ///
-/// A [`Call`](crate::call::Call) asks for it by
-/// [`Output::Seed`](crate::call::Output::Seed). A function from the carried items to a seed is
-/// one that learns of events elsewhere: what came last may be missing in its seeds.
+/// A [`Call`](crate::call::Call) asks for a seed by [`Output::Seed`](crate::call::Output::Seed). A closure
+/// from the carried items to a seed implements this trait, but does not observe events: the newest events may
+/// be missing from its seeds.
 pub trait Reseed {
-    /// Learns of a call event. The driver tells every one, in order, before it asks for a seed and before the
-    /// application can read the event. Default: nothing.
+    /// Observes a call event. The driver passes every event, in order, before it asks for a seed and before
+    /// the application can read the event. Default: does nothing.
     fn observe(&mut self, event: &Event) {
         let _ = event;
     }
 
-    /// Makes the items that bring a new session up to date. `carried` names the items that commands on their
-    /// way will create unless the seed [replaces](Seed::replaces) them.
+    /// Makes the items that bring a new session up to date. `carried` names the items that pending commands
+    /// will create, unless the seed [replaces](Seed::replaces) them.
     fn reseed(&mut self, carried: &[ItemId]) -> Seed;
 }
 

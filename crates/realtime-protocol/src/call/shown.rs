@@ -1,4 +1,4 @@
-//! `Debug` of what is said and heard: short, and without audio and words.
+//! `Debug` of commands and events: short, without audio and words.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,7 +11,7 @@ use crate::log::without_content;
 /// The longest that a value is shown (characters).
 const LONGEST: usize = 400;
 
-/// Shows a value as JSON in which sizes stand for audio, words and arguments.
+/// Shows a value as JSON, with sizes in place of audio, words and arguments.
 pub(crate) fn show<T: Serialize>(value: &T, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Ok(mut json) = serde_json::to_value(value) else { return f.write_str("(no JSON)") };
     without_content(&mut json);
@@ -22,7 +22,7 @@ pub(crate) fn show<T: Serialize>(value: &T, f: &mut fmt::Formatter<'_>) -> fmt::
     }
 }
 
-/// Implements `Debug` by [`show`]: audio, words and arguments are not in it.
+/// Implements `Debug` by [`show`], without audio, words and arguments.
 macro_rules! shown_without_content {
     ($($type:ty),* $(,)?) => {
         $(

@@ -17,9 +17,9 @@ pub(crate) const VERSION: u32 = 1;
 /// A call between [`Call::suspend`](crate::call::Call::suspend) and
 /// [`Call::resume`](crate::call::Call::resume).
 ///
-/// It holds the configuration, what commands on their way say, arguments and outputs of functions, and the
-/// tokens of MCP tools: keep it as you keep a key. Its `Debug` shows none of that. As JSON it has a version;
-/// one that a later release has written is refused.
+/// It holds the configuration, the contents of pending commands, arguments and outputs of functions, and the
+/// tokens of MCP tools: keep it like a key. Its `Debug` shows none of that. Its JSON has a version; a version
+/// written by a later release is refused.
 #[derive(Clone, Deserialize, PartialEq, Serialize)]
 pub struct Suspended {
     #[serde(deserialize_with = "known_version")]
@@ -27,7 +27,7 @@ pub struct Suspended {
     /// Whether the call has ended.
     #[serde(default)]
     pub(crate) is_over: bool,
-    /// As changed since the beginning.
+    /// The configuration, with all changes since the beginning.
     pub(crate) config: Box<SessionConfig>,
     #[serde(default)]
     pub(crate) told_instructions: Option<String>,
@@ -85,24 +85,24 @@ pub(crate) struct SuspendedCommand {
 }
 
 impl Suspended {
-    /// The commands that are not answered: each gets its one answer once the call is resumed. Ids of new
-    /// commands must differ from them.
+    /// The commands that are not answered yet. Each is answered once after the call is resumed. Ids of new
+    /// commands must differ from theirs.
     pub fn waiters(&self) -> impl Iterator<Item = CommandId> {
         self.commands.iter().map(|command| command.id)
     }
 
-    /// The functions that the application was told of and that have no output: where they run, they may go
-    /// on. Answer each, once the call is resumed, with [`Command::AnswerFunction`].
+    /// The function calls that the application was told of and that have no output. Functions that run may
+    /// keep running. Answer each with [`Command::AnswerFunction`] once the call is resumed.
     pub fn functions(&self) -> impl Iterator<Item = &FunctionCall> {
         self.functions.iter().filter(|function| function.output.is_none()).map(|function| &*function.call)
     }
 
-    /// The configuration, as changed since the beginning.
+    /// The configuration, with all changes since the beginning.
     pub const fn config(&self) -> &SessionConfig {
         &self.config
     }
 
-    /// Whether the call had ended, or was about to: resumed, it does nothing.
+    /// Returns whether the call had ended or was about to end. Such a call does nothing when it is resumed.
     pub const fn is_over(&self) -> bool {
         self.is_over
     }

@@ -1,4 +1,4 @@
-//! When a response did what, and how that is known.
+//! The times of a response's steps, and how each is known.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 #[cfg(doc)]
 use crate::call::ResponseEnd;
 
-/// When a response did what: times of the driver's clock at this end. Where each comes from:
+/// The times of a response's steps, by the driver's clock. How each is known:
 ///
 /// | | |
 /// |---|---|
@@ -16,24 +16,24 @@ use crate::call::ResponseEnd;
 /// | `speech_stopped` | the server's turn detection, or this side's commit: `speech_stopped_source`. None: the response is to no speech |
 /// | `created` | `response.created` came, or the response's first other event from a server that does not send it |
 /// | `first_text`, `first_audio` | the first delta came that has words, or sound |
-/// | `first_played` | a report of the application's, or an estimate: `first_played_source` |
+/// | `first_played` | the application's report, or an estimate: `first_played_source` |
 /// | `done` | `response.done` came, or the session ended: `end` is then [`ResponseEnd::Lost`] |
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Timeline {
     /// When this side asked for it.
     pub requested: Option<Timestamp>,
-    /// When the user's turn ended that it responds to.
+    /// When the user's turn ended to which it responds.
     pub speech_stopped: Option<Timestamp>,
-    /// Who said so.
+    /// How that is known.
     #[serde(skip_serializing_if = "is_default")]
     pub speech_stopped_source: SpeechEnd,
-    /// When it was first heard of.
+    /// When its first event came.
     pub created: Option<Timestamp>,
     /// When its first words came.
     pub first_text: Option<Timestamp>,
     /// When its first audio came.
     pub first_audio: Option<Timestamp>,
-    /// When its first playback was reported, or when it begins by an estimate.
+    /// When it began to play, by a report or an estimate.
     pub first_played: Option<Timestamp>,
     /// Which of the two.
     #[serde(skip_serializing_if = "is_default")]
@@ -42,28 +42,28 @@ pub struct Timeline {
     pub done: Option<Timestamp>,
 }
 
-/// How it is known that the user's turn ended.
+/// How the end of the user's turn is known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SpeechEnd {
-    /// The server detects turns: `input_audio_buffer.speech_stopped` came, or `committed` where it does not
-    /// send that.
+    /// The server detects turns: `input_audio_buffer.speech_stopped` came, or `committed` from a server that
+    /// does not send it.
     #[default]
     Detected,
-    /// The session detects no turns: this side sent `input_audio_buffer.commit`, and wanted a response.
+    /// The server detects no turns: this side sent `input_audio_buffer.commit` and asked for a response.
     Committed,
 }
 
 impl Timeline {
-    /// This side said that the user's turn had ended. What the server detected counts more.
+    /// This side ended the user's turn. The server's detection takes precedence.
     pub(crate) fn committed(&mut self, at: Option<Timestamp>) {
         if let (None, Some(at)) = (self.speech_stopped, at) {
             (self.speech_stopped, self.speech_stopped_source) = (Some(at), SpeechEnd::Committed);
         }
     }
 
-    /// It began to play. The first word counts, but a report more than an estimate.
+    /// It began to play. The first call counts, but a report replaces an estimate.
     pub(crate) fn played(&mut self, at: Timestamp, source: PlaybackSource) {
         let better = self.first_played_source != source && source == PlaybackSource::Reported;
         if self.first_played.is_none() || better {

@@ -6,12 +6,12 @@ use crate::field::Field;
 use crate::time::MediaTime;
 use crate::usage::{TranscriptionUsage, Usage};
 
-/// The usage of all responses of a session. Cached tokens are a part of the input tokens, not more of them.
+/// The usage of all responses of a session. Cached tokens are included in the input tokens.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct UsageTotals {
     /// Responses whose usage is counted here.
     pub responses: u64,
-    /// Responses whose usage the server did not report: what is missing here.
+    /// Responses whose usage the server did not report. It is missing here.
     pub unreported: u64,
     /// Tokens read.
     pub input_tokens: u64,
@@ -33,12 +33,11 @@ pub struct UsageTotals {
     pub output_text_tokens: u64,
     /// Audio tokens made.
     pub output_audio_tokens: u64,
-    /// Transcripts of the user's speech whose usage the server did not report: what is missing in the next
-    /// two.
+    /// Transcripts of the user's speech whose usage the server did not report. It is missing in the next two.
     pub transcriptions_unreported: u64,
     /// Tokens that transcription read and made. They are not in the tokens above.
     pub transcription_tokens: u64,
-    /// Speech that was transcribed, where that is billed by time.
+    /// Speech that was transcribed, if transcription is billed by time.
     pub transcribed: MediaTime,
 }
 
@@ -58,7 +57,7 @@ impl UsageTotals {
         }
     }
 
-    /// Adds a response. One without usage adds nothing, and is counted as unreported.
+    /// Adds a response. A response without usage is counted as unreported.
     pub fn add(&mut self, usage: Option<&Usage>) {
         let unreadable = |usage: &&Usage| {
             let is_put_aside =

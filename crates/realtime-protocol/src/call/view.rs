@@ -1,8 +1,8 @@
 //! Commands and media by subject: `call.conversation().delete(now, id, item)` in place of
 //! `call.handle_command(now, id, Command::DeleteItem { item_id: item })`.
 //!
-//! A view is borrowed for one call of a method, and is no more than another spelling: [`Command`] and
-//! [`Media`] say what each does. After it, poll the outputs.
+//! A view is borrowed for one method call, and is only another spelling: [`Command`] and [`Media`] say what
+//! each method does. Poll the outputs afterwards.
 
 use alloc::boxed::Box;
 
@@ -45,7 +45,7 @@ macro_rules! views {
                     $(#[$media_doc])*
                     ///
                     /// # Errors
-                    /// [`MediaError`] when its shape can't be right; nothing happened, and it is handed back.
+                    /// [`MediaError`] if its shape can't be right. It had no effect, and is handed back.
                     pub fn $media_method(
                         &mut self, now: Timestamp $(, $media_arg: $media_type)*
                     ) -> Result<(), MediaError> {
@@ -56,8 +56,7 @@ macro_rules! views {
                     $(#[$method_doc])*
                     ///
                     /// # Errors
-                    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed
-                    /// back.
+                    /// [`CommandError`] if the command can't be right. It had no effect, and is handed back.
                     pub fn $method(
                         &mut self, now: Timestamp, id: CommandId $(, $arg: $type)*
                     ) -> Result<(), CommandError> {
@@ -88,7 +87,7 @@ views! {
     ConversationView by conversation {
         /// Adds an item at the end, and may ask for an answer to it: [`Command::CreateItem`].
         create(item: Item, respond: bool) => Command::CreateItem { item: Box::new(item), after: None, respond };
-        /// Adds an item behind another: [`Command::CreateItem`].
+        /// Adds an item after another: [`Command::CreateItem`].
         create_after(after: ItemId, item: Item, respond: bool) =>
             Command::CreateItem { item: Box::new(item), after: Some(after), respond };
         /// Removes an item: [`Command::DeleteItem`].
@@ -99,7 +98,7 @@ views! {
 
     /// The model's responses.
     ResponsesView by responses {
-        /// Asks for a response; merges with others that wait. [`Command::CreateResponse`].
+        /// Asks for a response; merges with waiting requests. [`Command::CreateResponse`].
         create() => Command::CreateResponse { params: None, protected: false };
         /// Asks for a response that the user's speech does not interrupt: [`Command::CreateResponse`].
         create_protected() => Command::CreateResponse { params: None, protected: true };

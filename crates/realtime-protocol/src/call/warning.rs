@@ -1,4 +1,4 @@
-//! What is odd, and does not end a session.
+//! Oddities that do not end a session.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,12 +10,12 @@ use crate::id::{CallId, ItemId, ResponseId};
 use crate::time::MediaTime;
 use crate::wire::Mismatch;
 
-/// Something odd that the session lives on with.
+/// Something odd that does not end the session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// A member of an event has a wrong shape; the event counts without it.
+    /// A member of an event has a wrong shape. The event is used without it.
     Mismatch {
         /// The event's `type`.
         kind: String,
@@ -29,22 +29,22 @@ pub enum Warning {
         #[serde(serialize_with = "unknown")]
         event: UnknownEvent,
     },
-    /// Text that is no event to act on.
+    /// Text that is not a usable event.
     Malformed {
         /// The text and why.
         #[serde(serialize_with = "text")]
         event: Malformed,
     },
-    /// Audio text that is not base64: nothing to play.
+    /// Audio that is not valid base64: there is nothing to play.
     AudioUnreadable {
         /// The item.
         item_id: ItemId,
         /// Characters of the text.
         characters: usize,
     },
-    /// The server did not acknowledge the configuration in time; the session counts as ready.
+    /// The server did not acknowledge the configuration in time. The session counts as ready.
     ConfigUnacknowledged,
-    /// The server refused a member of the configuration; it was left out, and the rest sent again.
+    /// The server refused a member of the configuration. It was left out, and the rest was sent again.
     ConfigMemberRefused {
         /// The member, as the server named it.
         param: String,
@@ -61,85 +61,84 @@ pub enum Warning {
         /// The members.
         paths: Vec<String>,
     },
-    /// The server does not leave to this side what interrupts the assistant: it refused to, or answers turns
-    /// itself. The options' [policy](crate::session::InterruptionPolicy) does not hold; speech interrupts at
-    /// once.
+    /// The server decides itself what interrupts the assistant: it refused the settings for the options'
+    /// [policy](crate::session::InterruptionPolicy), or it answers turns itself. The policy is not in force;
+    /// speech interrupts at once.
     InterruptionPolicyDropped,
-    /// A response was longer than the options allow: it was cancelled, and no more of it comes.
+    /// A response was longer than the options allow. It was cancelled, and no more of it comes.
     ResponseTooLong {
         /// The response.
         response_id: ResponseId,
-        /// What had come of it.
+        /// The audio that had come.
         audio: MediaTime,
     },
-    /// A response came so late that nobody waits for it any more: it is cancelled and not heard.
+    /// A response began after its request had timed out. It is cancelled and not heard.
     ResponseTooLate {
         /// The response.
         response_id: ResponseId,
     },
-    /// Words or audio of a response came behind its end: they are not heard. Told once of a response, and not of
-    /// one that was interrupted.
+    /// Words or audio of a response came after its end: nobody hears them. Told once per response, and never
+    /// for an interrupted one.
     OutputAfterEnd {
         /// The response.
         response_id: ResponseId,
     },
-    /// The model called functions as often in a row as the options allow, without a word of the user: it is
-    /// not asked to go on.
+    /// The model called functions as often in a row as the options allow, without the user saying anything.
+    /// It is not asked to go on.
     TooManyRounds {
         /// How often it was asked.
         rounds: u32,
     },
-    /// The server gave a response an id that was used before. It is another response, unless nothing of the
-    /// first has come: then it is the same one, said twice.
+    /// The server used an id for a second response. If nothing of the first one has come, this counts as the
+    /// same response, announced twice.
     ResponseIdReused {
         /// The response.
         response_id: ResponseId,
     },
-    /// More responses run at once than any server runs: this one is let go, and ends as lost.
+    /// Too many responses run at once. This one is dropped, and ends as lost.
     TooManyResponses {
         /// The response.
         response_id: ResponseId,
     },
-    /// The model called more functions than can wait: the application is not told of these.
+    /// The model called more functions than may wait at once. The application is not told of these.
     TooManyFunctions {
         /// The response.
         response_id: ResponseId,
         /// How many were left out.
         functions: usize,
     },
-    /// A function call cannot be told, since the server never said which function (`call_id` is known: the
-    /// model was told that there is no such function), under which id it waits for an output, or by which id
-    /// it can be told from a call before it.
+    /// A function call cannot be passed on. Either the server never named the function: then `call_id` is
+    /// known, and the model was told that there is no such function. Or it never gave the id that an output
+    /// must repeat, or gave one that does not tell the call from an earlier one.
     FunctionCallLost {
         /// The item that holds it, if it has an id.
         item_id: Option<ItemId>,
         /// The call's id, if it has one.
         call_id: Option<CallId>,
     },
-    /// Input audio waited too long: for the session to be ready, or for the connection to take it. The oldest
+    /// Input audio waited too long, for the session to be ready or for the connection to take it. The oldest
     /// was dropped.
     InputAudioDropped {
         /// What was lost.
         lost: MediaTime,
     },
-    /// Items of a seed were left out: a connection ended before it had acknowledged them, or others as large.
-    /// The new session does not know of them.
+    /// Items of a seed were left out, because a connection ended before it had acknowledged them or items as
+    /// large. The new session does not know of them.
     SeedCut {
         /// How many.
         omitted: usize,
         /// The largest item that is still sent (bytes of JSON).
         largest: usize,
     },
-    /// The model was asked for a reply that was due, and each time the connection ended first: it is not
-    /// asked again.
+    /// The model was asked for a due reply, and each time the connection ended first. It is not asked again.
     ReplyGivenUp,
-    /// Connections ended before the output of a function was acknowledged: it is not sent again. Should the
-    /// model make the call once more, it is told so, and the function does not run again.
+    /// Connections ended before the output of a function was acknowledged. The output is not sent again. If
+    /// the model repeats the call, it is told so, and the function does not run again.
     FunctionOutputGivenUp {
         /// The call.
         call_id: CallId,
     },
-    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as
+    /// The application reads too slowly: audio from the model was dropped before it was read. It counts as
     /// not played.
     AudioDropped {
         /// The item.
@@ -154,7 +153,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Takes in what was lost right behind what this tells of: whether one can stand for both.
+    /// Adds a loss that directly follows this one. Returns whether this warning now covers both.
     pub fn absorb(&mut self, later: &Self) -> bool {
         match (self, later) {
             (Self::InputAudioDropped { lost }, Self::InputAudioDropped { lost: more }) => {

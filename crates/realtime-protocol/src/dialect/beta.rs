@@ -1,6 +1,6 @@
 //! What beta spells differently: the names of events, sessions and responses without nesting, and the model's
-//! words and audio as plain `text` and `audio`. All of it as JSON, member by member, so that what neither
-//! dialect knows passes through.
+//! words and audio as plain `text` and `audio`. The translation works on JSON, member by member, so that
+//! members unknown to both dialects pass through.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use alloc::string::String;
 use crate::dialect::{Dialect, Shape};
 use crate::wire::object::{Object, array, elements};
 
-/// Server events with a name of their own in beta: beta's, then GA's.
+/// Server events with another name in beta: `(beta name, GA name)`.
 pub(crate) const SERVER_KINDS: &[(&str, &str)] = &[
     ("response.audio.delta", "response.output_audio.delta"),
     ("response.audio.done", "response.output_audio.done"),
@@ -23,7 +23,7 @@ pub(crate) const SERVER_KINDS: &[(&str, &str)] = &[
 /// The one client event with a name of its own.
 pub(crate) const TRANSCRIPTION_UPDATE: &str = "transcription_session.update";
 
-/// Members of a session, and where GA has them: half and name within `audio`.
+/// Members of a session that GA nests in `audio`: `(beta name, "input" or "output", GA name)`.
 pub(crate) const SESSION_AUDIO: &[(&str, &str, &str)] = &[
     ("input_audio_format", "input", "format"),
     ("input_audio_transcription", "input", "transcription"),
@@ -38,7 +38,7 @@ pub(crate) const SESSION_AUDIO: &[(&str, &str, &str)] = &[
 pub(crate) const RESPONSE_AUDIO: &[(&str, &str, &str)] =
     &[("output_audio_format", "output", "format"), ("voice", "output", "voice")];
 
-/// Names that a session has in beta alone.
+/// Names that a session has only in beta.
 pub(crate) const SESSION_ONLY: &[&str] = &[
     "modalities",
     "input_audio_format",
@@ -51,7 +51,7 @@ pub(crate) const SESSION_ONLY: &[&str] = &[
     "max_response_output_tokens",
 ];
 
-/// Names that a response or a request for one has in beta alone.
+/// Names that a response or a request for one has only in beta.
 pub(crate) const RESPONSE_ONLY: &[&str] =
     &["modalities", "output_audio_format", "voice", "max_response_output_tokens"];
 
@@ -71,8 +71,8 @@ const FORMATS: &[(&str, &str)] = &[
 /// Content of the model's messages: beta's `type`, then GA's.
 const CONTENT: &[(&str, &str)] = &[(r#""text""#, r#""output_text""#), (r#""audio""#, r#""output_audio""#)];
 
-/// Turns an event's text, in any mixture of the two spellings, into GA's. `kind` is the `type` that came,
-/// `ga_kind` GA's name for it. `None` where there is nothing to turn.
+/// Translates an event's text, in any mixture of the two spellings, into GA's. `kind` is the `type` that
+/// came, `ga_kind` GA's name for it. `None`: there is nothing to translate.
 pub(crate) fn body_to_ga(kind: &str, ga_kind: &str, shape: Shape, text: &str) -> Option<String> {
     let mut event = Object::read(text)?;
     event.set("type", quoted(ga_kind));
@@ -90,7 +90,7 @@ pub(crate) fn body_to_ga(kind: &str, ga_kind: &str, shape: Shape, text: &str) ->
     Some(event.write())
 }
 
-/// Turns an event's text in GA's spelling into beta's; `kind` is beta's name.
+/// Translates an event's text from GA's spelling into beta's. `kind` is beta's name.
 pub(crate) fn body_to_beta(kind: &str, shape: Shape, text: &str) -> Option<String> {
     let mut event = Object::read(text)?;
     event.set("type", quoted(kind));
@@ -111,7 +111,7 @@ pub(crate) fn body_to_beta(kind: &str, shape: Shape, text: &str) -> Option<Strin
     Some(event.write())
 }
 
-/// Takes members out that GA does not have and would refuse.
+/// Takes out members that GA does not have and would refuse.
 pub(crate) fn strip_beta_only(shape: Shape, text: &str) -> Option<String> {
     let member = match shape {
         Shape::Plain | Shape::Item => return None,
@@ -123,14 +123,14 @@ pub(crate) fn strip_beta_only(shape: Shape, text: &str) -> Option<String> {
     Some(event.write())
 }
 
-/// Turns a session that stands alone into GA's spelling.
+/// Translates a session outside of an event into GA's spelling.
 pub(crate) fn bare_session_to_ga(text: &str) -> Option<String> {
     let mut session = Object::read(text)?;
     session_to_ga(&mut session, false);
     Some(session.write())
 }
 
-/// Turns a session that stands alone, in GA's spelling, into that of `dialect`.
+/// Translates a session outside of an event from GA's spelling into that of `dialect`.
 pub(crate) fn bare_session_in(dialect: Dialect, text: &str) -> Option<String> {
     let mut session = Object::read(text)?;
     match dialect {
@@ -144,7 +144,7 @@ fn drop_beta_only(object: &mut Object) {
     object.0.retain(|(name, _)| !BETA_ONLY.contains(&name.as_str()));
 }
 
-/// Where GA has the member of a session that beta calls `path`.
+/// GA's path for the member of a session that beta calls `path`.
 pub(crate) fn ga_path(path: &str) -> &str {
     match path {
         "modalities" => "output_modalities",
@@ -197,7 +197,8 @@ fn response_to_beta(response: &mut Object, items: &str) {
     response.change_elements(items, |item| change_content(item, swapped(CONTENT)));
 }
 
-/// Drops what beta does not know and would refuse: whole members, MCP tools, and the choice of one.
+/// Drops what beta does not know and would refuse: whole members, MCP tools, and a `tool_choice` of an MCP
+/// tool.
 fn drop_ga_only(object: &mut Object) {
     object.0.retain(|(name, _)| !GA_ONLY.contains(&name.as_str()));
     let is_mcp = |text: &str| Object::read(text).is_some_and(|tool| tool.get("type") == Some(r#""mcp""#));
@@ -213,7 +214,7 @@ fn drop_ga_only(object: &mut Object) {
     }
 }
 
-/// Moves flat members to their places within `audio`. What is nested already stays.
+/// Moves flat members to their places within `audio`. Members that are nested already stay.
 fn nest(object: &mut Object, places: &[(&str, &str, &str)]) {
     if !places.iter().any(|(flat, ..)| object.get(flat).is_some()) {
         return;
@@ -263,13 +264,13 @@ fn one_modality(modalities: String) -> String {
     if has_audio { r#"["audio"]"#.into() } else { modalities }
 }
 
-/// Beta has audio only beside text; some servers refuse it alone.
+/// Beta has audio only together with text; some servers refuse it alone.
 fn both_modalities(modalities: String) -> String {
     let is_audio = elements(&modalities).is_some_and(|all| all == [r#""audio""#]);
     if is_audio { r#"["text","audio"]"#.into() } else { modalities }
 }
 
-/// Changes the `type` of the parts of a message of the model's.
+/// Changes the `type` of the parts of a model's message.
 fn change_content<'a>(item: &mut Object, kinds: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
     if item.get("role") == Some(r#""assistant""#) {
         item.change_elements("content", |part| {

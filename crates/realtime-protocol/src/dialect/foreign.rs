@@ -1,5 +1,5 @@
-//! Which names a dialect does not have: for servers that speak one dialect only, and refuse the other's
-//! words.
+//! Finds names that a dialect does not have, for servers that speak one dialect only and refuse the other's
+//! names.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -15,16 +15,16 @@ use crate::wire::Members;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Foreign {
-    /// Where it stands: `type`, or a member such as `session.voice`.
+    /// Its path: `type`, or a member such as `session.voice`.
     pub path: String,
     /// The name: of the event's type, or of the member.
     pub name: String,
 }
 
 impl Dialect {
-    /// The first name in a client event's text that only the other dialect has, though
-    /// [`ClientEvent::decode`](crate::event::ClientEvent::decode) reads it. `None` for text that cannot be
-    /// read.
+    /// Returns the first name in a client event's text that only the other dialect has.
+    /// [`ClientEvent::decode`](crate::event::ClientEvent::decode) reads such names too. `None` for text that
+    /// cannot be read.
     pub fn foreign_name(self, text: &str) -> Option<Foreign> {
         #[derive(Deserialize)]
         struct Event<'a> {
@@ -58,8 +58,8 @@ impl Dialect {
         Some(Foreign { path: format!("{name}.{member}"), name: member })
     }
 
-    /// Names the members in a text as this dialect does: `session.audio.output.voice` is `session.voice` in
-    /// beta.
+    /// Translates the paths of members in a text into this dialect: `session.audio.output.voice` is
+    /// `session.voice` in beta.
     pub fn paths(self, ga: &str) -> String {
         let mut text = String::from(ga);
         if self == Self::Ga {
@@ -76,7 +76,7 @@ impl Dialect {
     }
 }
 
-/// What beta's sessions have elsewhere, or by another name.
+/// Members that beta's sessions have in another place, or with another name.
 const NESTED_SESSION: &[&str] = &["type", "audio", "output_modalities", "max_output_tokens"];
 /// The same of a response. Its `max_output_tokens` is in beta's own documents.
 const NESTED_RESPONSE: &[&str] = &["audio", "output_modalities"];

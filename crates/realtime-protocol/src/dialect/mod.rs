@@ -1,9 +1,9 @@
-//! The two spellings of the protocol, translated at the edge: the model is GA's, and this module alone knows
+//! The two spellings of the protocol, translated at the edge. The types are GA's, and only this module knows
 //! what beta spells differently.
 //!
-//! An event is read in any spelling, whatever the dialect. Where the dialect would write it otherwise than it
-//! came (another dialect's name, a session half flat and half nested, `modalities` in another order), the
-//! event keeps its spelling, and is written again as it came for as long as nobody changes it.
+//! An event is read in any spelling, whatever the dialect. Its spelling may differ from what the dialect
+//! would write: another dialect's name, a session half flat and half nested, `modalities` in another order.
+//! Then the event keeps its spelling, and is written as it came as long as it is not changed.
 
 mod beta;
 mod foreign;
@@ -36,16 +36,16 @@ pub enum Dialect {
     Beta,
 }
 
-/// How an event was spelled, where that is not how its dialect spells it.
+/// How an event was spelled, if its dialect spells it differently.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Spelling {
-    /// The `type` was the one of this dialect.
+    /// Its `type` was the name in this dialect.
     Name(Dialect),
-    /// Read in this dialect, this was the text.
+    /// It was read in this dialect, from this text.
     Text(Dialect, Box<str>),
 }
 
-/// Which member of an event the dialects spell differently, besides its `type`.
+/// The member of an event, besides its `type`, that the dialects spell differently.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shape {
     /// None.
@@ -60,10 +60,10 @@ pub(crate) enum Shape {
     Item,
 }
 
-/// That member, as read.
+/// The member named by [`Shape`], after reading.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Body<'a> {
-    /// Nothing that has names of its own in beta.
+    /// Nothing that beta spells differently.
     Other,
     /// A session.
     Session(&'a SessionConfig),
@@ -74,7 +74,7 @@ pub(crate) enum Body<'a> {
 }
 
 impl Body<'_> {
-    /// Whether it has members by beta's names.
+    /// Returns whether it has members with beta's names.
     pub(crate) fn is_beta_spelled(self) -> bool {
         let any = |extra: &Extra, names: &[&str]| extra.iter().any(|(name, _)| names.contains(&name));
         match self {
@@ -85,7 +85,7 @@ impl Body<'_> {
         }
     }
 
-    /// Whether a field is set that GA does not have.
+    /// Returns whether a field is set that GA does not have.
     pub(crate) const fn has_beta_only_fields(self) -> bool {
         match self {
             Self::Other => false,
@@ -102,17 +102,17 @@ impl Body<'_> {
 
 /// An event, as the two dialects need to see it.
 pub(crate) trait Spelled {
-    /// What else the dialects spell differently, as read.
+    /// The member that the dialects spell differently, after reading.
     fn body(&self) -> Body<'_>;
 
     /// GA's `type` for any dialect's.
     fn ga_kind(kind: &str) -> &str;
 
-    /// What else an event of this side is spelled by; `kind` is GA's. The other side's events are unknown to
-    /// this one, and no unknown event has anything to turn.
+    /// The member that the dialects spell differently in an event of this side. `kind` is GA's name. Events
+    /// of the other side are unknown to this one, and unknown events are not translated.
     fn shape(kind: &str) -> Shape;
 
-    /// The event's `type` in `dialect`, GA's being `kind`.
+    /// The event's `type` in `dialect`. `kind` is GA's name.
     fn kind_in(&self, dialect: Dialect, kind: &'static str) -> &'static str;
 }
 
@@ -154,7 +154,7 @@ impl Spelled for ServerEvent {
             (Dialect::Beta, Self::SessionUpdated(_)) if self.body().is_transcription() => {
                 "transcription_session.updated"
             }
-            // Only *added* is a creation: *done* has no name in beta, and goes out under its own.
+            // Only *added* is a creation. *done* has no name in beta, and is sent with its GA name.
             (Dialect::Beta, Self::ConversationItemAdded(_)) => "conversation.item.created",
             (Dialect::Beta, Self::SessionCreated(_) | Self::SessionUpdated(_)) => kind,
             (Dialect::Beta, _) => {
@@ -197,8 +197,9 @@ impl Spelled for ClientEvent {
 }
 
 impl ServerEvent {
-    /// Whether servers of `dialect` send this event. A server that speaks beta leaves the others out:
-    /// `conversation.item.done` above all, whose item beta has told of with `conversation.item.created`.
+    /// Returns whether servers of `dialect` send this event. A server that speaks beta leaves out the other
+    /// events, above all `conversation.item.done`: beta announces an item once, by
+    /// `conversation.item.created`.
     pub const fn is_sent_in(&self, dialect: Dialect) -> bool {
         match dialect {
             Dialect::Ga => !matches!(self, Self::ConversationItemCreated(_)),
@@ -221,7 +222,7 @@ impl ServerEvent {
     }
 }
 
-/// Turns an event's text in GA's spelling into that of `dialect`, in which its `type` is `kind`.
+/// Translates an event's text from GA's spelling into that of `dialect`, in which its `type` is `kind`.
 pub(crate) fn respell(dialect: Dialect, kind: &str, shape: Shape, ga: &str) -> Option<String> {
     match dialect {
         Dialect::Ga => strip_beta_only(shape, ga),

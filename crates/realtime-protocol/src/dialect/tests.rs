@@ -1,4 +1,4 @@
-//! The two spellings: what is turned, what is kept, what is dropped.
+//! The two spellings: what is translated, what is kept, what is dropped.
 
 use alloc::string::{String, ToString};
 

@@ -1,5 +1,5 @@
-//! What of a configuration a dialect has no words for. It is never sent, so that it can't count as taken
-//! over.
+//! Members of a configuration that a dialect does not have. They are never sent, so they can't count as
+//! applied.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,7 +20,7 @@ macro_rules! take {
 }
 
 impl Dialect {
-    /// Takes out of a configuration what this dialect does not say, and names it.
+    /// Takes out of a configuration the members that this dialect does not have. Returns their names.
     pub(crate) fn take_unsaid(self, config: &mut SessionConfig) -> Vec<String> {
         let mut unsaid = Vec::new();
         match self {
@@ -52,11 +52,11 @@ fn take_tools(config: &mut SessionConfig, unsaid: &mut Vec<String>) {
         }
     }
     if are_any && tools.is_empty() {
-        config.tools = Field::Absent; // an empty list would take the tools away that there are
+        config.tools = Field::Absent; // an empty list would remove the existing tools
     }
 }
 
-/// Beta has seven members of what GA has in `audio`, and nothing else of it.
+/// Beta has seven of the members that GA has in `audio`, and no others.
 fn take_audio(config: &mut SessionConfig, unsaid: &mut Vec<String>) {
     let Some(audio) = config.audio.value_mut() else { return };
     take_extra(&mut audio.extra, "audio", unsaid);

@@ -1,29 +1,30 @@
-//! How many elements a wire text may have. Its bytes are bounded by whoever reads them from a socket, but a
-//! text of tiny elements takes far more memory than bytes: an item of an array is 200 bytes as a value, and
-//! may be one digit in the text.
+//! Limits the number of elements in a wire text. The driver bounds the bytes of a text, but a text of tiny
+//! elements takes far more memory than its bytes: an array item takes 200 bytes as a value, and may be one
+//! digit in the text.
 //!
-//! The rule kept here: a text costs what its bytes let one expect. One long string (audio of an hour) is no
-//! element.
+//! The rule kept here: the memory of a text is in proportion to its bytes. One long string (an hour of audio)
+//! is not an element.
 
 use alloc::format;
 use alloc::string::String;
 
 use crate::event::{Malformed, scan};
 
-/// The most `{`, `[` and `,` outside of strings that a wire text may have. The largest that servers have
-/// reason to send (a long transcript with the probability of each token, hundreds of tools with their
-/// schemas) stay below a half of it.
+/// The most `{`, `[` and `,` outside of strings that a wire text may have. The largest texts that servers
+/// have reason to send (a long transcript with the probability of each token, hundreds of tools with their
+/// schemas) stay below half of that.
 const MOST_ELEMENTS: usize = 128 * 1024;
 
-/// A text up to this length (bytes) is not counted: it cannot have more.
+/// A text up to this length (bytes) is not counted: it cannot have too many.
 const ALWAYS_WITHIN: usize = 128 * 1024;
 
-/// Whether a text has no more elements than it may. One pass at most, which ends where it has more.
+/// Returns whether a text has no more elements than allowed. Takes one pass, and stops when there are too
+/// many.
 pub(crate) fn is_within(text: &str) -> bool {
     text.len() <= ALWAYS_WITHIN || count(text.as_bytes()) <= MOST_ELEMENTS
 }
 
-/// What an event is whose text has more.
+/// The event for a text with too many elements.
 pub(crate) fn exceeded(text: &str) -> Malformed {
     Malformed {
         kind: scan::peek_kind(text).map(|kind| kind.into_owned()),
@@ -33,7 +34,7 @@ pub(crate) fn exceeded(text: &str) -> Malformed {
     }
 }
 
-/// The elements, up to one more than there may be.
+/// Counts the elements, up to one more than allowed.
 fn count(text: &[u8]) -> usize {
     let (mut elements, mut at) = (0, 0);
     while let Some(byte) = text.get(at) {

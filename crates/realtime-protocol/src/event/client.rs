@@ -136,7 +136,7 @@ wire_struct! {
         response: Field<Box<ResponseParams>>,
     }
 
-    /// Cancels a response. Answered by its `response.done`, or by an `error` where none runs.
+    /// Cancels a response. Answered by its `response.done`, or by an `error` if none runs.
     ///
     /// # Wire
     /// `response.cancel`.

@@ -1,8 +1,8 @@
-//! The frequent events without serde: audio, transcript and text deltas read by a hand cursor, and audio
-//! written straight into the text.
+//! The frequent events without serde: audio, transcript and text deltas are read by a hand-written cursor,
+//! and audio is written straight into the text.
 //!
-//! The rule kept here: whatever is not of the plainest form (an escape, a `null`, a member that is unknown or
-//! given twice) is left to the general path, so both give equal results.
+//! The rule kept here: any text not in the plainest form (with an escape, a `null`, an unknown or repeated
+//! member) is left to the general path, so both paths give equal results.
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -15,7 +15,7 @@ use crate::event::{
 };
 use crate::field::Field;
 
-/// The kinds that have a quick way.
+/// The kinds with a fast path.
 const AUDIO: &str = "response.output_audio.delta";
 const TRANSCRIPT: &str = "response.output_audio_transcript.delta";
 const TEXT: &str = "response.output_text.delta";
@@ -25,7 +25,7 @@ const BETA_AUDIO: &str = "response.audio.delta";
 /// More than an append holds besides its audio and its id (bytes).
 const ENVELOPE: usize = 64;
 
-/// Reads a delta, if `text` is one in its plainest form, and the name that it has in the text.
+/// Reads a delta and its name, if `text` is a delta in its plainest form.
 pub(crate) fn decode_delta(text: &str) -> Option<(ServerEvent, &str)> {
     let delta = Delta::read(text)?;
     let kind = delta.kind?;
@@ -83,9 +83,9 @@ struct Delta<'a> {
     item_id: Option<&'a str>,
     output_index: Field<u32>,
     content_index: Field<u32>,
-    /// Not looked at yet: it may hold anything but a quote.
+    /// Not checked yet: it may hold anything but a quote.
     delta: Option<&'a str>,
-    /// The delta, where it was read as audio already.
+    /// The delta, if it was read as audio already.
     audio: Option<Audio>,
     obfuscation: Option<&'a str>,
 }
@@ -144,7 +144,7 @@ fn number<'a>(member: &mut Field<u32>, text: &'a str) -> Option<&'a str> {
     Some(&text[digits..])
 }
 
-/// JSON's white space, which is seldom there.
+/// Skips JSON's white space, which is rare.
 fn skip_space(text: &str) -> &str {
     match text.as_bytes().first() {
         Some(b' ' | b'\n' | b'\r' | b'\t') => text.trim_start_matches([' ', '\n', '\r', '\t']),
@@ -159,8 +159,8 @@ fn short_string(text: &str) -> Option<(&str, &str)> {
     (text.as_bytes()[end] == b'"').then(|| (&text[..end], &text[end + 1..]))
 }
 
-/// Where the first quote, backslash or control character is. Eight bytes at a time: ids are too short for
-/// more.
+/// The position of the first quote, backslash or control character. Searches eight bytes at a time: ids are
+/// too short for more.
 fn special(bytes: &[u8]) -> Option<usize> {
     const EACH: u64 = u64::MAX / 0xff;
     const HIGH: u64 = EACH << 7;
@@ -181,8 +181,8 @@ fn special(bytes: &[u8]) -> Option<usize> {
     bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ').map(|end| at + end)
 }
 
-/// The audio with which a text ends, as nearly every audio delta does. It is read as base64 without a look
-/// for its end: no quote is base64.
+/// The audio at the end of a text, where nearly every audio delta has it. It is read as base64 without a
+/// search for its end: a quote is not base64.
 fn last_audio(kind: Option<&str>, value: &str) -> Option<Audio> {
     let text = value.strip_suffix("\"}").filter(|_| matches!(kind, Some(AUDIO | BETA_AUDIO)))?;
     // Seldom, another member is the last.
@@ -190,18 +190,18 @@ fn last_audio(kind: Option<&str>, value: &str) -> Option<Audio> {
     if memchr::memrchr(b'"', end).is_some() { None } else { Audio::from_canonical_base64(text) }
 }
 
-/// All up to the next quote, and what follows that.
+/// Everything up to the next quote, and what follows it.
 fn until_quote(text: &str) -> Option<(&str, &str)> {
     let end = memchr::memchr(b'"', text.as_bytes())?;
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// The text of a string, if it has no escapes and nothing that would have to be one.
+/// The text of a string, if it has no escapes and needs none.
 fn plain(text: &str) -> Option<&str> {
     special(text.as_bytes()).is_none().then_some(text)
 }
 
-/// Writes an append; whether it was one in its plainest form.
+/// Writes an append. Returns whether it was one in its plainest form.
 pub(crate) fn encode_client(event: &ClientEvent, _kind: &str, out: &mut String) -> bool {
     match event {
         ClientEvent::InputAudioBufferAppend(event) => encode_append(event, out).is_some(),
@@ -209,7 +209,7 @@ pub(crate) fn encode_client(event: &ClientEvent, _kind: &str, out: &mut String) 
     }
 }
 
-/// Writes an audio delta under the name `kind`; whether it was one in its plainest form.
+/// Writes an audio delta with the name `kind`. Returns whether it was one in its plainest form.
 pub(crate) fn encode_server(event: &ServerEvent, kind: &str, out: &mut String) -> bool {
     match event {
         ServerEvent::ResponseOutputAudioDelta(event) => encode_audio_delta(event, kind, out).is_some(),
@@ -251,7 +251,7 @@ fn encode_audio_delta(event: &ResponseOutputAudioDelta, kind: &str, out: &mut St
     push_id(out, "item_id", item_id);
     for (name, index) in [("output_index", event.output_index), ("content_index", event.content_index)] {
         if let Field::Value(index) = index {
-            let _ = write!(out, ",\"{name}\":{index}"); // memory takes every write
+            let _ = write!(out, ",\"{name}\":{index}"); // writing to memory cannot fail
         }
     }
     out.push_str(r#","delta":""#);
@@ -260,7 +260,7 @@ fn encode_audio_delta(event: &ResponseOutputAudioDelta, kind: &str, out: &mut St
     Some(())
 }
 
-/// An id that needs no escapes, or none; `None` for any other.
+/// An id without escapes, or no id. `None`: an id with escapes.
 fn id<T: AsRef<str>>(field: &Field<T>) -> Option<Option<&str>> {
     match field {
         Field::Absent => Some(None),

@@ -1,9 +1,9 @@
-//! A client event as a session log holds it: so that what is read back is sent as the same text.
+//! A client event in a session log, written so that the event read back is sent as the same text.
 //!
-//! An event of an application's own may be spelled as no dialect spells it, and then keeps its text, which is
-//! no part of what it says. Most are written as the plain event, and read as GA's. Where that would read
-//! otherwise than the event is, the log says how: `{"spelling":"beta","event":{…}}` is a text to read in
-//! beta, `{"spelling":null,…}` an event to take as it stands.
+//! Most events are written plainly and read back as GA. An application may send an event in a spelling that
+//! no dialect writes; such an event keeps its text. If reading it as GA would give another event, the log
+//! says how to read it: `{"spelling":"beta","event":{…}}` is read as beta, and `{"spelling":null,…}` as the
+//! plain event without a kept text.
 
 use alloc::boxed::Box;
 use alloc::string::String;

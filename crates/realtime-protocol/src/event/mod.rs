@@ -1,7 +1,7 @@
 //! The events of the wire: [`ClientEvent`] and [`ServerEvent`], and their reading and writing.
 //!
-//! Reading is total: whatever the text is, an event comes out. A `type` that this version does not know is
-//! `Unknown`, text that cannot be acted on is `Malformed`, and both keep what came.
+//! Reading never fails: every text gives an event. An event of a `type` that this version does not know is
+//! `Unknown`, an unusable text is `Malformed`, and both keep the text.
 
 pub(crate) mod bound;
 mod client;
@@ -27,7 +27,8 @@ pub struct UnknownEvent {
     pub raw: RawJson,
 }
 
-/// Wire text that is no event to act on: not JSON, no `type`, or without a member that says what it is about.
+/// Wire text that is not a usable event: not JSON, without a `type`, or without a member that says what it is
+/// about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Malformed {
     /// The `type`, if there was one.
@@ -41,14 +42,14 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// The wire text that stands for a binary message of so many bytes which is not UTF-8, so that a machine
-    /// is told of it and a log holds it. It reads as `Malformed`, and says how many bytes there were and not
-    /// what they were.
+    /// The wire text that stands for a binary message that is not UTF-8. With it, a machine is told of the
+    /// message and a log records it. It reads as `Malformed`, and gives the number of bytes but not their
+    /// content.
     pub fn text_of_binary(bytes: usize) -> String {
         alloc::format!("{BINARY}{bytes}{NOT_UTF_8}")
     }
 
-    /// Whether a text stands for such a message.
+    /// Returns whether a text stands for such a message.
     fn is_text_of_binary(text: &str) -> bool {
         let bytes = text.strip_prefix(BINARY).and_then(|rest| rest.strip_suffix(NOT_UTF_8));
         bytes.is_some_and(|bytes| bytes.len() < 21 && bytes.bytes().all(|byte| byte.is_ascii_digit()))
@@ -81,7 +82,7 @@ macro_rules! events {
             $($(#[$variant_meta])* #[doc = concat!("\n\nWire: `", $kind, "`.")] $variant($variant),)*
             /// A `type` that this version does not know.
             Unknown($crate::event::UnknownEvent),
-            /// Text that is no event to act on.
+            /// Text that is not a usable event.
             Malformed($crate::event::Malformed),
         }
 
@@ -98,8 +99,8 @@ macro_rules! events {
                 }
             }
 
-            /// Reads one wire text, in either dialect's spelling or a mixture; `dialect` is the one in which
-            /// it is then written as it came. Never fails: see [`Unknown`](Self::Unknown) and
+            /// Reads one wire text, in either dialect's spelling or a mixture. Encoded in `dialect`, the
+            /// event gives the same text again. Never fails: see [`Unknown`](Self::Unknown) and
             /// [`Malformed`](Self::Malformed).
             pub fn decode(text: &str, dialect: $crate::event::Dialect) -> Self {
                 $crate::event::scan::decode(text, dialect)
@@ -121,9 +122,9 @@ macro_rules! events {
                 }
             }
 
-            /// Members that are there but not of the expected shape: kept as they came, and read as absent.
-            /// Also those that could be read all the same: a number in a string, and text with half of a
-            /// surrogate pair. The first 64, then one that says how many more there are.
+            /// Members with an unexpected shape: kept as they came, and read as absent. Also members that
+            /// could still be read: a number in a string, and text with half of a surrogate pair. Lists the
+            /// first 64, then one entry with the number of further ones.
             pub fn mismatches(&self) -> alloc::vec::Vec<$crate::wire::Mismatch> {
                 let mut found = $crate::wire::Mismatches::default();
                 match self {

@@ -20,7 +20,7 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
     /// Reads a frequent event in its plainest form, with the name it came under.
     fn decode_hot(text: &str) -> Option<(Self, &str)>;
 
-    /// Writes a frequent event in its plainest form; whether it was one.
+    /// Writes a frequent event in its plainest form. Returns whether it was one.
     fn encode_hot(&self, kind: &str, out: &mut String) -> bool;
 
     /// Reads the struct of GA's `kind`.
@@ -29,14 +29,14 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
     /// Writes the struct, under `kind`.
     fn write(&self, kind: &str, out: &mut String);
 
-    /// GA's `type`, for an event that is typed.
+    /// GA's `type`, for a known event.
     fn known_kind(&self) -> Option<&'static str>;
 
     fn malformed(malformed: Malformed) -> Self;
 
     fn as_malformed(&mut self) -> Option<&mut Malformed>;
 
-    /// Notes that the text which was read is not the one that came.
+    /// Notes the repairs that were made before reading.
     fn note_repairs(&mut self, repairs: Vec<Mismatch>);
 
     fn extra(&self) -> Option<&Extra>;
@@ -105,8 +105,8 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     }
 }
 
-/// Reads a malformed event again, if its text can be repaired: once, for then there is nothing left to
-/// repair. Out of the way, and in place, for events are large to move.
+/// Reads a malformed event again if its text can be repaired. Once is enough: then nothing is left to repair.
+/// Cold and in place, because events are large to move.
 #[cold]
 #[inline(never)]
 fn mend<E: Event>(event: &mut E, text: &str, dialect: Dialect) {
@@ -121,7 +121,7 @@ fn mend<E: Event>(event: &mut E, text: &str, dialect: Dialect) {
     }
 }
 
-/// Keeps the name that an event came under, where the dialect has another for it.
+/// Keeps the event's name as it came, if the dialect has another name for it.
 fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
     let Some(known) = event.known_kind() else { return };
     if event.kind_in(dialect, known) != kind
@@ -131,7 +131,8 @@ fn keep_name<E: Event>(event: &mut E, kind: &str, dialect: Dialect) {
     }
 }
 
-/// Reads a text that is not all in GA's spelling, and keeps it where the dialect would write another.
+/// Reads a text that is not completely in GA's spelling. Keeps the text if the dialect would write another
+/// one.
 fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shape, dialect: Dialect) -> E {
     let Some(ga) = dialect::body_to_ga(kind, ga_kind, shape, text) else {
         let mut event = E::read(ga_kind, text);
@@ -157,8 +158,8 @@ fn decode_respelled<E: Event>(text: &str, kind: &str, ga_kind: &str, shape: Shap
     event
 }
 
-/// The text that an event came as, and the dialect it was read in, where that dialect would write another
-/// one. `None` once the event was changed.
+/// The original text of an event and the dialect it was read in, if that dialect would write another text.
+/// `None` after the event was changed.
 pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
     match event.extra()?.spelling()? {
         Spelling::Text(read_in, text) if decode::<E>(text, *read_in) == *event => Some((*read_in, text)),
@@ -166,7 +167,7 @@ pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
     }
 }
 
-/// Writes an event, whose `type` in GA is `ga_kind`, as `dialect` spells it.
+/// Writes an event in the spelling of `dialect`. `ga_kind` is its `type` in GA.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
     let spelling = event.extra().and_then(Extra::spelling);
     if spelling.is_some()
@@ -193,7 +194,7 @@ pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialec
     out.push_str(&dialect::respell(dialect, kind, shape, &ga).unwrap_or(ga));
 }
 
-/// A struct's members behind a `type`.
+/// A struct's members, after a `type`.
 pub(crate) struct Named<'a, T> {
     pub(crate) kind: &'a str,
     pub(crate) event: &'a T,
@@ -220,7 +221,7 @@ pub(crate) fn event_kind(text: &str) -> Result<Cow<'_, str>, Malformed> {
     Err(Malformed { kind: None, path: "type".into(), reason: error, raw: text.into() })
 }
 
-/// Says that `text` is no JSON.
+/// The event for a `text` that is not JSON.
 pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Malformed {
     let reason = match Malformed::is_text_of_binary(text) {
         true => format!("expected JSON, got {text}"),
@@ -229,7 +230,7 @@ pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Malformed {
     Malformed { kind: None, path: String::new(), reason, raw: text.into() }
 }
 
-/// Reads an event's struct: at once where all members fit, else member by member.
+/// Reads an event's struct: in one pass if all members fit, else member by member.
 pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
     match serde_json::from_str(text) {
         Ok(event) => Ok(event),
@@ -243,7 +244,7 @@ pub(crate) fn read<T: Wire>(text: &str) -> Result<T, Mismatch> {
 /// Appends a value's JSON text.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, out: &mut String) {
     let text =
-        serde_json::to_string(value).expect("wire types have string keys, and memory takes every write");
+        serde_json::to_string(value).expect("wire types have string keys, and writing to memory cannot fail");
     if out.capacity() == 0 { *out = text } else { out.push_str(&text) }
 }
 
@@ -269,7 +270,7 @@ pub(crate) fn peek_kind(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A place in JSON text. It only has to be right for valid JSON: what it finds is read again by serde.
+/// A position in JSON text. It only has to be right for valid JSON: serde reads the result again.
 struct Cursor<'a> {
     text: &'a str,
     at: usize,

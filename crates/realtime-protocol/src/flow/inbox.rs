@@ -1,10 +1,10 @@
 //! What waits for the application to read it: [`Inbox`].
 //!
-//! The driver is never made to wait for the application. Where the application reads too slowly, the oldest
-//! audio gives way. Nothing else does: where that passes its bounds too, the call ends.
+//! The driver never waits for the application. If the application reads too slowly, the oldest audio is
+//! dropped. Nothing else is: if other events pass their bounds, the call ends.
 //!
-//! A bound tells a slow reader from a quick one, so it holds against what the reader had a chance to read.
-//! One turn of the driver may give any number of events.
+//! A bound tells a slow reader from a quick one, so only events that the reader had a chance to read count
+//! against it. One turn of the driver may give any number of events.
 
 use core::fmt;
 
@@ -59,17 +59,17 @@ impl Default for InboxBounds {
 /// [`push`](Self::push) each event, then call [`shed`](Self::shed) until `None` and hand what it returns to
 /// the machine. The application takes events by [`pop`](Self::pop), from wherever it runs.
 ///
-/// Where [`wants_turn`](Self::wants_turn) returns true, let the application run before the next input: yield
-/// to the runtime, return to the event loop. Then call [`handle_turn`](Self::handle_turn): what waits from
-/// then on was not read in time, and counts against the bounds.
+/// If [`wants_turn`](Self::wants_turn) returns true, let the application run before the next input: yield to
+/// the runtime, or return to the event loop. Then call [`handle_turn`](Self::handle_turn): events that still
+/// wait were not read in time, and count against the bounds.
 ///
 /// What the application gets:
 ///
 /// - Events in their order. Nothing but audio is dropped before the call is ended for a slow reader.
 /// - Losses of audio that follow each other are one warning, see
 ///   [`Warning::absorb`](crate::call::Warning::absorb).
-/// - [`Event::Closed`] last and always, right after [`Notice::EventsDropped`] where events were dropped at
-///   the end.
+/// - [`Event::Closed`] last and always, right after [`Notice::EventsDropped`] if events were dropped at the
+///   end.
 ///
 /// ```
 /// use realtime_protocol::call::{CloseReason, Event, StopId};
@@ -98,7 +98,7 @@ impl Default for InboxBounds {
 /// ```
 pub struct Inbox {
     bounds: InboxBounds,
-    /// Audio, and other events with the bytes of wire text that each is charged with.
+    /// Audio, and other events, each with the bytes of wire text that are charged for it.
     waiting: Lanes<AudioChunk, (Event, usize)>,
     /// Bytes of audio that wait.
     audio_bytes: usize,
@@ -112,13 +112,13 @@ pub struct Inbox {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Open,
-    /// The call ends because the reader is too slow; so many events were dropped since.
+    /// The call ends because the reader is too slow. Counts the events dropped since.
     Ending {
         dropped: u64,
     },
     /// `Closed` is pushed.
     Closed,
-    /// Nobody reads.
+    /// The reader is gone.
     Abandoned,
 }
 
@@ -129,8 +129,8 @@ impl Inbox {
         Self { bounds, waiting, audio_bytes: 0, event_bytes: 0, fresh: 0, state: State::Open }
     }
 
-    /// Lets an event wait. `cost`: the bytes of wire text that it came from. Of several events that come from
-    /// one text, one is charged.
+    /// Adds an event. `cost`: the bytes of wire text that it came from. If several events come from one text,
+    /// charge only one of them.
     pub fn push(&mut self, event: Event, cost: usize) {
         if matches!(self.state, State::Closed | State::Abandoned) || self.absorbs(&event) {
             return;
@@ -179,11 +179,11 @@ impl Inbox {
         }
     }
 
-    /// The application had a chance to run. Returns [`Shortfall::TooSlow`], once, where it left more unread
-    /// than the bounds allow.
+    /// The application had a chance to run. Returns [`Shortfall::TooSlow`], once, if it left more unread than
+    /// the bounds allow.
     ///
-    /// From then on, events are kept up to twice the bounds, for the end of a call has things to tell; those
-    /// beyond it are dropped and counted.
+    /// From then on, events are kept up to twice the bounds, because the end of a call has events of its own.
+    /// Events beyond that are dropped and counted.
     pub fn handle_turn(&mut self) -> Option<Shortfall> {
         self.fresh = 0;
         let InboxBounds { events, event_bytes, .. } = self.bounds;
@@ -194,7 +194,7 @@ impl Inbox {
         Some(Shortfall::TooSlow)
     }
 
-    /// Nobody reads any more: drops what waits, and all that comes.
+    /// The reader is gone: drops what waits, and everything that comes.
     pub fn abandon(&mut self) {
         *self = Self { state: State::Abandoned, ..Self::new(self.bounds) };
     }
@@ -233,14 +233,14 @@ impl Inbox {
         self.waiting.push_other((event, cost));
     }
 
-    /// Whether what waits can tell of a loss that follows it.
+    /// Returns whether a waiting warning covers the loss that follows it.
     fn absorbs(&mut self, event: &Event) -> bool {
         let Event::Warning(later) = event else { return false };
         let Some((Event::Warning(warning), _)) = self.waiting.newest_other() else { return false };
         warning.absorb(later)
     }
 
-    /// Whether more waits than that, besides audio.
+    /// Returns whether more than this waits, besides audio.
     fn is_beyond(&self, events: usize, event_bytes: usize) -> bool {
         self.waiting.others_len() > events || self.event_bytes > event_bytes
     }

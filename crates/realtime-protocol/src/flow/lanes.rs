@@ -1,5 +1,5 @@
 //! Two queues with one order: audio, which may be dropped, and the rest, which may not. So the oldest audio
-//! is at hand whatever stands before it.
+//! is found without a search.
 
 use alloc::collections::VecDeque;
 
@@ -41,18 +41,18 @@ impl<A, B> Lanes<A, B> {
         self.others.pop_front().map(|(_, other)| Next::Other(other))
     }
 
-    /// Takes the oldest audio, whatever stands before it.
+    /// Takes the oldest audio, even if other events are before it.
     pub(super) fn pop_audio(&mut self) -> Option<A> {
         self.audio.pop_front().map(|(_, audio)| audio)
     }
 
-    /// The oldest of all, where that is audio.
+    /// The oldest of all, if it is audio.
     pub(super) fn next_audio(&self) -> Option<&A> {
         let (at, audio) = self.audio.front()?;
         self.others.front().is_none_or(|(other, _)| at < other).then_some(audio)
     }
 
-    /// The oldest audio, whatever stands before it.
+    /// The oldest audio, even if other events are before it.
     pub(super) fn oldest_audio(&self) -> Option<&A> {
         self.audio.front().map(|(_, audio)| audio)
     }

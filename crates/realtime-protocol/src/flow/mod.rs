@@ -1,8 +1,8 @@
 //! What waits between a machine and those on either side of it, and what is dropped there.
 //!
-//! A driver is never made to wait. What a connection does not take yet is kept in an [`Outbox`], what the
-//! application has not read yet in an [`Inbox`], and a [`Pulse`] tells a quiet connection from a dead one.
-//! All three take the time as an argument and do nothing on their own.
+//! A driver never waits. What a connection does not take yet is kept in an [`Outbox`], what the application
+//! has not read yet in an [`Inbox`], and a [`Pulse`] tells a quiet connection from a dead one. All three take
+//! the time as an argument and do nothing on their own.
 //!
 //! Only audio is dropped while a call runs, the oldest first. Whatever is dropped comes out as a
 //! [`Shortfall`]: hand it to the machine, which keeps its ledgers right and tells the application.

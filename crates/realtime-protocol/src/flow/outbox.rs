@@ -1,9 +1,9 @@
-//! What waits for one connection to take it: [`Outbox`]. While the connection takes everything at once,
-//! nothing does.
+//! What waits for one connection to take it: [`Outbox`]. It stays empty while the connection takes everything
+//! at once.
 //!
-//! Events keep their order and are never lost; where they grow beyond a bound, the connection counts as lost.
-//! Input audio that waits leaves in fewer, larger appends. What grows too old is dropped, the oldest first: a
-//! model that hears the past answers it.
+//! Events keep their order and are never dropped; if they grow beyond a bound, the connection counts as lost.
+//! Input audio that waits is sent in fewer, larger appends. Audio that grows too old is dropped, the oldest
+//! first, because a model that hears the past answers it.
 
 use alloc::format;
 use alloc::string::String;
@@ -25,8 +25,8 @@ use crate::time::Timestamp;
 pub struct OutboxBounds {
     /// Bytes of input audio; beyond it the oldest is dropped. Default: 4 MiB, 87 s of PCM at 24 kHz.
     pub audio_bytes: usize,
-    /// The oldest input audio that is still sent; what is older is dropped. `None`, for audio from a file,
-    /// which is not late: all is sent. Default: 2 s.
+    /// The greatest age of input audio that is still sent; older audio is dropped. `None`: all is sent, for
+    /// example audio from a file, which is never late. Default: 2 s.
     pub audio_age: Option<Duration>,
     /// Bytes of all other wire texts; beyond it the connection counts as lost. Default: 32 MiB.
     pub text_bytes: usize,
@@ -64,12 +64,12 @@ impl Default for OutboxBounds {
 /// The way out to one connection.
 ///
 /// While the connection takes everything, send what [`encode`](Self::encode) writes: nothing is queued,
-/// copied or compared. Where it does not, [`push`](Self::push) each event. Once it takes more, send what
+/// copied or compared. When it does not, [`push`](Self::push) each event. Once it takes more, send what
 /// [`pop`](Self::pop) gives until `None`.
 ///
 /// After `push` and `pop`, and at [`poll_timeout`](Self::poll_timeout), call [`shed`](Self::shed) and hand
-/// what it returns to the machine; where [`overflow`](Self::overflow) returns a reason, end the connection
-/// with it. An older `now` counts as the latest one.
+/// what it returns to the machine. If [`overflow`](Self::overflow) returns a reason, end the connection with
+/// it. An older `now` counts as the latest one.
 ///
 /// ```
 /// use realtime_protocol::event::{ClientEvent, InputAudioBufferAppend, InputAudioBufferCommit};
@@ -96,9 +96,9 @@ impl Default for OutboxBounds {
 /// ```
 pub struct Outbox {
     bounds: OutboxBounds,
-    /// What the server speaks: the same from the first event on.
+    /// The server's dialect. It never changes after the first event.
     dialect: Dialect,
-    /// Audio with the time since which it waits, and wire texts.
+    /// Audio, with the time since when it waits, and wire texts.
     waiting: Lanes<(Timestamp, Bytes), String>,
     /// Bytes of audio that wait.
     audio: usize,
@@ -106,14 +106,14 @@ pub struct Outbox {
     texts: usize,
     /// Bytes of audio that were dropped and are not told yet.
     unsent: u64,
-    /// Bytes of the latest wire text: appends are alike in size, so that it is the best guess for the next.
+    /// Bytes of the latest wire text. Appends are alike in size, so this is the best guess for the next.
     latest: usize,
     /// The latest time that was given.
     now: Timestamp,
 }
 
 impl Outbox {
-    /// An empty one, to a server that speaks GA.
+    /// An empty outbox for a server that speaks GA.
     pub const fn new(bounds: OutboxBounds) -> Self {
         Self {
             bounds,
@@ -127,7 +127,7 @@ impl Outbox {
         }
     }
 
-    /// Says what the server speaks, before the first event.
+    /// Sets the server's dialect. Call it before the first event.
     pub const fn speak(&mut self, dialect: Dialect) {
         self.dialect = dialect;
     }
@@ -140,7 +140,7 @@ impl Outbox {
         text
     }
 
-    /// Lets an event wait.
+    /// Adds an event.
     pub fn push(&mut self, now: Timestamp, event: &ClientEvent) {
         self.now = self.now.max(now);
         let Some(audio) = plain_audio(event) else {
@@ -148,7 +148,7 @@ impl Outbox {
             self.texts = self.texts.saturating_add(text.len());
             return self.waiting.push_other(text);
         };
-        // One without audio adds nothing to those around it.
+        // An append without audio adds nothing.
         if !audio.is_empty() {
             self.audio = self.audio.saturating_add(audio.len());
             self.waiting.push_audio((self.now, audio.clone()));
@@ -156,8 +156,8 @@ impl Outbox {
         }
     }
 
-    /// Takes the next wire text, in the order of the events. Audio that stands together is one append of at
-    /// most 240,000 bytes, 5 s of PCM at 24 kHz.
+    /// Takes the next wire text, in the order of the events. Adjacent audio becomes one append of at most
+    /// 240,000 bytes, 5 s of PCM at 24 kHz.
     pub fn pop(&mut self, now: Timestamp) -> Option<String> {
         self.now = self.now.max(now);
         self.drop_audio();
@@ -173,7 +173,7 @@ impl Outbox {
         }
     }
 
-    /// Returns how much audio was dropped since this was asked last, as [`Shortfall::Unsent`].
+    /// Returns how much audio was dropped since the last call, as [`Shortfall::Unsent`].
     pub fn shed(&mut self, now: Timestamp) -> Option<Shortfall> {
         self.now = self.now.max(now);
         self.drop_audio();
@@ -190,7 +190,7 @@ impl Outbox {
         Some(*since + self.bounds.audio_age? + Duration::from_micros(1))
     }
 
-    /// Returns why the connection counts as lost, where more texts wait than the bounds allow.
+    /// Returns a reason to end the connection if more texts wait than the bounds allow.
     pub fn overflow(&self) -> Option<DisconnectReason> {
         let most = self.bounds.text_bytes;
         let reason = || format!("more than {most} bytes wait to be sent");
@@ -219,7 +219,7 @@ impl Outbox {
         }
     }
 
-    /// One append of all audio that stands together with the first, which was taken.
+    /// Makes one append of the audio that was taken and all audio adjacent to it.
     fn merge(&mut self, first: Bytes) -> InputAudioBufferAppend {
         self.audio = self.audio.saturating_sub(first.len());
         let mut merged = BytesMut::new();
@@ -250,7 +250,7 @@ impl fmt::Debug for Outbox {
     }
 }
 
-/// The audio of an append that says nothing else.
+/// The audio of an append that has no other members.
 fn plain_audio(event: &ClientEvent) -> Option<&Bytes> {
     let ClientEvent::InputAudioBufferAppend(append) = event else { return None };
     let InputAudioBufferAppend { event_id: Field::Absent, audio, extra } = append else { return None };

@@ -1,4 +1,4 @@
-//! Whether a connection that is quiet still lives: [`Pulse`].
+//! Tells a quiet connection from a dead one: [`Pulse`].
 
 use core::time::Duration;
 
@@ -6,13 +6,13 @@ use crate::time::Timestamp;
 
 /// Tells a quiet connection from a dead one.
 ///
-/// Where nothing was heard for a while, the driver sends a ping. Where nothing comes for as long again, the
-/// connection counts as lost. Anything counts as heard: a text, a pong, a part of a message, or that the peer
-/// takes bytes again that it did not take before.
+/// If nothing was received for a while, the driver sends a ping. If nothing comes for as long again, the
+/// connection counts as lost. Anything counts: a text, a pong, a part of a message, or that the peer takes
+/// bytes again after it was stuck.
 ///
 /// Call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout), and do what it
-/// says. First read what has arrived and tell of it by [`heard`](Self::heard): a driver that slept longer
-/// than it wanted must not take its own sleep for the peer's silence.
+/// says. First read what has arrived and report it by [`heard`](Self::heard): a driver that overslept must
+/// not take its own sleep for the peer's silence.
 ///
 /// ```
 /// use core::time::Duration;
@@ -31,41 +31,41 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pulse {
-    /// The longest silence before the peer is asked, and before its answer is due.
+    /// The longest silence before a ping, and then before the connection counts as lost.
     every: Duration,
     state: State,
 }
 
-/// What to do about a connection on which nothing was heard.
+/// What to do about a silent connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a silent connection is asked, or given up")]
 pub enum Beat {
     /// Send a ping.
     Ping,
-    /// Nothing answered the ping: the connection counts as lost. Said once.
+    /// Nothing answered the ping: the connection counts as lost. Returned once.
     Dead,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Nobody asks.
+    /// Never pings.
     Off,
-    /// Heard last at that time.
+    /// Something was received last at this time.
     Heard(Timestamp),
-    /// Asked at that time, and not heard since.
+    /// A ping was sent at this time, and nothing was received since.
     Asked(Timestamp),
     Dead,
 }
 
 impl Pulse {
-    /// The pulse of a connection that is open since `now`. `every`: how long it may be silent before it is
-    /// asked; `None` or zero: it is never asked.
+    /// The pulse of a connection that is open since `now`. `every`: how long it may be silent before a ping.
+    /// `None` or zero: no pings.
     pub fn new(now: Timestamp, every: Option<Duration>) -> Self {
         let every = every.unwrap_or_default();
         Self { every, state: if every.is_zero() { State::Off } else { State::Heard(now) } }
     }
 
-    /// Something was heard on the connection.
+    /// Something was received on the connection.
     pub fn heard(&mut self, now: Timestamp) {
         match self.state {
             State::Heard(at) | State::Asked(at) => self.state = State::Heard(now.max(at)),
@@ -73,7 +73,7 @@ impl Pulse {
         }
     }
 
-    /// Returns what to do where nothing was heard for too long. Before its time it does nothing.
+    /// Returns what to do if nothing was received for too long. Does nothing if called early.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Option<Beat> {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return None;
@@ -94,7 +94,8 @@ impl Pulse {
         }
     }
 
-    /// The longest time that a dead connection goes unnoticed, where timeouts are handled when they are due.
+    /// The longest time for which a dead connection goes unnoticed, if timeouts are handled when they are
+    /// due.
     pub const fn limit(&self) -> Duration {
         self.every.saturating_mul(2)
     }

@@ -6,7 +6,7 @@ use crate::audio::AudioFormat;
 use crate::call::{Event, Warning};
 use crate::id::ItemId;
 
-/// What a driver could not pass on. It is an input like any other, so that a session log replays with it.
+/// What a driver could not pass on. It is an input like any other, so a session log replays with it.
 ///
 /// A driver keeps what waits within bounds. Audio may be lost to them, the oldest first; an event never is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ pub enum Shortfall {
         /// Bytes of audio, in the session's input format.
         bytes: u64,
     },
-    /// The application reads too slowly: audio of the model's was dropped before it was read. It counts as
+    /// The application reads too slowly: audio from the model was dropped before it was read. It counts as
     /// not played.
     Unread {
         /// The item.

@@ -1,7 +1,7 @@
 //! How much of a conversation its log holds: [`LogContent`], and the [`Filter`] that leaves the rest out.
 //!
-//! A filter works on whole lines, behind the [`LogWriter`](crate::log::LogWriter), so that it can run on a
-//! thread of its own and costs a call nothing.
+//! A filter works on whole lines, after the [`LogWriter`](crate::log::LogWriter), so that it can run on
+//! another thread and costs the call nothing.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ use crate::base64;
 use crate::log::FORMAT;
 use crate::log::write::value;
 
-/// How much of a conversation its log holds. Keys are in none of them.
+/// How much of a conversation its log holds. No log holds keys.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,26 +27,27 @@ pub enum LogContent {
     /// Everything. Replays exactly.
     #[default]
     Full,
-    /// Everything; audio lies in a file beside the log, as raw bytes. Replays exactly with that file.
+    /// Everything, with the audio as raw bytes in a file beside the log. Replays exactly with that file.
     AudioAside,
-    /// Everything but audio: its size and a digest stand in its place. It can be read, and not replayed.
+    /// Everything except audio, which is replaced by its size and a digest. Such a log can be read, but not
+    /// replayed.
     AudioDigest,
-    /// What happened and when: types, ids, states, numbers. No audio, no word, no argument. It can be read,
-    /// and not replayed.
+    /// What happened and when: types, ids, states, numbers. No audio, words or arguments. Such a log can be
+    /// read, but not replayed.
     Metadata,
 }
 
 impl LogContent {
-    /// Whether fresh machines give the same outputs for such a log's inputs.
+    /// Returns whether fresh machines give the same outputs for such a log's inputs.
     pub const fn replays(self) -> bool {
         matches!(self, Self::Full | Self::AudioAside)
     }
 }
 
-/// Changes an entry before it is written: takes out what must not be kept.
+/// Changes an entry before it is written, to take out what must not be kept.
 pub type Redact = Box<dyn FnMut(&mut Value) + Send>;
 
-/// Leaves out of a log's lines what it should not hold.
+/// Removes from a log's lines what the log should not hold.
 ///
 /// ```
 /// use realtime_protocol::log::{Filter, LogContent};
@@ -63,35 +64,35 @@ pub type Redact = Box<dyn FnMut(&mut Value) + Send>;
 pub struct Filter {
     content: LogContent,
     redact: Option<Redact>,
-    /// Bytes of audio that went aside.
+    /// Bytes of audio written to the file beside the log.
     aside: u64,
 }
 
 impl Filter {
-    /// Leaves that much.
+    /// A filter that keeps this content.
     pub const fn new(content: LogContent) -> Self {
         Self { content, redact: None, aside: 0 }
     }
 
-    /// Changes each entry behind the header last of all. The log then says that it may not replay.
+    /// Adds a hook that changes each entry after the header, after all other changes. The log then says that
+    /// it may not replay.
     #[must_use]
     pub fn redact(mut self, redact: impl FnMut(&mut Value) + Send + 'static) -> Self {
         self.redact = Some(Box::new(redact));
         self
     }
 
-    /// How much is left.
+    /// The content that is kept.
     pub const fn content(&self) -> LogContent {
         self.content
     }
 
-    /// Whether each entry passes through a hook.
+    /// Returns whether each entry passes through a hook.
     pub const fn is_redacted(&self) -> bool {
         self.redact.is_some()
     }
 
-    /// What is left of an entry, without its line feed. Audio that belongs into the file beside the log is
-    /// appended to `aside`.
+    /// Filters an entry, without its line feed. Audio for the file beside the log is appended to `aside`.
     pub fn line<'a>(&mut self, line: &'a str, aside: &mut Vec<u8>) -> Cow<'a, str> {
         let line = line.trim_end_matches('\n');
         let kept = match self.content {
@@ -106,7 +107,7 @@ impl Filter {
                 replace(line, |audio| format!("digest:{} bytes {:016x}", audio.len(), fnv1a(audio)))
             }
             LogContent::Metadata => changed(line, |entry| match entry.get("format") {
-                // Of the header only the configuration holds words, and what it goes on with.
+                // Only the configuration and a resumed call hold words in the header.
                 Some(format) if format == FORMAT => {
                     for words in ["/options/config", "/resumed"] {
                         if let Some(words) = entry.pointer_mut(words) {
@@ -133,11 +134,11 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// Stands before the place of audio that lies aside: `aside:<first byte>:<bytes>`. No base64 has a colon.
+/// Marks the place of audio in the file beside the log: `aside:<first byte>:<bytes>`. Base64 has no colons.
 const ASIDE: &str = "aside:";
 
-/// Puts audio that lies aside back into an entry, so that it can be replayed. A place outside of `aside`
-/// stays as it is: the file is cut short, or belongs to another log.
+/// Puts audio from the file beside the log back into an entry, so that it can be replayed. A place outside of
+/// `aside` stays as it is: the file is cut short, or belongs to another log.
 pub fn restore<'a>(line: &'a str, aside: &[u8]) -> Cow<'a, str> {
     splice(line, |value| {
         let (first, bytes) = value.strip_prefix(ASIDE)?.split_once(':')?;
@@ -158,7 +159,7 @@ fn replace(line: &str, mut with: impl FnMut(&[u8]) -> String) -> Cow<'_, str> {
     })
 }
 
-/// Replaces what stands where audio stands in entries. All else stays to the byte.
+/// Replaces the values that hold audio in entries. Everything else stays byte for byte.
 fn splice(line: &str, mut with: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
     let mut out = String::new();
     let mut copied = 0;
@@ -176,7 +177,7 @@ fn splice(line: &str, mut with: impl FnMut(&str) -> Option<String>) -> Cow<'_, s
     Cow::Owned(out)
 }
 
-/// Where strings stand that are audio by their member's name: `audio`, and `delta` of the events for audio.
+/// The positions of strings that are audio by their member's name: `audio`, and `delta` of audio events.
 fn audio_values(line: &str) -> impl Iterator<Item = Range<usize>> {
     // Within a string the quote would be escaped.
     let deltas = line.contains(r#"audio.delta""#);
@@ -195,7 +196,7 @@ fn audio_values(line: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// An entry after a change to it as JSON; what is no JSON has no place in a log.
+/// Changes an entry as JSON. Text that is not JSON is dropped.
 fn changed(line: &str, change: impl FnOnce(&mut Value)) -> Cow<'_, str> {
     let Some(mut entry) = value(line) else { return Cow::Borrowed("{}") };
     change(&mut entry);
@@ -226,14 +227,14 @@ const PLAIN: [&str; 20] = [
     "voice",
 ];
 
-/// Members whose texts are plain if they look like a name, and may be a server's or an application's own
-/// words.
+/// Members whose texts are kept if they look like a name: they may also be words of a server or an
+/// application.
 const NAMES: [&str; 3] = ["outcome", "place", "reason"];
 
-/// Members whose values are somebody else's JSON: not even their numbers are kept.
+/// Members whose values are foreign JSON: not even their numbers are kept.
 const FOREIGN: [&str; 5] = ["logprobs", "metadata", "parameters", "result", "schema"];
 
-/// Leaves the shape, the numbers and the plain texts of an entry.
+/// Keeps only the shape, the numbers and the plain texts of an entry.
 pub(crate) fn strip(entry: &mut Value) {
     match entry {
         Value::Object(members) => {
@@ -257,7 +258,7 @@ pub(crate) fn strip(entry: &mut Value) {
     }
 }
 
-/// Leaves how large something was.
+/// Replaces a value by its size.
 fn blank(value: &mut Value) {
     let bytes = match &*value {
         Value::String(text) => text.len(),

@@ -15,12 +15,12 @@
 //! {"at_us":99900,"from":"driver","suspend":true}
 //! ```
 //!
-//! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event of the server's
-//! stands there byte for byte; text that is not one line of JSON stands as `"text"`, a string. An event of
-//! the application's own that is spelled as no dialect spells it stands with its spelling,
+//! `server`, `app`, `timer` and `driver` are inputs, `client` and `session` outputs. An event from the server
+//! is kept byte for byte; text that is not one line of JSON is kept as `"text"`, a string. An event from the
+//! application in a spelling that no dialect writes is kept with its spelling,
 //! `{"spelling":"beta","event":{…}}`. Keys never enter a log: the tokens of MCP tools are replaced by
-//! `[redacted]`, and such an event stands in one line. [`Replay`] feeds the inputs to fresh machines and
-//! compares every output.
+//! `[redacted]`, and such an event is written on one line. A text that may hold tokens and cannot be read is
+//! redacted whole. [`Replay`] feeds the inputs to fresh machines and compares every output.
 
 mod content;
 mod old;
@@ -44,12 +44,13 @@ pub use old::{Changed, OldLog};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
+pub(crate) use write::as_logged;
 
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";
 
-/// The version that this crate writes. It reads those before it too, see [`OldLog`]: 1 had no entries from
-/// the driver, and 2 no media and no listeners.
+/// The version that this crate writes. It also reads the earlier ones, see [`OldLog`]: version 1 had no
+/// entries from the driver, and version 2 no media and no listeners.
 pub const VERSION: u32 = 3;
 
 /// A log's first line: what is needed to replay it, and where it comes from.
@@ -63,23 +64,23 @@ pub struct Header {
     pub model: String,
     /// When the log begins.
     pub started_us: UnixTime,
-    /// The options: the dialect, the configuration and the entropy among them.
+    /// The options, including the dialect, the configuration and the entropy.
     pub options: SessionOptions,
-    /// The options about further connections; not written where there is none.
+    /// The options for further connections. Not written for a call of one connection.
     #[serde(
         default = "Reconnect::none",
         deserialize_with = "none_or_policy",
         skip_serializing_if = "Reconnect::is_none"
     )]
     pub reconnect: Reconnect,
-    /// The call that the log goes on with, where it was suspended before. The log of its earlier owner ends
-    /// with that.
+    /// The suspended call that the log goes on with, if any. The log of the earlier owner ends with its
+    /// suspension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Box<Suspended>>,
     /// How much it holds.
     #[serde(default)]
     pub content: LogContent,
-    /// What was taken out besides, in words.
+    /// What else was taken out, in words.
     pub redacted: Vec<String>,
 }
 
@@ -100,7 +101,7 @@ impl Header {
         }
     }
 
-    /// The header of a log that goes on with a call which was suspended.
+    /// The header of a log that goes on with a suspended call.
     #[must_use]
     pub fn resuming(mut self, suspended: Suspended) -> Self {
         self.resumed = Some(Box::new(suspended));

@@ -1,6 +1,6 @@
-//! Versions 1 and 2 of the log: their names, turned into those of today. This file alone knows them.
+//! Versions 1 and 2 of the log: translates their names into the current ones. Only this file knows them.
 //!
-//! Their inputs run. What the machines do with them may differ from what they did then, where a rule is new:
+//! Their inputs can be replayed. The outputs may differ from the logged ones if a rule is newer than the log:
 //! a replay counts the wire texts that changed, see [`Changed`].
 
 use alloc::borrow::{Cow, ToOwned};
@@ -17,16 +17,16 @@ use crate::session_config::SessionConfig;
 /// The last version with the old names.
 const LAST: u32 = 2;
 
-/// More than anyone has, so that a damaged header does not ask for memory without end.
+/// A bound larger than any real list, so that a damaged header does not ask for unlimited memory.
 const MOST_ENDPOINTS: usize = 1024;
 
-/// Turns the options in an old header into those of today.
+/// Translates the options of an old header into the current ones.
 pub(super) fn modernise_header(version: u32, header: &mut Value) {
     if version > LAST {
         return;
     }
     if version == 1 {
-        // It counted the endpoints: all spoke the session's dialect.
+        // The old option was a number of endpoints, all with the session's dialect.
         let dialect = header["options"].get("dialect").cloned().unwrap_or_default();
         if let Some(endpoints) = header.pointer_mut("/reconnect/endpoints")
             && let Some(count) = endpoints.as_u64()
@@ -47,18 +47,18 @@ pub(super) fn modernise_header(version: u32, header: &mut Value) {
 /// Reads the entries of an old log.
 #[derive(Clone, Debug)]
 pub struct OldLog {
-    /// What places in audio are counted in today: samples of this.
+    /// The format whose samples count positions in audio today.
     output: AudioFormat,
 }
 
 impl OldLog {
-    /// For the log of that header; `None` for one of today's version.
+    /// A reader for the log of this header. `None`: the log has the current version.
     pub fn of(header: &Header) -> Option<Self> {
         let config: &SessionConfig = &header.options.config;
         (header.version <= LAST).then(|| Self { output: config.output_format() })
     }
 
-    /// An entry in today's spelling.
+    /// Translates an entry into the current spelling.
     pub fn modernise<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let is_input = [r#""from":"app""#, r#""from":"driver""#].iter().any(|from| line.contains(from));
         let Some(mut entry) =
@@ -114,7 +114,7 @@ impl OldLog {
         }
     }
 
-    /// A time in microseconds becomes a number of samples.
+    /// Turns a time in microseconds into a number of samples.
     fn samples(&self, object: &mut Value, name: &str) {
         if let Some(member) = object.get_mut(name)
             && let Some(micros) = member.as_u64()
@@ -130,8 +130,8 @@ fn rename(members: &mut Map<String, Value>, old: &str, new: &str) {
     }
 }
 
-/// How many wire texts of one `type` only one of both sent: the log, or its replay. A rule that is new since
-/// the log was written is the reason.
+/// The number of wire texts of one `type` that only the log or only its replay sent. The reason is a rule
+/// that is newer than the log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Changed {
     /// Sent then, and not now.
@@ -159,7 +159,7 @@ impl Texts {
         self.now.extend(text_of(line));
     }
 
-    /// An input comes, or the end: what was sent before it is compared.
+    /// At an input or the end: compares what was sent before it.
     pub(super) fn settle(&mut self) {
         for text in core::mem::take(&mut self.then) {
             match self.now.iter().position(|now| *now == text) {

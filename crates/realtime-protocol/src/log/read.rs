@@ -14,7 +14,7 @@ use crate::log::old::modernise_header;
 use crate::log::{FORMAT, Header, VERSION};
 use crate::time::{Timestamp, UnixTime};
 
-/// A line that is not of a session log.
+/// A line that does not belong in a session log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct LogError {
@@ -24,7 +24,7 @@ pub struct LogError {
     pub reason: String,
 }
 
-/// One line behind the header.
+/// One line after the header.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "what went in, and what came out")]
 pub enum Entry {
@@ -90,7 +90,7 @@ struct Connected {
 /// Reads the first line.
 ///
 /// # Errors
-/// [`LogError`] when the line is no header, or of a version that this crate does not read.
+/// [`LogError`] if the line is not a header, or of a version that this crate does not read.
 pub fn read_header(line: &str) -> Result<Header, LogError> {
     let wrong = |reason: String| LogError { line: 1, reason };
     #[derive(Deserialize)]
@@ -117,7 +117,7 @@ pub fn read_header(line: &str) -> Result<Header, LogError> {
 }
 
 impl Entry {
-    /// Reads a line behind the header; `number` counts from 1.
+    /// Reads a line after the header; `number` counts from 1.
     ///
     /// # Errors
     /// [`LogError`] when the line is damaged.

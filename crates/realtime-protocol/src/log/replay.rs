@@ -42,13 +42,13 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Replay {
     machines: Call,
-    /// What the machines left, where the log suspends them.
+    /// The suspended call, if the log suspends it.
     suspended: Option<Box<Suspended>>,
     writer: LogWriter,
     /// Outputs of the machines that the log has not confirmed yet.
     due: VecDeque<String>,
     difference: Option<Difference>,
-    /// How to read a log of an older version, and what of it changed.
+    /// For a log of an older version: how to read it, and what changed.
     old: Option<(OldLog, Texts)>,
     now: Timestamp,
     inputs: usize,
@@ -58,7 +58,7 @@ pub struct Replay {
 /// The first place where a log and its replay differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
-    /// The log's line, counted from 1; one behind the last where the log ends too early.
+    /// The log's line, counted from 1. One after the last line if the log ends too early.
     pub line: usize,
     /// What the log has there, if it is an output.
     pub logged: Option<String>,
@@ -95,8 +95,8 @@ impl Replay {
         replay
     }
 
-    /// Takes in a line behind the header, and gives back what came out of the machines with it. Behind a
-    /// difference the inputs still count, so that the rest of the conversation can be seen.
+    /// Feeds a line after the header to the machines, and returns their outputs. After a difference the
+    /// inputs are still used, so that the rest of the conversation can be seen.
     ///
     /// # Errors
     /// [`LogError`] when the line is damaged.
@@ -142,13 +142,13 @@ impl Replay {
     /// Ends the replay: the first difference, if there was one.
     pub fn finish(mut self) -> Option<Difference> {
         if let Some(missing) = self.due.pop_front() {
-            let behind = self.inputs + self.outputs + 2;
-            self.differ(behind, None, Some(missing));
+            let after = self.inputs + self.outputs + 2;
+            self.differ(after, None, Some(missing));
         }
         self.difference
     }
 
-    /// What the machines left, where the log suspends them: the next owner's log begins with it.
+    /// The suspended call, if the log suspends it: the next owner's log begins with it.
     pub fn suspended(&self) -> Option<&Suspended> {
         self.suspended.as_deref()
     }
@@ -176,7 +176,7 @@ impl Replay {
                 self.machines.handle_disconnected(at, connection, reason)
             }
             Input::Command(id, command) => {
-                // One that was refused then is refused now, and leaves no trace either way.
+                // A command that was refused then is refused now, and leaves no trace either way.
                 let _refused = self.machines.handle_command(at, id, *command);
             }
             Input::Media(media) => {
@@ -209,7 +209,7 @@ impl Replay {
     }
 }
 
-/// Whether two lines say the same: to the letter, or as JSON.
+/// Returns whether two lines are equal, as text or as JSON.
 fn same(replayed: &str, logged: &str) -> bool {
     let value = |line| serde_json::from_str::<Value>(line).ok();
     replayed == logged.trim_end() || value(replayed).is_some_and(|replayed| Some(replayed) == value(logged))

@@ -1,8 +1,8 @@
-//! Commands that wait for the server's acknowledgement, which names the thing and not the request; only an
-//! `error` names the request.
+//! Commands that wait for the server's acknowledgement. An acknowledgement names the object and not the
+//! request; only an `error` names the request.
 //!
-//! Every one that waits has a way out besides its own acknowledgement: an error that names it, its deadline,
-//! and where the server says that the thing is gone ([`Answers::take_before`]). Each is found without a
+//! Besides its acknowledgement, each waiting command can also end by an error that names it, by its deadline,
+//! or when the server says that the object is gone ([`Answers::take_before`]). All are found without a
 //! search.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,14 +13,14 @@ use crate::id::{EventId, ItemId, ResponseId};
 use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
-/// What the session sent by itself and waits for at once; of more, the oldest is let go. Whatever a server
-/// sends leads to no more.
+/// The most answers that the session awaits for events it sent by itself. Beyond that the oldest is dropped,
+/// whatever the server sends.
 const MOST_OWN: usize = 128;
 
 /// Acknowledgements that are due.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// By the event's place among those that were sent, so that the oldest is first.
+    /// By the number of the event sent, so that the oldest is first.
     awaited: BTreeMap<u64, Awaited>,
     by_what: BTreeSet<(Await, u64)>,
     by_kind: BTreeSet<(Answer, u64)>,
@@ -35,7 +35,7 @@ pub(super) struct Awaited {
     /// The command; `None` for what the session sent by itself.
     pub(super) id: Option<CommandId>,
     pub(super) event_id: EventId,
-    /// The event's place among those that were sent.
+    /// The number of the event sent.
     pub(super) number: u64,
     pub(super) what: Await,
     pub(super) deadline: Timestamp,
@@ -56,7 +56,7 @@ pub(super) enum Await {
     Deleted(ItemId),
     /// The item's `truncated`.
     Truncated(ItemId),
-    /// The response's `done`; of the conversation's where it was not created yet.
+    /// The response's `done`. `None`: of the response in the conversation, which was not created yet.
     Cancelled(Option<ResponseId>),
 }
 
@@ -113,7 +113,7 @@ impl Answers {
         self.remove(first)
     }
 
-    /// Whether someone waits for this.
+    /// Returns whether someone waits for this.
     pub(super) fn is_awaited(&self, what: &Await) -> bool {
         self.number_of(what).is_some()
     }
@@ -124,7 +124,7 @@ impl Answers {
         self.awaited.get(number)
     }
 
-    /// The first event sent that created an item which has no place in the conversation yet.
+    /// The first event sent whose item has no place in the conversation yet.
     pub(super) fn first_unplaced(&self) -> Option<u64> {
         self.oldest(Answer::ItemAdded).map(|awaited| awaited.number)
     }

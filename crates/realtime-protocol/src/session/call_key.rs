@@ -1,4 +1,5 @@
-//! Keys of function calls: the same call has the same key, however often and in whatever spelling it is told.
+//! Keys of function calls: the same call has the same key, however often it comes and however its JSON is
+//! spelled.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,7 +13,7 @@ pub(super) fn call_key(session: &str, call_id: &str, name: &str, arguments: &str
     format!("{hash:032x}")
 }
 
-/// What a call asks for: its function and its arguments, in whatever order and spacing these are written.
+/// A digest of a call's function and arguments. Order and spacing of the arguments do not matter.
 pub(crate) fn call_digest(name: &str, arguments: &str) -> u128 {
     let mut text = String::new();
     match serde_json::from_str(arguments) {

@@ -49,7 +49,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a command must wait for the session to be ready.
+    /// Returns whether a command must wait for the session to be ready.
     fn is_held(&self, command: &Command) -> bool {
         let waits = match command {
             Command::CommitAudio { .. }
@@ -88,7 +88,7 @@ impl Session {
         }
     }
 
-    /// The user let go too soon: the turn is over all the same.
+    /// The push-to-talk turn was too short: it is over nevertheless.
     fn note_refusal(&mut self, reason: &Refusal) {
         let by_turns = self.input.in_turn() || self.options.pre_roll.is_some();
         if by_turns && matches!(reason, Refusal::TooShort { .. }) {
@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Whether a command can be right.
+    /// Refuses a command that can't be right.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         if self.state.is_ended() {
             return Err(Refusal::Ended);
@@ -189,7 +189,7 @@ impl Session {
             }
             Command::SendEvent { event } => {
                 if let ClientEvent::InputAudioBufferAppend(_) = *event {
-                    self.note_appended(0); // past the count of what is buffered, as documented
+                    self.note_appended(0); // not counted as buffered, as documented
                 }
                 self.send(*event);
                 self.settle(id, Outcome::Done);
@@ -209,7 +209,7 @@ impl Session {
         self.input.emptied();
     }
 
-    /// Sends an item, and gives it an id where it has none, so that its acknowledgement is recognised.
+    /// Sends an item. Gives it an id if it has none, so that its acknowledgement is recognised.
     fn create_item(&mut self, id: Option<CommandId>, mut item: Box<Item>, after: Option<ItemId>) {
         let event_id = self.next_event_id();
         if item.id().is_none() {
@@ -235,7 +235,7 @@ impl Session {
         self.send(ConversationItemDelete { event_id: event_id.into(), item_id, ..Default::default() });
     }
 
-    /// Cancels a response, if it runs; without an id the one that runs in the conversation, or was asked for.
+    /// Cancels a response, if it runs. Without an id: the one that runs in the conversation or was asked for.
     pub(super) fn cancel(&mut self, id: Option<CommandId>, response_id: Option<ResponseId>) {
         let response_id = response_id.or_else(|| self.responses.running().cloned());
         let runs = match &response_id {
@@ -265,12 +265,12 @@ impl Session {
         }
     }
 
-    /// Whether the first `session.update` has not been sent.
+    /// Returns whether the first `session.update` has not been sent.
     pub(super) const fn is_unconfigured(&self) -> bool {
         matches!(self.state, State::Connecting | State::Opening { .. })
     }
 
-    /// Whether a configuration joins the one that is sent first.
+    /// Returns whether a configuration joins the one that is sent first.
     pub(super) const fn joins_first_update(&self) -> bool {
         self.is_unconfigured() && matches!(self.options.begin, Begin::Configure)
     }
@@ -303,25 +303,25 @@ impl Session {
             return self.tell(Event::Warning(Warning::TooManyRounds { rounds: self.rounds }));
         }
         self.rounds += 1;
-        // Forced once more, the model would call once more.
+        // If forced again, the model would call again.
         let choice = &self.config.tool_choice;
         let none = choice.value() == Some(&ToolChoice::Mode(ToolMode::None));
         let auto = forces(choice) || forced && !none;
         self.responses.request(Request::follow_up(auto, self.sent));
     }
 
-    /// The user has spoken or typed: functions may run anew.
+    /// The user has spoken or typed: the count of function rounds restarts.
     pub(super) const fn note_user(&mut self) {
         self.rounds = 0;
     }
 }
 
-/// Whether the user says it.
+/// Returns whether it is a user item.
 pub(super) fn is_from_user(item: &Item) -> bool {
     matches!(item, Item::Message(message) if message.role.value() == Some(&Role::User))
 }
 
-/// The most that an event adds to what a command gives (bytes).
+/// The most that an event adds to a command's payload (bytes).
 const ENVELOPE: usize = 4096;
 
 fn at_most(what: &'static str, limit: usize, got: usize, unit: &'static str) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
 //! The configuration: what was asked for, what the server made of it, and what it no longer lets change.
 //!
-//! What holds is what was acknowledged. A server refuses an update whole and names one member: that is taken
-//! out, at the smallest unit that can stand, and the rest is sent again. Each round asks for less, so that
-//! there is an end.
+//! Only what was acknowledged is in force. A server refuses a whole update and names one member. That member
+//! is taken out, with as little around it as possible, and the rest is sent again. Each round asks for less,
+//! so the rounds end.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -22,7 +22,7 @@ use crate::session::{Begin, Session};
 use crate::session_config::{SessionConfig, differences};
 
 impl Session {
-    /// The server is there: it gets the configuration, unless the session is in full swing.
+    /// The server has opened the session: it gets the configuration, unless the session runs already.
     pub(super) fn configure(&mut self) {
         let ready_due = self.now + self.options.ready_deadline;
         if !self.state.step(Step::Created { ready_due }) {
@@ -61,7 +61,7 @@ impl Session {
         for path in &locked {
             self.tell(Event::Warning(Warning::ConfigMemberLocked { path: path.clone() }));
         }
-        // GA refuses an update that does not say what kind of session it is for.
+        // GA refuses an update without the session's `type`.
         config.kind.clone_from(&self.updates.kind);
         let update = Update::new(config, locked).put_in(self.options.dialect);
         if update.is_empty() {
@@ -71,14 +71,13 @@ impl Session {
         }
     }
 
-    /// What input bytes are: what was asked for, until the server has answered.
+    /// The format of input audio: the one asked for, until the server has answered.
     pub(super) fn input_format(&self) -> AudioFormat {
         let asked = self.options.config.input().and_then(|input| input.format.value()?.format());
         asked.filter(|_| !self.state.is_ready()).unwrap_or_else(|| self.config.input_format())
     }
 
-    /// The server reports its configuration. What it acknowledges is taken over, and where it differs is
-    /// said.
+    /// The server reports its configuration. What it acknowledges is taken over; differences are told.
     pub(super) fn on_updated(&mut self, echo: Field<Box<SessionConfig>>) {
         let awaited = self.answered(&Await::Updated);
         let before = self.config.clone();
@@ -99,7 +98,7 @@ impl Session {
         }
         self.check_policy();
         if self.is_unconfigured() {
-            return self.configure(); // the server is there, though it did not say so
+            return self.configure(); // the session is open, though the server did not say so
         }
         let Update { config, refused, locked, .. } =
             update.unwrap_or_else(|| Update::new(SessionConfig::default(), Vec::new()));
@@ -113,7 +112,7 @@ impl Session {
         self.tell_updated(refused);
     }
 
-    /// The server does not acknowledge the configuration: what it has not refused counts as taken over.
+    /// The server does not acknowledge the configuration: what it has not refused counts as applied.
     pub(super) fn assume_config(&mut self) {
         self.tell(Event::Warning(Warning::ConfigUnacknowledged));
         let before = self.config.clone();
@@ -126,16 +125,16 @@ impl Session {
         self.ready(&before, refused);
     }
 
-    /// An answer did not come: if it was to an update, that is let go as well. For the first one, there is
-    /// another deadline.
+    /// An answer did not come. If it was for an update, that update is forgotten too. The first update has
+    /// its own deadline.
     pub(super) fn forget_update(&mut self, awaited: &Awaited) {
         if awaited.what == Await::Updated && self.state.is_ready() {
             self.updates.take(&awaited.event_id);
         }
     }
 
-    /// The server refused an update. One bad member refuses it whole: if the error names it, the rest is sent
-    /// again. Returns whether that is told by something else than the error.
+    /// The server refused an update: one bad member refuses all of it. If the error names the member, the
+    /// rest is sent again. Returns whether something other than the error tells of the refusal.
     pub(super) fn update_refused(
         &mut self,
         id: Option<CommandId>,
@@ -171,7 +170,7 @@ impl Session {
         !self.state.is_ended()
     }
 
-    /// Sends what is left of an update. What went out after it and sets the same holds.
+    /// Sends what is left of an update. Members that a later update has set are left out.
     fn send_again(&mut self, id: Option<CommandId>, mut update: Update) {
         for later in self.updates.sent() {
             update.config.give_way(&later.config);
@@ -203,14 +202,14 @@ impl Session {
         self.send(SessionUpdate { event_id: event_id.into(), session, ..SessionUpdate::default() });
     }
 
-    /// The update that an acknowledgement is for. What a session begins with is acknowledged by any.
+    /// The update that an acknowledgement is for. Any acknowledgement fits the first update.
     fn acknowledged(&mut self, awaited: Option<&Awaited>) -> Option<Update> {
         let first = self.updates.first_mut().map(|first| first.event_id.clone());
         let first = first.filter(|_| !self.state.is_ready());
         self.updates.take(&awaited.map(|awaited| awaited.event_id.clone()).or(first)?)
     }
 
-    /// The configuration holds: what was held goes out.
+    /// The configuration is in force: held commands and audio are sent.
     fn ready(&mut self, before: &SessionConfig, refused: Vec<RefusedMember>) {
         let held_as = self.input_format();
         if !self.state.step(Step::Acknowledged) {
@@ -232,8 +231,7 @@ impl Session {
         self.release_held();
     }
 
-    /// Lets go of input audio that came in a format which the server turned out not to take: it would be
-    /// noise.
+    /// Drops held input audio in a format that the server does not take: it would be noise.
     fn drop_held_as(&mut self, format: AudioFormat) {
         if format == self.config.input_format() {
             return;
@@ -246,7 +244,7 @@ impl Session {
         }
     }
 
-    /// Takes out members that the server does not let change any more, and names those that were to change.
+    /// Takes out members that the server no longer lets change. Returns those that were to change.
     fn take_locked(&self, config: &mut SessionConfig) -> Vec<String> {
         let mut locked = Vec::new();
         if let Field::Value(model) = core::mem::take(&mut config.model)
@@ -267,7 +265,7 @@ impl Session {
     }
 }
 
-/// How an update ends of which nothing was left to send.
+/// The outcome of an update of which nothing was left to send.
 fn nothing_left(update: Update) -> Outcome {
     let Update { mut refused, locked, .. } = update;
     match refused.pop() {

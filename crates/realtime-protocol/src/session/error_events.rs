@@ -1,4 +1,4 @@
-//! What the server's errors do, and events that cannot be read.
+//! What the server's errors and unreadable events do.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -16,8 +16,7 @@ use crate::session::Session;
 use crate::session::answers::Await;
 use crate::session::deadlines::Answer;
 
-/// How long a response may still go on after the server said, of nothing in particular, that something went
-/// wrong.
+/// How long a response may still go on after the server reported an error that names nothing.
 const AFTER_A_FAULT: Duration = Duration::from_secs(3);
 
 impl Session {
@@ -43,8 +42,8 @@ impl Session {
         }
     }
 
-    /// Fails the request that an error names, and only that. Returns whether everyone whom it concerns knows
-    /// of it by what became of the request.
+    /// Fails the request that an error names, and only that one. Returns whether the outcome of the request
+    /// tells everything about the error.
     fn fail(&mut self, error: &ApiError) -> bool {
         let event_id = error.event_id.value();
         let refused = || Outcome::Refused { error: Box::new(error.clone()) };
@@ -53,12 +52,13 @@ impl Session {
             return true;
         }
         let occupied = says_response_runs(error);
-        // Some servers do not say whom this error is for; only one request can have met a response.
+        // Some servers do not say which request this error is for. Only one request can have met a running
+        // response.
         let unnamed = self.responses.requested().filter(|_| occupied);
         let unnamed = unnamed.or_else(|| self.updates.unnamed(error));
         let Some(event_id) = event_id.or(unnamed).cloned() else {
             if says_server_fault(error) {
-                let patience = self.options.deadlines.response_done.after.min(AFTER_A_FAULT);
+                let patience = self.options.deadlines.of(Answer::ResponseDone).after.min(AFTER_A_FAULT);
                 self.responses.server_fault(self.now + patience);
             }
             return false;
@@ -67,7 +67,7 @@ impl Session {
             self.seen.note(awaited.what.answer());
             match (awaited.what, awaited.id) {
                 (Await::Updated, id) => return self.update_refused(id, &event_id, error),
-                // There was nothing to cancel any more.
+                // There was nothing left to cancel.
                 (Await::Cancelled(_), Some(id)) => self.settle(id, Outcome::Done),
                 (_, Some(id)) => self.settle(id, refused()),
                 (_, None) => return false,
@@ -75,11 +75,11 @@ impl Session {
             return true;
         }
         if self.updates.has(&event_id) {
-            return self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
+            return self.update_refused(None, &event_id, error); // the first update, which has its own deadline
         }
         let Some((request, begun)) = self.responses.take_requested(&event_id) else { return false };
-        // Where one runs that was taken to be its response, that must be another's.
-        // The server answers the user's turn itself, though it was told not to.
+        // If a running response was taken to be its answer, it must be another request's. The server answers
+        // the user's turn itself, though it was told not to.
         if occupied && begun.is_some() && request.turn.is_some() && request.waiters.is_empty() {
             self.on_answered_twice();
             return true;
@@ -96,7 +96,7 @@ impl Session {
         answered
     }
 
-    /// An event that cannot be read, or names nothing, still ends what it would have ended.
+    /// An event that cannot be read, or names nothing, still has the effect of its type.
     pub(super) fn on_malformed(&mut self, event: Malformed) {
         let kind = event.kind.clone();
         self.tell(Event::Warning(Warning::Malformed { event }));

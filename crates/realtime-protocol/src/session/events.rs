@@ -172,7 +172,7 @@ impl Session {
             | ServerEvent::McpListToolsInProgress(_)
             | ServerEvent::McpListToolsCompleted(_)
             | ServerEvent::McpListToolsFailed(_)) => self.pass_on_event(event),
-            // They repeat what the deltas said; where these left something out, it is told now.
+            // They repeat the deltas. What the deltas left out is told now.
             ServerEvent::ResponseContentPartDone(event) => self.on_part_done(event),
             ServerEvent::ResponseOutputTextDone(event) => self.on_text_done(event),
             ServerEvent::ResponseOutputAudioTranscriptDone(event) => self.on_transcript_done(event),
@@ -214,8 +214,8 @@ impl Session {
         self.decide(decision);
     }
 
-    /// Something other than its own event may end the user's turn, which is told then. `item_id`: the item
-    /// that holds it.
+    /// Something other than `speech_stopped` may end the user's turn. Then the end is told here. `item_id`:
+    /// the item of the turn.
     pub(super) fn step_turn(&mut self, step: turn::Step, item_id: Option<&ItemId>) {
         if self.responses.step_turn(step) {
             self.tell_speech_ended(item_id.cloned());
@@ -237,7 +237,7 @@ impl Session {
         self.step_turn(turn::Step::Committed { now: self.now, response_due }, item_id);
         self.decide(decision);
         if !self.settle_awaited(&Await::Committed, outcome) {
-            self.input.emptied(); // what was appended behind a commit of ours is of the next turn
+            self.input.emptied(); // audio appended after our commit belongs to the next turn
             self.commit_speech(item_id);
         }
     }
@@ -257,8 +257,7 @@ impl Session {
         }
     }
 
-    /// The server's buffer is empty: nobody speaks in it any more, and what was to be committed before is
-    /// gone.
+    /// The server's buffer is empty: no speech is left in it, and commits sent before find nothing.
     fn on_cleared(&mut self) {
         let cleared = self.answered(&Await::Cleared);
         let before = cleared.as_ref().map_or(u64::MAX, |awaited| awaited.number);
@@ -272,14 +271,14 @@ impl Session {
         }
         match cleared {
             Some(awaited) => awaited.id.into_iter().for_each(|id| self.settle(id, Outcome::Done)),
-            None => self.input.emptied(), // what was appended behind a clear of ours is of the next turn
+            None => self.input.emptied(), // audio appended after our clear belongs to the next turn
         }
         self.step_turn(turn::Step::Cleared, None);
         self.drop_speech();
     }
 
-    /// The item that an acknowledgement is for: some servers leave the id out, and then it is for the oldest
-    /// that waits.
+    /// The item that an acknowledgement is for. Some servers leave the id out: then it is for the oldest
+    /// waiting item.
     fn item_of(&self, item_id: ItemId, kind: Answer) -> Option<ItemId> {
         if !item_id.as_str().is_empty() {
             return Some(item_id);
@@ -287,7 +286,7 @@ impl Session {
         self.answers.oldest(kind).and_then(|awaited| awaited.what.item_id().cloned())
     }
 
-    /// An answer came: whoever waited for it is told. Whether it was awaited.
+    /// An answer came: settles the command that waited for it. Returns whether it was awaited.
     pub(super) fn settle_awaited(&mut self, what: &Await, outcome: Outcome) -> bool {
         let awaited = self.answered(what);
         if let Some(id) = awaited.as_ref().and_then(|awaited| awaited.id) {
@@ -296,7 +295,7 @@ impl Session {
         awaited.is_some()
     }
 
-    /// An item has a place. Told once, whichever event says it first.
+    /// An item has a place. Told once, by the first event that says so.
     pub(super) fn place(&mut self, place: Field<ItemId>, item: &Item) {
         let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
@@ -313,7 +312,7 @@ impl Session {
         }
     }
 
-    /// An item is final. Told once, whichever event says it first.
+    /// An item is final. Told once, by the first event that says so.
     pub(super) fn finish_item(&mut self, item: Box<Item>) {
         if item.id().is_some_and(|item_id| self.items.finish(&item_id)) {
             self.tell(Event::ItemDone { item });

@@ -1,5 +1,5 @@
-//! The server is told to leave interruptions to this side, and where it does not, the session falls back to
-//! what the server decides.
+//! The server is told to leave interruptions to this side. If it does not, the session falls back to the
+//! server's decisions.
 
 use alloc::vec::Vec;
 
@@ -14,10 +14,10 @@ use crate::session_config::{ServerVad, SessionConfig, TurnDetection};
 use crate::time::Timestamp;
 
 impl Policy {
-    /// Whether this side decides what interrupts.
+    /// Returns whether this side decides what interrupts.
     pub(super) fn is_in_force(&self) -> bool {
         let detects = match &self.wish {
-            // What is not known cannot be told to leave interruptions to this side.
+            // An unknown turn detection cannot be told to leave interruptions to this side.
             Field::Value(TurnDetection::Unknown(_)) | Field::Null => false,
             Field::Value(vad) => vad.interrupts_response(),
             Field::Absent => true, // the server's default
@@ -25,8 +25,8 @@ impl Policy {
         self.rule != InterruptionPolicy::AtOnce && !self.fell_back && detects
     }
 
-    /// Notes what the application wants of turn detection, and writes what the server is to be told in its
-    /// place.
+    /// Notes the turn detection that the application wants, and replaces it by the one that the server is
+    /// told.
     pub(super) fn take_wish(&mut self, config: &mut SessionConfig) {
         let Some(input) = config.audio.value_mut().and_then(|audio| audio.input.value_mut()) else { return };
         if input.turn_detection.is_absent() {
@@ -42,8 +42,8 @@ impl Policy {
 }
 
 impl Session {
-    /// Completes the configuration that is about to be sent first: the policy needs a turn detection to tell
-    /// of, and the server's own where the application wants no other.
+    /// Completes the first configuration. The policy needs a turn detection to modify: the server's default
+    /// if the application sets none.
     pub(super) fn complete_wish(&mut self) {
         if self.policy.rule == InterruptionPolicy::AtOnce || self.policy.fell_back {
             return;
@@ -67,13 +67,13 @@ impl Session {
         }
     }
 
-    /// Whether the server's word that the user speaks interrupts.
+    /// Returns whether the server's report of speech interrupts.
     pub(super) fn server_interrupts(&self) -> bool {
         let wish = if self.policy.fell_back { &self.policy.wish } else { self.config.turn_detection() };
         !self.policy.is_in_force() && wish.value().is_none_or(TurnDetection::interrupts_response)
     }
 
-    /// Until when the server may respond by itself to what the user has said; `None`: it does not.
+    /// Until when the server may respond by itself to the user's turn. `None`: it does not.
     pub(super) fn own_response_due(&self) -> Option<Timestamp> {
         let vad = self.config.turn_detection();
         let wish = if self.policy.fell_back { &self.policy.wish } else { vad };
@@ -81,7 +81,7 @@ impl Session {
         (responds && !self.policy.is_in_force()).then(|| self.now + self.options.turn_response_deadline)
     }
 
-    /// An update is sent, for the first time or without what was refused of it.
+    /// An update is sent, for the first time or again without its refused members.
     pub(super) fn note_update(&mut self, update: &mut Update) {
         if !self.policy.is_in_force() {
             return;
@@ -111,8 +111,8 @@ impl Session {
         }
     }
 
-    /// A response begins that nobody asked for. Right after the user's turn, it is the server's answer to
-    /// that.
+    /// A response begins that was not requested. Right after the user's turn, it is the server's answer to
+    /// the turn.
     pub(super) fn on_unasked_response(&mut self) {
         let patience = self.options.turn_response_deadline;
         if self.policy.is_in_force()
@@ -123,7 +123,7 @@ impl Session {
         }
     }
 
-    /// The server refused to answer the user's turn, since it does so itself.
+    /// The server refused a request to answer the user's turn, because it answers the turn itself.
     pub(super) fn on_answered_twice(&mut self) {
         if self.policy.is_in_force() {
             self.drop_policy();
@@ -131,7 +131,7 @@ impl Session {
         }
     }
 
-    /// The server decides itself what interrupts: from here on as soon as the user speaks.
+    /// The server decides itself what interrupts. From here on, speech interrupts at once.
     fn drop_policy(&mut self) {
         self.tell(Event::Warning(Warning::InterruptionPolicyDropped));
         self.policy.fell_back = true;
@@ -142,7 +142,7 @@ impl Session {
         self.resume();
     }
 
-    /// Tells the server what the application wanted of turn detection, unless it does that already.
+    /// Sends the server the turn detection that the application wanted, unless it is in force already.
     fn restore_wish(&mut self) {
         let Field::Value(mut vad) = self.policy.wish.clone() else { return };
         let told = self.config.turn_detection().value();
@@ -153,7 +153,7 @@ impl Session {
             set_members(&mut vad, self.policy.responds().into(), true.into());
             let mut config = SessionConfig::default();
             config.input_mut().turn_detection = vad.into();
-            // GA refuses an update that does not say what kind of session it is for.
+            // GA refuses an update without the session's `type`.
             config.kind.clone_from(&self.updates.kind);
             self.send_update(None, Update::new(config, Vec::new()).put_in(self.options.dialect));
         }

@@ -1,5 +1,5 @@
-//! Function calls: each surfaces once and gets exactly one output; when all calls of a response are answered,
-//! the model is asked once to go on.
+//! Function calls: each is told to the application once and gets exactly one output. When all calls of a
+//! response are answered, the model is asked once to go on.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -12,7 +12,7 @@ use crate::session::call_key::call_digest;
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
 
-/// Calls that wait for an output at once: more are not taken.
+/// The most calls that may wait for an output at once.
 const MOST_WAITING: usize = 256;
 
 /// Calls that wait for an output, by the response that made them.
@@ -92,7 +92,7 @@ pub(super) enum Progress {
 }
 
 impl FunctionCalls {
-    /// Whether a call is new; it is not from here on.
+    /// Notes a call. Returns whether it is new.
     pub(super) fn see(&mut self, call: &FunctionCall) -> Sight {
         let mark = Mark::of(call);
         let before = self.seen.calls.get(&call.call_id);
@@ -115,7 +115,7 @@ impl FunctionCalls {
         MOST_WAITING.saturating_sub(self.open.waiting.len())
     }
 
-    /// Enters calls that surface now.
+    /// Adds calls that are told to the application now.
     pub(super) fn open(
         &mut self,
         response_id: &ResponseId,
@@ -130,7 +130,7 @@ impl FunctionCalls {
         }
     }
 
-    /// A response has ended: all its calls are known. `respond`: whether those that the session answered by
+    /// A response has ended: all its calls are known. `respond`: whether the calls that the session answered
     /// itself ask for a response.
     pub(super) fn close(
         &mut self,
@@ -149,7 +149,7 @@ impl FunctionCalls {
         self.progress(number)
     }
 
-    /// Whether a call of that id waits.
+    /// Returns whether a call of that id waits.
     pub(super) fn is_waiting(&self, call_id: &CallId) -> bool {
         self.open.waiting.contains_key(call_id)
     }
@@ -183,7 +183,7 @@ impl FunctionCalls {
         }
     }
 
-    /// The group of a response; a new one where it has none.
+    /// The group of a response; a new one if it has none.
     fn number_of(&mut self, response_id: &ResponseId) -> u64 {
         if let Some(number) = self.open.by_response.get(response_id) {
             return *number;
@@ -203,7 +203,7 @@ impl FunctionCalls {
         self.last
     }
 
-    /// The user speaks over the calls that wait. Whether this is new to any of them.
+    /// The user speaks over the waiting calls. Returns whether a waiting call was newly interrupted.
     pub(super) fn interrupt(&mut self) -> bool {
         let mut news = false;
         for group in self.open.by_number.values_mut().filter(|group| !group.waiting.is_empty()) {
@@ -212,12 +212,12 @@ impl FunctionCalls {
         news
     }
 
-    /// Whether the response has calls that are told or answered already.
+    /// Returns whether the response has calls that are told or answered already.
     pub(super) fn has_group(&self, response_id: &ResponseId) -> bool {
         self.open.by_response.contains_key(response_id)
     }
 
-    /// Whether no call waits.
+    /// Returns whether no call waits.
     pub(super) fn is_empty(&self) -> bool {
         self.open.by_number.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What the events of function calls do: each call is told once, or answered here when it must not run.
+//! What the events of function calls do: each call is told once, or answered here if it must not run.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -15,7 +15,7 @@ use crate::session::call_key::call_key;
 use crate::session::function_calls::Sight;
 use crate::session::seen_calls::{SeenCall, SeenCalls, Told};
 
-/// What of a response's end decides about its calls.
+/// The facts about an ended response that decide about its calls.
 pub(super) struct EndedResponse {
     pub(super) id: ResponseId,
     pub(super) out_of_band: bool,
@@ -25,7 +25,7 @@ pub(super) struct EndedResponse {
     pub(super) forced: bool,
 }
 
-/// A call that was told: it may run, or its arguments cannot be read, and what to tell the model then.
+/// A call that was read: it may run, or its arguments cannot be read; then with the text for the model.
 enum Read {
     Runs(FunctionCall),
     Refused(FunctionCall, String),
@@ -40,7 +40,7 @@ impl Session {
         }
     }
 
-    /// Some servers tell of a call by this event alone, or name it in its item alone.
+    /// Some servers announce a call only by this event, or name its function only in the item.
     pub(super) fn on_arguments_done(&mut self, event: ResponseFunctionCallArgumentsDone) {
         let response_id = self.response(event.response_id);
         let call = FunctionCallItem {
@@ -54,14 +54,14 @@ impl Session {
         self.on_item_done(response_id.as_ref(), &call.into());
     }
 
-    /// Remembers what an event tells of a function call of a response. Items that this side made are none.
+    /// Remembers what an event says about a function call of a response. Ignores items created by this side.
     pub(super) fn note_call(&mut self, response_id: Option<&ResponseId>, item: &Item, told: Told) {
         let Item::FunctionCall(call) = item else { return };
         let Some(response) = response_id.and_then(|id| self.responses.get_mut(id)) else { return };
         response.calls.note(call, told);
     }
 
-    /// An item of the conversation tells of a function call: the response that runs makes it.
+    /// An item of the conversation is a function call: it is a call of the running response.
     pub(super) fn note_placed_call(&mut self, item: &Item, told: Told) {
         if matches!(item, Item::FunctionCall(_)) {
             let response_id = self.responses.running().cloned();
@@ -154,7 +154,7 @@ impl Session {
             let is_cut = seen.item.status.value() == Some(&ItemStatus::Incomplete);
             match read {
                 Read::Runs(call) | Read::Refused(call, _) if !response.completed => {
-                    // The conversation holds the call only if its item is whole.
+                    // The conversation holds the call only if its item is complete.
                     if seen.item.status.value() == Some(&ItemStatus::Completed) && !response.out_of_band {
                         let output = FunctionOutput::Cancelled;
                         self.answer_call(None, Arc::new(call), &output, FunctionEnd::NotCompleted);

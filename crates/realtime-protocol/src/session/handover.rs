@@ -17,8 +17,7 @@ use crate::session::state::{State, Step};
 use crate::time::{MediaTime, Timestamp};
 
 impl Session {
-    /// Numbers what the application reports on so that it cannot be confused with what an earlier session
-    /// numbered.
+    /// Starts the numbers of chunks, stops and holds so that they differ from those of earlier sessions.
     pub(crate) fn number_for(&mut self, connection: u32) {
         let first = u64::from(connection) << 32;
         self.playback.number_from(first);
@@ -27,9 +26,9 @@ impl Session {
         self.policy.number_from(HoldId(first));
     }
 
-    /// Whether nothing would be torn apart if the session ended now: nobody speaks or is to speak, nothing is
-    /// audible, no call is open, and no answer is due. `patience`: how long that waits for the words of what
-    /// the user said, which the next session could not be told.
+    /// Returns whether the session can be replaced without interrupting anything: nobody speaks or is about
+    /// to, nothing is audible, no call is open, and no answer is due. `patience`: how long to wait for a
+    /// transcript of the user's speech, which the next session could not be told without it.
     pub(crate) fn is_between_turns(&self, patience: Duration) -> bool {
         let manual = self.config.turn_detection().is_null();
         let buffered = self.input.buffered(self.config.input_format());
@@ -41,8 +40,8 @@ impl Session {
             && !(manual && buffered > MediaTime::ZERO)
     }
 
-    /// When time alone makes the session quiet, if nothing else keeps it busy: what is audible will have been
-    /// played, where nobody reports, and the user's words are not waited for any more.
+    /// When the session becomes quiet by time alone: unreported audio has been played, and the wait for the
+    /// user's transcript is over.
     pub(crate) fn quiet_at(&self, patience: Duration) -> Option<Timestamp> {
         if !self.is_quiet() {
             return None;
@@ -62,26 +61,26 @@ impl Session {
             && self.retrievals.deadline().is_none()
     }
 
-    /// Whether the model still had to speak, by somebody's turn or a call's output and by no command that
-    /// waits; or whether it had begun, and said nothing yet.
+    /// Returns whether the model owes a response that no command waits for, to a turn or after a function's
+    /// output. Also true if that response has begun and said nothing yet.
     pub(crate) fn owes_response(&self) -> bool {
-        // A commit that was not acknowledged left nothing to respond to.
+        // If the commit was not acknowledged, there is nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
-    /// Whether a response is to be asked for that the server was not asked for, and that no command waits
-    /// for.
+    /// Returns whether the model owes a response that was not requested from the server yet and that no
+    /// command waits for.
     pub(crate) fn owes_unsent_response(&self) -> bool {
         self.responses.owes_unsent()
     }
 
-    /// How often the model was asked to go on after its functions, without a word of the user between.
+    /// How often in a row the model was asked to go on after its functions, without user input.
     pub(crate) const fn rounds(&self) -> u32 {
         self.rounds
     }
 
-    /// Counts those on that the session before it had.
+    /// Adds the rounds of the session before it.
     pub(crate) const fn count_rounds_from(&mut self, rounds: u32) {
         self.rounds = self.rounds.saturating_add(rounds);
     }
@@ -94,7 +93,7 @@ impl Session {
         for call in &calls {
             self.calls.see(call);
         }
-        // The response that made them has ended; nobody asks for it by its id any more.
+        // The response that made them has ended; its id is not needed any more.
         let response_id = ResponseId::from("");
         self.calls.open(&response_id, calls);
         self.calls.close(&response_id, false, false, false);
@@ -106,12 +105,12 @@ impl Session {
         self.held.ids().chain(joined).chain(self.responses.waiting_commands()).collect()
     }
 
-    /// Whether the configuration was sent and is not acknowledged: nothing else was sent before.
+    /// Returns whether the configuration was sent and is not acknowledged: nothing else was sent before.
     pub(crate) const fn is_configuring(&self) -> bool {
         matches!(self.state, State::Configuring { .. })
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(crate) const fn in_turn(&self) -> bool {
         self.input.in_turn()
     }
@@ -129,13 +128,13 @@ impl Session {
         }
     }
 
-    /// The call moves to another process: that is why the session ends.
+    /// Ends the session because the call moves to another process.
     pub(crate) fn suspend(&mut self) {
         self.state.step(Step::Close { reason: CloseReason::Suspended });
     }
 
-    /// Carries out commands of an earlier session. Requests for a response among them merge as if they had
-    /// waited here. One that can't be right any more is settled as refused.
+    /// Carries out commands of an earlier session. Their requests for a response merge as if they had waited
+    /// here. A command that is no longer valid is settled as refused.
     pub(crate) fn take_over(
         &mut self,
         now: Timestamp,

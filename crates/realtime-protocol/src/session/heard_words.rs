@@ -1,25 +1,25 @@
-//! The words of a part against its audio: which of them were heard when playback stood at a sample.
+//! The words of a part against its audio: which words were heard when playback stood at a given sample.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The words of a part against its audio: at `(samples, bytes of text)` this much of each had come.
+/// The words of a part against its audio. A mark `(samples, bytes of text)` says how much of each had come.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     text: String,
     marks: Vec<(u64, usize)>,
 }
 
-/// The words of a part that can be cut where playback stood (bytes): more than a model says in one go.
+/// The most text kept of a part, to cut it where playback stood (bytes): more than a model says in one go.
 const LONGEST_TEXT: usize = 32 * 1024;
 
 /// Marks are thinned out beyond this, so that a part's memory does not grow with its deltas.
 const MOST_MARKS: usize = 256;
 
 impl Words {
-    /// More words came, when this many samples had.
+    /// More words came, after this many samples.
     pub(super) fn push(&mut self, delta: &str, at: u64) {
-        // Words come ahead of their audio, so a mark says where the words that follow begin at the earliest.
+        // Words come ahead of their audio, so a mark is the earliest position of the words that follow.
         if self.marks.last().is_none_or(|(mark, _)| *mark < at) {
             if self.marks.len() == MOST_MARKS {
                 let mut odd = false;
@@ -35,7 +35,7 @@ impl Words {
         }
     }
 
-    /// The words up to `heard` of `received`: whole words, by straight lines between the marks.
+    /// The words heard after `heard` of `received` samples: whole words, interpolated between the marks.
     pub(super) fn heard(&self, heard: u64, received: u64, whole: bool) -> &str {
         if heard >= received && whole {
             return &self.text;
@@ -76,13 +76,14 @@ impl Words {
         &self.text[..end]
     }
 
-    /// Whether none came.
+    /// Returns whether no words came.
     pub(super) const fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 }
 
-/// Whether a word may end before this character: a space, or any character of a script that writes none.
+/// Returns whether a word may end before this character: at a space, and at any character of a script without
+/// spaces.
 pub(super) fn ends_word(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,

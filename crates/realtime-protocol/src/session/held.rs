@@ -1,5 +1,5 @@
-//! Commands that wait for the session to be ready, and the audio among them: one queue, so that a clear or a
-//! commit stays where it stands among the audio.
+//! Commands and audio that wait for the session to be ready. They share one queue, so that a clear or a
+//! commit keeps its place among the audio.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -45,14 +45,14 @@ impl Held {
         dropped
     }
 
-    /// Whether an answer to this call waits.
+    /// Returns whether an answer to this call waits.
     pub(super) fn answers(&self, call_id: &CallId) -> bool {
         self.queue.iter().any(|waiting| {
             matches!(waiting, Waiting::Command(_, Command::AnswerFunction { call_id: id, .. }) if id == call_id)
         })
     }
 
-    /// Everything, to go out.
+    /// Takes out everything, to be sent.
     pub(super) fn take(&mut self) -> VecDeque<Waiting> {
         core::mem::take(self).queue
     }

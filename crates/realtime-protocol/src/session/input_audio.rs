@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::audio::AudioFormat;
 use crate::time::MediaTime;
 
-/// The server makes no item of less than this.
+/// The server accepts no commit of less than this.
 pub(super) const SHORTEST_COMMIT: MediaTime = MediaTime::from_millis(100);
 
 /// The user's audio on its way to the server.
@@ -21,7 +21,8 @@ pub(super) struct InputAudio {
     in_turn: bool,
     /// Whether the server's buffer holds the audio of a turn that came to nothing.
     stale: bool,
-    /// Whether any was ever appended: elsewhere the user is heard by another way than this connection.
+    /// Whether audio was ever appended here. If not, the user's audio takes another route than this
+    /// connection.
     comes_from_here: bool,
 }
 
@@ -48,18 +49,18 @@ impl InputAudio {
         self.in_turn = false;
     }
 
-    /// A push-to-talk turn was too short to be an item: its audio must not begin the next one.
+    /// A push-to-talk turn was too short to be an item: its audio must not become part of the next turn.
     pub(super) fn abandon_turn(&mut self) {
         self.end_turn();
         self.stale |= core::mem::take(&mut self.buffered_bytes) > 0;
     }
 
-    /// Whether the server's buffer must be cleared before more audio goes there.
+    /// Returns whether the server's buffer must be cleared before more audio goes there.
     pub(super) const fn is_stale(&self) -> bool {
         self.stale
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.in_turn
     }
@@ -70,7 +71,7 @@ impl InputAudio {
         self.comes_from_here = true;
     }
 
-    /// Whether the user is heard by what this side appends.
+    /// Returns whether the user's audio is appended here.
     pub(super) const fn comes_from_here(&self) -> bool {
         self.comes_from_here
     }
@@ -92,8 +93,8 @@ impl InputAudio {
     }
 }
 
-/// Keeps the newest `most` bytes of audio, cutting the oldest in whole samples; what is cut off whole is left
-/// empty. Gives back how many bytes were dropped.
+/// Keeps the newest `most` bytes of audio and cuts the oldest, in whole samples. A chunk that is cut off
+/// completely stays as an empty one. Returns the number of dropped bytes.
 pub(crate) fn drop_oldest<'a>(audio: impl DoubleEndedIterator<Item = &'a mut Bytes>, most: u64) -> u64 {
     let mut room = most;
     let mut dropped = 0;

@@ -1,11 +1,11 @@
 //! The user speaks over the assistant: playback stops, the response ends, and the server is told what was
 //! heard.
 //!
-//! With reported playback this is a handshake: `StopPlayback` goes out, and the answer, or the deadline,
-//! settles what was heard. With estimated playback it happens in one step.
+//! With reported playback this is a handshake: `StopPlayback` is told, and the application's answer, or the
+//! deadline, settles what was heard. With estimated playback it happens in one step.
 //!
-//! A handshake is about what had begun when it did. What begins while it is open plays on; an interruption of
-//! that is a handshake of its own, with a [`StopId`] of its own. They are settled in order.
+//! A handshake covers the audio that had started when it began. Audio that starts later keeps playing; to
+//! interrupt it takes another handshake, with its own [`StopId`]. Handshakes are settled in order.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -20,7 +20,8 @@ use crate::session::playback::Part;
 use crate::session::sequencer::turn;
 use crate::time::Timestamp;
 
-/// Interruptions that wait for playback to stand still. Of more the oldest is settled by the last report.
+/// The most interruptions that may wait for playback to stop. Beyond that the oldest is settled by the last
+/// report.
 const MOST_STOPPING: usize = 32;
 
 /// Who interrupts.
@@ -34,11 +35,11 @@ pub(super) enum By {
     Application,
 }
 
-/// Interruptions that wait for playback to stand still, oldest first.
+/// Interruptions that wait for playback to stop, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Interruptions {
     stopping: VecDeque<Stopping>,
-    /// The newest one's.
+    /// The id of the newest one.
     last: StopId,
 }
 
@@ -49,7 +50,7 @@ struct Stopping {
     deadline: Timestamp,
     waiters: Vec<CommandId>,
     response_id: Option<ResponseId>,
-    /// Whether playback was held before, and had said where.
+    /// Whether playback was held before, and had reported its position.
     is_exact: bool,
 }
 
@@ -58,8 +59,8 @@ impl Interruptions {
         self.stopping.is_empty()
     }
 
-    /// Handshakes count from here on, so that an answer to one of an earlier session is not taken for one's
-    /// own.
+    /// Numbers handshakes from here on, so that an answer for an earlier session is not mistaken for one of
+    /// this session.
     pub(super) const fn number_from(&mut self, id: StopId) {
         self.last = id;
     }
@@ -112,12 +113,12 @@ impl Session {
         }
         let claimed = (by == By::Application).then(|| self.claimed_turn());
         self.responses.cross(claimed);
-        // A call that still works counts as something that goes on: whoever runs it may want to stop.
+        // A running function counts as something to interrupt: the application may want to stop it.
         let runs = self.responses.interrupt();
         let goes_on = runs | self.calls.interrupt();
         let audible = self.playback.is_audible(self.now, self.options.playback);
         if !goes_on && !audible {
-            // Nothing began since the last interruption; where that is not settled, it is this one as well.
+            // Nothing new to interrupt: join the pending interruption if there is one.
             match (self.interruptions.stopping.back_mut(), waiter) {
                 (Some(stopping), waiter) => stopping.waiters.extend(waiter),
                 (None, Some(id)) => self.settle(id, Outcome::Done),
@@ -145,8 +146,8 @@ impl Session {
         }
     }
 
-    /// The application says that the user speaks. Where the server detects turns, it says so too, or nobody
-    /// speaks.
+    /// The application says that the user speaks. If the server detects turns, it will say so too, unless
+    /// nobody speaks.
     fn claimed_turn(&self) -> turn::Step {
         let SessionOptions { longest_turn, turn_response_deadline, silent_turn_deadline, .. } = self.options;
         let longest =
@@ -154,29 +155,29 @@ impl Session {
         turn::Step::Claimed { until: self.now + longest, silent: self.now + silent_turn_deadline }
     }
 
-    /// Playback stands still: an answer to `StopPlayback`.
+    /// Playback has stopped: an answer to `StopPlayback`.
     pub(super) fn on_stopped(&mut self, id: StopId) {
         if self.interruptions.contains(id) {
-            // Those before it get no answer any more.
+            // Earlier interruptions get no answer any more.
             self.finish_interruptions(StopId(id.0 - 1), PlaybackSource::Estimated);
             self.finish_interruptions(id, PlaybackSource::Reported);
         }
     }
 
-    /// Lets go of answers to `StopPlayback` that did not come.
+    /// Settles interruptions whose answer to `StopPlayback` did not come in time.
     pub(super) fn expire_interruptions(&mut self) {
         if let Some(id) = self.interruptions.overdue(self.now) {
             self.finish_interruptions(id, PlaybackSource::Estimated);
         }
     }
 
-    /// Nobody answers any more: what was heard by the last reports.
+    /// No answers will come: settles all interruptions by the last reports.
     pub(super) fn end_interruptions(&mut self) {
         self.finish_interruptions(self.interruptions.last, PlaybackSource::Estimated);
     }
 
     /// Settles what was heard, up to this interruption, and tells the server. `source`: whether playback
-    /// itself said where it stands.
+    /// reported its position.
     fn finish_interruptions(&mut self, id: StopId, source: PlaybackSource) {
         while let Some(stopping) = self.interruptions.take(id) {
             let parts = self.playback.take_stopped(stopping.id);
@@ -224,8 +225,8 @@ impl Session {
         settled
     }
 
-    /// Items to delete, since nothing of them was heard. A part behind an item's first proves nothing: the
-    /// first may have been heard, and have left the ledger.
+    /// Items to delete, because nothing of them was heard. A part other than the item's first proves nothing:
+    /// the first part may have been heard and have left the ledger.
     fn unheard_items(&self, parts: &[Part]) -> Vec<ItemId> {
         if self.options.unheard == Unheard::Truncate || self.options.playback == PlaybackSource::Server {
             return Vec::new();

@@ -13,8 +13,8 @@ use crate::session::PlaybackSource;
 
 /// When the user's speech interrupts an assistant that is audible.
 ///
-/// While nothing is audible, every turn counts: it is answered, and a response that is on its way is
-/// cancelled. While the assistant is audible, the policy weighs the speech:
+/// While nothing is audible, every turn counts: it is answered, and a pending response is cancelled. While
+/// the assistant is audible, the policy weighs the speech:
 ///
 /// | | |
 /// |---|---|
@@ -22,11 +22,11 @@ use crate::session::PlaybackSource;
 /// | it does not (a cough, "mhm") | playback goes on, and the turn is not answered. The model reads it with the next one |
 ///
 /// # Wire
-/// All but [`AtOnce`](Self::AtOnce) put `interrupt_response: false` and `create_response: false` into the
-/// turn detection that the server is told, and this side cancels and asks for responses itself. Where the
-/// configuration already says `create_response: false`, the application asks for responses, as ever; where it
-/// says `interrupt_response: false`, or detects no turns, no speech interrupts, and the policy does nothing.
-/// A server that refuses or ignores these members makes the session fall back to `AtOnce`, with
+/// All policies except [`AtOnce`](Self::AtOnce) send `interrupt_response: false` and `create_response: false`
+/// with the turn detection, and this side cancels and requests responses itself. If the application's
+/// configuration already has `create_response: false`, the application requests responses, as ever. If it has
+/// `interrupt_response: false` or no turn detection, speech does not interrupt, and the policy does nothing.
+/// If a server refuses or ignores these members, the session falls back to `AtOnce`, with
 /// [`Warning::InterruptionPolicyDropped`].
 ///
 /// [`Command::Interrupt`] interrupts under every policy.
@@ -39,24 +39,25 @@ pub enum InterruptionPolicy {
     AtOnce,
     /// When the user has spoken for some time.
     After {
-        /// For how long. The server says only after a silence that the user has stopped: of turn detection by
-        /// silence, that silence (`silence_duration_ms`) passes as well before speech is known to have lasted
-        /// this long.
+        /// For how long. The server reports the end of speech only after a silence. With turn detection by
+        /// silence, that silence (`silence_duration_ms`) must pass as well before speech is known to have
+        /// lasted this long.
         speech: Duration,
         /// Whether playback is held meanwhile: see [`holding`](Self::holding).
         #[serde(default)]
         hold: bool,
     },
-    /// When enough words of the user's are known, for servers that transcribe while the user speaks. When the
-    /// time is over, the words known then decide; without any, time does: speech that goes on counts, as with
-    /// `After`. A user who speaks on after too few words is still heard as soon as there are enough.
+    /// When enough of the user's words are known, for servers that transcribe while the user speaks. When the
+    /// time `within` is over, the words known by then decide. If none are known, speech that still goes on
+    /// counts, as with `After`. A user who speaks on after too few words interrupts as soon as there are
+    /// enough.
     ///
     /// A character of a script that writes no spaces counts as a word.
     AfterWords {
         /// How many words.
         words: u32,
-        /// How long words are waited for, from the beginning of the speech. Longer than the silence after
-        /// which the server says that the user has stopped.
+        /// How long to wait for words, from the beginning of the speech. Choose it longer than the silence
+        /// after which the server reports the end of speech.
         within: Duration,
         /// Whether playback is held meanwhile: see [`holding`](Self::holding).
         #[serde(default)]
@@ -75,9 +76,9 @@ impl InterruptionPolicy {
         Self::AfterWords { words, within, hold: false }
     }
 
-    /// Holds playback while speech is weighed, so that the user is not talked over: [`Event::HoldPlayback`],
-    /// and [`Event::ResumePlayback`] where it does not count. Only where playback is
-    /// [reported](PlaybackSource::Reported): nobody else can hold it. `AtOnce` stays as it is.
+    /// Holds playback while speech is weighed, so that the assistant does not talk over the user:
+    /// [`Event::HoldPlayback`], then [`Event::ResumePlayback`] if the speech does not count. Works only with
+    /// [reported](PlaybackSource::Reported) playback: nothing else can hold it. `AtOnce` stays as it is.
     #[must_use]
     pub const fn holding(self) -> Self {
         match self {
@@ -87,7 +88,7 @@ impl InterruptionPolicy {
         }
     }
 
-    /// Whether playback is held while speech is weighed.
+    /// Returns whether playback is held while speech is weighed.
     pub const fn holds(self) -> bool {
         match self {
             Self::AtOnce => false,

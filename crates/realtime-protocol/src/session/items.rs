@@ -1,6 +1,6 @@
-//! Items on their way: told once when they have a place and once when they are final, whichever of the wire's
-//! several events says it first. And the user's, whose words come later still. Order and content live with
-//! the application.
+//! Pending items: each is told once when it has a place and once when it is final, by whichever wire event
+//! says so first. Also the user's items, whose transcripts come later. The application keeps the items' order
+//! and content.
 
 use alloc::collections::VecDeque;
 
@@ -12,11 +12,10 @@ use crate::time::Timestamp;
 /// Final items that are remembered, so that a second event about one is not taken for a new item.
 const REMEMBERED: usize = 16;
 
-/// Items that are not final. More than ever are on their way at once: some servers never say that an item is
-/// final.
+/// The most items kept that are not final. Some servers never say that an item is final.
 const MOST_UNFINISHED: usize = 256;
 
-/// Items that have a place and are not final, and the last ones that are.
+/// Items that have a place and are not final, and the last final ones.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     unfinished: VecDeque<ItemId>,
@@ -26,7 +25,7 @@ pub(super) struct Items {
 }
 
 impl Items {
-    /// Whether an item is new.
+    /// Notes that an item has a place. Returns whether the item is new.
     pub(super) fn place(&mut self, item_id: &ItemId) -> bool {
         if self.finished.contains(item_id) || self.unfinished.contains(item_id) {
             return false;
@@ -36,12 +35,12 @@ impl Items {
         true
     }
 
-    /// Whether nothing was told of an item.
+    /// Returns whether nothing was told of an item.
     pub(super) fn is_unknown(&self, item_id: &ItemId) -> bool {
         [&self.unfinished, &self.finished, &self.removed].iter().all(|items| !items.contains(item_id))
     }
 
-    /// Whether an item is final only now.
+    /// Notes that an item is final. Returns whether this is new.
     pub(super) fn finish(&mut self, item_id: &ItemId) -> bool {
         let Some(index) = self.unfinished.iter().position(|unfinished| unfinished == item_id) else {
             return false;
@@ -66,7 +65,7 @@ impl Items {
     }
 }
 
-/// The user's items whose transcripts are not there, oldest first, and when each was made.
+/// The user's items whose transcripts have not come, oldest first, and when each was made.
 #[derive(Debug, Default)]
 pub(super) struct Transcripts(VecDeque<(ItemId, Timestamp)>);
 
@@ -81,13 +80,13 @@ impl Transcripts {
         self.0.retain(|(expected, _)| expected != item_id);
     }
 
-    /// Until when one is waited for, with so much patience; `None`: none is missing.
+    /// Until when to wait for the transcripts, at most `patience` for each. `None`: none is missing.
     pub(super) fn until(&self, patience: Duration) -> Option<Timestamp> {
         self.0.back().map(|(_, made)| *made + patience)
     }
 }
 
-/// Adds an item, in place of the oldest where there are too many.
+/// Adds an item, and drops the oldest if there are too many.
 fn push_bounded<T>(items: &mut VecDeque<T>, item: T, most: usize) {
     if items.len() == most {
         items.pop_front();

@@ -13,8 +13,8 @@ impl Session {
     /// The application gives audio, or tells what was played.
     ///
     /// # Errors
-    /// [`MediaError`] when its shape can't be right, or the session has ended; nothing happened, and it is
-    /// handed back.
+    /// [`MediaError`] if its shape can't be right or the session has ended. It had no effect, and is handed
+    /// back.
     pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
         self.enter(now);
         let checked = if self.state.is_ended() && !matches!(media, Media::Report(_)) {
@@ -109,7 +109,7 @@ impl Session {
     fn note_played(&mut self, at: &PlaybackPosition) {
         let Some(part) = self.playback.report(self.now, at) else { return };
         if at.played == 0 {
-            return; // it stands at the part's beginning: nothing of it has sounded
+            return; // playback is at the part's beginning: nothing of it was audible
         }
         let response_id = part.id.response_id.clone();
         if let Some(response) = self.responses.get_mut(&response_id) {

@@ -1,20 +1,20 @@
 //! The state machine of one connection: [`Session`].
 //!
-//! Sans-IO: it is told what happened and when, and says what to send and what to tell. Names from elsewhere
-//! that live here: session readiness ([`Event::Ready`]), pending response (the sequencer behind
-//! [`Command::CreateResponse`]), audio-response tracking (the ledger behind [`Event::Interrupted`]),
-//! retrieval futures ([`Command::RetrieveItem`]), messages added manually ([`Command::CreateItem`]).
+//! Sans-IO: it is told what happened and when, and says what to send and what to tell. Concepts that other
+//! libraries know under these names: session readiness is [`Event::Ready`], a pending response is the
+//! sequencer of [`Command::CreateResponse`], audio-response tracking is the ledger of [`Event::Interrupted`],
+//! retrieval futures are [`Command::RetrieveItem`], and messages added manually are [`Command::CreateItem`].
 //!
 //! # Four ways to wait
-//! A command that was taken and is not answered yet stands in one of these, and the end of the session
-//! answers it from there:
+//! An accepted command that is not answered yet is in one of these states, and the end of the session answers
+//! it from there:
 //!
 //! - **held**: until the session is ready. One queue, audio in its place among the commands.
-//! - **waiting**: a request for a response, until the sequencer sends it and that response has run. Those
+//! - **waiting**: a request for a response, until the sequencer sends it and the response has run. Requests
 //!   without parameters merge.
-//! - **awaited**: it was sent, and its acknowledgement or its error is due, up to a deadline. Retrievals are
-//!   the same, with one request for all who want an item.
-//! - **stopping**: an interruption, until playback stands still. Nothing is asked of the model meanwhile.
+//! - **awaited**: it was sent, and its acknowledgement or error is due by a deadline. Retrievals work the
+//!   same, with one request for all commands that want the same item.
+//! - **stopping**: an interruption, until playback has stopped. No response is requested meanwhile.
 
 mod answers;
 mod call_key;
@@ -90,7 +90,7 @@ pub use interruption_policy::InterruptionPolicy;
 pub use options::{Begin, FollowUp, PlaybackSource, SessionOptions, Unheard};
 pub use output::Output;
 
-/// No session lives longer, whatever the server's clock says.
+/// The longest life of a session, whatever the server's clock says.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 
 /// Commands that may wait: for the session to be ready, or for their turn at a response.
@@ -101,16 +101,16 @@ const MOST_HELD_COMMANDS: usize = 1024;
 /// Made for a connection, fed until it ends, and never used again, so that no id outlives its connection.
 ///
 /// # Contract
-/// After any `handle_*`, call [`poll_output`](Self::poll_output) until it gives `None`, do what it says in
-/// that order, then read [`poll_timeout`](Self::poll_timeout) and call
-/// [`handle_timeout`](Self::handle_timeout) at that time. Draining late changes nothing, an early or needless
-/// `handle_timeout` does nothing, and a `now` older than one before counts as that one. No `handle_*` panics,
-/// whatever the far side sends. The same inputs give the same outputs, byte for byte.
+/// After any `handle_*`, call [`poll_output`](Self::poll_output) until it returns `None`, and do what the
+/// outputs say, in their order. Then read [`poll_timeout`](Self::poll_timeout), and call
+/// [`handle_timeout`](Self::handle_timeout) at that time. Draining late changes nothing. An early or needless
+/// `handle_timeout` does nothing. A `now` older than an earlier one counts as that one. No `handle_*` panics,
+/// whatever the server sends. The same inputs give the same outputs, byte for byte.
 ///
-/// Playback is the caller's duty: play each [`AudioChunk`](crate::call::AudioChunk) after those before it,
+/// Playback is the caller's duty: play each [`AudioChunk`](crate::call::AudioChunk) after the earlier ones,
 /// report what was played ([`Media::Report`](crate::call::Media::Report)), and answer each
-/// [`Event::StopPlayback`]. Truncation is as exact as these reports: audio that nobody reports counts as
-/// unheard, and for a minute at most. Where nothing can report, say so with [`PlaybackSource::Estimated`].
+/// [`Event::StopPlayback`]. Truncation is as exact as these reports. Audio that is not reported counts as
+/// unheard, for a minute at most. If nothing can report, choose [`PlaybackSource::Estimated`].
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,
@@ -147,7 +147,7 @@ pub struct Session {
     closing: Option<CommandId>,
     items: Items,
     transcripts: Transcripts,
-    /// How often in a row the model was asked to go on after functions, without a word of the user.
+    /// How often in a row the model was asked to go on after functions, without user input.
     rounds: u32,
 }
 
@@ -216,7 +216,7 @@ impl Session {
     /// The application asks for something.
     ///
     /// # Errors
-    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed back.
+    /// [`CommandError`] if the command can't be right. It had no effect, and is handed back.
     pub fn handle_command(
         &mut self,
         now: Timestamp,
@@ -253,7 +253,7 @@ impl Session {
         }
         match &shortfall {
             Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
-            // Positions of playback are those of the part: what was lost counts as not played.
+            // Positions of playback count from the part's beginning, so lost audio counts as not played.
             Shortfall::Unread { .. } => {}
             Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
         }
@@ -304,12 +304,12 @@ impl Session {
         .min()
     }
 
-    /// Whether the configuration holds, so that audio and items flow.
+    /// Returns whether the configuration holds, so that audio and items flow.
     pub const fn is_ready(&self) -> bool {
         self.state.is_ready()
     }
 
-    /// Whether the session is over and tells nothing more once its outputs are drained.
+    /// Returns whether the session is over and tells nothing more once its outputs are drained.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
@@ -319,7 +319,7 @@ impl Session {
         &self.config
     }
 
-    /// The way in of every input. Returns whether the session still lives: nothing is told after
+    /// Every input passes here. Returns whether the session is still open: nothing is told after
     /// [`Event::Closed`]. Time never goes back.
     fn enter(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
@@ -356,23 +356,23 @@ impl Session {
         self.answers.expect(Awaited { id, event_id, number: self.sent, what, deadline });
     }
 
-    /// Takes in a request for a response that nobody waits for by name.
+    /// Requests a response that no command waits for.
     fn request(&mut self) {
         self.responses.request(Request::new(None, None, self.sent));
     }
 
-    /// When an answer counts as overdue, asked for now.
+    /// When an answer, requested now, counts as overdue.
     fn due(&self, answer: Answer) -> Timestamp {
         self.now + self.options.deadlines.of(answer).after
     }
 
-    /// An answer came: who waited for it.
+    /// An answer came: returns what waited for it.
     fn answered(&mut self, what: &Await) -> Option<Awaited> {
         self.seen.note(what.answer());
         self.answers.take(what)
     }
 
-    /// Lets go of answers that did not come.
+    /// Gives up answers that did not come in time.
     fn expire(&mut self) {
         let retrievals = self.retrievals.expire(self.now);
         if !retrievals.is_empty() {
@@ -380,15 +380,15 @@ impl Session {
             self.settle_all(retrievals, &Outcome::TimedOut);
         }
         let patience = Patience {
-            created: self.options.deadlines.response_created.after,
-            done: self.options.deadlines.response_done.after,
+            created: self.options.deadlines.of(Answer::ResponseCreated).after,
+            done: self.options.deadlines.of(Answer::ResponseDone).after,
         };
         let expired = self.responses.expire(self.now, patience);
         if expired.silent_turn {
             self.tell_speech_ended(None);
         }
         for request in expired.unanswered {
-            // A server may rightly drop what the user spoke over.
+            // A server may drop a response that the user spoke over.
             self.overdue_if(Answer::ResponseCreated, request.is_wanted());
             self.settle_all(request.waiters, &Outcome::TimedOut);
         }
@@ -409,7 +409,7 @@ impl Session {
         self.overdue_if(answer, true);
     }
 
-    /// Tells that an answer is overdue. `wanted`: whether that speaks against the server.
+    /// Tells that an answer is overdue. `wanted`: whether the server should have sent it.
     fn overdue_if(&mut self, answer: Answer, wanted: bool) {
         let policy = self.options.deadlines.of(answer).policy;
         if policy != OverduePolicy::Off {
@@ -450,7 +450,7 @@ impl Session {
         }
     }
 
-    /// Resolves everything that waits: nothing is left open behind the end.
+    /// Resolves everything that waits: nothing is left open after the end.
     fn end(&mut self, reason: &CloseReason) {
         self.resume();
         self.end_interruptions();
@@ -472,6 +472,7 @@ impl Session {
         if let Some(id) = self.closing.take() {
             self.settle(id, Outcome::Done);
         }
+        drop(self.input.take_pre_roll());
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();

@@ -3,7 +3,7 @@
 use crate::call::Event;
 use crate::event::ClientEvent;
 
-/// One thing that a session wants done or tells.
+/// One thing that a session wants the driver to do, or tells the application.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
 pub enum Output {

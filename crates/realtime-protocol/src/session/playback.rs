@@ -1,7 +1,8 @@
-//! The ledger of output audio: for each content part what came, what was played, and where its words stand.
+//! The ledger of output audio: for each content part what came, what was played, and the positions of its
+//! words.
 //!
-//! A part leaves the ledger when it is whole and played, so the ledger holds only what is audible. Where
-//! nobody reports, it leaves some time after it would have been played.
+//! A part leaves the ledger when it is complete and played, so the ledger holds only what is audible. Without
+//! reports, it leaves some time after it would have been played.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -29,7 +30,7 @@ pub(super) struct Playback {
     last_report: Timestamp,
 }
 
-/// Names a content part.
+/// Identifies a content part.
 #[derive(Clone, Debug)]
 pub(super) struct PartId {
     pub(super) response_id: ResponseId,
@@ -44,40 +45,39 @@ pub(super) struct Part {
     format: AudioFormat,
     /// Samples that came.
     received: u64,
-    /// The first byte of a sample whose second one has not come.
+    /// The first byte of a sample whose second byte has not come.
     carry: Option<u8>,
     whole: bool,
-    /// Whether its response has ended: what comes under the same ids from then on is another part.
+    /// Whether its response has ended: audio that comes later with the same ids is another part.
     ended: bool,
-    /// The chunks that have not been reported as played: their marks, and the samples of the part up to their
-    /// ends.
+    /// The chunks that have not been reported as played: the mark of each, and its end (samples of the part).
     marks: VecDeque<(u64, u64)>,
     /// Whether some of them were left out, as there were too many.
     thinned: bool,
     /// Samples that were reported as played.
     reported: u64,
-    /// When it began to play, if nobody reports; known from its first audio on.
+    /// When it began to play, without reports. Known from its first audio on.
     begins: Timestamp,
-    /// The interruption that waits for playback to say where this part stands.
+    /// The interruption that waits for playback to report the position of this part.
     stopped: Option<StopId>,
     /// Whether the user's speech does not interrupt it.
     protected: bool,
     /// Whether its item has left the conversation, so that there is nothing to truncate.
     deleted: bool,
-    /// How much of it the server had played when that was last asked for, on a side channel.
+    /// How much of it the server had played at the last look, on a side channel.
     pub(super) served: Option<Served>,
     words: Words,
 }
 
-/// How long a part stays after it would have been played, if nobody reports: else an application that never
-/// does would fill the ledger, and have an hour of items cut at 0 ms.
+/// How long a part stays after it would have been played, without reports. Otherwise an application that
+/// never reports would fill the ledger, and an interruption would truncate an hour of items at 0 ms.
 const UNREPORTED: Duration = Duration::from_secs(60);
 
-/// Parts that may be heard. More are never on their way at once; of more, the oldest counts as played.
+/// The most parts that may still be heard. Beyond that the oldest counts as played.
 const MOST_PARTS: usize = 32;
 
-/// Chunks that have not been reported as played, of all parts: of more, half are left out, and a report of
-/// one of those counts for the chunk before it.
+/// The most chunks, of all parts, that wait for a report. Beyond that every other one is left out; a report
+/// of such a chunk counts for the chunk before it.
 const MOST_CHUNKS: usize = 4096;
 
 impl Part {
@@ -91,17 +91,17 @@ impl Part {
     }
 
     /// Samples that have been played by `now`: as reported, or as they would be at normal speed. Never more
-    /// than came, if any did.
+    /// than came, if any came.
     pub(super) fn played(&self, now: Timestamp, source: PlaybackSource) -> u64 {
         let played = match source {
             PlaybackSource::Server => {
                 let served = self.served.map_or(Duration::ZERO, |served| served.time);
                 let played = self.format.samples_in(served.into());
-                // Its audio may go another way, so that none of it came here.
+                // Its audio may take another route, so that none of it came here.
                 return if self.has_audio() { played.min(self.received) } else { played };
             }
             PlaybackSource::Reported => self.reported,
-            // A report, where there is one after all, knows better than the clock.
+            // If there is a report after all, it is more exact than the clock.
             PlaybackSource::Estimated => {
                 self.reported.max(self.format.samples_in(now.saturating_since(self.begins).into()))
             }
@@ -124,7 +124,7 @@ impl Part {
             && !self.is_over(now, source, last_report)
     }
 
-    /// When all of it that came will have been played, if nobody reports.
+    /// When everything that came will have been played, without reports.
     fn ends(&self) -> Timestamp {
         self.begins + self.format.time_of(self.received).as_duration()
     }
@@ -133,13 +133,14 @@ impl Part {
         self.id.content_index == content_index && self.id.item_id == *item_id
     }
 
-    /// Whether it is the part of a response that runs. Some servers give several responses the same ids.
+    /// Returns whether it is this part, of a running response. Some servers give several responses the same
+    /// ids.
     fn is_growing(&self, id: &PartId) -> bool {
         !self.ended && self.is(&id.item_id, id.content_index) && self.id.response_id == id.response_id
     }
 }
 
-/// Leaves every other one.
+/// Drops every other mark.
 fn thin(marks: &mut VecDeque<(u64, u64)>) {
     let mut odd = false;
     marks.retain(|_| {
@@ -149,8 +150,7 @@ fn thin(marks: &mut VecDeque<(u64, u64)>) {
 }
 
 impl Playback {
-    /// Enters audio and gives back its whole samples, with the position of the first (samples) and the
-    /// chunk's mark.
+    /// Adds audio. Returns its whole samples, with the position of the first (samples) and the chunk's mark.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
@@ -173,7 +173,7 @@ impl Playback {
         let audio = part.whole_samples(audio);
         let played = format.time_of(start).as_duration();
         if part.begins + played < now {
-            // The audio ran dry: what comes now plays from now on.
+            // Playback ran out of audio: what comes now plays from now on.
             part.begins = now - played;
         }
         part.received += format.samples(audio.len() as u64);
@@ -185,17 +185,18 @@ impl Playback {
         (start, mark, audio)
     }
 
-    /// When a part begins to play, if nobody reports.
+    /// When a part begins to play, without reports.
     pub(super) fn begins(&self, id: &PartId) -> Option<Timestamp> {
         self.parts.iter().find(|part| part.is_growing(id)).map(|part| part.begins)
     }
 
-    /// Marks count from here on, so that those of an earlier session are not taken for one's own.
+    /// Numbers marks from here on, so that those of an earlier session are not mistaken for marks of this
+    /// one.
     pub(super) const fn number_from(&mut self, mark: u64) {
         self.last_mark = mark;
     }
 
-    /// Enters spoken words.
+    /// Adds spoken words.
     pub(super) fn words(&mut self, id: &PartId, format: AudioFormat, delta: &str) {
         let index = self.index_of(id, format);
         let part = &mut self.parts[index];
@@ -203,20 +204,20 @@ impl Playback {
         part.words.push(delta, at);
     }
 
-    /// Enters all words of a part, which came behind its audio.
+    /// Notes all words of a part, which came after its audio.
     pub(super) fn all_words(&mut self, id: &PartId, format: AudioFormat, words: &str) {
         let index = self.index_of(id, format);
         self.parts[index].words.push(words, 0);
     }
 
-    /// Says that a part is whole, and gives back its length (samples).
+    /// Notes that a part is complete. Returns its length (samples).
     pub(super) fn whole(&mut self, id: &PartId) -> Option<u64> {
         let part = self.parts.iter_mut().find(|part| part.is_growing(id))?;
         part.whole = true;
         Some(part.received())
     }
 
-    /// Says that nothing more comes for a response.
+    /// Notes that nothing more comes for a response.
     pub(super) fn response_done(&mut self, now: Timestamp, response_id: &ResponseId, source: PlaybackSource) {
         for part in self.parts.iter_mut().filter(|part| part.id.response_id == *response_id) {
             part.whole = true;
@@ -230,11 +231,11 @@ impl Playback {
         self.parts.retain(|part| part.id.response_id != *response_id);
     }
 
-    /// Enters a report: so much of a part has been played. Reports never go back, nor count for audio to
-    /// come.
+    /// Notes a report of how much of a part has been played. A report never lowers the position, and never
+    /// counts for audio that has not come.
     pub(super) fn report(&mut self, now: Timestamp, at: &PlaybackPosition) -> Option<&Part> {
         self.last_report = now;
-        // Where two have the same ids, it is the older one that plays, until it has been played.
+        // If two parts have the same ids, the older one plays first.
         let is_it = |part: &Part| part.is(&at.item_id, at.content_index);
         let plays = self.parts.iter().position(|part| is_it(part) && part.reported < part.received);
         let index = plays.or_else(|| self.parts.iter().rposition(is_it))?;
@@ -243,7 +244,7 @@ impl Playback {
         while part.marks.front().is_some_and(|(_, end)| *end <= part.reported) {
             part.marks.pop_front();
         }
-        // Parts play in order: what stands before the one that plays has been played, unless it was stopped.
+        // Parts play in order: earlier parts have been played, unless they were stopped.
         let stopped = part.stopped;
         for before in self.parts.iter_mut().take(index).filter(|before| before.stopped == stopped) {
             before.reported = before.received();
@@ -251,7 +252,7 @@ impl Playback {
         self.parts.get(index)
     }
 
-    /// Where playback stands when the chunk of this mark has been played.
+    /// The position of playback when the chunk with this mark has been played.
     pub(super) fn position_of(&self, mark: u64) -> Option<PlaybackPosition> {
         let exact = |part: &&Part| part.marks.binary_search_by_key(&mark, |(at, _)| *at).is_ok();
         let near = |part: &&Part| part.thinned && part.marks.back().is_some_and(|(at, _)| *at >= mark);
@@ -268,14 +269,14 @@ impl Playback {
         self.parts.retain(|part| !part.is_over(now, source, last_report));
     }
 
-    /// An item has left the conversation. What came of it may still be heard.
+    /// An item has left the conversation. Its audio may still be heard.
     pub(super) fn item_deleted(&mut self, item_id: &ItemId) {
         for part in self.parts.iter_mut().filter(|part| part.id.item_id == *item_id) {
             part.deleted = true;
         }
     }
 
-    /// Whether anything that came has not been played, nor stopped.
+    /// Returns whether anything that came is neither played nor stopped.
     pub(super) fn is_audible(&self, now: Timestamp, source: PlaybackSource) -> bool {
         self.serving.is_playing(now)
             || self.parts.iter().any(|part| part.is_audible(now, source, self.last_report))
@@ -288,7 +289,7 @@ impl Playback {
         }
     }
 
-    /// Whether anything is audible that the user's speech does not interrupt.
+    /// Returns whether anything is audible that the user's speech does not interrupt.
     pub(super) fn is_protected(&self, now: Timestamp, source: PlaybackSource) -> bool {
         let plays = |part: &Part| self.serving.plays(&part.id.response_id);
         let is_audible = |part: &Part| part.is_audible(now, source, self.last_report) || plays(part);
@@ -302,7 +303,7 @@ impl Playback {
         }
     }
 
-    /// Takes out the parts that an interruption ended; what began since then plays on.
+    /// Takes out the parts that an interruption ended. Parts that began later play on.
     pub(super) fn take_stopped(&mut self, id: StopId) -> Vec<Part> {
         self.take_parts(|part| part.stopped == Some(id))
     }
@@ -315,8 +316,8 @@ impl Playback {
         taken
     }
 
-    /// When nothing of what came will be audible any more, if nobody reports. `None`: nothing is, or nobody
-    /// can say.
+    /// When nothing that came will be audible any more, without reports. `None`: nothing is audible now, or
+    /// it is not known.
     pub(super) fn silent_at(&self, now: Timestamp, source: PlaybackSource) -> Option<Timestamp> {
         let audible = self.parts.iter().filter(|part| part.is_audible(now, source, self.last_report));
         let ends = audible.map(|part| match source {
@@ -355,7 +356,7 @@ impl Playback {
 }
 
 impl Part {
-    /// The words that were heard when `heard` of the audio was.
+    /// The words that were heard after `heard` samples.
     pub(super) fn heard_text(&self, heard: u64) -> &str {
         match self.served {
             Some(served) if !self.has_audio() => self.words.first(served.characters),
@@ -368,13 +369,12 @@ impl Part {
         self.words.characters()
     }
 
-    /// Whether any audio has come.
+    /// Returns whether any audio has come.
     pub(super) const fn has_audio(&self) -> bool {
         self.received > 0
     }
 
-    /// Whether an interruption has nothing to say of it: it was heard whole, is empty, or is not there any
-    /// more.
+    /// Returns whether an interruption need not name it: it was heard completely, is empty, or was deleted.
     pub(super) fn is_settled(&self, heard: u64) -> bool {
         let has_words = !self.words.is_empty();
         let is_heard = if self.has_audio() { self.whole && heard >= self.received() } else { !has_words };
@@ -462,7 +462,7 @@ mod tests {
         };
         assert_eq!(played(&ledger, 400), [400, 0]);
         assert_eq!(played(&ledger, 1400), [1000, 400]);
-        // It ran dry at 2,000 ms: audio that comes at 3,000 ms plays from there.
+        // Playback ran out of audio at 2,000 ms: audio that comes at 3,000 ms plays from there.
         receive(&mut ledger, 3000, "b", 500, source);
         assert_eq!(played(&ledger, 3100).last(), Some(&1100));
     }

@@ -1,8 +1,8 @@
-//! The interruption policy at work: it weighs the user's speech, holds playback meanwhile, and asks for the
-//! answer to a turn in the server's place.
+//! The interruption policy at work: it weighs the user's speech, holds playback meanwhile, and requests the
+//! answer to a turn in place of the server.
 //!
-//! What the speech leads to stands in [`Speech`]'s table. Under [`InterruptionPolicy::AtOnce`] nothing here
-//! is used: the server's word interrupts.
+//! The table of [`Speech`] says what the speech leads to. Under [`InterruptionPolicy::AtOnce`] nothing here
+//! is used: the server's report of speech interrupts.
 
 use core::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct Policy {
     pub(super) rule: InterruptionPolicy,
     /// Turn detection as the application wants it.
     pub(super) wish: Field<TurnDetection>,
-    /// Whether the server decides itself, whatever it was told.
+    /// Whether the server decides itself, despite what it was told.
     pub(super) fell_back: bool,
     /// Whether the server was told to leave interruptions to this side.
     pub(super) told: bool,
@@ -35,7 +35,7 @@ pub(super) struct Policy {
     /// When the user last stopped.
     pub(super) stopped: Option<Timestamp>,
     hold: Option<Hold>,
-    /// The newest hold's.
+    /// The id of the newest hold.
     last_hold: HoldId,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct Policy {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hold {
     id: HoldId,
-    /// Whether playback has said where it stands.
+    /// Whether playback has reported its position.
     pub(super) is_exact: bool,
 }
 
 impl Policy {
-    /// The options' policy. The configuration in them becomes what the server is to be told.
+    /// The policy of the options. Changes their configuration to the one that the server is told.
     pub(super) fn new(options: &mut SessionOptions) -> Self {
         let is_realtime = matches!(options.config.kind, Field::Absent | Field::Value(SessionKind::Realtime));
         let rule = if is_realtime { options.interruption } else { InterruptionPolicy::AtOnce };
@@ -57,12 +57,13 @@ impl Policy {
         policy
     }
 
-    /// Holds count from here on, so that an answer to one of an earlier session is not taken for one's own.
+    /// Numbers holds from here on, so that an answer for an earlier session is not mistaken for one of this
+    /// session.
     pub(super) const fn number_from(&mut self, id: HoldId) {
         self.last_hold = id;
     }
 
-    /// Takes out the hold that ends as playback stops, if it does.
+    /// Takes out the hold if playback stops now.
     pub(super) const fn take_hold_if(&mut self, stops: bool) -> Option<Hold> {
         if stops { self.hold.take() } else { None }
     }
@@ -72,17 +73,17 @@ impl Policy {
         self.speech.deadline()
     }
 
-    /// Whether nothing is to be decided, nor to be answered.
+    /// Returns whether there is nothing to decide and nothing to answer.
     pub(super) const fn is_idle(&self) -> bool {
         !self.speech.is_pending() && self.hold.is_none()
     }
 
-    /// Whether a turn that counts is about to become an item, which the next response is to answer.
+    /// Returns whether a turn that counts is about to become an item, for the next response to answer.
     pub(super) const fn is_committing(&self) -> bool {
         matches!(self.speech, Speech::Stopped { .. })
     }
 
-    /// Whether the application wants the end of a turn to be answered.
+    /// Returns whether the application wants the end of a turn to be answered.
     pub(super) fn responds(&self) -> bool {
         self.wish.value().is_none_or(TurnDetection::creates_response)
     }
@@ -123,7 +124,7 @@ impl Session {
     /// When time decides about speech that begins now.
     fn weighed_at(&self) -> Timestamp {
         let silence = match self.config.turn_detection() {
-            // 500 ms where it is not said: https://platform.openai.com/docs/guides/realtime-vad
+            // 500 ms is the default: https://platform.openai.com/docs/guides/realtime-vad
             Field::Value(TurnDetection::ServerVad(vad)) => vad.silence_duration_ms.unwrap_or(500),
             Field::Absent => 500,
             Field::Value(_) | Field::Null => 0,
@@ -138,7 +139,7 @@ impl Session {
             }
     }
 
-    /// The user has stopped. What that decides is to be told after it.
+    /// The user has stopped. The caller carries out the decision after telling the event.
     pub(super) fn end_speech(&mut self) -> Decision {
         if !self.policy.is_in_force() {
             return Decision::default();
@@ -176,7 +177,7 @@ impl Session {
         self.resume();
     }
 
-    /// Words of the user's came. What that decides is to be told after them.
+    /// Words of the user's came. The caller carries out the decision after telling the words.
     pub(super) fn hear_words(&mut self, event: &InputAudioTranscriptionDelta) -> Decision {
         if !self.policy.speech.is_open() {
             return Decision::default();
@@ -185,7 +186,7 @@ impl Session {
         self.policy.weigh_words(self.now)
     }
 
-    /// All words of an item of the user's are known. What that decides is to be told after them.
+    /// All words of a user item are known. The caller carries out the decision after telling the words.
     pub(super) fn hear_transcript(&mut self, item_id: &ItemId, transcript: &str) -> Decision {
         if !self.policy.speech.is_open() {
             return Decision::default();
@@ -210,7 +211,7 @@ impl Session {
         self.decide(decision);
     }
 
-    /// Where nothing is audible any more, every turn counts.
+    /// If nothing is audible any more, every turn counts.
     fn outlast(&mut self) -> Decision {
         if !self.policy.speech.is_open() || self.playback.is_audible(self.now, self.options.playback) {
             return Decision::default();
@@ -245,21 +246,21 @@ impl Session {
         self.tell(Event::HoldPlayback { id });
     }
 
-    /// Playback is held no longer, if it still is.
+    /// Ends the hold of playback, if there is one.
     pub(super) fn resume(&mut self) {
         if let Some(Hold { id, .. }) = self.policy.hold.take() {
             self.tell(Event::ResumePlayback { id });
         }
     }
 
-    /// Playback says where it is held.
+    /// Playback reports where it is held.
     pub(super) fn on_held(&mut self, id: HoldId) {
         if let Some(hold) = self.policy.hold.as_mut().filter(|hold| hold.id == id) {
             hold.is_exact = true;
         }
     }
 
-    /// Whether speech must not interrupt now: something is protected that is audible, runs, or is asked for.
+    /// Returns whether speech must not interrupt now: something protected is audible, runs, or is requested.
     pub(super) fn is_protected(&self) -> bool {
         self.responses.is_protected() || self.playback.is_protected(self.now, self.options.playback)
     }

@@ -20,7 +20,7 @@ use crate::session::seen_calls::Told;
 use crate::session::sequencer::{Beginning, Begun, Heard, Named, OpenResponse, Pace, pace};
 use crate::usage::Usage;
 
-/// Where a delta belongs.
+/// The part to which a delta belongs.
 pub(super) struct PartPlace {
     pub(super) response_id: Field<ResponseId>,
     pub(super) item_id: ItemId,
@@ -28,7 +28,7 @@ pub(super) struct PartPlace {
 }
 
 impl Session {
-    /// The response that an event belongs to; one never heard of counts as created now. `None`: none runs.
+    /// The response that an event belongs to. An unknown one counts as created now. `None`: none runs.
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
         match response_id {
             Field::Value(id) => {
@@ -42,7 +42,7 @@ impl Session {
         }
     }
 
-    /// A response begins. Some servers give several the same id: each is one of its own.
+    /// A response begins. Some servers give several responses the same id: each is a separate one.
     fn begin_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
         let named = self.responses.named(id, out_of_band);
         let reused = matches!(named, Named::Repeated | Named::Running | Named::Ended);
@@ -54,7 +54,7 @@ impl Session {
             Named::Begun | Named::Repeated => return,
             Named::Running => {
                 self.lose_response(id);
-                self.responses.named(id, out_of_band); // nothing of the one before counts for this one
+                self.responses.named(id, out_of_band); // nothing of the earlier response counts for this one
             }
         }
         self.open_response(id, out_of_band, Heard::Created, metadata);
@@ -94,7 +94,7 @@ impl Session {
                 self.tell(Event::Warning(Warning::ResponseTooLate { response_id: id.clone() }));
                 self.cancel(None, Some(id.clone()));
             }
-            // A cancel that is on its way already reaches it.
+            // A cancel that was sent already reaches it.
             Begun::Crossed if self.answers.is_awaited(&Await::Cancelled(None)) => {}
             Begun::Crossed => self.cancel(None, Some(id.clone())),
         }
@@ -146,7 +146,7 @@ impl Session {
         self.surface_calls(&ended, calls);
     }
 
-    /// Tells a response's end, and answers everyone who asked for it.
+    /// Tells a response's end, and settles all commands that asked for it.
     pub(super) fn finish_response(
         &mut self,
         mut response: OpenResponse,
@@ -179,7 +179,7 @@ impl Session {
         self.settle_all(response.waiters, &Outcome::Responded { response_id, end });
     }
 
-    /// Some output of a response came, or a sign of it.
+    /// Some output of a response came, or an event that shows progress.
     pub(super) fn note_output(&mut self, response_id: &ResponseId) {
         self.note_pace(response_id, 1);
     }
@@ -191,9 +191,9 @@ impl Session {
         }
     }
 
-    /// A response goes on; its next output may take so many times as long as usual.
+    /// A response goes on. Its next output may take `times` as long as usual.
     fn note_pace(&mut self, response_id: &ResponseId, times: u32) {
-        let due = self.now + self.options.deadlines.next_output.after.saturating_mul(times);
+        let due = self.now + self.options.deadlines.of(Answer::NextOutput).after.saturating_mul(times);
         let Some(response) = self.responses.get_mut(response_id) else { return };
         let answer =
             if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
@@ -304,7 +304,7 @@ fn end_of(response: &Response) -> ResponseEnd {
             });
             ResponseEnd::Failed { advice: Advice::of(&error), error: Box::new(error) }
         }
-        // What cannot be read has not completed.
+        // A response with an unreadable status has not completed.
         None if response.extra.get("status").is_some() => {
             let error =
                 ApiError::default().message("the status of the server's response.done could not be read");

@@ -1,4 +1,5 @@
-//! Retrieval futures: who waits for which item. One request is in flight per item, whoever asks.
+//! Retrievals: which command waits for which item. One request per item is in flight, for all commands that
+//! want it.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -8,7 +9,7 @@ use crate::call::CommandId;
 use crate::id::{EventId, ItemId};
 use crate::time::Timestamp;
 
-/// Who waits for which item.
+/// The commands that wait, by item.
 #[derive(Debug, Default)]
 pub(super) struct Retrievals {
     waiting: BTreeMap<ItemId, Retrieval>,
@@ -21,12 +22,12 @@ struct Retrieval {
 }
 
 impl Retrievals {
-    /// The event id of the request for an item, by which the server's `error` is told apart.
+    /// The event id of the request for an item, to recognise the server's `error`.
     pub(super) fn event_id(item_id: &ItemId) -> EventId {
         format!("rci_{item_id}").into()
     }
 
-    /// Adds a waiter; whether the request must be sent.
+    /// Adds a command. Returns whether the request must be sent.
     pub(super) fn add(&mut self, item_id: &ItemId, waiter: CommandId, deadline: Timestamp) -> bool {
         match self.waiting.get_mut(item_id) {
             Some(retrieval) => {
@@ -41,13 +42,13 @@ impl Retrievals {
         }
     }
 
-    /// Takes out everyone who waits for an item.
+    /// Takes out all commands that wait for an item.
     pub(super) fn take(&mut self, item_id: &ItemId) -> Vec<CommandId> {
         self.waiting.remove(item_id).map_or_else(Vec::new, |retrieval| retrieval.waiters)
     }
 
-    /// Takes out everyone whose request an error names. An error without an id is for the only item asked
-    /// for.
+    /// Takes out the commands whose request an error names. An error without an id is for the only requested
+    /// item.
     pub(super) fn take_failed(&mut self, event_id: Option<&EventId>, code: &str) -> Option<Vec<CommandId>> {
         let item_id = match event_id {
             Some(event_id) => ItemId::from(event_id.as_str().strip_prefix("rci_")?),
@@ -59,7 +60,7 @@ impl Retrievals {
         self.waiting.remove(&item_id).map(|retrieval| retrieval.waiters)
     }
 
-    /// The item that is asked for, if it is the only one.
+    /// The requested item, if there is only one.
     pub(super) fn only(&self) -> Option<ItemId> {
         let (item_id, _) = self.waiting.first_key_value()?;
         (self.waiting.len() == 1).then(|| item_id.clone())
@@ -70,7 +71,7 @@ impl Retrievals {
         self.waiting.values().map(|retrieval| retrieval.deadline).min()
     }
 
-    /// Takes out everyone who has waited too long.
+    /// Takes out the commands that have waited too long.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<CommandId> {
         let overdue: Vec<ItemId> = self
             .waiting
@@ -81,7 +82,7 @@ impl Retrievals {
         overdue.iter().flat_map(|item_id| self.take(item_id)).collect()
     }
 
-    /// Everyone, at the end.
+    /// All commands, at the end.
     pub(super) fn end(&mut self) -> Vec<CommandId> {
         core::mem::take(&mut self.waiting).into_values().flat_map(|retrieval| retrieval.waiters).collect()
     }

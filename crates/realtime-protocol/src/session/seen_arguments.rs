@@ -1,7 +1,7 @@
 //! The arguments of one function call, gathered from all events that tell of them.
 //!
-//! The rule kept here: a text that says less never replaces one that says more, and arguments that came in two
-//! versions, or as something that holds none, are not taken for none.
+//! The rule kept here: a text that says less never replaces one that says more, and arguments that came in
+//! two versions, or as something that holds none, are not taken for none.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -1,8 +1,8 @@
 //! The function calls of one response, gathered from all events that tell of them.
 //!
-//! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, empty or
-//! unreadable in a later event never erases what an earlier one said. A call that was told whole twice, and
-//! not the same each time, does not run.
+//! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, blank or
+//! unreadable in a later event never erases the value from an earlier one.
+//! A call that was told whole twice, and not the same each time, does not run.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,18 +13,18 @@ use crate::id::CallId;
 use crate::item::FunctionCallItem;
 use crate::session::seen_arguments::SeenArguments;
 
-/// Function calls of a response, in the order in which they were first heard of.
+/// Function calls of a response, in the order of their first events.
 #[derive(Debug, Default)]
 pub(super) struct SeenCalls {
     calls: Vec<SeenCall>,
-    /// What was told beyond the most calls.
+    /// The number of calls beyond [`MOST_CALLS`].
     left_out: usize,
 }
 
-/// Calls of one response: no model makes as many.
+/// The most calls of one response: no model makes as many.
 const MOST_CALLS: usize = 128;
 
-/// A function call, as far as it was told.
+/// A function call, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SeenCall {
     pub(super) item: FunctionCallItem,
@@ -46,8 +46,8 @@ pub(super) enum Told {
 }
 
 impl SeenCalls {
-    /// Takes in what an event tells of a call, and returns all that is known of it; `None`: there are too
-    /// many.
+    /// Notes what an event says about a call. Returns everything known about the call, or `None` if there are
+    /// too many.
     pub(super) fn note(&mut self, item: &FunctionCallItem, told: Told) -> Option<&SeenCall> {
         let index = match self.calls.iter().position(|seen| seen.is(item)) {
             Some(index) => index,
@@ -81,12 +81,12 @@ impl SeenCalls {
         told.for_each(|seen| seen.is_told = true);
     }
 
-    /// Whether none was told.
+    /// Returns whether there is no call.
     pub(super) const fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// How many were told beyond the most.
+    /// The number of calls that were left out.
     pub(super) const fn left_out(&self) -> usize {
         self.left_out
     }
@@ -97,7 +97,7 @@ impl SeenCalls {
 }
 
 impl SeenCall {
-    /// The call's id, also where it is written as a number.
+    /// The call's id. It may be written as a number.
     pub(super) fn call_id(&self) -> Option<CallId> {
         let number = || self.item.extra.get("call_id").map(|raw| raw.get()).filter(|raw| is_number(raw));
         self.item
@@ -113,15 +113,16 @@ impl SeenCall {
         self.item.name.value().map(String::as_str).filter(|name| !name.trim().is_empty())
     }
 
-    /// The arguments' text: `{}` where there are none.
+    /// The arguments' text: `{}` if there are none.
     ///
     /// # Errors
-    /// What to tell the model where the call must not run.
+    /// The text for the model if the call must not run.
     pub(super) fn arguments(&self) -> Result<String, String> {
         self.arguments.read(self.is_whole)
     }
 
-    /// Whether an item is the same call: by the call's id, or by the item's where one has no call id yet.
+    /// Returns whether an item is the same call: by the call's id, or by the item's id if one of them has no
+    /// call id yet.
     fn is(&self, item: &FunctionCallItem) -> bool {
         match (self.item.call_id.value(), item.call_id.value()) {
             (Some(one), Some(other)) => one == other,
@@ -165,7 +166,7 @@ fn is_number(raw: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// As an event brings it: what cannot be read is put aside.
+    /// An item as an event brings it: unreadable members are put aside.
     fn item(json: &str) -> FunctionCallItem {
         use crate::event::{Dialect, ServerEvent};
         let item = json.replacen('{', r#"{"type":"function_call","#, 1);

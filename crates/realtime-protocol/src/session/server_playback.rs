@@ -1,14 +1,14 @@
 //! Playback on a side channel, where the server plays: what was heard follows `output_audio_buffer.*`.
 //!
-//! A call by WebRTC or SIP has its audio elsewhere; here come its events, most of the time without
+//! The audio of a call by WebRTC or SIP takes another route. Only its events come here, usually without
 //! `output_audio.delta`. So what was played is estimated from the time since the server began to play a
-//! response, and is known once it has played all of it. Where no audio comes, the words heard are estimated
-//! from that time as well, at the pace at which earlier responses of the session were spoken; the first at
-//! [`PACE`].
+//! response, and is known once the server has played all of it. If no audio comes, the words heard are
+//! estimated from that time as well: at the pace of the session's earlier responses, and for the first
+//! response at [`PACE`].
 //!
-//! On a WebSocket the client stops playback and sends `conversation.item.truncate`, since only it knows what
-//! was played. Here the server holds the buffer, knows how much of it was played, and truncates what was not
-//! when it clears it: nothing is truncated from here
+//! On a WebSocket the client stops playback and sends `conversation.item.truncate`, since only the client
+//! knows what was played. Here the server holds the buffer and knows how much of it was played. When it
+//! clears the buffer, it truncates the item itself, so this side truncates nothing
 //! (<https://platform.openai.com/docs/guides/realtime-conversations>). It clears the buffer "either in VAD
 //! mode when the user has interrupted (`input_audio_buffer.speech_started`), or when the client has emitted
 //! the `output_audio_buffer.clear` event", and that event "should be preceded by a `response.cancel`"
@@ -27,13 +27,13 @@ use crate::session::options::PlaybackSource;
 use crate::session::playback::{Part, Playback};
 use crate::time::Timestamp;
 
-/// Characters that a voice says in a second, as long as none has been listened to.
+/// Characters per second that a voice says, until the session's own pace is known.
 const PACE: u64 = 15;
 
-/// No response plays for longer: the event that would say so was lost.
+/// The longest that a response plays. After that, the event that ends it counts as lost.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Responses that are remembered once they do not play any more.
+/// Responses that are remembered after they have played.
 const REMEMBERED: usize = 16;
 
 /// What the server plays.
@@ -41,9 +41,9 @@ const REMEMBERED: usize = 16;
 pub(super) struct Serving {
     /// The response that it plays, and since when.
     playing: Option<(ResponseId, Timestamp)>,
-    /// The last ones that were played or interrupted: what still comes of them is not heard.
+    /// The last responses that were played or interrupted: anything that still comes of them is not heard.
     over: VecDeque<ResponseId>,
-    /// What was spoken of responses that were played whole: characters, and how long that took.
+    /// Characters of all responses that were played completely, and how long they took.
     spoken: (u64, Duration),
 }
 
@@ -57,12 +57,12 @@ pub(super) struct Served {
 }
 
 impl Serving {
-    /// Whether the server plays anything.
+    /// Returns whether the server plays anything.
     pub(super) fn is_playing(&self, now: Timestamp) -> bool {
         self.playing.iter().any(|(_, since)| now < *since + LONGEST)
     }
 
-    /// Whether the server plays a response.
+    /// Returns whether the server plays a response.
     pub(super) fn plays(&self, id: &ResponseId) -> bool {
         self.playing.iter().any(|(playing, _)| playing == id)
     }
@@ -95,7 +95,7 @@ impl Serving {
         usize::try_from(said).unwrap_or(usize::MAX)
     }
 
-    /// How long so many characters take.
+    /// How long this many characters take.
     fn time_of(&self, characters: usize) -> Duration {
         let (per, took) = self.pace();
         let millis = characters as u128 * took.as_millis() / u128::from(per.max(1));
@@ -110,8 +110,8 @@ impl Serving {
 }
 
 impl Playback {
-    /// The server begins to play a response, and so has played the one before. Returns whether it is one to
-    /// hear.
+    /// The server begins to play a response, so it has finished the one before. Returns whether the response
+    /// is to be heard.
     fn server_began(&mut self, now: Timestamp, id: &ResponseId) -> bool {
         let before = self.serving.playing.clone().filter(|(before, _)| before != id);
         if let Some((before, _)) = before {
@@ -134,8 +134,8 @@ impl Playback {
         self.serving.note_over(id.clone());
     }
 
-    /// The server stops to play a response, and nobody here made it. Gives out its parts, as far as they were
-    /// played.
+    /// The server stopped playing a response without being asked by this side. Returns its parts, as far as
+    /// they were played.
     fn server_cleared(&mut self, now: Timestamp, id: &ResponseId) -> Option<Vec<Part>> {
         if !self.serving.plays(id) {
             return None;
@@ -149,7 +149,7 @@ impl Playback {
     pub(super) fn silence_server(&mut self, now: Timestamp, running: Option<&ResponseId>) {
         self.serve(now);
         let over = &self.serving.over;
-        self.parts.retain(|part| !over.contains(&part.id.response_id)); // they came after their end
+        self.parts.retain(|part| !over.contains(&part.id.response_id)); // they came after the end of their response
         let playing = self.serving.playing.take().into_iter().map(|(id, _)| id);
         let waiting = self.parts.iter().map(|part| part.id.response_id.clone());
         let silenced: Vec<ResponseId> = playing.chain(waiting).chain(running.cloned()).collect();
@@ -205,7 +205,8 @@ impl Session {
         }
     }
 
-    /// The server has stopped to play a response. Where nobody here made it, another client of the call did.
+    /// The server has stopped playing a response. If this side did not ask for it, another client of the call
+    /// did.
     pub(super) fn on_server_cleared(&mut self, response_id: Field<ResponseId>) {
         let Some(id) = self.served_response(response_id) else { return };
         if let Some(parts) = self.playback.server_cleared(self.now, &id) {
@@ -214,7 +215,7 @@ impl Session {
         }
     }
 
-    /// Stops what the server plays. `clear`: whether the server does not do that by itself.
+    /// Stops what the server plays. `clear`: whether the server must be told to.
     pub(super) fn silence_server(&mut self, clear: bool) {
         let running = self.responses.running();
         self.playback.silence_server(self.now, running);

@@ -12,47 +12,47 @@
 //! | `Stopped` | `Counts`, counts, answers | `Weighed`, answers |  |  |  | `Quiet`, answers | `Quiet` |  |  | `Quiet`, answers | `Quiet`, answers |
 //!
 //! An empty cell changes nothing. "Counts" and "passes": it is known whether the speech interrupts.
-//! "Answers": the turn is over and counts, so that the model is to be asked. `Enough`: enough words are
-//! known, or nothing is audible any more. `Dropped`: the audio of the turn was thrown away, or the
-//! application commits it and decides itself. `Claimed`: the application interrupts, so that the speech
-//! counts whatever the policy says. `Transcribed`: no more words of it come.
+//! "Answers": the turn is over and counts, so the model is to be asked. `Enough`: enough words are known, or
+//! nothing is audible any more. `Dropped`: the audio of the turn was discarded, or the application commits it
+//! and decides itself. `Claimed`: the application interrupts, so the speech counts whatever the policy says.
+//! `Transcribed`: no more words come.
 
 use core::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a turn that counts waits for its item, after which it is answered all the same: the server
-/// commits as soon as it says that the user stopped, and some servers do not say so.
+/// How long a turn that counts waits for its item. After that it is answered without it: a server commits
+/// when it reports the end of speech, but some servers do not tell of the commit.
 const UNCOMMITTED: Duration = Duration::from_secs(1);
 
-/// How far the user's newest speech is.
+/// The state of the user's newest speech.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Speech {
     /// There is nothing to decide.
     #[default]
     Quiet,
-    /// The user speaks, and it is not known whether that counts.
+    /// The user speaks, and it is not known yet whether the speech counts.
     Weighed {
-        /// When time decides, or the words known then.
+        /// When time decides, or the words known by then.
         due: Timestamp,
     },
-    /// The user speaks, and it does not count unless more words come.
+    /// The user speaks, and the speech does not count unless more words come.
     Passed,
-    /// The user has stopped, and the words of it decide.
+    /// The user has stopped, and the words of the speech decide.
     Awaited {
-        /// When the words known then decide.
+        /// When the words known by then decide.
         due: Timestamp,
         /// When the user stopped.
         stopped: Timestamp,
     },
     /// The same, and the item is there.
     AwaitedItem {
-        /// When the words known then decide.
+        /// When the words known by then decide.
         due: Timestamp,
         /// When the user stopped.
         stopped: Timestamp,
     },
-    /// The user speaks, and that counts.
+    /// The user speaks, and the speech counts.
     Counts,
     /// It counted and is over; its item is to come.
     Stopped {
@@ -81,11 +81,11 @@ pub(super) enum Step {
     },
     /// The speech becomes an item.
     Committed,
-    /// The speech becomes none, or is answered by the application.
+    /// The speech becomes no item, or the application answers it.
     Dropped,
     /// The application interrupts.
     Claimed { now: Timestamp },
-    /// All words of it are known, and they are too few.
+    /// All its words are known, and they are too few.
     Transcribed,
     /// Time passes.
     Overdue {
@@ -101,7 +101,7 @@ pub(super) enum Step {
 pub(super) struct Decision {
     /// Whether the speech interrupts, if that is known now.
     pub(super) counts: Option<bool>,
-    /// When the turn ended that is to be answered now.
+    /// The end of the turn to be answered now.
     pub(super) answers: Option<Timestamp>,
 }
 
@@ -110,7 +110,7 @@ impl Decision {
     const COUNTS: Self = Self { counts: Some(true), answers: None };
     const PASSES: Self = Self { counts: Some(false), answers: None };
 
-    /// What is decided by this, and then by that.
+    /// Joins two decisions, in order.
     pub(super) fn and(self, then: Self) -> Self {
         Self { counts: then.counts.or(self.counts), answers: then.answers.or(self.answers) }
     }
@@ -121,7 +121,7 @@ impl Decision {
 }
 
 impl Speech {
-    /// Moves on, and says what is decided. Nothing else changes the speech.
+    /// Takes a step. Returns what is decided. Nothing else changes the speech.
     pub(super) fn step(&mut self, step: Step) -> Decision {
         let (next, decision) = match (*self, step) {
             // Speech in several bursts is weighed as one.
@@ -203,17 +203,17 @@ impl Speech {
         decision
     }
 
-    /// Whether the user speaks.
+    /// Returns whether the user speaks.
     pub(super) const fn is_going_on(self) -> bool {
         matches!(self, Self::Weighed { .. } | Self::Passed | Self::Counts)
     }
 
-    /// Whether words may still decide.
+    /// Returns whether words may still decide.
     pub(super) const fn is_open(self) -> bool {
         matches!(self, Self::Weighed { .. } | Self::Passed | Self::Awaited { .. } | Self::AwaitedItem { .. })
     }
 
-    /// Whether it is over and not decided, or not answered.
+    /// Returns whether it is over and still to be decided or answered.
     pub(super) const fn is_pending(self) -> bool {
         matches!(self, Self::Awaited { .. } | Self::AwaitedItem { .. } | Self::Stopped { .. })
     }

@@ -1,14 +1,14 @@
-//! How many words of the user's speech are known, for a policy that waits for some.
+//! How many words of the user's speech are known, for a policy that waits for words.
 
 use alloc::vec::Vec;
 
 use crate::id::ItemId;
 use crate::session::heard_words::ends_word;
 
-/// Items that one speech may become. Of more, the oldest are forgotten, with their words.
+/// The most items of one speech. Beyond that the oldest are forgotten, with their words.
 const MOST_ITEMS: usize = 8;
 
-/// The words of the speech that is weighed, which may become several items.
+/// The words of the speech that is weighed. It may become several items.
 #[derive(Debug, Default)]
 pub(super) struct SpokenWords(Vec<Spoken>);
 

@@ -21,13 +21,13 @@ pub(super) enum State {
     Configuring { deadline: Timestamp },
     /// The configuration is acknowledged.
     Ready,
-    /// The connection is to be closed; the reason is decided and told when it is.
+    /// The connection is to be closed. The reason is decided, and told when it is closed.
     Closing { reason: CloseReason },
     /// Over.
     Closed,
 }
 
-/// What moves a session on.
+/// What changes the state of a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Connected { created_due: Timestamp },
@@ -38,7 +38,7 @@ pub(super) enum Step {
 }
 
 impl State {
-    /// Moves on, and says whether that changed anything. Nothing else changes the state.
+    /// Takes a step. Returns whether the state changed. Nothing else changes the state.
     pub(super) fn step(&mut self, step: Step) -> bool {
         let next = match (&*self, step) {
             (Self::Connecting, Step::Connected { created_due }) => Self::Opening { deadline: created_due },
@@ -58,7 +58,7 @@ impl State {
         matches!(self, Self::Ready)
     }
 
-    /// Whether the session takes no more commands.
+    /// Returns whether the session takes no more commands.
     pub(super) const fn is_ended(&self) -> bool {
         matches!(self, Self::Closing { .. } | Self::Closed)
     }

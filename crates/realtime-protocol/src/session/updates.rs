@@ -1,4 +1,4 @@
-//! Updates of the configuration on their way: what each still asks for, what of it was refused, and who waits
+//! Pending updates of the configuration: what each still asks for, what was refused, and which commands wait
 //! for the first one.
 
 use alloc::boxed::Box;
@@ -21,16 +21,16 @@ pub(super) struct Updates {
     sent: VecDeque<Update>,
     /// Commands from before the first update was sent: it carries them.
     joined: Vec<(CommandId, SessionConfig)>,
-    /// What updates say the session is for, as the server takes it.
+    /// The session's type in updates, in the form that the server accepts.
     pub(super) kind: Field<SessionKind>,
 }
 
-/// One update. It is sent again with less, as often as the server refuses a part of it.
+/// One update. Each time the server refuses a part, it is sent again without that part.
 #[derive(Debug)]
 pub(super) struct Update {
     /// The event that it was sent by last.
     pub(super) event_id: EventId,
-    /// What it asks for and was not refused.
+    /// What it still asks for.
     pub(super) config: Box<SessionConfig>,
     /// What was refused.
     pub(super) refused: Vec<RefusedMember>,
@@ -40,7 +40,7 @@ pub(super) struct Update {
     pub(super) locked: Vec<String>,
     /// Whether it is what the session begins with.
     pub(super) is_first: bool,
-    /// The configuration without it, where it counts as taken over although the server has not said so.
+    /// The configuration without it, if it counts as applied although the server has not said so.
     pub(super) before: Option<Box<SessionConfig>>,
 }
 
@@ -70,12 +70,13 @@ impl Updates {
         self.sent.iter()
     }
 
-    /// Whether this event carries one of them.
+    /// Returns whether this event carries one of them.
     pub(super) fn has(&self, event_id: &EventId) -> bool {
         self.sent.iter().any(|update| update.event_id == *event_id)
     }
 
-    /// Whom an error is for that names a member of the session and no event: only one update can be meant.
+    /// The update that an error is for if it names a member of the session and no event: only one update can
+    /// be meant.
     pub(super) fn unnamed(&self, error: &ApiError) -> Option<&EventId> {
         let update = self.sent.front().filter(|_| self.sent.len() == 1)?;
         let named = Named::of(error).filter(Named::is_of_session)?;
@@ -114,7 +115,7 @@ impl Update {
         }
     }
 
-    /// Takes out what a dialect has no words for.
+    /// Takes out members that a dialect does not have.
     pub(super) fn put_in(mut self, dialect: Dialect) -> Self {
         for path in dialect.take_unsaid(&mut self.config) {
             let error = ApiError::default().code("unsupported").message("the dialect has no such member");
@@ -124,7 +125,7 @@ impl Update {
         self
     }
 
-    /// Takes out what an error names. Whether it named something.
+    /// Takes out the member that an error names. Returns whether it named one.
     pub(super) fn refuse(&mut self, error: &ApiError) -> bool {
         let Some((config, path)) = Named::of(error).and_then(|named| self.config.take_out(&named)) else {
             return false;
@@ -136,18 +137,18 @@ impl Update {
         true
     }
 
-    /// Whether nothing of it is left.
+    /// Returns whether nothing of it is left.
     pub(super) fn is_empty(&self) -> bool {
         self.config.sets_nothing()
     }
 }
 
-/// Which of the refused members are in a part of what was asked for, and that part without them.
+/// Returns the refused members that belong to one part of the update, and that part without them.
 pub(super) fn share(
     mut config: SessionConfig,
     refused: &[RefusedMember],
 ) -> (SessionConfig, Vec<RefusedMember>) {
-    // The last element of a list first, so that those before it keep their numbers.
+    // From the end of a list, so that earlier elements keep their numbers.
     let mut order: Vec<(MemberPath, usize, Named<'_>)> = refused
         .iter()
         .enumerate()

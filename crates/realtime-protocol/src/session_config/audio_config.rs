@@ -107,7 +107,7 @@ wire_enum! {
 }
 
 impl TurnDetection {
-    /// Whether the end of a turn creates a response. True where it is not said.
+    /// Returns whether the end of a turn creates a response. True if it is not set.
     pub fn creates_response(&self) -> bool {
         match self {
             Self::ServerVad(vad) => vad.create_response.unwrap_or(true),
@@ -116,7 +116,7 @@ impl TurnDetection {
         }
     }
 
-    /// Whether the user's speech cancels the response that runs. True where it is not said.
+    /// Returns whether the user's speech cancels the response that runs. True if it is not set.
     pub fn interrupts_response(&self) -> bool {
         match self {
             Self::ServerVad(vad) => vad.interrupt_response.unwrap_or(true),
@@ -126,7 +126,7 @@ impl TurnDetection {
     }
 }
 
-/// What a kind of turn detection that is not known says by a member that all kinds have.
+/// Reads a member that all kinds of turn detection have from a kind that is not known.
 fn says(raw: &RawJson, name: &str) -> Option<bool> {
     serde_json::from_str(Object::read(raw.get())?.get(name)?).ok()
 }

@@ -1,14 +1,13 @@
-//! What a server reports of its configuration: where it differs from what was asked for, and what becomes of
-//! what was acknowledged when that is laid over it. A member that can't be read says nothing: what was
-//! acknowledged holds.
+//! The configuration that a server reports: its differences from the one asked for, and how it changes the
+//! acknowledged configuration. A member that can't be read changes nothing.
 //!
-//! Members by which a session decides, and what an unreadable one must not do:
+//! Members that decide how a session behaves, and what an unreadable one must not do:
 //!
 //! | member | would else |
 //! |---|---|
-//! | `turn_detection` | switch turn detection on, where it is off |
+//! | `turn_detection` | switch turn detection on, although it is off |
 //! | `turn_detection.create_response` | wait for responses that nobody makes, or make two |
-//! | `turn_detection.interrupt_response` | stop playback where speech must not |
+//! | `turn_detection.interrupt_response` | stop playback although speech must not |
 //! | `format`, `format.rate` | read the bytes of one format as those of another |
 
 use alloc::format;
@@ -30,7 +29,7 @@ macro_rules! keep {
 }
 
 impl SessionConfig {
-    /// Lays what a server reports over this configuration.
+    /// Applies what a server reports to this configuration.
     pub(crate) fn merge_echo(&mut self, mut echo: Self) {
         if let Some(audio) = echo.audio.value_mut() {
             if let Some(echo) = audio.input.value_mut() {
@@ -85,8 +84,8 @@ fn keep_format(echo: &mut Field<WireFormat>, held: &Field<WireFormat>) {
     }
 }
 
-/// Members that were asked for and that the server reports with another value. One that it does not report at
-/// all says nothing.
+/// Members that were asked for and that the server reports with another value. A member that is not reported
+/// does not count.
 pub(crate) fn differences(wanted: &SessionConfig, echo: &SessionConfig) -> Vec<String> {
     let mut paths = Vec::new();
     let (Ok(wanted), Ok(echo)) = (serde_json::to_value(wanted), serde_json::to_value(echo)) else {

@@ -1,4 +1,4 @@
-//! Where a member stands in a configuration: [`MemberPath`], and [`Named`], the same as a server's error
+//! The place of a member in a configuration: [`MemberPath`], and [`Named`], the place as a server's error
 //! spells it.
 
 use alloc::borrow::ToOwned;
@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::error::ApiError;
 
-/// Where a member stands: the names and indices that lead to it from the configuration's root.
+/// The place of a member: the names and indices that lead to it from the configuration's root.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct MemberPath(Vec<Segment>);
 
@@ -34,8 +34,8 @@ impl MemberPath {
         self.0.pop();
     }
 
-    /// Whether a pattern leads here: names with dots between them, in which `[]` is an element, `*` a member
-    /// of any name, and `**` everything from there on.
+    /// Returns whether a pattern matches this place: names joined by dots, where `[]` is any element, `*` any
+    /// member, and `**` everything below.
     pub(crate) fn matches(&self, pattern: &str) -> bool {
         let mut segments = self.0.iter();
         for step in pattern.split('.') {
@@ -52,8 +52,8 @@ impl MemberPath {
         segments.next().is_none()
     }
 
-    /// This place, named in a list of which elements were taken out, in the list as it was: `taken` are the
-    /// places of all that was taken out, in their lists as those were.
+    /// Translates this place in shortened lists into the place in the original lists. `taken`: the original
+    /// places of everything that was taken out.
     pub(crate) fn before(&self, taken: &[Self]) -> Self {
         let mut place = Self::default();
         for segment in &self.0 {
@@ -93,14 +93,14 @@ impl fmt::Display for MemberPath {
 /// `tools.2.meta`, `/session/tools/2`, in quotes, or with more text after it.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Named<'a> {
-    /// Names and indices, as text: which of the two a number is depends on what it stands in.
+    /// Names and indices, as text: whether a number is an index depends on the value around it.
     steps: Vec<&'a str>,
     /// Whether the name says that it is a member of the session.
     is_of_session: bool,
 }
 
 impl<'a> Named<'a> {
-    /// `None` where the text names nothing.
+    /// Reads a `param`. `None`: the text names nothing.
     pub(crate) fn read(param: &'a str) -> Option<Self> {
         let text = param.trim_start().trim_start_matches(is_quote).trim_start();
         let mut steps = steps(text);
@@ -165,7 +165,7 @@ fn steps(text: &str) -> Vec<&str> {
     }
 }
 
-/// What stands between brackets, perhaps in quotes, and what follows.
+/// The text between brackets, with or without quotes, and what follows.
 fn bracketed(inner: &str) -> (&str, &str) {
     let name = inner.trim_start_matches(is_quote);
     if name.len() < inner.len()

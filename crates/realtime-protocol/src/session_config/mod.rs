@@ -65,11 +65,11 @@ wire_struct! {
         client_secret: Field<ClientSecret>,
     }
 
-    /// A key for one client, which ends by itself.
+    /// A key for one client, which expires by itself.
     pub struct ClientSecret {
         /// The key.
         value: Field<Secret>,
-        /// When it ends: seconds since 1970.
+        /// When it expires: seconds since 1970.
         expires_at: Field<u64>,
     }
 
@@ -121,12 +121,12 @@ impl SessionConfig {
         self.audio.value()?.output.value()
     }
 
-    /// The input half of `audio`, made where it is missing.
+    /// The input half of `audio`. Created if missing.
     pub fn input_mut(&mut self) -> &mut AudioInput {
         self.audio.get_or_insert_default().input.get_or_insert_default()
     }
 
-    /// The output half of `audio`, made where it is missing.
+    /// The output half of `audio`. Created if missing.
     pub fn output_mut(&mut self) -> &mut AudioOutput {
         self.audio.get_or_insert_default().output.get_or_insert_default()
     }
@@ -143,12 +143,12 @@ impl SessionConfig {
         self.input().map_or(ABSENT, |input| &input.transcription)
     }
 
-    /// What output bytes are; 24 kHz PCM where it is not said.
+    /// The format of output audio. Default: 24 kHz PCM.
     pub fn output_format(&self) -> AudioFormat {
         self.output().and_then(|o| o.format.value()?.format()).unwrap_or_default()
     }
 
-    /// What input bytes are; 24 kHz PCM where it is not said.
+    /// The format of input audio. Default: 24 kHz PCM.
     pub fn input_format(&self) -> AudioFormat {
         self.input().and_then(|i| i.format.value()?.format()).unwrap_or_default()
     }

@@ -40,8 +40,8 @@ macro_rules! differ {
 }
 
 impl SessionConfig {
-    /// Lays an update over this configuration, as the server does: what the update sets replaces, `null`
-    /// included, and what it leaves out stays. Only `audio` is gone into.
+    /// Applies an update to this configuration, as the server does. What the update sets, `null` included,
+    /// replaces the old value; what it leaves out stays. Only `audio` is merged member by member.
     pub fn merge(&mut self, update: Self) {
         replace!(self, update; kind, id, object, expires_at, model, client_secret);
         changeable!(replace!(self, update));
@@ -75,7 +75,7 @@ impl SessionConfig {
         }
     }
 
-    /// Leaves out what a later update sets, so that this one may be sent after it.
+    /// Leaves out what a later update has set, so that this one can be sent after it.
     pub(crate) fn give_way(&mut self, later: &Self) {
         give_way!(self, later; model);
         changeable!(give_way!(self, later));
@@ -106,13 +106,13 @@ impl SessionConfig {
         self.prune();
     }
 
-    /// Whether this update, being laid over a configuration, has made another of it.
+    /// Returns whether this update, applied to a configuration, has changed it.
     pub(crate) fn has_changed(&self, before: &Self, after: &Self) -> bool {
         let this = Self { kind: Field::Absent, ..self.clone() };
         this.diff(before) != this.diff(after)
     }
 
-    /// Leaves out halves of `audio` that set nothing.
+    /// Removes halves of `audio` that set nothing.
     pub(crate) fn prune(&mut self) {
         if let Some(audio) = self.audio.value_mut() {
             if audio.input.value().is_some_and(|input| *input == AudioInput::default()) {
@@ -127,13 +127,13 @@ impl SessionConfig {
         }
     }
 
-    /// The smallest update that makes of `acknowledged`, as a server told of it, what this configuration asks
-    /// for; `None` where nothing has to change.
+    /// Returns the smallest update that turns `acknowledged`, the configuration reported by a server, into
+    /// what this configuration asks for. `None`: nothing has to change.
     ///
-    /// What this configuration leaves out is not asked for. An object within it (turn detection, a format) is
-    /// replaced whole, and a member left out there stands for the server's default: `{"type":"server_vad"}`
-    /// is what a server reports with all of its numbers. `model`, and what only the server writes, no update
-    /// can change.
+    /// Members that this configuration leaves out are not asked for. An object within it (turn detection, a
+    /// format) is replaced as a whole, and a member left out there means the server's default:
+    /// `{"type":"server_vad"}` equals the object that a server reports with all of its numbers. No update
+    /// changes `model` or the members that only the server writes.
     ///
     /// ```
     /// use realtime_protocol::session_config::SessionConfig;
@@ -154,7 +154,7 @@ impl SessionConfig {
             Field::Null | Field::Absent => Field::Absent,
         };
         let is_same = update == Self::default() && is_as_desired(&self.kind, &acknowledged.kind);
-        // GA refuses an update that does not say what kind of session it is for.
+        // GA refuses an update without the session's `type`.
         (!is_same).then(|| Self { kind: self.kind.clone(), ..update })
     }
 }
@@ -221,7 +221,7 @@ fn diff_extra(desired: &Extra, acknowledged: &Extra) -> Extra {
     update
 }
 
-/// Whether nothing has to be sent for a member.
+/// Returns whether nothing has to be sent for a member.
 fn is_as_desired<T: PartialEq + Serialize>(desired: &Field<T>, acknowledged: &Field<T>) -> bool {
     match (desired, acknowledged) {
         (Field::Absent, _) | (Field::Null, Field::Null) => true,
@@ -238,7 +238,7 @@ fn json<T: Serialize>(value: &T) -> Option<serde_json::Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// Whether `told` is `desired` with defaults filled in.
+/// Returns whether `told` is `desired` with defaults filled in.
 fn covers(told: &serde_json::Value, desired: &Option<serde_json::Value>) -> bool {
     use serde_json::Value;
     let Some(desired) = desired else { return false };
@@ -328,7 +328,7 @@ mod tests {
             all.merge(wanted.clone());
             let mut only = is.clone();
             if let Some(update) = wanted.diff(&is) {
-                // Nothing in it was so already.
+                // Everything in it was a change.
                 prop_assert_eq!(update.diff(&is), Some(update.clone()));
                 only.merge(update);
             }

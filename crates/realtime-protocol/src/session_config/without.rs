@@ -1,5 +1,5 @@
-//! A configuration less what a server refused of it: the smallest unit that can stand, and the table that
-//! says what can't.
+//! A configuration without what a server refused: takes out the smallest unit that leaves a valid
+//! configuration, by a table of members that their objects need.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,10 +13,10 @@ use crate::session_config::member_path::{MemberPath, Named};
 use crate::wire::Wire;
 use crate::wire::object::{Object, array, elements};
 
-/// Members that the object around them can't be without: where one of them is refused, the object goes.
+/// Members that the object around them needs: if one of them is refused, the object goes.
 ///
-/// An object without the first kind is refused by every server. Without the second kind it would say more
-/// than was asked for: a tool with no limit to what it may do, or to what it may be given, is not the tool
+/// Without a member of the first kind, every server refuses the object. Without one of the second kind, the
+/// object would allow more than was asked for: a tool without the limits that were declared is not the tool
 /// that was declared.
 const NEEDED: &[&str] = &[
     "audio.input.format.type",
@@ -52,11 +52,11 @@ const NEEDED: &[&str] = &[
 
 impl SessionConfig {
     /// This configuration without one member, named as the server's errors name it: `session.tools[2].meta`,
-    /// in any spelling of either dialect. `None` where it has no such member.
+    /// in any spelling of either dialect. `None`: it has no such member.
     ///
-    /// What is taken out is the smallest unit that can stand: the member; the whole object, where that can't
-    /// be without the member; one element of a list. A list or an object of which nothing is left goes as
-    /// well, since an empty one says something else.
+    /// Takes out the smallest possible unit: the member, or the whole object if it needs the member, or one
+    /// element of a list. A list or an object that becomes empty goes as well, because an empty one means
+    /// something else.
     ///
     /// ```
     /// use realtime_protocol::session_config::SessionConfig;
@@ -73,7 +73,7 @@ impl SessionConfig {
         Some(self.take_out(&Named::read(param)?)?.0)
     }
 
-    /// What is left without a member, and the place of the unit that was taken out.
+    /// The configuration without a member, and the place of the unit that was taken out.
     pub(crate) fn take_out(&self, named: &Named<'_>) -> Option<(Self, MemberPath)> {
         let mut text = String::new();
         scan::write(self, &mut text);
@@ -92,7 +92,7 @@ impl SessionConfig {
         Some((Self::from_raw(raw).ok()?, unit.place))
     }
 
-    /// Whether it sets nothing, besides the kind of session that it is for.
+    /// Returns whether it sets nothing, besides the kind of session that it is for.
     pub(crate) fn sets_nothing(&self) -> bool {
         *self == Self { kind: self.kind.clone(), ..Self::default() }
     }
@@ -104,23 +104,23 @@ enum Left {
     Some(String),
     /// Nothing: it is empty now.
     Nothing,
-    /// Nothing, since it is meant itself or can't be without what is: it goes whole.
+    /// Nothing: it is the named value itself, or needs the named value, so all of it goes.
     Whole,
 }
 
 /// The unit that is taken out.
 #[derive(Default)]
 struct Unit {
-    /// Where the search stands.
+    /// The current place of the search.
     at: MemberPath,
     /// What was taken out.
     place: MemberPath,
 }
 
 impl Unit {
-    /// Takes out of a value what the steps lead to; `None` where they lead nowhere.
+    /// Takes out what the steps lead to. `None`: they lead nowhere.
     fn take(&mut self, text: &str, steps: &[&str]) -> Option<Left> {
-        // A name may go further than the value does: it means the value.
+        // A name may be longer than the path of the value: it means the value.
         let Some((step, rest)) = steps.split_first() else { return Some(Left::Whole) };
         match text.as_bytes().first() {
             Some(b'{') => self.take_member(&mut Object::read(text)?, step, rest),
@@ -165,8 +165,8 @@ impl Unit {
         Some(if all.is_empty() { Left::Nothing } else { Left::Some(array(all)) })
     }
 
-    /// Whether the value at this place goes, being named itself or of no use any more; else what is around it
-    /// must.
+    /// Returns whether the value at this place goes, because it is named itself or is empty now. Otherwise
+    /// the value around it must go.
     fn goes(&mut self, left: &Left) -> bool {
         let goes = !self.is_needed();
         if goes && matches!(left, Left::Whole) {

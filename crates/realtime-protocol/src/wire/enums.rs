@@ -16,7 +16,7 @@ macro_rules! wire_enum {
         }
 
         impl $name {
-            /// The `type` on the wire; empty where it had none.
+            /// The `type` on the wire; empty if it had none.
             pub fn kind(&self) -> alloc::borrow::Cow<'_, str> {
                 match self {
                     $(Self::$variant(_) => $kind.into(),)*

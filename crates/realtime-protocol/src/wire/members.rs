@@ -14,7 +14,7 @@ use crate::field::{Extra, RawJson};
 use crate::wire::repair;
 use crate::wire::{Mismatch, Mismatches, Path, Wire, join, mismatch};
 
-/// An object's members in order, each as the text that came.
+/// An object's members in order, each as its original text.
 pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -43,7 +43,7 @@ impl Members {
     }
 }
 
-/// A JSON object's key, borrowed from the text where it holds no escapes.
+/// A JSON object's key, borrowed from the text if it has no escapes.
 pub(crate) struct Key<'de>(Cow<'de, str>);
 
 impl Key<'_> {
@@ -84,8 +84,8 @@ pub(crate) fn kind_of(text: &str) -> Option<String> {
     serde_json::from_str(kind.get()).ok()
 }
 
-/// Reads a struct that serde could not read as it came: repaired where it holds halves of surrogate pairs,
-/// and member by member.
+/// Reads a struct that serde could not read as it came: repairs halves of surrogate pairs, then reads member
+/// by member.
 #[cold]
 pub(crate) fn read_leniently<T: Wire>(
     raw: &RawValue,
@@ -108,7 +108,7 @@ pub(crate) fn read_leniently<T: Wire>(
 /// A known member on its way from the text to its field.
 pub(crate) struct Slot<T> {
     read: Option<Result<T, Mismatch>>,
-    /// The text, where it says more than the field can: it did not fit, or is not how the field is written.
+    /// The text, if the field cannot reproduce it: it did not fit, or is spelled differently.
     kept: Option<Box<RawValue>>,
 }
 
@@ -122,7 +122,7 @@ impl<T: Wire> Slot<T> {
         self.read = Some(read);
     }
 
-    /// Gives the field. What did not fit an optional one reads as absent.
+    /// Returns the field. A value that did not fit an optional field reads as absent.
     pub(crate) fn settle(self, name: &str, extra: &mut Extra) -> Result<T, Mismatch> {
         if let Some(kept) = self.kept {
             extra.push(name, kept.into());
@@ -137,7 +137,8 @@ impl<T: Wire> Slot<T> {
     }
 }
 
-/// Whether the text kept of a member says what its field says, so that it is written in the field's place.
+/// Returns whether the kept text of a member means the same as its field, so that the text is written instead
+/// of the field.
 pub(crate) fn is_text_of<T: PartialEq + Wire>(extra: &Extra, name: &str, field: &T) -> bool {
     T::LOOSE
         && !extra.is_empty()

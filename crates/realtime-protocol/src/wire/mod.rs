@@ -1,9 +1,9 @@
 //! How wire types read and write themselves: one trait, and the macros that implement it.
 //!
-//! Reading has two paths that give the same result. The first is plain serde, in one pass. Where a member
-//! does not fit its field, the whole value is read again member by member, and what does not fit is kept in
-//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event. What is almost JSON is
-//! repaired before ([`repair`]), and [`numbers`] are read however they are written.
+//! Reading has two paths that give the same result. The first is plain serde, in one pass. If a member does
+//! not fit its field, the whole value is read again member by member, and what does not fit is kept in
+//! [`Extra`](crate::field::Extra): a wrong shape costs one member, not the event. Text that is almost JSON is
+//! repaired first ([`repair`]), and [`numbers`] are read in several spellings.
 
 mod enums;
 mod members;
@@ -33,8 +33,7 @@ pub(crate) use members::{
 pub(crate) use numbers::whole;
 pub(crate) use structs::{wire_name, wire_struct};
 
-/// A member of the wire that does not have the expected shape, or could only be read in another than it came
-/// in.
+/// A member that does not have the expected shape, or had to be repaired to be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mismatch {
     /// Where: member names and indices from the event's root, as in `response.output[0].status`. Empty for
@@ -61,7 +60,7 @@ pub(crate) struct Mismatches {
 }
 
 impl Mismatches {
-    /// A text with more says the same thing again and again, or nothing.
+    /// The most that are listed. A text with more repeats itself.
     const MOST: usize = 64;
 
     pub(crate) fn note(&mut self, mismatch: impl FnOnce() -> Mismatch) {
@@ -83,15 +82,15 @@ impl Mismatches {
 
 /// A type that stands for a JSON value on the wire.
 pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
-    /// Whether [`from_raw`](Self::from_raw) reads texts as the same value that are not how it is written.
+    /// Whether [`from_raw`](Self::from_raw) also reads other texts than the one that is written.
     const LOOSE: bool = false;
 
-    /// What a missing member reads as; `None` where the member is required.
+    /// The value of a missing member. `None`: the member is required.
     fn absent() -> Option<Self> {
         None
     }
 
-    /// Whether the member is left out when writing.
+    /// Returns whether the member is left out when writing.
     fn is_absent(&self) -> bool {
         false
     }
@@ -101,7 +100,7 @@ pub(crate) trait Wire: Sized + Serialize + DeserializeOwned {
         serde_json::from_str(raw.get()).map_err(|error| mismatch(raw, &error))
     }
 
-    /// Whether a text that [`from_raw`](Self::from_raw) reads is not how the value is written.
+    /// Returns whether a readable text is not the one that would be written.
     fn is_loose(raw: &RawValue) -> bool {
         Self::LOOSE && serde_json::from_str::<Self>(raw.get()).is_err()
     }
@@ -119,7 +118,7 @@ pub(crate) trait WireStruct {
     fn write_members<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error>;
 }
 
-/// Says why `raw` did not read, without quoting it.
+/// Says why `raw` could not be read, without quoting it.
 pub(crate) fn mismatch(raw: &RawValue, error: &serde_json::Error) -> Mismatch {
     // serde's text for a wrong type quotes the value ("invalid type: string \"hello\", expected u32"):
     // content stays out of errors, so only the part that says what was expected is kept.

@@ -1,9 +1,9 @@
-//! Numbers that are written otherwise than they should be: whole ones with a fraction of zero or an exponent
-//! (`1234.0`, `1e3`), and any in a string (`"7"`).
+//! Numbers in unexpected spellings: whole numbers with a fraction of zero or an exponent (`1234.0`, `1e3`),
+//! and numbers in a string (`"7"`).
 //!
-//! The rule kept here: what stands for exactly one number is read as that, and reported; its text is kept and
-//! written back. What does not (`12.5` for a whole number, `"07"`, `"7 ms"`) is unreadable, which is not the
-//! same as zero.
+//! The rule kept here: a text that means exactly one number is read as that number, and reported; the text is
+//! kept and written back. Other texts (`12.5` for a whole number, `"07"`, `"7 ms"`) are unreadable, which is
+//! not the same as zero.
 
 use alloc::borrow::Cow;
 

@@ -95,7 +95,7 @@ impl Object {
     }
 }
 
-/// The elements of a JSON array, each as text; `None` where the text is no array.
+/// The elements of a JSON array, each as text; `None`: the text is not an array.
 pub(crate) fn elements(text: &str) -> Option<Vec<String>> {
     let elements: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;
     Some(elements.into_iter().map(into_text).collect())

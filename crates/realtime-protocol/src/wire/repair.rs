@@ -1,9 +1,9 @@
-//! Texts that are almost JSON, as some servers write them: half of a surrogate pair in a string (a text that
-//! was cut by code units), and Python's `NaN`, `Infinity` and `-Infinity` in the place of a number.
+//! Repairs texts that are almost JSON, as some servers write them: half of a surrogate pair in a string (a
+//! text that was cut by code units), and Python's `NaN`, `Infinity` and `-Infinity` in place of a number.
 //!
-//! The rule kept here: what can't be read is changed, told with its place, and nothing else is. A half
-//! becomes U+FFFD, a number that is none becomes `null`. One pass, and only over texts that could not be read
-//! as they came.
+//! The rule kept here: only what can't be read is changed, and each change is reported with its place. Half
+//! of a pair becomes U+FFFD, and a `NaN` or `Infinity` becomes `null`. It takes one pass, only over texts
+//! that could not be read as they came.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -12,17 +12,17 @@ use alloc::vec::Vec;
 
 use crate::wire::{Mismatch, Mismatches};
 
-/// What is said of a string with half of a surrogate pair.
+/// The reason reported for a string with half of a surrogate pair.
 const HALF_A_PAIR: &str = "expected Unicode text, got half of a surrogate pair: read as U+FFFD";
 
-/// A text that can be read, and where it differs from the one that came.
+/// A readable text, and its differences from the one that came.
 #[derive(Debug)]
 pub(crate) struct Repaired {
     pub(crate) text: String,
     pub(crate) found: Vec<Mismatch>,
 }
 
-/// Repairs a text; `None` where there is nothing to repair.
+/// Repairs a text; `None`: there is nothing to repair.
 pub(crate) fn repaired(text: &str) -> Option<Repaired> {
     let mut repair = Repair::new(text);
     repair.run();
@@ -33,18 +33,18 @@ pub(crate) fn repaired(text: &str) -> Option<Repaired> {
     Some(Repaired { text: repair.out, found: repair.found.into_vec() })
 }
 
-/// [`repaired`] for what is JSON by its grammar, and so may hold halves alone. Costs a search for backslashes
-/// where there are none.
+/// [`repaired`] for text that is JSON by its grammar, and so can only have halves of pairs. Without
+/// backslashes it costs one search.
 pub(crate) fn without_halves(json: &str) -> Option<Repaired> {
     has_half(json.as_bytes()).then(|| repaired(json)).flatten()
 }
 
-/// A text as it came, or repaired where it must be.
+/// A text as it came, or repaired if needed.
 pub(crate) fn clean(json: &str) -> Cow<'_, str> {
     without_halves(json).map_or(Cow::Borrowed(json), |repaired| Cow::Owned(repaired.text))
 }
 
-/// Whether JSON holds half of a surrogate pair. Backslashes stand in strings alone.
+/// Returns whether JSON holds half of a surrogate pair. Backslashes stand in strings alone.
 fn has_half(json: &[u8]) -> bool {
     let mut at = 0;
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
@@ -61,7 +61,7 @@ fn has_half(json: &[u8]) -> bool {
 enum Escape {
     /// Half of a surrogate pair: six characters.
     Half,
-    /// Anything else, of so many characters.
+    /// Anything else, with this many characters.
     Whole(usize),
 }
 
@@ -80,22 +80,22 @@ fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
-/// Where in the text a value stands.
+/// The place of a value in the text.
 enum Place<'a> {
-    /// In an object, behind the latest name.
+    /// In an object, after the latest name.
     Member { name: &'a str, name_is_next: bool },
     /// In an array.
     Element(usize),
 }
 
-/// Levels that are followed; values within deeper ones are told by the place of those.
+/// The most levels that are followed. Deeper values are reported with the place of the last level.
 const DEPTH: usize = 64;
 
 struct Repair<'a> {
     text: &'a str,
     at: usize,
     out: String,
-    /// Up to where `out` has the text.
+    /// The position up to which `out` has the text.
     copied: usize,
     places: Vec<Place<'a>>,
     /// Levels below those that are followed.
@@ -200,7 +200,7 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Puts something in the place of so many bytes, and goes behind them.
+    /// Replaces `length` bytes, and moves past them.
     fn replace(&mut self, length: usize, with: &str) {
         self.out.push_str(&self.text[self.copied..self.at]);
         self.out.push_str(with);

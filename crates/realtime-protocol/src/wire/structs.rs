@@ -1,6 +1,6 @@
 //! The macro that declares wire structs: plain data, and how it reads and writes itself.
 
-/// A member's name on the wire: the field's own, or the literal behind `as`.
+/// A member's name on the wire: the field's own name, or the literal after `as`.
 macro_rules! wire_name {
     ($field:ident) => {
         stringify!($field)
@@ -11,9 +11,9 @@ macro_rules! wire_name {
 }
 pub(crate) use wire_name;
 
-/// Declares wire structs: fields in the reference's order, `Field<T>` where the member may be missing, and
-/// `as "name"` where the wire's name is no Rust name. `tagged` marks a struct whose `type` is written by the
-/// enum around it.
+/// Declares wire structs: fields in the reference's order, `Field<T>` if the member may be missing, and `as
+/// "name"` if the wire's name is not a Rust name. `tagged` marks a struct whose `type` is written by the enum
+/// around it.
 macro_rules! wire_struct {
     ($($(#[doc = $doc:literal])* pub $(($tagged:ident))? struct $name:ident {
         $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)? : $ty:ty),* $(,)?
@@ -176,7 +176,7 @@ macro_rules! wire_struct {
             }
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let _ = &generator; // unused where the struct has no members
+                let _ = &generator; // unused if the struct has no members
                 $crate::schema::object(concat!($($doc, "\n",)*), alloc::vec![
                     $($crate::schema::Member {
                         name: $crate::wire::wire_name!($field $($wire)?),

@@ -24,7 +24,7 @@ use crate::Error;
 /// Where the scenario's clock starts: 2023-11-14T22:13:20Z.
 const START_SECS: u64 = 1_700_000_000;
 
-/// What of the audio before a turn goes along with it, where the session detects no turns.
+/// How much audio from before a turn is sent with it, if the session detects no turns.
 pub(super) const PRE_ROLL: Duration = Duration::from_millis(500);
 
 const PATH: &str = "/v1/realtime?model=gpt-4o-realtime-preview-2025-06-03";

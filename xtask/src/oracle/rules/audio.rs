@@ -121,7 +121,7 @@ pub(super) fn pre_roll(pair: &mut Pair<'_>) -> bool {
         if moment.interrupts && moment.manual && moment.ready {
             let append = |audio: Vec<u8>| json!({ "type": "input_audio_buffer.append", "audio": audio_digest(&audio) });
             pair.seed.insert_client(step, false, turns.begin().into_iter().map(append).collect());
-            // Playback is asked first where it stands, so truncations may come behind the audio.
+            // Playback is asked for its position first, so truncations may come after the audio.
             if pair.scenario.header.plays() {
                 pair.seed.move_back(step, "conversation.item.truncate");
                 pair.ours.move_back(step, "conversation.item.truncate");

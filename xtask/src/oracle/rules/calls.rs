@@ -96,7 +96,7 @@ pub(super) fn calls_do_not_wait(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
-/// Whether arguments are what a function can take: an object, or nothing.
+/// Returns whether arguments are what a function can take: an object, or nothing.
 fn is_object(arguments: &Value) -> bool {
     let text = arguments.as_str().unwrap_or_default();
     text.trim().is_empty() || serde_json::from_str::<Map<String, Value>>(text).is_ok()
@@ -226,7 +226,7 @@ fn retrieved(pair: &Pair<'_>, step: usize, item_id: &Value, alone: bool) -> Opti
     })
 }
 
-/// The step at which the connection that is open in a step ends; that step, where none is open.
+/// The step at which the connection that is open in a step ends. The step itself if none is open.
 fn end_of_connection(pair: &Pair<'_>, step: usize) -> Option<usize> {
     let connections = || pair.ours.records.iter().filter(|record| record.channel == "conn");
     let last = connections().rfind(|record| record.step <= step && record.step < step.max(1));
@@ -307,7 +307,7 @@ pub(super) fn waiters_resolved(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
-/// Sees to it that a request is sent where none is in flight, and only there.
+/// Makes sure that a request is sent if none is in flight, and only then.
 fn ask(pair: &mut Pair<'_>, step: usize, item_id: &Value, sends: bool) -> bool {
     let here = |record: &Record| {
         let asks = record.kind() == "conversation.item.retrieve" && record.event()["item_id"] == *item_id;

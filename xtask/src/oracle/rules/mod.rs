@@ -23,7 +23,7 @@ use super::trace::{Record, Trace};
 pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) reason: &'static str,
-    /// Changes the traces, and says whether there was anything to change.
+    /// Changes the traces. Returns whether there was anything to change.
     apply: fn(&mut Pair<'_>) -> bool,
 }
 
@@ -51,7 +51,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "tools-at-once",
-        reason: "tools and their choice reach the server when they are set, whoever sets them",
+        reason: "tools and their choice reach the server when they are set, by any code that sets them",
         apply: settings::tools_at_once,
     },
     Rule {
@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "settings-do-not-leak",
-        reason: "what an earlier context said of instructions and tools is not said again for another context",
+        reason: "instructions and tools of an earlier context are not sent again for another context",
         apply: settings::settings_do_not_leak,
     },
     Rule {
@@ -76,7 +76,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "ids-of-a-connection",
-        reason: "an item's id means nothing beyond its connection, and may come again on the next",
+        reason: "an item's id is only valid on its connection, and may come again on the next",
         apply: settings::ids_of_a_connection,
     },
     Rule {
@@ -86,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "as-the-server-says",
-        reason: "where the server says that it detects turns, a turn of the pipeline's asks for nothing, whatever was asked of the server",
+        reason: "if the server says that it detects turns, a turn of the pipeline asks for nothing, whatever was asked of the server",
         apply: audio::as_the_server_says,
     },
     Rule {
@@ -96,12 +96,12 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "heard",
-        reason: "items are truncated at what was heard of each, by playback reports where there are any, and not at all when all was heard or the speech must not interrupt",
+        reason: "items are truncated at what was heard of each, by playback reports if there are any, and not at all when all was heard or the speech must not interrupt",
         apply: responses::heard,
     },
     Rule {
         name: "pre-roll",
-        reason: "where the session detects no turns, audio from before a turn is kept back, and the last 500 ms go along with it",
+        reason: "if the session detects no turns, audio from before a turn is kept back, and its last 500 ms are sent with the turn",
         apply: audio::pre_roll,
     },
     Rule {
@@ -121,7 +121,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "interrupt-cancels",
-        reason: "where the application interrupts, the server has heard no speech and does not cancel by itself: this side does",
+        reason: "if the application interrupts, the server has heard no speech and does not cancel by itself: this side does",
         apply: responses::interrupt_cancels,
     },
     Rule {
@@ -146,7 +146,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "late-answers",
-        reason: "a response that comes more than 10 s after its request, when nobody waits for it any more, is cancelled",
+        reason: "a response that comes more than 10 s after its request has timed out and is cancelled",
         apply: responses::late_answers,
     },
     Rule {
@@ -161,7 +161,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "waiters-resolved",
-        reason: "whoever waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
+        reason: "every caller that waits for an item gets the answer, whatever came before it, or an error when the session ends or the server takes too long",
         apply: calls::waiters_resolved,
     },
     Rule {
@@ -245,7 +245,7 @@ enum Keep {
     No,
 }
 
-/// Changes the client events of a type, and says whether any was changed.
+/// Changes the client events of a type. Returns whether any was changed.
 fn change(trace: &mut Trace, kind: &str, mut change: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
     let records =
         trace.records.iter_mut().filter(|record| record.channel == "client" && record.kind() == kind);

@@ -10,7 +10,7 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 use super::*;
 use crate::toolbox::Toolbox;
 
-/// A session, the server on its far side, and the context beside it.
+/// A session, its server, and the context beside it.
 struct Call {
     session: Session,
     context: Context,

@@ -1,10 +1,10 @@
-//! Words put in for names in braces.
+//! Replaces names in braces by their values.
 
 use serde_json::Value;
 
 use crate::brain::Trigger;
 
-/// The text with what its names in braces stand for. What cannot be found stays as it is written.
+/// Replaces the names in braces in a text. An unknown name stays as it is.
 pub(super) fn fill(text: &str, trigger: &Trigger<'_>) -> String {
     let mut filled = String::new();
     let mut rest = text;

@@ -15,10 +15,10 @@
 //! ```
 //!
 //! A response takes the first turn in the file that fits and is not used up. A turn is used up after one
-//! response, unless it has `"repeat": true`. Where none fits, the [`Parrot`] answers.
+//! response, unless it has `"repeat": true`. If none fits, the [`Parrot`] answers.
 //!
-//! Beside `turns` there may be `disasters`: what goes wrong from the connection's start on. In a turn they
-//! begin with its response. [`disaster`](crate::disaster) has their format:
+//! Beside `turns` there may be `disasters`, which begin with the connection. In a turn, `disasters` begin
+//! with its response. [`disaster`](crate::disaster) describes their format:
 //!
 //! ```json
 //! { "disasters": [ { "after_ms": 60000, "do": "expire" } ],
@@ -27,11 +27,11 @@
 //!       "disasters": [ { "at": "response.output_audio.delta", "nth": 3, "do": "cut", "code": 1011 } ] } ] }
 //! ```
 //!
-//! `on` says what a turn fits:
+//! `on` says which input a turn fits:
 //!
 //! | `on` | fits |
 //! |---|---|
-//! | left out, or `"any"` | whatever comes next |
+//! | left out, or `"any"` | any input |
 //! | `"request"` | a `response.create` with nothing new to answer |
 //! | `"speech"` | speech |
 //! | `"text"` | a text message |
@@ -46,7 +46,7 @@
 //!
 //! | step | does |
 //! |---|---|
-//! | `"say": "…"` | speaks; writes, where the response's modality is text |
+//! | `"say": "…"` | speaks; writes, if the response's modality is text |
 //! | `"text": "…"` | writes |
 //! | `"call": "name"` | calls a function, with `"arguments"`: an object, or any text |
 //! | `"mcp": "label"` | calls a tool of that MCP server: `"tool"`, `"arguments"`, and its `"output"` or `"error"`; with `"ask": true` it asks for an approval instead |
@@ -54,8 +54,8 @@
 //! | `"fail": "code"` | ends the response as failed, with that error code |
 //! | `"incomplete": "max_output_tokens"` | ends the response as incomplete, for that reason |
 //!
-//! What MCP servers list stands beside `turns`, by label: a list of tools, or the reason why there is none. A
-//! server that is not there lists what the session's `allowed_tools` names:
+//! The lists of MCP servers stand beside `turns`, by label: a list of tools, or the reason why there is none.
+//! A server without an entry lists the tools in the session's `allowed_tools`:
 //!
 //! ```json
 //! { "mcp": { "docs": [ { "name": "search", "description": "Searches", "input_schema": { "type": "object" } } ],
@@ -66,7 +66,7 @@
 //! ```
 //!
 //! In `say`, `text` and textual `arguments`, `{input}` stands for the user's words, `{output}` for the output
-//! of the tool, and `{output.a.b}` for a member of it. What cannot be found stays as it is written.
+//! of the tool, and `{output.a.b}` for a member of it. An unknown name stays as it is.
 
 mod fill;
 mod read;
@@ -138,8 +138,7 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// [`ScriptError`] says where the text is not a script: a member that is unknown, missing or of the wrong
-    /// kind.
+    /// [`ScriptError`] names the member that is unknown, missing or of the wrong kind.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let read::Contents { turns, disasters, mcp } = read::read_file(text)?;
         Ok(Self {
@@ -161,14 +160,13 @@ impl Script {
         Self::parse(include_str!("../demo.json")).expect("a test reads the built-in script")
     }
 
-    /// What goes wrong from the connection's start on. [`Options::script`](crate::Options::script) sees to
-    /// it.
+    /// Disasters that begin with the connection. [`Options::script`](crate::Options::script) adds them.
     pub fn disasters(&self) -> &[Disaster] {
         &self.disasters
     }
 
-    /// Forgets the transcripts: for a user who says something else than the script was written for. What was
-    /// heard is then described by its length.
+    /// Removes the transcripts, for a user who says something else than the script expects. Speech is then
+    /// described by its length.
     #[must_use]
     pub fn without_transcripts(mut self) -> Self {
         self.turns.iter_mut().for_each(|turn| turn.transcript = None);

@@ -1,4 +1,4 @@
-//! A script from JSON, strictly: every slip is an error that says where.
+//! Reads a script from JSON, strictly: every mistake is an error that names the place.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,9 @@
-//! What a connection died of is not sent again: [`Loss`], and [`SeedLimit`] for what a new session is told.
+//! What may have ended a connection is not sent again: [`Loss`], and [`SeedLimit`] for what a new session is
+//! told.
 //!
-//! Two rules. What was sent and not acknowledged when the server closed a connection because of what was sent
-//! ([`DisconnectClass::Payload`]) is given up at once. Anything else is sent on two connections at most.
+//! Two rules. If the server closed a connection because of what was sent ([`DisconnectClass::Payload`]),
+//! everything that was not acknowledged by then is given up at once. Anything else is sent on two connections
+//! at most.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -11,10 +13,10 @@ use crate::call::close::may_be_payload;
 use crate::call::{CloseReason, CommandId, DisconnectClass, Outcome};
 use crate::error::ApiError;
 
-/// On how many connections anything is sent, if each ends before it is acknowledged.
+/// The most connections on which a thing is sent if each ends before acknowledging it.
 pub(super) const MOST_SENT: u8 = 2;
 
-/// How a connection ended, as far as it tells what may be sent again.
+/// How a connection ended, as far as that decides what may be sent again.
 #[derive(Debug)]
 pub(super) struct Loss {
     pub(super) reason: CloseReason,
@@ -27,27 +29,27 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// Whether a command was sent, and nobody knows whether the server took it.
+    /// Returns whether a command was sent, and nobody knows whether the server took it.
     pub(super) fn was_sent(&self, id: CommandId) -> bool {
         !self.unsent.contains(&id)
     }
 
-    /// Whether the connection ended by itself, and not because the call moves.
+    /// Returns whether the connection ended by itself, not because the call moves.
     pub(super) fn is_death(&self) -> bool {
         self.reason != CloseReason::Suspended
     }
 
-    /// Whether something that was sent so often may not be sent again.
+    /// Returns whether a thing that was sent on `sent` connections is given up.
     pub(super) fn gives_up(&self, sent: u8) -> bool {
         self.blames_payload() || sent >= MOST_SENT
     }
 
-    /// Whether the connection ended because of what was sent.
+    /// Returns whether the connection ended because of what was sent.
     pub(super) fn blames_payload(&self) -> bool {
         DisconnectClass::of(&self.reason) == DisconnectClass::Payload
     }
 
-    /// What is told of something that is given up after it was sent so often.
+    /// The outcome of a thing that is given up after it was sent on `sent` connections.
     pub(super) fn refusal(&self, sent: u8) -> Outcome {
         let reason = &self.reason;
         let message = if self.blames_payload() {
@@ -73,7 +75,7 @@ pub(super) fn refused(message: impl Into<alloc::string::String>) -> Outcome {
 pub(super) struct ConfigDeaths(u8);
 
 impl ConfigDeaths {
-    /// A connection ended. `Some`: its configuration is why.
+    /// A connection ended. Returns `Some` if its configuration is the reason.
     pub(super) fn note(&mut self, loss: &Loss) -> Option<CloseReason> {
         if !loss.configuring {
             return None;
@@ -90,13 +92,13 @@ impl ConfigDeaths {
     }
 }
 
-/// How large the items of a seed may be, as far as connections that ended have told.
+/// How large the items of a seed may be, learnt from the connections that ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SeedLimit {
     /// Bytes of JSON.
     most: Option<usize>,
     cuts: u8,
-    /// Connections that ended under a seed, and that do not say why.
+    /// Connections that ended while they were seeded, without saying why.
     deaths: u8,
 }
 
@@ -111,14 +113,15 @@ impl SeedLimit {
         self.most
     }
 
-    /// An item of a command was too large: history that holds it is too.
+    /// A command's item was too large, so a history with that item is too large as well.
     pub(super) fn learn(&mut self, size: usize) {
         if size >= SMALLEST_LEARNT {
             self.lower(size - size / 16);
         }
     }
 
-    /// A connection ended before it had acknowledged its seed, whose largest item left was of that size.
+    /// A connection ended before it had acknowledged its seed. `largest`: the size of its largest
+    /// unacknowledged item.
     pub(super) fn note(&mut self, loss: &Loss, largest: usize) {
         self.deaths = self.deaths.saturating_add(u8::from(may_be_payload(&loss.reason)));
         if !loss.blames_payload() && self.deaths < MOST_SENT {
@@ -134,7 +137,7 @@ impl SeedLimit {
         });
     }
 
-    /// A session serves. One that was told nothing teaches nothing: the next is told again.
+    /// A session serves. If it was told nothing, nothing is learnt: the next one is told again.
     pub(super) fn served(&mut self) {
         self.deaths = 0;
         if self.most == Some(0) {
@@ -147,7 +150,7 @@ impl SeedLimit {
     }
 }
 
-/// Of a smaller item, its size is not what a server closes a connection for (bytes of JSON).
+/// No server closes a connection because of an item smaller than this (bytes of JSON).
 const SMALLEST_LEARNT: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Commands that may outlive their connection: each is settled once, by whichever session serves it in the
-//! end.
+//! Commands that may outlive their connection. Each is settled once, by the session that finally serves it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -14,11 +13,10 @@ use crate::item::Item;
 /// Commands that may wait for a connection.
 const MOST_WAITING: usize = 1024;
 
-/// How large all commands together may be that wait for a connection (bytes of JSON): two of the largest
-/// events.
+/// The total size of commands that may wait for a connection (bytes of JSON): two of the largest events.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
-/// Commands that are not settled and that another session can serve, oldest first.
+/// Unsettled commands that another session can serve, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Commands(VecDeque<Pending>);
 
@@ -30,7 +28,7 @@ struct Pending {
     waits: bool,
     /// Its size while it waits (bytes of JSON).
     bytes: usize,
-    /// How many connections have ended since it was sent there.
+    /// The number of ended connections on which it was sent.
     sent: u8,
     /// Whether it waits although it was sent: the server may have it.
     may_have_arrived: bool,
@@ -43,11 +41,12 @@ pub(super) enum Carry {
     Waits,
     /// It ended with its connection.
     Ends,
-    /// It could be sent again, and is not.
+    /// It could be sent again, but is given up.
     GivenUp(Outcome, Command),
 }
 
-/// Whether another session can serve a command. The others are about things that end with their connection.
+/// Returns whether another session can serve a command. Other commands concern things that end with their
+/// connection.
 pub(super) const fn can_be_carried(command: &Command) -> bool {
     matches!(
         command,
@@ -67,7 +66,7 @@ impl Commands {
         self.0.push_back(Pending { id, command, waits: true, bytes, sent: 0, may_have_arrived: false });
     }
 
-    /// Why one more may not wait, if it may not.
+    /// Why this command may not wait, if so.
     pub(super) fn refuses(&self, command: &Command) -> Option<Refusal> {
         let waiting = self.waiting().count();
         if waiting >= MOST_WAITING {
@@ -112,7 +111,7 @@ impl Commands {
         Carry::Waits
     }
 
-    /// Whether one of them changes the instructions.
+    /// Returns whether one of them changes the instructions.
     pub(super) fn change_instructions(&self) -> bool {
         self.0.iter().any(|pending| match &pending.command {
             Command::UpdateConfig { config } => !config.instructions.is_absent(),
@@ -153,7 +152,7 @@ impl Commands {
         self.waiting().map(|pending| pending.bytes).sum()
     }
 
-    /// All of them, on their way to another process.
+    /// All of them, to be moved to another process.
     pub(super) fn suspend(&mut self) -> Vec<SuspendedCommand> {
         let commands = core::mem::take(&mut self.0).into_iter();
         commands

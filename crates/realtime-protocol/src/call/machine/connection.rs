@@ -10,10 +10,10 @@ use crate::event::Dialect;
 use crate::session::{Session, SessionOptions};
 use crate::time::{Timestamp, UnixTime};
 
-/// No session lives longer, whatever the server's clock says.
+/// The longest life of a session, whatever the server's clock says.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 
-/// A session that is said to end sooner than this was given a time by a clock that is off.
+/// If a session is said to end sooner than this, the server's clock is wrong.
 const SHORTEST_LIFE: Duration = Duration::from_secs(30);
 
 /// A connection and its session.
@@ -41,8 +41,8 @@ impl Connection {
         options: &SessionOptions,
         config_version: u32,
     ) -> Box<Self> {
-        // Every connection has ids of its own, so that none of an earlier one can be taken for one of its
-        // own.
+        // Every connection has its own ids, so that an id of an earlier connection cannot be mistaken for one
+        // of its own.
         let entropy = if id.0 == 0 { options.entropy } else { mix(options.entropy ^ u64::from(id.0)) };
         let mut session = Session::new(SessionOptions { dialect, entropy, ..options.clone() });
         session.number_for(id.0);
@@ -58,7 +58,7 @@ impl Connection {
         })
     }
 
-    /// When another connection should be made ready, for this one nears its age limit.
+    /// When to prepare another connection, because this one nears its age limit.
     pub(super) fn rotate_at(&self, before: Duration) -> Option<Timestamp> {
         if before.is_zero() {
             return None;

@@ -18,7 +18,8 @@ use crate::session::Output;
 use crate::time::Timestamp;
 
 impl Call {
-    /// The connection that serves has ended. `because`: what counts instead of what its session knows.
+    /// The connection that serves has ended. `because`: a reason that overrides the one that its session
+    /// knows.
     pub(super) fn lose_serving(&mut self, how: DisconnectReason, because: Option<CloseReason>) {
         let Some(mut connection) = self.serving.take() else { return };
         let (endpoint, served) = (connection.endpoint, connection.serves_since);
@@ -87,7 +88,7 @@ impl Call {
         }
     }
 
-    /// Whether there is another attempt: when and where to.
+    /// Returns when and where to make the next attempt, if there is one.
     fn plan(
         &mut self,
         class: DisconnectClass,
@@ -144,7 +145,7 @@ impl Call {
         for event in events {
             match event {
                 Event::Settled { id, outcome: Outcome::Closed { .. } } if self.asked == Some(id) => {
-                    // Cut off a second time before it came, the reply is still due.
+                    // The reply was cut off a second time before it came: it is still due.
                     self.asked = None;
                     owes = Owes { any: true, unsent: owes.unsent || !loss.was_sent(id) };
                 }
@@ -183,7 +184,7 @@ impl Call {
         self.leave_because = None;
     }
 
-    /// Settles a command that no session settles any more.
+    /// Settles a command that no session will settle.
     fn give_up(&mut self, id: CommandId, outcome: Outcome) {
         if !is_own(id) {
             self.tell(Event::Settled { id, outcome });
@@ -195,7 +196,7 @@ impl Call {
         Rest::of(connection, self.now, how, self.attaches())
     }
 
-    /// Passes on all that a session still tells: no other takes anything over.
+    /// Passes on everything that a session still tells. No other session takes anything over.
     pub(super) fn pass_on(&mut self, rest: Rest) {
         for event in rest.events {
             self.relay(event);
@@ -218,7 +219,7 @@ impl Call {
     }
 }
 
-/// How long the server wants to be left alone.
+/// How long the server wants to wait before the next attempt.
 fn asked_for(reason: &CloseReason) -> Duration {
     match reason {
         CloseReason::Disconnected(DisconnectReason::Refused { retry_after: Some(wait), .. }) => {
@@ -228,25 +229,25 @@ fn asked_for(reason: &CloseReason) -> Duration {
     }
 }
 
-/// The longest that a server may put a call off.
+/// The longest wait that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Whether the model still has to speak, though no command asks for it.
+/// Whether the model still owes a response that no command asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Owes {
     /// In a new conversation.
     pub(super) any: bool,
-    /// In the same one, which replies to all that it was asked for.
+    /// In the same conversation, which answers every request that it received.
     pub(super) unsent: bool,
 }
 
 /// What a session leaves behind.
 pub(super) struct Rest {
-    /// What it still tells, but for its end.
+    /// Its remaining events, except for its end.
     pub(super) events: Vec<Event>,
     pub(super) loss: Loss,
     pub(super) owes: Owes,
-    /// Rounds of functions without a word of the user.
+    /// Rounds of function calls without user input.
     pub(super) rounds: u32,
     /// Input audio that it never sent.
     pub(super) held: Vec<bytes::Bytes>,
@@ -267,7 +268,7 @@ impl Rest {
             match output {
                 Output::Event(Event::Closed { reason: why }) => reason = why,
                 Output::Event(event) => events.push(event),
-                // There is nobody left to send it to.
+                // The connection is gone: there is nowhere to send it.
                 Output::Send(_) | Output::Close => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Which endpoint comes next: the first that is fit.
+//! Chooses the next endpoint: the first usable one.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use crate::call::DisconnectClass;
 use crate::event::Dialect;
 use crate::time::Timestamp;
 
-/// How each endpoint stands.
+/// The state of each endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     standing: Vec<Standing>,
@@ -18,7 +18,7 @@ pub(super) struct Endpoints {
 struct Standing {
     dialect: Dialect,
     rests_until: Option<Timestamp>,
-    /// Whether nothing but time helps: it is not tried before it has rested.
+    /// Whether only time helps: it is not tried before it has rested.
     out: bool,
     /// Whether not even time helps.
     never: bool,
@@ -35,7 +35,7 @@ impl Standing {
 }
 
 impl Endpoints {
-    /// Those of a call; where none is named there is one, of the dialect `unnamed`.
+    /// The endpoints of a call. If none is named, there is one with the dialect `unnamed`.
     pub(super) fn new(dialects: &[Dialect], unnamed: Dialect, cooldown: Duration) -> Self {
         let dialects = if dialects.is_empty() { &[unnamed] } else { dialects };
         let fit =
@@ -43,7 +43,7 @@ impl Endpoints {
         Self { standing: dialects.iter().map(fit).collect(), cooldown }
     }
 
-    /// What an endpoint speaks.
+    /// The dialect of an endpoint.
     pub(super) fn dialect(&self, endpoint: u32) -> Dialect {
         self.standing.get(endpoint as usize).map_or_else(Dialect::default, |standing| standing.dialect)
     }
@@ -52,7 +52,7 @@ impl Endpoints {
         u32::try_from(self.standing.len()).unwrap_or(u32::MAX)
     }
 
-    /// A connection to an endpoint failed. `passes`: whether an error of the account's may pass by itself.
+    /// A connection to an endpoint failed. `passes`: whether an account error may pass by itself.
     pub(super) fn failed(&mut self, now: Timestamp, endpoint: u32, class: DisconnectClass, passes: bool) {
         let until = now + self.cooldown;
         let Some(standing) = self.standing.get_mut(endpoint as usize) else { return };
@@ -61,19 +61,20 @@ impl Endpoints {
         standing.never |= standing.out && !passes;
     }
 
-    /// Whether the endpoint has failed of late.
+    /// Returns whether the endpoint failed recently.
     pub(super) fn rests(&self, now: Timestamp, endpoint: u32) -> bool {
         self.standing.get(endpoint as usize).is_some_and(|standing| standing.rests(now))
     }
 
-    /// The first endpoint that does not rest; else the one that has rested longest. `None`: all are out.
+    /// Returns the first endpoint that does not rest, else the one that has rested longest. `None`: all are
+    /// out.
     pub(super) fn choose(&self, now: Timestamp) -> Option<u32> {
         let fit = (0..).zip(&self.standing).filter(|(_, standing)| !standing.is_out(now));
         let rest = |standing: &Standing| standing.rests_until.filter(|until| now < *until);
         fit.min_by_key(|(index, standing)| (rest(standing), *index)).map(|(index, _)| index)
     }
 
-    /// Whether another endpoint than this one could serve.
+    /// Returns whether another endpoint than this one could serve.
     pub(super) fn has_other(&self, now: Timestamp, endpoint: u32) -> bool {
         (0..).zip(&self.standing).any(|(index, standing)| index != endpoint && !standing.is_out(now))
     }

@@ -1,7 +1,7 @@
 //! Function calls over several connections: which are the same, and which of them are answered already.
 //!
-//! The rule kept here: the application is shown a call once. A session's model that makes it again, for its
-//! predecessor's output never reached the server, gets the output that is known or awaited.
+//! The rule kept here: the application is shown a call once. If the model of a new session makes the call
+//! again, because its output never reached the server, the model gets the output that is known or awaited.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 /// Functions that are remembered; of more, the oldest are forgotten.
 const MOST: usize = 256;
 
-/// What the model is told of a call whose output ends connections.
+/// What the model is told about a call whose output ends connections.
 const UNDELIVERED: &str = "the function ran, and its result could not be sent";
 
 /// Functions whose outputs have not reached the server.
@@ -36,9 +36,9 @@ struct Known {
     output: Option<(FunctionOutput, bool)>,
     /// The command that delivers it.
     delivery: Option<CommandId>,
-    /// How many connections have ended since it was sent there.
+    /// The number of ended connections on which it was sent.
     sent: u8,
-    /// Whether the connection ended while it was on its way: it may have arrived.
+    /// Whether the connection ended while the output was in flight: it may have arrived.
     may_have_arrived: bool,
     /// When the connection that made it ended.
     detached: Option<Timestamp>,
@@ -70,7 +70,7 @@ pub(super) enum Completed {
 #[derive(Debug)]
 pub(super) struct Reopened {
     pub(super) call: Arc<FunctionCall>,
-    /// Its output where that is known, and whether it asks for a response.
+    /// Its output if that is known, and whether it asks for a response.
     pub(super) output: Option<(FunctionOutput, bool)>,
 }
 
@@ -146,7 +146,7 @@ impl Functions {
         }
     }
 
-    /// A call's known output is on its way by that command.
+    /// That command delivers the known output of a call.
     pub(super) fn delivering(&mut self, id: CommandId, current: &CallId) {
         if let Some(call) = self.0.iter_mut().find(|call| call.current.as_ref() == Some(current)) {
             call.delivery = Some(id);
@@ -158,7 +158,7 @@ impl Functions {
         self.0.retain(|call| call.delivery != Some(id));
     }
 
-    /// A command is settled. A call whose output reached the server, or never will, is forgotten.
+    /// A command is settled. Forgets the call if its output reached the server or never will.
     pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome) {
         let Some(index) = self.0.iter().position(|call| call.delivery == Some(id)) else { return };
         if matches!(outcome, Outcome::Closed { .. }) {
@@ -180,9 +180,9 @@ impl Functions {
         }
     }
 
-    /// The conversation goes on over another connection: calls that wait are open there under the ids that
-    /// the application knows. Gives them back, and what is known of their outputs. One whose output may have
-    /// arrived has had its answer.
+    /// The conversation goes on over another connection. Calls that wait are open there under the ids that
+    /// the application knows. Returns them with their known outputs, but no call whose output may have
+    /// arrived.
     pub(super) fn reopen(&mut self) -> Vec<Reopened> {
         self.0.retain(|call| call.current.is_some() || !call.may_have_arrived);
         let detached = self.0.iter_mut().filter(|call| call.current.is_none());
@@ -195,7 +195,7 @@ impl Functions {
             .collect()
     }
 
-    /// All of them, on their way to another process.
+    /// All of them, to be moved to another process.
     pub(super) fn suspend(&mut self) -> Vec<SuspendedFunction> {
         let functions = core::mem::take(&mut self.0).into_iter();
         functions
@@ -222,21 +222,21 @@ impl Functions {
         Self(known.take(MOST).collect())
     }
 
-    /// The time since their connection ended counts from now: it ended by another clock.
+    /// Restarts the time since their connection ended: that was measured by another clock.
     pub(super) fn restart(&mut self, now: Timestamp) {
         for call in &mut self.0 {
             call.detached = call.detached.map(|_| now);
         }
     }
 
-    /// Whether a call of that id was made by the model.
+    /// Returns whether a call of that id was made by the model.
     pub(super) fn is_known(&self, call_id: &CallId) -> bool {
         self.0.iter().any(|call| call.shown.call_id == *call_id || call.current.as_ref() == Some(call_id))
     }
 
-    /// The connection that serves has ended: outputs that were on their way did not arrive. Gives back those
-    /// that are given up, each with the command that was to deliver it. A call whose output is given up has
-    /// another one, which says so: it does not run again.
+    /// The connection that serves has ended: outputs in flight did not arrive. Returns those that are given
+    /// up, each with the command that was to deliver it. The output of such a call becomes a text that says
+    /// so, and the call does not run again.
     pub(super) fn end_deliveries(&mut self, loss: &Loss) -> Vec<(CommandId, CallId)> {
         let mut given_up = Vec::new();
         for call in &mut self.0 {

@@ -1,5 +1,4 @@
-//! Input audio for which there is no session at the moment: the newest, to the sample, and what was lost of
-//! it.
+//! Input audio while there is no session: the newest is held, to the sample, and the loss is counted.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -17,14 +16,14 @@ pub(super) struct HeldAudio {
     chunks: VecDeque<(Timestamp, Bytes)>,
     bytes: u64,
     lost_bytes: u64,
-    /// Where a push-to-talk turn begins: before so many chunks from the newest.
+    /// Where a push-to-talk turn begins: this many chunks before the end.
     turn: Option<usize>,
 }
 
 /// What is taken out.
 #[derive(Debug)]
 pub(super) struct Released {
-    /// Audio from before the push-to-talk turn, oldest first; all, where there is no such turn.
+    /// Audio from before the push-to-talk turn, oldest first. Without such a turn: all audio.
     pub(super) before: Vec<Bytes>,
     /// The turn's audio, if there is a turn.
     pub(super) turn: Option<Vec<Bytes>>,
@@ -33,7 +32,7 @@ pub(super) struct Released {
 }
 
 impl HeldAudio {
-    /// Keeps audio, and lets go of what is older than `oldest`.
+    /// Keeps audio, and drops what is older than `oldest`.
     pub(super) fn push(&mut self, now: Timestamp, audio: Bytes, format: AudioFormat, oldest: Duration) {
         self.bytes += audio.len() as u64;
         self.chunks.push_back((now, audio));
@@ -53,7 +52,7 @@ impl HeldAudio {
         self.turn = None;
     }
 
-    /// Lets go of what is older than `oldest`, by its length or because no more came.
+    /// Drops what is older than `oldest`, by its length or because no more came.
     pub(super) fn trim(&mut self, now: Timestamp, format: AudioFormat, oldest: Duration) {
         while let Some((came, audio)) = self.chunks.front()
             && *came + oldest < now
@@ -70,12 +69,12 @@ impl HeldAudio {
         self.lost_bytes += lost;
     }
 
-    /// Whether a push-to-talk turn runs.
+    /// Returns whether a push-to-talk turn runs.
     pub(super) const fn in_turn(&self) -> bool {
         self.turn.is_some()
     }
 
-    /// Lets go of all audio, and says how much was lost. A push-to-talk turn runs on.
+    /// Drops all audio, and returns how much was lost. A push-to-talk turn runs on.
     pub(super) fn drop_all(&mut self, format: AudioFormat) -> MediaTime {
         let Self { bytes, lost_bytes, turn, .. } = core::mem::take(self);
         self.turn = turn.map(|_| 0);
@@ -93,7 +92,7 @@ impl HeldAudio {
 }
 
 impl Released {
-    /// Lets go of all of it.
+    /// Drops all of it.
     pub(super) fn lose(&mut self, format: AudioFormat) {
         let turn = self.turn.iter_mut().flat_map(core::mem::take);
         let bytes = core::mem::take(&mut self.before).into_iter().chain(turn).map(|audio| audio.len() as u64);
@@ -152,7 +151,7 @@ mod tests {
         }
         let Released { before, turn, lost } = held.take(FORMAT);
         assert_eq!((before.len(), turn.map(|turn| turn.len()), lost.as_millis()), (1, Some(2), 1000));
-        // A turn whose beginning is lost is a turn all the same.
+        // A turn whose beginning is lost is still a turn.
         held.begin_turn();
         push(&mut held, 0, 3000);
         push(&mut held, 0, 2000);

@@ -1,8 +1,8 @@
 //! Many connections, one call: [`Call`].
 //!
 //! It has the same shape as [`Session`], keyed by [`ConnectionId`], so that a driver or a replay holds one
-//! object for the whole of a call. It decides when to connect and where to, when a new session is told what
-//! was said, which session serves, when to change over and when to give up.
+//! object for a whole call. It decides when and where to connect, when a new session is told what was said,
+//! which session serves, when to change over and when to give up.
 //!
 //! # The life of a call
 //! ```text
@@ -13,12 +13,12 @@
 //!    └── near its age ───┘            └ between ──┘                         │
 //!        limit                          two turns ── old one closed ────────┘
 //! ```
-//! A lost connection and a planned rotation take the same way; a rotation keeps the old session until the new
-//! one has acknowledged what was said, and waits for the end of a turn before that. An urgent one
-//! ([`Command::Rotate`], or [`Event::Overdue`] with `rotate` where the server has frozen) waits for nothing,
-//! and ends the old session before the new one is told: what it went on to do would be in no seed. The two
-//! are never both told to respond: the new one gets its configuration and its history, and no audio and no
-//! request before it serves.
+//! A lost connection and a planned rotation take the same steps. A rotation waits for the end of a turn, and
+//! keeps the old session until the new one has acknowledged what was said. An urgent rotation
+//! ([`Command::Rotate`], or [`Event::Overdue`] with `rotate` if the server has frozen) waits for nothing. It
+//! ends the old session before the new one is seeded, because anything the old one did after that would be
+//! missing from the seed. The two sessions never both respond: before it serves, the new one gets its
+//! configuration and its history, but no audio and no request.
 //!
 //! # What survives a connection
 //! | | |
@@ -31,9 +31,9 @@
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
 //!
-//! A call that attaches to a session in full swing ([`Begin::Attach`]) goes on in the same conversation: it
-//! is told nothing, what may have arrived is not sent again, and the calls that wait there are answered under
-//! their own ids. [`Call::suspend`] moves a call to another process by the same rules.
+//! A call that attaches to a running session ([`Begin::Attach`]) goes on in the same conversation. The
+//! session is not seeded, what may have arrived is not sent again, and function calls that wait there are
+//! answered under their own ids. [`Call::suspend`] moves a call to another process by the same rules.
 //!
 //! [`FunctionEnd::Detached`]: crate::call::FunctionEnd::Detached
 
@@ -82,7 +82,7 @@ use crate::time::{Timestamp, UnixTime};
 #[cfg(doc)]
 use crate::session::{Begin, Session};
 
-/// Names a connection of a call.
+/// Identifies a connection of a call.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct ConnectionId(pub u32);
@@ -93,12 +93,12 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// One thing that a call wants done or tells.
+/// One thing that a call wants the driver to do, or tells the application.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
 pub enum Output {
     /// Open a connection, then call [`handle_connected`](Call::handle_connected), or
-    /// [`handle_disconnected`](Call::handle_disconnected) where that fails.
+    /// [`handle_disconnected`](Call::handle_disconnected) if that fails.
     Connect {
         /// The connection.
         connection: ConnectionId,
@@ -109,22 +109,22 @@ pub enum Output {
     Send {
         /// Over which connection.
         connection: ConnectionId,
-        /// What its far side speaks.
+        /// The dialect of its server.
         dialect: Dialect,
         /// What to send.
         event: ClientEvent,
     },
     /// Close that connection, then call [`handle_disconnected`](Call::handle_disconnected).
     Close(ConnectionId),
-    /// Ask whoever knows what was said ([`Reseed`](crate::call::Reseed)) for a [`Seed`], and hand it to
-    /// [`handle_seed`](Call::handle_seed): an empty one where nobody knows.
+    /// Ask the application's [`Reseed`](crate::call::Reseed) for a [`Seed`], and hand it to
+    /// [`handle_seed`](Call::handle_seed). Without a `Reseed`, hand in an empty seed.
     Seed {
         /// The connection.
         connection: ConnectionId,
-        /// Items that commands on their way are to create.
+        /// Items that pending commands will create.
         carried: Vec<ItemId>,
-        /// The largest item that the server is known to take (bytes of JSON): larger ones are left out.
-        /// `None`: no limit has shown.
+        /// The largest item that the server is known to take (bytes of JSON). Larger ones are left out.
+        /// `None`: no limit is known.
         largest: Option<usize>,
     },
     /// Tell this to the application.
@@ -163,7 +163,7 @@ pub enum Output {
 /// ```
 #[derive(Debug)]
 pub struct Call {
-    /// The configuration among them as changed since.
+    /// Their configuration includes all changes so far.
     options: SessionOptions,
     /// Counts changes of the configuration.
     config_version: u32,
@@ -178,7 +178,7 @@ pub struct Call {
     commands: Commands,
     calls: Functions,
     audio: HeldAudio,
-    /// What input bytes are: as asked for, then as the session that served last has said.
+    /// The format of input audio: as asked for, then as the last serving session has reported.
     input_format: AudioFormat,
     endpoints: Endpoints,
     /// Attempts since the call was healthy.
@@ -186,28 +186,28 @@ pub struct Call {
     /// Since when nothing serves.
     lost_at: Option<Timestamp>,
     owes: Owes,
-    /// The command by which the session that serves was asked for that reply, until it is answered.
+    /// The command that asked the serving session for that reply, until it is answered.
     asked: Option<CommandId>,
     /// How often that reply was asked for.
     asks: u8,
-    /// Rounds of functions without a word of the user, in sessions that have ended.
+    /// Rounds of function calls without user input, in sessions that have ended.
     rounds: u32,
     instructions: Instructions,
     seed_limit: SeedLimit,
     config_deaths: ConfigDeaths,
     /// Whether the application was told that the call is ready.
     was_ready: bool,
-    /// Why the endpoint that serves is to be left.
+    /// Why the serving endpoint is to be replaced.
     leave_because: Option<CloseReason>,
-    /// Commands of this side's own.
+    /// The number of the call's own commands.
     own_commands: u64,
-    /// Whether it was suspended by another clock, and nothing has happened since.
+    /// Whether it was suspended under another clock, and no input has come since.
     resuming: bool,
     ended: bool,
 }
 
 impl Call {
-    /// A call whose first output is [`Output::Connect`]. [`SessionOptions`] alone make a call of one
+    /// Makes a call, whose first output is [`Output::Connect`]. [`SessionOptions`] alone make a call of one
     /// connection.
     pub fn new(options: impl Into<CallOptions>) -> Self {
         let CallOptions { session: options, reconnect } = options.into();
@@ -283,7 +283,7 @@ impl Call {
     /// The application asks for something.
     ///
     /// # Errors
-    /// [`CommandError`] when the command can't be right; nothing happened, and it is handed back.
+    /// [`CommandError`] if the command can't be right. It had no effect, and is handed back.
     pub fn handle_command(
         &mut self,
         now: Timestamp,
@@ -299,8 +299,8 @@ impl Call {
     /// The application gives audio, or tells what was played. It keeps its order among the commands.
     ///
     /// # Errors
-    /// [`MediaError`] when its shape can't be right, or the call has ended; nothing happened, and it is
-    /// handed back.
+    /// [`MediaError`] if its shape can't be right or the call has ended. It had no effect, and is handed
+    /// back.
     pub fn handle_media(&mut self, now: Timestamp, media: Media) -> Result<(), MediaError> {
         self.advance(now);
         let taken = self.route_media(media);
@@ -347,7 +347,7 @@ impl Call {
         sessions.chain(self.succession_due()).min()
     }
 
-    /// Whether the call is over and tells nothing more once its outputs are drained.
+    /// Returns whether the call is over and tells nothing more once its outputs are drained.
     pub const fn is_ended(&self) -> bool {
         self.ended
     }
@@ -362,7 +362,7 @@ impl Call {
         self.now
     }
 
-    /// A connection that lives; input for one that has gone is nobody's.
+    /// Returns a live connection. Input for one that has ended is ignored.
     fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         let serving = self.serving.as_deref_mut().filter(|connection| connection.id == id);
         serving.or_else(|| self.successor.connection_mut().filter(|connection| connection.id == id))
@@ -372,7 +372,7 @@ impl Call {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Takes everything out of the sessions and decides what follows, until nothing more does.
+    /// Takes everything out of the sessions and decides what follows, until nothing changes.
     fn run_to_rest(&mut self) {
         loop {
             self.relay_serving();
@@ -383,17 +383,17 @@ impl Call {
         }
     }
 
-    /// A command id of this side's own: no driver counts so far.
+    /// A new id for a command of the call itself. No driver's counter gets there.
     fn own_command(&mut self) -> CommandId {
         self.own_commands += 1;
         CommandId(OWN_COMMANDS | self.own_commands)
     }
 }
 
-/// Set in the ids of this side's own commands.
+/// This bit is set in the ids of the call's own commands.
 const OWN_COMMANDS: u64 = 1 << 63;
 
-/// Whether a command is this side's own, and its answer nobody else's.
+/// Returns whether a command is the call's own, so that its answer is not passed on.
 const fn is_own(id: CommandId) -> bool {
     id.0 & OWN_COMMANDS != 0
 }

@@ -1,4 +1,4 @@
-//! From the sessions' outputs to the call's: what is passed on, what is kept back, what is translated.
+//! From the sessions' outputs to the call's outputs: what is passed on, kept back or translated.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -84,8 +84,7 @@ impl Call {
                 self.input_format = config.input_format();
                 self.tell(Event::ConfigUpdated { config, refused });
             }
-            // Those of a response beside the conversation have no output, and no other session makes them
-            // again.
+            // Calls of an out-of-band response take no output, and no other session makes them again.
             Event::FunctionCalls { response_id, calls, out_of_band: false } => {
                 self.on_calls(response_id, calls);
             }
@@ -111,8 +110,7 @@ impl Call {
 
     fn on_settled(&mut self, id: CommandId, outcome: Outcome) {
         let command = self.commands.take(id);
-        // A server that does not say so may have taken it over: what was asked for last is what the next one
-        // is told.
+        // The server may have applied it without saying so. The next session is told what was asked for last.
         if let Some(Command::UpdateConfig { config }) = command
             && (outcome.is_ok() || outcome == Outcome::TimedOut)
         {
@@ -122,7 +120,7 @@ impl Call {
         }
         if self.asked == Some(id) {
             self.asked = None;
-            // One that was cut off before it said anything is due once more.
+            // A reply that was cut off before it said anything is still due.
             let lost = matches!(outcome, Outcome::Responded { end: ResponseEnd::Lost, .. });
             self.asks = if lost { self.asks } else { 0 };
         }
@@ -132,7 +130,7 @@ impl Call {
         }
     }
 
-    /// The application starts when the call is ready: that is told once.
+    /// The application is told once that the call is ready.
     fn on_ready(&mut self, config: Box<SessionConfig>, refused: Vec<RefusedMember>) {
         if let Some(connection) = &mut self.serving {
             connection.serves_since = Some(self.now);
@@ -184,7 +182,8 @@ impl Call {
         }
     }
 
-    /// A session that serves has attached to the conversation of the one before: its calls wait there.
+    /// The serving session has attached to the conversation of the session before it. The calls of that
+    /// session wait there.
     pub(super) fn reopen_functions(&mut self) {
         if !self.attaches() {
             return;
@@ -198,7 +197,7 @@ impl Call {
         self.deliver(reopened.into_iter().filter_map(known).collect());
     }
 
-    /// A response failed for want of money: the next one should come from elsewhere.
+    /// A response failed because the quota is exhausted: the next one should come from another endpoint.
     fn on_response_failed(&mut self, error: &ApiError) {
         let Some(connection) = &self.serving else { return };
         if ErrorClass::of(error) == ErrorClass::Account

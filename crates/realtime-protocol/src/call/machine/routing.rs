@@ -123,7 +123,7 @@ impl Call {
         Ok(())
     }
 
-    /// What the driver could not pass on is the matter of the session that serves, if there is one.
+    /// Shortfalls go to the serving session, if there is one.
     pub(super) fn fall_short(&mut self, shortfall: Shortfall) {
         if self.ended {
             return;
@@ -143,7 +143,7 @@ impl Call {
         }
     }
 
-    /// Sees to it that no other session takes the place of the one that serves, if one does.
+    /// Cancels a pending change-over. Returns whether a session serves.
     fn stays_last(&mut self) -> bool {
         let serves = self.serving.is_some();
         if serves {
@@ -194,7 +194,7 @@ impl Call {
                 };
                 taken.map_err(|mut error| {
                     self.calls.refused(id);
-                    // It is handed back as it was given.
+                    // The command is handed back as the application gave it.
                     if let Command::AnswerFunction { call_id: current, .. } = &mut *error.command {
                         *current = call_id.clone();
                     }

@@ -1,7 +1,6 @@
-//! A new session is told what was said before it: its configuration where that has changed since, then the
-//! seed.
+//! A new session is told what was said before: first the configuration, if that has changed, then the seed.
 //!
-//! The rule kept here: of the instructions in the seed and those of an update of the configuration the later
+//! The rule kept here: both a seed and an update of the configuration may set the instructions. The later
 //! ones hold.
 
 use alloc::boxed::Box;
@@ -24,13 +23,13 @@ pub(super) struct Seeding {
     pub(super) connection: Box<Connection>,
     pub(super) since: Timestamp,
     pub(super) deadline: Timestamp,
-    /// Whether the session before it has ended for its sake already.
+    /// Whether the old session was ended already to make way for it.
     pub(super) urgent: bool,
-    /// Whether the seed is there.
+    /// Whether the seed has come.
     applied: bool,
-    /// What it has not acknowledged: commands of this side's own.
+    /// The call's own commands that it has not acknowledged.
     pending: BTreeMap<CommandId, Told>,
-    /// Items that it did not take.
+    /// Items that it refused.
     pub(super) failed: BTreeMap<ItemId, Outcome>,
     pub(super) replaces: BTreeMap<ItemId, ItemId>,
 }
@@ -44,17 +43,17 @@ struct Told {
     size: usize,
 }
 
-/// Whose instructions are the later ones.
+/// Which instructions are the later ones.
 #[derive(Debug, Default)]
 pub(super) struct Instructions {
-    /// Those of the latest seed; before the first, those of the options.
+    /// Those of the latest seed. Before the first seed: those of the options.
     pub(super) told: Field<String>,
     /// Whether an update of the configuration has changed them since.
     pub(super) changed: bool,
 }
 
 impl Instructions {
-    /// Takes in what a seed says. Gives it back if it is news, and no update is later.
+    /// Notes the instructions of a seed. Returns them if they are new and no later update has set others.
     fn news(&mut self, told: Option<String>, changing: bool) -> Option<String> {
         let told = told?;
         let is_news = self.told.value() != Some(&told);
@@ -69,7 +68,7 @@ impl Seeding {
         self.connection
     }
 
-    /// Whether the session knows all, or has had its time.
+    /// Returns whether the session has acknowledged everything, or its time is up.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         self.applied && self.pending.is_empty() || self.deadline <= now
     }
@@ -87,7 +86,7 @@ impl Seeding {
         }
     }
 
-    /// Sends commands of this side's own.
+    /// Sends the call's own commands.
     fn send(&mut self, now: Timestamp, batch: Vec<(CommandId, Command)>) {
         let told = |command: &Command| Told { item_id: item_id(command), size: command.size() };
         self.pending.extend(batch.iter().map(|(id, command)| (*id, told(command))));
@@ -100,10 +99,10 @@ impl Call {
         let Successor::Standby(connection) = core::mem::take(&mut self.successor) else { return };
         let urgent = self.is_urgent() && self.serving.is_some();
         if urgent {
-            self.end_serving(); // what it went on to do would be in no seed
+            self.end_serving(); // anything it did from now on would be missing from the seed
             self.lost_at = Some(self.now);
         }
-        // A conversation that goes on knows what was said, and its configuration is not ours.
+        // A running conversation knows what was said, and its configuration is not ours.
         let attached = self.attaches();
         let mut update = Vec::new();
         if !attached {
@@ -128,7 +127,7 @@ impl Call {
         self.successor = Successor::Seeding(Box::new(seeding));
     }
 
-    /// The seed is there: it goes to the new session.
+    /// The seed has come: it goes to the new session.
     pub(super) fn apply_seed(&mut self, connection: ConnectionId, mut seed: Seed) {
         let Successor::Seeding(seeding) = &self.successor else { return };
         if seeding.applied || seeding.connection.id != connection {
@@ -140,7 +139,7 @@ impl Call {
         if let Some(news) = self.instructions.news(seed.instructions, changing)
             && self.options.config.instructions.value() != Some(&news)
         {
-            // They are those of the call from here on, whatever becomes of this session.
+            // They are the call's instructions from here on, even if this session fails.
             self.options.config.instructions = Field::Value(news.clone());
             let config = Box::new(SessionConfig::default().instructions(news));
             batch.push((self.own_command(), Command::UpdateConfig { config }));
@@ -173,7 +172,7 @@ impl Call {
                 fits.then_some(*item)
             })
             .collect();
-        // What was to stand for them waits on.
+        // The commands that they were to replace keep waiting.
         seed.replaces.retain(|_, by| !left_out.contains(by));
         let omitted = before - seed.items.len();
         if omitted > 0 {

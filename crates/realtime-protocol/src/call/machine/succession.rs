@@ -1,7 +1,6 @@
-//! From one session to the next: when another connection is made, when it is told what was said, when it
-//! takes over.
+//! From one session to the next: when another connection is made, when it is seeded, when it takes over.
 //!
-//! The rule kept here: of two sessions only the one that serves gets audio and requests, so that never both
+//! The rule kept here: of two sessions only the serving one gets audio and requests, so that they never both
 //! respond.
 
 use alloc::boxed::Box;
@@ -19,7 +18,7 @@ use crate::call::{
 };
 use crate::time::{MediaTime, Timestamp};
 
-/// The connection that is to serve next, as far as it is.
+/// The connection that is to serve next, and how far it has come.
 #[derive(Debug, Default)]
 pub(super) enum Successor {
     /// There is none.
@@ -40,10 +39,10 @@ pub(super) enum Successor {
     Seeding(Box<Seeding>),
 }
 
-/// A change of connections that is wanted while one serves.
+/// A wanted change of connections while one serves.
 #[derive(Debug, Default)]
 pub(super) struct Rotation {
-    /// Whether the end of the turn is not waited for.
+    /// Whether it does not wait for the end of the turn.
     pub(super) urgent: bool,
     /// Where to, if the application said so.
     pub(super) endpoint: Option<u32>,
@@ -86,7 +85,7 @@ impl Successor {
 }
 
 impl Call {
-    /// Decides what follows from how things stand. Whether something did.
+    /// Decides what follows from the current state. Returns whether anything changed.
     pub(super) fn step(&mut self) -> bool {
         if self.ended {
             return false;
@@ -104,7 +103,7 @@ impl Call {
                 true
             }
             Successor::Waiting { at, endpoint } if *at <= now => {
-                // Another one may have rested meanwhile.
+                // Another endpoint may be usable again.
                 let asked_for = self.rotation.as_ref().and_then(|rotation| rotation.endpoint);
                 let endpoint = asked_for.or_else(|| self.endpoints.choose(now)).unwrap_or(*endpoint);
                 self.open(endpoint);
@@ -119,7 +118,7 @@ impl Call {
                     self.make_urgent();
                     true
                 } else if !self.may_change_over() {
-                    // The old session has begun a turn: it goes on, and what was said is told anew later.
+                    // The old session has begun a turn. It goes on, and the next attempt gets a new seed.
                     self.abort_cut_over();
                     true
                 } else if seeding.is_over(now) {
@@ -166,7 +165,7 @@ impl Call {
         asked_for.or_else(|| self.endpoints.choose(self.now)).unwrap_or(current)
     }
 
-    /// Whether nothing is torn apart if the session that serves is replaced now.
+    /// Returns whether the serving session can be replaced now without interrupting anything.
     fn may_change_over(&self) -> bool {
         self.is_urgent()
             || self
@@ -175,17 +174,17 @@ impl Call {
                 .is_none_or(|connection| connection.session.is_between_turns(self.patience()))
     }
 
-    /// How long a change waits for the words of what the user said.
+    /// How long a change waits for the transcript of the user's speech.
     fn patience(&self) -> Duration {
         self.reconnect.transcript_deadline
     }
 
-    /// Whether input waits although a session serves.
+    /// Returns whether input waits although a session serves.
     pub(super) fn is_holding(&self) -> bool {
         self.is_urgent() || matches!(self.successor, Successor::Seeding(_))
     }
 
-    /// Whether the change does not wait for the end of the turn.
+    /// Returns whether the change does not wait for the end of the turn.
     pub(super) fn is_urgent(&self) -> bool {
         self.rotation.as_ref().is_some_and(|rotation| rotation.urgent)
     }
@@ -220,7 +219,7 @@ impl Call {
         self.end_serving();
     }
 
-    /// The session that serves ends, for another one takes its place.
+    /// The serving session ends, because another one takes its place.
     pub(super) fn end_serving(&mut self) {
         let Some(old) = self.serving.take() else { return };
         self.outputs.push_back(Output::Close(old.id));
@@ -293,7 +292,7 @@ impl Call {
         let Some(connection) = &mut self.serving else { return };
         connection.session.take_over(now, batch);
         let refused = media.into_iter().filter_map(|media| connection.session.handle_media(now, media).err());
-        // The session that serves may have another input format.
+        // The serving session may have another input format.
         let lost: usize = refused.map(|refused| refused.media.size()).sum();
         if lost > 0 {
             let lost = self.held_bounds().0.duration(lost as u64);
@@ -301,8 +300,7 @@ impl Call {
         }
     }
 
-    /// The session that serves goes on: what waited for another one is its own, and the other is made anew
-    /// later.
+    /// The serving session goes on, and gets what waited for the new one. A new connection is made later.
     pub(super) fn abort_cut_over(&mut self) {
         if let Successor::Seeding(seeding) = &self.successor {
             self.outputs.push_back(Output::Close(seeding.connection.id));
@@ -320,7 +318,7 @@ impl Call {
         self.successor = Successor::Waiting { at, endpoint: self.rotation_target() };
     }
 
-    /// Gives the session that serves what waited for another one.
+    /// Gives the serving session what waited for another one.
     pub(super) fn release_to_serving(&mut self) {
         if self.serving.is_none() {
             return;

@@ -1,7 +1,7 @@
 //! A call moves: [`Call::suspend`] in one process, [`Call::resume`] in another.
 //!
-//! The rule kept here: whoever waits is answered before the call is suspended, or is named in [`Suspended`];
-//! and no id that this side made is made again.
+//! The rules kept here: every command is answered before the call is suspended, or is named in [`Suspended`].
+//! No id that this side made is made again.
 
 use alloc::boxed::Box;
 
@@ -20,11 +20,11 @@ use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 
 impl Call {
-    /// Ends the call here, for it to be resumed elsewhere. Poll the outputs once more: what can't move is
-    /// settled there, responses that run end as [`Lost`](crate::call::ResponseEnd::Lost), functions that run
-    /// are [`Detached`](crate::call::FunctionEnd::Detached), input audio that waits is lost, and the
+    /// Ends the call here, so that it can be resumed elsewhere. Poll the outputs once more: commands that
+    /// can't move are settled, running responses end as [`Lost`](crate::call::ResponseEnd::Lost), running
+    /// functions are [`Detached`](crate::call::FunctionEnd::Detached), waiting input audio is lost, and the
     /// connections are closed. The last event is [`ConnectionEvent::Suspended`]. A call that is about to end
-    /// ends instead, and so does what is resumed of it.
+    /// does end instead, and resuming it does nothing.
     ///
     /// ```
     /// use realtime_protocol::call::{Call, Command, CommandId, ConnectionId, Output, Suspended};
@@ -48,7 +48,8 @@ impl Call {
         self.advance(now);
         let mut config = self.options.config.clone();
         if let Some(connection) = self.serving.as_ref().filter(|_| self.attaches()) {
-            // What it attached to, for one that is configured anew.
+            // The configuration of the conversation it attached to, for a resumed call that configures its
+            // session.
             config = SessionConfig {
                 id: Field::Absent,
                 object: Field::Absent,
@@ -80,9 +81,9 @@ impl Call {
         }
     }
 
-    /// Goes on with a call that was suspended. Its first output is [`Output::Connect`]; it then goes on as
-    /// after a lost connection. `options` are those of the new owner; configuration and entropy are the
-    /// call's. With [`Begin::Attach`] it attaches to the conversation that it was suspended in.
+    /// Resumes a suspended call. Its first output is [`Output::Connect`], and then it goes on as after a lost
+    /// connection. `options` are those of the new owner; configuration and entropy are those of the call.
+    /// With [`Begin::Attach`] it attaches to the conversation in which it was suspended.
     pub fn resume(options: impl Into<CallOptions>, suspended: Suspended) -> Self {
         let CallOptions { mut session, reconnect } = options.into();
         session.config = *suspended.config;
@@ -122,12 +123,12 @@ impl Call {
         call
     }
 
-    /// Whether each connection attaches to the same conversation.
+    /// Returns whether each connection attaches to the same conversation.
     pub(super) fn attaches(&self) -> bool {
         self.options.begin == Begin::Attach
     }
 
-    /// Tells what is to be told before the call goes on elsewhere. Whether it does.
+    /// Tells the last events before the call goes on elsewhere. Returns whether it goes on elsewhere.
     fn leave(&mut self) -> bool {
         self.drop_successor();
         if let Some(mut connection) = self.serving.take() {

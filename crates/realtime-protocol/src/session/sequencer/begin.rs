@@ -1,4 +1,4 @@
-//! The beginning of a response: whose it is, whom it serves, and whether it is to be heard.
+//! The beginning of a response: who asked for it, which requests it serves, and whether it is to be heard.
 
 use alloc::vec::Vec;
 
@@ -26,34 +26,34 @@ pub(in crate::session) struct Beginning<'a> {
     pub(in crate::session) unplaced: Option<u64>,
 }
 
-/// How a response was heard of.
+/// The event by which a response became known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::session) enum Heard {
     /// By its `response.created`.
     Created,
-    /// By another of its events: some servers send no `response.created`, and some send events far too late.
+    /// Another of its events: some servers send no `response.created`, and some send events far too late.
     Otherwise,
 }
 
-/// What a response is that begins.
+/// What to do with a response that begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::session) enum Begun {
-    /// One to hear.
+    /// It is to be heard.
     Wanted,
-    /// One that comes so late that nobody waits for it any more: it is to be cancelled.
+    /// Its request has timed out: it is to be cancelled.
     Late,
-    /// One that the user has spoken over before it began: it is to be cancelled.
+    /// The user spoke before it began: it is to be cancelled.
     Crossed,
 }
 
-/// What is known of the id that a `response.created` gives.
+/// What is known about the id in a `response.created`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::session) enum Named {
     /// Nothing: a response begins.
     New,
     /// Another event of it came first.
     Begun,
-    /// It begins for a second time before anything of it came: the event came twice.
+    /// The response was created already and nothing of it has come: the event came twice.
     Repeated,
     /// A response of that id runs; this is another one.
     Running,
@@ -62,14 +62,14 @@ pub(in crate::session) enum Named {
 }
 
 impl Sequencer {
-    /// Enters a response that was not heard of before.
+    /// Records a new response.
     pub(in crate::session) fn begin(&mut self, now: Timestamp, beginning: &Beginning<'_>) -> Begun {
         let Beginning { id, out_of_band, heard, output_due, unplaced } = *beginning;
-        // After the user's turn it is the server's own answer to that, and not the response that the user
-        // crossed: a server that still made that one had the whole turn to say so.
+        // After the user's turn, this is the server's own answer to the turn, not the response that the user
+        // spoke over: the server had the whole turn to announce that one.
         let is_answer = self.turn.is_expecting();
         let late = !out_of_band && self.turn.lets_requests_go() && matches!(self.slot, Slot::Late { .. });
-        // A late event of another response neither ends the one that runs nor answers anyone.
+        // A late event of another response neither ends the running one nor serves a request.
         let stray = heard == Heard::Otherwise && self.slot.running().is_some();
         let mut timeline = Timeline { created: Some(now), ..Timeline::default() };
         let mut asked = if out_of_band {
@@ -129,7 +129,8 @@ impl Sequencer {
         }
     }
 
-    /// The conversation's place goes to this response; the request that asked for it, if one did.
+    /// Gives the conversation's place to this response. Returns the request that asked for it, if there is
+    /// one.
     fn take_slot_for(&mut self, id: &ResponseId, timeline: &mut Timeline) -> Option<Sent> {
         if let Turn::Expecting { stopped, .. } = self.turn {
             timeline.speech_stopped = Some(stopped);
@@ -138,7 +139,7 @@ impl Sequencer {
         self.slot.step(slot::Step::Began(id))
     }
 
-    /// What a `response.created` says of an id.
+    /// What a `response.created` says about an id.
     pub(in crate::session) fn named(&mut self, id: &ResponseId, out_of_band: bool) -> Named {
         let is_asked =
             if out_of_band { !self.out_of_band.is_empty() } else { self.slot.requested().is_some() };

@@ -2,29 +2,27 @@
 //! of the response that served it.
 //!
 //! 1. **A request goes out when nothing runs in the conversation and nobody speaks.** Until then it waits,
-//!    and those without parameters merge. Example: asked for twice while a response runs, the model is asked
-//!    once more when that is done, and both who asked hear of that one response.
-//! 2. **After the user's turn, the server's own response comes first.** It serves what was asked for before
-//!    the turn ended, if all items sent before that have a place in the conversation. Example: a question
-//!    typed in mid-speech is answered together with what was spoken. What is asked for after the turn waits
-//!    until that response is done.
-//! 3. **What the user speaks over is not heard.** A response that was asked for and has not begun is
-//!    cancelled when it begins. What somebody waits for is over with that: the answer to the user takes its
-//!    place. What is owed and nobody waits for is asked for again after the turn. Example: a function is
-//!    answered, the follow-up goes out, and the user speaks; the model goes on in its answer to the user, or
+//!    and requests without parameters merge. Example: two commands ask for a response while one runs. When
+//!    that one is done, the model is asked once, and both commands end with that one response.
+//! 2. **After the user's turn, the server's own response comes first.** It serves the requests made before
+//!    the turn ended, if all items sent before them have a place in the conversation. Example: a question
+//!    typed in mid-speech is answered together with the speech. Requests made after the turn wait until that
+//!    response is done.
+//! 3. **What the user speaks over is not heard.** If a response was requested and has not begun, it is
+//!    cancelled when it begins. Commands that wait for it are served by the answer to the user. A response
+//!    that is owed and that no command waits for is requested again after the turn. Example: a function is
+//!    answered, the follow-up is sent, and the user speaks. The model goes on in its answer to the user, or
 //!    after it.
-//! 4. **Nobody waits for ever.** What is overdue counts as not coming, be it the end of the user's speech,
-//!    the server's own response, the answer to a request or the rest of a response. Example: 10 s after a
-//!    request without an answer its waiter hears of it, and 10 s later the next request goes out. An answer
-//!    that comes after all is cancelled.
+//! 4. **Nothing waits for ever.** What is overdue counts as not coming: the end of the user's speech, the
+//!    server's own response, the answer to a request, or the rest of a response. Example: a request gets no
+//!    answer. After 10 s its command ends, and 10 s later the next request goes out. A response that comes
+//!    after all is cancelled.
 //!
-//! Requests beside the conversation (`conversation: none`) wait for nobody, and no speech crosses them.
-//! Nothing goes out before the session is ready, nor while playback is stopping.
+//! Out-of-band requests (`conversation: none`) do not wait, and speech does not affect them. Nothing goes out
+//! before the session is ready, nor while playback is stopping.
 //!
 //! # Four tables
-//! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: what a response that
-//! runs owes next. Each is stepped, and its file's docs show all its transitions. This file and `begin.rs`
-//! say which steps an input leads to.
+//! [`slot`]: the one place for a response. [`turn`]: who speaks. [`queue`]: what waits. [`pace`]: which output of a running response is due next. The docs of each file show all its transitions. This file and `begin.rs` decide which steps an input leads to.
 
 mod begin;
 mod open;
@@ -66,7 +64,7 @@ pub(super) struct Sequencer {
     open: Open,
 }
 
-/// How long what is overdue may still come.
+/// How long overdue things may still come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// The answer to a request.
@@ -78,29 +76,29 @@ pub(super) struct Patience {
 /// What was overdue.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
-    /// Whether no audio came any more of what the user said.
+    /// Whether audio of the user's speech stopped coming.
     pub(super) silent_turn: bool,
     /// The requests that were not answered.
     pub(super) unanswered: Vec<Request>,
-    /// What responses that run did not give.
+    /// The missing outputs of running responses.
     pub(super) silent: Vec<Answer>,
-    /// The waiters of each response that nobody waits for any more.
+    /// The commands that waited for responses that are given up.
     pub(super) forsaken: Vec<CommandId>,
 }
 
 impl Sequencer {
-    /// Takes in a request. One without parameters merges with one that waits.
+    /// Adds a request. A request without parameters merges with a waiting one.
     pub(super) fn request(&mut self, request: Request) {
         let late = self.turn.is_expecting();
         self.queue.step(queue::Step::Ask(Request { late, ..request }));
     }
 
-    /// The request that was just made is for a response to a turn that this side has ended.
+    /// The newest request is for the answer to a turn that this side has ended.
     pub(super) fn turn_committed(&mut self, now: Timestamp) {
         self.queue.note_committed(now);
     }
 
-    /// Something happens to the user's turn. Returns whether the user counts as having stopped to speak.
+    /// Something happens to the user's turn. Returns whether the user now counts as having stopped speaking.
     pub(super) fn step_turn(&mut self, step: turn::Step) -> bool {
         let ended = self.turn.step(step);
         if !self.turn.is_expecting() {
@@ -143,14 +141,14 @@ impl Sequencer {
         }
     }
 
-    /// The server refused a request since a response runs: it waits again, at the front.
+    /// The server refused a request because a response runs: the request waits again, at the front.
     pub(super) fn put_back(&mut self, request: Request, until: Timestamp) {
         self.slot.step(slot::Step::Occupied { until });
         self.queue.step(queue::Step::Back(request));
     }
 
-    /// Takes out the request that the event was for, and names the response that was taken to answer it, if
-    /// one was.
+    /// Takes out the request that was sent with this event, with the response that was taken to be its
+    /// answer, if any.
     pub(super) fn take_requested(&mut self, event_id: &EventId) -> Option<(Request, Option<ResponseId>)> {
         if let Some(index) = self.out_of_band.iter().position(|sent| sent.event_id == *event_id) {
             return self.out_of_band.remove(index).map(|sent| (sent.request, None));
@@ -166,7 +164,8 @@ impl Sequencer {
         })
     }
 
-    /// The request for a response has failed: it is told on if it goes on, and nothing waits for it.
+    /// The request for a response has failed. If the response goes on, it is still told, but nothing waits
+    /// for it.
     pub(super) fn fail(&mut self, id: &ResponseId) {
         if let Some(response) = self.open.get_mut(id) {
             response.pace.step(pace::Step::Failed);
@@ -174,7 +173,7 @@ impl Sequencer {
         self.slot.step(slot::Step::Ended(id));
     }
 
-    /// Something went wrong on the server's side, and it does not say with what: what runs may be over.
+    /// The server reported a fault without naming a response: running responses may be over.
     pub(super) fn server_fault(&mut self, due: Timestamp) {
         for response in self.open.iter_mut() {
             response.pace.step(pace::Step::ServerFault { due });
@@ -188,7 +187,7 @@ impl Sequencer {
         Some(ended)
     }
 
-    /// Whether a response has ended.
+    /// Returns whether a response has ended.
     pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
         self.open.finished(id).is_some()
     }
@@ -198,7 +197,7 @@ impl Sequencer {
         self.open.note_late(id)
     }
 
-    /// The response to let go before another one begins, if there are too many.
+    /// The response to drop before another one begins, if there are too many.
     pub(super) fn excess(&self) -> Option<ResponseId> {
         self.open.excess().cloned()
     }
@@ -218,8 +217,7 @@ impl Sequencer {
         self.slot.running()
     }
 
-    /// Whether the response that runs in the conversation, or is asked for, is one that speech does not
-    /// interrupt.
+    /// Returns whether speech does not interrupt the response that runs in the conversation or is requested.
     pub(super) fn is_protected(&self) -> bool {
         let runs =
             |id: &ResponseId| self.open.iter().any(|response| response.id == *id && response.protected);
@@ -232,7 +230,8 @@ impl Sequencer {
         self.slot.requested().map(|sent| &sent.event_id)
     }
 
-    /// Nothing more of the responses in the conversation is passed on. Whether one runs of which this is new.
+    /// Stops passing on the responses in the conversation. Returns whether a running response was newly
+    /// interrupted.
     pub(super) fn interrupt(&mut self) -> bool {
         let running = self.slot.running();
         let goes_on = self.open.iter().any(|r| Some(&r.id) == running && !r.interrupted);
@@ -242,9 +241,9 @@ impl Sequencer {
         goes_on
     }
 
-    /// The user speaks: the request that was sent is not wanted any more, and its response is cancelled when
-    /// it begins. What it owes to nobody in particular stays owed, as does what a response owes that has said
-    /// nothing. `claimed`: the turn, where it is the application that says so.
+    /// The user speaks. The request that was sent is not wanted any more, and its response is cancelled when
+    /// it begins. If a response is owed that no command waits for, it stays owed; so does that of a response
+    /// that has said nothing yet. `claimed`: the turn, if the application reports the speech.
     pub(super) fn cross(&mut self, claimed: Option<turn::Step>) {
         let requested = match &self.slot {
             Slot::Requested(sent) => sent.request.still_owed(),
@@ -260,7 +259,7 @@ impl Sequencer {
         }
     }
 
-    /// Whether nothing waits or runs, and nobody speaks.
+    /// Returns whether nothing waits or runs, and nobody speaks.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.slot, Slot::Free | Slot::Late { .. })
             && self.turn == Turn::Open
@@ -269,8 +268,8 @@ impl Sequencer {
             && self.open.iter().all(|response| response.pace == Pace::Forsaken)
     }
 
-    /// Whether a response is to come that nobody waits for by name: to the user's turn, or after a call's
-    /// output. One that runs and has said nothing is still to come.
+    /// Returns whether a response is owed that no command waits for: to the user's turn, or after a
+    /// function's output. A running response that has said nothing is still owed.
     pub(super) fn owes(&self) -> bool {
         let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
         let silent = |response: &OpenResponse| {
@@ -284,7 +283,7 @@ impl Sequencer {
                 .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
     }
 
-    /// Whether a request waits that no command made, and that was not sent.
+    /// Returns whether an unsent request waits that no command made.
     pub(super) fn owes_unsent(&self) -> bool {
         self.queue.iter().any(|request| request.waiters.is_empty() && !request.is_out_of_band())
     }
@@ -297,8 +296,8 @@ impl Sequencer {
         tables.chain(paces).chain(out_of_band).min()
     }
 
-    /// Lets go of what is overdue. `patience`: how long the answer to a request may still come, and the end
-    /// of a response that has stalled.
+    /// Gives up what is overdue. `patience`: how long the answer to a request, or the end of a stalled
+    /// response, may still come.
     pub(super) fn expire(&mut self, now: Timestamp, patience: Patience) -> Expired {
         let silent_turn = self.step_turn(turn::Step::Overdue { now });
         let mut expired = Expired { silent_turn, ..Expired::default() };

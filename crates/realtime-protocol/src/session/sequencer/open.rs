@@ -1,4 +1,4 @@
-//! The responses that run: what is known of each, from its first event to its end.
+//! Running responses: what is known about each, from its first event to its end.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -15,16 +15,15 @@ use crate::session::sequencer::request::{Request, Sent};
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 16;
 
-/// Responses that run. A server has one at a time in the conversation, and some beside it; of more, the one
-/// that is least waited for is let go.
+/// The most running responses. A server has one at a time in the conversation, and some out of band. Beyond
+/// that, the one that is least waited for is dropped.
 const MOST: usize = 32;
 
 /// The responses that run, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     running: VecDeque<OpenResponse>,
-    /// The last ones that ended, so that a late event does not open them again, and whether each was said to
-    /// begin.
+    /// The last ones that ended, so that a late event does not open them again.
     finished: VecDeque<Finished>,
 }
 
@@ -32,9 +31,9 @@ pub(super) struct Open {
 #[derive(Debug)]
 struct Finished {
     id: ResponseId,
-    /// Whether it was said to begin.
+    /// Whether a `response.created` came for it.
     created: bool,
-    /// Whether what still comes of it is lost without a word: nobody wants it, or knows already.
+    /// Whether late output is no news: nobody wants it, or it was told already.
     quiet: bool,
 }
 
@@ -56,7 +55,7 @@ pub(in crate::session) struct OpenResponse {
     /// Audio that came (bytes).
     pub(in crate::session) audio_bytes: u64,
     pub(in crate::session) waiters: Vec<CommandId>,
-    /// Those whose own request the user crossed, and whom this answer to the user serves in its place.
+    /// Commands whose own request the user spoke over, and which this answer to the user serves instead.
     pub(in crate::session) superseded: Vec<CommandId>,
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
@@ -66,20 +65,20 @@ pub(in crate::session) struct OpenResponse {
     /// Its items that are final and have no place yet.
     pub(in crate::session) unplaced: Vec<Item>,
     pub(in crate::session) dropped_bytes: u64,
-    /// What its audio is, where that is not the session's format.
+    /// The format of its audio, if it is not the session's.
     pub(in crate::session) format: Option<AudioFormat>,
-    /// The request that it was taken to answer, without the waiters.
+    /// The request that it was taken to answer, without its commands.
     pub(super) asked: Option<Sent>,
 }
 
 impl OpenResponse {
-    /// Whether the request for it forced the model to call a function.
+    /// Returns whether the request for it forced the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }
 
-    /// What it still owes if the user speaks now: whoever asked for it and does not wait has heard nothing
-    /// yet.
+    /// The request that is still owed if the user speaks now: the response has said nothing yet, and no
+    /// command waits for it.
     pub(super) fn still_owed(&self) -> Option<Request> {
         let silent = !self.interrupted && !self.spoke && self.calls.is_empty();
         self.asked.as_ref().filter(|_| silent)?.request.still_owed()
@@ -87,12 +86,12 @@ impl OpenResponse {
 }
 
 impl Open {
-    /// Enters a response that begins.
+    /// Adds a response that begins.
     pub(super) fn begin(&mut self, response: OpenResponse) {
         self.running.push_back(response);
     }
 
-    /// The response to let go where there are too many: the oldest that nothing waits for, or the oldest.
+    /// The response to drop if there are too many: the oldest that nothing waits for, else the oldest.
     pub(super) fn excess(&self) -> Option<&ResponseId> {
         let forsaken = |response: &&OpenResponse| response.pace == Pace::Forsaken;
         let full = self.running.len() >= MOST;
@@ -114,7 +113,8 @@ impl Open {
         Some(ended)
     }
 
-    /// Whether a response of that id has ended; `Some(true)`: it was said to begin as well.
+    /// Returns `Some` if a response with that id has ended. `Some(true)`: its `response.created` came as
+    /// well.
     pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
         self.finished.iter().find(|finished| finished.id == *id).map(|finished| finished.created)
     }
@@ -125,7 +125,7 @@ impl Open {
         finished.is_some_and(|finished| !core::mem::replace(&mut finished.quiet, true))
     }
 
-    /// A response of an id that was used before begins.
+    /// A response begins with an id that was used before.
     pub(super) fn forget_finished(&mut self, id: &ResponseId) {
         self.finished.retain(|finished| finished.id != *id);
     }

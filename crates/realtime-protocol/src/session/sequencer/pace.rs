@@ -1,4 +1,4 @@
-//! What a response that runs owes next, and the one table of its transitions.
+//! Which output of a running response is due next, and the one table of the transitions.
 //!
 //! | | `Output` | `ServerFault` | `Failed` | `Overdue` |
 //! |---|---|---|---|---|
@@ -7,23 +7,23 @@
 //! | `Stalled` | `Going` | `Stalled` | `Forsaken` | `Forsaken` |
 //! | `Forsaken` |  |  |  |  |
 //!
-//! An empty cell changes nothing. Of a forsaken response all is still told, and nothing waits for it.
+//! An empty cell changes nothing. A forsaken response is still told in full, but nothing waits for it.
 
 use core::time::Duration;
 
 use crate::session::deadlines::Answer;
 use crate::time::Timestamp;
 
-/// What a response that runs owes next, and since when it counts as overdue.
+/// Which output of a running response is due next, and when it is overdue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::session) enum Pace {
     /// Its first output.
     Begun(Timestamp),
     /// More of it, or its end.
     Going(Timestamp),
-    /// What did not come. From then on nobody waits for it.
+    /// The overdue output. When its time is up, nothing waits for it any more.
     Stalled(Timestamp),
-    /// Nothing: nobody waits for it any more, and others may be asked for.
+    /// Nothing: no command waits for it any more, and the next response may be requested.
     Forsaken,
 }
 
@@ -35,7 +35,7 @@ pub(in crate::session) enum Step {
         /// When more is due.
         due: Timestamp,
     },
-    /// The server says that something went wrong on its side, and not with what.
+    /// The server reports a fault of its own, without naming a response.
     ServerFault {
         /// How long this response may still go on.
         due: Timestamp,
@@ -51,7 +51,7 @@ pub(in crate::session) enum Step {
 }
 
 impl Pace {
-    /// Moves on, and says what is missing that was not before. Nothing else changes the pace.
+    /// Takes a step. Returns the answer that is missing from now on. Nothing else changes the pace.
     pub(in crate::session) fn step(&mut self, step: Step) -> Option<Answer> {
         let (next, missing) = match (*self, step) {
             (Self::Forsaken, _) | (_, Step::Failed) => (Self::Forsaken, None),

@@ -27,13 +27,13 @@ pub(super) struct Queue(VecDeque<Request>);
 pub(super) enum Step {
     /// Another one is made.
     Ask(Request),
-    /// The server refused one since a response runs: it waits again, at the front.
+    /// The server refused one because a response runs: it waits again, at the front.
     Back(Request),
-    /// The server's response to the last turn is not waited for any more: what was asked for since came
-    /// before the next one, and waits together with what was asked for earlier.
+    /// The server's response to the last turn is not awaited any more. Requests made since then are now early
+    /// ones for the next turn, and merge with the earlier ones.
     TurnPassed,
-    /// A response of the server's own begins: it serves the early one, if the model knows all items that were
-    /// sent before.
+    /// The server's own response begins. It serves the early request, if the model knows all items that were
+    /// sent before the request.
     Serve {
         /// The first event sent whose item has no place yet.
         unplaced: Option<u64>,
@@ -42,13 +42,13 @@ pub(super) enum Step {
     Send {
         /// Whether also into the conversation.
         into_conversation: bool,
-        /// Whether the user speaks, as the application says: what the user crossed waits.
+        /// Whether the application says that the user speaks: requests that the user spoke over wait.
         claimed: bool,
     },
 }
 
 impl Queue {
-    /// Moves on, and gives out the request that waits no more. Nothing else changes what waits.
+    /// Takes a step. Returns the request that no longer waits. Nothing else changes what waits.
     pub(super) fn step(&mut self, step: Step) -> Option<Request> {
         match step {
             Step::Ask(request) => {
@@ -73,7 +73,7 @@ impl Queue {
                 if let Some(early) = early
                     && let Some(late) = self.take(|waiting| waiting.is_plain() && waiting.late)
                 {
-                    self.0[early].merge(late); // made later, so it stood behind
+                    self.0[early].merge(late); // made later, so it was after the early one
                 }
                 for request in &mut self.0 {
                     request.late = false;
@@ -90,7 +90,7 @@ impl Queue {
         }
     }
 
-    /// The request that was just made is for a response to a turn that this side has ended.
+    /// The newest request is for the answer to a turn that this side has ended.
     pub(super) fn note_committed(&mut self, now: Timestamp) {
         if let Some(request) = self.0.iter_mut().rfind(|request| request.is_plain()) {
             request.committed = Some(now);

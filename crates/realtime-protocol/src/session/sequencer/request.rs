@@ -1,4 +1,4 @@
-//! One `response.create`: what it asks for, who waits for it, and once it is sent, when its answer is due.
+//! One `response.create`: what it asks for, which commands wait for it, and when its answer is due.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,23 +19,22 @@ pub(in crate::session) struct Request {
     pub(super) sent: Option<Timestamp>,
     /// Whether it was made after the user's turn, so that the server's own response cannot serve it.
     pub(super) late: bool,
-    /// How many events had been sent when it was made: a response serves it that comes after all of their
-    /// items.
+    /// How many events had been sent when it was made. A response serves it if all items of those events have
+    /// their place.
     pub(super) made_after: u64,
     /// When this side said that the user's turn had ended, for a response to it.
     pub(super) committed: Option<Timestamp>,
-    /// When the user's turn ended, where this is the answer to it in place of the server's own.
+    /// When the user's turn ended, if this requests the answer in place of the server's own.
     pub(in crate::session) turn: Option<Timestamp>,
-    /// Whether some of it is what nobody waits for by name: an answer to functions, to a typed item or to a
-    /// turn.
+    /// Whether it includes a response that no command waits for: to functions, to a typed item or to a turn.
     pub(super) owed: bool,
     /// Whether the user's speech does not interrupt its response.
     pub(in crate::session) protected: bool,
     /// Whether the model chooses freely whether to call a function: it was forced to before.
     pub(super) auto: bool,
-    /// Whether the user spoke after it was sent and before its response began: nothing of that is told.
+    /// Whether the user spoke after it was sent and before its response began: that response is not told.
     pub(super) crossed: bool,
-    /// Whether it goes out only when the user, who crossed it, has spoken.
+    /// Whether it goes out only after the turn of the user, who spoke over it.
     pub(super) after_turn: bool,
 }
 
@@ -64,7 +63,7 @@ impl Request {
         Self { auto, ..Self::new(None, None, made_after) }
     }
 
-    /// The same, and the user's speech does not interrupt its response.
+    /// The same, but the user's speech does not interrupt its response.
     pub(in crate::session) const fn protected(mut self, protected: bool) -> Self {
         self.protected = protected;
         self
@@ -75,34 +74,34 @@ impl Request {
         Self { turn: Some(ended), ..Self::new(None, None, made_after) }
     }
 
-    /// What the wire is told; `None`: nothing in particular.
+    /// The parameters to send. `None`: none.
     pub(in crate::session) fn wire_params(&self) -> Option<Box<ResponseParams>> {
         let auto = || ResponseParams::default().tool_choice(ToolChoice::Mode(ToolMode::Auto));
         self.params.clone().or_else(|| self.auto.then(|| Box::new(auto())))
     }
 
-    /// Whether it forces the model to call a function.
+    /// Returns whether it forces the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.params.as_ref().is_some_and(|params| forces(&params.tool_choice))
     }
 
-    /// What of it is still owed when the user speaks before its response has begun, or said anything.
+    /// The request that is still owed if the user speaks before its response has begun or said anything.
     pub(super) fn still_owed(&self) -> Option<Self> {
         let Self { made_after, committed, turn, auto, .. } = *self;
         self.owed.then(|| Self { made_after, committed, turn, auto, owed: true, ..Self::default() })
     }
 
-    /// Whether the user has not spoken over it.
+    /// Returns whether the user has not spoken over it.
     pub(in crate::session) const fn is_wanted(&self) -> bool {
         !self.crossed
     }
 
-    /// Whether it asks for nothing in particular, so that one response serves it and others.
+    /// Returns whether it has no parameters, so that one response serves it and others.
     pub(super) const fn is_plain(&self) -> bool {
         self.params.is_none() && !self.protected
     }
 
-    /// Takes in a later one that the same response serves.
+    /// Merges with a later request that the same response serves.
     pub(super) fn merge(&mut self, later: Self) {
         self.waiters.extend(later.waiters);
         self.made_after = self.made_after.max(later.made_after);
@@ -113,7 +112,7 @@ impl Request {
         self.turn = later.turn.or(self.turn);
     }
 
-    /// Whether its response does not belong to the conversation.
+    /// Returns whether its response does not belong to the conversation.
     pub(in crate::session) fn is_out_of_band(&self) -> bool {
         self.params
             .as_ref()
@@ -121,7 +120,7 @@ impl Request {
     }
 }
 
-/// Whether the model must call a function.
+/// Returns whether the model must call a function.
 pub(in crate::session) fn forces(choice: &Field<ToolChoice>) -> bool {
     matches!(choice.value(), Some(ToolChoice::Mode(ToolMode::Required) | ToolChoice::Tool(_)))
 }

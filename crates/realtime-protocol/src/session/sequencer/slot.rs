@@ -25,19 +25,19 @@ pub(super) enum Slot {
     Free,
     /// `response.create` was sent and not answered.
     Requested(Sent),
-    /// The same, and the user has spoken since: its response is cancelled when it begins, and not heard.
+    /// The same, but the user has spoken since: its response is cancelled when it begins, and not heard.
     Crossed(Sent),
-    /// `response.create` was not answered in time, and nobody waits for it any more. Should its response come
+    /// `response.create` was not answered in time, and nothing waits for it any more. If its response comes
     /// after all, it is cancelled.
     Late {
         /// When it counts as never coming.
         until: Timestamp,
-        /// Whether no command waited for it, so that nobody was told and the model still has to speak.
+        /// Whether no command waited for it, so that the response is still owed.
         owed: bool,
     },
     /// A response runs.
     Running(ResponseId),
-    /// The server says that a response runs that this side does not know.
+    /// The server says that a response runs, but this side does not know it.
     Occupied {
         /// When to try again in any case.
         until: Timestamp,
@@ -71,7 +71,7 @@ pub(super) enum Step<'a> {
 }
 
 impl Slot {
-    /// Moves on, and gives back the request that waits for its answer here no more. Nothing else changes the
+    /// Takes a step. Returns the request that no longer waits for its answer here. Nothing else changes the
     /// place.
     pub(super) fn step(&mut self, step: Step<'_>) -> Option<Sent> {
         let (next, given_back) = match (core::mem::take(self), step) {

@@ -1,4 +1,4 @@
-//! Whose turn it is to speak, as far as it holds back requests, and the one table of its transitions.
+//! Whose turn it is to speak, which holds back requests, and the one table of its transitions.
 //!
 //! | | `Started` | `Claimed` | `Stopped` | `Stopped`, the server responds | `Committed` | `Cleared` | `Undetected` | `Answered` | `Silent` | `Overdue` |
 //! |---|---|---|---|---|---|---|---|---|---|---|
@@ -9,12 +9,12 @@
 //! | `Expecting` | `Speaking` |  | `Open` | `Expecting` |  |  | `Open` | `Open` |  | `Open` |
 //!
 //! An empty cell changes nothing. "Ends it": the user counts as having stopped, which is told. `Committed` is
-//! as `Stopped`, for servers that do not say that the user stopped. `Claimed`: the application says that the
-//! user speaks, and not the server. `Silent`: no audio was appended for a while.
+//! as `Stopped`, for servers that do not report the end of speech. `Claimed`: the application, not the
+//! server, says that the user speaks. `Silent`: no audio was appended for a while.
 
 use crate::time::Timestamp;
 
-/// Whose turn it is to speak, as far as it holds back requests.
+/// Whose turn it is to speak. This holds back requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Turn {
     /// Nobody's.
@@ -22,19 +22,19 @@ pub(super) enum Turn {
     Open,
     /// The user speaks.
     Speaking {
-        /// How long requests wait for the end of that, which may have been lost.
+        /// How long requests wait for the end of the speech. Its event may have been lost.
         until: Timestamp,
-        /// When no audio has come for so long that nobody is heard; `None`: none ever came from this side.
+        /// When the user counts as silent because no audio came. `None`: this side never appended any.
         silent: Option<Timestamp>,
     },
-    /// The end of the user's speech was lost, or no audio of it comes: requests wait for it no longer.
+    /// The end of the user's speech was lost, or no more audio comes: requests no longer wait for it.
     Lapsed,
-    /// The user speaks over a request, as the application says: only what the user crossed waits for the end
-    /// of that.
+    /// The application says that the user speaks over a request: only requests that the user spoke over wait
+    /// for the end of the speech.
     Claimed {
-        /// How long it waits, at most.
+        /// How long they wait, at most.
         until: Timestamp,
-        /// When no audio has come for so long that nobody is heard.
+        /// When the user counts as silent because no audio came.
         silent: Timestamp,
     },
     /// The user has spoken, and the server will respond by itself.
@@ -51,38 +51,38 @@ pub(super) enum Turn {
 pub(in crate::session) enum Step {
     /// The user begins to speak.
     Started {
-        /// When nobody speaks any more.
+        /// When the speech counts as over.
         until: Timestamp,
-        /// When nobody is heard any more, unless audio is appended.
+        /// When the user counts as silent, unless audio is appended.
         silent: Option<Timestamp>,
     },
     /// The application says that the user speaks.
     Claimed {
-        /// When nobody speaks any more.
+        /// When the speech counts as over.
         until: Timestamp,
-        /// When nobody is heard any more, unless audio is appended.
+        /// When the user counts as silent, unless audio is appended.
         silent: Timestamp,
     },
     /// Audio is appended.
     Appended {
-        /// When nobody is heard any more, unless more is.
+        /// When the user counts as silent, unless more is appended.
         silent: Timestamp,
     },
     /// The user stops.
     Stopped {
         now: Timestamp,
-        /// Until when the server may respond by itself, if it does.
+        /// Until when the server's own response may come, if it makes one.
         response_due: Option<Timestamp>,
     },
     /// What the user said becomes an item.
     Committed {
         now: Timestamp,
-        /// Until when the server may respond by itself, if it does.
+        /// Until when the server's own response may come, if it makes one.
         response_due: Option<Timestamp>,
     },
-    /// What the user said was thrown away.
+    /// The user's audio was discarded.
     Cleared,
-    /// Turns are not detected any more: nobody will say that the user stopped.
+    /// Turns are not detected any more: no event will end the speech.
     Undetected,
     /// A response of the conversation begins.
     Answered,
@@ -91,7 +91,7 @@ pub(in crate::session) enum Step {
 }
 
 impl Turn {
-    /// Moves on, and returns whether the user counts as having stopped. Nothing else changes the turn.
+    /// Takes a step. Returns whether the user now counts as having stopped. Nothing else changes the turn.
     pub(super) fn step(&mut self, step: Step) -> bool {
         let next = match (*self, step) {
             (_, Step::Started { until, silent }) => Self::Speaking { until, silent },
@@ -118,7 +118,7 @@ impl Turn {
             }
             (Self::Speaking { until, .. }, Step::Overdue { now }) if until <= now => {
                 *self = Self::Lapsed;
-                return false; // whoever speaks on and on may still be heard
+                return false; // a user who speaks for very long may still be heard
             }
             (Self::Expecting { until, .. }, Step::Overdue { now }) if until <= now => Self::Open,
             (
@@ -136,17 +136,17 @@ impl Turn {
         spoke && !matches!(next, Self::Speaking { .. })
     }
 
-    /// Whether requests need not wait for it.
+    /// Returns whether requests need not wait for it.
     pub(super) const fn lets_requests_go(self) -> bool {
         matches!(self, Self::Open | Self::Lapsed | Self::Claimed { .. })
     }
 
-    /// Whether the user speaks, as the application alone says.
+    /// Returns whether only the application says that the user speaks.
     pub(super) const fn is_claimed(self) -> bool {
         matches!(self, Self::Claimed { .. })
     }
 
-    /// Whether the server's own response is waited for.
+    /// Returns whether the server's own response is awaited.
     pub(super) const fn is_expecting(self) -> bool {
         matches!(self, Self::Expecting { .. })
     }

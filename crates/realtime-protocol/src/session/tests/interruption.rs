@@ -203,7 +203,7 @@ fn a_response_in_a_format_of_its_own_is_measured_in_it() {
     }
 }
 
-/// An item of two parts of 500 ms each, whole and unheard, where unheard items are deleted.
+/// An item of two parts of 500 ms each, complete and unheard, with the option to delete unheard items.
 fn two_parts() -> Bench {
     let options = SessionOptions { unheard: Unheard::Delete, ..SessionOptions::default() };
     let mut bench = Bench::ready_with(options);
@@ -352,7 +352,7 @@ fn the_first_playback_of_a_response_says_where_it_comes_from() {
     assert_eq!(timeline(&mut bench, "r1"), (Some(102), PlaybackSource::Estimated));
     bench.server(created("r2"));
     bench.server(audio_delta("r2", "i2", 1000));
-    assert_eq!(timeline(&mut bench, "r2"), (Some(1102), PlaybackSource::Estimated), "behind the first");
+    assert_eq!(timeline(&mut bench, "r2"), (Some(1102), PlaybackSource::Estimated), "after the first");
     bench.now = 1500;
     bench.server(created("r3"));
     bench.server(audio_delta("r3", "i3", 1000));

@@ -52,7 +52,7 @@ fn errors_end_what_they_name_and_nothing_else() {
     assert_eq!(bench.server(json!({"type": "error", "error": "a bare string"})), ["warning", "server_error"]);
     let error = json!({"type": "error", "error": {"code": "session_expired"}});
     assert_eq!(bench.server(error), ["server_error", "> close"]);
-    assert!(bench.server(created("r1")).is_empty(), "nothing counts behind the end");
+    assert!(bench.server(created("r1")).is_empty(), "nothing counts after the end");
     bench.session.handle_disconnected(bench.at(), DisconnectReason::Closed { code: None, reason: "".into() });
     assert_eq!(bench.drain(), ["1 closed", "closed"]);
 }

@@ -346,12 +346,12 @@ fn where_no_speech_is_to_interrupt_the_policy_does_nothing() {
     assert!(bench.later(2500).is_empty());
 }
 
-/// Whether the policy was dropped in the last step.
+/// Returns whether the policy was dropped in the last step.
 fn dropped(bench: &Bench) -> bool {
     bench.told().any(|event| *event == Event::Warning(Warning::InterruptionPolicyDropped))
 }
 
-/// Whether speech stops playback at once, and the server's own answer is waited for.
+/// Returns whether speech stops playback at once, and the server's own answer is waited for.
 fn interrupts_at_once(bench: &mut Bench) -> bool {
     bench.server(created("r9"));
     bench.server(audio_delta("r9", "i9", 1000));

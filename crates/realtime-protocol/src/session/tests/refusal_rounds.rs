@@ -56,7 +56,7 @@ fn all() -> Value {
     })
 }
 
-/// Where something stands in a configuration, tools by their index; `None` where it is not in there.
+/// The place of something in a configuration, tools by their index. `None`: it is not in there.
 fn pointer(config: &Value, member: &str) -> Option<String> {
     let mut steps: Vec<String> = member.split('.').map(String::from).collect();
     if steps[0] == "tools" && steps.len() > 1 {

@@ -16,7 +16,7 @@ fn update(update: Value) -> Command {
     Command::UpdateConfig { config: Box::new(config(&update.to_string())) }
 }
 
-/// A session of which the first configuration is on its way, as `evt_0_1`.
+/// A session whose first configuration is in flight, as `evt_0_1`.
 fn configuring(options: Value) -> Bench {
     let mut bench =
         Bench::with(SessionOptions { config: config(&options.to_string()), ..Default::default() });

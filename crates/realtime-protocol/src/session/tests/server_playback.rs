@@ -20,12 +20,12 @@ fn spoken(response: &str, item: &str, words: &str) -> Value {
         "content_index": 0, "delta": words})
 }
 
-/// 30 words of 5 characters each, the space behind them included: 10 s at the first pace.
+/// 30 words of 5 characters each, with the space after each: 10 s at the first pace.
 fn words_150() -> String {
     "word ".repeat(30)
 }
 
-/// A response that says so much and begins to play; its words are all there.
+/// A response with this text, which begins to play; all its words have come.
 fn playing(bench: &mut Bench, response: &str) {
     bench.server(created(response));
     bench.server(spoken(response, &format!("{response}_i"), &words_150()));

@@ -1,4 +1,4 @@
-//! One rule each: a far side that is told word for word what to say.
+//! One rule each, with a scripted server.
 
 mod attach;
 mod ending;

@@ -282,7 +282,7 @@ fn an_age_limit_that_no_clock_can_mean_is_ignored() {
     call.open_with(0, json!({"id": "sess", "expires_at": 7}));
     call.wait(3_600_000);
     assert!(!call.drain().iter().any(|output| output == "connect 1 to 0"));
-    // And one that lies far ahead is an hour ahead.
+    // An expiry that is too far ahead counts as an hour ahead.
     let mut call = Driven::new(reconnect());
     call.open_with(0, json!({"id": "sess", "expires_at": 9_000_000_000_u64}));
     call.wait(55 * 60_000);

@@ -1,5 +1,5 @@
-//! The far side ends the connection, in every way and at every point: the reason is kept, each who waits is
-//! told once, and what follows depends on what kind of end it was.
+//! The server ends the connection, in every way and at every point: the reason is kept, every waiting command
+//! is settled once, and what follows depends on the kind of end.
 
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};
@@ -31,7 +31,7 @@ const ENDS: [(Option<u16>, &str, DisconnectClass); 12] = [
     (Some(4000), "beta is gone", DisconnectClass::Account),
 ];
 
-/// Where in a session it ends.
+/// The point of a session at which it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Point {
     Opened,
@@ -179,7 +179,7 @@ async fn lead_to(server: &mut Server<DuplexStream>, point: Point) {
     }
 }
 
-/// Says goodbye with that code, or hangs up without a word.
+/// Sends a close frame with this code, or just closes the stream.
 async fn leave(mut server: Server<DuplexStream>, code: Option<u16>, text: &str) {
     if let Some(code) = code {
         let frame = CloseFrame { code: code.into(), reason: text.into() };

@@ -13,9 +13,9 @@ use realtime_protocol::event::ClientEvent;
 /// The length of each answer (ms of audio).
 const ANSWER_MS: usize = 400;
 
-/// One connection's far side. All its ids end in `_c` and the connection's number, and a count.
+/// The server of one connection. All its ids end in `_c`, the connection's number and a count.
 #[derive(Debug)]
-pub struct FarSide {
+pub struct FakeServer {
     connection: u32,
     /// The conversation.
     pub items: Vec<Value>,
@@ -29,8 +29,8 @@ pub struct FarSide {
     expires_at: u64,
 }
 
-impl FarSide {
-    /// The far side of a connection; `expires_at` in seconds since 1970.
+impl FakeServer {
+    /// The server of a connection; `expires_at` in seconds since 1970.
     pub fn new(connection: u32, expires_at: u64) -> Self {
         Self {
             connection,
@@ -50,7 +50,7 @@ impl FarSide {
         json!({"type": "session.created", "session": {"id": id, "expires_at": self.expires_at}})
     }
 
-    /// Takes an event, and gives back what it answers: each with a delay (ms).
+    /// Takes an event. Returns the answers, each with a delay (ms).
     pub fn take(&mut self, event: &ClientEvent) -> Vec<(u64, Value)> {
         if let ClientEvent::InputAudioBufferAppend(append) = event {
             return append.audio.bytes().map_or_else(|_| Vec::new(), |bytes| self.hear(bytes));
@@ -91,7 +91,7 @@ impl FarSide {
         }
     }
 
-    /// Whether a response runs.
+    /// Returns whether a response runs.
     pub const fn is_responding(&self) -> bool {
         self.running.is_some()
     }
