@@ -22,9 +22,6 @@ const TEXT: &str = "response.output_text.delta";
 /// The first one's name in beta.
 const BETA_AUDIO: &str = "response.audio.delta";
 
-/// More than an append holds besides its audio and its id (bytes).
-const ENVELOPE: usize = 64;
-
 /// Reads a delta and its name, if `text` is a delta in its plainest form.
 pub(crate) fn decode_delta(text: &str) -> Option<(ServerEvent, &str)> {
     let delta = Delta::read(text)?;
@@ -220,17 +217,21 @@ pub(crate) fn encode_server(event: &ServerEvent, kind: &str, out: &mut String) -
 fn encode_append(event: &InputAudioBufferAppend, out: &mut String) -> Option<()> {
     let bytes = event.audio.bytes().ok().filter(|_| event.extra.is_empty())?;
     let event_id = id(&event.event_id)?;
-    let len = base64::text_len(bytes.len()) + event_id.map_or(0, str::len) + ENVELOPE;
+    const BEGIN: &str = r#"{"type":"input_audio_buffer.append""#;
+    const AUDIO: &str = r#","audio":""#;
+    const END: &str = "\"}";
+    let id_len = event_id.map_or(0, |id| r#","event_id":"""#.len() + id.len());
+    let len = BEGIN.len() + id_len + AUDIO.len() + base64::text_len(bytes.len()) + END.len();
     if out.capacity() == 0 {
         *out = String::with_capacity(len); // cheaper than to grow
     } else {
         out.reserve(len);
     }
-    out.push_str(r#"{"type":"input_audio_buffer.append""#);
+    out.push_str(BEGIN);
     push_id(out, "event_id", event_id);
-    out.push_str(r#","audio":""#);
+    out.push_str(AUDIO);
     base64::encode(bytes, out);
-    out.push_str("\"}");
+    out.push_str(END);
     Some(())
 }
 
