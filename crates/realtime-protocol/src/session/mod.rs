@@ -78,7 +78,7 @@ use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session::updates::Updates;
 use crate::session_config::SessionConfig;
-use crate::time::{Timestamp, UnixTime};
+use crate::time::{Timestamp, UnixTime, earlier};
 
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
@@ -287,18 +287,12 @@ impl Session {
         if self.state.is_ended() {
             return None;
         }
-        [
-            self.state.deadline(),
-            self.interruptions.deadline(),
-            self.policy.deadline(),
-            self.retrievals.deadline(),
-            self.responses.deadline(),
-            self.answers.deadline(),
-            self.expiry.map(|(notice, _)| notice),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let first = earlier(self.state.deadline(), self.expiry.map(|(notice, _)| notice));
+        let first = earlier(first, self.policy.deadline());
+        let first = earlier(first, self.responses.deadline());
+        let first = earlier(first, self.interruptions.deadline());
+        let first = earlier(first, self.retrievals.deadline());
+        earlier(first, self.answers.deadline())
     }
 
     /// Returns whether the configuration holds, so that audio and items flow.

@@ -51,7 +51,7 @@ use crate::session::sequencer::queue::Queue;
 use crate::session::sequencer::request::Sent;
 use crate::session::sequencer::slot::Slot;
 use crate::session::sequencer::turn::Turn;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// Requests that wait and responses that run.
 #[derive(Debug, Default)]
@@ -285,10 +285,9 @@ impl Sequencer {
 
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let paces = self.open.iter().filter_map(|response| response.pace.deadline());
-        let out_of_band = self.out_of_band.front().map(|sent| sent.deadline);
-        let tables = self.slot.deadline().into_iter().chain(self.turn.deadline());
-        tables.chain(paces).chain(out_of_band).min()
+        let first = earlier(self.slot.deadline(), self.turn.deadline());
+        let first = earlier(first, self.out_of_band.front().map(|sent| sent.deadline));
+        self.open.iter().fold(first, |first, response| earlier(first, response.pace.deadline()))
     }
 
     /// Gives up what is overdue. `patience`: how long the answer to a request, or the end of a stalled
