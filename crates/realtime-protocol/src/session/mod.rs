@@ -424,11 +424,16 @@ impl Session {
         }
     }
 
-    /// Sends the next request for a response, if one may go.
+    /// Sends the next request for a response, if one may go. Nearly always none waits.
     fn flush(&mut self) {
-        if !self.state.is_ready() || !self.interruptions.is_empty() || self.policy.is_committing() {
-            return;
+        let may_go =
+            || self.state.is_ready() && self.interruptions.is_empty() && !self.policy.is_committing();
+        if self.responses.has_waiting() && may_go() {
+            self.send_requests();
         }
+    }
+
+    fn send_requests(&mut self) {
         while let Some(request) = self.responses.next() {
             let event_id = self.next_event_id();
             self.send(crate::event::ResponseCreate {

@@ -375,7 +375,9 @@ impl Call {
     fn run_to_rest(&mut self) {
         loop {
             self.relay_serving();
-            self.relay_successor();
+            if !matches!(self.successor, Successor::None) {
+                self.relay_successor();
+            }
             if !self.step() {
                 break;
             }

@@ -101,10 +101,20 @@ impl Sequencer {
     /// Something happens to the user's turn. Returns whether the user now counts as having stopped speaking.
     pub(super) fn step_turn(&mut self, step: turn::Step) -> bool {
         let ended = self.turn.step(step);
-        if !self.turn.is_expecting() {
+        if !self.turn.is_expecting() && self.has_waiting() {
             self.queue.step(queue::Step::TurnPassed);
         }
         ended
+    }
+
+    /// Returns whether the user speaks, so that appended audio may be speech.
+    pub(super) const fn listens(&self) -> bool {
+        self.turn.is_speech()
+    }
+
+    /// Returns whether a request waits to be sent.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// The next request that may be sent now.
