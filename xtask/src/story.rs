@@ -108,7 +108,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// New words of the agent's.
+    /// New words from the agent.
     pub(crate) fn words(&mut self, response_id: &ResponseId, delta: &str) {
         self.said.entry(response_id.clone()).or_default().push_str(delta);
     }

@@ -103,7 +103,7 @@ pub enum Warning {
     },
     /// A function call cannot be passed on. Either the server never named the function: then `call_id` is
     /// known, and the model was told that there is no such function. Or it never gave the id that an output
-    /// must repeat.
+    /// must repeat, or gave one that does not tell the call from an earlier one.
     FunctionCallLost {
         /// The item that holds it, if it has an id.
         item_id: Option<ItemId>,

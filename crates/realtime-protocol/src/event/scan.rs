@@ -52,6 +52,11 @@ pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
     if !bound::is_within(text) {
         return E::malformed(bound::exceeded(text));
     }
+    // Some writers put a byte order mark before each text.
+    let bare = text.trim_start_matches('\u{feff}');
+    if bare.len() < text.len() {
+        return decode(bare, dialect);
+    }
     let kind = match event_kind(text) {
         Ok(kind) => kind,
         Err(malformed) => {

@@ -151,7 +151,8 @@ impl Session {
             self.config = (**before).clone();
         }
         if update.refuse(error) {
-            let param = error.param.value().cloned().unwrap_or_default();
+            let path = update.refused.last().map(|member| member.path.clone()).unwrap_or_default();
+            let param = error.param.value().cloned().filter(|param| !param.is_empty()).unwrap_or(path);
             let message = error.message_str().into();
             self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
             if !update.is_empty() || !self.state.is_ready() {

@@ -74,9 +74,9 @@ impl Answer {
 /// ([`Answer::FirstOutput`], [`Answer::NextOutput`]) this takes two steps:
 ///
 /// 1. The output is overdue: the policy applies.
-/// 2. One deadline of [`Answer::ResponseDone`] later, the commands that asked for the response end with `TimedOut`,
-///    unless the response has gone on meanwhile, or another session has taken over. Output that comes even
-///    later is still passed on.
+/// 2. One deadline of [`Answer::ResponseDone`] later, the commands that asked for the response end with
+///    `TimedOut`, unless the response has gone on meanwhile, or another session has taken over. Output that
+///    comes even later is still passed on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -39,7 +39,10 @@ mod output;
 mod playback;
 mod policy;
 mod response_events;
+mod response_words;
 mod retrievals;
+mod said_texts;
+mod seen_arguments;
 mod seen_calls;
 mod sequencer;
 mod server_playback;
@@ -468,6 +471,7 @@ impl Session {
         if let Some(id) = self.closing.take() {
             self.settle(id, Outcome::Done);
         }
+        drop(self.input.take_pre_roll());
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();

@@ -1,11 +1,14 @@
 //! Running responses: what is known about each, from its first event to its end.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::audio::AudioFormat;
 use crate::call::{CommandId, Origin, Timeline};
 use crate::id::ResponseId;
+use crate::item::Item;
+use crate::session::said_texts::SaidTexts;
 use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::pace::Pace;
 use crate::session::sequencer::request::{Request, Sent};
@@ -49,6 +52,10 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(in crate::session) calls: SeenCalls,
+    /// How much of its words was told.
+    pub(in crate::session) said: SaidTexts,
+    /// Its items that are final and have no place yet.
+    pub(in crate::session) unplaced: Vec<Box<Item>>,
     pub(in crate::session) dropped_bytes: u64,
     /// The format of its audio, if it is not the session's.
     pub(in crate::session) format: Option<AudioFormat>,
