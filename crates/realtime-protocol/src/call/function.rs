@@ -39,6 +39,8 @@ pub enum FunctionEnd {
     TimedOut,
     /// There is no such function. The model was told.
     Unknown,
+    /// The call was not approved, so the function did not run. The model was told this text.
+    Refused(String),
     /// The arguments are not a JSON object, so the function did not run. The model was told this text.
     BadArguments(String),
     /// The response that made the call did not complete, so the function did not run. The model was told.
@@ -67,6 +69,7 @@ impl From<FunctionOutput> for FunctionEnd {
             FunctionOutput::Cancelled => Self::Cancelled,
             FunctionOutput::TimedOut => Self::TimedOut,
             FunctionOutput::Unknown => Self::Unknown,
+            FunctionOutput::Refused(reason) => Self::Refused(reason),
         }
     }
 }
@@ -86,6 +89,8 @@ pub enum FunctionOutput {
     TimedOut,
     /// There is no such function.
     Unknown,
+    /// The call was not approved: the function did not run. The model reads why.
+    Refused(String),
 }
 
 impl FunctionOutput {
@@ -97,6 +102,9 @@ impl FunctionOutput {
             Self::Cancelled => Ok(r#"{"status":"cancelled"}"#.into()),
             Self::TimedOut => Ok(r#"{"error":"the function took too long"}"#.into()),
             Self::Unknown => Ok(r#"{"error":"there is no such function"}"#.into()),
+            Self::Refused(reason) => {
+                serde_json::to_string(&serde_json::json!({ "error": alloc::format!("refused: {reason}") }))
+            }
         }
         .unwrap_or_else(|_| r#"{"error":"the result is no JSON"}"#.into())
     }

@@ -1,14 +1,17 @@
 //! What the driver and listeners tell an application, besides the events of the state machines.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::call::Refusal;
+use crate::call::shown::shown_without_content;
+use crate::call::{FunctionCall, Refusal};
 
 /// What the driver or a [`Listener`](crate::call::Listener) tells the application. The state machines never
 /// emit it, so it is in no session log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notice {
@@ -31,6 +34,25 @@ pub enum Notice {
         /// How many requests were dropped.
         dropped: usize,
     },
+    /// A function runs.
+    FunctionStarted {
+        /// The call.
+        call: Arc<FunctionCall>,
+    },
+    /// A function tells how far it is.
+    FunctionProgress {
+        /// The call.
+        call: Arc<FunctionCall>,
+        /// What it tells.
+        progress: Value,
+    },
+    /// A function runs for long: play this clip to the user.
+    FunctionFiller {
+        /// The call.
+        call: Arc<FunctionCall>,
+        /// The clip's name.
+        clip: String,
+    },
     /// The application read so slowly that the call ended, and not all of its last events fitted into the
     /// queue. Only [`Event::Closed`](crate::call::Event::Closed) follows.
     EventsDropped {
@@ -38,6 +60,8 @@ pub enum Notice {
         events: u64,
     },
 }
+
+shown_without_content!(Notice);
 
 fn text<T: core::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
