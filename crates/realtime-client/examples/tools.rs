@@ -10,7 +10,7 @@ mod support;
 
 use std::error::Error;
 
-use realtime_client::{Client, ToolRunner};
+use realtime_client::{Client, ClientOptions};
 use realtime_context::{ToolError, Toolbox};
 use realtime_protocol::call::Event;
 use realtime_protocol::session::SessionOptions;
@@ -31,17 +31,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<Value, ToolError>(json!({ "city": args.city, "celsius": 21 }))
         });
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let options = SessionOptions { config: toolbox.session_config(config), ..SessionOptions::default() };
+    let session = SessionOptions { config, ..SessionOptions::default() };
+    // The tools are declared, and every call is answered exactly once, whatever the function does.
+    let options = ClientOptions::new(session).toolbox(toolbox);
     let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
-    // It answers every call exactly once, whatever the function does.
-    let mut runner = ToolRunner::new(handle.clone(), toolbox);
 
     // The emulator calls the function that a text names.
     handle.send_text(r#"get_weather {"city":"Paris"}"#, true).await?;
     let mut answered = false;
     while !answered {
         let event = events.next().await.ok_or("the events ended before the answer")?;
-        runner.handle(&event);
         match event {
             Event::Text { delta, .. } => print!("{delta}"),
             Event::FunctionEnded { call, end } => println!("({}: {end:?})", call.call_id),

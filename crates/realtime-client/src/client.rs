@@ -3,8 +3,12 @@
 use std::fmt;
 use std::future::ready;
 use std::io;
+#[cfg(feature = "tools")]
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "tools")]
+use realtime_context::{DeskOptions, Toolbox};
 use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
@@ -25,6 +29,8 @@ use crate::links::Links;
 use crate::observe::Observer;
 use crate::socket::{ByteStream, Socket};
 use crate::tap::{LogSink, Tap};
+#[cfg(feature = "tools")]
+use crate::tools::ToolListener;
 
 /// The options of a client, besides its endpoint.
 pub struct ClientOptions {
@@ -43,6 +49,12 @@ pub struct ClientOptions {
     pub reseed: Option<Box<dyn Reseed + Send>>,
     /// Listeners that get every event before the application does, in this order. Default: none.
     pub listeners: Vec<Box<dyn Listener>>,
+    /// The functions that the model may call: declared and run. Default: none.
+    #[cfg(feature = "tools")]
+    pub toolbox: Option<Toolbox>,
+    /// How they are run.
+    #[cfg(feature = "tools")]
+    pub desk: DeskOptions,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -63,6 +75,10 @@ impl ClientOptions {
             reconnect: None,
             reseed: None,
             listeners: Vec::new(),
+            #[cfg(feature = "tools")]
+            toolbox: None,
+            #[cfg(feature = "tools")]
+            desk: DeskOptions::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -97,6 +113,23 @@ impl ClientOptions {
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Declares these tools in the session's configuration, and runs them when the model calls them, each
+    /// call in a task of its own. Every call gets exactly one output.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub fn toolbox(mut self, toolbox: Toolbox) -> Self {
+        self.toolbox = Some(toolbox);
+        self
+    }
+
+    /// Replaces how tools are run: how many at once, for example.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub const fn desk(mut self, options: DeskOptions) -> Self {
+        self.desk = options;
         self
     }
 
@@ -245,6 +278,12 @@ fn begin(
     options: ClientOptions,
     origin: Instant,
 ) -> Result<(Handle, Events), ConnectError> {
+    #[cfg(feature = "tools")]
+    if let Some(toolbox) = &options.toolbox {
+        toolbox
+            .check()
+            .map_err(|error| ConnectError::BadTool { name: error.name.clone(), source: Box::new(error) })?;
+    }
     let attempt = match attempt {
         Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
         attempt => attempt.map_err(|error| endpoints::failure(&error)),
@@ -261,10 +300,18 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         mut reconnect,
         reseed,
         listeners,
+        #[cfg(feature = "tools")]
+        toolbox,
+        #[cfg(feature = "tools")]
+        desk,
         fallbacks,
         keepalive,
         trace_content,
     } = options;
+    #[cfg(feature = "tools")]
+    if let Some(toolbox) = &toolbox {
+        session.config = toolbox.session_config(session.config);
+    }
     session.dialect = endpoints.first().dialect();
     let model = endpoints.first().model().to_owned();
     if !fallbacks.is_empty() {
@@ -284,6 +331,10 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let observer = Observer::new(endpoints.first(), trace_content);
     let span = observer.span();
     let mut listening = Listeners::default();
+    #[cfg(feature = "tools")]
+    if let Some(toolbox) = toolbox {
+        listening.add(Box::new(ToolListener::new(toolbox, desk, Arc::clone(&shared.news))));
+    }
     listeners.into_iter().for_each(|listener| listening.add(listener));
     let driver = Driver {
         call: Call::new(machines),

@@ -87,8 +87,8 @@ impl Driver {
     ///    have their turn, so that no flood of commands can starve the connections. The events of a burst
     ///    leave in one write;
     /// 2. the connections: first queued texts are written, as far as possible, then one text is read;
-    /// 3. the call's deadline. The clock, checked after every turn, decides whether it has passed, not the
-    ///    alarm.
+    /// 3. the call's deadline, and listeners that have something to say without an event. The clock, checked
+    ///    after every turn, decides whether it has passed, not the alarm.
     ///
     /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have
     /// their turn. Otherwise a burst of small texts would fill the queue of events before the application
@@ -113,6 +113,7 @@ impl Driver {
                 }
                 (conn, event) = self.links.next() => self.on_link(conn, event),
                 () = alarm.ring() => {}
+                () = self.shared.news.notified(), if !self.listeners.is_empty() => {}
                 () = ready(()), if self.state.burst == BURST => self.state.burst = 0,
             }
         }

@@ -18,6 +18,15 @@ pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The service would refuse a tool of this name. Rename it.
+    #[error("cannot declare the tool `{name}`")]
+    BadTool {
+        /// The tool.
+        name: String,
+        /// What is wrong with its name.
+        #[source]
+        source: Source,
+    },
     /// The address cannot be used. Correct it.
     #[error("cannot use the address {url:?}: {reason}")]
     BadUrl {
@@ -175,7 +184,8 @@ impl ConnectError {
     pub(crate) const fn is_mistake(&self) -> bool {
         matches!(
             self,
-            Self::BadUrl { .. }
+            Self::BadTool { .. }
+                | Self::BadUrl { .. }
                 | Self::BadHeader { .. }
                 | Self::BadProxy { .. }
                 | Self::BadCertificate { .. }
@@ -186,7 +196,9 @@ impl ConnectError {
     /// Returns whether the same attempt may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => false,
+            Self::BadTool { .. } | Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => {
+                false
+            }
             Self::BadCertificate { .. } | Self::NoTls { .. } => false,
             Self::ProxyUnreachable { .. } => true,
             // There is no way to connect, for example because the one given stream is used up.

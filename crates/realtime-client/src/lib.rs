@@ -113,7 +113,7 @@
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
-//! | `tools` | `ToolRunner`, with the feature `tools`: the functions that the model calls |
+//! | `tools` | with the feature `tools`: runs the functions that the model calls |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
 //! | `error` | [`ConnectError`], [`SendError`], [`Error`]: by who must act |
 //!
@@ -124,7 +124,7 @@
 //!   provider, `platform-roots` for the roots of the operating system, or both. Without a provider `wss://`
 //!   is an error.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
-//! - `tools`: the function-call runner, over the toolbox of `realtime-context`.
+//! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
 mod address;
 mod auth;
@@ -172,5 +172,3 @@ pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
 #[cfg(feature = "_rustls")]
 pub use tls::Tls;
-#[cfg(feature = "tools")]
-pub use tools::ToolRunner;

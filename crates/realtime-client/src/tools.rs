@@ -1,181 +1,149 @@
-//! Running the functions that the model calls: [`ToolRunner`].
+//! Running the functions that the model calls: the desk decides, and each future runs in a task of its own.
 //!
-//! The rule kept here: every call gets exactly one output, whatever its handler does.
+//! The rule kept here: whatever a future does, panics too, the desk hears how it ended.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use realtime_context::{OnInterrupt, Reply, Toolbox};
-use realtime_protocol::call::{
-    Command, CommandError, Event, FunctionCall, FunctionEnd, FunctionOutput, Refusal,
-};
-use realtime_protocol::id::CallId;
-use tokio::select;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
+use realtime_context::{Desk, DeskOptions, DeskOutput, JobId, Toolbox};
+use realtime_protocol::call::{CommandError, CommandId, Event, FunctionOutput, Listener, Out};
+use realtime_protocol::time::{Timestamp, UnixTime};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 use tracing::{Instrument, debug, info_span};
 
-use crate::error::Error;
-use crate::handle::Handle;
-
-/// Runs the function calls of one session with the tools of a [`Toolbox`], each in its own task, and answers
-/// them.
-///
-/// Hand it every event of the session. Each call runs by its tool's policy:
-///
-/// - A handler that takes longer than its timeout is dropped, and the call is answered as timed out.
-/// - A handler that panics answers "the function failed".
-/// - When the user speaks over the assistant, handlers are dropped and their calls answered as cancelled,
-///   unless their tools ask to be kept.
-/// - Calls that end in another way (another answer, the session's end) are dropped without an answer.
-///
-/// It holds a [`Handle`], so a session with a runner stays open until it is closed or the runner is dropped.
-/// Dropping the runner answers its calls as cancelled.
-#[derive(Debug)]
-pub struct ToolRunner {
-    handle: Handle,
-    toolbox: Toolbox,
-    room: Arc<Semaphore>,
-    running: HashMap<CallId, Running>,
+/// Hears the call's events for a desk, and runs its futures.
+pub(crate) struct ToolListener {
+    desk: Desk,
+    running: HashMap<JobId, AbortHandle>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    end: mpsc::UnboundedSender<Ended>,
+    /// Wakes the driver.
+    news: Arc<Notify>,
 }
 
-#[derive(Debug)]
-struct Running {
-    stop: oneshot::Sender<Stop>,
-    on_interrupt: OnInterrupt,
+/// How a future ended. There are at most as many as calls that run.
+enum Ended {
+    Approved(JobId, Result<(), String>),
+    Done(JobId, FunctionOutput),
 }
 
-/// Why a call should stop.
-#[derive(Debug)]
-enum Stop {
-    /// It has ended in another way; no answer is needed.
-    Ended,
-    /// The user spoke over the assistant.
-    Interrupted,
-}
+/// What the model reads of a handler that panicked.
+const PANICKED: &str = "the function failed";
+/// What the model reads where the approval hook panicked.
+const NOT_ASKED: &str = "the request for approval failed";
 
-/// How many calls run at once by default.
-const CONCURRENCY: usize = 16;
-
-impl ToolRunner {
-    /// A runner for that session. Up to 16 calls run at once, and others wait for them.
-    pub fn new(handle: Handle, toolbox: Toolbox) -> Self {
-        Self { handle, toolbox, room: Arc::new(Semaphore::new(CONCURRENCY)), running: HashMap::new() }
+impl ToolListener {
+    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Notify>) -> Self {
+        let mut desk = Desk::new(toolbox, options);
+        desk.on_change({
+            let news = Arc::clone(&news);
+            move || news.notify_one()
+        });
+        let (end, ended) = mpsc::unbounded_channel();
+        Self { desk, running: HashMap::new(), ended, end, news }
     }
 
-    /// Sets how many calls run at once, at least one. Waiting does not count against a call's timeout.
-    #[must_use]
-    pub fn concurrency(mut self, calls: usize) -> Self {
-        self.room = Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)));
-        self
-    }
-
-    /// Replaces the tools for future calls.
-    pub fn set_toolbox(&mut self, toolbox: Toolbox) {
-        self.toolbox = toolbox;
-    }
-
-    /// Starts and stops calls as the event says. Must be called within a tokio runtime.
-    pub fn handle(&mut self, event: &Event) {
-        match event {
-            // Out-of-band calls take no output: they are for the code that asked for the response.
-            Event::FunctionCalls { out_of_band: false, calls, .. } => {
-                for call in calls {
-                    self.start(call);
+    /// Tells the desk what ended, and does what it wants.
+    fn go_on(&mut self, now: Timestamp, out: &mut Out<'_>) {
+        while let Ok(ended) = self.ended.try_recv() {
+            match ended {
+                Ended::Approved(job, approved) => {
+                    self.running.remove(&job);
+                    self.desk.handle_approved(now, job, approved);
+                }
+                Ended::Done(job, output) => {
+                    self.running.remove(&job);
+                    self.desk.handle_done(now, job, output);
                 }
             }
-            // Its output may still be wanted.
-            Event::FunctionEnded { end: FunctionEnd::Detached, .. } => {}
-            Event::Closed { .. } => {
-                for (_, running) in self.running.drain() {
-                    let _ = running.stop.send(Stop::Ended);
+        }
+        while let Some(output) = self.desk.poll_output() {
+            match output {
+                DeskOutput::Ask { job, command, tracked } => {
+                    let id = out.ask(command);
+                    if tracked {
+                        self.desk.handle_asked(job, id);
+                    }
+                }
+                DeskOutput::Tell(notice) => out.tell(notice),
+                DeskOutput::Claim { job, .. } => self.desk.handle_claimed(now, job, Ok(())),
+                DeskOutput::Commit { job, .. } => self.desk.handle_committed(now, job, Ok(())),
+                DeskOutput::Approve { job, work } => {
+                    let asked = AssertUnwindSafe(async move { work.start().await }).catch_unwind();
+                    let asked = async move { asked.await.unwrap_or_else(|_| Err(NOT_ASKED.to_owned())) };
+                    self.spawn(job, asked, Ended::Approved);
+                }
+                DeskOutput::Start { job, call, work } => {
+                    let span = info_span!(
+                        "execute_tool",
+                        gen_ai.operation.name = "execute_tool",
+                        gen_ai.tool.name = call.name,
+                        gen_ai.tool.call.id = %call.call_id,
+                    );
+                    // The handler is entered within the task: what it does before its first await may panic.
+                    let work = AssertUnwindSafe(async move { work.start().await }).catch_unwind();
+                    let work = async move {
+                        let output = work.await;
+                        let output = output.unwrap_or_else(|_| FunctionOutput::Error(PANICKED.to_owned()));
+                        debug!(output = kind(&output), "the function returned");
+                        output
+                    };
+                    self.spawn(job, work.instrument(span), Ended::Done);
+                }
+                DeskOutput::Stop(job) => {
+                    if let Some(task) = self.running.remove(&job) {
+                        task.abort();
+                    }
                 }
             }
-            Event::FunctionEnded { call, .. } => {
-                if let Some(running) = self.running.remove(&call.call_id) {
-                    // A call that we have answered no longer listens.
-                    let _ = running.stop.send(Stop::Ended);
-                }
-            }
-            Event::Interrupted(_) => {
-                let stops = |running: &Running| running.on_interrupt == OnInterrupt::Cancel;
-                for (_, running) in self.running.extract_if(|_, running| stops(running)) {
-                    let _ = running.stop.send(Stop::Interrupted);
-                }
-            }
-            _ => {}
         }
     }
 
-    /// How many calls run or wait to run.
-    pub fn running(&self) -> usize {
-        self.running.len()
+    fn spawn<T: Send + 'static>(
+        &mut self,
+        job: JobId,
+        work: impl Future<Output = T> + Send + 'static,
+        ended: fn(JobId, T) -> Ended,
+    ) {
+        let (end, news) = (self.end.clone(), Arc::clone(&self.news));
+        let task = tokio::spawn(async move {
+            let result = work.await;
+            // After the end of the call nobody wants it.
+            let _ = end.send(ended(job, result));
+            news.notify_one();
+        });
+        self.running.insert(job, task.abort_handle());
+    }
+}
+
+impl Listener for ToolListener {
+    fn on_event(&mut self, now: Timestamp, _: UnixTime, event: &Event, out: &mut Out<'_>) {
+        self.desk.handle_event(now, event);
+        self.go_on(now, out);
     }
 
-    fn start(&mut self, call: &FunctionCall) {
-        // Calls that outlived their connection end unseen.
-        self.running.retain(|_, running| !running.stop.is_closed());
-        let policy = self.toolbox.policy(&call.name);
-        let (stop, stopped) = oneshot::channel();
-        self.running.insert(call.call_id.clone(), Running { stop, on_interrupt: policy.on_interrupt });
+    fn on_refused(&mut self, now: Timestamp, id: CommandId, error: &CommandError, out: &mut Out<'_>) {
+        self.desk.handle_refused(now, id, &error.reason);
+        self.go_on(now, out);
+    }
 
-        let (toolbox, call, room) = (self.toolbox.clone(), call.clone(), Arc::clone(&self.room));
-        let (handle, call_id) = (self.handle.clone(), call.call_id.clone());
-        let span = info_span!(
-            "execute_tool",
-            gen_ai.operation.name = "execute_tool",
-            gen_ai.tool.name = call.name,
-            gen_ai.tool.call.id = %call_id,
-        );
-        // The handler is called within the task and within `catch_unwind`: the part before its first await
-        // may panic too.
-        let work = AssertUnwindSafe(async move {
-            match toolbox.start(&call) {
-                Ok(work) => work.await,
-                Err(output) => output,
-            }
-        });
-        let work = async move {
-            // The semaphore is never closed; without a permit the call would run anyway.
-            let _permit = room.acquire_owned().await;
-            let work = work.catch_unwind();
-            let outcome = match policy.timeout {
-                Some(limit) => timeout(limit, work).await.map_err(|_| FunctionOutput::TimedOut),
-                None => Ok(work.await),
-            };
-            match outcome {
-                Ok(Ok(output)) => output,
-                Ok(Err(_panic)) => FunctionOutput::Error("the function failed".to_owned()),
-                Err(output) => output,
-            }
-        };
-        let task = async move {
-            let output = select! {
-                biased;
-                stop = stopped => match stop {
-                    Ok(Stop::Ended) => return,
-                    Ok(Stop::Interrupted) | Err(_) => FunctionOutput::Cancelled,
-                },
-                output = work => output,
-            };
-            debug!(output = kind(&output), "function call ended");
-            // After an interruption the model responds to the user's words, not to the function's output.
-            let respond = policy.reply == Reply::Auto && output != FunctionOutput::Cancelled;
-            let complete = |output| Command::AnswerFunction { call_id: call_id.clone(), output, respond };
-            let mut taken = handle.ask(complete(output)).await;
-            if let Err(Error::Command(CommandError { reason: reason @ Refusal::TooLarge { .. }, .. })) =
-                &taken
-            {
-                // The model must learn of it: it waits for the one output.
-                taken = handle.ask(complete(FunctionOutput::Error(reason.to_string()))).await;
-            }
-            if taken.is_err() {
-                debug!("the output of a function call was not taken");
-            }
-        };
-        tokio::spawn(task.instrument(span));
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.ended.is_empty() { self.desk.poll_timeout() } else { Some(Timestamp::ZERO) }
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp, out: &mut Out<'_>) {
+        self.go_on(now, out);
+        self.desk.handle_timeout(now);
+        self.go_on(now, out);
+    }
+}
+
+impl Drop for ToolListener {
+    fn drop(&mut self) {
+        self.running.values().for_each(AbortHandle::abort);
     }
 }
 
@@ -186,6 +154,7 @@ fn kind(output: &FunctionOutput) -> &'static str {
         FunctionOutput::Cancelled => "cancelled",
         FunctionOutput::TimedOut => "timed out",
         FunctionOutput::Unknown => "unknown tool",
+        FunctionOutput::Refused(_) => "refused",
         _ => "other",
     }
 }

@@ -71,9 +71,10 @@
 //!
 //! # What it does not do
 //!
-//! It is pure: no runtime, clock, socket, thread, lock or randomness. It sends nothing: it returns items,
-//! configurations and function outputs for the session. It does not run tools: [`Toolbox::start`] returns a
-//! future, and the caller runs it by its [`ToolPolicy`]. It keeps no audio, and counts no tokens.
+//! It is pure: no runtime, clock, socket, thread or randomness. Its locks hold only what owners share (a
+//! [`Toolbox`], a [`FunctionContext`]), and are never held over a callback. It sends nothing: it returns
+//! items, configurations and function outputs for the session. It does not run tools: a [`Desk`] says which
+//! futures to start and to drop, and the caller runs them. It keeps no audio, and counts no tokens.
 //!
 //! # Map
 //!
@@ -86,14 +87,16 @@
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
 //! | [`seed`] | [`History`]: what a new session is told about the conversation so far |
 //! | `save` | a context as a JSON document |
-//! | [`tool`] | [`Function`]: one tool, from a Rust type, and its policy |
-//! | [`toolbox`] | [`Toolbox`]: tools by name |
+//! | [`tool`] | [`Function`]: one tool, from a Rust type; its policy, and what its handler knows of the call |
+//! | [`toolbox`] | [`Toolbox`]: tools by name, shared and versioned |
+//! | [`desk`] | [`Desk`]: which functions start, wait, are approved, stop and are answered |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
 mod apply;
 mod arguments;
 mod calls;
 pub mod context;
+pub mod desk;
 mod entry;
 pub mod message;
 mod order;
@@ -106,11 +109,15 @@ mod transcript;
 
 pub use apply::Change;
 pub use context::{Context, DEFAULT_LIMIT};
+pub use desk::{Desk, DeskOptions, DeskOutput, JobId};
 pub use entry::{INAUDIBLE, State, UNTRANSCRIBED};
 pub use message::{Content, Message, Part, Role, ToolCall};
 pub use save::LoadError;
 pub use schemars;
 pub use seed::{History, Seed};
-pub use tool::{BoxFuture, Function, OnInterrupt, Reply, ToolError, ToolPolicy};
-pub use toolbox::Toolbox;
+pub use tool::{
+    BoxFuture, Filler, Function, FunctionContext, Handler, OnInterrupt, OnTakeover, Reply, ToolError,
+    ToolNameError, ToolPolicy,
+};
+pub use toolbox::{Toolbox, Tools};
 pub use transcript::{CallLine, Line, Transcript};

@@ -1,31 +1,28 @@
-//! The tools of an agent, by name.
+//! The tools of an agent, by name: [`Toolbox`], which its owners share, and [`Tools`], one version of it.
 //!
-//! The rule kept here: every call has an answer. An unregistered name goes to the catch-all handler. Without
-//! one, the call is answered as unknown, so that no call stays open.
+//! The rule kept here: the handler and the declaration of a tool change together. A tool that is taken out is
+//! declared no longer.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use realtime_protocol::call::{FunctionCall, FunctionOutput};
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::tool::{BoxFuture, Function, ToolPolicy};
+use crate::tool::{Function, Handler, Hook, ToolNameError, ToolPolicy};
 
 /// Tools by name, with an optional handler for all other names.
 ///
-/// Needs no runtime: [`start`](Self::start) returns a future, which the caller runs and drops by its
-/// [`policy`](Self::policy). A clone is cheap and independent: tools registered later in one do not appear in
-/// the other.
+/// A clone is the same toolbox: a tool that one registers, all have. Each change makes a new version. A call
+/// runs the version that its response has seen.
 ///
 /// ```
-/// use realtime_context::{ToolError, Toolbox};
+/// use realtime_context::{FunctionContext, ToolError, Toolbox};
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 /// use serde_json::json;
@@ -36,18 +33,35 @@ use crate::tool::{BoxFuture, Function, ToolPolicy};
 ///     city: String,
 /// }
 ///
-/// let toolbox = Toolbox::new().tool("get_weather", "Looks up the weather", |args: WeatherArgs| async move {
-///     if args.city.is_empty() {
-///         return Err(ToolError::new("which city?"));
-///     }
-///     Ok(json!({ "city": args.city, "celsius": 3 }))
-/// });
-/// assert_eq!(toolbox.declarations()[0].function_name(), Some("get_weather"));
+/// let toolbox = Toolbox::new()
+///     .tool("get_weather", "Looks up the weather", |args: WeatherArgs| async move {
+///         if args.city.is_empty() {
+///             return Err(ToolError::new("which city?"));
+///         }
+///         Ok(json!({ "city": args.city, "celsius": 3 }))
+///     })
+///     .tool("book", "Books a seat", |(): (), cx: FunctionContext| async move {
+///         cx.progress("asking the theatre");
+///         Ok::<_, ToolError>(json!({ "booking": cx.key() }))
+///     });
+/// let tools = toolbox.tools();
+/// assert_eq!(tools.declarations()[0].function_name(), Some("get_weather"));
+/// assert!(toolbox.clone().unregister("book").is_some());
+/// assert!(toolbox.tools().get("book").is_none() && tools.get("book").is_some());
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Toolbox {
-    functions: Arc<Vec<Function>>,
-    catch_all: Option<Function>,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    tools: Arc<Tools>,
+    /// Names that this toolbox has declared since it was made: what a configuration holds under them is its
+    /// own.
+    declared: BTreeSet<String>,
+    hooks: Vec<Hook>,
+    misnamed: Option<ToolNameError>,
 }
 
 impl Toolbox {
@@ -56,63 +70,154 @@ impl Toolbox {
         Self::default()
     }
 
-    /// Adds a tool with the default policy; see [`Function::new`].
-    pub fn tool<A, F, Fut, R, E>(
+    /// Adds a tool with the default policy; see [`Function::new`]. A wrong name is told by
+    /// [`check`](Self::check).
+    #[must_use]
+    pub fn tool<A, Takes>(
         self,
         name: impl Into<String>,
         description: impl Into<String>,
-        handler: F,
+        handler: impl Handler<A, Takes>,
     ) -> Self
     where
         A: DeserializeOwned + JsonSchema,
-        F: Fn(A) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, E>> + Send + 'static,
-        R: Serialize,
-        E: fmt::Display,
     {
         self.with(Function::new(name, description, handler))
     }
 
-    /// Adds a tool. One of the same name is replaced, in its place.
-    pub fn with(mut self, function: Function) -> Self {
-        self.register(function);
+    /// Adds a tool. It replaces a tool of the same name, in its place. A wrong name is told by
+    /// [`check`](Self::check).
+    #[must_use]
+    pub fn with(self, function: Function) -> Self {
+        if let Err(error) = self.register(function) {
+            self.shelf().misnamed.get_or_insert(error);
+        }
         self
     }
 
-    /// Handles all calls with unregistered names. Such tools are not declared: the model must learn of them
-    /// in another way.
-    pub fn catch_all<F, Fut, R, E>(mut self, policy: ToolPolicy, handler: F) -> Self
-    where
-        F: Fn(FunctionCall, Value) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, E>> + Send + 'static,
-        R: Serialize,
-        E: fmt::Display,
-    {
-        self.catch_all = Some(Function::raw("", "", json!({}), handler).policy(policy));
+    /// Handles all calls with unregistered names: [`FunctionContext::call`](crate::FunctionContext::call) has
+    /// the name. Such tools are not declared, so the model must learn of them from elsewhere.
+    #[must_use]
+    pub fn catch_all<Takes>(self, policy: ToolPolicy, handler: impl Handler<Value, Takes>) -> Self {
+        let function = Function::raw("", "", json!({}), handler).policy(policy);
+        self.change(|tools| tools.catch_all = Some(function));
         self
     }
 
     /// Adds a tool and returns the one of the same name that it replaces.
-    pub fn register(&mut self, function: Function) -> Option<Function> {
-        let functions = Arc::make_mut(&mut self.functions);
-        match functions.iter_mut().find(|old| old.name() == function.name()) {
-            Some(old) => Some(std::mem::replace(old, function)),
-            None => {
-                functions.push(function);
-                None
-            }
+    ///
+    /// # Errors
+    /// [`ToolNameError`] if the service would refuse the name: nothing happened, rename the tool.
+    pub fn register(&self, function: Function) -> Result<Option<Function>, ToolNameError> {
+        function.check_name()?;
+        Ok(self.change(|tools| tools.put(function)))
+    }
+
+    /// Takes a tool out. Calls of it that run already go on.
+    pub fn unregister(&self, name: &str) -> Option<Function> {
+        self.tools().get(name)?;
+        self.change(|tools| {
+            let index = tools.functions.iter().position(|function| function.name() == name)?;
+            Some(tools.functions.remove(index))
+        })
+    }
+
+    /// Replaces all tools at once, and the catch-all handler.
+    pub fn replace(&self, other: &Self) {
+        let new = other.tools();
+        self.change(|tools| {
+            (tools.functions, tools.catch_all) = (new.functions.clone(), new.catch_all.clone())
+        });
+    }
+
+    /// Returns the first tool that was added under a name that the service would refuse.
+    ///
+    /// # Errors
+    /// [`ToolNameError`]: the tool is not in the toolbox. Rename it.
+    pub fn check(&self) -> Result<(), ToolNameError> {
+        self.shelf().misnamed.clone().map_or(Ok(()), Err)
+    }
+
+    /// The tools as they are now.
+    pub fn tools(&self) -> Arc<Tools> {
+        Arc::clone(&self.shelf().tools)
+    }
+
+    /// Returns whether there is no tool to declare.
+    pub fn is_empty(&self) -> bool {
+        self.tools().functions.is_empty()
+    }
+
+    /// Puts the tools into a configuration. Other tools of `base` stay, in front, remote MCP servers among
+    /// them. Tools that this toolbox has declared before and has no longer are taken out.
+    pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
+        let mut shelf = self.shelf();
+        let tools = Arc::clone(&shelf.tools);
+        shelf.declared.extend(tools.functions.iter().map(|function| function.name().to_owned()));
+        if shelf.declared.is_empty() {
+            return base;
         }
+        let mut declarations = std::mem::take(&mut base.tools).into_value().unwrap_or_default();
+        let is_other = |tool: &Tool| tool.function_name().is_none_or(|name| !shelf.declared.contains(name));
+        declarations.retain(is_other);
+        declarations.extend(tools.declarations());
+        base.tools = Field::Value(declarations);
+        base
     }
 
-    /// Takes a tool out. Its running calls go on.
-    pub fn unregister(&mut self, name: &str) -> Option<Function> {
-        let index = self.functions.iter().position(|function| function.name() == name)?;
-        Some(Arc::make_mut(&mut self.functions).remove(index))
+    /// Calls `hook` after each change, on the thread that made it: a driver wakes its task by it.
+    pub fn on_change(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.shelf().hooks.push(Arc::new(hook));
     }
 
-    /// The tool of that name.
+    /// Makes a new version.
+    fn change<R>(&self, change: impl FnOnce(&mut Tools) -> R) -> R {
+        let (result, hooks) = {
+            let mut shelf = self.shelf();
+            let tools = Arc::make_mut(&mut shelf.tools);
+            let result = change(tools);
+            tools.version += 1;
+            (result, shelf.hooks.clone())
+        };
+        hooks.iter().for_each(|hook| hook());
+        result
+    }
+
+    /// Nobody panics while holding it.
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbox").field("tools", &self.tools()).finish_non_exhaustive()
+    }
+}
+
+/// One version of a [`Toolbox`].
+#[derive(Clone, Debug, Default)]
+pub struct Tools {
+    version: u64,
+    functions: Vec<Function>,
+    catch_all: Option<Function>,
+}
+
+impl Tools {
+    /// Counts the changes of the toolbox.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The registered tool of that name.
     pub fn get(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name() == name)
+    }
+
+    /// What handles calls of that name: the registered tool, or the catch-all handler. `None`: there is no
+    /// such tool.
+    pub fn handler(&self, name: &str) -> Option<&Function> {
+        self.get(name).or(self.catch_all.as_ref())
     }
 
     /// The tools, in the order in which they were registered.
@@ -120,57 +225,32 @@ impl Toolbox {
         self.functions.iter()
     }
 
-    /// Returns whether there is no tool to declare.
-    pub fn is_empty(&self) -> bool {
-        self.functions.is_empty()
-    }
-
-    /// The declarations of the tools, in the order in which they were registered.
+    /// What the model reads about the tools, in the order in which they were registered.
     pub fn declarations(&self) -> Vec<Tool> {
         self.functions.iter().map(Function::declaration).collect()
     }
 
-    /// Puts the tools into a configuration. Tools of `base` with other names, and remote MCP servers, stay in
-    /// front. An empty toolbox changes nothing.
-    pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
-        if self.is_empty() {
-            return base;
+    fn put(&mut self, function: Function) -> Option<Function> {
+        match self.functions.iter_mut().find(|old| old.name() == function.name()) {
+            Some(old) => Some(std::mem::replace(old, function)),
+            None => {
+                self.functions.push(function);
+                None
+            }
         }
-        let mut tools = std::mem::take(&mut base.tools).into_value().unwrap_or_default();
-        tools.retain(|tool| tool.function_name().is_none_or(|name| self.get(name).is_none()));
-        tools.extend(self.declarations());
-        base.tools = Field::Value(tools);
-        base
-    }
-
-    /// How calls of that name are run: the tool's policy, the catch-all's, or the default.
-    pub fn policy(&self, name: &str) -> ToolPolicy {
-        self.handler(name).map(Function::tool_policy).unwrap_or_default()
-    }
-
-    /// Checks a call and returns the future that gives its output.
-    ///
-    /// # Errors
-    /// The output to answer at once, without a handler: [`FunctionOutput::Unknown`] for an unhandled name,
-    /// [`FunctionOutput::Error`] for arguments that do not fit.
-    pub fn start(&self, call: &FunctionCall) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput> {
-        self.handler(&call.name).ok_or(FunctionOutput::Unknown)?.start(call)
-    }
-
-    fn handler(&self, name: &str) -> Option<&Function> {
-        self.get(name).or(self.catch_all.as_ref())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll, Waker};
-    use std::time::Duration;
 
+    use realtime_protocol::call::{FunctionCall, FunctionOutput};
     use serde::Deserialize;
 
-    use crate::tool::{OnInterrupt, Reply, ToolError};
+    use crate::tool::{FunctionContext, Reply, ToolError};
 
     use super::*;
 
@@ -190,14 +270,16 @@ mod tests {
     }
 
     fn call(toolbox: &Toolbox, name: &str, arguments: &str) -> FunctionOutput {
-        let call = FunctionCall {
+        let call = Arc::new(FunctionCall {
             key: String::new(),
             call_id: "call_1".into(),
             item_id: None,
             name: name.into(),
             arguments: arguments.into(),
-        };
-        match toolbox.start(&call) {
+        });
+        let tools = toolbox.tools();
+        let Some(function) = tools.handler(name) else { return FunctionOutput::Unknown };
+        match function.start(&call, FunctionContext::new(Arc::clone(&call), None)) {
             Err(output) => output,
             Ok(future) => match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(output) => output,
@@ -235,62 +317,74 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_registered_is_answered_as_unknown() {
-        assert_eq!(call(&weather(), "get_time", "{}"), FunctionOutput::Unknown);
-    }
-
-    #[test]
     fn the_catch_all_gets_other_names_with_their_raw_arguments() {
-        let policy = ToolPolicy { reply: Reply::Silent, ..ToolPolicy::default() };
-        let toolbox = weather().catch_all(policy, |call: FunctionCall, args: Value| async move {
-            Ok::<_, ToolError>(json!([call.name, args]))
+        let policy = ToolPolicy::new().reply(Reply::Silent);
+        let toolbox = weather().catch_all(policy, |args: Value, cx: FunctionContext| async move {
+            Ok::<_, ToolError>(json!([cx.call().name, args]))
         });
         assert_eq!(
             call(&toolbox, "get_time", r#"{"zone":"CET"}"#),
             FunctionOutput::Result(json!(["get_time", { "zone": "CET" }]))
         );
-        assert_eq!(toolbox.policy("get_time").reply, Reply::Silent);
-        assert_eq!(toolbox.policy("get_weather").reply, Reply::Auto);
-        assert_eq!(toolbox.declarations().len(), 1);
+        let tools = toolbox.tools();
+        assert_eq!(tools.handler("get_time").unwrap().tool_policy().reply, Reply::Silent);
+        assert_eq!(tools.handler("get_weather").unwrap().tool_policy().reply, Reply::Auto);
+        assert_eq!(tools.declarations().len(), 1);
     }
 
     #[test]
-    fn registering_again_replaces_and_unregistering_removes() {
-        let mut toolbox = weather();
-        let before = toolbox.clone();
+    fn a_change_is_seen_by_all_owners_and_told_to_who_wants_to_know() {
+        let toolbox = weather();
+        let told = Arc::new(AtomicUsize::new(0));
+        toolbox.on_change({
+            let (told, toolbox) = (Arc::clone(&told), toolbox.clone());
+            // The toolbox is not locked meanwhile.
+            move || {
+                let count = toolbox.tools().iter().count();
+                told.fetch_add(count + 1, Ordering::Relaxed);
+            }
+        });
+        let owner = toolbox.clone();
+        let before = toolbox.tools();
         let again = Function::new("get_weather", "Knows nothing", |(): ()| async { Ok::<_, ToolError>(0) });
-        assert!(toolbox.register(again).is_some());
+        assert!(owner.register(again).unwrap().is_some());
         assert_eq!(call(&toolbox, "get_weather", ""), FunctionOutput::Result(json!(0)));
-        assert!(toolbox.unregister("get_weather").is_some());
-        assert!(toolbox.unregister("get_weather").is_none());
+        assert!(owner.unregister("get_weather").is_some());
+        assert!(owner.unregister("get_weather").is_none());
         assert_eq!(call(&toolbox, "get_weather", "{}"), FunctionOutput::Unknown);
-        assert!(before.get("get_weather").is_some());
+        assert_eq!(told.load(Ordering::Relaxed), 3);
+        assert!(before.get("get_weather").is_some() && before.version() < toolbox.tools().version());
     }
 
     #[test]
-    fn policies_are_kept_by_tool() {
-        let policy = ToolPolicy {
-            timeout: Some(Duration::from_millis(500)),
-            on_interrupt: OnInterrupt::Keep,
-            reply: Reply::Silent,
-        };
-        let book = Function::new("book", "Books", |_: WeatherArgs| async { Ok::<_, ToolError>(1) });
-        let toolbox = weather().with(book.policy(policy));
-        assert_eq!(toolbox.policy("book"), policy);
-        assert_eq!(toolbox.policy("get_weather"), ToolPolicy::default());
-        assert_eq!(toolbox.policy("nobody"), ToolPolicy::default());
-    }
-
-    #[test]
-    fn tools_join_those_of_the_configuration_and_replace_their_namesakes() {
+    fn a_tool_that_is_taken_out_is_declared_no_longer() {
         let old = realtime_protocol::tool::FunctionTool::default();
         let base = SessionConfig::realtime()
             .tools(vec![old.clone().name("get_weather").into(), old.name("hang_up").into()]);
-        let config = weather().session_config(base.clone());
-        let names: Vec<_> =
-            config.tools.value().unwrap().iter().filter_map(|tool| tool.function_name()).collect();
-        assert_eq!(names, ["hang_up", "get_weather"]);
+        let toolbox = weather();
+        let names = |config: &SessionConfig| -> Vec<String> {
+            let tools = config.tools.value().unwrap().iter();
+            tools.filter_map(|tool| tool.function_name()).map(ToOwned::to_owned).collect()
+        };
+        let config = toolbox.session_config(base.clone());
+        assert_eq!(names(&config), ["hang_up", "get_weather"]);
+        toolbox.unregister("get_weather");
+        assert_eq!(names(&toolbox.session_config(config)), ["hang_up"]);
+        let empty = toolbox.session_config(SessionConfig::realtime());
+        assert_eq!(empty.tools, Field::Value(Vec::new()));
         assert_eq!(Toolbox::new().session_config(base.clone()), base);
+    }
+
+    #[test]
+    fn names_are_checked_by_the_services_rule() {
+        let function = |name: &str| Function::new(name, "", |(): ()| async { Ok::<_, ToolError>(0) });
+        let long = "x".repeat(65);
+        for name in ["", "get weather", "wetter_für", long.as_str()] {
+            let toolbox = Toolbox::new().with(function(name));
+            assert_eq!(toolbox.check().unwrap_err().name, name);
+            assert!(toolbox.is_empty());
+        }
+        assert_eq!(Toolbox::new().with(function("get-weather_2")).check(), Ok(()));
     }
 
     #[test]

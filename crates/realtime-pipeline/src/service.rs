@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use realtime_client::{Events, Handle, SendError, ToolRunner};
-use realtime_context::Toolbox;
+use realtime_client::{Events, Handle, SendError};
 use realtime_protocol::call::Event;
 
 use crate::adapter::{Adapter, Asked, NAME, Route};
@@ -31,7 +30,6 @@ pub struct RealtimeService {
     events: Events,
     adapter: Adapter,
     context: Option<SharedContext>,
-    tools: Option<ToolRunner>,
     /// Events that came and are not handled yet: `ready` adds, `work` takes.
     arrived: VecDeque<Option<Event>>,
     life: Life,
@@ -57,7 +55,6 @@ impl RealtimeService {
             events,
             adapter: Adapter::default(),
             context: None,
-            tools: None,
             arrived: VecDeque::new(),
             life: Life::Open,
             complained: None,
@@ -71,26 +68,9 @@ impl RealtimeService {
         self
     }
 
-    /// Runs the functions that the model calls, each in a task of its own.
-    #[must_use]
-    pub fn tools(mut self, toolbox: Toolbox) -> Self {
-        self.tools = Some(ToolRunner::new(self.handle.clone(), toolbox));
-        self
-    }
-
-    /// As [`tools`](Self::tools), with a runner of the caller's own.
-    #[must_use]
-    pub fn tool_runner(mut self, runner: ToolRunner) -> Self {
-        self.tools = Some(runner);
-        self
-    }
-
     async fn tell(&mut self, event: Event, cx: &Cx) {
         // A processor that reads the context because of a frame must find it up to date.
         let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
-        if let Some(tools) = &mut self.tools {
-            tools.handle(&event);
-        }
         if matches!(event, Event::Closed { .. }) {
             self.life = Life::Closed;
         }

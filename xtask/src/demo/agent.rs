@@ -67,20 +67,19 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let input = WavInput::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
     let longest = input.duration() + LONGEST;
 
-    let toolbox = toolbox();
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
     let config = context.with(|context| context.session_config(session_config(args)));
-    let session =
-        SessionOptions { config: toolbox.session_config(config), entropy: 1, ..SessionOptions::default() };
+    let session = SessionOptions { config, entropy: 1, ..SessionOptions::default() };
+    let options = ClientOptions::new(session).toolbox(toolbox());
 
-    let (handle, events) = connect(args, session, &files.log, log.content).await?;
+    let (handle, events) = connect(args, options, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
     drop(handle.send(Command::CreateResponse { params: None, protected: false })?);
 
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let session = handle.clone();
-    let service = RealtimeService::new(handle, events).context(context.clone()).tools(toolbox);
+    let service = RealtimeService::new(handle, events).context(context.clone());
     let options = PipelineOptions::default().drain_limit(DRAIN);
     let mut task = Pipeline::new()
         .options(options)
@@ -133,11 +132,10 @@ fn session_config(args: &Args) -> SessionConfig {
 /// Connects to the server of the command line, or to an emulator in this process.
 async fn connect(
     args: &Args,
-    session: SessionOptions,
+    options: ClientOptions,
     log: &Path,
     content: LogContent,
 ) -> Result<(Handle, Events), Error> {
-    let options = ClientOptions::new(session);
     let file = if args.fast { FileLog::direct(log) } else { FileLog::create(log) };
     let file = file.and_then(|file| file.filter(Filter::new(content)));
     let options = options.log(file.map_err(|error| format!("cannot write {}: {error}", log.display()))?);

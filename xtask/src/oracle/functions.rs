@@ -6,9 +6,10 @@ use std::future::{pending, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use realtime_context::{BoxFuture, Function, OnInterrupt, Reply, ToolError, ToolPolicy, Toolbox};
+use realtime_context::{
+    BoxFuture, Function, FunctionContext, OnInterrupt, Reply, ToolError, ToolPolicy, Toolbox,
+};
 use realtime_protocol::call::{Command, Event, FunctionCall, FunctionOutput};
-use realtime_protocol::id::CallId;
 use serde_json::{Value, json};
 
 use super::scenario::Registration;
@@ -19,7 +20,7 @@ pub(super) struct Functions {
     toolbox: Toolbox,
     shared: Arc<Mutex<Shared>>,
     running: Vec<Running>,
-    waiting: VecDeque<FunctionCall>,
+    waiting: VecDeque<Arc<FunctionCall>>,
     /// Whether a call waits until the one before has ended.
     sequential: bool,
 }
@@ -32,7 +33,7 @@ struct Shared {
 }
 
 struct Running {
-    call: FunctionCall,
+    call: Arc<FunctionCall>,
     work: BoxFuture<'static, FunctionOutput>,
 }
 
@@ -42,21 +43,19 @@ impl Functions {
     }
 
     pub(super) fn register(&mut self, function: &Registration) {
-        let policy = ToolPolicy {
-            on_interrupt: match function.cancel_on_interruption {
-                Some(false) => OnInterrupt::Keep,
-                _ => OnInterrupt::Cancel,
-            },
-            reply: if function.run_llm == Some(false) { Reply::Silent } else { Reply::Auto },
-            ..ToolPolicy::default()
+        let on_interrupt = match function.cancel_on_interruption {
+            Some(false) => OnInterrupt::Finish,
+            _ => OnInterrupt::Cancel,
         };
+        let reply = if function.run_llm == Some(false) { Reply::Silent } else { Reply::Auto };
+        let policy = ToolPolicy::new().on_interrupt(on_interrupt).reply(reply);
         let (shared, spec) = (Arc::clone(&self.shared), function.clone());
-        let handler = move |call: FunctionCall, arguments: Value| {
-            record(&shared, &call, "called", Some(arguments));
+        let handler = move |arguments: Value, cx: FunctionContext| {
+            record(&shared, cx.call(), "called", Some(arguments));
             let (shared, spec) = (Arc::clone(&shared), spec.clone());
             async move {
                 if spec.hold {
-                    let id = call.call_id.to_string();
+                    let id = cx.call_id().to_string();
                     poll_fn(|_| {
                         if lock(&shared, |all| all.released.contains(&id)) {
                             Poll::Ready(())
@@ -67,10 +66,10 @@ impl Functions {
                     .await;
                 }
                 if let Some(error) = spec.raises {
-                    record(&shared, &call, "raised", None);
+                    record(&shared, cx.call(), "raised", None);
                     return Err(ToolError::new(error));
                 }
-                record(&shared, &call, "returned", None);
+                record(&shared, cx.call(), "returned", None);
                 if spec.no_result {
                     pending::<()>().await;
                 }
@@ -79,7 +78,8 @@ impl Functions {
         };
         match &function.name {
             Some(name) => {
-                self.toolbox.register(Function::raw(name, "", json!({}), handler).policy(policy));
+                // A name that the service would refuse is registered with nobody.
+                let _ = self.toolbox.register(Function::raw(name, "", json!({}), handler).policy(policy));
             }
             None => self.toolbox = std::mem::take(&mut self.toolbox).catch_all(policy, handler),
         }
@@ -92,23 +92,23 @@ impl Functions {
     /// Starts and stops calls as the event says; gives back answers.
     pub(super) fn handle(&mut self, event: &Event) -> Vec<Command> {
         match event {
-            Event::FunctionCalls { calls, .. } => {
-                self.waiting.extend(calls.iter().map(|call| FunctionCall::clone(call)))
-            }
+            Event::FunctionCalls { calls, .. } => self.waiting.extend(calls.iter().cloned()),
             Event::FunctionEnded { call, .. } => {
                 self.running.retain(|running| running.call.call_id != call.call_id);
                 self.waiting.retain(|waiting| waiting.call_id != call.call_id);
             }
             Event::Interrupted(_) => {
-                let toolbox = &self.toolbox;
-                let stops =
-                    |call: &FunctionCall| toolbox.policy(&call.name).on_interrupt == OnInterrupt::Cancel;
+                let tools = self.toolbox.tools();
+                let stops = |call: &FunctionCall| {
+                    let function = tools.handler(&call.name);
+                    function.is_none_or(|function| function.tool_policy().on_interrupt == OnInterrupt::Cancel)
+                };
                 let stopped: Vec<_> = self.running.extract_if(.., |running| stops(&running.call)).collect();
                 return stopped
                     .into_iter()
                     .map(|Running { call, .. }| {
                         record(&self.shared, &call, "cancelled", None);
-                        complete(call.call_id, FunctionOutput::Cancelled, false)
+                        complete(&call, FunctionOutput::Cancelled, false)
                     })
                     .collect();
             }
@@ -123,19 +123,24 @@ impl Functions {
             let work = self.running[index].work.as_mut();
             if let Poll::Ready(output) = work.poll(&mut Context::from_waker(Waker::noop())) {
                 let call = self.running.remove(index).call;
-                return Some(self.answer(call, output));
+                return Some(self.answer(&call, output));
             }
         }
         if self.sequential && !self.running.is_empty() {
             return None;
         }
         let call = self.waiting.pop_front()?;
-        match self.toolbox.start(&call) {
+        let tools = self.toolbox.tools();
+        let started = tools
+            .handler(&call.name)
+            .ok_or(FunctionOutput::Unknown)
+            .and_then(|function| function.start(&call, FunctionContext::of(&call)));
+        match started {
             Ok(work) => {
                 self.running.push(Running { call, work });
                 self.poll()
             }
-            Err(output) => Some(self.answer(call, output)),
+            Err(output) => Some(self.answer(&call, output)),
         }
     }
 
@@ -144,14 +149,15 @@ impl Functions {
         lock(&self.shared, |shared| std::mem::take(&mut shared.records))
     }
 
-    fn answer(&self, call: FunctionCall, output: FunctionOutput) -> Command {
-        let respond = self.toolbox.policy(&call.name).reply == Reply::Auto;
-        complete(call.call_id, output, respond)
+    fn answer(&self, call: &FunctionCall, output: FunctionOutput) -> Command {
+        let tools = self.toolbox.tools();
+        let reply = tools.handler(&call.name).map_or(Reply::Auto, |function| function.tool_policy().reply);
+        complete(call, output, reply == Reply::Auto)
     }
 }
 
-fn complete(call_id: CallId, output: FunctionOutput, respond: bool) -> Command {
-    Command::AnswerFunction { call_id, output, respond }
+fn complete(call: &FunctionCall, output: FunctionOutput, respond: bool) -> Command {
+    Command::AnswerFunction { call_id: call.call_id.clone(), output, respond }
 }
 
 fn record(shared: &Mutex<Shared>, call: &FunctionCall, phase: &str, arguments: Option<Value>) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use realtime_client::{ClientOptions, Events, Handle, ToolRunner};
-use realtime_context::{Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
-use realtime_protocol::call::{Event, FunctionOutput, Interruption};
+use realtime_client::{ClientOptions, Events, Handle};
+use realtime_context::{DeskOptions, Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
+use realtime_protocol::call::{Event, FunctionOutput};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
@@ -41,8 +41,7 @@ async fn every_call_gets_one_output_whatever_its_handler_does() {
         call.respond().await;
     }
     assert!((30_000..30_020).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
-    call.pump().await;
-    assert_eq!(call.runner.running(), 0);
+    call.server.expect_silence().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,21 +52,19 @@ async fn calls_out_of_band_do_not_run() {
     call.server.send(json!({"type": "response.done", "response": done})).await;
     loop {
         let event = next(&mut call.events).await;
-        call.runner.handle(&event);
         if matches!(event, Event::FunctionCalls { out_of_band: true, .. }) {
             break;
         }
     }
-    assert_eq!(call.runner.running(), 0);
     call.server.expect_silence().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_model_goes_on_once_after_the_last_call_and_not_after_silent_ones() {
-    let silent = ToolPolicy { reply: Reply::Silent, ..ToolPolicy::default() };
+    let silent = ToolPolicy::new().reply(Reply::Silent);
     let toolbox = Toolbox::new()
         .with(tool("echo", |args| async move { Ok(args) }))
-        .with(tool("note", |args| async move { Ok(args) }).policy(silent))
+        .with(tool("note", |args| async move { Ok(args) }).policy(silent.clone()))
         .with(tool("jot", |args| async move { Ok(args) }).policy(silent));
     let mut call = Call::begin(toolbox).await;
     call.ask(&["note"]).await;
@@ -80,8 +77,8 @@ async fn the_model_goes_on_once_after_the_last_call_and_not_after_silent_ones() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interruption_cancels_the_calls_whose_tools_do_not_ask_to_be_kept() {
-    let keep = ToolPolicy { on_interrupt: OnInterrupt::Keep, ..ToolPolicy::default() };
+async fn an_interruption_cancels_the_calls_whose_tools_are_not_to_finish() {
+    let keep = ToolPolicy::new().on_interrupt(OnInterrupt::Finish);
     let slow = |args| async move {
         sleep(Duration::from_secs(2)).await;
         Ok(args)
@@ -89,7 +86,7 @@ async fn an_interruption_cancels_the_calls_whose_tools_do_not_ask_to_be_kept() {
     let toolbox = Toolbox::new().with(tool("look", slow)).with(tool("order", slow).policy(keep));
     let mut call = Call::begin(toolbox).await;
     call.ask(&["look", "order"]).await;
-    call.runner.handle(&Event::Interrupted(Interruption::default()));
+    call.interrupt().await;
     assert_eq!(call.answer().await, ("call_look".into(), json!({"status": "cancelled"})));
     assert_eq!(call.answer().await, ("call_order".into(), json!({"x": 1})));
     call.server.expect("response.create").await;
@@ -117,7 +114,6 @@ async fn a_call_that_ended_otherwise_is_dropped_without_an_answer() {
     assert_eq!(call.answer().await, ("call_hang".into(), json!(7)));
     by_hand.await.unwrap().unwrap();
     call.server.expect("response.create").await;
-    call.pump().await;
     call.server.expect_silence().await;
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }
@@ -139,21 +135,12 @@ async fn no_more_calls_run_at_once_than_allowed_and_waiting_uses_up_no_time() {
             }
         }
     }));
-    let mut call = Call::begin(toolbox).await;
-    call.runner = ToolRunner::new(call.handle.clone(), call.toolbox.clone()).concurrency(2);
+    let options = ClientOptions::default().desk(DeskOptions::default().concurrency(2));
+    let mut call = Call::with(options.toolbox(toolbox)).await;
     call.ask(&["slow", "slow", "slow", "slow", "slow"]).await;
     for _ in 0..5 {
         assert_eq!(call.answer().await.1, json!({"x": 1}));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn dropping_the_runner_answers_its_calls_as_cancelled() {
-    let toolbox = Toolbox::new().with(tool("hang", |_| async { std::future::pending().await }));
-    let mut call = Call::begin(toolbox).await;
-    call.ask(&["hang"]).await;
-    call.runner = ToolRunner::new(call.handle.clone(), Toolbox::new());
-    assert_eq!(call.answer().await, ("call_hang".into(), json!({"status": "cancelled"})));
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,11 +159,9 @@ async fn the_end_of_the_session_stops_all_calls() {
     let mut call = Call::begin(toolbox).await;
     call.ask(&["hang"]).await;
     tokio::task::yield_now().await;
-    let Call { mut runner, mut events, server, handle, .. } = call;
+    let Call { mut events, server, handle, .. } = call;
     drop(server);
-    for event in rest(&mut events).await {
-        runner.handle(&event);
-    }
+    rest(&mut events).await;
     assert!(handle.is_closed());
     tokio::task::yield_now().await;
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
@@ -195,7 +180,7 @@ where
     F: Fn(Value) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Value, &'static str>> + Send + 'static,
 {
-    Function::raw(name, "", json!({"type": "object"}), move |_, args| handler(args))
+    Function::raw(name, "", json!({"type": "object"}), move |args| handler(args))
 }
 
 /// A session with tools, and its server.
@@ -203,19 +188,28 @@ struct Call {
     handle: Handle,
     events: Events,
     server: Server<DuplexStream>,
-    toolbox: Toolbox,
-    runner: ToolRunner,
     responses: u32,
 }
 
 impl Call {
     async fn begin(toolbox: Toolbox) -> Self {
-        let (handle, events, server) = ready(ClientOptions::default()).await;
-        let runner = ToolRunner::new(handle.clone(), toolbox.clone());
-        Self { handle, events, server, toolbox, runner, responses: 0 }
+        Self::with(ClientOptions::default().toolbox(toolbox)).await
     }
 
-    /// The model calls functions in one response, and the runner learns of it.
+    async fn with(options: ClientOptions) -> Self {
+        let (handle, events, server) = ready(options).await;
+        Self { handle, events, server, responses: 0 }
+    }
+
+    /// The user speaks over the functions.
+    async fn interrupt(&mut self) {
+        let handle = self.handle.clone();
+        let interrupted = async move { handle.interrupt().await.unwrap() };
+        let heard = async { while !matches!(next(&mut self.events).await, Event::Interrupted(_)) {} };
+        tokio::join!(interrupted, heard);
+    }
+
+    /// The model calls functions in one response, and the application hears of it.
     async fn ask(&mut self, names: &[&str]) {
         let output: Vec<_> = names
             .iter()
@@ -232,7 +226,6 @@ impl Call {
         self.response(&output).await;
         loop {
             let event = next(&mut self.events).await;
-            self.runner.handle(&event);
             if matches!(event, Event::FunctionCalls { .. }) {
                 return;
             }
@@ -261,13 +254,5 @@ impl Call {
         self.server.send(json!({"type": "conversation.item.added", "item": item})).await;
         let output = serde_json::from_str(item["output"].as_str().unwrap()).unwrap();
         (item["call_id"].as_str().unwrap().to_owned(), output)
-    }
-
-    /// Hands the runner all events that are there.
-    async fn pump(&mut self) {
-        self.server.expect_silence().await;
-        while let Some(event) = self.events.try_next() {
-            self.runner.handle(&event);
-        }
     }
 }

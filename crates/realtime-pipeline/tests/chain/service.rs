@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Client, Endpoint};
+use realtime_client::{Client, ClientOptions, Endpoint};
 use realtime_context::{Context, Toolbox};
 use realtime_pipeline::{
     Direction, Finished, FrameKind, Observed, Observer, Pipeline, PipelineError, PipelineTask, Playout,
@@ -151,11 +151,12 @@ async fn agent(microphone: WavInput, tools: Toolbox) -> Agent {
     let (near, far) = duplex(1 << 20);
     let endpoint = Endpoint::new("ws://memory", "test-model").unwrap().key("sk-test");
     let accept = async { Server(accept_async(far).await.unwrap()) };
-    let (client, mut server) = tokio::join!(Client::over(near, &endpoint, SessionOptions::default()), accept);
+    let options = ClientOptions::default().toolbox(tools);
+    let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
     let (handle, events) = client.unwrap();
     server.open().await;
     let context = SharedContext::new(Context::new());
-    let service = RealtimeService::new(handle, events).context(context.clone()).tools(tools);
+    let service = RealtimeService::new(handle, events).context(context.clone());
     let mut task = Pipeline::new().then(microphone).then(service).then(Playout::new()).into_task();
     let trace = Trace::default();
     task.observe(trace.clone());
