@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::ready;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
@@ -10,6 +11,7 @@ use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -43,6 +45,8 @@ pub struct ClientOptions {
     pub reseed: Option<Box<dyn Reseed + Send>>,
     /// Listeners that get every event before the application does, in this order. Default: none.
     pub listeners: Vec<Box<dyn Listener>>,
+    /// Wakes the client's task, so that it looks for what listeners ask.
+    pub(crate) wake: Arc<Notify>,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -63,6 +67,7 @@ impl ClientOptions {
             reconnect: None,
             reseed: None,
             listeners: Vec::new(),
+            wake: Arc::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -98,6 +103,18 @@ impl ClientOptions {
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
+    }
+
+    /// Follows a call in this conversation, which puts its instructions into the configuration, learns from
+    /// every event, tells the server what the application changes, and tells each new session what was said.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub fn conversation(mut self, conversation: realtime_context::Conversation) -> Self {
+        self.session.config = conversation.session_config(self.session.config);
+        let wake = Arc::clone(&self.wake);
+        conversation.on_change(move || wake.notify_one());
+        self.reseed = Some(Box::new(conversation.clone()));
+        self.listener(conversation)
     }
 
     /// Adds an endpoint to use when the earlier ones fail. This makes the call reconnect, with the defaults
@@ -261,6 +278,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         mut reconnect,
         reseed,
         listeners,
+        wake,
         fallbacks,
         keepalive,
         trace_content,
@@ -294,6 +312,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         requests,
         events: sender,
         listeners: listening,
+        wake,
         tap,
         shared,
         observer,

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use realtime_client::{Events, Handle, SendError, ToolRunner};
-use realtime_context::Toolbox;
+use realtime_context::{Change, Conversation, Toolbox};
 use realtime_protocol::call::Event;
 
 use crate::adapter::{Adapter, Asked, NAME, Route};
-use crate::context::SharedContext;
 use crate::cx::Cx;
 use crate::error::{Error, Fault, Severity};
 use crate::frame::{Direction, Frame, FrameKind};
@@ -30,7 +29,7 @@ pub struct RealtimeService {
     handle: Handle,
     events: Events,
     adapter: Adapter,
-    context: Option<SharedContext>,
+    conversation: Option<Conversation>,
     tools: Option<ToolRunner>,
     /// Events that came and are not handled yet: `ready` adds, `work` takes.
     arrived: VecDeque<Option<Event>>,
@@ -56,7 +55,7 @@ impl RealtimeService {
             handle,
             events,
             adapter: Adapter::default(),
-            context: None,
+            conversation: None,
             tools: None,
             arrived: VecDeque::new(),
             life: Life::Open,
@@ -64,10 +63,11 @@ impl RealtimeService {
         }
     }
 
-    /// Updates this context with what is said and heard.
+    /// Updates this conversation with what is said and heard, unless the client does so already: then only its
+    /// changes become frames.
     #[must_use]
-    pub fn context(mut self, context: impl Into<SharedContext>) -> Self {
-        self.context = Some(context.into());
+    pub fn conversation(mut self, conversation: Conversation) -> Self {
+        self.conversation = Some(conversation);
         self
     }
 
@@ -86,8 +86,8 @@ impl RealtimeService {
     }
 
     async fn tell(&mut self, event: Event, cx: &Cx) {
-        // A processor that reads the context because of a frame must find it up to date.
-        let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
+        // A processor that reads the conversation because of a frame must find it up to date.
+        let changes = self.learn_from(&event);
         if let Some(tools) = &mut self.tools {
             tools.handle(&event);
         }
@@ -216,10 +216,17 @@ impl Processor for RealtimeService {
 
 impl RealtimeService {
     fn learn(&mut self, event: Option<Event>) {
-        match (event, &self.context) {
-            (None, _) => self.life = Life::Over,
-            (Some(event), Some(context)) => drop(context.apply(&event)),
-            (Some(_), None) => {}
+        match event {
+            None => self.life = Life::Over,
+            Some(event) => drop(self.learn_from(&event)),
+        }
+    }
+
+    fn learn_from(&self, event: &Event) -> Vec<Change> {
+        match &self.conversation {
+            Some(conversation) if conversation.is_listening() => conversation.take_changes(),
+            Some(conversation) => conversation.observe(event),
+            None => Vec::new(),
         }
     }
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
-use realtime_context::{Context, Message, ToolError, Toolbox};
+use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
-use realtime_pipeline::{Pipeline, Playout, RealtimeService, SharedContext};
+use realtime_pipeline::{Pipeline, Playout, RealtimeService};
 use realtime_protocol::call::Command;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -66,8 +66,8 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
 
     let toolbox = toolbox();
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
-    let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
-    let config = context.with(|context| context.session_config(session_config(args)));
+    let conversation = Conversation::from_messages([Message::system(instructions)]);
+    let config = conversation.session_config(session_config(args));
     let session =
         SessionOptions { config: toolbox.session_config(config), entropy: 1, ..SessionOptions::default() };
 
@@ -77,7 +77,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
 
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let session = handle.clone();
-    let service = RealtimeService::new(handle, events).context(context.clone()).tools(toolbox);
+    let service = RealtimeService::new(handle, events).conversation(conversation.clone()).tools(toolbox);
     let mut task = Pipeline::new().then(input).then(service).then(Playout::new()).then(output).into_task();
     let books = Books::default();
     task.observe(Timeline::new(books.clone()));
@@ -94,7 +94,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     };
 
     // A failed conversation is written as far as it went, so that no older transcript stays beside its log.
-    let transcript = context.with(|context| context.transcript());
+    let transcript = conversation.transcript();
     let written = std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?);
     // The first error is the one that the user needs.
     finished?;

@@ -5,6 +5,7 @@ use alloc::string::String;
 use serde::{Serialize, Serializer};
 
 use crate::call::Refusal;
+use crate::id::ResponseId;
 
 /// What the driver or a [`Listener`](crate::call::Listener) tells the application. The state machines never
 /// emit it, so it is in no session log.
@@ -30,6 +31,21 @@ pub enum Notice {
     ListenersStopped {
         /// How many requests were dropped.
         dropped: usize,
+    },
+    /// Something of the conversation is not on the server, or not whole: no item can be made of it, or the
+    /// server refused the item.
+    NotSynced {
+        /// The entry of the conversation's log.
+        entry: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The model was told a history and asked for audio, and answered in text.
+    AnsweredInText {
+        /// The response.
+        response_id: ResponseId,
+        /// Whether the history is told in another way and the answer asked for again.
+        asked_again: bool,
     },
     /// The application read so slowly that the call ended, and not all of its last events fitted into the
     /// queue. Only [`Event::Closed`](crate::call::Event::Closed) follows.

@@ -1,0 +1,6 @@
+//! The conversation: what a server is told of it, what it learns whatever comes when, and its documents.
+
+mod documents;
+mod interleavings;
+mod line;
+mod mirrored;
