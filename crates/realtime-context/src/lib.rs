@@ -81,12 +81,14 @@
 //! | `save` | a conversation as a JSON document |
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
 //! | [`aggregator`] | the user's and the assistant's side, by the names that other frameworks use |
+//! | [`budget`] | tokens by entry, policies, prices, limits of a call |
 //! | [`tool`] | [`Function`]: one tool, from a Rust type, and its policy |
 //! | [`toolbox`] | [`Toolbox`]: tools by name |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
 pub mod aggregator;
 mod arguments;
+pub mod budget;
 pub mod conversation;
 mod learn;
 pub mod log;

@@ -303,6 +303,15 @@ impl Conversation {
         self.lock().listens
     }
 
+    pub(crate) fn with_mirror<T>(&self, read: impl FnOnce(&Log, &Mirror) -> T) -> T {
+        let state = self.lock();
+        read(&state.log, &state.mirror)
+    }
+
+    pub(crate) fn edit_with_mirror<T>(&self, edit: impl FnOnce(&mut Log, &Mirror) -> T) -> T {
+        self.change(|state| edit(&mut state.log, &state.mirror))
+    }
+
     /// A change by the application.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();

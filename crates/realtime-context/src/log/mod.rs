@@ -228,6 +228,28 @@ impl Log {
         gone
     }
 
+    /// Drops the oldest groups until what is left weighs at most `most`. `weight` is that of the entry at an
+    /// index, `total` that of all.
+    pub(crate) fn drop_oldest(
+        &mut self,
+        weight: impl Fn(usize) -> u64,
+        total: u64,
+        most: u64,
+    ) -> Vec<EntryId> {
+        let mut left = total;
+        let mut gone = Vec::new();
+        for group in self.groups() {
+            let first = group.start == 0 && self.instructions().is_some();
+            if left <= most || first || self.entries[group.clone()].iter().any(|entry| entry.pinned) {
+                continue;
+            }
+            left = left.saturating_sub(group.clone().map(&weight).sum());
+            gone.extend(self.entries[group].iter().map(|entry| entry.id));
+        }
+        self.entries.retain(|entry| !gone.contains(&entry.id));
+        gone
+    }
+
     pub(crate) fn push(&mut self, body: Body) -> EntryId {
         let id = self.fresh_id();
         self.entries.push(Entry { id, at: self.wall, pinned: false, summary: false, revision: 0, body });

@@ -47,6 +47,13 @@ pub enum Notice {
         /// Whether the history is told in another way and the answer asked for again.
         asked_again: bool,
     },
+    /// The call has spent most of what it may: money or time.
+    BudgetNearlySpent {
+        /// The share that is spent (%).
+        percent: u32,
+    },
+    /// The call has spent what it may. It ends, after its last words if there are any.
+    BudgetSpent {},
     /// The application read so slowly that the call ended, and not all of its last events fitted into the
     /// queue. Only [`Event::Closed`](crate::call::Event::Closed) follows.
     EventsDropped {
