@@ -94,7 +94,7 @@ impl Owner {
             assert!(timeouts < MOST_TIMEOUTS, "something is due at {due} for ever");
             self.now = self.now.max(due);
             LogWriter::default().timer(&mut self.log, self.now);
-            self.call.handle_timeout(due);
+            self.call.handle_timeout(self.now);
             self.drain(self.now);
         }
         self.now = self.now.max(until);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use realtime_protocol::call::{Command, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, ServerEvent};
+use realtime_protocol::id::CallId;
+use realtime_protocol::item::Item;
 use realtime_protocol::log::Input;
 use realtime_protocol::session::{Output, Session, SessionOptions};
 use realtime_protocol::time::Timestamp;
@@ -43,6 +45,8 @@ struct Run {
     outputs: Vec<Output>,
     /// What the application sends as it is.
     raw: Vec<ClientEvent>,
+    /// Calls for which the application makes an output item itself, past the call.
+    answered: Vec<CallId>,
 }
 
 impl Run {
@@ -59,6 +63,7 @@ impl Run {
             inputs: Vec::new(),
             outputs: Vec::new(),
             raw: Vec::new(),
+            answered: Vec::new(),
         }
     }
 
@@ -95,8 +100,10 @@ impl Run {
         match &input {
             Input::Command(id, command) if taken => {
                 self.invariants.command(*id);
-                if let Command::SendEvent { event } = &**command {
-                    self.raw.push((**event).clone());
+                match &**command {
+                    Command::SendEvent { event } => self.raw.push((**event).clone()),
+                    Command::CreateItem { item, .. } => self.answered.extend(answered(item)),
+                    _ => {}
                 }
             }
             Input::Text(_, text) => {
@@ -131,6 +138,8 @@ impl Run {
                 self.names.sent(event);
                 if let Some(raw) = self.raw.iter().position(|raw| raw == event) {
                     self.raw.swap_remove(raw);
+                } else if let Some(call) = self.answered.iter().position(|call| answers(event, call)) {
+                    self.answered.swap_remove(call);
                 } else {
                     self.invariants.output(output);
                     checks::sent(event, self.options.dialect);
@@ -168,4 +177,14 @@ impl Run {
             assert_eq!(Some(output), self.outputs.get(index), "output {index}, drained late");
         }
     }
+}
+
+fn answers(event: &ClientEvent, call_id: &CallId) -> bool {
+    matches!(event, ClientEvent::ConversationItemCreate(create) if answered(&create.item).as_ref() == Some(call_id))
+}
+
+/// The call whose output an item is.
+fn answered(item: &Item) -> Option<CallId> {
+    let Item::FunctionCallOutput(output) = item else { return None };
+    output.call_id.value().cloned()
 }

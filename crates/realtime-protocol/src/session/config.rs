@@ -73,8 +73,9 @@ impl Session {
 
     /// The format of input audio: the one asked for, until the server has answered.
     pub(super) fn input_format(&self) -> AudioFormat {
-        let asked = self.options.config.input().and_then(|input| input.format.value()?.format());
-        asked.filter(|_| !self.state.is_ready()).unwrap_or_else(|| self.config.input_format())
+        let asked = || self.options.config.input()?.format.value()?.format();
+        let asked = if self.state.is_ready() { None } else { asked() };
+        asked.unwrap_or_else(|| self.config.input_format())
     }
 
     /// The server reports its configuration. What it acknowledges is taken over; differences are told.

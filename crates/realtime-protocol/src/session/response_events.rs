@@ -32,8 +32,11 @@ impl Session {
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
         match response_id {
             Field::Value(id) => {
-                self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
-                self.responses.get_mut(&id).map(|response| response.id.clone())
+                if self.responses.get_mut(&id).is_none() {
+                    self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
+                    self.responses.get_mut(&id)?;
+                }
+                Some(id)
             }
             // Servers that leave the id out have one response at a time.
             Field::Absent | Field::Null => {
