@@ -1,4 +1,4 @@
-//! Whatever a server sends to a session and an application asks of it, in whatever order, what must hold holds.
+//! Whatever a server sends to a session and an application asks of it, in whatever order: the invariants hold.
 
 #![no_main]
 

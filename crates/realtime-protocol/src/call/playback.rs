@@ -183,8 +183,8 @@ pub enum Cut {
     Nothing,
 }
 
-/// Writes a digest in place of a text that is in the log already: of the text there, so that a replay writes the
-/// same.
+/// Writes a digest in place of a text that is in the log already: of the text there, so that a replay writes
+/// the same.
 pub(crate) fn digest_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let text = as_logged(text);
     serializer.collect_str(&format_args!("{} bytes {:016x}", text.len(), fnv1a(text.as_bytes())))
