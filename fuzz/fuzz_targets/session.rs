@@ -1,4 +1,5 @@
-//! Whatever a server sends to a session and an application asks of it, in whatever order: the invariants hold.
+//! Whatever a server sends to a session and an application asks of it, in whatever order, what must hold
+//! holds.
 
 #![no_main]
 

@@ -56,6 +56,7 @@ impl Context {
                 self.begin_conversation();
             }
             Event::Committed { item_id } => {
+                self.part_with_used(item_id, |words| words.role == Role::Assistant);
                 self.words(&mut changes, item_id, Words::speech);
             }
             Event::ItemPlaced { item, place, origin } => {
@@ -97,6 +98,8 @@ impl Context {
                 if self.beside.contains(response_id) {
                     return Vec::new();
                 }
+                let is_another = |words: &Words| words.response.as_ref().is_some_and(|id| id != response_id);
+                self.part_with_used(item_id, |words| words.role == Role::User || is_another(words));
                 if let Some(words) = self.words(&mut changes, item_id, || Words::new(Role::Assistant)) {
                     words.response = Some(response_id.clone());
                     let part = words.part(*content_index);
@@ -142,6 +145,17 @@ impl Context {
         self.hears = false;
         self.beside.clear();
         self.removed.clear();
+    }
+
+    /// Some servers reuse the id of an item. The words of the earlier one stay, without an id.
+    fn part_with_used(&mut self, item_id: &ItemId, is_another: impl Fn(&Words) -> bool) {
+        let Some(index) = self.find_here(item_id) else { return };
+        let entry = &mut self.entries[index];
+        let Body::Words(words) = &entry.body else { return };
+        let is_over = words.done || words.role == Role::User;
+        if is_over && is_another(words) && !words.text().is_empty() {
+            entry.id = None;
+        }
     }
 
     /// The words of an item. An unknown item gets an entry. `None`: the item is gone, or has no words of its

@@ -37,7 +37,7 @@
 //! });
 //! assert_eq!(commands.count(), 1);
 //!
-//! // Then every event of the session's is given to the context. The user speaks, the assistant answers, and
+//! // Then every event of the session is given to the context. The user speaks, the assistant answers, and
 //! // what the user said comes last.
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
 //! # use realtime_protocol::call::{Origin, Place};

@@ -118,7 +118,7 @@ impl Run {
         self.look(before);
     }
 
-    /// Looks at what came out since the log had so many bytes.
+    /// Checks everything that came out since the log had this many bytes.
     fn look(&mut self, before: usize) {
         self.budget.output(0, self.owner.log_size() - before);
         for event in &self.owner.told[self.seen..] {
@@ -152,7 +152,7 @@ impl Run {
         self.look(0);
     }
 
-    /// Whoever waits was answered, or is named; no id was made twice; and the log replays.
+    /// Every command was answered, or is named; no id was made twice; and the log replays.
     fn leave(&mut self, named: &BTreeSet<CommandId>) {
         let commands = &self.owner.commands;
         for id in commands.keys().chain(&self.waiters) {
@@ -182,8 +182,8 @@ impl Run {
     }
 }
 
-/// Whether a log holds a text so that a replay knows all of it: one that may hold tokens and is no JSON is
-/// left out, or repaired.
+/// Returns whether a log holds a text so that a replay knows all of it: one that may hold tokens and is no
+/// JSON is left out, or repaired.
 fn is_logged_whole(text: &str) -> bool {
     !text.contains("\"mcp\"") || serde_json::from_str::<serde_json::Value>(text).is_ok()
 }

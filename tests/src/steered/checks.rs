@@ -16,7 +16,7 @@ pub(super) struct Budget {
 const INPUT_BYTES: usize = 100;
 
 impl Budget {
-    /// For options of so many bytes.
+    /// For options of this many bytes.
     pub(super) const fn new(options: usize) -> Self {
         Self { inputs: 0, taken: options, outputs: 0 }
     }
@@ -35,7 +35,7 @@ impl Budget {
             };
     }
 
-    /// So many outputs came of it, of so many bytes.
+    /// An input led to this many outputs, with this many bytes.
     ///
     /// # Panics
     /// When that is out of all proportion: what waited may end all at once, and a configuration is told whole
@@ -48,7 +48,7 @@ impl Budget {
         assert!(bytes <= most, "{bytes} bytes of one input, expected at most {most}");
     }
 
-    /// The state takes so much (characters of its `Debug`).
+    /// The size of the state (characters of its `Debug`).
     ///
     /// # Panics
     /// When that is out of all proportion.

@@ -57,9 +57,9 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// So much time passes (µs), and what is due by then happens.
+    /// This much time passes (µs), and everything due by then happens.
     Wait(u64),
-    /// So much time passes (µs), and nobody looks at what is due.
+    /// This much time passes (µs), and nothing that is due is handled.
     Oversleep(u64),
     /// The next input is as much older than those before it (µs).
     Back(u64),

@@ -66,7 +66,7 @@ impl Names {
         if id == "$item" { &self.item } else { id }
     }
 
-    /// A connection that is the latest, or the one so many before it.
+    /// The latest connection, or the one this many before it.
     const fn number(&self, ConnectionId(number): ConnectionId) -> ConnectionId {
         let back = LATEST - number;
         ConnectionId(if back < 16 { self.connection.saturating_sub(back) } else { number })

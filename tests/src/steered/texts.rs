@@ -236,7 +236,7 @@ fn members(value: &Value) -> usize {
     }
 }
 
-/// Spoils one member or element: the one after so many others. Returns whether it was there.
+/// Spoils one member or element: the one after this many others. Returns whether it was there.
 fn spoil(value: &mut Value, left: &mut usize, how: u8) -> bool {
     match value {
         Value::Object(members) if how % 8 == 7 && *left < members.len() => {
