@@ -181,8 +181,8 @@ impl Audio {
         }
     }
 
-    /// [`bytes`](Self::bytes) without a clone, which would allocate a reference count. Also reads text that only
-    /// a lenient decoder takes.
+    /// [`bytes`](Self::bytes) without a clone, which would allocate a reference count. Also reads text that
+    /// only a lenient decoder takes.
     pub(crate) fn into_bytes(self) -> Result<Bytes, NotBase64> {
         match self.0 {
             Repr::Bytes(bytes) => Ok(bytes),
