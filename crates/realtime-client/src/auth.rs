@@ -174,8 +174,7 @@ impl Secrets {
         self.replace_escaped(&text).unwrap_or(text)
     }
 
-    /// Takes out secrets of which a JSON text escapes letters, as any writer may; `None`: there is none in
-    /// it.
+    /// Takes out secrets whose letters a JSON text escapes, as any writer may. `None`: there are none in it.
     fn replace_escaped(&self, text: &str) -> Option<String> {
         let bytes = text.as_bytes();
         memmem::find(bytes, b"\\u").or_else(|| memmem::find(bytes, b"\\/"))?;
