@@ -48,8 +48,16 @@ impl Golden {
     /// # Panics
     /// When the file is not a golden session: this is test material.
     pub fn read(path: &Path) -> Self {
-        let name = path.display();
+        let name = path.display().to_string();
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self::parse(&name, &text)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Panics
+    /// When it is no golden session.
+    pub fn parse(name: &str, text: &str) -> Self {
         let mut lines = text.lines().enumerate();
         let (_, first) = lines.next().unwrap_or_else(|| panic!("{name} is empty"));
         let header = serde_json::from_str(first).unwrap_or_else(|error| panic!("{name}:1: {error}"));

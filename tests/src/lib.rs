@@ -1,5 +1,5 @@
-//! What the tests share: golden sessions, the invariants of a session, and a whole call in virtual time. The
-//! code in the README is compiled here.
+//! What the tests share: golden sessions, the invariants of a session, a whole call in virtual time, and
+//! calls that bytes steer. The code in the README is compiled here.
 
 pub mod fake_server;
 pub mod golden;
@@ -7,6 +7,7 @@ pub mod grammar;
 pub mod invariants;
 pub mod owner;
 pub mod slow;
+pub mod steered;
 pub mod world;
 
 #[doc = include_str!("../../README.md")]

@@ -1,5 +1,5 @@
-//! The golden sessions through a whole client, cut after every event of the server's: what waits is resolved,
-//! and the call ends, or goes on over another connection.
+//! The golden sessions through a whole client, cut after every server event: what waits is resolved, and the
+//! call ends, or goes on over another connection.
 
 use std::fs;
 use std::io;

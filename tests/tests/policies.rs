@@ -28,7 +28,7 @@ const SILENCE: u64 = 200;
 /// When the words of a turn are known, after its end.
 const TRANSCRIBED: u64 = 50;
 
-/// One turn of the user's.
+/// One user turn.
 #[derive(Clone, Debug)]
 struct Turn {
     /// After the turn before (ms).

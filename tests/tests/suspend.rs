@@ -300,7 +300,7 @@ fn is_of(text: &str, ids: &BTreeSet<String>) -> bool {
 /// Responses, with the items and calls that are theirs alone.
 fn with_their_items(golden: &Golden, responses: BTreeSet<String>) -> BTreeSet<String> {
     let mut all = responses;
-    // Twice, for the outputs of their calls are items of this side's.
+    // Twice, because the outputs of their calls are items of this side.
     for _ in 0..2 {
         for (_, input) in &golden.inputs {
             let Input::Text(_, text) = input else { continue };

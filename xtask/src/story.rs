@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    ConnectionEvent, Cut, Event, FunctionCall, Interruption, ResponseEnd, ResponseReport,
+    ConnectionEvent, Cut, Event, FunctionCall, Interruption, ResponseEnd, ResponseReport, Warning,
 };
 use realtime_protocol::id::{CallId, ResponseId};
 use realtime_protocol::item::Item;
@@ -44,6 +44,10 @@ pub(crate) enum Moment {
     Trouble {
         text: String,
     },
+    /// Something odd, or lost, that the session lives on with.
+    Warned {
+        text: String,
+    },
     Ended {
         reason: String,
     },
@@ -66,6 +70,7 @@ impl fmt::Display for Moment {
             Self::Answered { name, output } => ("tool", format!("{name} gave {output}")),
             Self::Interrupted(interruption) => ("barge-in", describe(interruption)),
             Self::Trouble { text } => ("trouble", text.clone()),
+            Self::Warned { text } => ("warning", text.clone()),
             Self::Ended { reason } => ("session", reason.clone()),
         };
         write!(f, "{who:<9} {what}")
@@ -100,6 +105,16 @@ fn describe(interruption: &Interruption) -> String {
     if parts.is_empty() { "before anything was heard".into() } else { parts.join("; ") }
 }
 
+/// A warning as its log line has it, within one line.
+fn shortened(warning: &Warning) -> String {
+    const MOST: usize = 200;
+    let text = serde_json::to_string(warning).unwrap_or_default();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Puts together what comes in pieces: an answer's words, a call and its output.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
@@ -108,7 +123,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// New words of the agent's.
+    /// New words from the agent.
     pub(crate) fn words(&mut self, response_id: &ResponseId, delta: &str) {
         self.said.entry(response_id.clone()).or_default().push_str(delta);
     }
@@ -142,6 +157,7 @@ impl Story {
                 Moment::Answered { name: name.unwrap_or_else(|| "a tool".into()), output }
             }
             Event::ServerError { error, .. } => Moment::Trouble { text: error.to_string() },
+            Event::Warning(warning) => Moment::Warned { text: shortened(warning) },
             Event::Connection(ConnectionEvent::Lost { reason, retry_at, .. }) => {
                 let text = if retry_at.is_some() { "disconnected, trying again" } else { "disconnected" };
                 Moment::Trouble { text: format!("{text}: {reason}") }

@@ -165,11 +165,35 @@ impl Secrets {
     /// Removes these secrets from a wire text. `None`: it has none.
     pub(crate) fn redact_wire(&self, text: &str) -> Option<String> {
         let holds = |secret: &String| memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
-        self.0.iter().any(holds).then(|| self.replace(text))
+        let is_escaped = || self.replace_escaped(text).is_some();
+        (self.0.iter().any(holds) || is_escaped()).then(|| self.replace(text))
     }
 
     fn replace(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+        let text = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED));
+        self.replace_escaped(&text).unwrap_or(text)
+    }
+
+    /// Takes out secrets whose letters a JSON text escapes, as any writer may. `None`: there are none in it.
+    fn replace_escaped(&self, text: &str) -> Option<String> {
+        let bytes = text.as_bytes();
+        memmem::find(bytes, b"\\u").or_else(|| memmem::find(bytes, b"\\/"))?;
+        let (mut redacted, mut kept, mut at) = (String::new(), 0, 0);
+        while at < bytes.len() {
+            match self.0.iter().find_map(|secret| end_of_escaped(bytes, at, secret.as_bytes())) {
+                Some(end) => {
+                    redacted.push_str(&text[kept..at]);
+                    redacted.push_str(REDACTED);
+                    (kept, at) = (end, end);
+                }
+                // What follows a backslash is of the same letter.
+                None => at += if bytes[at] == b'\\' { 2 } else { 1 },
+            }
+        }
+        (kept > 0).then(|| {
+            redacted.push_str(&text[kept..]);
+            redacted
+        })
     }
 
     /// Removes these secrets, and anything that looks like a key, from a text. If the text was cut off within
@@ -193,6 +217,27 @@ impl Secrets {
     }
 }
 
+/// Where a secret that begins here ends, in JSON text that may escape its letters.
+fn end_of_escaped(text: &[u8], mut at: usize, secret: &[u8]) -> Option<usize> {
+    let mut rest = secret;
+    while !rest.is_empty() {
+        let mut letter = [0; 4];
+        let (letter, len): (&[u8], usize) = match text.get(at..)? {
+            [b'\\', b'u', ..] => {
+                let digits = std::str::from_utf8(text.get(at + 2..at + 6)?).ok()?;
+                let letter_of = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+                (letter_of.encode_utf8(&mut letter).as_bytes(), 6)
+            }
+            [b'\\', plain @ (b'/' | b'"' | b'\\'), ..] => (std::slice::from_ref(plain), 2),
+            [b'\\', ..] | [] => return None,
+            [plain, ..] => (std::slice::from_ref(plain), 1),
+        };
+        rest = rest.strip_prefix(letter)?;
+        at += len;
+    }
+    Some(at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +251,24 @@ mod tests {
         assert_eq!(secrets.redact("an abc"), "an abc", "three letters are none");
         assert_eq!(secrets.redact_wire(r#"{"a":"abcdef123456"}"#).as_deref(), Some(r#"{"a":"[redacted]"}"#));
         assert_eq!(secrets.redact_wire(r#"{"a":"abc"}"#), None);
+    }
+
+    #[test]
+    fn a_secret_whose_letters_are_escaped_is_taken_out_and_the_text_stays_json() {
+        let mut secrets = Secrets::default();
+        secrets.add("sk-a/b-1234");
+        for escaped in [
+            r"\u0073k-a\/b-1234",
+            r"sk-a/b-123\u0034",
+            r"\u0073\u006B\u002d\u0061\u002F\u0062\u002D\u0031\u0032\u0033\u0034",
+        ] {
+            let text = format!(r#"{{"m":"é \\ {escaped}, again {escaped}","n":"\u00e9"}}"#);
+            let redacted = secrets.redact_wire(&text).unwrap();
+            assert_eq!(redacted, r#"{"m":"é \\ [redacted], again [redacted]","n":"\u00e9"}"#);
+        }
+        for other in [r#"{"m":"\\u0073k-a/b-1234"}"#, r#"{"m":"\u0073k-a\/b"}"#, r"\u", r"\u00", r"\/\"] {
+            assert_eq!(secrets.redact_wire(other), None, "{other}");
+        }
     }
 
     #[tokio::test]

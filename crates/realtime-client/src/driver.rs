@@ -222,6 +222,20 @@ impl Driver {
     /// Does what is due. Returns when the next thing is due.
     fn on_clock(&mut self) -> Option<Instant> {
         let now = self.clock.origin.now();
+        let mut due = self.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            self.handle_timeout(now);
+            due = self.poll_timeout();
+        }
+        self.clock.origin.instant(due?)
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        let due = [self.call.poll_timeout(), self.listeners.poll_timeout(), self.links.poll_timeout()];
+        due.into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
         if self.call.poll_timeout().is_some_and(|due| due <= now) {
             self.log(|writer, at, out| writer.timer(out, at));
             self.call.handle_timeout(self.state.at);
@@ -235,8 +249,6 @@ impl Driver {
         if self.links.poll_timeout().is_some_and(|due| due <= now) {
             self.links.handle_timeout(now);
         }
-        let due = [self.call.poll_timeout(), self.listeners.poll_timeout(), self.links.poll_timeout()];
-        self.clock.origin.instant(due.into_iter().flatten().min()?)
     }
 
     /// Ends the session without a command from the application.

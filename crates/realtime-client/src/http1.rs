@@ -82,9 +82,11 @@ impl Head {
         }
     }
 
-    /// Reads up to the end of the head, and keeps what came with it.
+    /// Reads up to the end of the head, and keeps what came with it. Interim answers (1xx) are skipped
+    /// (RFC 9110, 15.2).
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, HeadError> {
         let mut read = Vec::with_capacity(1024);
+        let mut passed_over = 0;
         loop {
             let before = read.len();
             match stream.read_buf(&mut read).await {
@@ -92,19 +94,31 @@ impl Head {
                 Ok(_) => {}
                 Err(error) => return Err(HeadError::HungUp(error.to_string())),
             }
-            let begin = &read[..read.len().min(5)];
-            if !b"HTTP/".starts_with(begin) {
-                return Err(HeadError::NotHttp("the answer is not HTTP".to_owned()));
+            let mut from = before.saturating_sub(3);
+            loop {
+                let begin = &read[..read.len().min(5)];
+                if !b"HTTP/".starts_with(begin) {
+                    return Err(HeadError::NotHttp("the answer is not HTTP".to_owned()));
+                }
+                let Some(end) = end_of_head(&read, from) else { break };
+                let head = Self::parse(&read[..end], &read[end..])?;
+                if !head.is_interim() {
+                    return Ok(head);
+                }
+                read.drain(..end);
+                (passed_over, from) = (passed_over + end, 0);
             }
-            if let Some(end) = end_of_head(&read, before.saturating_sub(3)) {
-                return Self::parse(&read[..end], &read[end..]);
-            }
-            if read.len() > MAX_HEAD {
+            if passed_over + read.len() > MAX_HEAD {
                 return Err(HeadError::NotHttp(format!(
                     "the head of its answer has more than {MAX_HEAD} bytes"
                 )));
             }
         }
+    }
+
+    /// Whether another answer follows. That to an upgrade (101) is the last.
+    const fn is_interim(&self) -> bool {
+        matches!(self.status, 100 | 102..200)
     }
 
     fn parse(head: &[u8], rest: &[u8]) -> Result<Self, HeadError> {
@@ -335,6 +349,23 @@ mod tests {
             let error = Head::read(&mut answer.as_bytes()).await.unwrap_err();
             assert!(matches!(error, HeadError::HungUp(_)), "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn interim_answers_are_passed_over_and_bounded() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+        for last in ["HTTP/1.1 101 X\r\nA: b\r\n\r\nmore", "HTTP/1.1 401 X\r\nA: b\r\n\r\nmore"] {
+            let answer = format!("{interim}{last}");
+            let (head, ..) = read(&answer, 9).await;
+            assert_eq!((head.header("a"), head.rest.as_slice()), (Some("b"), b"more".as_slice()));
+            let slow = Head::read(&mut Slow(answer.as_bytes())).await.unwrap();
+            assert_eq!((slow.status, slow.header("a")), (head.status, Some("b")));
+        }
+        let endless = "HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_HEAD);
+        let error = Head::read(&mut Slow(endless.as_bytes())).await.unwrap_err();
+        assert!(matches!(error, HeadError::NotHttp(_)), "{error:?}");
+        let error = Head::read(&mut interim.as_bytes()).await.unwrap_err();
+        assert!(matches!(error, HeadError::HungUp(_)), "{error:?}");
     }
 
     #[test]

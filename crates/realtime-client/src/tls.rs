@@ -199,7 +199,7 @@ mod tests {
             ("MIIB".to_owned(), "expected -----BEGIN CERTIFICATE-----"),
             (pem("PRIVATE KEY", "MIIB"), "a private key and no certificate"),
             (pem("CERTIFICATE REQUEST", "MIIB"), "no section CERTIFICATE"),
-            (pem("CERTIFICATE", "!!!!"), "no base64"),
+            (pem("CERTIFICATE", "!!!!"), "not base64"),
             (pem("CERTIFICATE", "MIIB"), "cannot be read as DER"),
             ("-----BEGIN CERTIFICATE-----\nMIIB\n".to_owned(), "lacks its -----END CERTIFICATE-----"),
         ] {

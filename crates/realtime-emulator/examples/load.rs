@@ -99,7 +99,7 @@ fn appends() -> Vec<String> {
     pcm.chunks(4800).map(append).collect()
 }
 
-/// The process's resident memory; 0 where it cannot be told.
+/// The process's resident memory. 0 if it is not known.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

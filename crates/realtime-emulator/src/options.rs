@@ -248,7 +248,7 @@ impl Options {
         self.rehearsals.iter().map(|rehearsal| rehearsal.hides_calls_for()).max().unwrap_or_default()
     }
 
-    /// The dialect that is spoken where a client asks for one.
+    /// The dialect to speak if a client asks for `asked`.
     pub(crate) fn dialect(&self, asked: Dialect) -> Dialect {
         self.connection.profile.dialect().unwrap_or(asked)
     }

@@ -35,6 +35,26 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     (written == len).then_some(bytes)
 }
 
+/// The bytes of a text as loose readers take it: without padding, with white space or stray bits, in the
+/// alphabet of URLs.
+pub(crate) fn decode_loosely(text: &str) -> Option<Vec<u8>> {
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+    const LOOSE: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let standard = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let text: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(standard).collect();
+    LOOSE.decode(text).ok()
+}
+
 /// Appends the text of `bytes`.
 pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     let len = text_len(bytes.len());
@@ -89,6 +109,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_loose_reader_takes_what_can_only_mean_one_thing() {
+        for text in ["+/8=", "+/8", "-_8", "+/9=", " +/\r\n8=\n"] {
+            assert_eq!(decode_loosely(text), Some(alloc::vec![0xfb, 0xff]), "{text}");
+        }
+        for text in ["!!!", "A", "+/8=8", "AAAAA"] {
+            assert_eq!(decode_loosely(text), None, "{text}");
+        }
+    }
 
     proptest! {
         #[test]

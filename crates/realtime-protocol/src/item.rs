@@ -183,7 +183,7 @@ wire_enum! {
 }
 
 impl Item {
-    /// A message of the user's with one text part.
+    /// A user message with one text part.
     pub fn user_text(text: impl Into<String>) -> Self {
         Self::message(Role::User, InputText::default().text(text.into()).into())
     }
@@ -193,7 +193,7 @@ impl Item {
         Self::message(Role::System, InputText::default().text(text.into()).into())
     }
 
-    /// A message of the assistant's with one text part.
+    /// An assistant message with one text part.
     pub fn assistant_text(text: impl Into<String>) -> Self {
         Self::message(Role::Assistant, OutputText::default().text(text.into()).into())
     }

@@ -39,6 +39,17 @@ impl Timestamp {
     }
 }
 
+/// The earlier of two times, where there are any.
+pub(crate) const fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(Timestamp(one)), Some(Timestamp(other))) => {
+            Some(Timestamp(if one < other { one } else { other }))
+        }
+        (Some(only), None) | (None, Some(only)) => Some(only),
+        (None, None) => None,
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 

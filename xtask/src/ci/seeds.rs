@@ -1,4 +1,5 @@
-//! The seeds of fuzzing: meaningful events and session logs, so that little time goes into discovering JSON.
+//! The seeds of fuzzing: meaningful events, session logs and plans, so that little time goes into discovering
+//! JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +7,16 @@ use std::path::{Path, PathBuf};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
+use realtime_tests::golden::Golden;
+use realtime_tests::steered::Plan;
 use serde_json::Value;
 
 use crate::{Error, workspace_root};
 
-/// Targets whose inputs are whole logs; those of all others are events.
+/// Targets whose inputs are whole logs, and those whose inputs are the bytes of a plan; those of all others
+/// are events.
 const OF_LOGS: &[&str] = &["log_reader", "replay"];
+const OF_PLANS: &[&str] = &["session", "call"];
 
 /// The longest line of a log that is worth a seed (bytes): audio teaches nothing.
 const LONGEST_LINE: usize = 2_000;
@@ -28,8 +33,10 @@ pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
         events.extend(fs::read_to_string(path)?.lines().map(str::to_owned));
     }
     let mut logs = Vec::new();
+    let mut plans = Vec::new();
     for path in golden {
-        let text = fs::read_to_string(path)?;
+        let text = fs::read_to_string(&path)?;
+        plans.push(Plan::of(&Golden::parse(&path.display().to_string(), &quiet(&text)?)).write());
         events.extend(text.lines().filter_map(event));
         logs.push(log_of(&text)?);
     }
@@ -41,8 +48,13 @@ pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
     for target in targets {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
-        let seeds = if OF_LOGS.contains(&target.as_str()) { &logs } else { &events };
-        for (index, seed) in seeds.iter().enumerate() {
+        let texts = if OF_LOGS.contains(&target.as_str()) { &logs } else { &events };
+        let seeds: Vec<&[u8]> = if OF_PLANS.contains(&target.as_str()) {
+            plans.iter().map(Vec::as_slice).collect()
+        } else {
+            texts.iter().map(String::as_bytes).collect()
+        };
+        for (index, seed) in seeds.into_iter().enumerate() {
             fs::write(folder.join(format!("seed-{index:04}")), seed)?;
         }
     }
@@ -85,6 +97,12 @@ fn log_of(golden: &str) -> Result<String, Error> {
     Ok(log)
 }
 
+/// A golden session with hardly any audio.
+fn quiet(golden: &str) -> Result<String, Error> {
+    let lines = golden.lines().map(|line| Ok(sounding(serde_json::from_str(line)?).to_string()));
+    Ok(lines.collect::<Result<Vec<_>, Error>>()?.join("\n"))
+}
+
 /// JSON with two samples in place of the silence that a golden session asks for.
 fn sounding(value: Value) -> Value {
     match value {
@@ -104,10 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_golden_session_makes_events_and_a_log_that_can_be_read() {
+    fn a_golden_session_makes_events_a_plan_and_a_log_that_can_be_read() {
         for path in files(&workspace_root().join("tests/golden")).unwrap() {
             let golden = fs::read_to_string(&path).unwrap();
             assert!(golden.lines().filter_map(event).count() > 3, "{}", path.display());
+            let plan = Plan::of(&Golden::parse("golden", &quiet(&golden).unwrap()));
+            assert_eq!(Plan::read(&plan.write()), plan);
             let log = log_of(&golden).unwrap();
             read_header(log.lines().next().unwrap()).unwrap();
             for (index, line) in log.lines().enumerate().skip(1) {

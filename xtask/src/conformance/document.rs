@@ -232,7 +232,7 @@ struct Options {
     dialect: Option<Dialect>,
 }
 
-/// What a log's header says of where its connections go.
+/// The part of a log's header about its endpoints.
 #[derive(Debug, Deserialize)]
 struct Reconnect {
     #[serde(default)]

@@ -9,7 +9,7 @@ use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
-use realtime_pipeline::{Pipeline, Playout, RealtimeService};
+use realtime_pipeline::{Pipeline, PipelineOptions, Playout, RealtimeService};
 use realtime_protocol::call::Command;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -20,7 +20,7 @@ use realtime_protocol::time::UnixTime;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::demo::report::{Files, Report};
 use crate::demo::timeline::{Books, Timeline};
@@ -32,6 +32,9 @@ const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
 /// The longest conversation beyond its input.
 const LONGEST: Duration = Duration::from_secs(180);
+
+/// How long what still comes may take once the conversation is over.
+const DRAIN: Duration = Duration::from_secs(2);
 
 const INSTRUCTIONS: &str = "You are a friendly weather assistant. Greet the user, answer briefly, and look the \
     weather up with the tool; never guess it.";
@@ -78,7 +81,14 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let session = handle.clone();
     let service = RealtimeService::new(handle, events).conversation(conversation.clone()).tools(toolbox);
-    let mut task = Pipeline::new().then(input).then(service).then(Playout::new()).then(output).into_task();
+    let options = PipelineOptions::default().drain_limit(DRAIN);
+    let mut task = Pipeline::new()
+        .options(options)
+        .then(input)
+        .then(service)
+        .then(Playout::new())
+        .then(output)
+        .into_task();
     let books = Books::default();
     task.observe(Timeline::new(books.clone()));
     let pipeline = task.handle();
@@ -177,11 +187,18 @@ fn emulator(args: &Args) -> Options {
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
 }
 
-/// Waits until the conversation is over: the input is spoken, and nobody has anything left to say.
+/// Waits until the conversation is over: the input is spoken, and nobody has anything left to say. What a
+/// server tells meanwhile of other things does not keep it alive.
 async fn silence(books: &Books) {
+    let mut before = books.with(|state| state.activity.clone());
+    let mut since = Instant::now();
     loop {
-        match books.with(|state| state.activity.patience()) {
-            Some(patience) if timeout(patience, books.changed()).await.is_err() => return,
+        let now = books.with(|state| state.activity.clone());
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        match before.patience() {
+            Some(patience) if timeout_at(since + patience, books.changed()).await.is_err() => return,
             Some(_) => {}
             None => books.changed().await,
         }

@@ -80,7 +80,10 @@ impl Timeline {
                 activity.responses += 1;
                 activity.answer_due = false;
             }
-            FrameKind::Text(words) => self.story.words(&words.response_id, &words.delta),
+            FrameKind::Text(words) => {
+                activity.words += 1;
+                self.story.words(&words.response_id, &words.delta);
+            }
             FrameKind::ResponseFinished(finished) => {
                 activity.responses = activity.responses.saturating_sub(1);
                 return self.story.finished(finished);

@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[Edge])] = &[
     ),
 ];
 
-/// Unpublished crates on top of everything: they may depend on any crate, and no crate on them.
+/// Unpublished crates on top of everything: they may depend on any crate and on each other, and no other
+/// crate on them.
 const TOP: &[&str] = &["realtime-tests", "xtask"];
 
 /// An allowed dependency.

@@ -56,6 +56,7 @@ impl<'a> Learner<'a> {
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Committed { item_id } => {
+                self.part_with_used(item_id, |words| words.role == Role::Assistant);
                 self.words(item_id, Words::speech);
             }
             Event::ItemSent { item, after } => self.on_sent(item, after.as_ref()),
@@ -88,6 +89,8 @@ impl<'a> Learner<'a> {
                 if self.mirror.beside.contains(response_id) {
                     return;
                 }
+                let is_another = |words: &Words| words.response.as_ref().is_some_and(|id| id != response_id);
+                self.part_with_used(item_id, |words| words.role == Role::User || is_another(words));
                 if let Some(id) = self.words(item_id, || Words::new(Role::Assistant)) {
                     self.change(id, |words| {
                         words.response = Some(response_id.clone());
@@ -116,6 +119,20 @@ impl<'a> Learner<'a> {
             self.drop_repeated();
         }
         self.log.trim();
+    }
+
+    /// Some servers reuse the id of an item. The words of the earlier one stay, without an item.
+    fn part_with_used(&mut self, item_id: &ItemId, is_another: impl Fn(&Words) -> bool) {
+        let Some(index) = self.mirror.position(item_id) else { return };
+        let held = &self.mirror.items[index];
+        let Owner::Entry(id) = held.owner else { return };
+        let Some(Body::Words(words)) = self.log.get(id).map(|entry| &entry.body) else { return };
+        let is_over = words.done || words.role == Role::User;
+        if held.made != Made::FromLog && is_over && is_another(words) && !words.text().is_empty() {
+            self.mirror.items.remove(index);
+            // It is on the server, and can't be named.
+            self.mirror.given_up.insert(id);
+        }
     }
 
     /// The entry of an item that has words. An unknown item gets an entry. `None`: the item is gone, has no

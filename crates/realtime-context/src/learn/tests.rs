@@ -198,6 +198,25 @@ fn a_transcript_fills_the_place_that_the_speech_was_given() {
 }
 
 #[test]
+fn items_that_are_given_the_same_id_are_each_kept() {
+    let answer = |response: &str, words: &str| {
+        [
+            started(response, false),
+            text(response, "i", words),
+            done_reply("i", "completed", words),
+            finished(response),
+        ]
+    };
+    let context = Conversation::new();
+    apply(&context, [placed(reply("i"), None)]);
+    apply(&context, answer("r1", "One."));
+    apply(&context, [Event::Committed { item_id: "i".into() }, transcript("i", "Two?")]);
+    apply(&context, answer("r2", "Three."));
+    apply(&context, answer("r3", "Four."));
+    assert_eq!(texts(&context), ["assistant: One.", "user: Two?", "assistant: Three.", "assistant: Four."]);
+}
+
+#[test]
 fn speech_without_words_is_marked_and_not_lost() {
     let failed = Event::UserTranscriptFailed {
         item_id: "u1".into(),

@@ -27,7 +27,7 @@ use crate::connection::vad::VadSettings;
 use crate::connection::{Connection, plan, session_check, usage};
 
 impl Connection {
-    /// Takes audio of the user's, and does what turn detection makes of it.
+    /// Takes the user's audio, and acts on what turn detection hears.
     pub(super) fn hear(&mut self, audio: &[u8]) -> Result<(), Fault> {
         let detection = self.session.config().turn_detection().value().cloned();
         let settings = detection.as_ref().and_then(VadSettings::of);

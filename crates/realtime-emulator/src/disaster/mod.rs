@@ -113,7 +113,7 @@ pub use repeat::{IdPlace, Repeat};
 pub struct Disaster {
     /// The event type it happens at, GA's name, `*` at the end for anything; `None`: at a time.
     pub at: Option<String>,
-    /// The client's events that it happens at, in place of the server's.
+    /// The client events at which it happens, instead of server events.
     pub from: Option<FromClient>,
     /// At which of those events.
     pub which: Which,

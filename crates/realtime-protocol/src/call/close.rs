@@ -28,7 +28,7 @@ pub enum CloseReason {
         /// The error's text.
         message: String,
     },
-    /// An error of the server's that ends the session, or the account's use.
+    /// A server error that ends the session, or all use of the account.
     Fatal {
         /// The error's code.
         code: String,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 
-/// What an error of the server's ends.
+/// What a server error ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

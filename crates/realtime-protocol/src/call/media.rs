@@ -138,7 +138,7 @@ impl TryFrom<Spelled> for Media {
 
     fn try_from(spelled: Spelled) -> Result<Self, NotBase64> {
         Ok(match spelled {
-            Spelled::Append { audio } => Self::Append(audio.into_bytes()?),
+            Spelled::Append { audio } => Self::Append(audio.bytes()?.clone()),
             Spelled::BeginTurn {} => Self::BeginTurn,
             Spelled::Report(report) => Self::Report(report),
         })

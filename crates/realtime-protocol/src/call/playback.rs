@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audio::{AudioFormat, fnv1a};
 use crate::id::{ItemId, ResponseId};
+use crate::log::as_logged;
 use crate::time::MediaTime;
 
 /// New audio from the model.
@@ -182,8 +183,10 @@ pub enum Cut {
     Nothing,
 }
 
-/// Writes a digest in place of a text that is in the log already.
+/// Writes a digest in place of a text that is in the log already: of the text there, so that a replay writes
+/// the same.
 pub(crate) fn digest_text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = as_logged(text);
     serializer.collect_str(&format_args!("{} bytes {:016x}", text.len(), fnv1a(text.as_bytes())))
 }
 

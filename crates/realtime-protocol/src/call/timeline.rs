@@ -16,7 +16,7 @@ use crate::call::ResponseEnd;
 /// | `speech_stopped` | the server's turn detection, or this side's commit: `speech_stopped_source`. None: the response is to no speech |
 /// | `created` | `response.created` came, or the response's first other event from a server that does not send it |
 /// | `first_text`, `first_audio` | the first delta came that has words, or sound |
-/// | `first_played` | a report of the application's, or an estimate: `first_played_source` |
+/// | `first_played` | the application's report, or an estimate: `first_played_source` |
 /// | `done` | `response.done` came, or the session ended: `end` is then [`ResponseEnd::Lost`] |
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Timeline {

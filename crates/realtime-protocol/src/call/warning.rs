@@ -77,6 +77,12 @@ pub enum Warning {
         /// The response.
         response_id: ResponseId,
     },
+    /// Words or audio of a response came after its end: nobody hears them. Told once per response, and never
+    /// for an interrupted one.
+    OutputAfterEnd {
+        /// The response.
+        response_id: ResponseId,
+    },
     /// The model called functions as often in a row as the options allow, without the user saying anything.
     /// It is not asked to go on.
     TooManyRounds {
@@ -103,7 +109,7 @@ pub enum Warning {
     },
     /// A function call cannot be passed on. Either the server never named the function: then `call_id` is
     /// known, and the model was told that there is no such function. Or it never gave the id that an output
-    /// must repeat.
+    /// must repeat, or gave one that does not tell the call from an earlier one.
     FunctionCallLost {
         /// The item that holds it, if it has an id.
         item_id: Option<ItemId>,

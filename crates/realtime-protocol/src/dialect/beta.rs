@@ -270,7 +270,7 @@ fn both_modalities(modalities: String) -> String {
     if is_audio { r#"["text","audio"]"#.into() } else { modalities }
 }
 
-/// Changes the `type` of the parts of a message of the model's.
+/// Changes the `type` of the parts of a model's message.
 fn change_content<'a>(item: &mut Object, kinds: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
     if item.get("role") == Some(r#""assistant""#) {
         item.change_elements("content", |part| {

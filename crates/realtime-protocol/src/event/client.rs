@@ -151,7 +151,7 @@ wire_struct! {
 
 events! {
     /// An event from the client to the server.
-    pub enum ClientEvent (decode: |_| None, encode: hot::encode_client) {
+    pub enum ClientEvent (decode: |_, _| None, encode: hot::encode_client) {
         /// Changes the session.
         SessionUpdate = "session.update",
         /// Adds audio to the input buffer.

@@ -9,139 +9,154 @@ use core::fmt::Write;
 
 use crate::audio::Audio;
 use crate::base64;
+use crate::dialect::Spelling;
 use crate::event::{
-    ClientEvent, InputAudioBufferAppend, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta,
-    ResponseOutputTextDelta, ServerEvent,
+    ClientEvent, Dialect, InputAudioBufferAppend, ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta, ResponseOutputTextDelta, ServerEvent,
 };
-use crate::field::Field;
+use crate::field::{Extra, Field};
 
-/// The kinds with a fast path.
-const AUDIO: &str = "response.output_audio.delta";
-const TRANSCRIPT: &str = "response.output_audio_transcript.delta";
-const TEXT: &str = "response.output_text.delta";
-/// The first one's name in beta.
-const BETA_AUDIO: &str = "response.audio.delta";
+/// The deltas with a fast path.
+#[derive(Clone, Copy)]
+enum Kind {
+    Audio,
+    Transcript,
+    Text,
+}
 
-/// More than an append holds besides its audio and its id (bytes).
-const ENVELOPE: usize = 64;
+impl Kind {
+    /// The delta of that name, and the dialect whose name it is.
+    fn of(name: &str) -> Option<(Self, Dialect)> {
+        Some(match name {
+            "response.output_audio.delta" => (Self::Audio, Dialect::Ga),
+            "response.output_audio_transcript.delta" => (Self::Transcript, Dialect::Ga),
+            "response.output_text.delta" => (Self::Text, Dialect::Ga),
+            "response.audio.delta" => (Self::Audio, Dialect::Beta),
+            "response.audio_transcript.delta" => (Self::Transcript, Dialect::Beta),
+            "response.text.delta" => (Self::Text, Dialect::Beta),
+            _ => return None,
+        })
+    }
+}
 
-/// Reads a delta and its name, if `text` is a delta in its plainest form.
-pub(crate) fn decode_delta(text: &str) -> Option<(ServerEvent, &str)> {
-    let delta = Delta::read(text)?;
-    let kind = delta.kind?;
-    let event = match kind {
-        AUDIO | BETA_AUDIO => ServerEvent::ResponseOutputAudioDelta(ResponseOutputAudioDelta {
-            event_id: field(delta.event_id),
-            response_id: field(delta.response_id),
-            item_id: delta.item_id?.into(),
-            output_index: delta.output_index,
-            content_index: delta.content_index,
-            delta: match delta.audio {
-                Some(audio) => audio,
-                None => Audio::from_canonical_base64(delta.delta?)?,
-            },
-            obfuscation: field(delta.obfuscation),
-            extra: Default::default(),
-        }),
-        TRANSCRIPT | "response.audio_transcript.delta" => {
-            ServerEvent::ResponseOutputAudioTranscriptDelta(ResponseOutputAudioTranscriptDelta {
-                event_id: field(delta.event_id),
-                response_id: field(delta.response_id),
-                item_id: delta.item_id?.into(),
-                output_index: delta.output_index,
-                content_index: delta.content_index,
-                delta: plain(delta.delta?)?.into(),
-                obfuscation: field(delta.obfuscation),
-                extra: Default::default(),
+/// Reads a delta, if `text` is one in its plainest form.
+pub(crate) fn decode_delta(text: &str, dialect: Dialect) -> Option<ServerEvent> {
+    let Delta { kind, members, audio } = Delta::read(text)?;
+    let (kind, named_in) = kind?;
+    let [event_id, response_id, item_id, output_index, content_index, delta, obfuscation] = members;
+    let mut extra = Extra::default();
+    if named_in != dialect {
+        extra.keep_spelling(Spelling::Name(named_in));
+    }
+    macro_rules! event {
+        ($name:ident, $delta:expr) => {
+            ServerEvent::$name($name {
+                event_id: event_id.map_or(Field::Absent, |id| Field::Value(id.into())),
+                response_id: response_id.map_or(Field::Absent, |id| Field::Value(id.into())),
+                item_id: item_id?.into(),
+                output_index: output_index.map_or(Field::Absent, |digits| Field::Value(number(digits))),
+                content_index: content_index.map_or(Field::Absent, |digits| Field::Value(number(digits))),
+                delta: $delta,
+                obfuscation: obfuscation.map_or(Field::Absent, |text| Field::Value(text.into())),
+                extra,
             })
-        }
-        TEXT | "response.text.delta" => ServerEvent::ResponseOutputTextDelta(ResponseOutputTextDelta {
-            event_id: field(delta.event_id),
-            response_id: field(delta.response_id),
-            item_id: delta.item_id?.into(),
-            output_index: delta.output_index,
-            content_index: delta.content_index,
-            delta: plain(delta.delta?)?.into(),
-            obfuscation: field(delta.obfuscation),
-            extra: Default::default(),
-        }),
-        _ => return None,
-    };
-    Some((event, kind))
+        };
+    }
+    Some(match kind {
+        Kind::Audio => event!(
+            ResponseOutputAudioDelta,
+            match audio {
+                Some(audio) => audio,
+                None => Audio::from_canonical_base64(delta?)?,
+            }
+        ),
+        Kind::Transcript => event!(ResponseOutputAudioTranscriptDelta, plain(delta?)?.into()),
+        Kind::Text => event!(ResponseOutputTextDelta, plain(delta?)?.into()),
+    })
 }
 
-fn field<'a, T: From<&'a str>>(text: Option<&'a str>) -> Field<T> {
-    text.map_or(Field::Absent, |text| Field::Value(text.into()))
-}
+/// The members of a delta besides its `type`, in the order in which servers write them.
+const MEMBERS: [&str; 7] =
+    ["event_id", "response_id", "item_id", "output_index", "content_index", "delta", "obfuscation"];
+const OUTPUT_INDEX: usize = 3;
+const CONTENT_INDEX: usize = 4;
+const DELTA: usize = 5;
 
-/// The members of a delta, as they stand in the text.
+/// A delta, as it stands in the text.
 #[derive(Default)]
 struct Delta<'a> {
-    kind: Option<&'a str>,
-    event_id: Option<&'a str>,
-    response_id: Option<&'a str>,
-    item_id: Option<&'a str>,
-    output_index: Field<u32>,
-    content_index: Field<u32>,
-    /// Not checked yet: it may hold anything but a quote.
-    delta: Option<&'a str>,
+    kind: Option<(Kind, Dialect)>,
+    /// The values of [`MEMBERS`]. That of `delta` is not checked yet: it may hold anything but a quote.
+    members: [Option<&'a str>; MEMBERS.len()],
     /// The delta, if it was read as audio already.
     audio: Option<Audio>,
-    obfuscation: Option<&'a str>,
 }
 
 impl<'a> Delta<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        let mut members = Self::default();
+        let mut delta = Self::default();
         let mut rest = skip_space(text).strip_prefix('{')?;
+        let mut next = 0;
         loop {
-            let (key, after) = short_string(skip_space(rest))?;
-            let value = skip_space(skip_space(after).strip_prefix(':')?);
-            rest = match key {
-                "type" => {
-                    let rest = once(&mut members.kind, short_string(value)?)?;
-                    // Nearly always the first or second member: other events are told from deltas at once.
-                    members.kind.filter(|kind| kind.starts_with("response.") && kind.ends_with(".delta"))?;
-                    rest
-                }
-                "event_id" => once(&mut members.event_id, short_string(value)?)?,
-                "response_id" => once(&mut members.response_id, short_string(value)?)?,
-                "item_id" => once(&mut members.item_id, short_string(value)?)?,
-                "delta" => {
-                    let value = value.strip_prefix('"')?;
-                    members.audio = last_audio(members.kind, value);
-                    let delta = if members.audio.is_some() { ("", "}") } else { until_quote(value)? };
-                    once(&mut members.delta, delta)?
-                }
-                "obfuscation" => once(&mut members.obfuscation, short_string(value)?)?,
-                "output_index" => number(&mut members.output_index, value)?,
-                "content_index" => number(&mut members.content_index, value)?,
-                _ => return None,
+            let name = skip_space(rest).strip_prefix('"')?;
+            rest = if let Some(rest) = name.strip_prefix("type\"") {
+                let (kind, rest) = short_string(value_of(rest)?)?;
+                // Nearly always the first or second member: other events are told from deltas at once.
+                let kind = Kind::of(kind)?;
+                delta.kind.replace(kind).is_none().then_some(rest)?
+            } else {
+                let (index, rest) = member(name, next)?;
+                next = index + 1;
+                let (value, rest) = delta.read_member(index, value_of(rest)?)?;
+                delta.members[index].replace(value).is_none().then_some(rest)?
             };
             rest = skip_space(rest);
             rest = match rest.as_bytes().first()? {
                 b',' => &rest[1..],
-                b'}' => return skip_space(&rest[1..]).is_empty().then_some(members),
+                b'}' => return skip_space(&rest[1..]).is_empty().then_some(delta),
                 _ => return None,
             };
         }
     }
+
+    /// The value of a member, and what follows it.
+    fn read_member(&mut self, index: usize, text: &'a str) -> Option<(&'a str, &'a str)> {
+        match index {
+            DELTA => {
+                let text = text.strip_prefix('"')?;
+                if let Some((Kind::Audio, _)) = self.kind {
+                    self.audio = last_audio(text);
+                }
+                if self.audio.is_some() { Some(("", "}")) } else { until_quote(text) }
+            }
+            OUTPUT_INDEX | CONTENT_INDEX => digits(text),
+            _ => short_string(text),
+        }
+    }
 }
 
-/// Sets a member that is not set yet.
-fn once<'a>(member: &mut Option<&'a str>, (value, rest): (&'a str, &'a str)) -> Option<&'a str> {
-    member.replace(value).is_none().then_some(rest)
+/// Which of [`MEMBERS`] a name is, and what follows it. `next`: the one that is likely.
+fn member(name: &str, next: usize) -> Option<(usize, &str)> {
+    let named = |index: usize| Some((index, name.strip_prefix(*MEMBERS.get(index)?)?.strip_prefix('"')?));
+    named(next).or_else(|| (0..MEMBERS.len()).find_map(named))
 }
 
-fn number<'a>(member: &mut Field<u32>, text: &'a str) -> Option<&'a str> {
+/// Skips the colon before a value.
+fn value_of(text: &str) -> Option<&str> {
+    Some(skip_space(skip_space(text).strip_prefix(':')?))
+}
+
+/// A whole number in its plainest form, and what follows it.
+fn digits(text: &str) -> Option<(&str, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let is_plain = digits == 1 || ((2..10).contains(&digits) && !text.starts_with('0'));
-    if !is_plain || !member.is_absent() {
-        return None;
-    }
-    let value = text[..digits].bytes().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
-    *member = Field::Value(value);
-    Some(&text[digits..])
+    is_plain.then(|| text.split_at(digits))
+}
+
+// Inlined, it would be unrolled for digits that are hardly ever more than one.
+#[inline(never)]
+fn number(digits: &str) -> u32 {
+    digits.bytes().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'))
 }
 
 /// Skips JSON's white space, which is rare.
@@ -183,8 +198,8 @@ fn special(bytes: &[u8]) -> Option<usize> {
 
 /// The audio at the end of a text, where nearly every audio delta has it. It is read as base64 without a
 /// search for its end: a quote is not base64.
-fn last_audio(kind: Option<&str>, value: &str) -> Option<Audio> {
-    let text = value.strip_suffix("\"}").filter(|_| matches!(kind, Some(AUDIO | BETA_AUDIO)))?;
+fn last_audio(text: &str) -> Option<Audio> {
+    let text = text.strip_suffix("\"}")?;
     // Seldom, another member is the last.
     let end = &text.as_bytes()[text.len().saturating_sub(64)..];
     if memchr::memrchr(b'"', end).is_some() { None } else { Audio::from_canonical_base64(text) }
@@ -220,17 +235,21 @@ pub(crate) fn encode_server(event: &ServerEvent, kind: &str, out: &mut String) -
 fn encode_append(event: &InputAudioBufferAppend, out: &mut String) -> Option<()> {
     let bytes = event.audio.bytes().ok().filter(|_| event.extra.is_empty())?;
     let event_id = id(&event.event_id)?;
-    let len = base64::text_len(bytes.len()) + event_id.map_or(0, str::len) + ENVELOPE;
+    const BEGIN: &str = r#"{"type":"input_audio_buffer.append""#;
+    const AUDIO: &str = r#","audio":""#;
+    const END: &str = "\"}";
+    let id_len = event_id.map_or(0, |id| r#","event_id":"""#.len() + id.len());
+    let len = BEGIN.len() + id_len + AUDIO.len() + base64::text_len(bytes.len()) + END.len();
     if out.capacity() == 0 {
         *out = String::with_capacity(len); // cheaper than to grow
     } else {
         out.reserve(len);
     }
-    out.push_str(r#"{"type":"input_audio_buffer.append""#);
+    out.push_str(BEGIN);
     push_id(out, "event_id", event_id);
-    out.push_str(r#","audio":""#);
+    out.push_str(AUDIO);
     base64::encode(bytes, out);
-    out.push_str("\"}");
+    out.push_str(END);
     Some(())
 }
 
@@ -418,17 +437,24 @@ mod tests {
             let delta = ResponseOutputAudioDelta { output_index: index, delta: pcm.into(), ..Default::default() };
             let delta = ServerEvent::from(delta.item_id("item_1").content_index(0));
             let mut slow = String::new();
-            scan::Event::write(&delta, AUDIO, &mut slow);
+            scan::Event::write(&delta, "response.output_audio.delta", &mut slow);
             prop_assert_eq!(delta.encode(Dialect::Ga), slow);
         }
     }
 
     #[test]
     fn plain_deltas_take_the_quick_way_in_both_dialects() {
-        for kind in [AUDIO, TRANSCRIPT, TEXT, BETA_AUDIO, "response.audio_transcript.delta"] {
+        for kind in [
+            "response.output_audio.delta",
+            "response.output_audio_transcript.delta",
+            "response.output_text.delta",
+            "response.audio.delta",
+            "response.audio_transcript.delta",
+            "response.text.delta",
+        ] {
             let text = serde_json::json!({"type": kind, "event_id": "e", "response_id": "r", "item_id": "i",
                 "output_index": 0, "content_index": 12, "delta": "AAEC"});
-            assert!(decode_delta(&text.to_string()).is_some(), "{kind}");
+            assert!(decode_delta(&text.to_string(), Dialect::Ga).is_some(), "{kind}");
         }
     }
 }

@@ -160,8 +160,8 @@ macro_rules! events {
         }
 
         impl $crate::event::scan::Event for $name {
-            fn decode_hot(text: &str) -> Option<(Self, &str)> {
-                $decode(text)
+            fn decode_hot(text: &str, dialect: $crate::event::Dialect) -> Option<Self> {
+                $decode(text, dialect)
             }
 
             fn encode_hot(&self, kind: &str, out: &mut alloc::string::String) -> bool {

@@ -17,8 +17,8 @@ use crate::wire::{self, Mismatch, Wire, WireStruct, json_kind, repair};
 
 /// An event of one side.
 pub(crate) trait Event: Spelled + PartialEq + Sized {
-    /// Reads a frequent event in its plainest form, with the name it came under.
-    fn decode_hot(text: &str) -> Option<(Self, &str)>;
+    /// Reads a frequent event in its plainest form.
+    fn decode_hot(text: &str, dialect: Dialect) -> Option<Self>;
 
     /// Writes a frequent event in its plainest form. Returns whether it was one.
     fn encode_hot(&self, kind: &str, out: &mut String) -> bool;
@@ -46,12 +46,16 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
 
 /// Reads one wire text in any spelling.
 pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
-    if let Some((mut event, kind)) = E::decode_hot(text) {
-        keep_name(&mut event, kind, dialect);
+    if let Some(event) = E::decode_hot(text, dialect) {
         return event;
     }
     if !bound::is_within(text) {
         return E::malformed(bound::exceeded(text));
+    }
+    // Some writers put a byte order mark before each text.
+    let bare = text.trim_start_matches('\u{feff}');
+    if bare.len() < text.len() {
+        return decode(bare, dialect);
     }
     let kind = match event_kind(text) {
         Ok(kind) => kind,

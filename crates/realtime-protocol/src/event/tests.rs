@@ -16,6 +16,17 @@ fn server(value: &Value) -> ServerEvent {
 }
 
 #[test]
+fn a_byte_order_mark_before_an_event_is_no_part_of_it() {
+    let text = r#"{"type":"session.created","session":{"id":"s"}}"#;
+    let marked = alloc::format!("\u{feff}\u{feff}{text}");
+    let event = ServerEvent::decode(&marked, Dialect::Ga);
+    assert_eq!(event, ServerEvent::decode(text, Dialect::Ga));
+    assert_eq!(event.encode(Dialect::Ga), text);
+    let many = "\u{feff}".repeat(1 << 20);
+    assert!(matches!(ServerEvent::decode(&many, Dialect::Ga), ServerEvent::Malformed(_)));
+}
+
+#[test]
 fn members_may_come_in_any_order_and_unknown_ones_stay() {
     let event = server(&json!({
         "item_id": "item_1", "shiny": {"new": [1, null]}, "delta": "AAEC", "event_id": null,

@@ -106,8 +106,6 @@ pub struct Outbox {
     texts: usize,
     /// Bytes of audio that were dropped and are not told yet.
     unsent: u64,
-    /// Bytes of the latest wire text. Appends are alike in size, so this is the best guess for the next.
-    latest: usize,
     /// The latest time that was given.
     now: Timestamp,
 }
@@ -122,7 +120,6 @@ impl Outbox {
             audio: 0,
             texts: 0,
             unsent: 0,
-            latest: 0,
             now: Timestamp::ZERO,
         }
     }
@@ -133,11 +130,8 @@ impl Outbox {
     }
 
     /// Writes the wire text of an event that does not wait.
-    pub fn encode(&mut self, event: &ClientEvent) -> String {
-        let mut text = String::with_capacity(self.latest.min(MOST_RESERVED));
-        event.encode_into(self.dialect, &mut text);
-        self.latest = text.len();
-        text
+    pub fn encode(&self, event: &ClientEvent) -> String {
+        event.encode(self.dialect)
     }
 
     /// Adds an event.
@@ -259,5 +253,3 @@ fn plain_audio(event: &ClientEvent) -> Option<&Bytes> {
 
 /// The most audio in one append (bytes).
 const LARGEST_APPEND: usize = 240_000;
-/// The most that is reserved for a wire text before it is written (bytes).
-const MOST_RESERVED: usize = 64 * 1024;

@@ -19,8 +19,8 @@
 //! is kept byte for byte; text that is not one line of JSON is kept as `"text"`, a string. An event from the
 //! application in a spelling that no dialect writes is kept with its spelling,
 //! `{"spelling":"beta","event":{…}}`. Keys never enter a log: the tokens of MCP tools are replaced by
-//! `[redacted]`, and such an event is written on one line. [`Replay`] feeds the inputs to fresh machines and
-//! compares every output.
+//! `[redacted]`, and such an event is written on one line. A text that may hold tokens and cannot be read is
+//! redacted whole. [`Replay`] feeds the inputs to fresh machines and compares every output.
 
 mod content;
 mod old;
@@ -44,6 +44,7 @@ pub use old::{Changed, OldLog};
 pub use read::{Entry, Input, LogError, read_header};
 pub use replay::{Difference, Replay};
 pub use write::LogWriter;
+pub(crate) use write::as_logged;
 
 /// The name by which a log is recognised.
 pub const FORMAT: &str = "realtime-session-log";

@@ -1,5 +1,6 @@
 //! Writing a session log, a line at a time into a buffer that the caller gives.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -43,7 +44,7 @@ impl LogWriter {
     /// token is redacted.
     pub fn client_text(&self, out: &mut String, at: Timestamp, connection: ConnectionId, text: &str) {
         let is_unclear = holds_tokens(text) && serde_json::from_str::<&RawValue>(text).is_err();
-        let text = if is_unclear { "[redacted]" } else { text };
+        let text = if is_unclear { REDACTED } else { text };
         wire(out, at, connection, "client", text);
     }
 
@@ -165,25 +166,58 @@ impl LogWriter {
     }
 }
 
-/// One wire text of one side: as it came, if it is one line of JSON.
+/// One wire text of one side.
 fn wire(out: &mut String, at: Timestamp, connection: ConnectionId, from: &str, text: &str) {
     start(out, at, Some(connection), from);
-    // A search for tokens in a text of too many elements would take too much memory.
-    let text = if holds_tokens(text) && !bound::is_within(text) { "[redacted]" } else { text };
-    let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
-    if is_line {
-        out.push_str(r#","event":"#);
-        push_redacted(out, text);
-    } else if let Some(event) = holds_tokens(text).then(|| value(text)).flatten() {
-        // JSON on several lines, or text that is almost JSON, may hold tokens as well.
-        out.push_str(r#","event":"#);
-        push_json(out, &event);
-    } else {
-        out.push_str(r#","text":"#);
-        push_json(out, text);
+    match kept(text) {
+        Kept::Event(event) => {
+            out.push_str(r#","event":"#);
+            out.push_str(&event);
+        }
+        Kept::Text(text) => {
+            out.push_str(r#","text":"#);
+            push_json(out, text);
+        }
     }
     out.push_str("}\n");
 }
+
+/// A wire text as it is read from a log: what a replay knows of it.
+pub(crate) fn as_logged(text: &str) -> Cow<'_, str> {
+    match kept(text) {
+        Kept::Event(event) => event,
+        Kept::Text(text) => text.into(),
+    }
+}
+
+/// What a log keeps of a wire text.
+enum Kept<'a> {
+    /// One line of JSON: as it came, or without its tokens.
+    Event(Cow<'a, str>),
+    /// Any other text.
+    Text(&'a str),
+}
+
+fn kept(text: &str) -> Kept<'_> {
+    let holds_tokens = holds_tokens(text);
+    // Looking for tokens in a text of too many elements would take memory without end.
+    if holds_tokens && !bound::is_within(text) {
+        return Kept::Text(REDACTED);
+    }
+    if holds_tokens {
+        // JSON in several lines, or what is almost JSON, holds tokens as well.
+        let Some(mut event) = value(text) else { return Kept::Text(REDACTED) };
+        redact(&mut event);
+        let mut line = String::new();
+        crate::event::scan::write(&event, &mut line);
+        return Kept::Event(line.into());
+    }
+    let is_line = !text.contains('\n') && serde_json::from_str::<&RawValue>(text).is_ok();
+    if is_line { Kept::Event(text.into()) } else { Kept::Text(text) }
+}
+
+/// What stands for a text that may hold tokens which cannot be told from the rest.
+const REDACTED: &str = "[redacted]";
 
 fn start(out: &mut String, at: Timestamp, connection: Option<ConnectionId>, from: &str) {
     let _ = write!(out, r#"{{"at_us":{}"#, at.as_micros());
@@ -210,19 +244,14 @@ fn one_line(out: &mut String, from: usize) {
     }
 }
 
-fn push_redacted(out: &mut String, json: &str) {
-    let from = out.len();
-    out.push_str(json);
-    redact_from(out, from);
-}
-
 /// Takes the tokens of MCP tools out of the JSON that `out` ends with.
 fn redact_from(out: &mut String, from: usize) {
     let json = &out[from..];
     if !holds_tokens(json) {
         return;
     }
-    let Some(mut value) = value(json) else { return };
+    // What cannot be read is left out whole: the tokens in it cannot be told from the rest.
+    let mut value = value(json).unwrap_or_else(|| REDACTED.into());
     redact(&mut value);
     out.truncate(from);
     crate::event::scan::write(&value, out);
@@ -248,7 +277,7 @@ fn redact(value: &mut Value) {
                     *member = match member {
                         // Headers keep their shape, so that they still read as headers.
                         Value::Object(_) => Value::Object(serde_json::Map::new()),
-                        _ => "[redacted]".into(),
+                        _ => REDACTED.into(),
                     };
                 } else {
                     redact(member);
@@ -263,6 +292,9 @@ fn redact(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Call;
+    use crate::log::Replay;
+    use crate::session::SessionOptions;
 
     #[test]
     fn tokens_never_stand_in_a_log_however_the_server_writes_them() {
@@ -282,5 +314,48 @@ mod tests {
         writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), text.trim_end_matches('}'));
         writer.client_text(&mut out, Timestamp::ZERO, ConnectionId(0), "no JSON");
         assert!(!out.contains("sk-1") && out.ends_with("\"text\":\"no JSON\"}\n"), "{out}");
+    }
+
+    #[test]
+    fn a_text_whose_tokens_cannot_be_told_from_the_rest_stands_in_no_log() {
+        let tools =
+            r#"{"type":"session.updated","session":{"tools":[{"type":"mcp","authorization":"sk-1"}]}"#;
+        let odd = |member: &str| std::format!("{tools},\"x\":{member}}}");
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in [String::from(tools), odd("1e999"), odd(&deep)] {
+            let mut out = String::new();
+            LogWriter::default().text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            LogWriter::default().client_text(&mut out, Timestamp::ZERO, ConnectionId(0), &text);
+            push_json(&mut out, &RawValue::from_string(odd("1e999")).unwrap());
+            assert!(!out.contains("sk-1") && out.matches(REDACTED).count() == 3, "{out}");
+        }
+    }
+
+    #[test]
+    fn a_raw_text_with_tokens_replays() {
+        let options = SessionOptions { raw_text: true, ..SessionOptions::default() };
+        let header = Header::new(options, "m", UnixTime::from_secs(1));
+        let text =
+            r#"{"type":"session.created","session":{"tools":[{"type":"mcp","authorization":"sk-1"}]}}"#;
+        for text in [String::from(text), text.replace(',', ",\n")] {
+            let (writer, mut log) = (LogWriter::default(), String::new());
+            let mut call = Call::new(header.machines());
+            let drain = |call: &mut Call, log: &mut String| {
+                while let Some(output) = call.poll_output() {
+                    writer.output(log, Timestamp::ZERO, &output);
+                }
+            };
+            drain(&mut call, &mut log);
+            writer.connected(&mut log, Timestamp::ZERO, ConnectionId(0), UnixTime::from_secs(1));
+            call.handle_connected(Timestamp::ZERO, ConnectionId(0), UnixTime::from_secs(1));
+            writer.text(&mut log, Timestamp::ZERO, ConnectionId(0), &text);
+            call.handle_text(Timestamp::ZERO, ConnectionId(0), &text);
+            drain(&mut call, &mut log);
+            let mut replay = Replay::new(&header);
+            for (index, line) in log.lines().enumerate() {
+                replay.line(index + 2, line).unwrap();
+            }
+            assert_eq!(replay.finish(), None);
+        }
     }
 }

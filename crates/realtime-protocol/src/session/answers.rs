@@ -135,7 +135,14 @@ impl Answers {
         self.remove(number)
     }
 
+    /// When the first one is overdue. Nearly always none is awaited.
+    #[inline]
     pub(super) fn deadline(&self) -> Option<Timestamp> {
+        if self.by_deadline.is_empty() { None } else { self.first_deadline() }
+    }
+
+    #[cold]
+    fn first_deadline(&self) -> Option<Timestamp> {
         self.by_deadline.first().map(|(deadline, _)| *deadline)
     }
 

@@ -316,7 +316,7 @@ impl Session {
     }
 }
 
-/// Returns whether it is an item of the user's.
+/// Returns whether it is a user item.
 pub(super) fn is_from_user(item: &Item) -> bool {
     matches!(item, Item::Message(message) if message.role.value() == Some(&Role::User))
 }

@@ -73,8 +73,9 @@ impl Session {
 
     /// The format of input audio: the one asked for, until the server has answered.
     pub(super) fn input_format(&self) -> AudioFormat {
-        let asked = self.options.config.input().and_then(|input| input.format.value()?.format());
-        asked.filter(|_| !self.state.is_ready()).unwrap_or_else(|| self.config.input_format())
+        let asked = || self.options.config.input()?.format.value()?.format();
+        let asked = if self.state.is_ready() { None } else { asked() };
+        asked.unwrap_or_else(|| self.config.input_format())
     }
 
     /// The server reports its configuration. What it acknowledges is taken over; differences are told.
@@ -150,7 +151,8 @@ impl Session {
             self.config = (**before).clone();
         }
         if update.refuse(error) {
-            let param = error.param.value().cloned().unwrap_or_default();
+            let path = update.refused.last().map(|member| member.path.clone()).unwrap_or_default();
+            let param = error.param.value().cloned().filter(|param| !param.is_empty()).unwrap_or(path);
             let message = error.message_str().into();
             self.tell(Event::Warning(Warning::ConfigMemberRefused { param, message }));
             if !update.is_empty() || !self.state.is_ready() {

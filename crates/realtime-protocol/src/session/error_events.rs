@@ -75,7 +75,7 @@ impl Session {
             return true;
         }
         if self.updates.has(&event_id) {
-            return self.update_refused(None, &event_id, error); // the first one, for which another deadline counts
+            return self.update_refused(None, &event_id, error); // the first update, which has its own deadline
         }
         let Some((request, begun)) = self.responses.take_requested(&event_id) else { return false };
         // If a running response was taken to be its answer, it must be another request's. The server answers

@@ -128,11 +128,14 @@ impl Session {
                     self.note_output(response_id);
                 }
                 self.on_item_done(response_id.as_ref(), &event.item);
-                self.finish_item(event.item);
+                self.on_output_item_done(response_id.as_ref(), event.item);
             }
             ServerEvent::ResponseFunctionCallArgumentsDelta(event) => {
-                if let Some(response_id) = event.response_id.value() {
-                    self.note_output(response_id);
+                if let Some(response_id) = self.response(event.response_id.clone()) {
+                    self.note_output(&response_id);
+                    if let Some(response) = self.responses.get_mut(&response_id) {
+                        response.calls.note_piece(event);
+                    }
                 }
             }
             ServerEvent::ResponseMcpCallArgumentsDelta(_) => self.note_tool(false),
@@ -169,11 +172,11 @@ impl Session {
             | ServerEvent::McpListToolsInProgress(_)
             | ServerEvent::McpListToolsCompleted(_)
             | ServerEvent::McpListToolsFailed(_)) => self.pass_on_event(event),
-            // They repeat the deltas, and the item repeats them too.
-            ServerEvent::ResponseContentPartAdded(_)
-            | ServerEvent::ResponseContentPartDone(_)
-            | ServerEvent::ResponseOutputTextDone(_)
-            | ServerEvent::ResponseOutputAudioTranscriptDone(_) => {}
+            // They repeat the deltas. What the deltas left out is told now.
+            ServerEvent::ResponseContentPartDone(event) => self.on_part_done(event),
+            ServerEvent::ResponseOutputTextDone(event) => self.on_text_done(event),
+            ServerEvent::ResponseOutputAudioTranscriptDone(event) => self.on_transcript_done(event),
+            ServerEvent::ResponseContentPartAdded(_) => {}
         }
     }
 
@@ -293,7 +296,7 @@ impl Session {
     }
 
     /// An item has a place. Told once, by the first event that says so.
-    fn place(&mut self, place: Field<ItemId>, item: &Item) {
+    pub(super) fn place(&mut self, place: Field<ItemId>, item: &Item) {
         let Some(item_id) = item.id() else { return };
         if !self.items.place(&item_id) {
             return;
@@ -310,7 +313,7 @@ impl Session {
     }
 
     /// An item is final. Told once, by the first event that says so.
-    fn finish_item(&mut self, item: Box<Item>) {
+    pub(super) fn finish_item(&mut self, item: Box<Item>) {
         if item.id().is_some_and(|item_id| self.items.finish(&item_id)) {
             self.tell(Event::ItemDone { item });
         }

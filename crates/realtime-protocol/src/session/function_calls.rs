@@ -1,12 +1,13 @@
 //! Function calls: each is told to the application once and gets exactly one output. When all calls of a
 //! response are answered, the model is asked once to go on.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::call::FunctionCall;
-use crate::id::{CallId, ResponseId};
+use crate::id::{CallId, ItemId, ResponseId};
+use crate::session::call_key::call_digest;
 
 /// Calls that are remembered after their output, so that a repeated event does not run them again.
 const REMEMBERED: usize = 256;
@@ -35,9 +36,27 @@ struct Groups {
 /// The last calls that were seen.
 #[derive(Debug, Default)]
 struct Seen {
-    calls: BTreeSet<CallId>,
+    calls: BTreeMap<CallId, Mark>,
     /// Oldest first.
     order: VecDeque<CallId>,
+}
+
+/// What tells a call from another one under the same id: some servers number the calls of each response from
+/// the beginning.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Mark {
+    item_id: Option<ItemId>,
+    /// Its function and its arguments.
+    digest: u128,
+}
+
+/// What a call that is told is among those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sight {
+    /// Another one. It is known from here on.
+    New,
+    /// One of those, or not to be told from one that still waits for its output.
+    Seen,
 }
 
 #[derive(Debug)]
@@ -74,17 +93,21 @@ pub(super) enum Progress {
 
 impl FunctionCalls {
     /// Notes a call. Returns whether it is new.
-    pub(super) fn see(&mut self, call_id: &CallId) -> bool {
-        if self.is_waiting(call_id) || !self.seen.calls.insert(call_id.clone()) {
-            return false;
+    pub(super) fn see(&mut self, call: &FunctionCall) -> Sight {
+        let mark = Mark::of(call);
+        let before = self.seen.calls.get(&call.call_id);
+        if self.is_waiting(&call.call_id) || before.is_some_and(|before| before.is(&mark)) {
+            return Sight::Seen;
         }
-        if self.seen.order.len() == REMEMBERED
+        if self.seen.calls.insert(call.call_id.clone(), mark).is_some() {
+            self.seen.order.retain(|seen| *seen != call.call_id);
+        } else if self.seen.order.len() == REMEMBERED
             && let Some(oldest) = self.seen.order.pop_front()
         {
             self.seen.calls.remove(&oldest);
         }
-        self.seen.order.push_back(call_id.clone());
-        true
+        self.seen.order.push_back(call.call_id.clone());
+        Sight::New
     }
 
     /// How many more may wait.
@@ -205,6 +228,21 @@ impl FunctionCalls {
     }
 }
 
+impl Mark {
+    fn of(call: &FunctionCall) -> Self {
+        Self { item_id: call.item_id.clone(), digest: call_digest(&call.name, &call.arguments) }
+    }
+
+    /// Whether both are of one call.
+    fn is(&self, other: &Self) -> bool {
+        let items_differ = match (&self.item_id, &other.item_id) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        !items_differ && self.digest == other.digest
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +267,27 @@ mod tests {
             assert_eq!(complete(&mut calls, order[1], false), Some(all));
             assert_eq!(complete(&mut calls, order[1], true), None, "answered already");
         }
+    }
+
+    #[test]
+    fn another_call_under_a_used_id_is_new_once_the_first_is_answered() {
+        let call = |item: Option<&str>, arguments: &str| FunctionCall {
+            item_id: item.map(ItemId::from),
+            arguments: arguments.into(),
+            ..(*call("c")).clone()
+        };
+        let mut calls = FunctionCalls::default();
+        let first = call(Some("i1"), r#"{"a":1}"#);
+        assert_eq!(calls.see(&first), Sight::New);
+        calls.open(&"r".into(), [Arc::new(first.clone())]);
+        let other = call(Some("i2"), r#"{"a":1}"#);
+        assert_eq!(calls.see(&other), Sight::Seen, "the first one waits under that id");
+        complete(&mut calls, "c", true);
+        assert_eq!(calls.see(&first), Sight::Seen);
+        assert_eq!(calls.see(&call(None, r#"{ "a" : 1 }"#)), Sight::Seen);
+        assert_eq!(calls.see(&other), Sight::New);
+        assert_eq!(calls.see(&call(Some("i2"), r#"{"a":2}"#)), Sight::New);
+        assert_eq!(calls.seen.order.len(), 1);
     }
 
     #[test]

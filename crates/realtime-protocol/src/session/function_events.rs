@@ -12,6 +12,7 @@ use crate::id::{CallId, ResponseId, SessionId};
 use crate::item::{FunctionCallItem, Item, ItemStatus};
 use crate::session::Session;
 use crate::session::call_key::call_key;
+use crate::session::function_calls::Sight;
 use crate::session::seen_calls::{SeenCall, SeenCalls, Told};
 
 /// The facts about an ended response that decide about its calls.
@@ -82,7 +83,13 @@ impl Session {
         }
         let Some(call_id) = seen.call_id() else { return };
         let Read::Runs(call) = self.read_call(&call_id, &seen) else { return }; // answered when the response is done
-        if self.calls.see(&call_id) {
+        if seen.is_told {
+            return;
+        }
+        if self.calls.see(&call) == Sight::New {
+            if let Some(response) = self.responses.get_mut(response_id) {
+                response.calls.note_told(&call_id);
+            }
             let call = Arc::new(call);
             if !out_of_band {
                 self.calls.open(response_id, [Arc::clone(&call)]);
@@ -111,10 +118,7 @@ impl Session {
                     Read::Refused(call(text), why)
                 }
             },
-            Err(why) => {
-                let raw = seen.item.extra.get("arguments").map_or("", |raw| raw.get());
-                Read::Refused(call(raw.into()), why)
-            }
+            Err(why) => Read::Refused(call(seen.arguments.said().into()), why),
         }
     }
 
@@ -129,23 +133,36 @@ impl Session {
                 self.tell(Event::Warning(Warning::FunctionCallLost { item_id, call_id: None }));
                 continue;
             };
-            if !self.calls.see(&call_id) {
+            if seen.is_told {
+                continue;
+            }
+            let lost = Warning::FunctionCallLost {
+                item_id: seen.item.id.value().cloned(),
+                call_id: Some(call_id.clone()),
+            };
+            let read = self.read_call(&call_id, &seen);
+            let (Read::Runs(call) | Read::Refused(call, _)) = &read;
+            if self.calls.see(call) == Sight::Seen {
+                if response.completed {
+                    self.tell(Event::Warning(lost));
+                }
                 continue;
             }
             if response.completed && seen.name().is_none() {
-                let item_id = seen.item.id.value().cloned();
-                self.tell(Event::Warning(Warning::FunctionCallLost {
-                    item_id,
-                    call_id: Some(call_id.clone()),
-                }));
+                self.tell(Event::Warning(lost));
             }
-            match self.read_call(&call_id, &seen) {
+            let is_cut = seen.item.status.value() == Some(&ItemStatus::Incomplete);
+            match read {
                 Read::Runs(call) | Read::Refused(call, _) if !response.completed => {
                     // The conversation holds the call only if its item is complete.
                     if seen.item.status.value() == Some(&ItemStatus::Completed) && !response.out_of_band {
                         let output = FunctionOutput::Cancelled;
                         self.answer_call(None, Arc::new(call), &output, FunctionEnd::NotCompleted);
                     }
+                }
+                Read::Runs(call) if is_cut => {
+                    let why = String::from("expected a whole call, got one that the server calls incomplete");
+                    refused.push((call, FunctionOutput::Error(why.clone()), FunctionEnd::BadArguments(why)));
                 }
                 Read::Runs(call) if seen.name().is_none() => {
                     refused.push((call, FunctionOutput::Unknown, FunctionEnd::Unknown));

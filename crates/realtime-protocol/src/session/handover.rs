@@ -91,7 +91,7 @@ impl Session {
             return;
         }
         for call in &calls {
-            self.calls.see(&call.call_id);
+            self.calls.see(call);
         }
         // The response that made them has ended; its id is not needed any more.
         let response_id = ResponseId::from("");

@@ -20,6 +20,8 @@ const MOST_UNFINISHED: usize = 256;
 pub(super) struct Items {
     unfinished: VecDeque<ItemId>,
     finished: VecDeque<ItemId>,
+    /// The last ones that have left the conversation.
+    removed: VecDeque<ItemId>,
 }
 
 impl Items {
@@ -28,8 +30,14 @@ impl Items {
         if self.finished.contains(item_id) || self.unfinished.contains(item_id) {
             return false;
         }
+        self.removed.retain(|removed| removed != item_id);
         push_bounded(&mut self.unfinished, item_id.clone(), MOST_UNFINISHED);
         true
+    }
+
+    /// Returns whether nothing was told of an item.
+    pub(super) fn is_unknown(&self, item_id: &ItemId) -> bool {
+        [&self.unfinished, &self.finished, &self.removed].iter().all(|items| !items.contains(item_id))
     }
 
     /// Notes that an item is final. Returns whether this is new.
@@ -42,10 +50,18 @@ impl Items {
         true
     }
 
+    /// Whether it was told that an item is final.
+    pub(super) fn is_finished(&self, item_id: &ItemId) -> bool {
+        self.finished.contains(item_id)
+    }
+
     /// An item has left the conversation.
     pub(super) fn remove(&mut self, item_id: &ItemId) {
         self.unfinished.retain(|unfinished| unfinished != item_id);
         self.finished.retain(|finished| finished != item_id);
+        if !self.removed.contains(item_id) {
+            push_bounded(&mut self.removed, item_id.clone(), REMEMBERED);
+        }
     }
 }
 
@@ -89,7 +105,9 @@ mod tests {
         assert!(items.place(&item) && !items.place(&item));
         assert!(items.finish(&item) && !items.finish(&item));
         assert!(!items.place(&item), "a second event about it");
+        assert!(!items.is_unknown(&item));
         items.remove(&item);
+        assert!(!items.is_unknown(&item), "it was told that it is gone");
         assert!(items.place(&item), "created anew");
     }
 

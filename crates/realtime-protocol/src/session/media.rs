@@ -45,10 +45,10 @@ impl Session {
         if audio.is_empty() {
             return;
         }
-        let format = self.input_format();
         if let Some(pre_roll) = self.options.pre_roll
             && !self.input.in_turn()
         {
+            let format = self.input_format();
             return self.input.keep_back(audio, format, pre_roll);
         }
         self.pass_on(audio);
@@ -78,8 +78,10 @@ impl Session {
     /// Audio goes to the server: the user may be heard.
     pub(super) fn note_appended(&mut self, bytes: usize) {
         self.input.appended(bytes);
-        let silent = self.now + self.options.silent_turn_deadline;
-        self.responses.step_turn(turn::Step::Appended { silent });
+        if self.responses.listens() {
+            let silent = self.now + self.options.silent_turn_deadline;
+            self.responses.step_turn(turn::Step::Appended { silent });
+        }
     }
 
     fn on_playback(&mut self, report: &PlaybackReport) {

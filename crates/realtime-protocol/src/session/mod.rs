@@ -39,7 +39,10 @@ mod output;
 mod playback;
 mod policy;
 mod response_events;
+mod response_words;
 mod retrievals;
+mod said_texts;
+mod seen_arguments;
 mod seen_calls;
 mod sequencer;
 mod server_playback;
@@ -78,7 +81,7 @@ use crate::session::sequencer::{Patience, Request, Sequencer};
 use crate::session::state::{State, Step};
 use crate::session::updates::Updates;
 use crate::session_config::SessionConfig;
-use crate::time::{Timestamp, UnixTime};
+use crate::time::{Timestamp, UnixTime, earlier};
 
 pub(crate) use call_key::call_digest;
 pub use deadlines::{Answer, Deadline, Deadlines, OverduePolicy};
@@ -287,18 +290,12 @@ impl Session {
         if self.state.is_ended() {
             return None;
         }
-        [
-            self.state.deadline(),
-            self.interruptions.deadline(),
-            self.policy.deadline(),
-            self.retrievals.deadline(),
-            self.responses.deadline(),
-            self.answers.deadline(),
-            self.expiry.map(|(notice, _)| notice),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let first = earlier(self.state.deadline(), self.expiry.map(|(notice, _)| notice));
+        let first = earlier(first, self.policy.deadline());
+        let first = earlier(first, self.responses.deadline());
+        let first = earlier(first, self.interruptions.deadline());
+        let first = earlier(first, self.retrievals.deadline());
+        earlier(first, self.answers.deadline())
     }
 
     /// Returns whether the configuration holds, so that audio and items flow.
@@ -430,11 +427,16 @@ impl Session {
         }
     }
 
-    /// Sends the next request for a response, if one may go.
+    /// Sends the next request for a response, if one may go. Nearly always none waits.
     fn flush(&mut self) {
-        if !self.state.is_ready() || !self.interruptions.is_empty() || self.policy.is_committing() {
-            return;
+        let may_go =
+            || self.state.is_ready() && self.interruptions.is_empty() && !self.policy.is_committing();
+        if self.responses.has_waiting() && may_go() {
+            self.send_requests();
         }
+    }
+
+    fn send_requests(&mut self) {
         while let Some(request) = self.responses.next() {
             let event_id = self.next_event_id();
             self.send(crate::event::ResponseCreate {
@@ -469,6 +471,7 @@ impl Session {
         if let Some(id) = self.closing.take() {
             self.settle(id, Outcome::Done);
         }
+        drop(self.input.take_pre_roll());
         self.playback = Playback::default();
         self.out_of_band = Playback::default();
         self.items = Items::default();

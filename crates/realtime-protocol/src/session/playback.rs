@@ -204,6 +204,12 @@ impl Playback {
         part.words.push(delta, at);
     }
 
+    /// Notes all words of a part, which came after its audio.
+    pub(super) fn all_words(&mut self, id: &PartId, format: AudioFormat, words: &str) {
+        let index = self.index_of(id, format);
+        self.parts[index].words.push(words, 0);
+    }
+
     /// Notes that a part is complete. Returns its length (samples).
     pub(super) fn whole(&mut self, id: &PartId) -> Option<u64> {
         let part = self.parts.iter_mut().find(|part| part.is_growing(id))?;

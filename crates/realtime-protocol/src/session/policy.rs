@@ -186,8 +186,7 @@ impl Session {
         self.policy.weigh_words(self.now)
     }
 
-    /// All words of an item of the user's are known. The caller carries out the decision after telling the
-    /// words.
+    /// All words of a user item are known. The caller carries out the decision after telling the words.
     pub(super) fn hear_transcript(&mut self, item_id: &ItemId, transcript: &str) -> Decision {
         if !self.policy.speech.is_open() {
             return Decision::default();

@@ -32,8 +32,11 @@ impl Session {
     pub(super) fn response(&mut self, response_id: Field<ResponseId>) -> Option<ResponseId> {
         match response_id {
             Field::Value(id) => {
-                self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
-                self.responses.get_mut(&id).map(|response| response.id.clone())
+                if self.responses.get_mut(&id).is_none() {
+                    self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
+                    self.responses.get_mut(&id)?;
+                }
+                Some(id)
             }
             // Servers that leave the id out have one response at a time.
             Field::Absent | Field::Null => {
@@ -63,6 +66,7 @@ impl Session {
     /// The server will never end a response, as far as anyone can tell.
     fn lose_response(&mut self, id: &ResponseId) {
         if let Some(open) = self.responses.end_response(id) {
+            self.responses.note_late(id); // its loss is told already
             self.end_response(open, ResponseEnd::Lost, None);
         }
     }
@@ -121,6 +125,7 @@ impl Session {
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item, Told::Whole);
         }
+        self.note_outputs(&id, response.output.value().map_or(&[], |items| items.as_slice()));
         let Some(open) = self.responses.end_response(&id) else { return };
         let end = end_of(&response);
         self.end_response(open, end, response.usage.into_value().map(|usage| *usage));
@@ -152,6 +157,7 @@ impl Session {
         end: ResponseEnd,
         usage: Option<Usage>,
     ) {
+        self.place_outputs(response.out_of_band, core::mem::take(&mut response.unplaced));
         self.playback.response_done(self.now, &response.id, self.options.playback);
         self.out_of_band.forget_response(&response.id);
         response.timeline.done = Some(self.now);
@@ -200,31 +206,16 @@ impl Session {
     }
 
     /// The part that a delta belongs to, in a response that runs.
-    fn part(&mut self, place: PartPlace) -> Option<PartId> {
-        let response_id = self.response(place.response_id)?;
+    pub(super) fn part(&mut self, place: PartPlace) -> Option<PartId> {
+        let named = place.response_id.value().cloned();
+        let Some(response_id) = self.response(place.response_id) else {
+            if let Some(response_id) = named.filter(|id| self.responses.note_late(id)) {
+                self.tell(Event::Warning(Warning::OutputAfterEnd { response_id }));
+            }
+            return None;
+        };
         self.note_output(&response_id);
         Some(PartId { response_id, item_id: place.item_id, content_index: place.content_index.unwrap_or(0) })
-    }
-
-    pub(super) fn on_text(&mut self, place: PartPlace, delta: String, spoken: bool) {
-        let Some(part) = self.part(place) else { return };
-        let now = self.now;
-        let Some(response) = self.responses.get_mut(&part.response_id) else { return };
-        if response.interrupted || delta.is_empty() {
-            return;
-        }
-        response.timeline.first_text.get_or_insert(now);
-        response.spoke = true;
-        if spoken && !response.out_of_band {
-            let format = response.format.unwrap_or_else(|| self.config.output_format());
-            let protected = response.protected;
-            self.playback.words(&part, format, &delta);
-            if protected {
-                self.playback.protect(&part);
-            }
-        }
-        let PartId { response_id, item_id, content_index } = part;
-        self.tell(Event::Text { response_id, item_id, content_index, delta, spoken });
     }
 
     pub(super) fn on_audio(&mut self, place: PartPlace, audio: Audio) {

@@ -66,8 +66,14 @@ impl Retrievals {
         (self.waiting.len() == 1).then(|| item_id.clone())
     }
 
-    /// When the first one is overdue.
+    /// When the first one is overdue. Nearly always there is none.
+    #[inline]
     pub(super) fn deadline(&self) -> Option<Timestamp> {
+        if self.waiting.is_empty() { None } else { self.first_deadline() }
+    }
+
+    #[cold]
+    fn first_deadline(&self) -> Option<Timestamp> {
         self.waiting.values().map(|retrieval| retrieval.deadline).min()
     }
 

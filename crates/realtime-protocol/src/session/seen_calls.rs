@@ -2,14 +2,16 @@
 //!
 //! The rule kept here: what arrives in pieces is merged member by member. A member that is missing, blank or
 //! unreadable in a later event never erases the value from an earlier one.
+//! A call that was told whole twice, and not the same each time, does not run.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::event::ResponseFunctionCallArgumentsDelta;
 use crate::field::Field;
 use crate::id::CallId;
 use crate::item::FunctionCallItem;
+use crate::session::seen_arguments::SeenArguments;
 
 /// Function calls of a response, in the order of their first events.
 #[derive(Debug, Default)]
@@ -23,11 +25,15 @@ pub(super) struct SeenCalls {
 const MOST_CALLS: usize = 128;
 
 /// A function call, as far as it is known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SeenCall {
     pub(super) item: FunctionCallItem,
     /// Whether an event said that it is whole.
     pub(super) is_whole: bool,
+    /// Whether the application was told of it.
+    pub(super) is_told: bool,
+    /// Its arguments, in place of the item's own.
+    pub(super) arguments: SeenArguments,
 }
 
 /// How much an event tells of a call.
@@ -50,14 +56,29 @@ impl SeenCalls {
                 return None;
             }
             None => {
-                self.calls.push(SeenCall { item: FunctionCallItem::default(), is_whole: false });
+                self.calls.push(SeenCall::default());
                 self.calls.len() - 1
             }
         };
         let seen = self.calls.get_mut(index)?;
-        seen.merge(item);
-        seen.is_whole |= told == Told::Whole;
+        seen.merge(item, told);
         Some(seen)
+    }
+
+    /// Takes in a piece of a call's arguments.
+    pub(super) fn note_piece(&mut self, event: ResponseFunctionCallArgumentsDelta) {
+        let (id, call_id) = (Field::Value(event.item_id), event.call_id);
+        let item = FunctionCallItem { id, call_id, ..FunctionCallItem::default() };
+        self.note(&item, Told::Begun);
+        if let Some(seen) = self.calls.iter_mut().find(|seen| seen.is(&item)) {
+            seen.arguments.push(&event.delta);
+        }
+    }
+
+    /// The application is told of a call before its response ends.
+    pub(super) fn note_told(&mut self, call_id: &CallId) {
+        let told = self.calls.iter_mut().filter(|seen| seen.call_id().as_ref() == Some(call_id));
+        told.for_each(|seen| seen.is_told = true);
     }
 
     /// Returns whether there is no call.
@@ -95,28 +116,9 @@ impl SeenCall {
     /// The arguments' text: `{}` if there are none.
     ///
     /// # Errors
-    /// The text for the model if the arguments never came, or are not an object.
+    /// The text for the model if the call must not run.
     pub(super) fn arguments(&self) -> Result<String, String> {
-        const NONE: &str = "{}";
-        match &self.item.arguments {
-            Field::Value(text) if text.trim().is_empty() => Ok(NONE.to_owned()),
-            Field::Value(text) => Ok(text.clone()),
-            Field::Null | Field::Absent => match self.item.extra.get("arguments").map(|raw| raw.get().trim())
-            {
-                // Some servers send the object itself in place of its text.
-                Some(raw) if raw.starts_with('{') => Ok(raw.to_owned()),
-                Some(raw) => {
-                    let kind = match raw.as_bytes().first() {
-                        Some(b'[') => "an array",
-                        Some(b't' | b'f') => "a boolean",
-                        _ => "a number",
-                    };
-                    Err(alloc::format!("expected the arguments to be a JSON object as text, got {kind}"))
-                }
-                None if self.is_whole => Ok(NONE.to_owned()),
-                None => Err("expected the arguments, and they never came".to_owned()),
-            },
-        }
+        self.arguments.read(self.is_whole)
     }
 
     /// Returns whether an item is the same call: by the call's id, or by the item's id if one of them has no
@@ -128,27 +130,31 @@ impl SeenCall {
         }
     }
 
-    fn merge(&mut self, later: &FunctionCallItem) {
-        fn take<T: Clone>(into: &mut Field<T>, later: &Field<T>, says: impl Fn(&T) -> bool) -> bool {
-            let news = later.value().is_some_and(says);
-            if news {
+    fn merge(&mut self, later: &FunctionCallItem, told: Told) {
+        fn take<T: Clone>(into: &mut Field<T>, later: &Field<T>, says: impl Fn(&T) -> bool) {
+            if later.value().is_some_and(says) {
                 into.clone_from(later);
             }
-            news
         }
-        let said = |text: &String| !text.trim().is_empty();
+        let both_whole = self.is_whole && told == Told::Whole;
+        let renamed = self.name().zip(later.name.value()).is_some_and(|(name, later)| name != later);
+        if both_whole && renamed && later.name.value().is_some_and(|name| !name.trim().is_empty()) {
+            self.arguments.dispute();
+        }
         take(&mut self.item.id, &later.id, |id| !id.as_str().is_empty());
         take(&mut self.item.call_id, &later.call_id, |id| !id.as_str().is_empty());
-        take(&mut self.item.name, &later.name, said);
+        take(&mut self.item.name, &later.name, |name| !name.trim().is_empty());
         take(&mut self.item.status, &later.status, |_| true);
-        let is_blank = later.arguments.value().is_some_and(|text| !said(text));
-        let has = self.item.arguments.value().is_some_and(said) || self.item.extra.get("arguments").is_some();
-        if !(is_blank && has) {
-            take(&mut self.item.arguments, &later.arguments, |_| true);
-        }
         for (name, value) in later.extra.iter() {
             self.item.extra.insert(name, value.clone());
         }
+        if let Some(raw) = later.extra.get("arguments") {
+            self.arguments.merge_other_shape(raw.get(), both_whole);
+        }
+        if let Some(text) = later.arguments.value() {
+            self.arguments.merge(text, both_whole);
+        }
+        self.is_whole |= told == Told::Whole;
     }
 }
 
@@ -192,6 +198,9 @@ mod tests {
             r#"{"id":"i","call_id":"c","name":null,"arguments":null}"#,
             r#"{"id":"i","call_id":"c","name":"cancel","arguments":"  "}"#,
             r#"{"id":"i","arguments":7}"#,
+            r#"{"id":"i","call_id":"c","arguments":"{}"}"#,
+            r#"{"id":"i","call_id":"c","arguments":{}}"#,
+            r#"{"id":"i","call_id":"c","arguments":"{\"order\":"}"#,
         ] {
             for events in
                 [[(FULL, Told::Whole), (later, Told::Whole)], [(later, Told::Begun), (FULL, Told::Whole)]]
@@ -229,6 +238,55 @@ mod tests {
             r#"{"call_id":"c","arguments":" "}"#,
         ] {
             assert_eq!(told(&[(none, Told::Whole)]).arguments().as_deref(), Ok("{}"), "{none}");
+        }
+    }
+
+    #[test]
+    fn arguments_of_another_shape_count_though_the_call_began_without_any() {
+        const BEGUN: &str = r#"{"id":"i","call_id":"c","name":"f","arguments":""}"#;
+        let object = r#"{"id":"i","arguments":{"order":"A-17"}}"#;
+        let call = told(&[(BEGUN, Told::Begun), (object, Told::Whole), (BEGUN, Told::Whole)]);
+        assert_eq!(call.arguments().as_deref(), Ok(r#"{"order":"A-17"}"#));
+        for arguments in ["[1]", "7", "true"] {
+            let json = alloc::format!(r#"{{"id":"i","arguments":{arguments}}}"#);
+            let call = told(&[(BEGUN, Told::Begun), (&json, Told::Whole), (BEGUN, Told::Whole)]);
+            assert!(call.arguments().is_err(), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn deltas_are_the_arguments_that_no_event_brings_whole() {
+        let told = |pieces: &[&str], whole: Option<&str>| {
+            let mut calls = SeenCalls::default();
+            calls.note(&item(r#"{"id":"i","call_id":"c","name":"f","arguments":""}"#), Told::Begun);
+            for piece in pieces {
+                let event = ResponseFunctionCallArgumentsDelta {
+                    item_id: "i".into(),
+                    delta: (*piece).into(),
+                    ..ResponseFunctionCallArgumentsDelta::default()
+                };
+                calls.note_piece(event);
+            }
+            whole.map(|json| calls.note(&item(json), Told::Whole).is_some());
+            calls.into_calls().pop().unwrap().arguments().unwrap()
+        };
+        let (pieces, blank) = ([r#"{"a""#, ":1}"], r#"{"id":"i","arguments":""}"#);
+        assert_eq!(told(&pieces, None), r#"{"a":1}"#);
+        assert_eq!(told(&pieces, Some(blank)), r#"{"a":1}"#);
+        assert_eq!(told(&pieces[..1], Some(blank)), r#"{"a""#, "no object, so it does not run");
+        assert_eq!(told(&pieces, Some(r#"{"id":"i","arguments":"{\"a\":2}"}"#)), r#"{"a":2}"#);
+        assert_eq!(told(&[], Some(blank)), "{}");
+    }
+
+    #[test]
+    fn a_call_told_in_two_versions_does_not_run() {
+        for other in [
+            r#"{"id":"i","call_id":"c","name":"cancel","arguments":"{\"order\":\"B-2\"}"}"#,
+            r#"{"id":"i","call_id":"c","name":"cancel","arguments":{"order":"B-2"}}"#,
+            r#"{"id":"j","call_id":"c","name":"cancel","arguments":"{\"order\":\"B-2\"}"}"#,
+            r#"{"id":"i","call_id":"c","name":"renew","arguments":"{\"order\":\"A-17\"}"}"#,
+        ] {
+            assert!(told(&[(FULL, Told::Whole), (other, Told::Whole)]).arguments().is_err(), "{other}");
         }
     }
 

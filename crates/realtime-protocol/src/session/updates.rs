@@ -79,8 +79,10 @@ impl Updates {
     /// be meant.
     pub(super) fn unnamed(&self, error: &ApiError) -> Option<&EventId> {
         let update = self.sent.front().filter(|_| self.sent.len() == 1)?;
-        let param = error.param.value()?;
-        Named::read(param).is_some_and(|named| named.is_of_session()).then_some(&update.event_id)
+        let named = Named::of(error).filter(Named::is_of_session)?;
+        // A text may speak of what was not asked for.
+        let is_meant = error.param.value().is_some() || update.config.take_out(&named).is_some();
+        is_meant.then_some(&update.event_id)
     }
 
     /// A command joins the first update.
@@ -125,8 +127,9 @@ impl Update {
 
     /// Takes out the member that an error names. Returns whether it named one.
     pub(super) fn refuse(&mut self, error: &ApiError) -> bool {
-        let named = error.param.value().and_then(|param| Named::read(param));
-        let Some((config, path)) = named.and_then(|named| self.config.take_out(&named)) else { return false };
+        let Some((config, path)) = Named::of(error).and_then(|named| self.config.take_out(&named)) else {
+            return false;
+        };
         let path = path.before(&self.taken);
         self.refused.push(RefusedMember { path: format!("{path}"), error: error.clone().into() });
         self.taken.push(path);

@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::error::ApiError;
+
 /// The place of a member: the names and indices that lead to it from the configuration's root.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct MemberPath(Vec<Segment>);
@@ -112,6 +114,16 @@ impl<'a> Named<'a> {
         (!steps.is_empty()).then_some(Self { steps, is_of_session })
     }
 
+    /// What an error names: by its `param`, or, where it has none, by a quoted member of the session in its
+    /// text.
+    pub(crate) fn of(error: &'a ApiError) -> Option<Self> {
+        let in_text = || {
+            let quoted = error.message_str().split(is_quote).skip(1);
+            quoted.filter_map(Self::read).find(Self::is_of_session)
+        };
+        error.param.value().and_then(|param| Self::read(param)).or_else(in_text)
+    }
+
     pub(crate) fn steps(&self) -> &[&'a str] {
         &self.steps
     }
@@ -178,6 +190,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+    use crate::field::Field;
 
     fn read(param: &str) -> Option<(Vec<&str>, bool)> {
         Named::read(param).map(|named| (named.steps, named.is_of_session))
@@ -205,6 +218,23 @@ mod tests {
         }
         for nothing in ["", " ", "session", "'session'", ".", "$", "[", "]", "''", ": voice", "/"] {
             assert_eq!(read(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_param_may_name_the_member_in_its_text() {
+        let of = |param: Option<&str>, message: &str| {
+            let error = ApiError::default().message(message);
+            let error = ApiError { param: param.map_or(Field::Null, Field::from), ..error };
+            Named::of(&error).map(|named| named.path().to_string())
+        };
+        let text = "Unknown parameter: 'session.tools[0].meta'.";
+        assert_eq!(of(None, text).as_deref(), Some("tools[0].meta"));
+        assert_eq!(of(Some(""), text).as_deref(), Some("tools[0].meta"));
+        assert_eq!(of(Some("session.voice"), text).as_deref(), Some("voice"));
+        assert_eq!(of(None, "`voice` and \"session.speed\" are not known").as_deref(), Some("speed"));
+        for none in ["", "no such member", "session.voice is not known", "'voice'", "'session'", "'"] {
+            assert_eq!(of(None, none), None, "{none}");
         }
     }
 

@@ -77,7 +77,7 @@ use crate::event::{ClientEvent, Dialect};
 use crate::flow::Shortfall;
 use crate::id::ItemId;
 use crate::session::SessionOptions;
-use crate::time::{Timestamp, UnixTime};
+use crate::time::{Timestamp, UnixTime, earlier};
 
 #[cfg(doc)]
 use crate::session::{Begin, Session};
@@ -341,10 +341,9 @@ impl Call {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let sessions = [self.serving.as_deref(), self.successor.connection()];
-        let sessions =
-            sessions.into_iter().flatten().filter_map(|connection| connection.session.poll_timeout());
-        sessions.chain(self.succession_due()).min()
+        let serving = self.serving.as_ref().and_then(|connection| connection.session.poll_timeout());
+        let successor = self.successor.connection().and_then(|connection| connection.session.poll_timeout());
+        earlier(earlier(serving, successor), self.succession_due())
     }
 
     /// Returns whether the call is over and tells nothing more once its outputs are drained.
@@ -376,7 +375,9 @@ impl Call {
     fn run_to_rest(&mut self) {
         loop {
             self.relay_serving();
-            self.relay_successor();
+            if !matches!(self.successor, Successor::None) {
+                self.relay_successor();
+            }
             if !self.step() {
                 break;
             }

@@ -16,7 +16,7 @@ use crate::call::{
     Call, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event, Media, Outcome, Output,
     Warning,
 };
-use crate::time::{MediaTime, Timestamp};
+use crate::time::{MediaTime, Timestamp, earlier};
 
 /// The connection that is to serve next, and how far it has come.
 #[derive(Debug, Default)]
@@ -152,7 +152,7 @@ impl Call {
             Successor::Seeding(seeding) => Some(seeding.deadline),
             Successor::None | Successor::Opening(_) => None,
         };
-        rotation.into_iter().chain(successor).min()
+        earlier(rotation, successor)
     }
 
     fn rotation_due(&self) -> Option<Timestamp> {

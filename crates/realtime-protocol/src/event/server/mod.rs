@@ -24,7 +24,7 @@ events! {
         ConversationCreated = "conversation.created",
         /// An item exists: beta, and compatible servers.
         ConversationItemCreated = "conversation.item.created",
-        /// An item exists; one of the model's is still empty.
+        /// An item exists. The model's items are still empty.
         ConversationItemAdded = "conversation.item.added",
         /// An item is final.
         ConversationItemDone = "conversation.item.done",

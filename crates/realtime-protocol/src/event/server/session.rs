@@ -63,7 +63,7 @@ wire_struct! {
         item: Box<Item>,
     }
 
-    /// An item exists; one of the model's is still empty.
+    /// An item exists. The model's items are still empty.
     ///
     /// # Wire
     /// `conversation.item.added`.

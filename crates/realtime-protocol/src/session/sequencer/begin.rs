@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::call::{Origin, Timeline};
 use crate::id::ResponseId;
+use crate::session::said_texts::SaidTexts;
 use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::open::OpenResponse;
 use crate::session::sequencer::pace::Pace;
@@ -115,6 +116,8 @@ impl Sequencer {
             superseded,
             timeline,
             calls: SeenCalls::default(),
+            said: SaidTexts::default(),
+            unplaced: Vec::new(),
             dropped_bytes: 0,
             format: asked.as_ref().and_then(|sent| sent.request.params.as_ref()?.audio.value()?.format()),
             asked,

@@ -51,7 +51,7 @@ use crate::session::sequencer::queue::Queue;
 use crate::session::sequencer::request::Sent;
 use crate::session::sequencer::slot::Slot;
 use crate::session::sequencer::turn::Turn;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// Requests that wait and responses that run.
 #[derive(Debug, Default)]
@@ -101,10 +101,20 @@ impl Sequencer {
     /// Something happens to the user's turn. Returns whether the user now counts as having stopped speaking.
     pub(super) fn step_turn(&mut self, step: turn::Step) -> bool {
         let ended = self.turn.step(step);
-        if !self.turn.is_expecting() {
+        if !self.turn.is_expecting() && self.has_waiting() {
             self.queue.step(queue::Step::TurnPassed);
         }
         ended
+    }
+
+    /// Returns whether the user speaks, so that appended audio may be speech.
+    pub(super) const fn listens(&self) -> bool {
+        self.turn.is_speech()
+    }
+
+    /// Returns whether a request waits to be sent.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// The next request that may be sent now.
@@ -190,6 +200,11 @@ impl Sequencer {
     /// Returns whether a response has ended.
     pub(super) fn is_finished(&self, id: &ResponseId) -> bool {
         self.open.finished(id).is_some()
+    }
+
+    /// Output comes of a response that has ended. Whether that is news.
+    pub(super) fn note_late(&mut self, id: &ResponseId) -> bool {
+        self.open.note_late(id)
     }
 
     /// The response to drop before another one begins, if there are too many.
@@ -285,10 +300,9 @@ impl Sequencer {
 
     /// When something here is due.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let paces = self.open.iter().filter_map(|response| response.pace.deadline());
-        let out_of_band = self.out_of_band.front().map(|sent| sent.deadline);
-        let tables = self.slot.deadline().into_iter().chain(self.turn.deadline());
-        tables.chain(paces).chain(out_of_band).min()
+        let first = earlier(self.slot.deadline(), self.turn.deadline());
+        let first = earlier(first, self.out_of_band.front().map(|sent| sent.deadline));
+        self.open.iter().fold(first, |first, response| earlier(first, response.pace.deadline()))
     }
 
     /// Gives up what is overdue. `patience`: how long the answer to a request, or the end of a stalled

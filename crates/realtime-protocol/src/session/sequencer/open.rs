@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use crate::audio::AudioFormat;
 use crate::call::{CommandId, Origin, Timeline};
 use crate::id::ResponseId;
+use crate::item::Item;
+use crate::session::said_texts::SaidTexts;
 use crate::session::seen_calls::SeenCalls;
 use crate::session::sequencer::pace::Pace;
 use crate::session::sequencer::request::{Request, Sent};
@@ -21,9 +23,18 @@ const MOST: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Open {
     running: VecDeque<OpenResponse>,
-    /// The last ones that ended, so that a late event does not open them again, and whether a
-    /// `response.created` came for each.
-    finished: VecDeque<(ResponseId, bool)>,
+    /// The last ones that ended, so that a late event does not open them again.
+    finished: VecDeque<Finished>,
+}
+
+/// A response that ended.
+#[derive(Debug)]
+struct Finished {
+    id: ResponseId,
+    /// Whether a `response.created` came for it.
+    created: bool,
+    /// Whether late output is no news: nobody wants it, or it was told already.
+    quiet: bool,
 }
 
 /// A response that runs.
@@ -49,6 +60,10 @@ pub(in crate::session) struct OpenResponse {
     pub(in crate::session) timeline: Timeline,
     /// Calls seen in its items, for servers whose `response.done` does not list them.
     pub(in crate::session) calls: SeenCalls,
+    /// How much of its words was told.
+    pub(in crate::session) said: SaidTexts,
+    /// Its items that are final and have no place yet.
+    pub(in crate::session) unplaced: Vec<Item>,
     pub(in crate::session) dropped_bytes: u64,
     /// The format of its audio, if it is not the session's.
     pub(in crate::session) format: Option<AudioFormat>,
@@ -92,7 +107,8 @@ impl Open {
             if self.finished.len() == REMEMBERED {
                 self.finished.pop_front();
             }
-            self.finished.push_back((id.clone(), ended.created));
+            let (created, quiet) = (ended.created, ended.interrupted);
+            self.finished.push_back(Finished { id: id.clone(), created, quiet });
         }
         Some(ended)
     }
@@ -100,12 +116,18 @@ impl Open {
     /// Returns `Some` if a response with that id has ended. `Some(true)`: its `response.created` came as
     /// well.
     pub(super) fn finished(&self, id: &ResponseId) -> Option<bool> {
-        self.finished.iter().find(|(finished, _)| finished == id).map(|(_, created)| *created)
+        self.finished.iter().find(|finished| finished.id == *id).map(|finished| finished.created)
+    }
+
+    /// Output comes of a response that has ended. Whether that is news.
+    pub(super) fn note_late(&mut self, id: &ResponseId) -> bool {
+        let finished = self.finished.iter_mut().find(|finished| finished.id == *id);
+        finished.is_some_and(|finished| !core::mem::replace(&mut finished.quiet, true))
     }
 
     /// A response begins with an id that was used before.
     pub(super) fn forget_finished(&mut self, id: &ResponseId) {
-        self.finished.retain(|(finished, _)| finished != id);
+        self.finished.retain(|finished| finished.id != *id);
     }
 
     pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {

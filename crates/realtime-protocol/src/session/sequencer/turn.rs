@@ -151,6 +151,11 @@ impl Turn {
         matches!(self, Self::Expecting { .. })
     }
 
+    /// Returns whether the user speaks, as the server or the application says.
+    pub(super) const fn is_speech(self) -> bool {
+        matches!(self, Self::Speaking { .. } | Self::Claimed { .. })
+    }
+
     /// When something here is due.
     pub(super) fn deadline(self) -> Option<Timestamp> {
         match self {

@@ -43,6 +43,19 @@ fn calls_of_a_response_that_did_not_complete_never_run() {
 }
 
 #[test]
+fn a_call_that_the_server_calls_incomplete_does_not_run_and_the_model_goes_on() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let mut event = done("r1", "completed");
+    event["response"]["output"] = json!([
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "incomplete"}]);
+    assert_eq!(
+        bench.server(event),
+        ["response_finished", "> conversation.item.create", "function_ended", "> response.create"]
+    );
+}
+
+#[test]
 fn an_early_call_surfaces_while_its_response_runs_and_only_once() {
     let mut bench = Bench::ready();
     bench.session.options.early_functions.insert("f".into());

@@ -15,8 +15,6 @@ enum Heard {
 
 use Heard::{Nothing, Tells};
 
-const REPEATS: Heard = Nothing("its deltas have said it, and the item says it once more when it is done");
-
 fn heard(event: &ServerEvent) -> Heard {
     match event {
         ServerEvent::SessionCreated(_) => Tells(&["created"]),
@@ -42,22 +40,27 @@ fn heard(event: &ServerEvent) -> Heard {
         }
         ServerEvent::InputAudioBufferSpeechStopped(_) => Tells(&["speech_stopped"]),
         ServerEvent::ResponseCreated(_) => Tells(&["response_started"]),
-        ServerEvent::ResponseDone(_) => {
-            Tells(&["response_finished", "function_calls", "function_ended", "settled"])
-        }
+        ServerEvent::ResponseDone(_) => Tells(&[
+            "response_finished",
+            "function_calls",
+            "function_ended",
+            "settled",
+            "text",
+            "item_placed",
+        ]),
         ServerEvent::ResponseOutputItemAdded(_) => {
             Nothing("the item is empty, and `item_placed` tells its place")
         }
-        ServerEvent::ResponseOutputItemDone(_) => Tells(&["item_done", "function_calls"]),
+        ServerEvent::ResponseOutputItemDone(_) => Tells(&["item_done", "function_calls", "text"]),
         ServerEvent::ResponseOutputTextDelta(_) | ServerEvent::ResponseOutputAudioTranscriptDelta(_) => {
             Tells(&["text"])
         }
         ServerEvent::ResponseOutputAudioDelta(_) => Tells(&["audio", "warning"]),
         ServerEvent::ResponseOutputAudioDone(_) => Tells(&["audio_done"]),
-        ServerEvent::ResponseContentPartAdded(_)
-        | ServerEvent::ResponseContentPartDone(_)
+        ServerEvent::ResponseContentPartAdded(_) => Nothing("the part is empty"),
+        ServerEvent::ResponseContentPartDone(_)
         | ServerEvent::ResponseOutputTextDone(_)
-        | ServerEvent::ResponseOutputAudioTranscriptDone(_) => REPEATS,
+        | ServerEvent::ResponseOutputAudioTranscriptDone(_) => Tells(&["text"]),
         ServerEvent::ResponseFunctionCallArgumentsDelta(_)
         | ServerEvent::ResponseMcpCallArgumentsDelta(_) => {
             Nothing("`function_calls` or `server` brings the arguments whole")

@@ -72,6 +72,16 @@ fn push_to_talk_begins_with_the_pre_roll_and_sends_no_sample_twice() {
 }
 
 #[test]
+fn a_session_that_has_closed_keeps_no_audio_back() {
+    let options = SessionOptions { pre_roll: Some(Duration::from_secs(1)), ..manual() };
+    let mut bench = Bench::ready_with(options);
+    bench.app(append(200));
+    assert!(format!("{:?}", bench.session).len() > 9_600, "200 ms are kept");
+    bench.session.handle_disconnected(bench.at(), DisconnectReason::Lost { reason: "cut".into() });
+    assert!(format!("{:?}", bench.session).len() < 9_600);
+}
+
+#[test]
 fn audio_keeps_its_place_among_clear_and_commit_before_ready() {
     let mut bench = Bench::with(manual());
     bench.app(append(50));

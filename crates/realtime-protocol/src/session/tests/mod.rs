@@ -8,6 +8,7 @@ mod floods;
 mod heard;
 mod input;
 mod interruption;
+mod left_out;
 mod life;
 mod policy;
 mod refusal_rounds;

@@ -20,7 +20,8 @@ fn a_response_under_a_used_id_is_heard() {
         assert_eq!(bench.server(done("r1", "completed"))[1], format!("{n} responded"));
     }
     assert!(bench.server(done("r1", "completed")).is_empty(), "late events stay quiet");
-    assert!(bench.server(audio_delta("r1", "i1", 100)).is_empty());
+    assert_eq!(bench.server(audio_delta("r1", "i1", 100)), ["warning"], "what is lost is told");
+    assert!(bench.server(audio_delta("r1", "i1", 100)).is_empty(), "once");
 }
 
 #[test]
@@ -81,4 +82,40 @@ fn a_beginning_that_comes_after_other_events_of_its_response_is_its_own() {
     bench.server(done("r2", "completed"));
     assert!(bench.server(created("r2")).is_empty(), "late, and once");
     assert_eq!(bench.app(create()), ["> response.create"]);
+}
+
+/// A response that makes one call, from beginning to end.
+fn calls(bench: &mut Bench, response: &str, item: &str, arguments: &str) -> Vec<String> {
+    bench.server(created(response));
+    let call = json!({"type": "function_call", "id": item, "call_id": "call_0", "name": "f", "arguments": arguments});
+    let mut event = done(response, "completed");
+    event["response"]["output"] = json!([call]);
+    bench.server(event)
+}
+
+fn answer(bench: &mut Bench) -> Vec<String> {
+    let output = crate::call::FunctionOutput::Result(json!({}));
+    bench.app(Command::AnswerFunction { call_id: "call_0".into(), output, respond: true })
+}
+
+#[test]
+fn a_call_under_a_used_id_runs_where_its_item_or_its_arguments_are_others() {
+    let mut bench = Bench::ready();
+    for (n, (item, arguments)) in
+        [("i1", r#"{"a":1}"#), ("i2", r#"{"a":1}"#), ("i2", r#"{"a":2}"#)].into_iter().enumerate()
+    {
+        let told = calls(&mut bench, &format!("r{n}"), item, arguments);
+        assert_eq!(told.last().map(String::as_str), Some("function_calls"), "{item} {arguments}");
+        assert_eq!(answer(&mut bench).last().map(String::as_str), Some("> response.create"));
+    }
+    let told = calls(&mut bench, "r9", "i2", r#"{"a":2}"#);
+    assert!(told.contains(&"warning".into()) && !told.contains(&"function_calls".into()), "{told:?}");
+}
+
+#[test]
+fn a_call_under_the_id_of_one_that_waits_is_a_warning() {
+    let mut bench = Bench::ready();
+    calls(&mut bench, "r1", "i1", r#"{"a":1}"#);
+    let told = calls(&mut bench, "r2", "i2", r#"{"a":2}"#);
+    assert!(told.contains(&"warning".into()) && !told.contains(&"function_calls".into()), "{told:?}");
 }
