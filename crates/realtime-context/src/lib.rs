@@ -1,10 +1,10 @@
 //! What was said and heard in a realtime conversation, its tools and its history.
 //!
-//! A [`Conversation`] is a chat, in the form of OpenAI's chat completions, and the one shared owner of it. The
-//! application gives it a history. In a call it learns from every event: its order is the server's order of
-//! items, however late a transcript comes; what this side did is true at once; of the assistant's words it
-//! holds those that the user heard. What the application changes, it tells the server, and it tells each new
-//! session what was said. A [`Toolbox`] holds the functions that the model may call.
+//! A [`Conversation`] is a chat, in the form of OpenAI's chat completions, and the one shared owner of it.
+//! The application gives it a history. In a call it learns from every event: its order is the server's order
+//! of items, however late a transcript comes; what this side did is true at once; of the assistant's words
+//! it holds those that the user heard. What the application changes, it tells the server, and it tells each
+//! new session what was said. A [`Toolbox`] holds the functions that the model may call.
 //!
 //! ```
 //! use realtime_context::{Conversation, Message};

@@ -63,8 +63,8 @@ impl RealtimeService {
         }
     }
 
-    /// Updates this conversation with what is said and heard, unless the client does so already: then only its
-    /// changes become frames.
+    /// Updates this conversation with what is said and heard, unless the client does so already: then only
+    /// its changes become frames.
     #[must_use]
     pub fn conversation(mut self, conversation: Conversation) -> Self {
         self.conversation = Some(conversation);

@@ -25,7 +25,8 @@ pub struct Estimate {
     pub entry: EntryId,
     /// Text tokens.
     pub text: u64,
-    /// Audio tokens: of entries whose audio the server has. The length of the audio is estimated by its words.
+    /// Audio tokens: of entries whose audio the server has. The length of the audio is estimated by its
+    /// words.
     pub audio: u64,
     /// Image tokens.
     pub image: u64,

@@ -21,8 +21,8 @@ use crate::log::EntryId;
 pub enum Policy {
     /// Drops the oldest groups.
     DropOldest,
-    /// Tells audio as text, from the oldest on, except for the newest `keep` entries with audio. Where that is
-    /// not enough, drops the oldest groups.
+    /// Tells audio as text, from the oldest on, except for the newest `keep` entries with audio. Where that
+    /// is not enough, drops the oldest groups.
     AudioToText {
         /// How many entries keep their audio.
         keep: usize,

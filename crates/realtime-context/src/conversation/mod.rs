@@ -1,7 +1,7 @@
 //! [`Conversation`]: the one shared owner of what was said and heard, and of what the server holds of it.
 //!
-//! The rules kept here: there is one lock, and no hook or callback runs while it is held. What the application
-//! changes is told to the server as soon as a session can take it.
+//! The rules kept here: there is one lock, and no hook or callback runs while it is held. What the
+//! application changes is told to the server as soon as a session can take it.
 
 mod listener;
 mod options;
@@ -174,8 +174,8 @@ impl Conversation {
         self.change(|state| state.audio_to_text(keep))
     }
 
-    /// Takes out an entry, such as one that the server refused, with what can't be without it. Returns whether
-    /// there was one.
+    /// Takes out an entry, such as one that the server refused, with what can't be without it. Returns
+    /// whether there was one.
     pub fn remove(&self, entry: EntryId) -> bool {
         self.change(|state| !state.log.remove(entry).is_empty())
     }
@@ -233,8 +233,8 @@ impl Conversation {
         self.with(Log::instructions)
     }
 
-    /// Puts the conversation's instructions, if it has any and they hold, into a configuration. Do this before
-    /// the session begins, so that the first `session.update` has them.
+    /// Puts the conversation's instructions, if it has any and they hold, into a configuration. Do this
+    /// before the session begins, so that the first `session.update` has them.
     #[must_use]
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         if let Some(instructions) = self.lock().own_instructions() {

@@ -120,8 +120,8 @@ impl State {
         self.changes.drain(..excess);
     }
 
-    /// A session begins: with what it was seeded with, with what was asked for before it, with the conversation
-    /// that went on, or with nothing.
+    /// A session begins: with what it was seeded with, with what was asked for before it, with the
+    /// conversation that went on, or with nothing.
     fn begin(&mut self) {
         if let Some((mut next, replaced)) = self.next.take() {
             next.ids.reach(&self.mirror.ids);

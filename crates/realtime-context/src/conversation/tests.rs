@@ -163,3 +163,25 @@ fn an_answer_in_text_after_a_history_is_told_and_mended_once() {
         }
     }
 }
+
+#[test]
+fn a_hook_may_use_the_conversation() {
+    let conversation = Conversation::from_messages([Message::user("One"), Message::user("Two")]);
+    let (seen, same) = (Arc::new(Mutex::new(0)), conversation.clone());
+    let count = Arc::clone(&seen);
+    conversation.on_change(move || *count.lock().unwrap() = same.messages().len());
+    let ids = conversation.with(|log| log.entries().iter().map(|entry| entry.id()).collect::<Vec<_>>());
+    let same = conversation.clone();
+    conversation.summarise(ids[0], ids[1], |messages| {
+        assert_eq!(messages.len(), same.messages().len());
+        "Two numbers.".into()
+    });
+    assert_eq!(*seen.lock().unwrap(), 1);
+    let same = conversation.clone();
+    let conversation = conversation.history(History::Summary { keep: 0 }).summariser(move |messages| {
+        assert_eq!(messages.len(), same.messages().len());
+        "All.".into()
+    });
+    let seed = conversation.seed();
+    assert_eq!(seed.items[0].as_message().unwrap().parts()[0].words(), Some("All."));
+}
