@@ -4,7 +4,7 @@
 //! item whose predecessor is not known yet waits at the end. Once the predecessor comes, the item moves after
 //! it, together with the items that follow it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use realtime_protocol::call::{Origin, Place};
 use realtime_protocol::id::{ItemId, ResponseId};
@@ -204,7 +204,7 @@ impl Mirror {
                     Some(after) if after.as_str() == ROOT => {
                         self.items.rotate_right(1);
                     }
-                    Some(after) => drop(self.move_after(&id, after)),
+                    Some(after) => self.move_after(&id, after),
                     None => {}
                 }
             }
@@ -255,47 +255,43 @@ impl Mirror {
         self.items.iter().find(own).or_else(|| self.items.iter().find(|held| held.owner.is_of(entry)))
     }
 
-    /// The nearest entry before an item that is another than the item's own and that `is_there`.
-    pub(crate) fn before(&self, item_id: &ItemId, is_there: impl Fn(EntryId) -> bool) -> Option<EntryId> {
-        let at = self.position(item_id)?;
-        let own = self.items[at].owner.entry();
-        let is_lead = |held: &&Held, entry| self.lead(entry).is_some_and(|lead| lead.id == held.id);
-        let leading = |held: &Held| {
-            let entries = held.owner.entries().into_iter().rev();
-            entries.filter(|entry| is_lead(&held, *entry)).collect::<Vec<_>>()
-        };
-        let mut entries = self.items[..at].iter().rev().flat_map(leading);
-        entries.find(|entry| Some(*entry) != own && is_there(*entry))
+    /// The places of the entries: of the items that lead them.
+    pub(crate) fn ranks(&self) -> BTreeMap<EntryId, usize> {
+        let mut ranks = BTreeMap::new();
+        for outputs in [false, true] {
+            for (place, held) in self.items.iter().enumerate() {
+                if matches!(held.owner, Owner::Output(_)) == outputs {
+                    for entry in held.owner.entries() {
+                        ranks.entry(entry).or_insert(place);
+                    }
+                }
+            }
+        }
+        ranks
     }
 
-    /// The server told an item's place. Only the first time counts. Returns the items that moved, in order.
-    pub(crate) fn settle(&mut self, id: &ItemId, place: &Place, origin: Origin) -> Vec<ItemId> {
-        let Some(held) = self.get_mut(id) else { return Vec::new() };
+    /// The server told an item's place. Only the first time counts.
+    pub(crate) fn settle(&mut self, id: &ItemId, place: &Place, origin: Origin) {
+        let Some(held) = self.get_mut(id) else { return };
         if std::mem::replace(&mut held.settled, true) {
-            return Vec::new();
+            return;
         }
-        let mut moved = vec![id.clone()];
         match place {
             Place::After(after) => {
                 held.after = Some(after.clone());
-                moved = self.move_after(id, after);
+                self.move_after(id, after);
             }
             // Some servers report every item as the first.
             Place::First if origin == Origin::Client => self.move_to_front(id),
             Place::First | Place::Untold => {}
         }
-        // Items that came before their predecessor. Of several, the last one is the closest, as on the
-        // server.
+        // Items that came before their predecessor. Of several, the last one is the closest, as on the server.
         let is_follower = |held: &&Held| held.after.as_ref() == Some(id);
         let followers: Vec<ItemId> =
             self.items.iter().filter(is_follower).map(|held| held.id.clone()).collect();
         for follower in followers {
-            let block = self.move_after(&follower, id);
-            moved.retain(|id| !block.contains(id));
-            moved.extend(block);
+            self.move_after(&follower, id);
         }
-        moved.sort_by_key(|id| self.position(id));
-        moved
     }
 
     fn move_to_front(&mut self, id: &ItemId) {
@@ -307,15 +303,12 @@ impl Mirror {
         }
     }
 
-    /// Puts an item after another one, whatever the server says.
-    pub(crate) fn put_after(&mut self, id: &ItemId, after: &ItemId) {
-        self.move_after(id, after);
-    }
-
-    /// Moves an item after another, together with all items that follow it according to the server. Returns
-    /// the block.
-    fn move_after(&mut self, id: &ItemId, after: &ItemId) -> Vec<ItemId> {
-        let Some(from) = self.position(id) else { return Vec::new() };
+    /// Moves an item after another, together with all items that follow it according to the server.
+    pub(crate) fn move_after(&mut self, id: &ItemId, after: &ItemId) {
+        let (Some(from), Some(target)) = (self.position(id), self.position(after)) else { return };
+        if from == target + 1 {
+            return;
+        }
         let mut block = vec![from];
         let mut ids = vec![id.clone()];
         for (index, held) in self.items.iter().enumerate() {
@@ -324,20 +317,15 @@ impl Mirror {
                 ids.push(held.id.clone());
             }
         }
-        let Some(target) = self.position(after).filter(|target| !block.contains(target)) else {
-            return vec![id.clone()]; // not known yet, or the server named a circle
-        };
-        if from == target + 1 {
-            return vec![id.clone()];
+        if block.contains(&target) {
+            return; // the server named a circle
         }
         block.sort_unstable();
         let before = block.iter().filter(|index| **index < target).count();
         let mut moved: Vec<Held> = block.iter().rev().map(|index| self.items.remove(*index)).collect();
         moved.reverse();
-        let ids = moved.iter().map(|held| held.id.clone()).collect();
         let at = target + 1 - before;
         self.items.splice(at..at, moved);
-        ids
     }
 }
 

@@ -20,9 +20,9 @@ impl Learner<'_> {
         self.admit(&item_id, item, Made::Learnt);
         self.merge(&item_id, item, true);
         if let Some(after) = after {
-            self.mirror.put_after(&item_id, after);
-            self.follow(&item_id, false);
+            self.mirror.move_after(&item_id, after);
         }
+        self.follow();
     }
 
     pub(super) fn on_placed(&mut self, item: &Item, place: &Place, origin: Origin) {
@@ -33,10 +33,8 @@ impl Learner<'_> {
             self.admit(&item_id, item, made);
         }
         self.merge(&item_id, item, is_completed(item));
-        let first = *place == Place::First && origin == Origin::Client;
-        for moved in self.mirror.settle(&item_id, place, origin) {
-            self.follow(&moved, first && moved == item_id);
-        }
+        self.mirror.settle(&item_id, place, origin);
+        self.follow();
     }
 
     /// An item is final, or was retrieved. Its place is not known.
@@ -121,24 +119,10 @@ impl Learner<'_> {
         }
     }
 
-    /// An entry takes the place in the log that its item has in the mirror. `first`: the server said that the
-    /// item is the first. An entry that the server does not know keeps its place.
-    fn follow(&mut self, item_id: &ItemId, first: bool) {
-        let Some(id) = self.mirror.entry_of(item_id) else { return };
-        if self
-            .mirror
-            .lead(id)
-            .is_none_or(|lead| lead.id != *item_id || matches!(lead.owner, Owner::Packed(_)))
-        {
-            return;
-        }
-        let (log, mirror) = (&mut *self.log, &*self.mirror);
-        let stays = |id| !mirror.knows(id);
-        match mirror.before(item_id, |id| log.position(id).is_some()) {
-            Some(before) => log.move_after(id, before, stays),
-            None if first => log.move_to_front(id, stays),
-            None => {}
-        }
+    /// The entries stand in the log in the order of their items. An entry that the server does not know stays
+    /// after the one before it.
+    fn follow(&mut self) {
+        self.log.arrange(&self.mirror.ranks());
     }
 }
 

@@ -7,6 +7,7 @@ mod entry;
 mod function;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -290,27 +291,23 @@ impl Log {
         self.entries.iter().rev().find(is_it).map(|entry| entry.id)
     }
 
-    /// Moves an entry after another one, unless only entries that `stays` names stand between them already.
-    pub(crate) fn move_after(&mut self, id: EntryId, after: EntryId, stays: impl Fn(EntryId) -> bool) {
-        let (Some(from), Some(target)) = (self.position(id), self.position(after)) else { return };
-        if from > target && self.entries[target + 1..from].iter().all(|entry| stays(entry.id)) {
+    /// Puts the entries that have a rank in its order. Each other entry stays after the one before it.
+    pub(crate) fn arrange(&mut self, ranks: &BTreeMap<EntryId, usize>) {
+        let ranked = self.entries.iter().filter_map(|entry| ranks.get(&entry.id));
+        if ranked.is_sorted() {
             return;
         }
-        let entry = self.entries.remove(from);
-        let target = if from < target { target - 1 } else { target };
-        self.entries.insert(target + 1, entry);
-    }
-
-    /// Moves an entry before all others for which `stays` is false, but after the last one before it for
-    /// which `stays` is true.
-    pub(crate) fn move_to_front(&mut self, id: EntryId, stays: impl Fn(EntryId) -> bool) {
-        let Some(from) = self.position(id) else { return };
-        let last = self.entries[..from].iter().rposition(|entry| stays(entry.id));
-        let first = last.map_or(0, |last| last + 1);
-        if first < from {
-            let entry = self.entries.remove(from);
-            self.entries.insert(first, entry);
+        let mut runs: Vec<(usize, Vec<Entry>)> = Vec::new();
+        let mut first = Vec::new();
+        for entry in std::mem::take(&mut self.entries) {
+            match (ranks.get(&entry.id), runs.last_mut()) {
+                (Some(rank), _) => runs.push((*rank, vec![entry])),
+                (None, Some((_, run))) => run.push(entry),
+                (None, None) => first.push(entry),
+            }
         }
+        runs.sort_by_key(|(rank, _)| *rank);
+        self.entries = first.into_iter().chain(runs.into_iter().flat_map(|(_, run)| run)).collect();
     }
 }
 
