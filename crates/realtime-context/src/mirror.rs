@@ -285,7 +285,8 @@ impl Mirror {
             Place::First if origin == Origin::Client => self.move_to_front(id),
             Place::First | Place::Untold => {}
         }
-        // Items that came before their predecessor. Of several, the last one is the closest, as on the server.
+        // Items that came before their predecessor. Of several, the last one is the closest, as on the
+        // server.
         let is_follower = |held: &&Held| held.after.as_ref() == Some(id);
         let followers: Vec<ItemId> =
             self.items.iter().filter(is_follower).map(|held| held.id.clone()).collect();
