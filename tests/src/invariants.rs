@@ -26,10 +26,7 @@ pub struct Invariants {
     beside: BTreeSet<ResponseId>,
     /// Responses that an interruption ended.
     interrupted: BTreeSet<ResponseId>,
-    /// Calls that surfaced, and whether they take an output.
-    calls: BTreeMap<CallId, bool>,
-    ended_calls: BTreeSet<CallId>,
-    outputs_of_calls: BTreeMap<CallId, u32>,
+    functions: BTreeMap<CallId, Function>,
     /// The audio of each part of an open response.
     audio: BTreeMap<(ResponseId, ItemId, u32), PartAudio>,
     /// Nothing that the server sends counts any more.
@@ -39,6 +36,18 @@ pub struct Invariants {
     held: Option<HoldId>,
     /// Nobody says what the server sent.
     late: bool,
+}
+
+/// The calls under an id. A server may use it again for another call, once the one before has ended.
+#[derive(Debug, Default)]
+struct Function {
+    /// The item and the key of the last one.
+    last: Option<(Option<ItemId>, String)>,
+    /// Whether the last one was told and still needs its output.
+    waits: bool,
+    out_of_band: bool,
+    outputs: u32,
+    ends: u32,
 }
 
 /// What the server sent of a part, and what of it came out (bytes).
@@ -124,9 +133,9 @@ impl Invariants {
             ClientEvent::ConversationItemCreate(create) => {
                 if let Item::FunctionCallOutput(output) = &*create.item {
                     let call_id = output.call_id.value().cloned().expect("our outputs name their call");
-                    let outputs = self.outputs_of_calls.entry(call_id.clone()).or_default();
-                    *outputs += 1;
-                    assert_eq!(*outputs, 1, "{call_id} has two outputs");
+                    let function = self.functions.entry(call_id.clone()).or_default();
+                    function.outputs += 1;
+                    assert!(function.outputs <= function.ends + 1, "{call_id} has two outputs");
                 }
             }
             _ => {}
@@ -179,14 +188,22 @@ impl Invariants {
             }
             Event::FunctionCalls { calls, out_of_band, .. } => {
                 for call in calls {
-                    let seen = self.calls.insert(call.call_id.clone(), !out_of_band);
-                    assert_eq!(seen, None, "{} surfaced twice", call.call_id);
+                    let function = self.functions.entry(call.call_id.clone()).or_default();
+                    let told = Some((call.item_id.clone(), call.key.clone()));
+                    assert!(!function.waits && function.last != told, "{} surfaced twice", call.call_id);
+                    function.last = told;
+                    (function.waits, function.out_of_band) = (!out_of_band, *out_of_band);
                 }
             }
             Event::FunctionEnded { call, .. } => {
-                let call_id = &call.call_id;
-                assert!(self.ended_calls.insert(call_id.clone()), "{call_id} ended twice");
-                assert_ne!(self.calls.get(call_id), Some(&false), "{call_id} is out of band");
+                let function = self.functions.entry(call.call_id.clone()).or_default();
+                let ended = Some((call.item_id.clone(), call.key.clone()));
+                let is_last = function.last == ended;
+                assert!(!(is_last && function.out_of_band), "{} is out of band", call.call_id);
+                assert_eq!(is_last, function.waits, "{} ended twice, or another one", call.call_id);
+                function.last = ended;
+                (function.waits, function.out_of_band) = (false, false);
+                function.ends += 1;
             }
             Event::Overdue { answer: Answer::ResponseCreated, .. } => self.unanswered.clear(),
             Event::Closed { .. } => self.closed = true,
@@ -224,8 +241,8 @@ impl Invariants {
         assert!(self.due.is_empty(), "never settled: {:?}", self.due);
         assert_eq!(self.held, None, "held for ever");
         assert!(self.open.is_empty(), "never finished: {:?}", self.open);
-        for (call_id, takes_output) in &self.calls {
-            assert!(!takes_output || self.ended_calls.contains(call_id), "{call_id} never ended");
+        for (call_id, function) in &self.functions {
+            assert!(!function.waits, "{call_id} never ended");
         }
     }
 }

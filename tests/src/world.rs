@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
-use realtime_context::{Context, History};
+use realtime_context::{Conversation, History};
 use realtime_protocol::audio::{PcmuFormat, WireFormat};
 use realtime_protocol::call::{
     Call, CallOptions, Command, CommandError, CommandId, ConnectionEvent, ConnectionId, DisconnectReason,
@@ -37,7 +37,7 @@ pub struct World {
     /// The machines.
     pub call: Call,
     /// What was said.
-    pub context: Context,
+    pub context: Conversation,
     /// How the context tells a new session what was said.
     pub history: History,
     /// The servers of all connections that were opened.
@@ -101,7 +101,7 @@ impl World {
         let mut world = Self {
             now: 0,
             call: Call::new(options),
-            context: Context::new(),
+            context: Conversation::new(),
             history: History::NativeItems,
             far: BTreeMap::new(),
             life: 3600,
@@ -185,15 +185,14 @@ impl World {
         taken
     }
 
-    /// The user writes something, which is known to the context before the session.
+    /// The user writes something.
+    ///
+    /// # Errors
+    /// [`CommandError`] when it is refused.
     pub fn write(&mut self, text: &str, respond: bool) -> Result<CommandId, CommandError> {
-        let item = self.context.push_user_text(text);
-        let id = item.id();
-        let created = self.command(Command::CreateItem { item: item.into(), after: None, respond });
-        if let (Err(_), Some(id)) = (&created, id) {
-            self.context.remove(&id);
-        }
-        created
+        let mut item = Item::user_text(text);
+        item.set_id(format!("ctx_w{}", self.next_command).into());
+        self.command(Command::CreateItem { item: item.into(), after: None, respond })
     }
 
     /// Ends all connections there and then.
@@ -322,13 +321,15 @@ impl World {
                         let reason = DisconnectReason::Closed { code: Some(1000), reason: String::new() };
                         self.later(LATENCY, Delivery::Ended(conn, reason));
                     }
-                    Output::Seed { connection, carried, .. } => asked_for = Some((connection, carried)),
+                    Output::Seed { connection, carried, largest } => {
+                        asked_for = Some((connection, carried, largest));
+                    }
                     Output::Event(event) => self.hear_of(event),
                 }
             }
             self.dead.extend(closed.iter().filter(|conn| **conn != self.active || self.call.is_ended()));
-            let Some((connection, carried)) = asked_for else { break };
-            let seed = self.context.reseed_with(self.history, &carried);
+            let Some((connection, carried, largest)) = asked_for else { break };
+            let seed = self.context.clone().history(self.history).reseed(&carried, largest);
             self.log(|writer, at, out| writer.seed(out, at, connection, &seed));
             self.call.handle_seed(self.at(), connection, seed);
         }
@@ -336,7 +337,7 @@ impl World {
 
     fn hear_of(&mut self, event: Event) {
         self.order.event(&event);
-        self.context.observe(&event);
+        drop(self.context.observe(&event));
         match &event {
             Event::Settled { id, .. } => {
                 let settled = self.settled.get_mut(id).unwrap_or_else(|| panic!("{id} was never given"));

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::ready;
 use std::io;
-#[cfg(feature = "tools")]
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +13,7 @@ use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -55,6 +55,8 @@ pub struct ClientOptions {
     /// How they are run.
     #[cfg(feature = "tools")]
     pub desk: DeskOptions,
+    /// Wakes the client's task, so that it looks for what listeners ask.
+    pub(crate) wake: Arc<Notify>,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -79,6 +81,7 @@ impl ClientOptions {
             toolbox: None,
             #[cfg(feature = "tools")]
             desk: DeskOptions::default(),
+            wake: Arc::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -131,6 +134,18 @@ impl ClientOptions {
     pub const fn desk(mut self, options: DeskOptions) -> Self {
         self.desk = options;
         self
+    }
+
+    /// Follows a call in this conversation, which puts its instructions into the configuration, learns from
+    /// every event, tells the server what the application changes, and tells each new session what was said.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub fn conversation(mut self, conversation: realtime_context::Conversation) -> Self {
+        self.session.config = conversation.session_config(self.session.config);
+        let wake = Arc::clone(&self.wake);
+        conversation.on_change(move || wake.notify_one());
+        self.reseed = Some(Box::new(conversation.clone()));
+        self.listener(conversation)
     }
 
     /// Adds an endpoint to use when the earlier ones fail. This makes the call reconnect, with the defaults
@@ -304,6 +319,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         toolbox,
         #[cfg(feature = "tools")]
         desk,
+        wake,
         fallbacks,
         keepalive,
         trace_content,
@@ -333,7 +349,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
     let mut listening = Listeners::default();
     #[cfg(feature = "tools")]
     if let Some(toolbox) = toolbox {
-        listening.add(Box::new(ToolListener::new(toolbox, desk, Arc::clone(&shared.news))));
+        listening.add(Box::new(ToolListener::new(toolbox, desk, Arc::clone(&wake))));
     }
     listeners.into_iter().for_each(|listener| listening.add(listener));
     let driver = Driver {
@@ -345,6 +361,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         requests,
         events: sender,
         listeners: listening,
+        wake,
         tap,
         shared,
         observer,

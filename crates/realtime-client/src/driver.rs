@@ -20,7 +20,7 @@ use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::time::Timestamp;
 use tokio::select;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     pub(crate) events: EventSender,
     /// Listeners that get everything before the application does.
     pub(crate) listeners: Listeners,
+    /// Listeners have something to ask.
+    pub(crate) wake: Arc<Notify>,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) observer: Observer,
@@ -113,7 +115,7 @@ impl Driver {
                 }
                 (conn, event) = self.links.next() => self.on_link(conn, event),
                 () = alarm.ring() => {}
-                () = self.shared.news.notified(), if !self.listeners.is_empty() => {}
+                () = self.wake.notified() => {}
                 () = ready(()), if self.state.burst == BURST => self.state.burst = 0,
             }
         }
@@ -272,8 +274,9 @@ impl Driver {
         self.listeners.begin();
         // Seeds and shortfalls are separate inputs, after all outputs of the input that led to them.
         loop {
-            if let Some((conn, carried)) = self.drain_once() {
-                let seed = self.reseed.as_mut().map(|reseed| reseed.reseed(&carried)).unwrap_or_default();
+            if let Some((conn, carried, largest)) = self.drain_once() {
+                let seed =
+                    self.reseed.as_mut().map(|reseed| reseed.reseed(&carried, largest)).unwrap_or_default();
                 self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
                 self.call.handle_seed(self.state.at, conn, seed);
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
@@ -304,7 +307,7 @@ impl Driver {
         }
     }
 
-    fn drain_once(&mut self) -> Option<(ConnectionId, Vec<ItemId>)> {
+    fn drain_once(&mut self) -> Option<(ConnectionId, Vec<ItemId>, Option<usize>)> {
         let at = self.state.at;
         let mut asked_for = None;
         while let Some(output) = self.call.poll_output() {
@@ -316,7 +319,9 @@ impl Driver {
                 Output::Connect { connection, endpoint } => {
                     self.links.connect(connection, self.endpoints.connect(endpoint));
                 }
-                Output::Seed { connection, carried, .. } => asked_for = Some((connection, carried)),
+                Output::Seed { connection, carried, largest } => {
+                    asked_for = Some((connection, carried, largest))
+                }
                 Output::Send { connection, dialect, event } => {
                     self.links.send(connection, dialect, event);
                 }

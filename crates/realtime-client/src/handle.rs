@@ -19,7 +19,7 @@ use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session::InterruptionPolicy;
 use realtime_protocol::session_config::SessionConfig;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::{Counters, Tally};
 use crate::error::{Error, SendError, Unsent};
@@ -360,8 +360,6 @@ pub(crate) struct Shared {
     /// Why the session ended, once it has.
     pub(crate) end: OnceLock<CloseReason>,
     pub(crate) tally: Arc<Tally>,
-    /// Wakes the driver: a listener has something to say without an event.
-    pub(crate) news: Arc<Notify>,
 }
 
 impl Shared {
@@ -455,7 +453,6 @@ pub(crate) fn channel(bounds: &Bounds) -> (Handle, mpsc::Receiver<Request>, Arc<
         interruption: OnceLock::new(),
         end: OnceLock::new(),
         tally: Arc::default(),
-        news: Arc::default(),
     });
     (Handle { requests, shared: Arc::clone(&shared) }, taken, shared)
 }

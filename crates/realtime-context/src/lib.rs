@@ -1,46 +1,35 @@
 //! What was said and heard in a realtime conversation, its tools and its history.
 //!
-//! A [`Context`] is a chat, in the form of OpenAI's chat completions. The application gives it a history.
-//! While a session runs, the context learns from its events. When another session begins, the context brings
-//! it up to date. Its order is the server's order of items, however late a transcript comes. Of the
-//! assistant's words it holds those that the user heard. A [`Toolbox`] holds the functions that the model may
-//! call.
+//! A [`Conversation`] is a chat, in the form of OpenAI's chat completions, and the one shared owner of it.
+//! The application gives it a history. In a call it learns from every event: its order is the server's order
+//! of items, however late a transcript comes; what this side did is true at once; of the assistant's words
+//! it holds those that the user heard. What the application changes, it tells the server, and it tells each
+//! new session what was said. A [`Toolbox`] holds the functions that the model may call.
 //!
 //! ```
-//! use realtime_context::{Context, History, Message, ToolError, Toolbox};
-//! use realtime_protocol::call::{Command, Event};
-//! use realtime_protocol::session::SessionOptions;
-//! use serde_json::json;
+//! use realtime_context::{Conversation, Message};
+//! use realtime_protocol::call::{Command, Event, Listeners, Asked};
+//! use realtime_protocol::time::{Timestamp, UnixTime};
+//! # use realtime_protocol::call::{Origin, Place};
+//! # use serde_json::json;
 //!
-//! #[derive(serde::Deserialize, schemars::JsonSchema)]
-//! struct WeatherArgs {
-//!     /// The city, without its country.
-//!     city: String,
-//! }
-//!
-//! let toolbox = Toolbox::new().tool("get_weather", "Looks up the weather", |args: WeatherArgs| async move {
-//!     Ok::<_, ToolError>(json!({ "city": args.city, "celsius": 3 }))
-//! });
-//! let mut context = Context::from_messages([
+//! let conversation = Conversation::from_messages([
 //!     Message::system("You speak for a weather station."),
 //!     Message::user("Greet me."),
 //! ]);
 //!
-//! // Instructions and tools go into the configuration that the session begins with, the rest into items.
-//! let mut options = SessionOptions::default();
-//! options.config = toolbox.session_config(context.session_config(options.config));
-//! let seed = context.seed(History::PackedMessage);
-//! let commands = seed.items.into_iter().map(|item| Command::CreateItem {
-//!     item: Box::new(item),
-//!     after: None,
-//!     respond: true,
-//! });
-//! assert_eq!(commands.count(), 1);
+//! // A driver holds listeners. The client does this for `ClientOptions::conversation`.
+//! let mut listeners = Listeners::default();
+//! listeners.add(Box::new(conversation.clone()));
+//! # let (now, wall) = (Timestamp::ZERO, UnixTime::from_secs(1_800_000_000));
 //!
-//! // Then every event of the session is given to the context. The user speaks, the assistant answers, and
-//! // what the user said comes last.
+//! // A session begins: it is told what was said.
+//! listeners.hear(now, wall, &Event::Created { session_id: None });
+//! let Some(Asked::Command(_, Command::CreateItem { item, .. })) = listeners.poll_asked() else { panic!() };
+//! assert_eq!(item.as_message().unwrap().parts()[0].words(), Some("Greet me."));
+//!
+//! // The user speaks, the assistant answers, and what the user said comes last.
 //! let reply = serde_json::from_value(json!({ "id": "reply", "type": "message", "role": "assistant" }))?;
-//! # use realtime_protocol::call::{Origin, Place};
 //! for event in [
 //!     Event::Committed { item_id: "speech".into() },
 //!     Event::ItemPlaced { item: reply, place: Place::After("speech".into()), origin: Origin::Server },
@@ -60,61 +49,70 @@
 //!         usage: None,
 //!     },
 //! ] {
-//!     for change in context.apply(&event) {
-//!         assert!(context.line(change.item_id()).is_some());
-//!     }
+//!     listeners.hear(now, wall, &event);
 //! }
-//! let said: Vec<String> = context.messages().iter().map(Message::text).collect();
+//! let said: Vec<String> = conversation.messages().iter().map(Message::text).collect();
 //! assert_eq!(said[2..], ["How cold is it?", "Three degrees."]);
+//!
+//! // A note of the application's goes to the server at once.
+//! conversation.append(Message::system("The user has left."));
+//! listeners.handle_timeout(now);
+//! assert!(matches!(listeners.poll_asked(), Some(Asked::Command(_, Command::CreateItem { .. }))));
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
 //! # What it does not do
 //!
 //! It is pure: no runtime, clock, socket, thread or randomness. Its locks hold only what owners share (a
-//! [`Toolbox`], a [`FunctionContext`]), and are never held over a callback. It sends nothing: it returns
-//! items, configurations and function outputs for the session. It does not run tools: a [`Desk`] says which
-//! futures to start and to drop, and the caller runs them. It keeps no audio, and counts no tokens.
+//! [`Conversation`], a [`Toolbox`], a [`FunctionContext`]), and are never held over a callback. It sends
+//! nothing: it asks a driver. It does not run tools: a [`Desk`] says which futures to start and to drop, and
+//! the driver runs them. It keeps no audio: audio is a reference to the server's item, with its transcript.
 //!
 //! # Map
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`context`] | [`Context`]: history in and out, limits |
+//! | [`conversation`] | [`Conversation`]: the shared owner, a listener, and what reseeds |
+//! | [`log`] | [`Log`]: entries with ids of their own: messages, words, functions |
 //! | [`message`] | [`Message`] and its parts: the JSON of chat completions |
-//! | `apply`, `calls`, `order` | applying call events; the place of an item |
-//! | `entry` | one place in the order: words, a call, or a message as it was given |
+//! | `mirror` | [`Mirror`]: what the server's conversation holds, in its order |
+//! | [`mod@sync`] | [`sync()`]: what to tell the server so that it holds what the log says |
+//! | `learn` | what log and mirror learn from the events of a call |
+//! | `save` | a conversation as a JSON document |
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
-//! | [`seed`] | [`History`]: what a new session is told about the conversation so far |
-//! | `save` | a context as a JSON document |
+//! | [`aggregator`] | the user's and the assistant's side, by the names that other frameworks use |
+//! | [`budget`] | tokens by entry, policies, prices, limits of a call |
 //! | [`tool`] | [`Function`]: one tool, from a Rust type; its policy, and what its handler knows of the call |
 //! | [`toolbox`] | [`Toolbox`]: tools by name, shared and versioned |
 //! | [`desk`] | [`Desk`]: which functions start, wait, are approved, stop and are answered |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
-mod apply;
+pub mod aggregator;
 mod arguments;
-mod calls;
-pub mod context;
+pub mod budget;
+pub mod conversation;
 pub mod desk;
-mod entry;
+mod learn;
+pub mod log;
 pub mod message;
-mod order;
+mod mirror;
 mod save;
 mod schema;
-pub mod seed;
+pub mod sync;
 pub mod tool;
 pub mod toolbox;
 mod transcript;
 
-pub use apply::Change;
-pub use context::{Context, DEFAULT_LIMIT};
+pub use conversation::{Conversation, Instructions, TextOnly};
 pub use desk::{Desk, DeskOptions, DeskOutput, JobId};
-pub use entry::{INAUDIBLE, State, UNTRANSCRIBED};
+pub use learn::Change;
+pub use log::{DEFAULT_LIMIT, Ending, Entry, EntryId, INAUDIBLE, Log, State, UNTRANSCRIBED};
 pub use message::{Content, Message, Part, Role, ToolCall};
+pub use mirror::Mirror;
+pub use realtime_protocol::call::Seed;
 pub use save::LoadError;
 pub use schemars;
-pub use seed::{History, Seed};
+pub use sync::{Edit, History, Limits, Omitted, Plan, sync};
 pub use tool::{
     BoxFuture, Filler, Function, FunctionContext, Handler, OnInterrupt, OnTakeover, Reply, ToolError,
     ToolNameError, ToolPolicy,

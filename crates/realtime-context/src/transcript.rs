@@ -3,11 +3,12 @@
 use std::fmt;
 
 use realtime_protocol::id::ItemId;
+use realtime_protocol::time::UnixTime;
 use serde::Serialize;
 
-use crate::context::Context;
-use crate::entry::{Body, Entry, INAUDIBLE, State};
+use crate::log::{Body, Entry, EntryId, INAUDIBLE, Log, State};
 use crate::message::Role;
+use crate::mirror::Mirror;
 
 /// The conversation, line by line. As JSON it is a list of lines; printed, one line of text each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -20,7 +21,9 @@ pub struct Transcript {
 /// What one party said, or a call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// The item that holds it, if there is one.
+    /// The entry.
+    pub entry: EntryId,
+    /// The item that holds it in the server's conversation, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<ItemId>,
     /// Who.
@@ -31,6 +34,9 @@ pub struct Line {
     pub spoken: bool,
     /// The state of the words.
     pub state: State,
+    /// When it began, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixTime>,
     /// All words that the assistant generated, if not all were heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
@@ -48,53 +54,36 @@ pub struct CallLine {
     pub arguments: String,
 }
 
-impl Context {
-    /// The conversation as a person reads it.
-    pub fn transcript(&self) -> Transcript {
-        Transcript { lines: self.entries.iter().filter_map(line).collect() }
-    }
-
-    /// What an item says, such as one that a [`Change`](crate::Change) names.
-    pub fn line(&self, item_id: &ItemId) -> Option<Line> {
-        line(&self.entries[self.find(item_id)?])
+impl Transcript {
+    pub(crate) fn of(log: &Log, mirror: &Mirror) -> Self {
+        Self { lines: log.entries().iter().map(|entry| Line::of(entry, mirror)).collect() }
     }
 }
 
-fn line(entry: &Entry) -> Option<Line> {
-    let line = Line {
-        item_id: entry.id.clone(),
-        role: Role::Tool,
-        text: String::new(),
-        spoken: false,
-        state: State::Final,
-        generated: None,
-        call: None,
-    };
-    Some(match &entry.body {
-        Body::Message(message) => {
-            let call = message.calls().first().map(|call| CallLine {
+impl Line {
+    pub(crate) fn of(entry: &Entry, mirror: &Mirror) -> Self {
+        let call = match &entry.body {
+            Body::Message(message) => message.calls().first().map(|call| CallLine {
                 name: call.function.name.clone(),
                 arguments: call.function.arguments.clone(),
-            });
-            Line { role: message.role.clone(), text: message.text(), call, ..line }
+            }),
+            Body::Function(function) => {
+                Some(CallLine { name: function.name.clone(), arguments: function.arguments.clone() })
+            }
+            Body::Words(_) => None,
+        };
+        Self {
+            entry: entry.id(),
+            item_id: mirror.lead(entry.id()).map(|held| held.id.clone()),
+            role: entry.role().clone(),
+            text: entry.text(),
+            spoken: entry.is_spoken(),
+            state: entry.state(),
+            at: entry.at(),
+            generated: entry.generated(),
+            call: call.filter(|call| !call.name.is_empty()),
         }
-        Body::Words(words) => Line {
-            role: words.role.clone(),
-            text: words.text(),
-            spoken: words.parts.iter().any(|part| part.spoken),
-            state: words.state(),
-            generated: words.generated(),
-            ..line
-        },
-        Body::Call(call) => Line {
-            text: call.output.clone().unwrap_or_default(),
-            state: call.state,
-            call: Some(CallLine { name: call.name.clone(), arguments: call.arguments.clone() }),
-            ..line
-        },
-        Body::Output(output) if !output.paired => Line { text: output.text.clone(), ..line },
-        Body::Output(_) | Body::Silent => return None,
-    })
+    }
 }
 
 impl fmt::Display for Transcript {

@@ -61,7 +61,6 @@
 //! pipeline and its run, observers, the service.
 
 pub mod adapter;
-mod context;
 mod cx;
 mod error;
 mod frame;
@@ -77,7 +76,6 @@ mod service;
 mod task;
 pub mod wav;
 
-pub use context::SharedContext;
 pub use cx::Cx;
 pub use error::{Error, Fault, PipelineError, Severity};
 pub use frame::{CustomFrame, Direction, Frame, FrameKind, Generation, Lane};

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use realtime_client::{Events, Handle, SendError};
+use realtime_context::{Change, Conversation};
 use realtime_protocol::call::Event;
 
 use crate::adapter::{Adapter, Asked, NAME, Route};
-use crate::context::SharedContext;
 use crate::cx::Cx;
 use crate::error::{Error, Fault, Severity};
 use crate::frame::{Direction, Frame, FrameKind};
@@ -29,7 +29,7 @@ pub struct RealtimeService {
     handle: Handle,
     events: Events,
     adapter: Adapter,
-    context: Option<SharedContext>,
+    conversation: Option<Conversation>,
     /// Events that came and are not handled yet: `ready` adds, `work` takes.
     arrived: VecDeque<Option<Event>>,
     life: Life,
@@ -54,23 +54,24 @@ impl RealtimeService {
             handle,
             events,
             adapter: Adapter::default(),
-            context: None,
+            conversation: None,
             arrived: VecDeque::new(),
             life: Life::Open,
             complained: None,
         }
     }
 
-    /// Updates this context with what is said and heard.
+    /// Updates this conversation with what is said and heard, unless the client does so already: then only
+    /// its changes become frames.
     #[must_use]
-    pub fn context(mut self, context: impl Into<SharedContext>) -> Self {
-        self.context = Some(context.into());
+    pub fn conversation(mut self, conversation: Conversation) -> Self {
+        self.conversation = Some(conversation);
         self
     }
 
     async fn tell(&mut self, event: Event, cx: &Cx) {
-        // A processor that reads the context because of a frame must find it up to date.
-        let changes = self.context.as_ref().map(|context| context.apply(&event)).unwrap_or_default();
+        // A processor that reads the conversation because of a frame must find it up to date.
+        let changes = self.learn_from(&event);
         if matches!(event, Event::Closed { .. }) {
             self.life = Life::Closed;
         }
@@ -196,10 +197,17 @@ impl Processor for RealtimeService {
 
 impl RealtimeService {
     fn learn(&mut self, event: Option<Event>) {
-        match (event, &self.context) {
-            (None, _) => self.life = Life::Over,
-            (Some(event), Some(context)) => drop(context.apply(&event)),
-            (Some(_), None) => {}
+        match event {
+            None => self.life = Life::Over,
+            Some(event) => drop(self.learn_from(&event)),
+        }
+    }
+
+    fn learn_from(&self, event: &Event) -> Vec<Change> {
+        match &self.conversation {
+            Some(conversation) if conversation.is_listening() => conversation.take_changes(),
+            Some(conversation) => conversation.observe(event),
+            None => Vec::new(),
         }
     }
 }

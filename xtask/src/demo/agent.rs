@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
-use realtime_context::{Context, Message, ToolError, Toolbox};
+use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
-use realtime_pipeline::{Pipeline, PipelineOptions, Playout, RealtimeService, SharedContext};
+use realtime_pipeline::{Pipeline, PipelineOptions, Playout, RealtimeService};
 use realtime_protocol::call::Command;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -68,8 +68,8 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let longest = input.duration() + LONGEST;
 
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
-    let context = SharedContext::new(Context::from_messages([Message::system(instructions)]));
-    let config = context.with(|context| context.session_config(session_config(args)));
+    let conversation = Conversation::from_messages([Message::system(instructions)]);
+    let config = conversation.session_config(session_config(args));
     let session = SessionOptions { config, entropy: 1, ..SessionOptions::default() };
     let options = ClientOptions::new(session).toolbox(toolbox());
 
@@ -79,7 +79,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
 
     let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
     let session = handle.clone();
-    let service = RealtimeService::new(handle, events).context(context.clone());
+    let service = RealtimeService::new(handle, events).conversation(conversation.clone());
     let options = PipelineOptions::default().drain_limit(DRAIN);
     let mut task = Pipeline::new()
         .options(options)
@@ -103,7 +103,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     };
 
     // A failed conversation is written as far as it went, so that no older transcript stays beside its log.
-    let transcript = context.with(|context| context.transcript());
+    let transcript = conversation.transcript();
     let written = std::fs::write(&files.transcript, serde_json::to_string_pretty(&transcript)?);
     // The first error is the one that the user needs.
     finished?;

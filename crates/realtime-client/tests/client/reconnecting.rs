@@ -191,7 +191,7 @@ impl Reseed for Memory {
         }
     }
 
-    fn reseed(&mut self, _carried: &[ItemId]) -> Seed {
+    fn reseed(&mut self, _carried: &[ItemId], _largest: Option<usize>) -> Seed {
         Seed { items: self.0.clone(), ..Seed::default() }
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint};
-use realtime_context::{Context, Toolbox};
+use realtime_context::{Conversation, Toolbox};
 use realtime_pipeline::{
     Direction, Finished, FrameKind, Observed, Observer, Pipeline, PipelineError, PipelineTask, Playout,
-    RealtimeService, SharedContext, WavInput,
+    RealtimeService, WavInput,
 };
 use realtime_protocol::audio::Audio;
 use realtime_protocol::call::PlaybackReport;
@@ -144,7 +144,7 @@ struct Agent {
     task: PipelineTask,
     server: Server,
     trace: Trace,
-    context: SharedContext,
+    conversation: Conversation,
 }
 
 async fn agent(microphone: WavInput, tools: Toolbox) -> Agent {
@@ -155,12 +155,12 @@ async fn agent(microphone: WavInput, tools: Toolbox) -> Agent {
     let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
     let (handle, events) = client.unwrap();
     server.open().await;
-    let context = SharedContext::new(Context::new());
-    let service = RealtimeService::new(handle, events).context(context.clone());
+    let conversation = Conversation::new();
+    let service = RealtimeService::new(handle, events).conversation(conversation.clone());
     let mut task = Pipeline::new().then(microphone).then(service).then(Playout::new()).into_task();
     let trace = Trace::default();
     task.observe(trace.clone());
-    Agent { task, server, trace, context }
+    Agent { task, server, trace, conversation }
 }
 
 fn silence() -> WavInput {
@@ -183,7 +183,7 @@ async fn input_reaches_the_session_at_its_rate_and_in_real_time() {
 
 #[tokio::test(start_paused = true)]
 async fn the_user_interrupts_and_the_server_is_told_what_was_heard() {
-    let Agent { task, mut server, trace, context } = agent(silence(), Toolbox::new()).await;
+    let Agent { task, mut server, trace, conversation } = agent(silence(), Toolbox::new()).await;
     let handle = task.handle();
     let script = async {
         server.begin_response("resp_1", "item_1").await;
@@ -218,7 +218,7 @@ async fn the_user_interrupts_and_the_server_is_told_what_was_heard() {
     assert_eq!(trace.count("played item_1"), 46, "{lines:#?}");
     assert_eq!(trace.count("v user_started_speaking"), 2, "from the service and on through playout");
     assert_eq!(trace.count("v response_finished"), 2);
-    assert!(context.messages().iter().any(|message| message.text().starts_with("one")));
+    assert!(conversation.messages().iter().any(|message| message.text().starts_with("one")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,8 +44,8 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
 /// interruption by age := StopPlayback? Interrupted
 /// hold := (HoldPlayback (ResumePlayback | StopPlayback) | StopPlayback)* Closed
-/// function by call_id := FunctionCalls[out_of_band] another*
-///     | FunctionCalls? another* FunctionEnded (another+ FunctionEnded)* another*
+/// function by call_id := ( FunctionCalls[out_of_band] another*
+///     | FunctionCalls? another* FunctionEnded (another+ FunctionEnded)* another* )*
 /// another = Resumed | Rotated
 /// sent by item_id := ItemSent (ItemSent | ItemPlaced[client])*
 /// placed by item_id := (ItemPlaced ItemDone? | ItemRemoved)*
@@ -72,8 +72,8 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 /// - Commands that asked for a response are answered after its end.
 ///
 /// There is no rule for what a server may send in any order: what the user said, and the beginning and the
-/// end of speech. If a server uses an id again after the earlier response, item or function was forgotten,
-/// the id belongs to a new one.
+/// end of speech. If a server uses an id again after the earlier response or function ended, or the earlier
+/// item was forgotten, the id belongs to a new one.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

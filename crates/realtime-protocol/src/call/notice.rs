@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::call::shown::shown_without_content;
 use crate::call::{FunctionCall, Refusal};
+use crate::id::ResponseId;
 
 /// What the driver or a [`Listener`](crate::call::Listener) tells the application. The state machines never
 /// emit it, so it is in no session log.
@@ -53,6 +54,28 @@ pub enum Notice {
         /// The clip's name.
         clip: String,
     },
+    /// Something of the conversation is not on the server, or not whole: no item can be made of it, or the
+    /// server refused the item.
+    NotSynced {
+        /// The entry of the conversation's log.
+        entry: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The model was told a history and asked for audio, and answered in text.
+    AnsweredInText {
+        /// The response.
+        response_id: ResponseId,
+        /// Whether the history is told in another way and the answer asked for again.
+        asked_again: bool,
+    },
+    /// The call has spent most of what it may: money or time.
+    BudgetNearlySpent {
+        /// The share that is spent (%).
+        percent: u32,
+    },
+    /// The call has spent what it may. It ends, after its last words if there are any.
+    BudgetSpent {},
     /// The application read so slowly that the call ended, and not all of its last events fitted into the
     /// queue. Only [`Event::Closed`](crate::call::Event::Closed) follows.
     EventsDropped {

@@ -42,12 +42,13 @@ pub trait Reseed {
     }
 
     /// Makes the items that bring a new session up to date. `carried` names the items that pending commands
-    /// will create, unless the seed [replaces](Seed::replaces) them.
-    fn reseed(&mut self, carried: &[ItemId]) -> Seed;
+    /// will create, unless the seed [replaces](Seed::replaces) them. `largest` is the largest item that the
+    /// server takes (bytes of JSON), as far as that is known: larger ones would be left out.
+    fn reseed(&mut self, carried: &[ItemId], largest: Option<usize>) -> Seed;
 }
 
 impl<F: FnMut(&[ItemId]) -> Seed> Reseed for F {
-    fn reseed(&mut self, carried: &[ItemId]) -> Seed {
+    fn reseed(&mut self, carried: &[ItemId], _largest: Option<usize>) -> Seed {
         self(carried)
     }
 }

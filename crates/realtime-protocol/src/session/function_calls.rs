@@ -36,8 +36,9 @@ struct Groups {
 /// The last calls that were seen.
 #[derive(Debug, Default)]
 struct Seen {
-    calls: BTreeMap<CallId, Mark>,
-    /// Oldest first.
+    /// All calls under each id, oldest first.
+    calls: BTreeMap<CallId, Vec<Mark>>,
+    /// Their ids, oldest first.
     order: VecDeque<CallId>,
 }
 
@@ -95,18 +96,11 @@ impl FunctionCalls {
     /// Notes a call. Returns whether it is new.
     pub(super) fn see(&mut self, call: &FunctionCall) -> Sight {
         let mark = Mark::of(call);
-        let before = self.seen.calls.get(&call.call_id);
-        if self.is_waiting(&call.call_id) || before.is_some_and(|before| before.is(&mark)) {
+        let mut before = self.seen.calls.get(&call.call_id).into_iter().flatten();
+        if self.is_waiting(&call.call_id) || before.any(|before| before.is(&mark)) {
             return Sight::Seen;
         }
-        if self.seen.calls.insert(call.call_id.clone(), mark).is_some() {
-            self.seen.order.retain(|seen| *seen != call.call_id);
-        } else if self.seen.order.len() == REMEMBERED
-            && let Some(oldest) = self.seen.order.pop_front()
-        {
-            self.seen.calls.remove(&oldest);
-        }
-        self.seen.order.push_back(call.call_id.clone());
+        self.seen.push(call.call_id.clone(), mark);
         Sight::New
     }
 
@@ -228,6 +222,23 @@ impl FunctionCalls {
     }
 }
 
+impl Seen {
+    /// Remembers a call, and forgets the oldest if there are too many.
+    fn push(&mut self, call_id: CallId, mark: Mark) {
+        if self.order.len() == REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+            && let Some(marks) = self.calls.get_mut(&oldest)
+        {
+            marks.remove(0);
+            if marks.is_empty() {
+                self.calls.remove(&oldest);
+            }
+        }
+        self.calls.entry(call_id.clone()).or_default().push(mark);
+        self.order.push_back(call_id);
+    }
+}
+
 impl Mark {
     fn of(call: &FunctionCall) -> Self {
         Self { item_id: call.item_id.clone(), digest: call_digest(&call.name, &call.arguments) }
@@ -250,6 +261,24 @@ mod tests {
     fn call(id: &str) -> Arc<FunctionCall> {
         let (name, arguments, key) = ("f".into(), "{}".into(), "k".into());
         Arc::new(FunctionCall { call_id: id.into(), item_id: None, name, arguments, key })
+    }
+
+    #[test]
+    fn a_call_that_comes_again_after_another_one_under_its_id_is_not_new() {
+        let mut calls = FunctionCalls::default();
+        let of = |item: usize| FunctionCall {
+            item_id: Some(alloc::format!("i{item}").as_str().into()),
+            ..(*call("c")).clone()
+        };
+        for item in 0..REMEMBERED {
+            assert_eq!(calls.see(&of(item)), Sight::New);
+        }
+        assert_eq!(calls.see(&of(0)), Sight::Seen);
+        assert_eq!(calls.see(&of(REMEMBERED)), Sight::New);
+        assert_eq!(calls.see(&of(0)), Sight::New, "it is forgotten");
+        assert_eq!(calls.see(&of(2)), Sight::Seen);
+        assert_eq!(calls.seen.order.len(), REMEMBERED);
+        assert_eq!(calls.seen.calls.values().map(Vec::len).sum::<usize>(), REMEMBERED);
     }
 
     fn complete(calls: &mut FunctionCalls, id: &str, respond: bool) -> Option<Progress> {

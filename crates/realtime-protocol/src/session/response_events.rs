@@ -66,6 +66,7 @@ impl Session {
     /// The server will never end a response, as far as anyone can tell.
     fn lose_response(&mut self, id: &ResponseId) {
         if let Some(open) = self.responses.end_response(id) {
+            self.responses.note_late(id); // its loss is told already
             self.end_response(open, ResponseEnd::Lost, None);
         }
     }

@@ -6,7 +6,7 @@ mod wiring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use realtime_context::{Context, History, Message};
+use realtime_context::{Conversation, Message};
 use realtime_pipeline::adapter::Adapter;
 use realtime_protocol::call::{Command, CommandId, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, Dialect};
@@ -83,14 +83,16 @@ struct Agent {
 /// A context and what was said of its tools.
 #[derive(Debug)]
 struct Talk {
-    context: Context,
+    context: Conversation,
+    /// Items of the application's own.
+    appended: u32,
     chat: Chat,
 }
 
 impl Talk {
     fn new(chat: Chat) -> Result<Self, Error> {
         let messages: Vec<Message> = serde_json::from_value(Value::Array(chat.messages.clone()))?;
-        Ok(Self { context: Context::from_messages(messages), chat })
+        Ok(Self { context: Conversation::from_messages(messages), appended: 0, chat })
     }
 }
 
@@ -280,7 +282,7 @@ impl Agent {
         self.configure();
         let talk = self.current.as_ref().and_then(|name| self.chats.get_mut(name));
         if let Some(talk) = talk.filter(|_| !self.seeded) {
-            let seed = talk.context.seed(History::PackedMessage);
+            let seed = talk.context.seed();
             for item in seed.items {
                 self.ask(Command::CreateItem { item: Box::new(item), after: None, respond: false });
             }

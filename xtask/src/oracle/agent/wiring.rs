@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use realtime_context::{Context, Message, Role};
+use realtime_context::{Message, Role};
 use realtime_pipeline::adapter::Asked;
 use realtime_pipeline::adapter::Route;
 use realtime_pipeline::{Direction, FrameKind};
@@ -123,15 +123,20 @@ impl Agent {
     /// Messages of the application's join the conversation.
     fn append(&mut self, messages: Vec<Message>, run: bool) {
         let Some(talk) = self.current.as_ref().and_then(|name| self.chats.get_mut(name)) else { return };
-        let mut items = Vec::new();
+        let (mut items, mut own) = (Vec::new(), Vec::new());
         for message in messages {
             match message.role {
-                Role::User if self.seeded => items.push(talk.context.push_user_text(message.text())),
-                Role::System if self.seeded => items.push(talk.context.push_system_text(message.text())),
-                _ => talk.context.push(message),
+                Role::User if self.seeded => items.push(Item::user_text(message.text())),
+                Role::System if self.seeded => items.push(Item::system_text(message.text())),
+                _ => drop(talk.context.append(message)),
             }
         }
-        for item in items {
+        for mut item in items {
+            talk.appended += 1;
+            item.set_id(format!("ctx_a{}", talk.appended).into());
+            own.push(item);
+        }
+        for item in own {
             self.ask(Command::CreateItem { item: Box::new(item), after: None, respond: false });
         }
         if run {
@@ -222,7 +227,7 @@ impl Agent {
     /// The session tells something: the context learns it first, as in a pipeline.
     fn tell(&mut self, event: Event) {
         if let Some(talk) = self.current.as_ref().and_then(|name| self.chats.get_mut(name)) {
-            Context::apply(&mut talk.context, &event);
+            talk.context.observe(&event);
         }
         if let Event::Settled { id, outcome } = &event {
             self.settled(*id, outcome);

@@ -9,16 +9,16 @@ fn typed(id: &str) -> Value {
 /// Calls `check` after every order of the events in which each stream keeps its own.
 fn every_interleaving(
     streams: &[Vec<Event>],
-    context: &Context,
+    context: &Conversation,
     taken: &mut Vec<usize>,
-    check: &mut dyn FnMut(&Context),
+    check: &mut dyn FnMut(&Conversation),
 ) {
     let mut whole = true;
     for stream in 0..streams.len() {
         if let Some(event) = streams[stream].get(taken[stream]) {
             whole = false;
-            let mut next = context.clone();
-            next.apply(event);
+            let next = context.fork();
+            next.observe(event);
             taken[stream] += 1;
             every_interleaving(streams, &next, taken, check);
             taken[stream] -= 1;
@@ -31,7 +31,7 @@ fn every_interleaving(
 
 fn check(streams: &[Vec<Event>], expected: &[&str], orders: usize) {
     let mut checked = 0;
-    every_interleaving(streams, &Context::new(), &mut vec![0; streams.len()], &mut |context| {
+    every_interleaving(streams, &Conversation::new(), &mut vec![0; streams.len()], &mut |context| {
         assert_eq!(texts(context), expected);
         checked += 1;
     });

@@ -1,9 +1,10 @@
-//! One place in the order: a message from the application, words of the user or the assistant, a call, or a
-//! placeholder item.
+//! Words of the user or the assistant, as they are learnt of a message item: generated and heard, complete or
+//! not.
 
 use realtime_protocol::content::{ContentPart, InputImage};
+use realtime_protocol::event::TranscriptionLanguage;
 use realtime_protocol::field::Field;
-use realtime_protocol::id::{CallId, ItemId, ResponseId};
+use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::{ItemStatus, MessageItem};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -17,65 +18,6 @@ pub const UNTRANSCRIBED: &str = "[not transcribed]";
 
 /// The longest text kept of one part: the longest responses have some 20 KB of words.
 const LONGEST_TEXT: usize = 1 << 20;
-
-/// One place in the order.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Entry {
-    /// The item's id, if there is an item.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) id: Option<ItemId>,
-    #[serde(flatten)]
-    pub(crate) body: Body,
-    #[serde(skip)]
-    pub(crate) place: Place,
-}
-
-/// An entry's place, while its conversation lasts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
-    /// The number of the conversation: an id means nothing in another one.
-    pub(crate) conversation: u32,
-    /// The ids of the seed's items that were made from the entry.
-    pub(crate) seeded: Vec<ItemId>,
-    /// Whether the place is known: told by the server, or chosen by the application.
-    pub(crate) settled: bool,
-    /// The item before it, as the server told.
-    pub(crate) after: Option<ItemId>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Body {
-    /// As the application gave it.
-    Message(Message),
-    /// A message item, as far as it is known.
-    Words(Words),
-    /// A call, with its output.
-    Call(Call),
-    /// An output. Shown only if its call is not known.
-    Output(Output),
-    /// An item without words.
-    Silent,
-}
-
-impl Entry {
-    pub(crate) fn new(id: Option<ItemId>, body: Body) -> Self {
-        Self { id, body, place: Place::default() }
-    }
-
-    /// The entry in chat form: no message if nothing was said, two for a call.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        match &self.body {
-            Body::Message(message) => vec![message.clone()],
-            Body::Words(words) => words.message().into_iter().collect(),
-            Body::Call(call) => call.messages().into(),
-            Body::Output(output) if !output.paired => {
-                vec![Message::tool(output.call_id.as_str(), output.text.clone())]
-            }
-            Body::Output(_) | Body::Silent => Vec::new(),
-        }
-    }
-}
 
 /// The state of an entry's words.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -98,6 +40,9 @@ pub enum State {
 pub(crate) struct Words {
     pub(crate) role: Role,
     pub(crate) parts: Vec<WordsPart>,
+    /// The languages that were heard (ISO 639-1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) languages: Vec<String>,
     /// Whether the item is final. The transcript of the user's speech may still be missing.
     #[serde(default)]
     pub(crate) done: bool,
@@ -129,7 +74,7 @@ pub(crate) struct WordsPart {
 
 impl Words {
     pub(crate) const fn new(role: Role) -> Self {
-        Self { role, parts: Vec::new(), done: false, response: None }
+        Self { role, parts: Vec::new(), languages: Vec::new(), done: false, response: None }
     }
 
     /// The user's speech before its transcript.
@@ -146,6 +91,11 @@ impl Words {
             self.parts.insert(at, WordsPart { index, ..WordsPart::default() });
         }
         &mut self.parts[at]
+    }
+
+    pub(crate) fn heard_in(&mut self, languages: &[TranscriptionLanguage]) {
+        let codes = languages.iter().filter_map(|language| language.code.value().cloned());
+        self.languages = codes.collect();
     }
 
     /// Takes over the members of the item. `done`: whether the item is complete.
@@ -214,7 +164,7 @@ impl Words {
         cut.then(|| join(self.parts.iter().map(|part| part.text.as_str())))
     }
 
-    fn message(&self) -> Option<Message> {
+    pub(crate) fn message(&self) -> Option<Message> {
         let said = |part: &WordsPart| match part.text() {
             "" if part.spoken && self.role == Role::User => match part.state {
                 State::Pending => UNTRANSCRIBED.to_owned(),
@@ -284,47 +234,6 @@ impl WordsPart {
         self.other = Some(part);
         self.end(State::Final);
     }
-}
-
-/// A call and what became of it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Call {
-    pub(crate) call_id: CallId,
-    pub(crate) name: String,
-    pub(crate) arguments: String,
-    pub(crate) state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) output: Option<String>,
-}
-
-/// What a tool's message says while the call runs.
-const IN_PROGRESS: &str = r#"{"status":"in_progress"}"#;
-/// What a tool's message says if the session ended first.
-const LOST: &str = r#"{"error":"the session ended before the function did"}"#;
-
-impl Call {
-    /// The assistant's message and the tool's.
-    fn messages(&self) -> [Message; 2] {
-        let output = match (&self.output, self.state) {
-            (Some(output), _) => output,
-            (None, State::Failed) => LOST,
-            (None, _) => IN_PROGRESS,
-        };
-        let call_id = self.call_id.as_str();
-        [
-            Message::tool_call(call_id, self.name.clone(), self.arguments.clone()),
-            Message::tool(call_id, output),
-        ]
-    }
-}
-
-/// What a call returned, at the place of its item.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Output {
-    pub(crate) call_id: CallId,
-    pub(crate) text: String,
-    /// Whether the call is known, and shows it.
-    pub(crate) paired: bool,
 }
 
 fn role_of(role: &realtime_protocol::item::Role) -> Role {

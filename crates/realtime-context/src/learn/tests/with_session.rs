@@ -13,14 +13,14 @@ use crate::toolbox::Toolbox;
 /// A session, its server, and the context beside it.
 struct Call {
     session: Session,
-    context: Context,
+    context: Conversation,
     now_ms: u64,
     sent: Vec<Value>,
     commands: u64,
 }
 
 impl Call {
-    fn new(context: Context, options: SessionOptions) -> Self {
+    fn new(context: Conversation, options: SessionOptions) -> Self {
         let mut session = Session::new(options);
         session.handle_connected(Timestamp::from_millis(0), UnixTime::from_secs(1_790_000_000));
         let mut call = Self { session, context, now_ms: 0, sent: Vec::new(), commands: 0 };
@@ -56,7 +56,7 @@ impl Call {
     fn drain(&mut self) {
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Event(event) => drop(self.context.apply(&event)),
+                Output::Event(event) => drop(self.context.observe(&event)),
                 Output::Send(event) => {
                     self.sent.push(serde_json::from_str(&event.encode(Dialect::default())).unwrap());
                 }
@@ -113,7 +113,7 @@ impl Call {
 
 #[test]
 fn a_seeded_call_with_a_barge_in_and_a_tool() {
-    let mut context = Context::from_messages([
+    let context = Conversation::from_messages([
         Message::system("Be brief."),
         Message::user("Hi"),
         Message::assistant("Hello."),
@@ -123,7 +123,7 @@ fn a_seeded_call_with_a_barge_in_and_a_tool() {
     });
     let mut options = SessionOptions::default();
     options.config = toolbox.session_config(context.session_config(options.config));
-    let seed = context.seed(History::PackedMessage);
+    let seed = context.clone().history(History::PackedMessage).seed();
 
     let mut call = Call::new(context, options);
     assert_eq!(call.sent[0]["session"]["instructions"], "Be brief.");

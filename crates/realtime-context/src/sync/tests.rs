@@ -2,11 +2,17 @@
 
 use serde_json::{Value, json};
 
+use realtime_protocol::call::{Event, Origin, Place, Reseed, Seed};
+use realtime_protocol::id::CallId;
+use realtime_protocol::item::{self, FunctionCallItem};
+
+use super::packed::{EPILOGUE, PREAMBLE};
 use super::*;
+use crate::conversation::Conversation;
 
 fn seed(strategy: History, messages: Value) -> Seed {
     let messages: Vec<Message> = serde_json::from_value(messages).unwrap();
-    Context::from_messages(messages).seed(strategy)
+    Conversation::from_messages(messages).history(strategy).seed()
 }
 
 /// The items without their ids.
@@ -194,10 +200,12 @@ fn native_items_have_the_content_types_of_their_roles() {
 #[test]
 fn every_item_has_an_id_that_no_other_seed_has() {
     let dialogue = [Message::user("Hi"), Message::assistant("Hello."), Message::user("Bye")];
-    let mut context = Context::from_messages(dialogue);
+    let context = Conversation::from_messages(dialogue);
     let mut ids = Vec::new();
     for strategy in [History::NativeItems, History::PackedMessage, History::NativeItems] {
-        ids.extend(context.seed(strategy).items.iter().map(|item| item.id().unwrap().clone()));
+        ids.extend(
+            context.clone().history(strategy).seed().items.iter().map(|item| item.id().unwrap().clone()),
+        );
     }
     let all = ids.len();
     ids.sort();
@@ -209,12 +217,16 @@ fn every_item_has_an_id_that_no_other_seed_has() {
 #[test]
 fn a_seed_says_which_items_on_their_way_it_holds() {
     for strategy in [History::PackedMessage, History::NativeItems] {
-        let mut context = Context::from_messages([Message::user("One"), Message::assistant("Two")]);
-        let first = context.seed(strategy);
-        let own = context.push_user_text("Three").id().unwrap();
+        let context = Conversation::from_messages([Message::user("One"), Message::assistant("Two")]);
+        let first = context.clone().history(strategy).seed();
+        context.observe(&Event::Created { session_id: None });
+        let own = ItemId::from("own");
+        let mut item = Item::user_text("Three");
+        item.set_id(own.clone());
+        context.observe(&Event::ItemSent { item: Box::new(item), after: None });
         let mut carried: Vec<ItemId> = first.items.iter().filter_map(Item::id).collect();
         carried.extend([own.clone(), "unknown".into()]);
-        let next = context.reseed_with(strategy, &carried);
+        let next = context.clone().reseed(&carried, None);
         assert_eq!(next.replaces.len(), carried.len() - 1, "{strategy:?}: not the unknown one");
         let ids: Vec<_> = next.items.iter().filter_map(Item::id).collect();
         assert!(next.replaces.values().all(|by| ids.contains(by)), "{strategy:?}");
@@ -224,20 +236,23 @@ fn a_seed_says_which_items_on_their_way_it_holds() {
 
 #[test]
 fn calls_of_an_earlier_conversation_get_ids_of_their_own() {
-    use realtime_protocol::call::{Event, Origin, Place};
     use realtime_protocol::item::FunctionCallOutputItem;
-    let mut context = Context::new();
+    let context = Conversation::new();
     let call =
         FunctionCallItem::default().id(ItemId::from("item")).call_id(CallId::from("call_old")).name("f");
     let output = FunctionCallOutputItem::default()
         .id(ItemId::from("output"))
         .call_id(CallId::from("call_old"))
         .output("3");
-    context.apply(&Event::Created { session_id: None });
+    context.observe(&Event::Created { session_id: None });
     for item in [Item::from(call), Item::from(output)] {
-        context.apply(&Event::ItemPlaced { item: item.into(), place: Place::First, origin: Origin::Server });
+        context.observe(&Event::ItemPlaced {
+            item: item.into(),
+            place: Place::First,
+            origin: Origin::Server,
+        });
     }
-    let seed = context.seed(History::NativeItems);
+    let seed = context.history(History::NativeItems).reseed(&[], None);
     let items = serde_json::to_value(&seed.items).unwrap();
     assert_eq!(items.as_array().unwrap().len(), 2);
     assert_eq!(items[0]["call_id"], items[1]["call_id"]);

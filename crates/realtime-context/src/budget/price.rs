@@ -1,0 +1,120 @@
+//! A price table, and what usage costs by it.
+
+use realtime_protocol::usage::Usage;
+use serde::{Deserialize, Serialize};
+
+/// What a million tokens cost, in any currency. The user gives it: prices change.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+#[expect(clippy::exhaustive_structs, reason = "a table: built with `..Default::default()`")]
+pub struct Prices {
+    /// Text that is read.
+    pub input_text: f64,
+    /// Audio that is read.
+    pub input_audio: f64,
+    /// Images that are read.
+    pub input_image: f64,
+    /// Text that is read from the cache.
+    pub cached_text: f64,
+    /// Audio that is read from the cache.
+    pub cached_audio: f64,
+    /// Images that are read from the cache.
+    pub cached_image: f64,
+    /// Text that is made.
+    pub output_text: f64,
+    /// Audio that is made.
+    pub output_audio: f64,
+}
+
+/// What something cost, in the currency of the prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Text that was read, not from the cache.
+    pub input_text: f64,
+    /// Audio that was read, not from the cache.
+    pub input_audio: f64,
+    /// Images that were read, not from the cache.
+    pub input_image: f64,
+    /// What was read from the cache.
+    pub cached: f64,
+    /// Text that was made.
+    pub output_text: f64,
+    /// Audio that was made.
+    pub output_audio: f64,
+}
+
+impl Cost {
+    /// All together.
+    pub fn total(&self) -> f64 {
+        self.input_text
+            + self.input_audio
+            + self.input_image
+            + self.cached
+            + self.output_text
+            + self.output_audio
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.input_text += other.input_text;
+        self.input_audio += other.input_audio;
+        self.input_image += other.input_image;
+        self.cached += other.cached;
+        self.output_text += other.output_text;
+        self.output_audio += other.output_audio;
+    }
+}
+
+impl Prices {
+    /// What a response cost. Tokens that the server does not tell by kind count as text.
+    ///
+    /// ```
+    /// use realtime_context::budget::Prices;
+    ///
+    /// let prices = Prices { input_text: 4.0, cached_text: 0.4, output_audio: 64.0, ..Prices::default() };
+    /// let usage = serde_json::from_str(r#"{"input_tokens": 1000, "output_tokens": 500,
+    ///     "input_token_details": {"text_tokens": 1000, "cached_tokens": 400,
+    ///         "cached_tokens_details": {"text_tokens": 400}},
+    ///     "output_token_details": {"audio_tokens": 500}}"#)?;
+    /// let cost = prices.cost(&usage);
+    /// assert!((cost.input_text - 0.0024).abs() < 1e-9 && (cost.cached - 0.00016).abs() < 1e-9);
+    /// assert!((cost.total() - 0.03456).abs() < 1e-9);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn cost(&self, usage: &Usage) -> Cost {
+        let input = usage.input_token_details.value().cloned().unwrap_or_default();
+        let output = usage.output_token_details.value().cloned().unwrap_or_default();
+        let cached = input.cached_tokens_details.value().cloned().unwrap_or_default();
+        let (audio, image) = (input.audio_tokens.unwrap_or(0), input.image_tokens.unwrap_or(0));
+        let all = usage.input_tokens.unwrap_or(0);
+        let text = input.text_tokens.unwrap_or_else_kinds(all, audio + image);
+        let (cached_audio, cached_image) =
+            (cached.audio_tokens.unwrap_or(0), cached.image_tokens.unwrap_or(0));
+        let all_cached = input.cached_tokens.unwrap_or(0);
+        let cached_text = cached.text_tokens.unwrap_or_else_kinds(all_cached, cached_audio + cached_image);
+        let made_audio = output.audio_tokens.unwrap_or(0);
+        let made_text = output.text_tokens.unwrap_or_else_kinds(usage.output_tokens.unwrap_or(0), made_audio);
+        let price = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
+        Cost {
+            input_text: price(text.saturating_sub(cached_text), self.input_text),
+            input_audio: price(audio.saturating_sub(cached_audio), self.input_audio),
+            input_image: price(image.saturating_sub(cached_image), self.input_image),
+            cached: price(cached_text, self.cached_text)
+                + price(cached_audio, self.cached_audio)
+                + price(cached_image, self.cached_image),
+            output_text: price(made_text, self.output_text),
+            output_audio: price(made_audio, self.output_audio),
+        }
+    }
+}
+
+trait Kinds {
+    /// The number, or what the other kinds leave of all.
+    fn unwrap_or_else_kinds(self, all: u64, others: u64) -> u64;
+}
+
+impl Kinds for realtime_protocol::field::Field<u64> {
+    fn unwrap_or_else_kinds(self, all: u64, others: u64) -> u64 {
+        self.value().copied().unwrap_or_else(|| all.saturating_sub(others))
+    }
+}

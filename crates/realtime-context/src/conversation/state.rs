@@ -1,0 +1,224 @@
+//! What a conversation holds under its lock, and where its call stands.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use realtime_protocol::call::{CommandId, ConnectionEvent, Event};
+use realtime_protocol::id::{ItemId, ResponseId};
+use realtime_protocol::item::Item;
+use realtime_protocol::session_config::{Modality, SessionConfig};
+
+use crate::conversation::{Instructions, TextOnly};
+use crate::learn::{Change, Learner};
+use crate::log::{Body, EntryId, Log, State as Progress};
+use crate::message::Message;
+use crate::mirror::{Made, Mirror, Owner};
+use crate::sync::{History, Limits, Omitted};
+
+/// The most changes that wait to be taken.
+const MOST_CHANGES: usize = 4096;
+
+/// Where the conversation's call stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// There was none. What is asked for now is the first that a call is asked.
+    #[default]
+    New,
+    /// A session serves.
+    Serving,
+    /// There is no session. The next one may attach to the same conversation.
+    Between,
+    /// The call has ended.
+    Over,
+}
+
+/// What a command of the conversation's is to do.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    Create(ItemId),
+    Delete(ItemId),
+    Instructions,
+    Response,
+}
+
+pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+pub(super) type Summariser = Arc<dyn Fn(&[Message]) -> String + Send + Sync>;
+
+/// What a conversation holds.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    pub(super) log: Log,
+    pub(super) mirror: Mirror,
+    /// The mirror of the session that was seeded and has not begun to serve, and the items on their way that
+    /// the seed replaces.
+    pub(super) next: Option<(Mirror, BTreeSet<ItemId>)>,
+    pub(super) phase: Phase,
+    pub(super) history: History,
+    pub(super) instructions: Instructions,
+    pub(super) text_only: TextOnly,
+    pub(super) summariser: Option<Summariser>,
+    pub(super) hook: Option<Hook>,
+    /// What was asked for and is not settled.
+    pub(super) asked: BTreeMap<CommandId, Asked>,
+    /// Whether the server may have to be told something.
+    pub(super) dirty: bool,
+    /// Whether a response is to be asked for after the edits.
+    pub(super) respond: bool,
+    /// Whether it hears the events of a call by itself.
+    pub(super) listens: bool,
+    pub(super) changes: VecDeque<Change>,
+    /// What the application was told that the server can't be told.
+    pub(super) told: BTreeSet<Omitted>,
+    /// The instructions that hold, as far as they are known.
+    pub(super) effective: Option<String>,
+    pub(super) speech: Speech,
+    /// Whether a response runs in the conversation.
+    pub(super) responding: bool,
+}
+
+/// Whether the model speaks when it should.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Speech {
+    /// Whether the session asks for audio.
+    pub(super) wanted: bool,
+    /// The response in the conversation that wrote text, and whether audio came with it.
+    pub(super) written: Option<(ResponseId, bool)>,
+    /// Whether the remedy was tried in this conversation.
+    pub(super) mended: bool,
+}
+
+impl State {
+    /// Learns from an event.
+    pub(super) fn learn(&mut self, event: &Event) {
+        match event {
+            Event::Created { .. } => self.begin(),
+            Event::ItemSent { item, .. } | Event::ItemPlaced { item, .. } if self.is_of_next(item) => {
+                self.begin()
+            }
+            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => self.on_config(config),
+            Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended { .. }) => {
+                self.phase = Phase::Between;
+            }
+            Event::Closed { .. } => self.phase = Phase::Over,
+            Event::ResponseStarted { out_of_band: false, .. } => self.responding = true,
+            Event::ResponseFinished(report) => {
+                self.responding &= self.mirror.beside.contains(&report.response_id);
+                self.dirty = true;
+            }
+            Event::Connection(_) => self.dirty = true,
+            _ => {}
+        }
+        let mut learner = Learner::new(&mut self.log, &mut self.mirror);
+        learner.event(event);
+        let changes = learner.changes;
+        self.note(changes);
+    }
+
+    fn note(&mut self, changes: Vec<Change>) {
+        self.changes.extend(changes);
+        let excess = self.changes.len().saturating_sub(MOST_CHANGES);
+        self.changes.drain(..excess);
+    }
+
+    /// A session begins: with what it was seeded with, with what was asked for before it, with the
+    /// conversation that went on, or with nothing.
+    fn begin(&mut self) {
+        if let Some((mut next, replaced)) = self.next.take() {
+            next.ids.reach(&self.mirror.ids);
+            // What was asked for since the seed is created after it.
+            for asked in self.asked.values() {
+                let Asked::Create(id) = asked else { continue };
+                if !replaced.contains(id) && next.get(id).is_none() {
+                    next.expect_carried(id, self.mirror.get(id));
+                }
+            }
+            self.close();
+            self.mirror = next;
+            self.speech.mended = false;
+        } else if matches!(self.phase, Phase::Serving | Phase::Over) {
+            self.close();
+            self.mirror = self.mirror.successor();
+            self.speech.mended = false;
+        }
+        self.phase = Phase::Serving;
+        self.responding = false;
+        self.dirty = true;
+    }
+
+    /// Returns whether an item is of the seed for a session that has begun without being noticed.
+    fn is_of_next(&self, item: &Item) -> bool {
+        let Some((next, _)) = &self.next else { return false };
+        item.id().is_some_and(|id| self.mirror.get(&id).is_none() && next.get(&id).is_some())
+    }
+
+    /// Nothing more comes from the earlier conversation.
+    fn close(&mut self) {
+        let mut learner = Learner::new(&mut self.log, &mut self.mirror);
+        learner.close();
+        let changes = learner.changes;
+        self.note(changes);
+    }
+
+    /// The conversation that this mirror shows goes on.
+    pub(super) fn go_on(&mut self, mirror: Mirror) {
+        self.mirror = mirror;
+        self.phase = Phase::Between;
+    }
+
+    /// Returns whether a conversation on a server is shown by the mirror.
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Serving | Phase::Between)
+    }
+
+    /// The instructions that the conversation wants.
+    pub(super) fn own_instructions(&self) -> Option<String> {
+        self.log.instructions().filter(|_| self.instructions == Instructions::Conversation)
+    }
+
+    /// The configuration that holds. Instructions that the application changed replace the conversation's.
+    fn on_config(&mut self, config: &SessionConfig) {
+        let modalities = config.output_modalities.value();
+        self.speech.wanted = modalities.is_none_or(|modalities| modalities.contains(&Modality::Audio));
+        let Some(effective) = config.instructions.value() else { return };
+        let known = self.effective.replace(effective.clone());
+        let asked = self.asked.values().any(|asked| matches!(asked, Asked::Instructions));
+        let changed = known.is_some_and(|known| known != *effective);
+        if changed && !asked && self.own_instructions().is_some_and(|own| own != *effective) {
+            let body = Body::Message(Message::system(effective.clone()));
+            if let Some(entry) = self.log.entries.first_mut() {
+                entry.body = body;
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// The entries to tell as text instead of audio.
+    pub(super) fn audio_to_text(&mut self, keep: usize) -> Vec<EntryId> {
+        let mirror = &self.mirror;
+        let has_audio = |id| mirror.lead(id).is_some_and(|lead| lead.made == Made::Learnt);
+        let spoken =
+            self.log.entries.iter_mut().rev().filter(|entry| entry.is_spoken() && has_audio(entry.id));
+        let mut changed = Vec::new();
+        for entry in spoken.skip(keep) {
+            if entry.state() != Progress::Pending {
+                entry.revision += 1;
+                changed.push(entry.id);
+            }
+        }
+        changed.reverse();
+        changed
+    }
+
+    pub(super) fn limits(&self, largest: Option<usize>, summary: Option<(EntryId, String)>) -> Limits {
+        Limits { history: self.history, largest, summary }
+    }
+
+    /// The history is told once more, as one message.
+    pub(super) fn pack_history(&mut self) {
+        for held in self.mirror.items.iter_mut().filter(|held| held.made == Made::FromLog) {
+            held.owner = Owner::Nobody;
+        }
+        self.history = History::PackedMessage;
+        self.dirty = true;
+    }
+}

@@ -1,0 +1,187 @@
+//! What a conversation asks of its call, and what it tells the application.
+
+use realtime_protocol::call::{
+    Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place, ResponseEnd, ResponseReport,
+    Timeline,
+};
+use realtime_protocol::error::ApiError;
+use realtime_protocol::item::Item;
+use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::time::{Timestamp, UnixTime};
+
+use super::*;
+
+/// A conversation that listens, and what it asks.
+struct Call(Listeners);
+
+impl Call {
+    fn of(conversation: &Conversation) -> Self {
+        let mut listeners = Listeners::default();
+        listeners.add(Box::new(conversation.clone()));
+        Self(listeners)
+    }
+
+    fn hear(&mut self, event: Event) -> Vec<(CommandId, Command)> {
+        self.0.begin();
+        self.0.hear(Timestamp::ZERO, UnixTime::from_secs(1), &event);
+        self.asked()
+    }
+
+    fn wake(&mut self) -> Vec<(CommandId, Command)> {
+        self.0.begin();
+        self.0.handle_timeout(Timestamp::ZERO);
+        self.asked()
+    }
+
+    fn asked(&mut self) -> Vec<(CommandId, Command)> {
+        let asked = std::iter::from_fn(|| self.0.poll_asked());
+        let command = |asked| match asked {
+            Asked::Command(id, command) => Some((id, command)),
+            Asked::Media(_) => None,
+        };
+        asked.filter_map(command).collect()
+    }
+}
+
+fn created() -> Event {
+    Event::Created { session_id: None }
+}
+
+fn config(instructions: &str) -> Event {
+    let config = Box::new(SessionConfig::realtime().instructions(instructions));
+    Event::ConfigUpdated { config, refused: Vec::new() }
+}
+
+fn own_text(id: &str, text: &str) -> Box<Item> {
+    let mut item = Item::user_text(text);
+    item.set_id(id.into());
+    Box::new(item)
+}
+
+#[test]
+fn what_is_asked_before_a_session_is_not_asked_again() {
+    let conversation = Conversation::from_messages([Message::user("Hi")]);
+    let mut call = Call::of(&conversation);
+    assert_eq!(call.wake().len(), 1);
+    assert!(call.wake().is_empty());
+    assert!(call.hear(created()).is_empty());
+    conversation.append_and_respond(Message::user("And now?"));
+    let asked = call.wake();
+    assert!(matches!(asked.as_slice(), [(_, Command::CreateItem { respond: true, .. })]));
+}
+
+#[test]
+fn an_id_that_another_conversation_has_made_is_made_again() {
+    let conversation = Conversation::new();
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    conversation.append(Message::user("Hi"));
+    let [(id, Command::CreateItem { item, .. })] = &call.wake()[..] else { panic!("expected an item") };
+    let error = Box::new(ApiError::default().code("item_create_duplicate_id"));
+    let asked = call.hear(Event::Settled { id: *id, outcome: Outcome::Refused { error } });
+    let [(_, Command::CreateItem { item: again, .. })] = &asked[..] else { panic!("expected an item") };
+    assert_ne!(item.id(), again.id());
+}
+
+#[test]
+fn what_the_server_refuses_is_told_and_not_sent_again() {
+    let conversation = Conversation::new();
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    let entry = conversation.append(Message::user("Hi"));
+    let id = call.wake()[0].0;
+    let error = Box::new(ApiError::default().message("no"));
+    assert!(call.hear(Event::Settled { id, outcome: Outcome::Refused { error } }).is_empty());
+    let expected = Notice::NotSynced { entry: entry.number(), reason: "no".into() };
+    assert_eq!(call.0.poll_notice(), Some(expected));
+    conversation.append(Message::user("Ho"));
+    assert_eq!(call.wake().len(), 1);
+}
+
+#[test]
+fn instructions_follow_whoever_changed_them_last() {
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    assert!(call.hear(config("One.")).is_empty());
+    call.hear(config("Two."));
+    assert_eq!(conversation.instructions().as_deref(), Some("Two."));
+    assert_eq!(conversation.seed().instructions.as_deref(), Some("Two."));
+    conversation.replace([Message::system("Three.")]);
+    let asked = call.wake();
+    let [(_, Command::UpdateConfig { config })] = &asked[..] else { panic!("expected an update: {asked:?}") };
+    assert_eq!(config.instructions.value().map(String::as_str), Some("Three."));
+
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let conversation = conversation.instructions_of(Instructions::Session);
+    assert_eq!(conversation.seed().instructions, None);
+}
+
+#[test]
+fn a_text_that_the_server_puts_first_does_not_pass_what_the_server_does_not_know() {
+    let conversation = Conversation::from_messages([Message::user("A note.")]);
+    conversation.observe(&created());
+    conversation.observe(&Event::ItemSent { item: own_text("own", "Hello"), after: None });
+    let item = own_text("own", "Hello");
+    conversation.observe(&Event::ItemPlaced { item, place: Place::First, origin: Origin::Client });
+    let said: Vec<String> = conversation.messages().iter().map(Message::text).collect();
+    assert_eq!(said, ["A note.", "Hello"]);
+}
+
+#[test]
+fn an_answer_in_text_after_a_history_is_told_and_mended_once() {
+    let history = [Message::user("Hi"), Message::assistant("Hello."), Message::user("Go on.")];
+    let conversation =
+        Conversation::from_messages(history).history(History::NativeItems).on_text_only(TextOnly::AskAgain);
+    let mut call = Call::of(&conversation);
+    assert_eq!(call.hear(created()).len(), 3);
+    call.hear(config("Be brief."));
+    for (response, again) in [("r1", true), ("r2", false)] {
+        call.hear(Event::Text {
+            response_id: response.into(),
+            item_id: format!("item {response}").as_str().into(),
+            content_index: 0,
+            delta: "In text.".into(),
+            spoken: false,
+        });
+        let asked = call.hear(Event::ResponseFinished(Box::new(ResponseReport {
+            response_id: response.into(),
+            end: ResponseEnd::Completed,
+            usage: None,
+            timeline: Timeline::default(),
+            dropped_bytes: 0,
+            totals: Default::default(),
+        })));
+        let notice = Notice::AnsweredInText { response_id: response.into(), asked_again: again };
+        assert_eq!(call.0.poll_notice(), Some(notice));
+        let names: Vec<&str> = asked.iter().map(|(_, command)| command.name()).collect();
+        if again {
+            assert_eq!(names, ["delete_item", "delete_item", "delete_item", "delete_item", "create_item"]);
+            assert!(matches!(asked.last(), Some((_, Command::CreateItem { respond: true, .. }))));
+        } else {
+            assert!(names.is_empty(), "{names:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hook_may_use_the_conversation() {
+    let conversation = Conversation::from_messages([Message::user("One"), Message::user("Two")]);
+    let (seen, same) = (Arc::new(Mutex::new(0)), conversation.clone());
+    let count = Arc::clone(&seen);
+    conversation.on_change(move || *count.lock().unwrap() = same.messages().len());
+    let ids = conversation.with(|log| log.entries().iter().map(|entry| entry.id()).collect::<Vec<_>>());
+    let same = conversation.clone();
+    conversation.summarise(ids[0], ids[1], |messages| {
+        assert_eq!(messages.len(), same.messages().len());
+        "Two numbers.".into()
+    });
+    assert_eq!(*seen.lock().unwrap(), 1);
+    let same = conversation.clone();
+    let conversation = conversation.history(History::Summary { keep: 0 }).summariser(move |messages| {
+        assert_eq!(messages.len(), same.messages().len());
+        "All.".into()
+    });
+    let seed = conversation.seed();
+    assert_eq!(seed.items[0].as_message().unwrap().parts()[0].words(), Some("All."));
+}

@@ -1,0 +1,7 @@
+//! The conversation: what a server is told of it, what it learns whatever comes when, and its documents.
+
+mod documents;
+mod driven;
+mod interleavings;
+mod line;
+mod mirrored;
