@@ -95,9 +95,9 @@ impl Open {
 
     /// The response to drop if there are too many: the oldest that nothing waits for, else the oldest.
     pub(super) fn excess(&self) -> Option<&ResponseId> {
-        let forsaken = |response: &&Box<OpenResponse>| response.pace == Pace::Forsaken;
         let full = self.running.len() >= MOST;
-        self.running.iter().find(forsaken).or_else(|| self.running.front()).filter(|_| full).map(|r| &r.id)
+        let forsaken = self.iter().find(|response| response.pace == Pace::Forsaken);
+        forsaken.or_else(|| self.iter().next()).filter(|_| full).map(|response| &response.id)
     }
 
     /// Takes out a response that ended.
