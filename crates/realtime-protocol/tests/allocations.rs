@@ -61,7 +61,9 @@ fn a_session_at_rest_takes_less_than_8_kib() {
         for turn in 0..100 {
             let response_id = format!("resp_{turn}");
             let created = r#"{"type":"response.created","response":{"id":"ID","conversation_id":"conv_1"}}"#;
-            let delta = workloads::audio_delta(9_600).replace("resp_C9G8p7IH2WxLbkgPNouYL", "ID");
+            let delta = workloads::audio_delta(9_600)
+                .replace("resp_C9G8p7IH2WxLbkgPNouYL", "ID")
+                .replace("item_C9G8pZjM3NYZCNNTxvJTc", "item_CCXHwGjjDUfOXbiySlK7i");
             let done = workloads::RESPONSE_DONE.replace("resp_CCXHw0UJld10EzIUXQCNh", "ID");
             for text in [created, &delta, &done] {
                 let now = Timestamp::from_millis(1000 * turn);

@@ -1,7 +1,7 @@
 //! The order of call events, as the docs of [`Event`] give it under `# Order`: read from there, and checked
 //! on every sequence of events that a test looks at. So what the docs say is what is tested.
 //!
-//! A rule becomes a machine of few states; it goes through as many runs as there are ids, see [`By`].
+//! A rule becomes a machine of few states; it goes through as many runs as there are ids, see `By`.
 
 mod expression;
 mod fact;

@@ -48,7 +48,7 @@ enum State {
     End,
 }
 
-/// An event that a rule names, by its place in [`EVENTS`]; [`OTHER`]: one that it does not name.
+/// An event that a rule names, by its place in `EVENTS`; [`OTHER`]: one that it does not name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Named {
     pub(super) event: usize,

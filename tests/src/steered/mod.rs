@@ -5,7 +5,7 @@
 //! plan out, and panic where something that must hold does not.
 //!
 //! A step begins with a byte: the lower half says what happens, and the upper half over which connection. See
-//! [`Kind`].
+//! `Kind`.
 
 mod bytes;
 pub mod call;

@@ -19,7 +19,8 @@ const MOST_WAITING: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct FunctionCalls {
     open: Groups,
-    seen: Seen,
+    /// The last calls that were seen, oldest first.
+    seen: VecDeque<Mark>,
     /// Counts groups.
     last: u64,
 }
@@ -33,19 +34,11 @@ struct Groups {
     waiting: BTreeMap<CallId, u64>,
 }
 
-/// The last calls that were seen.
-#[derive(Debug, Default)]
-struct Seen {
-    /// All calls under each id, oldest first.
-    calls: BTreeMap<CallId, Vec<Mark>>,
-    /// Their ids, oldest first.
-    order: VecDeque<CallId>,
-}
-
-/// What tells a call from another one under the same id: some servers number the calls of each response from
-/// the beginning.
+/// What tells a call from another one, also under the same id: some servers number the calls of each response
+/// from the beginning.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Mark {
+    call_id: CallId,
     item_id: Option<ItemId>,
     /// Its function and its arguments.
     digest: u128,
@@ -96,11 +89,13 @@ impl FunctionCalls {
     /// Notes a call. Returns whether it is new.
     pub(super) fn see(&mut self, call: &FunctionCall) -> Sight {
         let mark = Mark::of(call);
-        let mut before = self.seen.calls.get(&call.call_id).into_iter().flatten();
-        if self.is_waiting(&call.call_id) || before.any(|before| before.is(&mark)) {
+        if self.is_waiting(&call.call_id) || self.seen.iter().any(|before| before.is(&mark)) {
             return Sight::Seen;
         }
-        self.seen.push(call.call_id.clone(), mark);
+        if self.seen.len() == REMEMBERED {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(mark);
         Sight::New
     }
 
@@ -222,35 +217,19 @@ impl FunctionCalls {
     }
 }
 
-impl Seen {
-    /// Remembers a call, and forgets the oldest if there are too many.
-    fn push(&mut self, call_id: CallId, mark: Mark) {
-        if self.order.len() == REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-            && let Some(marks) = self.calls.get_mut(&oldest)
-        {
-            marks.remove(0);
-            if marks.is_empty() {
-                self.calls.remove(&oldest);
-            }
-        }
-        self.calls.entry(call_id.clone()).or_default().push(mark);
-        self.order.push_back(call_id);
-    }
-}
-
 impl Mark {
     fn of(call: &FunctionCall) -> Self {
-        Self { item_id: call.item_id.clone(), digest: call_digest(&call.name, &call.arguments) }
+        let digest = call_digest(&call.name, &call.arguments);
+        Self { call_id: call.call_id.clone(), item_id: call.item_id.clone(), digest }
     }
 
-    /// Whether both are of one call.
+    /// Returns whether both are of one call.
     fn is(&self, other: &Self) -> bool {
         let items_differ = match (&self.item_id, &other.item_id) {
             (Some(one), Some(other)) => one != other,
             _ => false,
         };
-        !items_differ && self.digest == other.digest
+        self.call_id == other.call_id && !items_differ && self.digest == other.digest
     }
 }
 
@@ -277,8 +256,7 @@ mod tests {
         assert_eq!(calls.see(&of(REMEMBERED)), Sight::New);
         assert_eq!(calls.see(&of(0)), Sight::New, "it is forgotten");
         assert_eq!(calls.see(&of(2)), Sight::Seen);
-        assert_eq!(calls.seen.order.len(), REMEMBERED);
-        assert_eq!(calls.seen.calls.values().map(Vec::len).sum::<usize>(), REMEMBERED);
+        assert_eq!(calls.seen.len(), REMEMBERED);
     }
 
     fn complete(calls: &mut FunctionCalls, id: &str, respond: bool) -> Option<Progress> {
@@ -316,7 +294,6 @@ mod tests {
         assert_eq!(calls.see(&call(None, r#"{ "a" : 1 }"#)), Sight::Seen);
         assert_eq!(calls.see(&other), Sight::New);
         assert_eq!(calls.see(&call(Some("i2"), r#"{"a":2}"#)), Sight::New);
-        assert_eq!(calls.seen.order.len(), 1);
     }
 
     #[test]

@@ -330,7 +330,7 @@ impl Sequencer {
     }
 
     /// Everything that waits or runs, at the end: the waiters of requests, and the responses.
-    pub(super) fn end(&mut self) -> (Vec<CommandId>, VecDeque<OpenResponse>) {
+    pub(super) fn end(&mut self) -> (Vec<CommandId>, impl Iterator<Item = OpenResponse> + use<>) {
         let Self { slot, queue, out_of_band, open, .. } = core::mem::take(self);
         let requested = match slot {
             Slot::Requested(sent) | Slot::Crossed(sent) => Some(sent),

@@ -1,5 +1,6 @@
 //! Running responses: what is known about each, from its first event to its end.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ use crate::session::sequencer::pace::Pace;
 use crate::session::sequencer::request::{Request, Sent};
 
 /// Ended responses that are remembered.
-const REMEMBERED: usize = 16;
+const REMEMBERED: usize = 8;
 
 /// The most running responses. A server has one at a time in the conversation, and some out of band. Beyond
 /// that, the one that is least waited for is dropped.
@@ -22,7 +23,8 @@ const MOST: usize = 32;
 /// The responses that run, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Open {
-    running: VecDeque<OpenResponse>,
+    /// Each in a box: most of the time none runs, and then they take no room.
+    running: VecDeque<Box<OpenResponse>>,
     /// The last ones that ended, so that a late event does not open them again.
     finished: VecDeque<Finished>,
 }
@@ -88,14 +90,14 @@ impl OpenResponse {
 impl Open {
     /// Adds a response that begins.
     pub(super) fn begin(&mut self, response: OpenResponse) {
-        self.running.push_back(response);
+        self.running.push_back(Box::new(response));
     }
 
     /// The response to drop if there are too many: the oldest that nothing waits for, else the oldest.
     pub(super) fn excess(&self) -> Option<&ResponseId> {
-        let forsaken = |response: &&OpenResponse| response.pace == Pace::Forsaken;
         let full = self.running.len() >= MOST;
-        self.running.iter().find(forsaken).or_else(|| self.running.front()).filter(|_| full).map(|r| &r.id)
+        let forsaken = self.iter().find(|response| response.pace == Pace::Forsaken);
+        forsaken.or_else(|| self.iter().next()).filter(|_| full).map(|response| &response.id)
     }
 
     /// Takes out a response that ended.
@@ -110,7 +112,7 @@ impl Open {
             let (created, quiet) = (ended.created, ended.interrupted);
             self.finished.push_back(Finished { id: id.clone(), created, quiet });
         }
-        Some(ended)
+        Some(*ended)
     }
 
     /// Returns `Some` if a response with that id has ended. `Some(true)`: its `response.created` came as
@@ -131,26 +133,26 @@ impl Open {
     }
 
     pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
-        self.running.iter_mut().find(|response| response.id == *id)
+        self.running.iter_mut().find(|response| response.id == *id).map(Box::as_mut)
     }
 
     /// All of them, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenResponse> {
-        self.running.iter()
+        self.running.iter().map(Box::as_ref)
     }
 
     /// All of them, oldest first.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenResponse> {
-        self.running.iter_mut()
+        self.running.iter_mut().map(Box::as_mut)
     }
 
     /// The newest.
     pub(super) fn last(&self) -> Option<&OpenResponse> {
-        self.running.back()
+        self.running.back().map(Box::as_ref)
     }
 
     /// All of them, at the end.
-    pub(super) fn take(self) -> VecDeque<OpenResponse> {
-        self.running
+    pub(super) fn take(self) -> impl Iterator<Item = OpenResponse> + use<> {
+        self.running.into_iter().map(|response| *response)
     }
 }
