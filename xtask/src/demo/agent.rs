@@ -69,9 +69,9 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
 
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let conversation = Conversation::from_messages([Message::system(instructions)]);
-    let config = conversation.session_config(session_config(args));
+    let config = session_config(args);
     let session = SessionOptions { config, entropy: 1, ..SessionOptions::default() };
-    let options = ClientOptions::new(session).toolbox(toolbox());
+    let options = ClientOptions::new(session).conversation(conversation.clone()).toolbox(toolbox());
 
     let (handle, events) = connect(args, options, &files.log, log.content).await?;
     // The agent speaks first. The request waits until the session is ready.
