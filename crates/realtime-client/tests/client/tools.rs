@@ -180,7 +180,7 @@ where
     F: Fn(Value) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Value, &'static str>> + Send + 'static,
 {
-    Function::raw(name, "", json!({"type": "object"}), move |args| handler(args))
+    Function::raw(name, "", json!({"type": "object"}), handler)
 }
 
 /// A session with tools, and its server.
