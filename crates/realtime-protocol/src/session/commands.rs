@@ -216,6 +216,9 @@ impl Session {
             item.set_id(format!("item_{:x}_{}", self.options.entropy, self.sent).into());
         }
         if let Some(item_id) = item.id() {
+            if matches!(*item, Item::FunctionCall(_)) {
+                self.calls.note_own(item_id.clone());
+            }
             self.expect(id, event_id.clone(), Await::Added(item_id.clone()));
         } else if let Some(id) = id {
             self.settle(id, Outcome::Done); // an item of an unknown type cannot be recognised

@@ -21,6 +21,8 @@ pub(super) struct FunctionCalls {
     open: Groups,
     /// The last calls that were seen, oldest first.
     seen: VecDeque<Mark>,
+    /// The last items of this side that tell of calls made before: no response made them.
+    own: VecDeque<ItemId>,
     /// Counts groups.
     last: u64,
 }
@@ -97,6 +99,19 @@ impl FunctionCalls {
         }
         self.seen.push_back(mark);
         Sight::New
+    }
+
+    /// This side puts a call of an earlier conversation into this one.
+    pub(super) fn note_own(&mut self, item_id: ItemId) {
+        if self.own.len() == REMEMBERED {
+            self.own.pop_front();
+        }
+        self.own.push_back(item_id);
+    }
+
+    /// Returns whether an item is a call that this side put into the conversation.
+    pub(super) fn is_own(&self, item_id: &ItemId) -> bool {
+        self.own.contains(item_id)
     }
 
     /// How many more may wait.

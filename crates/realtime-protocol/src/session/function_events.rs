@@ -61,9 +61,11 @@ impl Session {
         response.calls.note(call, told);
     }
 
-    /// An item of the conversation is a function call: it is a call of the running response.
+    /// An item of the conversation is a function call: it is a call of the running response, unless this side
+    /// has put it there.
     pub(super) fn note_placed_call(&mut self, item: &Item, told: Told) {
-        if matches!(item, Item::FunctionCall(_)) {
+        let is_own = || item.id().is_some_and(|item_id| self.calls.is_own(&item_id));
+        if matches!(item, Item::FunctionCall(_)) && !is_own() {
             let response_id = self.responses.running().cloned();
             self.note_call(response_id.as_ref(), item, told);
         }

@@ -32,6 +32,19 @@ fn calls_surface_when_their_response_is_done_and_lead_to_one_response() {
 }
 
 #[test]
+fn a_call_that_this_side_tells_of_is_none_of_the_running_response() {
+    let mut bench = Bench::ready();
+    bench.server(created("r1"));
+    let item = json!({"id": "i1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"});
+    let told = Box::new(serde_json::from_value(item.clone()).unwrap());
+    bench.app(Command::CreateItem { item: told, after: None, respond: false });
+    for kind in ["conversation.item.added", "conversation.item.done"] {
+        bench.server(json!({"type": kind, "previous_item_id": null, "item": item}));
+    }
+    assert_eq!(bench.server(done("r1", "completed")), ["response_finished"]);
+}
+
+#[test]
 fn calls_of_a_response_that_did_not_complete_never_run() {
     let mut bench = Bench::ready();
     bench.server(created("r1"));
