@@ -69,11 +69,12 @@ impl Queue {
                 None
             }
             Step::TurnPassed => {
-                let early = self.0.iter().position(|waiting| waiting.is_plain() && !waiting.late);
-                if let Some(early) = early
+                // Without an early one, the late one keeps its place among those with parameters.
+                if self.0.iter().any(|waiting| waiting.is_plain() && !waiting.late)
                     && let Some(late) = self.take(|waiting| waiting.is_plain() && waiting.late)
+                    && let Some(early) = self.0.iter_mut().find(|waiting| waiting.is_plain())
                 {
-                    self.0[early].merge(late); // made later, so it was after the early one
+                    early.merge(late); // made later, so it was after the early one
                 }
                 for request in &mut self.0 {
                     request.late = false;
@@ -177,6 +178,19 @@ mod tests {
             .map(|step| cell(from, step))
             .into()
         });
+    }
+
+    #[test]
+    fn requests_merge_at_the_end_of_the_turn_in_whatever_order_they_wait() {
+        for order in [[false, true], [true, false]] {
+            let mut queue = Queue::default();
+            for (late, id) in order.into_iter().zip(1..) {
+                queue.step(Step::Ask(request(late, id)));
+            }
+            queue.step(Step::TurnPassed);
+            let waiters: Vec<usize> = queue.iter().map(|request| request.waiters.len()).collect();
+            assert_eq!(waiters, [2], "{order:?}");
+        }
     }
 
     #[test]
