@@ -7,7 +7,7 @@
 //! as the first line says.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use realtime_protocol::audio::{Audio, AudioFormat};
 use realtime_protocol::event::ServerEvent;
@@ -43,6 +43,21 @@ pub struct Golden {
 }
 
 impl Golden {
+    /// All golden sessions of this crate, each with the stem of its file, in the order of their names.
+    ///
+    /// # Panics
+    /// When they are missing, or one is no golden session.
+    pub fn all() -> Vec<(String, Self)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+        let entries = std::fs::read_dir(folder).expect("the folder of golden sessions");
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("its entries").path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        paths.sort();
+        assert!(paths.len() >= 6, "the golden sessions are missing");
+        let name = |path: &Path| path.file_stem().expect("a name").to_string_lossy().into_owned();
+        paths.iter().map(|path| (name(path), Self::read(path))).collect()
+    }
+
     /// Reads a file.
     ///
     /// # Panics

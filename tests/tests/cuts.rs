@@ -1,9 +1,7 @@
 //! The golden sessions through a whole client, cut after every server event: what waits is resolved, and the
 //! call ends, or goes on over another connection.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -44,7 +42,7 @@ const CUTS: [Cut; 3] = [Cut::Ended, Cut::Reset, Cut::CloseFrame];
 
 #[tokio::test(start_paused = true)]
 async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         for events in 0..=texts(&golden) {
             let cut = CUTS[events % CUTS.len()];
             let what = format!("{name} after {events} events: {cut:?}");
@@ -68,7 +66,7 @@ async fn without_reconnecting_each_cut_ends_the_call_and_all_who_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn with_reconnecting_each_cut_is_followed_by_a_session_that_answers() {
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         for events in 0..=texts(&golden) {
             let cut = CUTS[events % CUTS.len()];
             let what = format!("{name} after {events} events: {cut:?}");
@@ -93,19 +91,6 @@ async fn with_reconnecting_each_cut_is_followed_by_a_session_that_answers() {
             second.await.unwrap();
         }
     }
-}
-
-fn goldens() -> Vec<(String, Golden)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("the golden sessions")
-        .map(|entry| entry.expect("a golden session").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 6, "the golden sessions are missing");
-    let name = |path: &Path| path.file_stem().expect("a name").to_string_lossy().into_owned();
-    paths.iter().map(|path| (name(path), Golden::read(path))).collect()
 }
 
 fn texts(golden: &Golden) -> usize {

@@ -1,8 +1,5 @@
 //! The golden sessions in the beta dialect: the same conversation gives the same call events.
 
-use std::fs;
-use std::path::PathBuf;
-
 use realtime_protocol::call::Event;
 use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::log::Input;
@@ -42,17 +39,12 @@ fn in_beta(mut golden: Golden) -> Golden {
 
 #[test]
 fn the_same_conversation_in_beta_gives_the_same_session_events() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    for entry in fs::read_dir(folder).expect("the folder of golden sessions") {
-        let path = entry.expect("its entries").path();
-        if path.extension().is_none_or(|extension| extension != "jsonl") {
-            continue;
-        }
-        let ga = told(&Golden::read(&path));
-        let beta = told(&in_beta(Golden::read(&path)));
+    for (name, golden) in Golden::all() {
+        let ga = told(&golden);
+        let beta = told(&in_beta(golden));
         for (ga, beta) in ga.iter().zip(&beta) {
-            assert_eq!(ga, beta, "{}", path.display());
+            assert_eq!(ga, beta, "{}", name);
         }
-        assert_eq!(ga.len(), beta.len(), "{}", path.display());
+        assert_eq!(ga.len(), beta.len(), "{}", name);
     }
 }

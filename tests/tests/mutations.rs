@@ -2,8 +2,6 @@
 //! connection is cut, the session lives on or ends with a reason, and keeps its invariants.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 
 use realtime_protocol::call::{Command, CommandId, ConnectionId, DisconnectReason, Event};
 use realtime_protocol::event::{Dialect, ServerEvent};
@@ -12,18 +10,6 @@ use realtime_protocol::time::Timestamp;
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;
 use serde_json::Value;
-
-fn goldens() -> Vec<(String, Golden)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut goldens = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder of golden sessions") {
-        let path = entry.expect("its entries").path();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            goldens.push((path.display().to_string(), Golden::read(&path)));
-        }
-    }
-    goldens
-}
 
 /// Replays under all invariants. A golden session that was changed may leave its connection open, so it is
 /// cut.
@@ -64,7 +50,7 @@ fn with_inputs(golden: &Golden, inputs: Vec<(Timestamp, Input)>) -> Golden {
 /// Every event, spoiled in every way.
 #[test]
 fn a_spoiled_event_spoils_nothing_else() {
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         // Each type's members are spoiled where it comes first and second: deltas are all alike.
         let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         for (index, (at, input)) in golden.inputs.iter().enumerate() {
@@ -98,7 +84,7 @@ fn a_spoiled_event_spoils_nothing_else() {
 
 #[test]
 fn neighbours_in_the_wrong_order_break_nothing() {
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         for index in 1..golden.inputs.len() {
             if let [(_, Input::Text(..)), (_, Input::Text(..))] = &golden.inputs[index - 1..=index] {
                 let mut inputs = golden.inputs.clone();
@@ -116,7 +102,7 @@ fn neighbours_in_the_wrong_order_break_nothing() {
 
 #[test]
 fn a_connection_may_be_cut_anywhere_with_any_code() {
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         for index in 0..golden.inputs.len() {
             for code in
                 [None, Some(1000), Some(1001), Some(1006), Some(1008), Some(1011), Some(1013), Some(4000)]

@@ -1,24 +1,9 @@
 //! Golden sessions against their snapshots.
 
-use std::fs;
-use std::path::PathBuf;
-
 use realtime_protocol::call::Event;
 use realtime_protocol::session::Output;
 use realtime_tests::golden::Golden;
 use realtime_tests::invariants::Invariants;
-
-fn goldens() -> Vec<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("the folder of golden sessions")
-        .map(|entry| entry.expect("its entries").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 6, "the golden sessions are missing");
-    paths
-}
 
 #[test]
 fn golden_sessions_come_out_as_their_snapshots() {
@@ -27,9 +12,8 @@ fn golden_sessions_come_out_as_their_snapshots() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {
-        for path in goldens() {
-            let stem = path.file_stem().unwrap().to_str().unwrap();
-            insta::assert_snapshot!(stem, Golden::read(&path).render());
+        for (name, golden) in Golden::all() {
+            insta::assert_snapshot!(name.as_str(), golden.render());
         }
     });
 }
@@ -38,10 +22,10 @@ fn golden_sessions_come_out_as_their_snapshots() {
 fn golden_sessions_keep_the_invariants() {
     use realtime_protocol::event::ServerEvent;
     use realtime_protocol::log::Input;
-    for path in goldens() {
+    for (name, golden) in Golden::all() {
         let mut invariants = Invariants::late();
         let mut ended = false;
-        Golden::read(&path).replay(|_, input, outputs| {
+        golden.replay(|_, input, outputs| {
             let Ok(outputs) = outputs else { return };
             match input {
                 Some(Input::Command(id, _)) => invariants.command(*id),
@@ -57,18 +41,18 @@ fn golden_sessions_keep_the_invariants() {
             }
             outputs.iter().for_each(|output: &Output| invariants.output(output));
         });
-        assert!(ended, "{} has no end", path.display());
+        assert!(ended, "{} has no end", name);
         invariants.end();
     }
 }
 
 #[test]
 fn golden_sessions_raise_no_alarm() {
-    for path in goldens() {
-        Golden::read(&path).replay(|at, _, outputs| {
+    for (name, golden) in Golden::all() {
+        golden.replay(|at, _, outputs| {
             for output in outputs.unwrap_or_default() {
                 let alarm = matches!(output, Output::Event(Event::Overdue { .. }));
-                assert!(!alarm, "{} at {at}: {output:?}", path.display());
+                assert!(!alarm, "{} at {at}: {output:?}", name);
             }
         });
     }

@@ -1,7 +1,6 @@
 //! Sessions and calls that random bytes steer, and spoiled golden sessions: what the fuzz targets `session`
 //! and `call` look for, in small.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use proptest::collection::vec;
@@ -11,22 +10,16 @@ use realtime_tests::steered::{Plan, call, session};
 
 /// The golden sessions, and each as bytes.
 static GOLDENS: LazyLock<Vec<(Plan, Vec<u8>)>> = LazyLock::new(|| {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let entries = std::fs::read_dir(folder).expect("the golden sessions");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a golden session").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    paths.sort();
-    let plan = |path: &PathBuf| {
-        let plan = Plan::of(&Golden::read(path));
+    let plan = |(_, golden): (String, Golden)| {
+        let plan = Plan::of(&golden);
         let bytes = plan.write();
         (plan, bytes)
     };
-    paths.iter().map(plan).collect()
+    Golden::all().into_iter().map(plan).collect()
 });
 
 #[test]
 fn a_golden_session_reads_as_it_was_written() {
-    assert!(GOLDENS.len() >= 6, "the golden sessions are missing");
     for (plan, bytes) in &*GOLDENS {
         assert_eq!(Plan::read(bytes), *plan);
         session::run(bytes);

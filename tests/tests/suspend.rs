@@ -6,7 +6,6 @@
 //! answer to it comes later in the golden session.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use realtime_protocol::call::{
     CallOptions, CommandId, ConnectionEvent, ConnectionId, Event, Origin, Reconnect, ResponseEnd, Suspended,
@@ -32,7 +31,7 @@ enum Move {
 #[test]
 fn a_call_that_moves_tells_what_one_that_stays_tells() {
     let mut compared = 0;
-    for (name, golden) in goldens() {
+    for (name, golden) in Golden::all() {
         let stays = Stays::run(&golden);
         for cut in 1..=golden.inputs.len() {
             for how in [Move::NewSession, Move::SameSession] {
@@ -266,19 +265,6 @@ fn join(owner: &mut Owner, now: Timestamp, stays: &Stays, cut: usize, how: Move,
 
 /// The response that answers what a resumed call asks for.
 const OWED: &str = "resp_owed";
-
-fn goldens() -> Vec<(String, Golden)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the golden sessions")
-        .map(|entry| entry.expect("a golden session").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 6, "the golden sessions are missing");
-    let name = |path: &Path| path.file_stem().expect("a name").to_string_lossy().into_owned();
-    paths.iter().map(|path| (name(path), Golden::read(path))).collect()
-}
 
 fn kind(text: &str) -> String {
     ServerEvent::decode(text, Default::default()).kind().to_owned()
