@@ -278,11 +278,17 @@ impl schemars::JsonSchema for Audio {
     }
 }
 
+/// The digest of nothing: see [`fnv1a`].
+pub(crate) const FNV1A_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// A digest of audio for logs: 64 bits of FNV-1a.
 pub(crate) fn fnv1a(audio: &[u8]) -> u64 {
-    audio
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a_after(FNV1A_OF_NOTHING, audio)
+}
+
+/// The digest of more, after what has this digest.
+pub(crate) fn fnv1a_after(digest: u64, more: &[u8]) -> u64 {
+    more.iter().fold(digest, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

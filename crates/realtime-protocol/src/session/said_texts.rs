@@ -6,6 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::audio::{FNV1A_OF_NOTHING, fnv1a, fnv1a_after};
 use crate::id::ItemId;
 
 /// What the parts of a response have said.
@@ -26,8 +27,6 @@ struct SaidText {
 /// Parts that are known: of more, nothing is told but what their deltas say.
 const MOST_PARTS: usize = 64;
 
-const NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
-
 impl SaidTexts {
     /// A part says more.
     pub(super) fn push(&mut self, item_id: &ItemId, content_index: u32, delta: &str) {
@@ -36,13 +35,13 @@ impl SaidTexts {
             None if self.parts.len() == MOST_PARTS => return,
             None => {
                 let item_id = item_id.clone();
-                self.parts.push(SaidText { item_id, content_index, len: 0, hash: NOTHING });
+                self.parts.push(SaidText { item_id, content_index, len: 0, hash: FNV1A_OF_NOTHING });
                 self.parts.len() - 1
             }
         };
         let Some(said) = self.parts.get_mut(index) else { return };
         said.len += delta.len();
-        said.hash = feed(said.hash, delta);
+        said.hash = fnv1a_after(said.hash, delta.as_bytes());
     }
 
     /// What of a part's whole text was not said, and whether anything was before. `None`: nothing is left, or
@@ -54,17 +53,12 @@ impl SaidTexts {
             None => return (!whole.trim().is_empty()).then(|| (whole.into(), false)),
         };
         let (before, rest) = whole.split_at_checked(said.len)?;
-        (!rest.trim().is_empty() && feed(NOTHING, before) == said.hash).then(|| (rest.into(), true))
+        (!rest.trim().is_empty() && fnv1a(before.as_bytes()) == said.hash).then(|| (rest.into(), true))
     }
 
     fn index_of(&self, item_id: &ItemId, content_index: u32) -> Option<usize> {
         self.parts.iter().rposition(|part| part.content_index == content_index && part.item_id == *item_id)
     }
-}
-
-/// 64 bits of FNV-1a, over a text that comes in pieces.
-fn feed(hash: u64, text: &str) -> u64 {
-    text.bytes().fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
