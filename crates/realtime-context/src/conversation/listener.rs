@@ -80,12 +80,8 @@ impl State {
                 out.tell(not_told(&omitted));
             }
         }
-        let mut edits = plan.edits;
-        let held_back = self.responding.then(|| first_call(&edits)).flatten();
-        // A call that is created now would be taken for a call of the response.
-        edits.truncate(held_back.unwrap_or(edits.len()));
-        let waits = plan.waits || held_back.is_some();
-        let mut edits = edits.into_iter().peekable();
+        let waits = plan.waits;
+        let mut edits = plan.edits.into_iter().peekable();
         while let Some(edit) = edits.next() {
             let last = edits.peek().is_none();
             let ends_entry = edits.peek().is_none_or(|next| !is_same_entry(&edit, next));
@@ -189,14 +185,6 @@ impl State {
             _ => {}
         }
     }
-}
-
-/// Where the first entry that makes a call begins.
-fn first_call(edits: &[Edit]) -> Option<usize> {
-    let is_call = |edit: &Edit| matches!(edit, Edit::Create(create) if create.item.kind() == "function_call");
-    let call = edits.iter().position(is_call)?;
-    let same = edits[..call].iter().rev().take_while(|edit| is_same_entry(edit, &edits[call])).count();
-    Some(call - same)
 }
 
 fn is_same_entry(edit: &Edit, next: &Edit) -> bool {

@@ -72,8 +72,6 @@ pub(super) struct State {
     /// The instructions that hold, as far as they are known.
     pub(super) effective: Option<String>,
     pub(super) speech: Speech,
-    /// Whether a response runs in the conversation.
-    pub(super) responding: bool,
 }
 
 /// Whether the model speaks when it should.
@@ -100,12 +98,7 @@ impl State {
                 self.phase = Phase::Between;
             }
             Event::Closed { .. } => self.phase = Phase::Over,
-            Event::ResponseStarted { out_of_band: false, .. } => self.responding = true,
-            Event::ResponseFinished(report) => {
-                self.responding &= self.mirror.beside.contains(&report.response_id);
-                self.dirty = true;
-            }
-            Event::Connection(_) => self.dirty = true,
+            Event::ResponseFinished(_) | Event::Connection(_) => self.dirty = true,
             _ => {}
         }
         let mut learner = Learner::new(&mut self.log, &mut self.mirror);
@@ -141,7 +134,6 @@ impl State {
             self.speech.mended = false;
         }
         self.phase = Phase::Serving;
-        self.responding = false;
         self.dirty = true;
     }
 

@@ -1,15 +1,13 @@
 //! What a conversation asks of its call, and what it tells the application.
 
-use realtime_protocol::call::{
-    Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place, ResponseEnd, ResponseReport,
-    Timeline,
-};
+use realtime_protocol::call::{Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place};
 use realtime_protocol::error::ApiError;
 use realtime_protocol::item::Item;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use super::*;
+use crate::learn::tests::finished;
 
 /// A conversation that listens, and what it asks.
 struct Call(Listeners);
@@ -144,14 +142,7 @@ fn an_answer_in_text_after_a_history_is_told_and_mended_once() {
             delta: "In text.".into(),
             spoken: false,
         });
-        let asked = call.hear(Event::ResponseFinished(Box::new(ResponseReport {
-            response_id: response.into(),
-            end: ResponseEnd::Completed,
-            usage: None,
-            timeline: Timeline::default(),
-            dropped_bytes: 0,
-            totals: Default::default(),
-        })));
+        let asked = call.hear(finished(response));
         let notice = Notice::AnsweredInText { response_id: response.into(), asked_again: again };
         assert_eq!(call.0.poll_notice(), Some(notice));
         let names: Vec<&str> = asked.iter().map(|(_, command)| command.name()).collect();

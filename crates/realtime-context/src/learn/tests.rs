@@ -112,7 +112,7 @@ fn started(response: &str, out_of_band: bool) -> Event {
     }
 }
 
-fn finished(response: &str) -> Event {
+pub(crate) fn finished(response: &str) -> Event {
     Event::ResponseFinished(Box::new(ResponseReport {
         response_id: response.into(),
         end: ResponseEnd::Completed,
