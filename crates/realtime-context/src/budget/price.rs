@@ -1,5 +1,6 @@
 //! A price table, and what usage costs by it.
 
+use realtime_protocol::field::Field;
 use realtime_protocol::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -87,13 +88,13 @@ impl Prices {
         let cached = input.cached_tokens_details.value().cloned().unwrap_or_default();
         let (audio, image) = (input.audio_tokens.unwrap_or(0), input.image_tokens.unwrap_or(0));
         let all = usage.input_tokens.unwrap_or(0);
-        let text = input.text_tokens.unwrap_or_else_kinds(all, audio + image);
+        let text = or_rest(&input.text_tokens, all, audio + image);
         let (cached_audio, cached_image) =
             (cached.audio_tokens.unwrap_or(0), cached.image_tokens.unwrap_or(0));
         let all_cached = input.cached_tokens.unwrap_or(0);
-        let cached_text = cached.text_tokens.unwrap_or_else_kinds(all_cached, cached_audio + cached_image);
+        let cached_text = or_rest(&cached.text_tokens, all_cached, cached_audio + cached_image);
         let made_audio = output.audio_tokens.unwrap_or(0);
-        let made_text = output.text_tokens.unwrap_or_else_kinds(usage.output_tokens.unwrap_or(0), made_audio);
+        let made_text = or_rest(&output.text_tokens, usage.output_tokens.unwrap_or(0), made_audio);
         let price = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
         Cost {
             input_text: price(text.saturating_sub(cached_text), self.input_text),
@@ -108,13 +109,7 @@ impl Prices {
     }
 }
 
-trait Kinds {
-    /// The number, or what the other kinds leave of all.
-    fn unwrap_or_else_kinds(self, all: u64, others: u64) -> u64;
-}
-
-impl Kinds for realtime_protocol::field::Field<u64> {
-    fn unwrap_or_else_kinds(self, all: u64, others: u64) -> u64 {
-        self.value().copied().unwrap_or_else(|| all.saturating_sub(others))
-    }
+/// The tokens of a kind, or what the other kinds leave of all.
+fn or_rest(tokens: &Field<u64>, all: u64, others: u64) -> u64 {
+    tokens.value().copied().unwrap_or_else(|| all.saturating_sub(others))
 }
