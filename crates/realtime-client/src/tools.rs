@@ -49,25 +49,16 @@ impl ToolListener {
     /// Tells the desk what ended, and does what it wants.
     fn go_on(&mut self, now: Timestamp, out: &mut Out<'_>) {
         while let Ok(ended) = self.ended.try_recv() {
+            let (Ended::Approved(job, _) | Ended::Done(job, _)) = &ended;
+            self.running.remove(job);
             match ended {
-                Ended::Approved(job, approved) => {
-                    self.running.remove(&job);
-                    self.desk.handle_approved(now, job, approved);
-                }
-                Ended::Done(job, output) => {
-                    self.running.remove(&job);
-                    self.desk.handle_done(now, job, output);
-                }
+                Ended::Approved(job, approved) => self.desk.handle_approved(now, job, approved),
+                Ended::Done(job, output) => self.desk.handle_done(now, job, output),
             }
         }
         while let Some(output) = self.desk.poll_output() {
             match output {
-                DeskOutput::Ask { job, command, tracked } => {
-                    let id = out.ask(command);
-                    if tracked {
-                        self.desk.handle_asked(job, id);
-                    }
-                }
+                DeskOutput::Ask { asker, command } => self.desk.handle_asked(asker, out.ask(command)),
                 DeskOutput::Tell(notice) => out.tell(notice),
                 DeskOutput::Claim { job, .. } => self.desk.handle_claimed(now, job, Ok(())),
                 DeskOutput::Commit { job, .. } => self.desk.handle_committed(now, job, Ok(())),

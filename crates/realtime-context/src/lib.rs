@@ -104,7 +104,7 @@ pub mod toolbox;
 mod transcript;
 
 pub use conversation::{Conversation, Instructions, TextOnly};
-pub use desk::{Desk, DeskOptions, DeskOutput, JobId};
+pub use desk::{Asker, Desk, DeskOptions, DeskOutput, JobId};
 pub use learn::Change;
 pub use log::{DEFAULT_LIMIT, Ending, Entry, EntryId, INAUDIBLE, Log, State, UNTRANSCRIBED};
 pub use message::{Content, Message, Part, Role, ToolCall};

@@ -143,6 +143,11 @@ impl Toolbox {
         Arc::clone(&self.shelf().tools)
     }
 
+    /// Counts the changes: a driver compares it at each input.
+    pub fn version(&self) -> u64 {
+        self.shelf().tools.version
+    }
+
     /// Returns whether there is no tool to declare.
     pub fn is_empty(&self) -> bool {
         self.tools().functions.is_empty()

@@ -8,7 +8,7 @@ use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::time::Timestamp;
 
-use crate::desk::output::{DeskOutput, Work};
+use crate::desk::output::{Asker, DeskOutput, Work};
 use crate::desk::{LATER, RETRY};
 use crate::tool::{Filler, Function, FunctionContext, OnInterrupt, Reply, ToolPolicy};
 
@@ -131,22 +131,24 @@ impl Job {
     /// When something here is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Approving { due } => due.flatten(),
-            State::Running { due, filler } => [*due, *filler].into_iter().flatten().min(),
-            State::Detached { due } => *due,
+            State::Running { filler, .. } => [self.deadline(), *filler].into_iter().flatten().min(),
             State::Answering(Answering { way: Way::Waits(at), refusals: 1.., .. }) => Some(*at),
-            State::Claiming | State::Waiting | State::Committing { .. } | State::Answering(_) => None,
+            _ => self.deadline(),
         }
     }
 
     /// Returns whether its future has run for too long.
     pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        let due = match &self.state {
+        self.deadline().is_some_and(|due| due <= now)
+    }
+
+    /// Until when its future may run.
+    fn deadline(&self) -> Option<Timestamp> {
+        match &self.state {
             State::Approving { due } => due.flatten(),
             State::Running { due, .. } | State::Detached { due } => *due,
-            _ => None,
-        };
-        due.is_some_and(|due| due <= now)
+            State::Claiming | State::Waiting | State::Committing { .. } | State::Answering(_) => None,
+        }
     }
 
     pub(super) fn ask_for_approval(&mut self, now: Timestamp) -> Option<DeskOutput> {
@@ -171,6 +173,11 @@ impl Job {
         DeskOutput::Start { job: self.id, call: Arc::clone(&self.call), work }
     }
 
+    /// It is answered for now, and runs on.
+    pub(super) fn detach(&mut self) {
+        self.state = State::Detached { due: self.deadline() };
+    }
+
     /// What the user hears while it runs for long, once, when that is due.
     pub(super) fn filler(&mut self, now: Timestamp) -> Option<DeskOutput> {
         let State::Running { filler, .. } = &mut self.state else { return None };
@@ -179,7 +186,7 @@ impl Job {
             Filler::Sentence { instructions, .. } => {
                 let params = ResponseParams::default().instructions(instructions);
                 let command = Command::CreateResponse { params: Some(Box::new(params)), protected: false };
-                DeskOutput::Ask { job: None, command, tracked: false }
+                DeskOutput::Ask { asker: Asker::Nobody, command }
             }
             Filler::Clip { clip, .. } => {
                 DeskOutput::Tell(Notice::FunctionFiller { call: Arc::clone(&self.call), clip })
@@ -211,7 +218,7 @@ impl Job {
             output: answering.output.clone(),
             respond: answering.respond,
         };
-        Some(DeskOutput::Ask { job: Some(self.id), command, tracked: true })
+        Some(DeskOutput::Ask { asker: Asker::Job(self.id), command })
     }
 
     /// What it waits for may be there.
@@ -256,6 +263,6 @@ impl Job {
         let respond = self.policy().is_none_or(|policy| policy.reply != Reply::Silent);
         let item = Box::new(Item::system_text(text));
         let command = Command::CreateItem { item, after: None, respond };
-        DeskOutput::Ask { job: None, command, tracked: false }
+        DeskOutput::Ask { asker: Asker::Nobody, command }
     }
 }

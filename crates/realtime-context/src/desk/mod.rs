@@ -11,6 +11,7 @@
 //! Claiming and Committing last only for a [gated](DeskOptions::gated) desk. Any state before Answering can
 //! end early: by an interruption, a timeout, a refusal, or the end of the call.
 
+mod declared;
 mod job;
 mod output;
 #[cfg(test)]
@@ -24,17 +25,16 @@ use std::time::Duration;
 use realtime_protocol::call::{
     CommandId, ConnectionEvent, Event, FunctionCall, FunctionEnd, FunctionOutput, Notice, Refusal,
 };
-use realtime_protocol::id::ResponseId;
-use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::Timestamp;
 use serde_json::json;
 
+use crate::desk::declared::Declared;
 use crate::desk::job::{Job, State};
 use crate::tool::{FunctionContext, Hook, OnInterrupt, OnTakeover, Reply};
 use crate::toolbox::{Toolbox, Tools};
 
 pub use job::JobId;
-pub use output::{DeskOutput, Work};
+pub use output::{Asker, DeskOutput, Work};
 
 /// How a desk works.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,9 +79,7 @@ impl Default for DeskOptions {
     }
 }
 
-/// Responses of which it is remembered which tools they saw.
-const MOST_RESPONSES: usize = 64;
-/// How long an output that was refused for now waits before it is tried again: at first, and at most.
+/// How long what was refused for now waits before it is tried again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Answers a call whose result comes later.
 const LATER: &str = "the function still runs; its result follows in a message";
@@ -97,21 +95,12 @@ const ASK_THE_USER: &str = "the connection to the function was lost: nobody know
 /// After each `handle_*`, take [`poll_output`](Self::poll_output) until `None`, then read
 /// [`poll_timeout`](Self::poll_timeout). Hand it every event of the call, in order.
 pub struct Desk {
-    toolbox: Toolbox,
+    declared: Declared,
     options: DeskOptions,
     hook: Option<Hook>,
     /// Calls that are not gone, the oldest first.
     jobs: Vec<Job>,
     next_id: u64,
-    /// The tools that running responses saw.
-    saw: VecDeque<(ResponseId, Arc<Tools>)>,
-    /// The version that the session has acknowledged.
-    declared: Arc<Tools>,
-    /// The version that an update on its way declares.
-    declaring: Option<Arc<Tools>>,
-    update: Option<CommandId>,
-    /// The configuration in force, once there is one.
-    config: Option<Box<SessionConfig>>,
     outputs: VecDeque<DeskOutput>,
     closed: bool,
 }
@@ -121,16 +110,11 @@ impl Desk {
     /// [`Toolbox::session_config`].
     pub fn new(toolbox: Toolbox, options: DeskOptions) -> Self {
         Self {
-            declared: toolbox.tools(),
-            toolbox,
+            declared: Declared::new(toolbox),
             options,
             hook: None,
             jobs: Vec::new(),
             next_id: 0,
-            saw: VecDeque::new(),
-            declaring: None,
-            update: None,
-            config: None,
             outputs: VecDeque::new(),
             closed: false,
         }
@@ -140,7 +124,7 @@ impl Desk {
     /// call [`handle_timeout`](Self::handle_timeout).
     pub fn on_change(&mut self, hook: impl Fn() + Send + Sync + 'static) {
         let hook: Hook = Arc::new(hook);
-        self.toolbox.on_change({
+        self.declared.toolbox().on_change({
             let hook = Arc::clone(&hook);
             move || hook()
         });
@@ -156,25 +140,18 @@ impl Desk {
     pub fn handle_event(&mut self, now: Timestamp, event: &Event) {
         match event {
             Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
-                self.config = Some(config.clone());
-                self.declare();
+                self.declared.note_config(config);
             }
-            Event::ResponseStarted { response_id, .. } => self.note_tools(response_id),
+            Event::ResponseStarted { response_id, .. } => self.declared.begin_response(response_id),
             Event::FunctionCalls { response_id, out_of_band: false, calls } => {
-                let tools = self.tools_of(response_id);
+                let tools = self.declared.of(response_id);
                 calls.iter().for_each(|call| self.open_job(now, call, &tools));
             }
-            Event::ResponseFinished(report) => self.saw.retain(|(id, _)| *id != report.response_id),
+            Event::ResponseFinished(report) => self.declared.end_response(&report.response_id),
             Event::FunctionEnded { call, end } => self.on_ended(call, end),
             Event::Interrupted(_) => self.on_interrupted(now),
-            Event::Settled { id, outcome } => {
-                if self.update.take_if(|update| update == id).is_some() {
-                    // A server that does not answer may have taken it over.
-                    self.declared = self.declaring.take().unwrap_or_else(|| Arc::clone(&self.declared));
-                    if outcome.is_ok() {
-                        self.declare();
-                    }
-                }
+            Event::Settled { id, .. } => {
+                self.declared.settled(*id);
                 self.jobs.retain(|job| job.asked_as() != Some(*id));
             }
             Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
@@ -189,7 +166,7 @@ impl Desk {
     /// Calls that were open when the call moved here from another process: each is treated by its tool's
     /// policy.
     pub fn handle_takeover(&mut self, now: Timestamp, calls: &[Arc<FunctionCall>]) {
-        let tools = self.toolbox.tools();
+        let tools = self.declared.toolbox().tools();
         for call in calls {
             let policy = tools.handler(&call.name).map(|function| function.tool_policy().on_takeover);
             match policy {
@@ -242,10 +219,9 @@ impl Desk {
     /// Somebody decided whether an output counts. `Err`: it does not, and nothing is sent: another process
     /// answers the call.
     pub fn handle_committed(&mut self, now: Timestamp, id: JobId, committed: Result<(), String>) {
-        let job = self.job(id, |state| matches!(state, State::Committing { .. }));
-        if let Some(State::Committing { output }) =
-            job.map(|job| std::mem::replace(&mut job.state, State::Claiming))
-        {
+        let known = self.jobs.iter().find(|job| job.id == id);
+        if let Some(Job { state: State::Committing { output }, .. }) = known {
+            let output = output.clone();
             match committed {
                 Ok(()) => self.answer(id, output),
                 Err(_) => self.jobs.retain(|job| job.id != id),
@@ -255,19 +231,20 @@ impl Desk {
     }
 
     /// A command of [`DeskOutput::Ask`] was taken under that id.
-    pub fn handle_asked(&mut self, job: Option<JobId>, id: CommandId) {
-        match job {
-            Some(job) => self.jobs.iter_mut().filter(|known| known.id == job).for_each(|job| job.asked(id)),
-            None => self.update = Some(id),
+    pub fn handle_asked(&mut self, asker: Asker, id: CommandId) {
+        match asker {
+            Asker::Job(job) => {
+                self.jobs.iter_mut().filter(|known| known.id == job).for_each(|job| job.asked(id))
+            }
+            Asker::Tools => self.declared.asked(id),
+            Asker::Nobody => {}
         }
     }
 
     /// A command of [`DeskOutput::Ask`] was refused. What is full for now is tried again; what is too large
     /// becomes an error that the model reads.
     pub fn handle_refused(&mut self, now: Timestamp, id: CommandId, reason: &Refusal) {
-        if self.update.take_if(|update| *update == id).is_some() {
-            self.declaring = None;
-        }
+        self.declared.refused(now, id);
         let Some(index) = self.jobs.iter().position(|job| job.asked_as() == Some(id)) else { return };
         let job = &mut self.jobs[index];
         if reason.is_retryable() {
@@ -282,16 +259,16 @@ impl Desk {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let news = self.jobs.iter().any(|job| job.cx.has_progress())
-            || self.config.is_some() && self.update.is_none() && self.is_undeclared();
-        let news = (news && !self.closed).then_some(Timestamp::ZERO);
-        self.jobs.iter().filter_map(Job::due).chain(news).min()
+        if self.closed {
+            return None;
+        }
+        let progress = self.jobs.iter().any(|job| job.cx.has_progress()).then_some(Timestamp::ZERO);
+        self.jobs.iter().filter_map(Job::due).chain(progress).chain(self.declared.due()).min()
     }
 
     /// Time has passed, or the [hook](Self::on_change) was called.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.tell_progress();
-        self.declare();
         let due: Vec<JobId> = self.jobs.iter().filter(|job| job.is_overdue(now)).map(|job| job.id).collect();
         for id in due {
             let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else { continue };
@@ -358,7 +335,7 @@ impl Desk {
     }
 
     fn open_answered(&mut self, call: &Arc<FunctionCall>, output: FunctionOutput) {
-        let tools = self.toolbox.tools();
+        let tools = self.declared.toolbox().tools();
         let job = self.fresh(call, &tools);
         let id = job.id;
         self.jobs.push(job);
@@ -370,6 +347,7 @@ impl Desk {
         if self.closed {
             return;
         }
+        self.outputs.extend(self.declared.update(now).map(DeskOutput::declare));
         for job in &mut self.jobs {
             if let State::Approving { due: None } = job.state {
                 self.outputs.extend(job.ask_for_approval(now));
@@ -450,25 +428,22 @@ impl Desk {
                     self.stop(id);
                     self.commit(id, FunctionOutput::Cancelled);
                 }
-                OnInterrupt::Detach if self.detach(id) => {}
-                OnInterrupt::Finish | OnInterrupt::Detach => {}
+                OnInterrupt::Detach => self.detach(id),
+                OnInterrupt::Finish => {}
             }
         }
         self.go_on(now);
     }
 
-    /// Answers a running call for now; its result becomes a message. Returns whether it runs.
-    fn detach(&mut self, id: JobId) -> bool {
-        let Some(index) = self.jobs.iter().position(|job| job.id == id) else { return false };
-        let State::Running { due, .. } = self.jobs[index].state else { return false };
-        let job = &mut self.jobs[index];
-        job.state = State::Detached { due };
+    /// Answers a call for now, if it runs; its result becomes a message.
+    fn detach(&mut self, id: JobId) {
+        let Some(job) = self.job(id, |state| matches!(state, State::Running { .. })) else { return };
+        job.detach();
         let call = Arc::clone(&job.call);
         // The answer for now is a job of its own: it must arrive as any other.
-        let mut now = self.fresh(&call, &Tools::default());
-        now.state = State::answering(FunctionOutput::Result(json!({ "status": LATER })), false);
-        self.jobs.push(now);
-        true
+        let mut answer = self.fresh(&call, &Tools::default());
+        answer.state = State::answering(FunctionOutput::Result(json!({ "status": LATER })), false);
+        self.jobs.push(answer);
     }
 
     fn on_ended(&mut self, call: &FunctionCall, end: &FunctionEnd) {
@@ -492,36 +467,6 @@ impl Desk {
         let ids: Vec<JobId> = self.jobs.iter().map(|job| job.id).collect();
         ids.into_iter().for_each(|id| self.stop(id));
         self.jobs.clear();
-        self.saw.clear();
-    }
-
-    fn note_tools(&mut self, response_id: &ResponseId) {
-        if self.saw.len() == MOST_RESPONSES {
-            self.saw.pop_front();
-        }
-        self.saw.push_back((response_id.clone(), Arc::clone(&self.declared)));
-    }
-
-    fn tools_of(&self, response_id: &ResponseId) -> Arc<Tools> {
-        let saw = self.saw.iter().find(|(id, _)| id == response_id);
-        Arc::clone(saw.map_or(&self.declared, |(_, tools)| tools))
-    }
-
-    fn is_undeclared(&self) -> bool {
-        self.toolbox.tools().version() != self.declared.version()
-    }
-
-    /// Tells the session of a new version of the tools.
-    fn declare(&mut self) {
-        if self.update.is_some() || self.declaring.is_some() || self.closed || !self.is_undeclared() {
-            return;
-        }
-        let Some(config) = &self.config else { return };
-        let tools = self.toolbox.tools();
-        let base = SessionConfig { tools: config.tools.clone(), ..SessionConfig::default() };
-        let config = Box::new(self.toolbox.session_config(base));
-        self.declaring = Some(tools);
-        self.outputs.push_back(DeskOutput::declare(config));
     }
 
     fn tell_progress(&mut self) {

@@ -9,18 +9,28 @@ use realtime_protocol::session_config::SessionConfig;
 use crate::desk::JobId;
 use crate::tool::BoxFuture;
 
+/// What the answer to a command is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver hands it back as it is")]
+pub enum Asker {
+    /// The output of a call.
+    Job(JobId),
+    /// The tools are declared anew.
+    Tools,
+    /// Nothing: it is asked and forgotten.
+    Nobody,
+}
+
 /// What a [`Desk`](crate::Desk) wants done.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must do all of them")]
 pub enum DeskOutput {
     /// Ask the call for this, then call [`handle_asked`](crate::Desk::handle_asked).
     Ask {
-        /// Whose output it is; `None`: the tools are declared anew.
-        job: Option<JobId>,
+        /// What the answer is for.
+        asker: Asker,
         /// The command.
         command: Command,
-        /// Whether its answer concerns the desk. If not, it is asked and forgotten.
-        tracked: bool,
     },
     /// Tell the application.
     Tell(Notice),
@@ -66,7 +76,7 @@ pub enum DeskOutput {
 
 impl DeskOutput {
     pub(super) fn declare(config: Box<SessionConfig>) -> Self {
-        Self::Ask { job: None, command: Command::UpdateConfig { config }, tracked: true }
+        Self::Ask { asker: Asker::Tools, command: Command::UpdateConfig { config } }
     }
 }
 

@@ -64,16 +64,14 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.desk.poll_output() {
             match output {
-                DeskOutput::Ask { job, command, tracked } => {
+                DeskOutput::Ask { asker, command } => {
                     self.last += 1;
                     if let Command::AnswerFunction { call_id, output, .. } = &command {
                         let text = serde_json::from_str(&output.to_wire()).unwrap();
                         self.answers.push((call_id.to_string(), text));
                     }
                     self.asked.insert(self.last, command);
-                    if tracked {
-                        self.desk.handle_asked(job, CommandId(self.last));
-                    }
+                    self.desk.handle_asked(asker, CommandId(self.last));
                 }
                 DeskOutput::Tell(notice) => self.notices.push(notice),
                 DeskOutput::Claim { job, .. } => self.claims.push(job),
@@ -351,6 +349,18 @@ fn a_response_runs_the_tools_that_it_saw() {
     let calls = vec![call("f.2")];
     bench.hear(Event::FunctionCalls { response_id: "resp_2".into(), out_of_band: false, calls });
     assert_eq!(bench.answers(), one("f.2", json!({"error": "there is no such function"})));
+}
+
+#[test]
+fn tools_that_cannot_be_declared_for_now_are_declared_later() {
+    let toolbox = Toolbox::new().with(ready("f"));
+    let mut bench = Bench::new(toolbox.clone());
+    toolbox.unregister("f");
+    bench.pass(0);
+    bench.refuse(&Refusal::TooManyWaiting { waiting: 7 });
+    assert_eq!(bench.desk.poll_timeout(), Some(bench.now + Duration::from_secs(5)), "not at once");
+    bench.pass(5_000);
+    assert!(matches!(bench.asked.values().next(), Some(Command::UpdateConfig { .. })));
 }
 
 #[test]
