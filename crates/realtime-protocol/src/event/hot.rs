@@ -39,11 +39,40 @@ impl Kind {
     }
 }
 
+/// A delta in its plainest form, as it stands in its text.
+pub(crate) struct PlainDelta<'a> {
+    pub(crate) response_id: Option<&'a str>,
+    pub(crate) item_id: &'a str,
+    pub(crate) content_index: u32,
+    pub(crate) said: Said<'a>,
+}
+
+/// What a delta brings.
+pub(crate) enum Said<'a> {
+    Audio(Audio),
+    Transcript(&'a str),
+    Text(&'a str),
+}
+
+/// Reads what a session needs of a delta, if `text` is one in its plainest form. It spares the event, which
+/// would be made only to be taken apart.
+pub(crate) fn plain_delta(text: &str) -> Option<PlainDelta<'_>> {
+    let delta = Delta::read(text)?;
+    let [_, response_id, item_id, _, content_index, ..] = delta.members;
+    let item_id = item_id?;
+    Some(PlainDelta {
+        response_id,
+        item_id,
+        content_index: content_index.map_or(0, number),
+        said: delta.said()?,
+    })
+}
+
 /// Reads a delta, if `text` is one in its plainest form.
 pub(crate) fn decode_delta(text: &str, dialect: Dialect) -> Option<ServerEvent> {
-    let Delta { kind, members, audio } = Delta::read(text)?;
-    let (kind, named_in) = kind?;
-    let [event_id, response_id, item_id, output_index, content_index, delta, obfuscation] = members;
+    let read = Delta::read(text)?;
+    let (_, named_in) = read.kind?;
+    let [event_id, response_id, item_id, output_index, content_index, _, obfuscation] = read.members;
     let mut extra = Extra::default();
     if named_in != dialect {
         extra.keep_spelling(Spelling::Name(named_in));
@@ -62,16 +91,10 @@ pub(crate) fn decode_delta(text: &str, dialect: Dialect) -> Option<ServerEvent> 
             })
         };
     }
-    Some(match kind {
-        Kind::Audio => event!(
-            ResponseOutputAudioDelta,
-            match audio {
-                Some(audio) => audio,
-                None => Audio::from_canonical_base64(delta?)?,
-            }
-        ),
-        Kind::Transcript => event!(ResponseOutputAudioTranscriptDelta, plain(delta?)?.into()),
-        Kind::Text => event!(ResponseOutputTextDelta, plain(delta?)?.into()),
+    Some(match read.said()? {
+        Said::Audio(audio) => event!(ResponseOutputAudioDelta, audio),
+        Said::Transcript(words) => event!(ResponseOutputAudioTranscriptDelta, words.into()),
+        Said::Text(words) => event!(ResponseOutputTextDelta, words.into()),
     })
 }
 
@@ -117,6 +140,18 @@ impl<'a> Delta<'a> {
                 _ => return None,
             };
         }
+    }
+
+    /// What it brings. `None`: it is not in the plainest form.
+    fn said(self) -> Option<Said<'a>> {
+        let (kind, _) = self.kind?;
+        let [.., delta, _] = self.members;
+        Some(match (kind, self.audio) {
+            (Kind::Audio, Some(audio)) => Said::Audio(audio),
+            (Kind::Audio, None) => Said::Audio(Audio::from_canonical_base64(delta?)?),
+            (Kind::Transcript, _) => Said::Transcript(plain(delta?)?),
+            (Kind::Text, _) => Said::Text(plain(delta?)?),
+        })
     }
 
     /// The value of a member, and what follows it.

@@ -5,7 +5,7 @@
 
 pub(crate) mod bound;
 mod client;
-mod hot;
+pub(crate) mod hot;
 pub(crate) mod logged;
 pub(crate) mod scan;
 mod server;

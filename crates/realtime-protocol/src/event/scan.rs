@@ -169,6 +169,20 @@ pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
 /// Writes an event in the spelling of `dialect`. `ga_kind` is its `type` in GA.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
     let spelling = event.extra().and_then(Extra::spelling);
+    if spelling.is_none() && dialect == Dialect::Ga && event.encode_hot(ga_kind, out) {
+        return; // nearly every event: what others need stays out of its way
+    }
+    encode_other(event, ga_kind, dialect, spelling, out);
+}
+
+#[inline(never)]
+fn encode_other<E: Event>(
+    event: &E,
+    ga_kind: &'static str,
+    dialect: Dialect,
+    spelling: Option<&Spelling>,
+    out: &mut String,
+) {
     if spelling.is_some()
         && let Some((read_in, text)) = kept_text(event)
         && read_in == dialect

@@ -5,9 +5,10 @@ use alloc::sync::Arc;
 
 use crate::call::{Event, Origin, Outcome, Warning};
 use crate::error::ApiError;
+use crate::event::hot::{PlainDelta, Said};
 use crate::event::{InputAudioTranscriptionCompleted, ServerEvent};
 use crate::field::Field;
-use crate::id::ItemId;
+use crate::id::{ItemId, ResponseId};
 use crate::item::{Item, ItemStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
@@ -21,9 +22,9 @@ use crate::time::MediaTime;
 macro_rules! place {
     ($event:ident) => {
         PartPlace {
-            response_id: $event.response_id,
-            item_id: $event.item_id,
-            content_index: $event.content_index,
+            response_id: $event.response_id.value().map(ResponseId::as_str),
+            item_id: $event.item_id.as_str(),
+            content_index: $event.content_index.unwrap_or(0),
         }
     };
 }
@@ -149,9 +150,9 @@ impl Session {
                 self.pass_on_event(event);
             }
             ServerEvent::ResponseFunctionCallArgumentsDone(event) => self.on_arguments_done(event),
-            ServerEvent::ResponseOutputTextDelta(event) => self.on_text(place!(event), event.delta, false),
+            ServerEvent::ResponseOutputTextDelta(event) => self.on_text(place!(event), &event.delta, false),
             ServerEvent::ResponseOutputAudioTranscriptDelta(event) => {
-                self.on_text(place!(event), event.delta, true);
+                self.on_text(place!(event), &event.delta, true);
             }
             ServerEvent::ResponseOutputAudioDelta(event) => self.on_audio(place!(event), event.delta),
             ServerEvent::ResponseOutputAudioDone(event) => self.on_audio_done(place!(event)),
@@ -177,6 +178,17 @@ impl Session {
             ServerEvent::ResponseOutputTextDone(event) => self.on_text_done(event),
             ServerEvent::ResponseOutputAudioTranscriptDone(event) => self.on_transcript_done(event),
             ServerEvent::ResponseContentPartAdded(_) => {}
+        }
+    }
+
+    /// A delta came in its plainest form.
+    pub(super) fn on_delta(&mut self, delta: PlainDelta<'_>) {
+        let PlainDelta { response_id, item_id, content_index, said } = delta;
+        let place = PartPlace { response_id, item_id, content_index };
+        match said {
+            Said::Audio(audio) => self.on_audio(place, audio),
+            Said::Transcript(words) => self.on_text(place, words, true),
+            Said::Text(words) => self.on_text(place, words, false),
         }
     }
 

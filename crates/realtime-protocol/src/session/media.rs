@@ -26,7 +26,13 @@ impl Session {
             return Err(MediaError { media, reason });
         }
         match media {
-            Media::Append(audio) => self.take_audio(audio),
+            Media::Append(audio) => {
+                let moves = self.responses.listens() || self.input.is_stale();
+                self.take_audio(audio);
+                if !moves {
+                    return Ok(()); // the most frequent input moves no deadline, and nothing waits for it
+                }
+            }
             Media::BeginTurn => {
                 // A turn begins when the application says so, not when the session is ready.
                 self.input.begin_turn();

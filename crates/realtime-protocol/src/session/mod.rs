@@ -63,6 +63,7 @@ use crate::call::{
     CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome, Refusal,
     ResponseEnd, UsageTotals, Warning,
 };
+use crate::event::hot;
 use crate::event::{ClientEvent, ServerEvent};
 use crate::field::Field;
 use crate::flow::Shortfall;
@@ -116,6 +117,8 @@ pub struct Session {
     options: SessionOptions,
     now: Timestamp,
     outputs: VecDeque<Output>,
+    /// When something is due, as the latest input has left it.
+    due: Option<Timestamp>,
     /// Events sent so far: the second half of every event id.
     sent: u64,
     state: State,
@@ -160,6 +163,7 @@ impl Session {
             options,
             now: Timestamp::ZERO,
             outputs: VecDeque::new(),
+            due: None,
             sent: 0,
             state: State::default(),
             held: Held::default(),
@@ -191,14 +195,30 @@ impl Session {
         }
         self.connected = Some((self.now, wall));
         self.state.step(Step::Connected { created_due: self.now + self.options.created_deadline });
+        self.flush();
     }
 
     /// The server sent a wire text.
     pub fn handle_text(&mut self, now: Timestamp, text: &str) {
-        if self.enter(now) && self.options.raw_text && !self.state.is_ended() {
+        if !self.enter(now) || self.state.is_ended() {
+            return;
+        }
+        if self.options.raw_text {
             self.tell(Event::Raw { text: text.into() });
         }
-        self.handle_event(now, ServerEvent::decode(text, self.options.dialect));
+        match hot::plain_delta(text) {
+            Some(delta) => {
+                self.on_delta(delta);
+                self.flush();
+            }
+            None => self.handle_other(text),
+        }
+    }
+
+    // Most texts are deltas: what others need stays out of their way.
+    #[inline(never)]
+    fn handle_other(&mut self, text: &str) {
+        self.handle_event(self.now, ServerEvent::decode(text, self.options.dialect));
     }
 
     /// The server sent an event: [`handle_text`](Self::handle_text) for a driver that decodes by itself.
@@ -244,6 +264,7 @@ impl Session {
             self.end(&reason);
             self.tell(Event::Closed { reason });
         }
+        self.flush();
     }
 
     /// The driver could not pass something on.
@@ -258,6 +279,7 @@ impl Session {
             Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
         }
         self.outputs.extend(shortfall.warning(self.input_format()).map(Output::Event));
+        self.flush();
     }
 
     /// Time has passed.
@@ -287,6 +309,12 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        debug_assert_eq!(self.due, self.first_due(), "an input has moved a deadline and has not said so");
+        self.due
+    }
+
+    /// The first of all deadlines.
+    fn first_due(&self) -> Option<Timestamp> {
         if self.state.is_ended() {
             return None;
         }
@@ -427,13 +455,15 @@ impl Session {
         }
     }
 
-    /// Sends the next request for a response, if one may go. Nearly always none waits.
+    /// Every input but an append ends here. Sends the next request for a response, if one may go: nearly
+    /// always none waits. Then looks when something is due.
     fn flush(&mut self) {
         let may_go =
             || self.state.is_ready() && self.interruptions.is_empty() && !self.policy.is_committing();
         if self.responses.has_waiting() && may_go() {
             self.send_requests();
         }
+        self.due = self.first_due();
     }
 
     fn send_requests(&mut self) {

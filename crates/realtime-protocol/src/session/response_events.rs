@@ -8,7 +8,7 @@ use crate::audio::Audio;
 use crate::call::{Advice, AudioChunk, Event, Origin, Outcome, ResponseEnd, ResponseReport, Warning};
 use crate::error::ApiError;
 use crate::field::Field;
-use crate::id::{ItemId, ResponseId};
+use crate::id::ResponseId;
 use crate::response::{Response, ResponseStatus};
 use crate::session::Session;
 use crate::session::answers::Await;
@@ -17,14 +17,15 @@ use crate::session::function_events::EndedResponse;
 use crate::session::options::PlaybackSource;
 use crate::session::playback::PartId;
 use crate::session::seen_calls::Told;
-use crate::session::sequencer::{Beginning, Begun, Heard, Named, OpenResponse, Pace, pace};
+use crate::session::sequencer::{Beginning, Begun, Heard, Named, OpenResponse};
 use crate::usage::Usage;
 
-/// The part to which a delta belongs.
-pub(super) struct PartPlace {
-    pub(super) response_id: Field<ResponseId>,
-    pub(super) item_id: ItemId,
-    pub(super) content_index: Field<u32>,
+/// The part to which a delta belongs, as the server names it.
+#[derive(Clone, Copy)]
+pub(super) struct PartPlace<'a> {
+    pub(super) response_id: Option<&'a str>,
+    pub(super) item_id: &'a str,
+    pub(super) content_index: u32,
 }
 
 impl Session {
@@ -199,26 +200,36 @@ impl Session {
     fn note_pace(&mut self, response_id: &ResponseId, times: u32) {
         let due = self.now + self.options.deadlines.of(Answer::NextOutput).after.saturating_mul(times);
         let Some(response) = self.responses.get_mut(response_id) else { return };
-        let answer =
-            if matches!(response.pace, Pace::Begun(_)) { Answer::FirstOutput } else { Answer::NextOutput };
-        response.pace.step(pace::Step::Output { due });
+        let answer = response.note_output(due);
         self.seen.note(answer);
     }
 
     /// The part that a delta belongs to, in a response that runs.
-    pub(super) fn part(&mut self, place: PartPlace) -> Option<PartId> {
-        let named = place.response_id.value().cloned();
-        let Some(response_id) = self.response(place.response_id) else {
+    pub(super) fn part(&mut self, place: PartPlace<'_>) -> Option<PartId> {
+        let due = self.now + self.options.deadlines.of(Answer::NextOutput).after;
+        let running = place.response_id.and_then(|id| self.responses.find_mut(id));
+        let Some(response) = running else { return self.part_of_other(place) };
+        let response_id = response.id.clone();
+        let answer = response.note_output(due);
+        self.seen.note(answer);
+        Some(PartId { response_id, item_id: place.item_id.into(), content_index: place.content_index })
+    }
+
+    /// The same, if the response is not known to run.
+    #[cold]
+    fn part_of_other(&mut self, place: PartPlace<'_>) -> Option<PartId> {
+        let named = place.response_id.map(ResponseId::from);
+        let Some(response_id) = self.response(named.clone().map_or(Field::Absent, Field::Value)) else {
             if let Some(response_id) = named.filter(|id| self.responses.note_late(id)) {
                 self.tell(Event::Warning(Warning::OutputAfterEnd { response_id }));
             }
             return None;
         };
         self.note_output(&response_id);
-        Some(PartId { response_id, item_id: place.item_id, content_index: place.content_index.unwrap_or(0) })
+        Some(PartId { response_id, item_id: place.item_id.into(), content_index: place.content_index })
     }
 
-    pub(super) fn on_audio(&mut self, place: PartPlace, audio: Audio) {
+    pub(super) fn on_audio(&mut self, place: PartPlace<'_>, audio: Audio) {
         let Some(part) = self.part(place) else { return };
         let bytes = match audio.into_bytes() {
             Ok(bytes) => bytes,
@@ -278,7 +289,7 @@ impl Session {
         }
     }
 
-    pub(super) fn on_audio_done(&mut self, place: PartPlace) {
+    pub(super) fn on_audio_done(&mut self, place: PartPlace<'_>) {
         let Some(part) = self.part(place) else { return };
         let Some(response) = self.responses.get_mut(&part.response_id) else { return };
         if response.interrupted {

@@ -18,9 +18,9 @@ use crate::session::response_events::PartPlace;
 const MOST_UNPLACED: usize = 32;
 
 impl Session {
-    pub(super) fn on_text(&mut self, place: PartPlace, delta: String, spoken: bool) {
+    pub(super) fn on_text(&mut self, place: PartPlace<'_>, delta: &str, spoken: bool) {
         if let Some(part) = self.part(place) {
-            self.say(part, delta, spoken, false);
+            self.say(part, delta.into(), spoken, false);
         }
     }
 

@@ -87,7 +87,7 @@ impl Successor {
 impl Call {
     /// Decides what follows from the current state. Returns whether anything changed.
     pub(super) fn step(&mut self) -> bool {
-        if self.ended {
+        if self.ended || self.stays() {
             return false;
         }
         let now = self.now;
@@ -136,7 +136,7 @@ impl Call {
 
     /// When something here is due.
     pub(super) fn succession_due(&self) -> Option<Timestamp> {
-        if self.ended {
+        if self.ended || self.stays() {
             return None;
         }
         let serving = self.serving.as_ref();
@@ -153,6 +153,13 @@ impl Call {
             Successor::None | Successor::Opening(_) => None,
         };
         earlier(rotation, successor)
+    }
+
+    /// Returns whether the session that serves is to stay: none follows, and its age does not matter.
+    const fn stays(&self) -> bool {
+        matches!(self.successor, Successor::None)
+            && self.rotation.is_none()
+            && self.reconnect.rotate_before.is_zero()
     }
 
     fn rotation_due(&self) -> Option<Timestamp> {

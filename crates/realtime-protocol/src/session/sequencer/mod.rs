@@ -217,6 +217,11 @@ impl Sequencer {
         self.open.get_mut(id)
     }
 
+    /// The same, by an id as it stands in a text.
+    pub(super) fn find_mut(&mut self, id: &str) -> Option<&mut OpenResponse> {
+        self.open.find_mut(id)
+    }
+
     /// The newest response that runs.
     pub(super) fn newest(&self) -> Option<&ResponseId> {
         self.open.last().map(|response| &response.id)

@@ -8,10 +8,12 @@ use crate::audio::AudioFormat;
 use crate::call::{CommandId, Origin, Timeline};
 use crate::id::ResponseId;
 use crate::item::Item;
+use crate::session::deadlines::Answer;
 use crate::session::said_texts::SaidTexts;
 use crate::session::seen_calls::SeenCalls;
-use crate::session::sequencer::pace::Pace;
+use crate::session::sequencer::pace::{self, Pace};
 use crate::session::sequencer::request::{Request, Sent};
+use crate::time::Timestamp;
 
 /// Ended responses that are remembered.
 const REMEMBERED: usize = 8;
@@ -79,6 +81,13 @@ impl OpenResponse {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }
 
+    /// Output came: the next is due then. Returns the answer that it was.
+    pub(in crate::session) fn note_output(&mut self, due: Timestamp) -> Answer {
+        let first = matches!(self.pace, Pace::Begun(_));
+        self.pace.step(pace::Step::Output { due });
+        if first { Answer::FirstOutput } else { Answer::NextOutput }
+    }
+
     /// The request that is still owed if the user speaks now: the response has said nothing yet, and no
     /// command waits for it.
     pub(super) fn still_owed(&self) -> Option<Request> {
@@ -133,6 +142,11 @@ impl Open {
     }
 
     pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+        self.running.iter_mut().find(|response| response.id == *id).map(Box::as_mut)
+    }
+
+    /// The same, by an id as it stands in a text.
+    pub(super) fn find_mut(&mut self, id: &str) -> Option<&mut OpenResponse> {
         self.running.iter_mut().find(|response| response.id == *id).map(Box::as_mut)
     }
 
