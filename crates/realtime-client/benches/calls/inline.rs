@@ -31,13 +31,17 @@ pub(crate) async fn machines(address: &str, mut ticks: Interval, latencies: &Lat
     let audio = Bytes::from(vec![7; APPEND]);
     let alarm = sleep_until(origin);
     tokio::pin!(alarm);
+    let mut is_set = false;
     loop {
         drain(&mut call, &mut outbox, &mut socket, latencies).await?;
+        // If the deadline moves away, the alarm stays: one needless turn costs less than moving it.
         let due = call.poll_timeout().map(|due| origin + due.saturating_since(Timestamp::ZERO));
-        if let Some(due) = due
-            && alarm.deadline() != due
-        {
-            alarm.as_mut().reset(due);
+        match due {
+            Some(due) if due < alarm.deadline() || !is_set => {
+                alarm.as_mut().reset(due);
+                is_set = true;
+            }
+            _ => {}
         }
         select! {
             biased;
@@ -46,7 +50,12 @@ pub(crate) async fn machines(address: &str, mut ticks: Interval, latencies: &Lat
                 let message = message.ok_or("the server closed the connection")??;
                 call.handle_text(now(), CONNECTION, message.as_text().unwrap_or_default());
             }
-            () = &mut alarm, if due.is_some() => call.handle_timeout(now()),
+            () = &mut alarm, if is_set => {
+                is_set = false;
+                if due.is_some_and(|due| due <= Instant::now()) {
+                    call.handle_timeout(now());
+                }
+            }
         }
     }
 }
