@@ -19,18 +19,18 @@ use tracing::Instrument;
 
 use crate::clock::{Clock, Origin};
 use crate::connect;
+use crate::connect::endpoint::Endpoint;
+use crate::connect::error::ConnectError;
 use crate::driver::{Driver, State};
-use crate::endpoint::Endpoint;
 use crate::endpoints::{self, Endpoints, Streams};
-use crate::error::ConnectError;
 use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
 use crate::observe::Observer;
-use crate::socket::{ByteStream, Socket};
 use crate::tap::{LogSink, Tap};
 #[cfg(feature = "tools")]
 use crate::tools::ToolListener;
+use crate::wire::websockets::{ByteStream, Socket};
 
 /// The options of a client, besides its endpoint.
 pub struct ClientOptions {

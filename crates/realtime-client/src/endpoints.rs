@@ -8,11 +8,11 @@ use realtime_protocol::call::DisconnectReason;
 use realtime_protocol::event::Dialect;
 
 use crate::connect;
-use crate::deadline::{Attempt, Phase};
-use crate::endpoint::Endpoint;
-use crate::error::ConnectError;
+use crate::connect::deadline::{Attempt, Phase};
+use crate::connect::endpoint::Endpoint;
+use crate::connect::error::ConnectError;
 use crate::links::Connecting;
-use crate::socket::{ByteStream, Socket};
+use crate::wire::websockets::{ByteStream, Socket};
 
 /// Opens a stream for each attempt to connect, in place of TCP and TLS.
 pub(crate) type Streams = Box<dyn FnMut() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send>;

@@ -98,13 +98,9 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
-//! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
-//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
-//! | `connect`, `deadline` | one attempt to connect; [`Phase`]: its phases and their deadlines |
-//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
-//! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `connect` | one attempt to connect, from an [`Endpoint`] to an open WebSocket: its own map is there |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
-//! | `socket` | the WebSocket without waiting; only this file uses the library |
+//! | `wire` | the WebSocket without waiting; only this directory uses the library |
 //! | `endpoints` | the endpoints of a call, and the attempts to connect to them |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outgoing` | what is sent over one connection, and what waits for it |
@@ -115,7 +111,7 @@
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
-//! | `error` | [`ConnectError`], [`SendError`], [`Error`]: by who must act |
+//! | `error` | [`SendError`], [`Error`]: by who must act |
 //!
 //! # Features
 //!
@@ -126,49 +122,35 @@
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
-mod address;
-mod auth;
 mod client;
 mod clock;
 mod connect;
 mod counters;
-mod deadline;
-mod dial;
 mod driver;
-mod endpoint;
 mod endpoints;
 mod error;
 mod events;
 mod file_log;
 mod handle;
-mod handshake;
-mod http1;
 mod links;
 mod observe;
 mod outgoing;
-mod proxy;
-mod refusal;
 #[cfg(feature = "http")]
 mod rest;
-mod socket;
 mod tap;
-#[cfg(feature = "_rustls")]
-mod tls;
 #[cfg(feature = "tools")]
 mod tools;
+mod wire;
 
-pub use auth::{ApiKey, KeyPlace};
 pub use client::{Client, ClientOptions};
+#[cfg(feature = "_rustls")]
+pub use connect::Tls;
+pub use connect::{ApiKey, ConnectError, Endpoint, KeyPlace, Phase, Proxy};
 pub use counters::Counters;
-pub use deadline::Phase;
-pub use endpoint::Endpoint;
-pub use error::{ConnectError, Error, SendError, Unsent};
+pub use error::{Error, SendError, Unsent};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending};
-pub use proxy::Proxy;
 #[cfg(feature = "http")]
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
-#[cfg(feature = "_rustls")]
-pub use tls::Tls;

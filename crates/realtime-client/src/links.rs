@@ -17,7 +17,7 @@ use tokio::time::{Sleep, sleep};
 use crate::clock::Origin;
 use crate::counters::Tally;
 use crate::outgoing::Outgoing;
-use crate::socket::{Received, Socket, Text};
+use crate::wire::websockets::{Received, Socket, Text};
 
 /// How long the server may take to answer a close frame, and to close the connection after its own.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);

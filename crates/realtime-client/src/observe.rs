@@ -12,7 +12,7 @@ use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::Item;
 use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
 
-use crate::endpoint::Endpoint;
+use crate::connect::endpoint::Endpoint;
 
 /// The most responses whose spans are kept open.
 const MOST_RESPONSES: usize = 64;

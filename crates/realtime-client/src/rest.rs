@@ -9,13 +9,13 @@ use realtime_protocol::http::{
 };
 use realtime_protocol::session_config::SessionConfig;
 
-use crate::address::percent_encode;
-use crate::deadline::{Attempt, Phase};
-use crate::dial::dial;
-use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, is_passing, said};
-use crate::http1::{Head, HeadError, RequestHead};
-use crate::refusal::{Refusal, message};
+use crate::connect::address::percent_encode;
+use crate::connect::deadline::{Attempt, Phase};
+use crate::connect::dial::dial;
+use crate::connect::endpoint::Endpoint;
+use crate::connect::error::{ConnectError, is_passing, said};
+use crate::connect::http1::{Head, HeadError, RequestHead};
+use crate::connect::refusal::{Refusal, message};
 
 /// The HTTP calls of a server.
 ///

@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
-use crate::address::{Parts, host_and_port, percent_decode, shown, split_port};
-use crate::auth::Secrets;
-use crate::error::ConnectError;
-use crate::http1::{Head, HeadError, RequestHead};
-use crate::refusal::{Refusal, message};
-use crate::socket::ByteStream;
+use crate::connect::address::{Parts, host_and_port, percent_decode, shown, split_port};
+use crate::connect::auth::Secrets;
+use crate::connect::error::ConnectError;
+use crate::connect::http1::{Head, HeadError, RequestHead};
+use crate::connect::refusal::{Refusal, message};
+use crate::wire::websockets::ByteStream;
 
 /// Which connections go through an HTTP proxy, and through which one. All of them ask for a tunnel by
 /// `CONNECT`.

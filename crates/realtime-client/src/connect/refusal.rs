@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use tokio::io::AsyncRead;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::Secrets;
-use crate::http1::Head;
+use crate::connect::auth::Secrets;
+use crate::connect::http1::Head;
 
 /// An answer that refuses.
 pub(crate) struct Refusal {

@@ -9,7 +9,7 @@ use memchr::memmem;
 use realtime_protocol::http::ClientSecretResponse;
 use realtime_protocol::time::UnixTime;
 
-use crate::error::{ConnectError, Source};
+use crate::connect::error::{ConnectError, Source};
 
 /// A secret that neither `Debug` nor `Display` shows.
 #[derive(Clone, Eq, PartialEq)]

@@ -6,13 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use sha1_smol::Sha1;
 use tokio::time::Instant;
 
-use crate::auth::{ApiKey, Secrets};
-use crate::deadline::{Attempt, Phase};
-use crate::endpoint::{Endpoint, VALUE};
-use crate::error::ConnectError;
-use crate::http1::{Head, HeadError, RequestHead, is_token};
-use crate::refusal::{Refusal, message};
-use crate::socket::{ByteStream, Socket};
+use crate::connect::auth::{ApiKey, Secrets};
+use crate::connect::deadline::{Attempt, Phase};
+use crate::connect::endpoint::{Endpoint, VALUE};
+use crate::connect::error::ConnectError;
+use crate::connect::http1::{Head, HeadError, RequestHead, is_token};
+use crate::connect::refusal::{Refusal, message};
+use crate::wire::websockets::{ByteStream, Socket};
 
 /// The request, and what the answer must match.
 pub(crate) struct Offer {

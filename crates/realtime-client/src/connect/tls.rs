@@ -11,8 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use crate::error::ConnectError;
-use crate::socket::ByteStream;
+use crate::connect::error::ConnectError;
+use crate::wire::websockets::ByteStream;
 
 /// Whom TLS trusts, besides the roots of this build's features: the certificate authority of a company, of an
 /// inspecting proxy, or of a test.

@@ -13,7 +13,7 @@ use realtime_protocol::call::DisconnectReason;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_websockets::{ClientBuilder, CloseCode, Config, Error, Limits, Message, WebSocketStream};
 
-use crate::auth::Secrets;
+use crate::connect::auth::Secrets;
 
 /// A stream of bytes that a WebSocket can run over.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use crate::address::host_and_port;
-use crate::deadline::{Attempt, Phase};
-use crate::endpoint::Endpoint;
-use crate::error::ConnectError;
-use crate::proxy::Hop;
-use crate::socket::ByteStream;
+use crate::connect::address::host_and_port;
+use crate::connect::deadline::{Attempt, Phase};
+use crate::connect::endpoint::Endpoint;
+use crate::connect::error::ConnectError;
+use crate::connect::proxy::Hop;
+use crate::wire::websockets::ByteStream;
 
 /// Opens a stream to the server: through a proxy if there is one, with TLS if the address asks for it.
 pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, ConnectError> {

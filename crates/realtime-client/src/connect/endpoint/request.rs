@@ -3,10 +3,10 @@
 use realtime_protocol::event::Dialect;
 
 use super::{Endpoint, default_port};
-use crate::address::percent_decode;
-use crate::auth::{ApiKey, KeyPlace, KeySource, Secrets};
-use crate::error::ConnectError;
-use crate::http1::RequestHead;
+use crate::connect::address::percent_decode;
+use crate::connect::auth::{ApiKey, KeyPlace, KeySource, Secrets};
+use crate::connect::error::ConnectError;
+use crate::connect::http1::RequestHead;
 
 impl Endpoint {
     /// Path and query, as a request has them.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::Endpoint;
-use crate::error::ConnectError;
+use crate::connect::endpoint::Endpoint;
+use crate::connect::error::ConnectError;
 
 /// A phase of an attempt to connect, in order. Each may take as long as the attempt, unless
 /// [`Endpoint::phase_deadline`] sets less.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use realtime_protocol::event::Dialect;
 
-use crate::address::{self, Parts, host_and_port, percent_encode};
-use crate::auth::{ApiKey, KeyPlace, KeySource};
-use crate::deadline::{Deadlines, Phase};
-use crate::error::{ConnectError, Source};
-use crate::http1::{is_token, is_value};
-use crate::proxy::{Hop, Proxy};
+use crate::connect::address::{self, Parts, host_and_port, percent_encode};
+use crate::connect::auth::{ApiKey, KeyPlace, KeySource};
+use crate::connect::deadline::{Deadlines, Phase};
+use crate::connect::error::{ConnectError, Source};
+use crate::connect::http1::{is_token, is_value};
+use crate::connect::proxy::{Hop, Proxy};
 #[cfg(feature = "_rustls")]
-use crate::tls::Tls;
+use crate::connect::tls::Tls;
 
 pub(crate) use request::VALUE;
 
@@ -394,7 +394,7 @@ const OWN_HEADERS: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::RequestHead;
+    use crate::connect::http1::RequestHead;
 
     #[test]
     fn the_address_is_completed_and_nothing_given_is_lost() {

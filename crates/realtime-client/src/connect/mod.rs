@@ -1,0 +1,57 @@
+//! From an [`Endpoint`] to an open [`Socket`]: key, TCP, TLS and the WebSocket handshake under one deadline.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
+//! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
+//! | `deadline` | [`Phase`]: the phases of an attempt and their deadlines |
+//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
+//! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `error` | [`ConnectError`]: by who must act |
+
+pub(crate) mod address;
+pub(crate) mod auth;
+pub(crate) mod deadline;
+pub(crate) mod dial;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod handshake;
+pub(crate) mod http1;
+pub(crate) mod proxy;
+pub(crate) mod refusal;
+#[cfg(feature = "_rustls")]
+pub(crate) mod tls;
+
+pub use auth::{ApiKey, KeyPlace};
+pub use deadline::Phase;
+pub use endpoint::Endpoint;
+pub use error::ConnectError;
+pub use proxy::Proxy;
+#[cfg(feature = "_rustls")]
+pub use tls::Tls;
+
+use deadline::Attempt;
+use dial::dial;
+use handshake::{Offer, upgrade};
+
+use crate::wire::websockets::{ByteStream, Socket};
+
+/// Makes one attempt to connect.
+pub(crate) async fn open(endpoint: &Endpoint) -> Result<Socket, ConnectError> {
+    let attempt = Attempt::new(endpoint);
+    let offer = offer(&attempt).await?;
+    let stream = dial(&attempt).await?;
+    upgrade(&attempt, stream, &offer).await
+}
+
+/// Does only the WebSocket handshake, over an existing stream.
+pub(crate) async fn over(endpoint: &Endpoint, stream: Box<dyn ByteStream>) -> Result<Socket, ConnectError> {
+    let attempt = Attempt::new(endpoint);
+    let offer = offer(&attempt).await?;
+    upgrade(&attempt, stream, &offer).await
+}
+
+async fn offer(attempt: &Attempt<'_>) -> Result<Offer, ConnectError> {
+    let key = attempt.during(Phase::Key, attempt.endpoint.key_for_attempt()).await?;
+    Offer::new(attempt.endpoint, key.as_ref())
+}

@@ -1,0 +1,3 @@
+//! What carries wire texts: a WebSocket.
+
+pub(crate) mod websockets;
