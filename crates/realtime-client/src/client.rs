@@ -12,17 +12,16 @@ use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect,
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::clock::{Clock, Origin};
-use crate::connect;
-use crate::connect::endpoint::Endpoint;
-use crate::connect::error::ConnectError;
+use crate::connect::dial::{Bounded, Network, Streams};
+use crate::connect::{self, ConnectError, Dial, Endpoint};
 use crate::driver::{Driver, State};
-use crate::endpoints::{self, Endpoints, Streams};
+use crate::endpoints::{self, Endpoints};
 use crate::events::{self, Bounds, Events};
 use crate::handle::{self, Handle};
 use crate::links::Links;
@@ -30,7 +29,7 @@ use crate::observe::Observer;
 use crate::tap::{LogSink, Tap};
 #[cfg(feature = "tools")]
 use crate::tools::ToolListener;
-use crate::wire::websockets::{ByteStream, Socket};
+use crate::wire::Wire;
 
 /// The options of a client, besides its endpoint.
 pub struct ClientOptions {
@@ -225,10 +224,7 @@ impl Client {
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError> {
-        let origin = Instant::now();
-        let options = options.into();
-        let attempt = Box::pin(connect::open(&endpoint)).await;
-        begin(attempt, endpoint, None, options, origin)
+        Self::first_dial(Network, endpoint, options.into()).await
     }
 
     /// Does the WebSocket handshake over an existing stream: through a proxy, with the caller's own TLS, or
@@ -246,12 +242,11 @@ impl Client {
     ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
         let attempt = Ok(Box::pin(connect::over(endpoint, Box::new(stream))).await?);
-        let used_up: Streams = Box::new(|| {
+        let used_up = Streams(|| {
             let reason = "the stream that the client was given is used up";
-            let error = io::Error::new(io::ErrorKind::Unsupported, reason);
-            Box::pin(ready(Err(error)))
+            ready(Err::<DuplexStream, _>(io::Error::new(io::ErrorKind::Unsupported, reason)))
         });
-        begin(attempt, endpoint.clone(), Some(used_up), options.into(), origin)
+        begin(attempt, endpoint.clone(), Box::new(used_up), options.into(), origin)
     }
 
     /// Connects like [`connect`](Self::connect), but over streams from `open`. It is called once per attempt
@@ -266,7 +261,7 @@ impl Client {
     /// # Errors
     /// [`ConnectError`], by who must act.
     pub async fn over_streams<S, F>(
-        mut open: impl FnMut() -> F + Send + 'static,
+        open: impl FnMut() -> F + Send + 'static,
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError>
@@ -274,22 +269,42 @@ impl Client {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         F: Future<Output = io::Result<S>> + Send + 'static,
     {
+        Self::first_dial(Streams(open), endpoint, options.into()).await
+    }
+
+    /// Connects like [`connect`](Self::connect), but over wires that `dial` makes, also to fallbacks. It is
+    /// called once per attempt. Of an endpoint, only its model, dialect and deadline are used, and what
+    /// `dial` uses itself.
+    ///
+    /// Must be called within a tokio runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`ConnectError`], by who must act.
+    pub async fn dial_with(
+        dial: impl Dial + 'static,
+        endpoint: Endpoint,
+        options: impl Into<ClientOptions>,
+    ) -> Result<(Handle, Events), ConnectError> {
+        Self::first_dial(Bounded(dial), endpoint, options.into()).await
+    }
+
+    async fn first_dial(
+        mut dial: impl Dial + 'static,
+        endpoint: Endpoint,
+        options: ClientOptions,
+    ) -> Result<(Handle, Events), ConnectError> {
         let origin = Instant::now();
-        let mut streams: Streams = Box::new(move || {
-            let stream = open();
-            Box::pin(async move { stream.await.map(|stream| Box::new(stream) as Box<dyn ByteStream>) })
-        });
-        let attempt = Box::pin(endpoints::over(&endpoint, streams())).await;
-        begin(attempt, endpoint, Some(streams), options.into(), origin)
+        let attempt = dial.dial(0, &endpoint).await;
+        begin(attempt, endpoint, Box::new(dial), options, origin)
     }
 }
 
 /// Starts a call after its first attempt to connect. If that failed, the error goes to the caller, unless
 /// there is a fallback.
 fn begin(
-    attempt: Result<Socket, ConnectError>,
+    attempt: Result<Box<dyn Wire>, ConnectError>,
     endpoint: Endpoint,
-    streams: Option<Streams>,
+    dial: Box<dyn Dial>,
     options: ClientOptions,
     origin: Instant,
 ) -> Result<(Handle, Events), ConnectError> {
@@ -303,7 +318,7 @@ fn begin(
         Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
         attempt => attempt.map_err(|error| endpoints::failure(&error)),
     };
-    Ok(start(Endpoints::new(attempt, endpoint, streams), options, origin))
+    Ok(start(Endpoints::new(attempt, endpoint, dial), options, origin))
 }
 
 fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (Handle, Events) {

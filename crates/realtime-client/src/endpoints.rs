@@ -1,42 +1,32 @@
 //! The endpoints of a call, in the order of the call's endpoint numbers, and the attempts to connect to them.
 
 use std::future::ready;
-use std::io;
 
-use futures_util::future::BoxFuture;
 use realtime_protocol::call::DisconnectReason;
 use realtime_protocol::event::Dialect;
 
-use crate::connect;
-use crate::connect::deadline::{Attempt, Phase};
-use crate::connect::endpoint::Endpoint;
-use crate::connect::error::ConnectError;
+use crate::connect::{ConnectError, Dial, Endpoint};
 use crate::links::Connecting;
-use crate::wire::websockets::{ByteStream, Socket};
-
-/// Opens a stream for each attempt to connect, in place of TCP and TLS.
-pub(crate) type Streams = Box<dyn FnMut() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send>;
+use crate::wire::Wire;
 
 /// The endpoints of a call, the first and its fallbacks.
 pub(crate) struct Endpoints {
     /// The outcome of the first attempt. It was made before the driver, so that its error can be returned to
     /// the caller.
-    latest: Option<Result<Socket, DisconnectReason>>,
+    latest: Option<Result<Box<dyn Wire>, DisconnectReason>>,
     first: Endpoint,
-    /// Opens streams to the first endpoint, if the caller does that.
-    streams: Option<Streams>,
     fallbacks: Vec<Endpoint>,
+    dial: Box<dyn Dial>,
 }
 
 impl Endpoints {
-    /// An endpoint, the outcome of the first attempt to connect to it, and the caller's streams to it, if
-    /// any.
+    /// An endpoint, the outcome of the first attempt to connect to it, and what makes the others.
     pub(crate) const fn new(
-        attempt: Result<Socket, DisconnectReason>,
+        attempt: Result<Box<dyn Wire>, DisconnectReason>,
         first: Endpoint,
-        streams: Option<Streams>,
+        dial: Box<dyn Dial>,
     ) -> Self {
-        Self { latest: Some(attempt), first, streams, fallbacks: Vec::new() }
+        Self { latest: Some(attempt), first, fallbacks: Vec::new(), dial }
     }
 
     pub(crate) const fn first(&self) -> &Endpoint {
@@ -57,24 +47,21 @@ impl Endpoints {
         if let Some(attempt) = self.latest.take() {
             return Box::pin(ready(attempt));
         }
-        let (endpoint, streams) = match number.checked_sub(1) {
-            None => (Some(&self.first), self.streams.as_mut()),
-            Some(index) => (self.fallbacks.get(index as usize), None),
+        let endpoint = match number.checked_sub(1) {
+            None => Some(&self.first),
+            Some(index) => self.fallbacks.get(index as usize),
         };
-        let Some(endpoint) = endpoint.cloned() else {
+        let Some(endpoint) = endpoint else {
             let reason = format!("there is no endpoint {number}");
             return Box::pin(ready(Err(DisconnectReason::Lost { reason })));
         };
-        let stream = streams.map(|open| open());
+        let asks_for_tokens = endpoint.asks_for_tokens();
+        let attempt = self.dial.dial(number, endpoint);
         Box::pin(async move {
-            let attempt = match stream {
-                Some(stream) => over(&endpoint, stream).await,
-                None => connect::open(&endpoint).await,
-            };
-            attempt.map_err(|error| match error {
+            attempt.await.map_err(|error| match error {
                 // The next attempt asks for another token.
                 ConnectError::KeyRefused { status: 401, .. } | ConnectError::KeyExpired { .. }
-                    if endpoint.asks_for_tokens() =>
+                    if asks_for_tokens =>
                 {
                     DisconnectReason::Lost { reason: chain(&error) }
                 }
@@ -82,18 +69,6 @@ impl Endpoints {
             })
         })
     }
-}
-
-/// One attempt to connect over a stream that the caller opens, which may take as long as the rest of the
-/// attempt.
-pub(crate) async fn over(
-    endpoint: &Endpoint,
-    stream: impl Future<Output = io::Result<Box<dyn ByteStream>>>,
-) -> Result<Socket, ConnectError> {
-    let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
-    let stream = async { stream.await.map_err(unreachable) };
-    let stream = Attempt::new(endpoint).during(Phase::Tcp, stream).await?;
-    connect::over(endpoint, stream).await
 }
 
 /// What the call is told about a failed attempt.

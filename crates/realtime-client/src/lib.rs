@@ -79,7 +79,8 @@
 //! - **Time is tokio's**, so that tests can pause it. Deadlines are decided from the clock.
 //! - **A session log replays exactly**: it holds every input and every output of the machines, in order.
 //! - **`tracing` and the crate `log` get no content**: only types, lengths and ids. They never get a key or
-//!   audio, and words only if [`ClientOptions::trace_content`] asks for them.
+//!   audio, and words only if [`ClientOptions::trace_content`] asks for them. A WebSocket library that logs
+//!   more is used only if the endpoint names it ([`WebSocketLibrary`]).
 //!
 //! # What it does not do
 //!
@@ -100,7 +101,7 @@
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
 //! | `connect` | one attempt to connect, from an [`Endpoint`] to an open WebSocket: its own map is there |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
-//! | `wire` | the WebSocket without waiting; only this directory uses the library |
+//! | `wire` | [`Wire`]: what carries wire texts. A WebSocket without waiting, over either library |
 //! | `endpoints` | the endpoints of a call, and the attempts to connect to them |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outgoing` | what is sent over one connection, and what waits for it |
@@ -120,6 +121,8 @@
 //!   provider, `platform-roots` for the roots of the operating system, or both. Without a provider `wss://`
 //!   is an error.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
+//! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
+//!   TRACE; the default one logs nothing.
 //! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
 mod client;
@@ -145,7 +148,7 @@ mod wire;
 pub use client::{Client, ClientOptions};
 #[cfg(feature = "_rustls")]
 pub use connect::Tls;
-pub use connect::{ApiKey, ConnectError, Endpoint, KeyPlace, Phase, Proxy};
+pub use connect::{ApiKey, ConnectError, Dial, Dialing, Endpoint, KeyPlace, Phase, Proxy};
 pub use counters::Counters;
 pub use error::{Error, SendError, Unsent};
 pub use events::{Bounds, Events};
@@ -154,3 +157,4 @@ pub use handle::{Handle, Pending};
 #[cfg(feature = "http")]
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
+pub use wire::{Received, Text, WebSocketLibrary, Wire};

@@ -17,13 +17,13 @@ use tokio::time::{Sleep, sleep};
 use crate::clock::Origin;
 use crate::counters::Tally;
 use crate::outgoing::Outgoing;
-use crate::wire::websockets::{Received, Socket, Text};
+use crate::wire::{Received, Text, Wire};
 
 /// How long the server may take to answer a close frame, and to close the connection after its own.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// An attempt to connect. Boxed because it is large and short-lived, unlike the driver.
-pub(crate) type Connecting = BoxFuture<'static, Result<Socket, DisconnectReason>>;
+pub(crate) type Connecting = BoxFuture<'static, Result<Box<dyn Wire>, DisconnectReason>>;
 
 /// What happens to a connection.
 #[derive(Debug)]
@@ -65,11 +65,11 @@ struct Link {
 
 enum State {
     Connecting(Connecting),
-    Open(Socket),
+    Open(Box<dyn Wire>),
     /// We sent a close frame; the server's last texts still count.
-    Closing(Socket, Pin<Box<Sleep>>),
+    Closing(Box<dyn Wire>, Pin<Box<Sleep>>),
     /// The end is told; only the close frame is still being sent.
-    Draining(Socket, Pin<Box<Sleep>>),
+    Draining(Box<dyn Wire>, Pin<Box<Sleep>>),
     Gone,
 }
 
@@ -98,10 +98,10 @@ impl Links {
 
     /// Sends an event. It is dropped if the connection is not open any more.
     pub(crate) fn send(&mut self, conn: ConnectionId, dialect: Dialect, event: ClientEvent) {
-        let Some(Link { outgoing, state: State::Open(socket), .. }) = self.link(conn) else { return };
+        let Some(Link { outgoing, state: State::Open(wire), .. }) = self.link(conn) else { return };
         outgoing.speak(dialect);
-        if outgoing.is_empty() && socket.has_room() {
-            socket.send(outgoing.encode(&event));
+        if outgoing.is_empty() && wire.has_room() {
+            wire.send(outgoing.encode(&event));
         } else {
             outgoing.push(&event);
         }
@@ -115,12 +115,12 @@ impl Links {
                 let reason = "the attempt to connect was given up".to_owned();
                 State::Connecting(Box::pin(ready(Err(DisconnectReason::Lost { reason }))))
             }
-            State::Open(mut socket) => {
+            State::Open(mut wire) => {
                 while let Some(text) = link.outgoing.pop() {
-                    socket.send(text);
+                    wire.send(text);
                 }
-                socket.start_close();
-                State::Closing(socket, Box::pin(sleep(CLOSE_DEADLINE)))
+                wire.close();
+                State::Closing(wire, Box::pin(sleep(CLOSE_DEADLINE)))
             }
             state @ (State::Closing(..) | State::Draining(..) | State::Gone) => state,
         };
@@ -173,8 +173,8 @@ impl Link {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<LinkEvent> {
         match &mut self.state {
             State::Connecting(attempt) => attempt.as_mut().poll(cx).map(|result| match result {
-                Ok(socket) => {
-                    self.state = State::Open(socket);
+                Ok(wire) => {
+                    self.state = State::Open(wire);
                     self.pulse = Some(Pulse::new(self.origin.now(), self.keepalive));
                     LinkEvent::Opened
                 }
@@ -183,7 +183,7 @@ impl Link {
                     LinkEvent::Disconnected(reason)
                 }
             }),
-            State::Open(socket) => {
+            State::Open(wire) => {
                 if let Some(shortfall) = self.outgoing.shed() {
                     return Poll::Ready(LinkEvent::Unsent(shortfall));
                 }
@@ -191,14 +191,14 @@ impl Link {
                     self.state = State::Gone;
                     return Poll::Ready(LinkEvent::Disconnected(reason));
                 }
-                socket.poll_flush(cx);
-                while socket.has_room()
+                let _ = wire.poll_flush(cx);
+                while wire.has_room()
                     && let Some(text) = self.outgoing.pop()
                 {
-                    socket.send(text);
-                    socket.poll_flush(cx);
+                    wire.send(text);
+                    let _ = wire.poll_flush(cx);
                 }
-                if let Poll::Ready(received) = socket.poll(cx) {
+                if let Poll::Ready(received) = wire.poll_recv(cx) {
                     return Poll::Ready(self.receive(received));
                 }
                 match self.due.take() {
@@ -206,11 +206,12 @@ impl Link {
                     None => Poll::Pending,
                 }
             }
-            State::Closing(socket, deadline) => {
+            State::Closing(wire, deadline) => {
                 if let Some(shortfall) = self.outgoing.shed() {
                     return Poll::Ready(LinkEvent::Unsent(shortfall));
                 }
-                if let Poll::Ready(received) = socket.poll(cx) {
+                let _ = wire.poll_flush(cx);
+                if let Poll::Ready(received) = wire.poll_recv(cx) {
                     return Poll::Ready(self.receive(received));
                 }
                 deadline.as_mut().poll(cx).map(|()| {
@@ -220,8 +221,8 @@ impl Link {
                     LinkEvent::Disconnected(DisconnectReason::Lost { reason })
                 })
             }
-            State::Draining(socket, deadline) => {
-                if socket.poll_end(cx).is_ready() || deadline.as_mut().poll(cx).is_ready() {
+            State::Draining(wire, deadline) => {
+                if wire.poll_end(cx).is_ready() || deadline.as_mut().poll(cx).is_ready() {
                     self.state = State::Gone;
                     return Poll::Ready(LinkEvent::Gone);
                 }
@@ -233,17 +234,17 @@ impl Link {
 
     /// Called when everything that arrived is read: pings the peer, or gives it up, if that is due.
     fn beat(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Poll<LinkEvent> {
-        let (State::Open(socket), Some(pulse)) = (&mut self.state, &mut self.pulse) else {
+        let (State::Open(wire), Some(pulse)) = (&mut self.state, &mut self.pulse) else {
             return Poll::Pending;
         };
-        if socket.take_alive() {
+        if wire.take_alive() {
             pulse.heard(now);
         }
         match pulse.handle_timeout(now) {
             None => Poll::Pending,
             Some(Beat::Ping) => {
-                socket.ping();
-                socket.poll_flush(cx);
+                wire.ping();
+                let _ = wire.poll_flush(cx);
                 Poll::Pending
             }
             Some(Beat::Dead) => {
@@ -270,8 +271,8 @@ impl Link {
             Received::Binary(bytes) => LinkEvent::Binary(bytes),
             Received::Ended(reason) => {
                 self.state = match std::mem::replace(&mut self.state, State::Gone) {
-                    State::Open(socket) => State::Draining(socket, Box::pin(sleep(CLOSE_DEADLINE))),
-                    State::Closing(socket, deadline) => State::Draining(socket, deadline),
+                    State::Open(wire) => State::Draining(wire, Box::pin(sleep(CLOSE_DEADLINE))),
+                    State::Closing(wire, deadline) => State::Draining(wire, deadline),
                     state @ (State::Connecting(_) | State::Draining(..) | State::Gone) => state,
                 };
                 LinkEvent::Disconnected(reason)

@@ -11,11 +11,11 @@ use realtime_protocol::session_config::SessionConfig;
 
 use crate::connect::address::percent_encode;
 use crate::connect::deadline::{Attempt, Phase};
-use crate::connect::dial::dial;
 use crate::connect::endpoint::Endpoint;
 use crate::connect::error::{ConnectError, is_passing, said};
 use crate::connect::http1::{Head, HeadError, RequestHead};
 use crate::connect::refusal::{Refusal, message};
+use crate::connect::route::reach;
 
 /// The HTTP calls of a server.
 ///
@@ -223,7 +223,7 @@ impl Rest {
         }
         let request = [head.into_bytes(), form.body.into_bytes()].concat();
 
-        let mut stream = dial(&attempt).await?;
+        let mut stream = reach(&attempt).await?;
         let lost = |reason| ConnectError::Interrupted { address: self.endpoint.address(), reason };
         let (until, _) = attempt.limit(Phase::Http);
         let reply = attempt.during(Phase::Http, async {

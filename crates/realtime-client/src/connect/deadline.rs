@@ -25,13 +25,15 @@ pub enum Phase {
     WebSocket,
     /// The answer to an HTTP request (feature `http`).
     Http,
+    /// All of it, where the application dials itself ([`Dial`](crate::Dial)).
+    Dial,
 }
 
 impl Phase {
     /// How many there are. The `match` does not compile if a new phase is missing here.
     pub(crate) const COUNT: usize = match Self::Key {
-        Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http => {
-            Self::Http as usize + 1
+        Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http | Self::Dial => {
+            Self::Dial as usize + 1
         }
     };
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Phase {
             Self::Tls => "agreeing on TLS",
             Self::WebSocket => "in the WebSocket handshake",
             Self::Http => "waiting for the answer to the request",
+            Self::Dial => "dialing",
         })
     }
 }
@@ -111,7 +114,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
-        let phases = [Phase::Key, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::WebSocket, Phase::Http];
+        let phases =
+            [Phase::Key, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::WebSocket, Phase::Http, Phase::Dial];
         assert_eq!(phases.len(), Phase::COUNT);
         for own in phases {
             let second = Duration::from_secs(1);

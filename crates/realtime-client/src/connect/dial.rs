@@ -1,140 +1,81 @@
-//! From an [`Endpoint`] to an open stream: name, TCP, proxy, and TLS.
+//! [`Dial`]: how a call comes to its connections. The client's own ways are here: over the network, and over
+//! streams that the application opens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::pin::Pin;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use super::deadline::{Attempt, Phase};
+use super::endpoint::Endpoint;
+use super::error::ConnectError;
+use crate::connect;
+use crate::wire::Wire;
+use crate::wire::stream::ByteStream;
 
-use crate::connect::address::host_and_port;
-use crate::connect::deadline::{Attempt, Phase};
-use crate::connect::endpoint::Endpoint;
-use crate::connect::error::ConnectError;
-use crate::connect::proxy::Hop;
-use crate::wire::websockets::ByteStream;
+/// An attempt to connect.
+pub type Dialing = Pin<Box<dyn Future<Output = Result<Box<dyn Wire>, ConnectError>> + Send>>;
 
-/// Opens a stream to the server: through a proxy if there is one, with TLS if the address asks for it.
-pub(crate) async fn dial(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let endpoint = attempt.endpoint;
-    let (host, port) = (endpoint.host(), endpoint.port());
-    let stream = match endpoint.hop()? {
-        Some(hop) => through(attempt, hop).await?,
-        None => {
+/// Makes the connections of a call, one for each attempt. Give it to
+/// [`Client::dial_with`](crate::Client::dial_with).
+///
+/// A closure from number and endpoint to a future of a wire is a `Dial`, too.
+pub trait Dial: Send {
+    /// Begins an attempt to connect to the endpoint. `number`: its place among the call's endpoints; 0 is the
+    /// first, and [fallbacks](crate::ClientOptions::fallbacks) follow from 1 on.
+    ///
+    /// The attempt is given up at the endpoint's [deadline](Endpoint::connect_deadline). An error is treated
+    /// as the client's own: by [`ConnectError::is_retryable`] the call tries again or ends.
+    fn dial(&mut self, number: u32, endpoint: &Endpoint) -> Dialing;
+}
+
+impl<F, Fut> Dial for F
+where
+    F: FnMut(u32, &Endpoint) -> Fut + Send,
+    Fut: Future<Output = Result<Box<dyn Wire>, ConnectError>> + Send + 'static,
+{
+    fn dial(&mut self, number: u32, endpoint: &Endpoint) -> Dialing {
+        Box::pin(self(number, endpoint))
+    }
+}
+
+/// Over the network: TCP, TLS and a WebSocket.
+pub(crate) struct Network;
+
+impl Dial for Network {
+    fn dial(&mut self, _number: u32, endpoint: &Endpoint) -> Dialing {
+        let endpoint = endpoint.clone();
+        Box::pin(async move { connect::open(&endpoint).await })
+    }
+}
+
+/// A WebSocket over the application's streams to the first endpoint, and over the network to others.
+pub(crate) struct Streams<F>(pub(crate) F);
+
+impl<S, F, Fut> Dial for Streams<F>
+where
+    S: ByteStream + 'static,
+    F: FnMut() -> Fut + Send,
+    Fut: Future<Output = io::Result<S>> + Send + 'static,
+{
+    fn dial(&mut self, number: u32, endpoint: &Endpoint) -> Dialing {
+        if number > 0 {
+            return Network.dial(number, endpoint);
+        }
+        let (stream, endpoint) = ((self.0)(), endpoint.clone());
+        Box::pin(async move {
             let unreachable = |source| ConnectError::Unreachable { address: endpoint.address(), source };
-            let tcp = async { tcp(host, port, attempt).await.map_err(unreachable) };
-            attempt.during(Phase::Tcp, tcp).await?
-        }
-    };
-    if !endpoint.is_tls() {
-        return Ok(stream);
-    }
-    attempt.during(Phase::Tls, tls(endpoint, host, port, stream)).await
-}
-
-/// A tunnel to the server through a proxy.
-async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let endpoint = attempt.endpoint;
-    let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
-    let tcp = async { tcp(&hop.host, hop.port, attempt).await.map_err(unreachable) };
-    let stream = attempt.during(Phase::Tcp, tcp).await?;
-    let (until, _) = attempt.limit(Phase::Proxy);
-    let target = endpoint.address();
-    let asked = attempt.during(Phase::Proxy, async {
-        let mut stream = if hop.is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
-        let head = hop.ask(&mut stream, &target).await?;
-        Ok((stream, head))
-    });
-    let (stream, head) = asked.await?;
-    hop.tunnel(stream, head, &target, until).await
-}
-
-async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn ByteStream>> {
-    let (end, _) = attempt.limit(Phase::Tcp);
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    let tcp = first_that_answers(&addresses, end).await?;
-    // Without this, small appends wait up to 40 ms for the acknowledgement of earlier ones.
-    tcp.set_nodelay(true)?;
-    hold_little(&tcp);
-    Ok(Box::new(tcp))
-}
-
-/// Limits the unsent data in the system's buffer: audio that waits there can't be dropped when it grows too
-/// old.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-fn hold_little(tcp: &TcpStream) {
-    /// 0.5 s of PCM at 24 kHz, as base64.
-    const UNSENT: u32 = 32 * 1024;
-    if let Err(error) = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT) {
-        tracing::debug!(%error, "the system may hold much that is not sent");
+            let stream = async { stream.await.map_err(unreachable) };
+            let stream = Attempt::new(&endpoint).during(Phase::Tcp, stream).await?;
+            connect::over(&endpoint, Box::new(stream)).await
+        })
     }
 }
 
-#[cfg(not(any(target_os = "android", target_os = "linux")))]
-fn hold_little(_tcp: &TcpStream) {}
+/// An application's own dial, with the endpoint's deadline.
+pub(crate) struct Bounded<D>(pub(crate) D);
 
-/// Tries one address after the other. A silent one gets its share of the time that is left.
-async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let until = match u32::try_from(addresses.len() - index) {
-            // The caller ends this attempt by its deadline, and reports the phase.
-            Ok(1) => None,
-            left => Some(now + end.saturating_duration_since(now) / left.unwrap_or(u32::MAX)),
-        };
-        let attempt = TcpStream::connect(address);
-        let result = match until {
-            Some(until) => timeout_at(until, attempt).await,
-            None => Ok(attempt.await),
-        };
-        match result {
-            Ok(Ok(tcp)) => return Ok(tcp),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
-        }
-    }
-    Err(failure)
-}
-
-#[cfg(feature = "_rustls")]
-async fn tls(
-    endpoint: &Endpoint,
-    host: &str,
-    port: u16,
-    stream: Box<dyn ByteStream>,
-) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let failed = |source| ConnectError::Tls { address: host_and_port(host, port), source };
-    endpoint.trust().connect(host, stream).await.map_err(failed)
-}
-
-#[cfg(not(feature = "_rustls"))]
-async fn tls(
-    _endpoint: &Endpoint,
-    host: &str,
-    port: u16,
-    _stream: Box<dyn ByteStream>,
-) -> Result<Box<dyn ByteStream>, ConnectError> {
-    Err(ConnectError::NoTls { address: host_and_port(host, port) })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-    use std::time::Duration;
-
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn every_address_of_a_name_is_tried() {
-        let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let here = listener.local_addr().unwrap();
-        let end = Instant::now() + Duration::from_secs(10);
-        assert_eq!(first_that_answers(&[gone, here], end).await.unwrap().peer_addr().unwrap(), here);
-        let error = first_that_answers(&[gone, gone], end).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(first_that_answers(&[], end).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+impl<D: Dial> Dial for Bounded<D> {
+    fn dial(&mut self, number: u32, endpoint: &Endpoint) -> Dialing {
+        let (dialing, endpoint) = (self.0.dial(number, endpoint), endpoint.clone());
+        Box::pin(async move { Attempt::new(&endpoint).during(Phase::Dial, dialing).await })
     }
 }

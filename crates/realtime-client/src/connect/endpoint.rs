@@ -15,6 +15,8 @@ use crate::connect::proxy::{Hop, Proxy};
 #[cfg(feature = "_rustls")]
 use crate::connect::tls::Tls;
 
+use crate::wire::WebSocketLibrary;
+
 pub(crate) use request::VALUE;
 
 mod request;
@@ -44,6 +46,7 @@ pub struct Endpoint {
     headers: Vec<(String, String)>,
     deadlines: Deadlines,
     proxy: Proxy,
+    library: WebSocketLibrary,
     #[cfg(feature = "_rustls")]
     tls: Tls,
 }
@@ -225,6 +228,13 @@ impl Endpoint {
         self
     }
 
+    /// Reads and writes the WebSocket by this library. Default: tokio-websockets.
+    #[must_use]
+    pub const fn websocket(mut self, library: WebSocketLibrary) -> Self {
+        self.library = library;
+        self
+    }
+
     /// Decides whom TLS trusts. Default: the roots of this build's features.
     #[cfg(feature = "_rustls")]
     #[must_use]
@@ -257,6 +267,10 @@ impl Endpoint {
     /// The proxy on the way to the server.
     pub(crate) fn hop(&self) -> Result<Option<&Hop>, ConnectError> {
         self.proxy.hop(self.is_tls, &self.host, self.port)
+    }
+
+    pub(crate) const fn library(&self) -> WebSocketLibrary {
+        self.library
     }
 
     pub(crate) const fn deadlines(&self) -> &Deadlines {
@@ -339,6 +353,7 @@ impl Endpoint {
             headers: Vec::new(),
             deadlines: Deadlines::default(),
             proxy: Proxy::from_env(),
+            library: WebSocketLibrary::default(),
             #[cfg(feature = "_rustls")]
             tls: Tls::default(),
         }

@@ -12,7 +12,8 @@ use crate::connect::endpoint::{Endpoint, VALUE};
 use crate::connect::error::ConnectError;
 use crate::connect::http1::{Head, HeadError, RequestHead, is_token};
 use crate::connect::refusal::{Refusal, message};
-use crate::wire::websockets::{ByteStream, Socket};
+use crate::wire::Wire;
+use crate::wire::stream::ByteStream;
 
 /// The request, and what the answer must match.
 pub(crate) struct Offer {
@@ -27,7 +28,7 @@ pub(crate) async fn upgrade(
     attempt: &Attempt<'_>,
     mut stream: Box<dyn ByteStream>,
     offer: &Offer,
-) -> Result<Socket, ConnectError> {
+) -> Result<Box<dyn Wire>, ConnectError> {
     let endpoint = attempt.endpoint;
     let (until, _) = attempt.limit(Phase::WebSocket);
     let head = attempt.during(Phase::WebSocket, async {
@@ -43,7 +44,7 @@ pub(crate) async fn upgrade(
     offer
         .check(&head)
         .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
-    Ok(Socket::new(stream, head.rest, offer.secrets.clone()))
+    Ok(endpoint.library().begin(stream, head.rest.into(), offer.secrets.clone()).await)
 }
 
 impl Offer {

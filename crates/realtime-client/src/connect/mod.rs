@@ -1,11 +1,12 @@
-//! From an [`Endpoint`] to an open [`Socket`]: key, TCP, TLS and the WebSocket handshake under one deadline.
+//! From an [`Endpoint`] to an open [`Wire`]: key, TCP, TLS and the WebSocket handshake under one deadline.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | `endpoint`, `address` | [`Endpoint`]: address, dialect, headers |
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
 //! | `deadline` | [`Phase`]: the phases of an attempt and their deadlines |
-//! | `dial`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
+//! | `dial` | [`Dial`]: the client's ways to a connection, and an application's own |
+//! | `route`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
 //! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
 //! | `error` | [`ConnectError`]: by who must act |
 
@@ -19,11 +20,13 @@ pub(crate) mod handshake;
 pub(crate) mod http1;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
+pub(crate) mod route;
 #[cfg(feature = "_rustls")]
 pub(crate) mod tls;
 
 pub use auth::{ApiKey, KeyPlace};
 pub use deadline::Phase;
+pub use dial::{Dial, Dialing};
 pub use endpoint::Endpoint;
 pub use error::ConnectError;
 pub use proxy::Proxy;
@@ -31,21 +34,25 @@ pub use proxy::Proxy;
 pub use tls::Tls;
 
 use deadline::Attempt;
-use dial::dial;
 use handshake::{Offer, upgrade};
+use route::reach;
 
-use crate::wire::websockets::{ByteStream, Socket};
+use crate::wire::Wire;
+use crate::wire::stream::ByteStream;
 
 /// Makes one attempt to connect.
-pub(crate) async fn open(endpoint: &Endpoint) -> Result<Socket, ConnectError> {
+pub(crate) async fn open(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ConnectError> {
     let attempt = Attempt::new(endpoint);
     let offer = offer(&attempt).await?;
-    let stream = dial(&attempt).await?;
+    let stream = reach(&attempt).await?;
     upgrade(&attempt, stream, &offer).await
 }
 
 /// Does only the WebSocket handshake, over an existing stream.
-pub(crate) async fn over(endpoint: &Endpoint, stream: Box<dyn ByteStream>) -> Result<Socket, ConnectError> {
+pub(crate) async fn over(
+    endpoint: &Endpoint,
+    stream: Box<dyn ByteStream>,
+) -> Result<Box<dyn Wire>, ConnectError> {
     let attempt = Attempt::new(endpoint);
     let offer = offer(&attempt).await?;
     upgrade(&attempt, stream, &offer).await

@@ -12,7 +12,7 @@ use crate::connect::auth::Secrets;
 use crate::connect::error::ConnectError;
 use crate::connect::http1::{Head, HeadError, RequestHead};
 use crate::connect::refusal::{Refusal, message};
-use crate::wire::websockets::ByteStream;
+use crate::wire::stream::ByteStream;
 
 /// Which connections go through an HTTP proxy, and through which one. All of them ask for a tunnel by
 /// `CONNECT`.

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use crate::connect::error::ConnectError;
-use crate::wire::websockets::ByteStream;
+use crate::wire::stream::ByteStream;
 
 /// Whom TLS trusts, besides the roots of this build's features: the certificate authority of a company, of an
 /// inspecting proxy, or of a test.

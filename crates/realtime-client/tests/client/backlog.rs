@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Bounds, Client, ClientOptions, Endpoint, Error, Events, Handle, MemoryLog};
+use realtime_client::{Bounds, Client, ClientOptions, Error, Events, Handle, MemoryLog};
 use realtime_protocol::audio::{Audio, AudioFormat};
 use realtime_protocol::call::{CloseReason, Command, DisconnectReason, Event, Notice, Warning};
 use serde_json::json;
@@ -225,7 +225,7 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
     socket.set_recv_buffer_size(64 * 1024).unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
-    let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "m").unwrap();
+    let endpoint = at(&format!("ws://{}", listener.local_addr().unwrap()), "m");
     // The server reads nothing more.
     let far = async {
         let (stream, _) = listener.accept().await.unwrap();

@@ -224,7 +224,7 @@ async fn a_refusal_with_a_slow_body_stays_one_when_its_phase_ends() {
         let (listener, mut endpoint) = listen("ws").await;
         if phase == Phase::Proxy {
             let proxy = format!("http://{}", listener.local_addr().unwrap());
-            endpoint = Endpoint::new("ws://server.invalid", "m").unwrap();
+            endpoint = at("ws://server.invalid", "m");
             endpoint = endpoint.proxy(realtime_client::Proxy::new(&proxy).unwrap());
         }
         let endpoint = endpoint.phase_deadline(phase, Duration::from_secs(1));
@@ -271,7 +271,8 @@ async fn a_token_is_asked_for_before_each_attempt_and_goes_as_bearer() {
             }
         }
     };
-    let endpoint = Endpoint::azure("http://memory", "d").unwrap().token_provider(provider);
+    let endpoint =
+        Endpoint::azure("http://memory", "d").unwrap().websocket(library()).token_provider(provider);
     for attempt in 0..3 {
         let (near, mut far) = duplex(64 * 1024);
         let server = async {
@@ -400,5 +401,5 @@ fn http(status: &str, body: &str) -> String {
 async fn listen(scheme: &str) -> (TcpListener, Endpoint) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("{scheme}://{}", listener.local_addr().unwrap());
-    (listener, Endpoint::new(&base, "test-model").unwrap().key(KEY))
+    (listener, at(&base, "test-model").key(KEY))
 }

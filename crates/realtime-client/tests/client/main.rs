@@ -21,6 +21,8 @@ mod garbage;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod own_wire;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod reconnecting;

@@ -103,7 +103,7 @@ async fn tls_goes_through_a_tunnel_and_to_the_proxy_itself() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let proxy = Proxy::new(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
     let trust = realtime_client::Tls::default().trust_pem(authority.pem()).unwrap();
-    let endpoint = Endpoint::new("wss://server.invalid", "m").unwrap().proxy(proxy).tls(trust);
+    let endpoint = at("wss://server.invalid", "m").proxy(proxy).tls(trust);
     let far = async {
         let (tcp, _) = listener.accept().await.unwrap();
         let mut tunnel = authority.serving("127.0.0.1").accept(tcp).await.unwrap();
@@ -139,5 +139,5 @@ async fn answered(answer: &str) -> (ConnectError, String) {
 async fn through(user: &str) -> (TcpListener, Endpoint) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let proxy = Proxy::new(&format!("http://{user}{}", listener.local_addr().unwrap())).unwrap();
-    (listener, Endpoint::new("ws://server.invalid:8080", "m").unwrap().key(KEY).proxy(proxy))
+    (listener, at("ws://server.invalid:8080", "m").key(KEY).proxy(proxy))
 }

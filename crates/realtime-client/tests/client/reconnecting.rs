@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::*;
-use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, MemoryLog};
+use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, MemoryLog};
 use realtime_protocol::call::{
     Backoff, CloseReason, ConnectionEvent, DisconnectReason, Event, Reconnect, Reseed, Seed,
 };
@@ -31,7 +31,7 @@ fn history(carried: &[ItemId]) -> Seed {
 async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
     for asks in [true, false] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "m").unwrap();
+        let endpoint = at(&format!("ws://{}", listener.local_addr().unwrap()), "m");
         let given = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&given);
         let endpoint = if asks {
@@ -90,9 +90,9 @@ async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
 #[tokio::test]
 async fn an_endpoint_that_fails_gives_way_to_the_next() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let next_best = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "second").unwrap();
+    let next_best = at(&format!("ws://{}", listener.local_addr().unwrap()), "second");
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let first = Endpoint::new(&format!("ws://{}", gone.local_addr().unwrap()), "first").unwrap();
+    let first = at(&format!("ws://{}", gone.local_addr().unwrap()), "first");
     drop(gone);
     let options = ClientOptions::default().fallback(next_best.clone());
     let far = async {
@@ -128,7 +128,7 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
 async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
-    let endpoint = Endpoint::new(&url, "test-model").unwrap();
+    let endpoint = at(&url, "test-model");
     let log = MemoryLog::new();
     let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
     let reconnect = Reconnect { backoff, ..Reconnect::default() };
@@ -199,7 +199,7 @@ impl Reseed for Memory {
 #[tokio::test]
 async fn what_came_last_is_in_the_seed_although_nobody_has_read_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = Endpoint::new(&format!("ws://{}", listener.local_addr().unwrap()), "test-model").unwrap();
+    let endpoint = at(&format!("ws://{}", listener.local_addr().unwrap()), "test-model");
     let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
     let reconnect = Reconnect { backoff, ..Reconnect::default() };
     let options = ClientOptions::new(SessionOptions::default()).reconnect(reconnect, Memory::default());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, LogSink};
+use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, LogSink, WebSocketLibrary};
 use realtime_protocol::call::Event;
 use realtime_protocol::log::{Replay, read_header};
 use serde_json::{Value, json};
@@ -18,8 +18,22 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 
 pub(crate) const KEY: &str = "sk-canary-key";
 
+/// The library of this run: the tests are built once for each.
+pub(crate) fn library() -> WebSocketLibrary {
+    #[cfg(feature = "tungstenite")]
+    if env!("CARGO_CRATE_NAME") == "client_tungstenite" {
+        return WebSocketLibrary::Tungstenite;
+    }
+    WebSocketLibrary::TokioWebsockets
+}
+
+/// An endpoint with this run's library.
+pub(crate) fn at(base: &str, model: &str) -> Endpoint {
+    Endpoint::new(base, model).unwrap().websocket(library())
+}
+
 pub(crate) fn endpoint() -> Endpoint {
-    Endpoint::new("ws://memory", "test-model").unwrap().key(KEY)
+    at("ws://memory", "test-model").key(KEY)
 }
 
 /// A server on one WebSocket.

@@ -116,5 +116,5 @@ impl Authority {
 async fn listen() -> (TcpListener, Endpoint) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("wss://{}", listener.local_addr().unwrap());
-    (listener, Endpoint::new(&base, "test-model").unwrap().key(KEY))
+    (listener, at(&base, "test-model").key(KEY))
 }
