@@ -120,6 +120,7 @@
 //!   `ring` and `webpki-roots`. For another setup, turn the default off and enable `aws-lc-rs` as the
 //!   provider, `platform-roots` for the roots of the operating system, or both. Without a provider `wss://`
 //!   is an error.
+//! - `socks` (default): SOCKS5 proxies.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
 //!   TRACE; the default one logs nothing.

@@ -4,6 +4,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use hyper::HeaderMap;
+use hyper::http::HeaderValue;
 use realtime_protocol::http::{
     CallCreateRequest, CallReferRequest, CallRejectRequest, ClientSecretRequest, ClientSecretResponse,
 };
@@ -13,7 +15,7 @@ use crate::connect::address::percent_encode;
 use crate::connect::deadline::{Attempt, Phase};
 use crate::connect::endpoint::Endpoint;
 use crate::connect::error::{ConnectError, is_passing, said};
-use crate::connect::http1::{Head, HeadError, RequestHead};
+use crate::connect::http::{Answer, HeadError};
 use crate::connect::refusal::{Refusal, message};
 use crate::connect::route::reach;
 
@@ -210,56 +212,53 @@ impl Rest {
         self.post(&call, form).await.map(drop)
     }
 
-    async fn post(&self, call: &str, form: Form) -> Result<Answer, RestError> {
+    async fn post(&self, call: &str, form: Form) -> Result<Reply, RestError> {
         let attempt = Attempt::new(&self.endpoint);
         let key = attempt.during(Phase::Key, self.endpoint.key_for_attempt()).await?;
-        let mut head = RequestHead::new("POST", &self.endpoint.target_beside(call));
-        let secrets = self.endpoint.add_headers(&mut head, key.as_ref())?;
-        let length = form.body.len().to_string();
-        let kind = Some(("Content-Type", form.kind.as_str())).filter(|(_, kind)| !kind.is_empty());
-        for (name, value) in [("Connection", "close"), ("Content-Length", &length)].into_iter().chain(kind) {
-            // All of these headers are ours, so HTTP can carry them.
-            let _ = head.add(name, value);
+        let mut headers = HeaderMap::new();
+        let secrets = self.endpoint.add_headers(&mut headers, key.as_ref())?;
+        headers.insert("Connection", HeaderValue::from_static("close"));
+        headers.insert("Content-Length", form.body.len().into());
+        if !form.body.is_empty()
+            && let Ok(kind) = HeaderValue::try_from(form.kind)
+        {
+            headers.insert("Content-Type", kind);
         }
-        let request = [head.into_bytes(), form.body.into_bytes()].concat();
+        let target = self.endpoint.target_beside(call);
+        let request = self.endpoint.request("POST", &target, headers, form.body)?;
 
-        let mut stream = reach(&attempt).await?;
+        let stream = reach(&attempt).await?;
         let lost = |reason| ConnectError::Interrupted { address: self.endpoint.address(), reason };
         let (until, _) = attempt.limit(Phase::Http);
-        let reply = attempt.during(Phase::Http, async {
-            let head = match Head::exchange(&mut stream, &request).await {
-                Ok(head) => head,
+        let answer = attempt.during(Phase::Http, async {
+            let mut answer = match Answer::to(request, stream).await {
+                Ok(answer) => answer,
                 Err(HeadError::HungUp(reason)) => return Err(lost(reason)),
                 Err(HeadError::NotHttp(reason)) => return Ok(Err(self.bad_answer(reason))),
             };
-            if !(200..300).contains(&head.status) {
-                return Ok(Ok(Reply::No(head)));
+            if !(200..300).contains(&answer.status()) {
+                return Ok(Ok(answer));
             }
-            let location = head.header("location").map(str::to_owned);
-            let mut body = head.into_body(MAX_ANSWER);
-            match body.fill(&mut stream).await {
-                Ok(()) => {}
+            Ok(match answer.fill(MAX_ANSWER).await {
+                Ok(false) => Ok(answer),
+                Ok(true) => Err(self.bad_answer(format!("it has more than {MAX_ANSWER} bytes"))),
                 // The server has answered: repeating the call would do it twice.
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
-                    return Ok(Err(self.bad_answer(error.to_string())));
+                    Err(self.bad_answer(error.to_string()))
                 }
                 Err(error) => return Err(lost(error.to_string())),
-            }
-            if body.is_cut {
-                return Ok(Err(self.bad_answer(format!("it has more than {MAX_ANSWER} bytes"))));
-            }
-            let not_text = |_| self.bad_answer("it is no UTF-8".to_owned());
-            Ok(String::from_utf8(body.bytes)
-                .map_err(not_text)
-                .map(|body| Reply::Yes(Answer { location, body })))
+            })
         });
-        match reply.await?? {
-            Reply::Yes(answer) => Ok(answer),
-            Reply::No(head) => {
-                let refusal = Refusal::read(head, &mut stream, until).await;
-                let message = message(&refusal.body, &secrets);
-                Err(Refused::new(&refusal, message))
-            }
+        let answer = answer.await??;
+        if !(200..300).contains(&answer.status()) {
+            let refusal = Refusal::read(answer, until).await;
+            let message = message(&refusal.body, &secrets);
+            return Err(Refused::new(&refusal, message));
+        }
+        let location = answer.header("location").map(str::to_owned);
+        match String::from_utf8(answer.body) {
+            Ok(body) => Ok(Reply { location, body }),
+            Err(_) => Err(self.bad_answer("it is no UTF-8".to_owned())),
         }
     }
 
@@ -285,14 +284,8 @@ impl Refused {
     }
 }
 
-/// An answer in time, or the head of a refusal.
-enum Reply {
-    Yes(Answer),
-    No(Head),
-}
-
 /// What came.
-struct Answer {
+struct Reply {
     location: Option<String>,
     body: String,
 }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::HeaderMap;
+use hyper::http::uri::PathAndQuery;
+use hyper::http::{HeaderName, HeaderValue};
 use realtime_protocol::event::Dialect;
 
 use crate::connect::address::{self, Parts, host_and_port, percent_encode};
 use crate::connect::auth::{ApiKey, KeyPlace, KeySource};
 use crate::connect::deadline::{Deadlines, Phase};
 use crate::connect::error::{ConnectError, Source};
-use crate::connect::http1::{is_token, is_value};
 use crate::connect::proxy::{Hop, Proxy};
 #[cfg(feature = "_rustls")]
 use crate::connect::tls::Tls;
@@ -43,7 +45,7 @@ pub struct Endpoint {
     dialect: Dialect,
     key: KeySource,
     key_place: KeyPlace,
-    headers: Vec<(String, String)>,
+    headers: HeaderMap,
     deadlines: Deadlines,
     proxy: Proxy,
     library: WebSocketLibrary,
@@ -167,18 +169,15 @@ impl Endpoint {
     /// [`ConnectError::BadHeader`] if HTTP cannot carry the name or the value, or if the handshake sets this
     /// header itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
-        let lower = name.to_ascii_lowercase();
-        let reason = if !is_token(name) {
-            "HTTP does not allow its name"
-        } else if !is_value(value) {
-            VALUE
-        } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
-            "it belongs to the connection itself"
-        } else {
-            self.headers.push((name.to_owned(), value.to_owned()));
-            return Ok(self);
-        };
-        Err(ConnectError::BadHeader { name: name.to_owned(), reason })
+        let bad = |reason| ConnectError::BadHeader { name: name.to_owned(), reason };
+        let name = HeaderName::try_from(name).map_err(|_| bad("HTTP does not allow its name"))?;
+        if OWN_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("sec-websocket-") {
+            return Err(bad("it belongs to the connection itself"));
+        }
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad(VALUE))?;
+        value.set_sensitive(true);
+        self.headers.try_append(name, value).map_err(|_| bad("there are too many headers"))?;
+        Ok(self)
     }
 
     /// Bills the session to this organisation (`OpenAI-Organization`).
@@ -335,6 +334,8 @@ impl Endpoint {
             }
             path => path.to_owned(),
         };
+        let target = PathAndQuery::try_from(format!("{path}?{}", parts.query));
+        target.map_err(|error| bad(format!("HTTP cannot ask for it: {error}")))?;
         let port = parts.port.unwrap_or_else(|| default_port(is_tls));
         Ok(Self::at(is_tls, parts.host.to_owned(), port, path, parts.query.to_owned()))
     }
@@ -350,7 +351,7 @@ impl Endpoint {
             dialect: Dialect::Ga,
             key: KeySource::None,
             key_place: KeyPlace::Bearer,
-            headers: Vec::new(),
+            headers: HeaderMap::new(),
             deadlines: Deadlines::default(),
             proxy: Proxy::from_env(),
             library: WebSocketLibrary::default(),
@@ -391,7 +392,7 @@ impl fmt::Debug for Endpoint {
             .field("dialect", &self.dialect)
             .field("key", &self.key)
             .field("key_place", &self.key_place)
-            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("deadlines", &self.deadlines)
             .field("proxy", &self.proxy)
             .finish()
@@ -409,7 +410,6 @@ const OWN_HEADERS: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connect::http1::RequestHead;
 
     #[test]
     fn the_address_is_completed_and_nothing_given_is_lost() {
@@ -464,13 +464,13 @@ mod tests {
                 Endpoint::openai("k", "gpt-realtime"),
                 "wss://api.openai.com/v1/realtime?model=gpt-realtime",
                 Dialect::Ga,
-                "Authorization: Bearer k\r\n",
+                "authorization: Bearer k\r\n",
             ),
             (
                 Endpoint::openai_call("k", "rtc_1"),
                 "wss://api.openai.com/v1/realtime?call_id=rtc_1",
                 Dialect::Ga,
-                "Authorization: Bearer k\r\n",
+                "authorization: Bearer k\r\n",
             ),
             (azure("https://r.openai.azure.com"), v1, Dialect::Ga, "api-key: k\r\n"),
             (azure("https://r.openai.azure.com/openai/v1/"), v1, Dialect::Ga, "api-key: k\r\n"),
@@ -491,20 +491,20 @@ mod tests {
                 Endpoint::new("wss://h/openai/realtime?api-version=x&deployment=d", "").unwrap().key("k"),
                 "wss://h/openai/realtime?api-version=x&deployment=d",
                 Dialect::Beta,
-                "Authorization: Bearer k\r\n",
+                "authorization: Bearer k\r\n",
             ),
             (
                 Endpoint::openai("k", "m").beta(),
                 "wss://api.openai.com/v1/realtime?model=m",
                 Dialect::Beta,
-                "OpenAI-Beta: realtime=v1\r\n",
+                "openai-beta: realtime=v1\r\n",
             ),
         ] {
             assert_eq!((endpoint.url().as_str(), endpoint.dialect()), (url, dialect));
             let head = head(&endpoint);
             assert!(head.contains(header), "{url}: {head}");
             let says_beta = endpoint.dialect() == Dialect::Beta && !url.contains("api-version");
-            assert_eq!(head.contains("OpenAI-Beta"), says_beta, "{url}: {head}");
+            assert_eq!(head.contains("openai-beta"), says_beta, "{url}: {head}");
         }
     }
 
@@ -513,7 +513,7 @@ mod tests {
         let endpoint = Endpoint::openai("k", "m").organization("org-1").unwrap().project("proj_1").unwrap();
         let endpoint = endpoint.header("User-Agent", "mine").unwrap();
         let sent = head(&endpoint);
-        for header in ["OpenAI-Organization: org-1", "OpenAI-Project: proj_1", "User-Agent: mine"] {
+        for header in ["openai-organization: org-1", "openai-project: proj_1", "user-agent: mine"] {
             assert!(sent.contains(&format!("{header}\r\n")), "{sent}");
         }
         assert!(!sent.contains("realtime-client/"), "{sent}");
@@ -528,7 +528,7 @@ mod tests {
     #[test]
     fn a_key_in_the_query_is_taken_out_of_what_the_server_says() {
         let endpoint = Endpoint::new("wss://h/p?api-key=canary&model=gpt-realtime", "").unwrap();
-        let secrets = endpoint.add_headers(&mut RequestHead::new("GET", "/"), None).unwrap();
+        let secrets = endpoint.add_headers(&mut HeaderMap::new(), None).unwrap();
         let text = secrets.redact("no such model gpt-realtime for canary");
         assert_eq!(text, "no such model gpt-realtime for [redacted]");
     }
@@ -542,17 +542,17 @@ mod tests {
 
     #[test]
     fn a_key_from_a_file_loses_its_newline_and_one_within_is_refused() {
-        assert!(head(&Endpoint::openai("sk-1\n", "m")).contains("Authorization: Bearer sk-1\r\n"));
-        let mut head = RequestHead::new("GET", "/");
+        assert!(head(&Endpoint::openai("sk-1\n", "m")).contains("authorization: Bearer sk-1\r\n"));
         let endpoint = Endpoint::openai("", "m");
-        let error = endpoint.add_headers(&mut head, Some(&ApiKey::new("sk\n1"))).err().unwrap();
+        let error = endpoint.add_headers(&mut HeaderMap::new(), Some(&ApiKey::new("sk\n1"))).err().unwrap();
         assert_eq!(error.to_string(), "cannot send the header Authorization: HTTP does not allow its value");
     }
 
+    /// The headers as lines.
     fn head(endpoint: &Endpoint) -> String {
-        let mut head = RequestHead::new("GET", &endpoint.target());
+        let mut headers = HeaderMap::new();
         let KeySource::Fixed(key) = &endpoint.key else { panic!("{endpoint:?}") };
-        endpoint.add_headers(&mut head, Some(key)).unwrap();
-        String::from_utf8(head.into_bytes()).unwrap()
+        endpoint.add_headers(&mut headers, Some(key)).unwrap();
+        headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect()
     }
 }

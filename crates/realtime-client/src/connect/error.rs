@@ -95,6 +95,18 @@ pub enum ConnectError {
         /// The proxy's text, without its password.
         message: Option<String>,
     },
+    /// The SOCKS proxy does not let the connection through, or cannot reach the server.
+    #[error("the proxy {proxy} refused to connect to {address}: {reason}")]
+    SocksRefused {
+        /// The proxy's host and port.
+        proxy: String,
+        /// Host and port behind the proxy.
+        address: String,
+        /// What it says.
+        reason: String,
+        /// Whether that may pass.
+        is_passing: bool,
+    },
     /// The proxy closed the connection before it answered, or is not a proxy.
     #[error("the proxy {proxy} gave no readable answer: {reason}")]
     ProxyFailed {
@@ -206,6 +218,7 @@ impl ConnectError {
             // network.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
+            Self::SocksRefused { is_passing, .. } => *is_passing,
             Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),
         }
     }

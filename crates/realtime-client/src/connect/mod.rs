@@ -6,8 +6,9 @@
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
 //! | `deadline` | [`Phase`]: the phases of an attempt and their deadlines |
 //! | `dial` | [`Dial`]: the client's ways to a connection, and an application's own |
-//! | `route`, `proxy`, `tls` | TCP; [`Proxy`]: which proxy; `Tls`: whom TLS trusts |
-//! | `handshake`, `http1`, `refusal` | the WebSocket handshake, over as much HTTP as it needs |
+//! | `route`, `tls` | TCP; `Tls`: whom TLS trusts |
+//! | `proxy`, `tunnel` | [`Proxy`]: which proxy; and the way through it |
+//! | `handshake`, `http`, `refusal` | the WebSocket handshake; one HTTP request and its answer, by hyper |
 //! | `error` | [`ConnectError`]: by who must act |
 
 pub(crate) mod address;
@@ -17,12 +18,13 @@ pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod handshake;
-pub(crate) mod http1;
+pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod route;
 #[cfg(feature = "_rustls")]
 pub(crate) mod tls;
+pub(crate) mod tunnel;
 
 pub use auth::{ApiKey, KeyPlace};
 pub use deadline::Phase;
@@ -45,7 +47,7 @@ pub(crate) async fn open(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ConnectEr
     let attempt = Attempt::new(endpoint);
     let offer = offer(&attempt).await?;
     let stream = reach(&attempt).await?;
-    upgrade(&attempt, stream, &offer).await
+    upgrade(&attempt, stream, offer).await
 }
 
 /// Does only the WebSocket handshake, over an existing stream.
@@ -55,7 +57,7 @@ pub(crate) async fn over(
 ) -> Result<Box<dyn Wire>, ConnectError> {
     let attempt = Attempt::new(endpoint);
     let offer = offer(&attempt).await?;
-    upgrade(&attempt, stream, &offer).await
+    upgrade(&attempt, stream, offer).await
 }
 
 async fn offer(attempt: &Attempt<'_>) -> Result<Offer, ConnectError> {

@@ -1,21 +1,13 @@
-//! HTTP proxies: which connections use one, and the `CONNECT` request.
+//! Which connections go through a proxy, and through which one. The way through it is in `tunnel`.
 
 use std::fmt;
 use std::net::IpAddr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use tokio::time::Instant;
+use super::address::{Parts, host_and_port, percent_decode, shown, split_port};
+use super::error::ConnectError;
 
-use crate::connect::address::{Parts, host_and_port, percent_decode, shown, split_port};
-use crate::connect::auth::Secrets;
-use crate::connect::error::ConnectError;
-use crate::connect::http1::{Head, HeadError, RequestHead};
-use crate::connect::refusal::{Refusal, message};
-use crate::wire::stream::ByteStream;
-
-/// Which connections go through an HTTP proxy, and through which one. All of them ask for a tunnel by
-/// `CONNECT`.
+/// Which connections go through a proxy, and through which one: an HTTP proxy, asked for a tunnel by
+/// `CONNECT`, or a SOCKS5 proxy.
 ///
 /// An endpoint uses the environment's setting ([`from_env`](Self::from_env)) unless
 /// [`Endpoint::proxy`](crate::Endpoint::proxy) sets another.
@@ -44,18 +36,26 @@ enum Route {
 /// A proxy.
 #[derive(Clone)]
 pub(crate) struct Hop {
-    pub(crate) is_tls: bool,
+    pub(crate) kind: Kind,
     pub(crate) host: String,
     pub(crate) port: u16,
-    login: Option<Login>,
+    pub(crate) login: Option<Login>,
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Http,
+    /// HTTP over TLS.
+    Https,
+    Socks5,
 }
 
 /// User and password.
 #[derive(Clone)]
-struct Login {
-    password: String,
-    /// `Proxy-Authorization`.
-    header: String,
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: String,
 }
 
 /// Hosts that are reached directly.
@@ -75,8 +75,9 @@ enum Direct {
 }
 
 impl Proxy {
-    /// Every connection through this proxy: `http://user:password@host:port`, or `https://` if the proxy
-    /// itself is reached by TLS. Write special characters of user and password as `%XX`.
+    /// Every connection through this proxy: `http://user:password@host:port`, `https://` if the proxy itself
+    /// is reached by TLS, or `socks5://` (feature `socks`). Write special characters of user and password as
+    /// `%XX`. The proxy resolves the server's name; `socks5h://` is the same as `socks5://`.
     ///
     /// # Errors
     /// [`ConnectError::BadProxy`]: correct the address.
@@ -145,84 +146,42 @@ impl Hop {
         let url = url.trim();
         let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let parts = Parts::of(&whole)?;
-        let is_tls = match parts.scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            other => return Err(format!("expected http:// or https://, got {other}://")),
+        let (kind, port) = match parts.scheme.to_ascii_lowercase().as_str() {
+            "http" => (Kind::Http, 80),
+            "https" => (Kind::Https, 443),
+            "socks5" | "socks5h" if cfg!(feature = "socks") => (Kind::Socks5, 1080),
+            "socks5" | "socks5h" => {
+                return Err("this build has no SOCKS (feature `socks` of realtime-client)".to_owned());
+            }
+            other => return Err(format!("expected http://, https:// or socks5://, got {other}://")),
         };
         let login = parts.user.map(|user| {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
-            let password = percent_decode(password);
-            let given = [&percent_decode(user), b":".as_slice(), &password].concat();
-            Login {
-                password: String::from_utf8_lossy(&password).into_owned(),
-                header: format!("Basic {}", STANDARD.encode(given)),
-            }
+            let decoded = |text| String::from_utf8_lossy(&percent_decode(text)).into_owned();
+            Login { user: decoded(user), password: decoded(password) }
         });
-        let port = parts.port.unwrap_or(if is_tls { 443 } else { 80 });
-        Ok(Self { is_tls, host: parts.host.to_owned(), port, login })
+        let fits = |text: &String| (1..=255).contains(&text.len());
+        if let (Kind::Socks5, Some(login)) = (kind, &login)
+            && !(fits(&login.user) && fits(&login.password))
+        {
+            return Err("expected a user and a password of 1 to 255 bytes each for SOCKS".to_owned());
+        }
+        Ok(Self { kind, host: parts.host.to_owned(), port: parts.port.unwrap_or(port), login })
     }
 
     /// Host and port, for errors.
     pub(crate) fn address(&self) -> String {
         host_and_port(&self.host, self.port)
     }
-
-    /// Asks for a tunnel to `target`, a host with its port.
-    pub(crate) async fn ask(
-        &self,
-        stream: &mut Box<dyn ByteStream>,
-        target: &str,
-    ) -> Result<Head, ConnectError> {
-        let mut head = RequestHead::new("CONNECT", target);
-        let authorization = self.login.as_ref().map(|login| ("Proxy-Authorization", login.header.as_str()));
-        for (name, value) in [("Host", target)].into_iter().chain(authorization) {
-            // HTTP allows all characters of hosts and base64.
-            let _ = head.add(name, value);
-        }
-        let answer = Head::exchange(stream, &head.into_bytes()).await;
-        answer.map_err(|error| match error {
-            HeadError::HungUp(reason) | HeadError::NotHttp(reason) => self.failed(reason),
-        })
-    }
-
-    fn failed(&self, reason: String) -> ConnectError {
-        ConnectError::ProxyFailed { proxy: self.address(), reason }
-    }
-
-    /// The tunnel that this answer opens, or the error if it opens none.
-    pub(crate) async fn tunnel(
-        &self,
-        mut stream: Box<dyn ByteStream>,
-        head: Head,
-        target: &str,
-        end: Instant,
-    ) -> Result<Box<dyn ByteStream>, ConnectError> {
-        match head.status {
-            200..300 if head.rest.is_empty() => Ok(stream),
-            200..300 => Err(self.failed("bytes follow its answer".to_owned())),
-            _ => {
-                let mut secrets = Secrets::default();
-                if let Some(login) = &self.login {
-                    secrets.add(&login.password);
-                    secrets.add(login.header.trim_start_matches("Basic "));
-                }
-                let Refusal { status, body, .. } = Refusal::read(head, &mut stream, end).await;
-                let message = message(&body, &secrets);
-                Err(ConnectError::ProxyRefused {
-                    proxy: self.address(),
-                    address: target.to_owned(),
-                    status,
-                    message,
-                })
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls { "https" } else { "http" };
+        let scheme = match self.kind {
+            Kind::Http => "http",
+            Kind::Https => "https",
+            Kind::Socks5 => "socks5",
+        };
         let user = if self.login.is_some() { "[redacted]@" } else { "" };
         write!(f, "{scheme}://{user}{}", self.address())
     }
@@ -324,8 +283,15 @@ mod tests {
         check(&[env[1], ("REQUEST_METHOD", "GET")], "direct", "direct");
         check(&[("HTTPS_PROXY", " ")], "direct", "direct");
         check(&[], "direct", "direct");
-        let bad = "cannot use the proxy \"socks5://c:1\": expected http:// or https://, got socks5://";
-        check(&[("ALL_PROXY", "socks5://user:canary@c:1")], bad, bad);
+        let bad =
+            "cannot use the proxy \"socks4://c:1\": expected http://, https:// or socks5://, got socks4://";
+        check(&[("ALL_PROXY", "socks4://user:canary@c:1")], bad, bad);
+        if cfg!(feature = "socks") {
+            let socks = "socks5://[redacted]@c:1080";
+            check(&[("ALL_PROXY", "socks5h://user:canary@c")], socks, socks);
+            let bad = "cannot use the proxy \"socks5://c\": expected a user and a password of 1 to 255 bytes";
+            assert!(way(&proxy(&[("ALL_PROXY", "socks5://canary@c")]), true, "h").starts_with(bad));
+        }
     }
 
     #[test]
@@ -362,8 +328,8 @@ mod tests {
     fn passwords_are_decoded_and_do_not_show() {
         let hop = Hop::parse("http://us%40er:canary%zz@[::1]:3128/").unwrap();
         assert_eq!(format!("{hop:?}"), "http://[redacted]@[::1]:3128");
-        let basic = STANDARD.encode("us@er:canary%zz");
-        assert_eq!(hop.login.unwrap().header, format!("Basic {basic}"));
+        let login = hop.login.unwrap();
+        assert_eq!((login.user.as_str(), login.password.as_str()), ("us@er", "canary%zz"));
         let error = Proxy::new("http://user:canary@").unwrap_err();
         assert_eq!(error.to_string(), "cannot use the proxy \"http://\": there is no host");
         assert!(!format!("{error:?}").contains("canary"));

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::io::AsyncRead;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::auth::Secrets;
-use crate::connect::http1::Head;
+use crate::connect::http::Answer;
 
 /// An answer that refuses.
 pub(crate) struct Refusal {
@@ -20,14 +19,13 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Reads what follows the head. Waits only a little, because the status says most. Call it outside of the
     /// phase that ends at `end`: otherwise its deadline would discard the status, too.
-    pub(crate) async fn read(head: Head, stream: &mut (impl AsyncRead + Unpin), end: Instant) -> Self {
-        let status = head.status;
-        let retry_after = head.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));
-        let mut body = head.into_body(MAX_BODY);
+    pub(crate) async fn read(mut answer: Answer, end: Instant) -> Self {
+        let status = answer.status();
+        let retry_after = answer.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));
         let until = end.min(Instant::now() + PATIENCE);
         // If it fails, the part that came is used.
-        let _ = timeout_at(until, body.fill(stream)).await;
-        Self { status, retry_after, body: body.bytes }
+        let _ = timeout_at(until, answer.fill(MAX_BODY)).await;
+        Self { status, retry_after, body: answer.body }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::connect::address::host_and_port;
 use crate::connect::deadline::{Attempt, Phase};
 use crate::connect::endpoint::Endpoint;
 use crate::connect::error::ConnectError;
-use crate::connect::proxy::Hop;
+use crate::connect::tunnel::through;
 use crate::wire::stream::ByteStream;
 
 /// Opens a stream to the server: through a proxy if there is one, with TLS if the address asks for it.
@@ -31,24 +31,8 @@ pub(crate) async fn reach(attempt: &Attempt<'_>) -> Result<Box<dyn ByteStream>, 
     attempt.during(Phase::Tls, tls(endpoint, host, port, stream)).await
 }
 
-/// A tunnel to the server through a proxy.
-async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let endpoint = attempt.endpoint;
-    let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
-    let tcp = async { tcp(&hop.host, hop.port, attempt).await.map_err(unreachable) };
-    let stream = attempt.during(Phase::Tcp, tcp).await?;
-    let (until, _) = attempt.limit(Phase::Proxy);
-    let target = endpoint.address();
-    let asked = attempt.during(Phase::Proxy, async {
-        let mut stream = if hop.is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
-        let head = hop.ask(&mut stream, &target).await?;
-        Ok((stream, head))
-    });
-    let (stream, head) = asked.await?;
-    hop.tunnel(stream, head, &target, until).await
-}
-
-async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn ByteStream>> {
+/// Connects to that host.
+pub(super) async fn tcp(host: &str, port: u16, attempt: &Attempt<'_>) -> io::Result<Box<dyn ByteStream>> {
     let (end, _) = attempt.limit(Phase::Tcp);
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     let tcp = first_that_answers(&addresses, end).await?;
@@ -97,7 +81,7 @@ async fn first_that_answers(addresses: &[SocketAddr], end: Instant) -> io::Resul
 }
 
 #[cfg(feature = "_rustls")]
-async fn tls(
+pub(super) async fn tls(
     endpoint: &Endpoint,
     host: &str,
     port: u16,
@@ -108,7 +92,7 @@ async fn tls(
 }
 
 #[cfg(not(feature = "_rustls"))]
-async fn tls(
+pub(super) async fn tls(
     _endpoint: &Endpoint,
     host: &str,
     port: u16,

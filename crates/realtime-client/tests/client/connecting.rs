@@ -30,7 +30,7 @@ async fn over_tcp_a_session_is_ready_and_the_key_is_in_its_header_alone() {
         let request = String::from_utf8(seen[..length].to_vec()).unwrap();
         assert!(request.starts_with("GET /v1/realtime?model=test-model HTTP/1.1\r\n"), "{request}");
         assert!(request.contains(&format!("Authorization: Bearer {KEY}\r\n")), "{request}");
-        assert!(request.contains("x-extra: 1\r\n"), "{request}");
+        assert!(request.contains("X-Extra: 1\r\n"), "{request}");
         stream.set_nodelay(true).unwrap();
         let mut server = Server::accept(&mut stream).await;
         server.open().await;
@@ -141,7 +141,7 @@ async fn an_answer_that_comes_byte_by_byte_with_the_first_event_behind_it_loses_
     let endpoint = endpoint();
     let server = async {
         let request = read_head(&mut far).await;
-        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-Websocket-Key: ")).unwrap();
         let accept = derive_accept_key(key.as_bytes());
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUPGRADE: WebSocket\r\nconnection: keep-alive, Upgrade\r\n\
@@ -183,7 +183,7 @@ async fn an_upgrade_that_was_not_asked_for_is_none() {
         let (near, mut far) = duplex(64 * 1024);
         let server = async {
             let request = read_head(&mut far).await;
-            let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let key = request.lines().find_map(|line| line.strip_prefix("Sec-Websocket-Key: ")).unwrap();
             let headers = headers.replace("ACCEPT", &derive_accept_key(key.as_bytes()));
             far.write_all(format!("HTTP/1.1 101 X\r\n{headers}\r\n\r\n").as_bytes()).await.unwrap();
         };
@@ -279,7 +279,7 @@ async fn a_token_is_asked_for_before_each_attempt_and_goes_as_bearer() {
             if attempt != 1 {
                 let head = read_head(&mut far).await;
                 assert!(head.contains(&format!("Authorization: Bearer canary-{attempt}\r\n")), "{head}");
-                assert!(!head.contains("api-key"), "{head}");
+                assert!(!head.contains("Api-Key"), "{head}");
                 let body = format!("no such token: canary-{attempt}");
                 far.write_all(http("401 Unauthorized", &body).as_bytes()).await.unwrap();
             }

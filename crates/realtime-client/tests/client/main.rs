@@ -33,6 +33,9 @@ mod rest;
 mod session;
 #[cfg(test)]
 mod silence;
+#[cfg(feature = "socks")]
+#[cfg(test)]
+mod socks;
 #[cfg(test)]
 mod stalls;
 #[cfg(test)]

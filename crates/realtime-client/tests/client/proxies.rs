@@ -65,7 +65,7 @@ async fn what_is_no_proxy_is_told_and_named() {
     for (answer, reason) in [
         ("", "it sent no whole answer"),
         ("HTTP/1.1 200", "it sent no whole answer"),
-        ("SSH-2.0", "the answer is not HTTP"),
+        ("SSH-2.0", "the answer is not HTTP: invalid HTTP version parsed"),
         ("HTTP/1.1 200 OK\r\n\r\nhello", "bytes follow its answer"),
     ] {
         let (error, proxy) = answered(answer).await;

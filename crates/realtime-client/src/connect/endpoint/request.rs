@@ -1,12 +1,13 @@
 //! What an endpoint puts into a request.
 
+use hyper::http::HeaderValue;
+use hyper::{HeaderMap, Request};
 use realtime_protocol::event::Dialect;
 
 use super::{Endpoint, default_port};
 use crate::connect::address::percent_decode;
 use crate::connect::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::connect::error::ConnectError;
-use crate::connect::http1::RequestHead;
 
 impl Endpoint {
     /// Path and query, as a request has them.
@@ -61,7 +62,7 @@ impl Endpoint {
     /// it. If the caller also sets the key's header, that is an error: the server could use either.
     pub(crate) fn add_headers(
         &self,
-        head: &mut RequestHead,
+        headers: &mut HeaderMap,
         key: Option<&ApiKey>,
     ) -> Result<Secrets, ConnectError> {
         let mut secrets = Secrets::default();
@@ -74,18 +75,20 @@ impl Endpoint {
                 secrets.add(&String::from_utf8_lossy(&decoded));
             }
         }
-        let mut add = |name: &str, value: &str| match head.add(name, value) {
-            true => Ok(()),
-            false => Err(ConnectError::BadHeader { name: name.to_owned(), reason: VALUE }),
+        let mut add = |name: &'static str, value: &str| {
+            let bad = |reason| ConnectError::BadHeader { name: name.to_owned(), reason };
+            let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad(VALUE))?;
+            value.set_sensitive(matches!(name, "Authorization" | "api-key"));
+            headers.insert(name, value);
+            Ok(())
         };
-        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !given("host") {
+        if !self.headers.contains_key("host") {
             add("Host", &self.authority())?;
         }
-        if !given("user-agent") {
+        if !self.headers.contains_key("user-agent") {
             add("User-Agent", concat!("realtime-client/", env!("CARGO_PKG_VERSION")))?;
         }
-        if self.says_beta() && !given("openai-beta") {
+        if self.says_beta() && !self.headers.contains_key("openai-beta") {
             add("OpenAI-Beta", "realtime=v1")?;
         }
         if let Some(key) = key {
@@ -96,17 +99,34 @@ impl Endpoint {
                 KeyPlace::Subprotocol => None,
             };
             if let Some((name, value)) = place {
-                if given(name) {
+                if self.headers.contains_key(name) {
                     return Err(ConnectError::BadHeader { name: name.to_owned(), reason: TWICE });
                 }
                 add(name, &value)?;
             }
         }
-        for (name, value) in &self.headers {
-            secrets.add_header(value);
-            add(name, value)?;
+        for value in self.headers.values() {
+            secrets.add_header(&String::from_utf8_lossy(value.as_bytes()));
         }
+        headers.extend(self.headers.clone());
         Ok(secrets)
+    }
+
+    /// A request with these headers.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Request<String>, ConnectError> {
+        let request = Request::builder().method(method).uri(target).body(body);
+        let mut request = request.map_err(|error| ConnectError::BadUrl {
+            url: self.address(),
+            reason: format!("HTTP cannot ask for it: {error}"),
+        })?;
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 
     /// Host and port as in an address: without the default port.
@@ -139,7 +159,7 @@ mod tests {
     fn a_secret_is_taken_out_in_each_form_in_which_a_server_may_name_it() {
         let endpoint = Endpoint::new("wss://h/p?sig=can%2Bary%3D", "").unwrap().query("code", "a/canary");
         let endpoint = endpoint.header("Authorization", "Bearer canary1").unwrap();
-        let secrets = endpoint.add_headers(&mut RequestHead::new("GET", "/"), None).unwrap();
+        let secrets = endpoint.add_headers(&mut HeaderMap::new(), None).unwrap();
         for (text, redacted) in [
             ("Bearer canary1 is bad", "[redacted] is bad"),
             ("this Bearer is bad: canary1", "this Bearer is bad: [redacted]"),
@@ -153,7 +173,7 @@ mod tests {
     #[test]
     fn a_key_and_a_header_in_its_place_are_refused() {
         let send = |endpoint: &Endpoint, key: Option<&ApiKey>| {
-            endpoint.add_headers(&mut RequestHead::new("GET", "/"), key).map(drop)
+            endpoint.add_headers(&mut HeaderMap::new(), key).map(drop)
         };
         let key = ApiKey::new("canary");
         for (place, name) in [(KeyPlace::Bearer, "authorization"), (KeyPlace::ApiKeyHeader, "Api-Key")] {
