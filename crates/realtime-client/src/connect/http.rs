@@ -252,24 +252,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_end_by_length_by_chunks_or_with_the_connection() {
-        for (answer, text) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", "ab"),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
-                "abc",
-            ),
-            ("HTTP/1.0 200 OK\r\n\r\nabc", "abc"),
-            ("HTTP/1.1 204 No Content\r\n\r\nabc", ""),
-        ] {
-            for piece in [1, 1000] {
-                let (result, body) = read(answer, piece, 3).await;
-                assert_eq!((result.unwrap(), body.as_str()), (false, text), "{answer}");
-            }
-        }
-    }
-
-    #[tokio::test]
     async fn what_is_too_much_is_cut_and_what_is_missing_is_told() {
         for answer in [
             "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",
