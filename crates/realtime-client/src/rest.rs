@@ -57,7 +57,8 @@ pub struct CreatedCall {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestError {
-    /// There was no connection, or it was lost before the answer; then the request may have been carried out.
+    /// There was no connection, or the server redirected it, or it was lost before the answer; then the
+    /// request may have been carried out.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// 401 or 403: another key, or another project, is needed.
@@ -252,6 +253,9 @@ impl Rest {
         let answer = answer.await??;
         if !(200..300).contains(&answer.status()) {
             let refusal = Refusal::read(answer, until).await;
+            if let Some(error) = refusal.redirected(self.endpoint.address(), &secrets) {
+                return Err(error.into());
+            }
             let message = message(&refusal.body, &secrets);
             return Err(Refused::new(&refusal, message));
         }

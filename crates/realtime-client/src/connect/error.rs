@@ -151,6 +151,17 @@ pub enum ConnectError {
         /// How long the server asks to wait before the next attempt.
         retry_after: Option<Duration>,
     },
+    /// The server is elsewhere: 3xx. Redirects are not followed, because the key would go along. If the place
+    /// is right, name it in the endpoint.
+    #[error("{address} redirected with HTTP status {status}{}", to(.location))]
+    Redirected {
+        /// Host and port.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// Where to, without a user, a query or keys.
+        location: Option<String>,
+    },
     /// The server does not speak WebSocket.
     #[error("{address} does not answer as a WebSocket server: {reason}")]
     NotWebSocket {
@@ -217,7 +228,7 @@ impl ConnectError {
             // rustls reports a disagreement of the peers as invalid data; anything else comes from the
             // network.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
-            Self::KeyRefused { .. } | Self::NotWebSocket { .. } => false,
+            Self::KeyRefused { .. } | Self::Redirected { .. } | Self::NotWebSocket { .. } => false,
             Self::SocksRefused { is_passing, .. } => *is_passing,
             Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),
         }
@@ -227,6 +238,17 @@ impl ConnectError {
 /// Returns whether an HTTP status reports a passing condition.
 pub(crate) fn is_passing(status: u16) -> bool {
     DisconnectClass::of_status(status) == DisconnectClass::Transient
+}
+
+fn to(location: &Option<String>) -> String {
+    match location {
+        Some(place) => {
+            format!(
+                " to {place}: redirects are not followed, name that address in the endpoint if it is right"
+            )
+        }
+        None => " and did not say where to".to_owned(),
+    }
 }
 
 pub(crate) fn said(message: &Option<String>) -> String {

@@ -42,7 +42,11 @@ pub(crate) async fn upgrade(
     let answer = answer.await?;
     if answer.status() != 101 {
         // Says who must act.
-        let Refusal { status, retry_after, body } = Refusal::read(answer, until).await;
+        let refusal = Refusal::read(answer, until).await;
+        if let Some(error) = refusal.redirected(endpoint.address(), &secrets) {
+            return Err(error);
+        }
+        let Refusal { status, retry_after, body, .. } = refusal;
         let message = message(&body, &secrets);
         return Err(match status {
             401 | 403 => ConnectError::KeyRefused { status, message },

@@ -4,28 +4,43 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::auth::Secrets;
-use crate::connect::http::Answer;
+use super::address::shown;
+use super::auth::Secrets;
+use super::error::ConnectError;
+use super::http::Answer;
 
 /// An answer that refuses.
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// The header `Retry-After`: seconds, or a date.
     pub(crate) retry_after: Option<Duration>,
+    /// Where it sends the client instead (3xx), as it may be shown: without a user, a query, or secrets.
+    pub(crate) location: Option<String>,
     /// As far as it came.
     pub(crate) body: Vec<u8>,
 }
 
 impl Refusal {
+    /// The error of a server that redirects. `None`: it does not.
+    pub(crate) fn redirected(&self, address: String, secrets: &Secrets) -> Option<ConnectError> {
+        let location = self.location.as_deref().map(|location| line(location, secrets));
+        (300..400).contains(&self.status).then_some(ConnectError::Redirected {
+            address,
+            status: self.status,
+            location,
+        })
+    }
+
     /// Reads what follows the head. Waits only a little, because the status says most. Call it outside of the
     /// phase that ends at `end`: otherwise its deadline would discard the status, too.
     pub(crate) async fn read(mut answer: Answer, end: Instant) -> Self {
         let status = answer.status();
+        let location = answer.header("location").filter(|_| (300..400).contains(&status)).map(shown);
         let retry_after = answer.header("retry-after").and_then(|wait| wait_of(wait, SystemTime::now()));
         let until = end.min(Instant::now() + PATIENCE);
         // If it fails, the part that came is used.
         let _ = timeout_at(until, answer.fill(MAX_BODY)).await;
-        Self { status, retry_after, body: answer.body }
+        Self { status, retry_after, location, body: answer.body }
     }
 }
 
@@ -51,8 +66,13 @@ pub(crate) fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
     if text.is_empty() || text.starts_with('<') {
         return None;
     }
+    Some(line(text, secrets))
+}
+
+/// A text of the server on one line of an error.
+fn line(text: &str, secrets: &Secrets) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Some(secrets.redact(&text).chars().take(MAX_MESSAGE).collect())
+    secrets.redact(&text).chars().take(MAX_MESSAGE).collect()
 }
 
 /// The longest wait that a server can ask for.

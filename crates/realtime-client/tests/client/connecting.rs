@@ -69,12 +69,30 @@ async fn other_statuses_say_whether_to_try_again() {
         ("404 Not Found", "<html>no</html>", "HTTP status 404", false),
         ("429 Too Many Requests", r#"{"error":"slow down"}"#, "HTTP status 429: slow down", true),
         ("503 Service Unavailable", "busy\r\n", "HTTP status 503: busy", true),
-        ("301 Moved Permanently", "", "HTTP status 301", false),
         ("200 OK", "hello", "HTTP status 200: hello", false),
     ] {
         let error = answered(&http(status, body)).await;
         check(&error, &format!("the server refused the connection with {text}"), retryable);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_refused_and_names_the_place_without_its_secrets() {
+    for (location, to) in [
+        ("wss://user:canary@other.example/v1?key=canary", "wss://other.example/v1"),
+        ("/elsewhere#canary", "/elsewhere"),
+        (&format!("https://other.example/{KEY}"), "https://other.example/[redacted]"),
+    ] {
+        let error = answered(&format!("HTTP/1.1 308 X\r\nLocation: {location}\r\n\r\n")).await;
+        let ConnectError::Redirected { address, .. } = &error else { panic!("{error:?}") };
+        let text = format!(
+            "{address} redirected with HTTP status 308 to {to}: redirects are not followed, \
+             name that address in the endpoint if it is right"
+        );
+        check(&error, &text, false);
+    }
+    let error = answered(&http("301 Moved Permanently", "")).await;
+    assert!(error.to_string().ends_with("with HTTP status 301 and did not say where to"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,6 +98,9 @@ async fn a_status_says_who_must_act() {
     let error = answered("HTTP/1.1 429 X\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n").await;
     let RestError::TooManyRequests(refused) = &error else { panic!("{error:?}") };
     assert_eq!((refused.retry_after, error.is_retryable()), (Some(Duration::from_secs(20)), true));
+    let error = answered("HTTP/1.1 302 X\r\nLocation: https://other.example/v1?canary\r\n\r\n").await;
+    assert!(matches!(error, RestError::Connect(ConnectError::Redirected { .. })), "{error:?}");
+    assert!(error.to_string().contains(" to https://other.example/v1:") && !error.is_retryable(), "{error}");
     let error = answered("HTTP/1.1 500 X\r\n\r\n<html>").await;
     assert_eq!(error.to_string(), "the server refused it with HTTP status 500");
     assert!(error.is_retryable());
