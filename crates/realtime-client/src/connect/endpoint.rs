@@ -1,6 +1,7 @@
 //! Where to connect, and with which key. Nothing here ever shows the key.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::wire::WebSocketLibrary;
 
 pub(crate) use request::VALUE;
 
+mod from_env;
 mod request;
 
 /// The address of a server that speaks the Realtime protocol, with everything that a connection needs: model,
@@ -28,7 +30,7 @@ mod request;
 ///
 /// | server | from |
 /// |---|---|
-/// | OpenAI | [`openai`](Self::openai), [`openai_call`](Self::openai_call) |
+/// | OpenAI | [`openai`](Self::openai), [`openai_from_env`](Self::openai_from_env), [`openai_call`](Self::openai_call) |
 /// | Azure | [`azure`](Self::azure), [`azure_preview`](Self::azure_preview) |
 /// | any other | [`new`](Self::new) |
 ///
@@ -380,6 +382,15 @@ impl Endpoint {
 
     fn is_azure_preview(&self) -> bool {
         self.query_names().any(|name| name == "api-version")
+    }
+}
+
+/// An address that names its model itself: [`Endpoint::new`] with no model.
+impl FromStr for Endpoint {
+    type Err = ConnectError;
+
+    fn from_str(url: &str) -> Result<Self, ConnectError> {
+        Self::new(url, "")
     }
 }
 

@@ -31,6 +31,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A variable of the environment is missing or cannot be used. Set it, or correct it.
+    #[error("cannot use the environment variable {name}: {reason}")]
+    BadEnvironment {
+        /// The variable's name.
+        name: &'static str,
+        /// What was expected of it.
+        reason: String,
+    },
     /// HTTP cannot carry a header. Correct the key or the header.
     #[error("cannot send the header {name}: {reason}")]
     BadHeader {
@@ -205,6 +213,7 @@ impl ConnectError {
             self,
             Self::BadTool { .. }
                 | Self::BadUrl { .. }
+                | Self::BadEnvironment { .. }
                 | Self::BadHeader { .. }
                 | Self::BadProxy { .. }
                 | Self::BadCertificate { .. }
@@ -218,7 +227,7 @@ impl ConnectError {
             Self::BadTool { .. } | Self::BadUrl { .. } | Self::BadHeader { .. } | Self::BadProxy { .. } => {
                 false
             }
-            Self::BadCertificate { .. } | Self::NoTls { .. } => false,
+            Self::BadEnvironment { .. } | Self::BadCertificate { .. } | Self::NoTls { .. } => false,
             Self::ProxyUnreachable { .. } => true,
             // There is no way to connect, for example because the one given stream is used up.
             Self::Unreachable { source, .. } => source.kind() != io::ErrorKind::Unsupported,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use super::address::{Parts, host_and_port, percent_decode, shown, split_port};
 use super::error::ConnectError;
@@ -138,6 +139,15 @@ impl Proxy {
                 Err(ConnectError::BadProxy { proxy: proxy.clone(), reason: reason.clone() })
             }
         }
+    }
+}
+
+/// [`Proxy::new`]: every connection through this proxy.
+impl FromStr for Proxy {
+    type Err = ConnectError;
+
+    fn from_str(url: &str) -> Result<Self, ConnectError> {
+        Self::new(url)
     }
 }
 
@@ -330,7 +340,7 @@ mod tests {
         assert_eq!(format!("{hop:?}"), "http://[redacted]@[::1]:3128");
         let login = hop.login.unwrap();
         assert_eq!((login.user.as_str(), login.password.as_str()), ("us@er", "canary%zz"));
-        let error = Proxy::new("http://user:canary@").unwrap_err();
+        let error = "http://user:canary@".parse::<Proxy>().unwrap_err();
         assert_eq!(error.to_string(), "cannot use the proxy \"http://\": there is no host");
         assert!(!format!("{error:?}").contains("canary"));
     }

@@ -23,6 +23,9 @@ fn the_address_is_completed_and_nothing_given_is_lost() {
         (" wss://h/p \n", "", "wss://h/p"),
     ] {
         assert_eq!(Endpoint::new(base, model).unwrap().url(), whole, "{base}");
+        if model.is_empty() {
+            assert_eq!(base.parse::<Endpoint>().unwrap().url(), whole);
+        }
     }
 }
 
