@@ -6,7 +6,7 @@
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
 //! | `deadline` | [`Phase`]: the phases of an attempt and their deadlines |
 //! | `dial` | [`Dial`]: the client's ways to a connection, and an application's own |
-//! | `route`, `tls` | TCP; `Tls`: whom TLS trusts |
+//! | `route`, `eyeballs`, `tls` | TCP, to which of a name's addresses; `Tls`: whom TLS trusts |
 //! | `proxy`, `tunnel` | [`Proxy`]: which proxy; and the way through it |
 //! | `handshake`, `http`, `refusal` | the WebSocket handshake; one HTTP request and its answer, by hyper |
 //! | `error` | [`ConnectError`]: by who must act |
@@ -17,6 +17,7 @@ pub(crate) mod deadline;
 pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod error;
+mod eyeballs;
 pub(crate) mod handshake;
 pub(crate) mod http;
 pub(crate) mod proxy;

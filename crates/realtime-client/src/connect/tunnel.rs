@@ -18,7 +18,7 @@ use crate::wire::stream::ByteStream;
 pub(super) async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn ByteStream>, ConnectError> {
     let endpoint = attempt.endpoint;
     let unreachable = |source| ConnectError::ProxyUnreachable { proxy: hop.address(), source };
-    let tcp = async { tcp(&hop.host, hop.port, attempt).await.map_err(unreachable) };
+    let tcp = async { tcp(&hop.host, hop.port).await.map_err(unreachable) };
     let stream = attempt.during(Phase::Tcp, tcp).await?;
     if hop.kind == Kind::Socks5 {
         return attempt.during(Phase::Proxy, socks(attempt, hop, stream)).await;
