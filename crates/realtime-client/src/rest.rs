@@ -234,7 +234,10 @@ impl Rest {
         let answer = attempt.during(Phase::Http, async {
             let mut answer = match Answer::to(request, stream).await {
                 Ok(answer) => answer,
-                Err(HeadError::HungUp(reason)) => return Err(lost(reason)),
+                Err(HeadError::HungUp(source)) if source.kind() == ErrorKind::InvalidData => {
+                    return Err(ConnectError::Tls { address: self.endpoint.address(), source });
+                }
+                Err(HeadError::HungUp(error)) => return Err(lost(error.to_string())),
                 Err(HeadError::NotHttp(reason)) => return Ok(Err(self.bad_answer(reason))),
             };
             if !(200..300).contains(&answer.status()) {

@@ -61,6 +61,12 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The client's own certificate or its key cannot be used. Correct it.
+    #[error("cannot use the client certificate: {reason}")]
+    BadClientCertificate {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `wss://` without the feature `tls`. Enable it.
     #[error(
         "cannot connect to {address} by wss://: this build has no TLS (feature `tls` of realtime-client)"
@@ -132,7 +138,8 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The certificate is not trusted, or the server does not speak TLS.
+    /// The certificate is not trusted, the server does not speak TLS, or it wants another certificate of the
+    /// client ([`Tls::client_certificate`](crate::Tls::client_certificate)).
     #[error("the TLS handshake with {address} failed")]
     Tls {
         /// Host and port.
@@ -217,6 +224,7 @@ impl ConnectError {
                 | Self::BadHeader { .. }
                 | Self::BadProxy { .. }
                 | Self::BadCertificate { .. }
+                | Self::BadClientCertificate { .. }
                 | Self::NoTls { .. }
         )
     }
@@ -228,6 +236,7 @@ impl ConnectError {
                 false
             }
             Self::BadEnvironment { .. } | Self::BadCertificate { .. } | Self::NoTls { .. } => false,
+            Self::BadClientCertificate { .. } => false,
             Self::ProxyUnreachable { .. } => true,
             // There is no way to connect, for example because the one given stream is used up.
             Self::Unreachable { source, .. } => source.kind() != io::ErrorKind::Unsupported,

@@ -1,6 +1,8 @@
 //! The WebSocket handshake (RFC 6455, section 4.1), a client's side of it. Nothing of it is logged: it holds
 //! the key.
 
+use std::io::ErrorKind;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::{HeaderName, HeaderValue};
@@ -35,7 +37,13 @@ pub(crate) async fn upgrade(
     let Offer { request, accept, protocols, secrets } = offer;
     let answer = attempt.during(Phase::WebSocket, async {
         Answer::to(request, stream).await.map_err(|error| match error {
-            HeadError::HungUp(reason) => ConnectError::HungUp { address: endpoint.address(), reason },
+            // With TLS 1.3, a server tells only now that it wants another certificate of the client.
+            HeadError::HungUp(source) if source.kind() == ErrorKind::InvalidData => {
+                ConnectError::Tls { address: endpoint.address(), source }
+            }
+            HeadError::HungUp(error) => {
+                ConnectError::HungUp { address: endpoint.address(), reason: error.to_string() }
+            }
             HeadError::NotHttp(reason) => ConnectError::NotWebSocket { address: endpoint.address(), reason },
         })
     });

@@ -36,8 +36,8 @@ pub(crate) struct Answer {
 /// An answer without a readable head.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// It ended before its head did.
-    HungUp(String),
+    /// It ended before its head did. `InvalidData`: TLS ended it.
+    HungUp(io::Error),
     /// It is not HTTP.
     NotHttp(String),
 }
@@ -203,9 +203,10 @@ fn of_hyper(error: &hyper::Error, broken: Option<io::Error>) -> HeadError {
     if error.is_parse() {
         return HeadError::NotHttp(format!("the answer is not HTTP: {error}"));
     }
-    let told =
-        broken.or_else(|| source_of(error).map(|error| io::Error::new(error.kind(), error.to_string())));
-    HeadError::HungUp(told.map_or_else(|| "it sent no whole answer".to_owned(), |error| error.to_string()))
+    // What was read says more than what could not be written.
+    let source = source_of(error).map(|error| io::Error::new(error.kind(), error.to_string()));
+    let nothing = || io::Error::new(io::ErrorKind::UnexpectedEof, "it sent no whole answer");
+    HeadError::HungUp(source.or(broken).unwrap_or_else(nothing))
 }
 
 /// Why a body did not come to its end.

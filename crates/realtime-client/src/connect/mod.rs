@@ -6,7 +6,8 @@
 //! | `auth` | [`ApiKey`], [`KeyPlace`]: where keys come from and how they are sent |
 //! | `deadline` | [`Phase`]: the phases of an attempt and their deadlines |
 //! | `dial` | [`Dial`]: the client's ways to a connection, and an application's own |
-//! | `route`, `eyeballs`, `tls` | TCP, to which of a name's addresses; `Tls`: whom TLS trusts |
+//! | `route`, `eyeballs` | TCP, to which of a name's addresses |
+//! | `tls`, `identity` | `Tls`: whom TLS trusts, and who the client is |
 //! | `proxy`, `tunnel` | [`Proxy`]: which proxy; and the way through it |
 //! | `handshake`, `http`, `refusal` | the WebSocket handshake; one HTTP request and its answer, by hyper |
 //! | `error` | [`ConnectError`]: by who must act |
@@ -20,6 +21,8 @@ pub(crate) mod error;
 mod eyeballs;
 pub(crate) mod handshake;
 pub(crate) mod http;
+#[cfg(feature = "_rustls")]
+mod identity;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod route;

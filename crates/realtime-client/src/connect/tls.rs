@@ -11,17 +11,19 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use crate::connect::error::ConnectError;
+use super::error::ConnectError;
+use super::identity::Identity;
 use crate::wire::stream::ByteStream;
 
 /// Whom TLS trusts, besides the roots of this build's features: the certificate authority of a company, of an
-/// inspecting proxy, or of a test.
+/// inspecting proxy, or of a test. And who the client is, for servers that ask.
 ///
 /// Clones share TLS sessions, so that later connections start faster: make one and give it to all endpoints.
 #[derive(Clone)]
 pub struct Tls {
     extra: Vec<CertificateDer<'static>>,
     roots: Roots,
+    identity: Option<Identity>,
     config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
@@ -83,6 +85,23 @@ impl Tls {
         self
     }
 
+    /// Shows this certificate to servers that ask for one (mutual TLS): a PEM text with the certificate and
+    /// the chain up to what the server trusts, and one with its private key (PKCS#8, PKCS#1 or SEC1, without
+    /// a password). A proxy that is reached by TLS gets it too, if it asks.
+    ///
+    /// # Errors
+    /// [`ConnectError::BadClientCertificate`] says what is wrong with the texts, and that they do not belong
+    /// together.
+    pub fn client_certificate(
+        mut self,
+        chain_pem: impl AsRef<[u8]>,
+        key_pem: impl AsRef<[u8]>,
+    ) -> Result<Self, ConnectError> {
+        self.identity = Some(Identity::from_pem(chain_pem.as_ref(), key_pem.as_ref(), &provider())?);
+        self.config = Arc::default();
+        Ok(self)
+    }
+
     /// Does the TLS handshake (1.2 or 1.3) with the server of that name.
     pub(crate) async fn connect(
         &self,
@@ -114,11 +133,14 @@ impl Tls {
             let nobody = "no certificate authority is trusted: enable a feature with roots, or name one";
             return Err(io::Error::new(io::ErrorKind::InvalidData, nobody));
         }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match &self.identity {
+            Some(identity) => config.with_client_cert_resolver(identity.resolver()),
+            None => config.with_no_client_auth(),
+        };
         // A WebSocket begins as HTTP/1.1; a server left to choose might take HTTP/2.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
@@ -130,7 +152,7 @@ impl Tls {
 impl Default for Tls {
     fn default() -> Self {
         static CONFIG: LazyLock<Arc<OnceLock<Arc<ClientConfig>>>> = LazyLock::new(Arc::default);
-        Self { extra: Vec::new(), roots: Roots::Features, config: Arc::clone(&CONFIG) }
+        Self { extra: Vec::new(), roots: Roots::Features, identity: None, config: Arc::clone(&CONFIG) }
     }
 }
 
@@ -139,6 +161,7 @@ impl fmt::Debug for Tls {
         f.debug_struct("Tls")
             .field("extra", &self.extra.len())
             .field("roots", &self.roots)
+            .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
 }
@@ -175,7 +198,7 @@ const fn bad(reason: String) -> ConnectError {
 }
 
 /// What is wrong with a PEM text, in words: the library's errors show bytes as numbers.
-fn explain(error: &PemError) -> String {
+pub(super) fn explain(error: &PemError) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match error {
         PemError::MissingSectionEnd { end_marker } => {

@@ -40,7 +40,8 @@ async fn ask(hop: &Hop, target: &str, stream: Box<dyn ByteStream>) -> Result<Ans
     }
     let request = request.body(String::new()).map_err(|error| failed(hop, error.to_string()))?;
     Answer::to(request, stream).await.map_err(|error| match error {
-        HeadError::HungUp(reason) | HeadError::NotHttp(reason) => failed(hop, reason),
+        HeadError::HungUp(error) => failed(hop, error.to_string()),
+        HeadError::NotHttp(reason) => failed(hop, reason),
     })
 }
 
