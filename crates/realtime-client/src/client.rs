@@ -224,7 +224,7 @@ impl Client {
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
     ) -> Result<(Handle, Events), ConnectError> {
-        Self::first_dial(Network, endpoint, options.into()).await
+        Self::first_dial(Network::default(), endpoint, options.into()).await
     }
 
     /// Does the WebSocket handshake over an existing stream: through a proxy, with the caller's own TLS, or

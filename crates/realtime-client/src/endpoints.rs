@@ -81,6 +81,9 @@ pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
         ConnectError::Http { status, retry_after, .. } => {
             DisconnectReason::Refused { status: *status, reason, retry_after: *retry_after }
         }
+        ConnectError::CallNotFound { .. } => {
+            DisconnectReason::Refused { status: 404, reason, retry_after: None }
+        }
         error if error.is_retryable() => DisconnectReason::Lost { reason },
         _ => DisconnectReason::Unusable { reason },
     }

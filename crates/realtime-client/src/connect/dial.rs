@@ -38,12 +38,16 @@ where
 }
 
 /// Over the network: TCP, TLS and a WebSocket.
-pub(crate) struct Network;
+#[derive(Default)]
+pub(crate) struct Network {
+    has_dialed: bool,
+}
 
 impl Dial for Network {
     fn dial(&mut self, _number: u32, endpoint: &Endpoint) -> Dialing {
-        let endpoint = endpoint.clone();
-        Box::pin(async move { connect::open(&endpoint).await })
+        let (endpoint, is_new) = (endpoint.clone(), !self.has_dialed);
+        self.has_dialed = true;
+        Box::pin(async move { connect::open(&endpoint, is_new).await })
     }
 }
 
@@ -58,7 +62,7 @@ where
 {
     fn dial(&mut self, number: u32, endpoint: &Endpoint) -> Dialing {
         if number > 0 {
-            return Network.dial(number, endpoint);
+            return Network::default().dial(number, endpoint);
         }
         let (stream, endpoint) = ((self.0)(), endpoint.clone());
         Box::pin(async move {

@@ -65,7 +65,7 @@ impl Endpoint {
     /// call, but has none of its audio.
     ///
     /// The call has its model already: it was named when the call was accepted or made. The type `Rest` does
-    /// both (feature `http`).
+    /// both (feature `http`). A call that the server does not know yet is asked for again for 2 s.
     pub fn openai_call(key: impl Into<ApiKey>, call_id: &str) -> Self {
         Self::at_openai("call_id", call_id).key(key)
     }
@@ -378,6 +378,11 @@ impl Endpoint {
 
     fn query_names(&self) -> impl Iterator<Item = &str> {
         self.query.split('&').filter_map(|pair| pair.split('=').next())
+    }
+
+    /// Returns whether it is the side channel of a call.
+    pub(crate) fn names_call(&self) -> bool {
+        self.query_names().any(|name| name == "call_id")
     }
 
     fn is_azure_preview(&self) -> bool {

@@ -156,6 +156,15 @@ pub enum ConnectError {
         /// The server's text, without keys.
         message: Option<String>,
     },
+    /// The server does not know the call of a side channel (404), though it was asked more than once: the call
+    /// is over, or its id is wrong.
+    #[error("the server does not know the call: 404 to each of {tries} attempts{}", said(.message))]
+    CallNotFound {
+        /// How often it was asked.
+        tries: usize,
+        /// The server's text, without keys.
+        message: Option<String>,
+    },
     /// The server answered with another HTTP status.
     #[error("the server refused the connection with HTTP status {status}{}", said(.message))]
     Http {
@@ -246,6 +255,7 @@ impl ConnectError {
             // rustls reports a disagreement of the peers as invalid data; anything else comes from the
             // network.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            Self::CallNotFound { .. } => false,
             Self::KeyRefused { .. } | Self::Redirected { .. } | Self::NotWebSocket { .. } => false,
             Self::SocksRefused { is_passing, .. } => *is_passing,
             Self::Http { status, .. } | Self::ProxyRefused { status, .. } => is_passing(*status),

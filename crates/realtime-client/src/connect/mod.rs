@@ -39,6 +39,10 @@ pub use proxy::Proxy;
 #[cfg(feature = "_rustls")]
 pub use tls::Tls;
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use deadline::Attempt;
 use handshake::{Offer, upgrade};
 use route::reach;
@@ -47,11 +51,28 @@ use crate::wire::Wire;
 use crate::wire::stream::ByteStream;
 
 /// Makes one attempt to connect.
-pub(crate) async fn open(endpoint: &Endpoint) -> Result<Box<dyn Wire>, ConnectError> {
+///
+/// A new call may not be known yet by the server that its side channel reaches. So `is_new` asks again for a
+/// short while, within the same attempt.
+pub(crate) async fn open(endpoint: &Endpoint, is_new: bool) -> Result<Box<dyn Wire>, ConnectError> {
     let attempt = Attempt::new(endpoint);
-    let offer = offer(&attempt).await?;
-    let stream = reach(&attempt).await?;
-    upgrade(&attempt, stream, offer).await
+    let key = attempt.during(Phase::Key, endpoint.key_for_attempt()).await?;
+    let mut tries = 0;
+    loop {
+        let offer = Offer::new(endpoint, key.as_ref())?;
+        let stream = reach(&attempt).await?;
+        let message = match upgrade(&attempt, stream, offer).await {
+            Err(ConnectError::Http { status: 404, message, .. }) if is_new && endpoint.names_call() => {
+                message
+            }
+            result => return result,
+        };
+        tries += 1;
+        match CALL_WAITS.get(tries - 1) {
+            Some(wait) if Instant::now() + *wait < attempt.end() => sleep(*wait).await,
+            _ => return Err(ConnectError::CallNotFound { tries, message }),
+        }
+    }
 }
 
 /// Does only the WebSocket handshake, over an existing stream.
@@ -60,11 +81,9 @@ pub(crate) async fn over(
     stream: Box<dyn ByteStream>,
 ) -> Result<Box<dyn Wire>, ConnectError> {
     let attempt = Attempt::new(endpoint);
-    let offer = offer(&attempt).await?;
-    upgrade(&attempt, stream, offer).await
+    let key = attempt.during(Phase::Key, endpoint.key_for_attempt()).await?;
+    upgrade(&attempt, stream, Offer::new(endpoint, key.as_ref())?).await
 }
 
-async fn offer(attempt: &Attempt<'_>) -> Result<Offer, ConnectError> {
-    let key = attempt.during(Phase::Key, attempt.endpoint.key_for_attempt()).await?;
-    Offer::new(attempt.endpoint, key.as_ref())
-}
+/// The waits before each other try to reach a new call.
+const CALL_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];

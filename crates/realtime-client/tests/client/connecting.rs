@@ -77,6 +77,47 @@ async fn other_statuses_say_whether_to_try_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_the_server_does_not_know_yet_is_asked_for_again_for_two_seconds() {
+    let (listener, _) = listen("ws").await;
+    let base = format!("ws://{}/v1/realtime?call_id=rtc_1", listener.local_addr().unwrap());
+    let refuse = async || {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(http("404 Not Found", "no such call").as_bytes()).await.unwrap();
+    };
+    for unknown in [2, 3] {
+        let began = Instant::now();
+        let far = async {
+            for _ in 0..unknown {
+                refuse().await;
+            }
+            if unknown < 3 {
+                let (stream, _) = listener.accept().await.unwrap();
+                Some(Server::accept(stream).await)
+            } else {
+                None
+            }
+        };
+        let near = Client::connect(at(&base, ""), ClientOptions::default());
+        let (result, _server) = tokio::join!(near, far);
+        assert!((2000..2010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        if unknown < 3 {
+            assert!(result.is_ok());
+        } else {
+            let text = "the server does not know the call: 404 to each of 3 attempts: no such call";
+            check(&result.unwrap_err(), text, false);
+        }
+    }
+    let hurried = at(&base, "").connect_deadline(Duration::from_secs(1));
+    let far = async {
+        refuse().await;
+        refuse().await;
+    };
+    let (result, ()) = tokio::join!(Client::connect(hurried, ClientOptions::default()), far);
+    assert!(matches!(result.unwrap_err(), ConnectError::CallNotFound { tries: 2, .. }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redirect_is_refused_and_names_the_place_without_its_secrets() {
     for (location, to) in [
         ("wss://user:canary@other.example/v1?key=canary", "wss://other.example/v1"),
