@@ -37,8 +37,12 @@ pub struct Cost {
     pub input_audio: f64,
     /// Images that were read, not from the cache.
     pub input_image: f64,
-    /// What was read from the cache.
-    pub cached: f64,
+    /// Text that was read from the cache.
+    pub cached_text: f64,
+    /// Audio that was read from the cache.
+    pub cached_audio: f64,
+    /// Images that were read from the cache.
+    pub cached_image: f64,
     /// Text that was made.
     pub output_text: f64,
     /// Audio that was made.
@@ -51,7 +55,9 @@ impl Cost {
         self.input_text
             + self.input_audio
             + self.input_image
-            + self.cached
+            + self.cached_text
+            + self.cached_audio
+            + self.cached_image
             + self.output_text
             + self.output_audio
     }
@@ -60,7 +66,9 @@ impl Cost {
         self.input_text += other.input_text;
         self.input_audio += other.input_audio;
         self.input_image += other.input_image;
-        self.cached += other.cached;
+        self.cached_text += other.cached_text;
+        self.cached_audio += other.cached_audio;
+        self.cached_image += other.cached_image;
         self.output_text += other.output_text;
         self.output_audio += other.output_audio;
     }
@@ -78,7 +86,7 @@ impl Prices {
     ///         "cached_tokens_details": {"text_tokens": 400}},
     ///     "output_token_details": {"audio_tokens": 500}}"#)?;
     /// let cost = prices.cost(&usage);
-    /// assert!((cost.input_text - 0.0024).abs() < 1e-9 && (cost.cached - 0.00016).abs() < 1e-9);
+    /// assert!((cost.input_text - 0.0024).abs() < 1e-9 && (cost.cached_text - 0.00016).abs() < 1e-9);
     /// assert!((cost.total() - 0.03456).abs() < 1e-9);
     /// # Ok::<(), serde_json::Error>(())
     /// ```
@@ -100,9 +108,9 @@ impl Prices {
             input_text: price(text.saturating_sub(cached_text), self.input_text),
             input_audio: price(audio.saturating_sub(cached_audio), self.input_audio),
             input_image: price(image.saturating_sub(cached_image), self.input_image),
-            cached: price(cached_text, self.cached_text)
-                + price(cached_audio, self.cached_audio)
-                + price(cached_image, self.cached_image),
+            cached_text: price(cached_text, self.cached_text),
+            cached_audio: price(cached_audio, self.cached_audio),
+            cached_image: price(cached_image, self.cached_image),
             output_text: price(made_text, self.output_text),
             output_audio: price(made_audio, self.output_audio),
         }
@@ -112,4 +120,55 @@ impl Prices {
 /// The tokens of a kind, or what the other kinds leave of all.
 fn or_rest(tokens: &Field<u64>, all: u64, others: u64) -> u64 {
     tokens.value().copied().unwrap_or_else(|| all.saturating_sub(others))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prices() -> Prices {
+        Prices {
+            input_text: 1e6,
+            input_audio: 10e6,
+            input_image: 100e6,
+            cached_text: 1e5,
+            cached_audio: 2e5,
+            cached_image: 3e5,
+            output_text: 2e6,
+            output_audio: 20e6,
+        }
+    }
+
+    fn cost(usage: &str) -> Cost {
+        prices().cost(&serde_json::from_str(usage).unwrap())
+    }
+
+    #[test]
+    fn each_modality_has_its_price_and_what_is_cached_another() {
+        let cost = cost(
+            r#"{"input_tokens": 60, "output_tokens": 9,
+                "input_token_details": {"text_tokens": 30, "audio_tokens": 20, "image_tokens": 10, "cached_tokens": 6,
+                    "cached_tokens_details": {"text_tokens": 3, "audio_tokens": 2, "image_tokens": 1}},
+                "output_token_details": {"text_tokens": 4, "audio_tokens": 5}}"#,
+        );
+        let expected = Cost {
+            input_text: 27.0,
+            input_audio: 180.0,
+            input_image: 900.0,
+            cached_text: 0.3,
+            cached_audio: 0.4,
+            cached_image: 0.3,
+            output_text: 8.0,
+            output_audio: 100.0,
+        };
+        let differs =
+            (cost.total() - expected.total()).abs() > 1e-6 || (cost.cached_audio - 0.4).abs() > 1e-9;
+        assert!(!differs, "{cost:?}");
+    }
+
+    #[test]
+    fn tokens_of_no_kind_count_as_text() {
+        assert!((cost(r#"{"input_tokens": 5, "output_tokens": 3}"#).total() - 11.0).abs() < 1e-6);
+        assert_eq!(cost("{}"), Cost::default());
+    }
 }

@@ -29,6 +29,16 @@ impl Listener for Conversation {
         if let Event::Settled { id, outcome } = event {
             state.settled(*id, outcome, out);
         }
+        if matches!(event, Event::ResponseFinished(_))
+            && let Some((policy, most)) = state.budget
+        {
+            drop(state); // the summariser runs without it
+            let pruned = self.prune(policy, most);
+            if !pruned.is_empty() {
+                out.tell(pruned.notice());
+            }
+            state = self.lock();
+        }
         if state.phase == Phase::Serving {
             state.tell_server(out);
         }

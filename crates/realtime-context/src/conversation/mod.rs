@@ -16,6 +16,7 @@ use realtime_protocol::field::Field;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::session_config::SessionConfig;
 
+use crate::budget::Policy;
 use crate::learn::Change;
 use crate::log::{EntryId, Log};
 use crate::message::Message;
@@ -25,7 +26,7 @@ use crate::sync::History;
 use crate::transcript::{Line, Transcript};
 
 pub use options::{Instructions, TextOnly};
-use state::State;
+use state::{State, Summariser};
 
 /// What was said and heard in a call, shared: clones are the same conversation.
 ///
@@ -109,11 +110,21 @@ impl Conversation {
         self
     }
 
-    /// Makes the summary for [`History::Summary`] of the older messages. It is called by the client's task
-    /// when another session begins: keep it short, for example by returning a summary that was made before.
+    /// Makes the summary for [`History::Summary`] of the older messages, and for
+    /// [`Policy::Summarise`]. It is called by the client's task when another session begins, or when a
+    /// response has ended: keep it short, for example by returning a summary that was made before.
     #[must_use]
     pub fn summariser(self, hook: impl Fn(&[Message]) -> String + Send + Sync + 'static) -> Self {
         self.lock().summariser = Some(Arc::new(hook));
+        self
+    }
+
+    /// Brings the conversation to at most so many estimated tokens by `policy` whenever a response has ended
+    /// and it has more. What was done is told by
+    /// [`Notice::Pruned`](realtime_protocol::call::Notice::Pruned). Default: no limit of tokens.
+    #[must_use]
+    pub fn budget(self, policy: Policy, most: u64) -> Self {
+        self.lock().budget = Some((policy, most));
         self
     }
 
@@ -301,6 +312,10 @@ impl Conversation {
     /// Returns whether it listens to a call itself, so that nobody needs to [`observe`](Self::observe).
     pub fn is_listening(&self) -> bool {
         self.lock().listens
+    }
+
+    pub(crate) fn its_summariser(&self) -> Option<Summariser> {
+        self.lock().summariser.clone()
     }
 
     pub(crate) fn with_mirror<T>(&self, read: impl FnOnce(&Log, &Mirror) -> T) -> T {

@@ -8,6 +8,7 @@ use realtime_protocol::id::{ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 
+use crate::budget::Policy;
 use crate::conversation::{Instructions, TextOnly};
 use crate::learn::{Change, Learner};
 use crate::log::{Body, EntryId, Log, State as Progress};
@@ -42,7 +43,7 @@ pub(super) enum Asked {
 }
 
 pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
-pub(super) type Summariser = Arc<dyn Fn(&[Message]) -> String + Send + Sync>;
+pub(crate) type Summariser = Arc<dyn Fn(&[Message]) -> String + Send + Sync>;
 
 /// What a conversation holds.
 #[derive(Clone, Default)]
@@ -57,6 +58,8 @@ pub(super) struct State {
     pub(super) instructions: Instructions,
     pub(super) text_only: TextOnly,
     pub(super) summariser: Option<Summariser>,
+    /// How many tokens it may have, and what to do if there are more.
+    pub(super) budget: Option<(Policy, u64)>,
     pub(super) hook: Option<Hook>,
     /// What was asked for and is not settled.
     pub(super) asked: BTreeMap<CommandId, Asked>,

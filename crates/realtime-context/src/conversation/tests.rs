@@ -176,3 +176,20 @@ fn a_hook_may_use_the_conversation() {
     let seed = conversation.seed();
     assert_eq!(seed.items[0].as_message().unwrap().parts()[0].words(), Some("All."));
 }
+
+#[test]
+fn a_budget_is_kept_after_each_response_and_told() {
+    let conversation = Conversation::from_messages((0..20).map(|n| Message::user(format!("Number {n}"))))
+        .budget(crate::budget::Policy::Summarise, 60)
+        .summariser(|messages| format!("{} numbers", messages.len()));
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    call.hear(finished("r1"));
+    let Some(Notice::Pruned { dropped, summary: Some(_), .. }) = call.0.poll_notice() else {
+        panic!("expected a notice")
+    };
+    assert!(conversation.tokens() <= 60);
+    assert_eq!(conversation.messages()[0].text(), format!("{} numbers", dropped.len()));
+    call.hear(finished("r2"));
+    assert_eq!(call.0.poll_notice(), None);
+}

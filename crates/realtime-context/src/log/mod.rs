@@ -7,7 +7,7 @@ mod entry;
 mod function;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -111,7 +111,8 @@ impl Log {
     }
 
     /// Puts a summary in the place of entries: a system message. The range is that of the entries from the
-    /// first to the last one, and it grows until no call is parted from its output. Pinned entries stay.
+    /// first to the last one, and it grows until no call is parted from its output. Groups with a pinned entry
+    /// stay, in front of the summary.
     pub fn summarise(
         &mut self,
         first: EntryId,
@@ -120,7 +121,13 @@ impl Log {
     ) -> Option<EntryId> {
         let range = self.range(first, last)?;
         let at = range.start;
-        let kept: Vec<Entry> = self.entries.drain(range).filter(|entry| entry.pinned).collect();
+        let pinned: BTreeSet<EntryId> = self
+            .groups()
+            .into_iter()
+            .filter(|group| self.entries[group.clone()].iter().any(|entry| entry.pinned))
+            .flat_map(|group| self.entries[group].iter().map(|entry| entry.id))
+            .collect();
+        let kept: Vec<Entry> = self.entries.drain(range).filter(|entry| pinned.contains(&entry.id)).collect();
         let id = self.fresh_id();
         let body = Body::Message(Message::system(summary));
         let entry = Entry { id, at: self.wall, pinned: false, summary: true, revision: 0, body };
@@ -229,26 +236,24 @@ impl Log {
         gone
     }
 
-    /// Drops the oldest groups until what is left weighs at most `most`. `weight` is that of the entry at an
-    /// index, `total` that of all.
-    pub(crate) fn drop_oldest(
-        &mut self,
-        weight: impl Fn(usize) -> u64,
-        total: u64,
-        most: u64,
-    ) -> Vec<EntryId> {
-        let mut left = total;
+    /// The oldest groups that must go until what is left weighs at most `most`. `weights` are those of the
+    /// entries, in order.
+    pub(crate) fn oldest(&self, weights: &[u64], most: u64) -> Vec<EntryId> {
+        let mut left: u64 = weights.iter().sum();
         let mut gone = Vec::new();
         for group in self.groups() {
             let first = group.start == 0 && self.instructions().is_some();
             if left <= most || first || self.entries[group.clone()].iter().any(|entry| entry.pinned) {
                 continue;
             }
-            left = left.saturating_sub(group.clone().map(&weight).sum());
+            left = left.saturating_sub(group.clone().filter_map(|index| weights.get(index)).sum());
             gone.extend(self.entries[group].iter().map(|entry| entry.id));
         }
-        self.entries.retain(|entry| !gone.contains(&entry.id));
         gone
+    }
+
+    pub(crate) fn drop_all(&mut self, gone: &[EntryId]) {
+        self.entries.retain(|entry| !gone.contains(&entry.id));
     }
 
     pub(crate) fn push(&mut self, body: Body) -> EntryId {
@@ -364,6 +369,17 @@ mod tests {
         let ids: Vec<_> = log.entries().iter().map(Entry::id).collect();
         log.summarise(ids[0], ids[1], "They counted.").unwrap();
         assert_eq!(log.messages(), [Message::system("They counted."), Message::assistant("done")]);
+    }
+
+    #[test]
+    fn a_summary_leaves_a_call_with_a_pinned_output_whole() {
+        let mut log = with_calls();
+        let ids: Vec<_> = log.entries().iter().map(Entry::id).collect();
+        log.pin(ids[2], true);
+        log.summarise(ids[0], ids[3], "They counted.").unwrap();
+        let mut expected = with_calls().messages()[1..3].to_vec();
+        expected.push(Message::system("They counted."));
+        assert_eq!(log.messages(), expected);
     }
 
     #[test]

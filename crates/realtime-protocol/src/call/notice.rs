@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -68,6 +69,15 @@ pub enum Notice {
         response_id: ResponseId,
         /// Whether the history is told in another way and the answer asked for again.
         asked_again: bool,
+    },
+    /// The conversation had more tokens than it may, and was made smaller. Entries are those of its log.
+    Pruned {
+        /// Entries that are gone.
+        dropped: Vec<u64>,
+        /// Entries whose audio is told as text.
+        as_text: Vec<u64>,
+        /// The summary that stands for entries that are gone.
+        summary: Option<u64>,
     },
     /// The call has spent most of what it may: money or time.
     BudgetNearlySpent {
