@@ -84,6 +84,7 @@
 //! | [`budget`] | tokens by entry, policies, prices, limits of a call |
 //! | [`tool`] | [`Function`]: one tool, from a Rust type; its policy, and what its handler knows of the call |
 //! | [`toolbox`] | [`Toolbox`]: tools by name, shared and versioned |
+//! | [`hosted`] | [`HostedServer`]: MCP servers that the service calls by itself, and approvals |
 //! | [`desk`] | [`Desk`]: which functions start, wait, are approved, stop and are answered |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
@@ -92,6 +93,7 @@ mod arguments;
 pub mod budget;
 pub mod conversation;
 pub mod desk;
+pub mod hosted;
 mod learn;
 pub mod log;
 pub mod message;
@@ -105,6 +107,7 @@ mod transcript;
 
 pub use conversation::{Conversation, Instructions, TextOnly};
 pub use desk::{Asker, Desk, DeskOptions, DeskOutput, JobId};
+pub use hosted::{ApprovalRequest, HostedServer};
 pub use learn::Change;
 pub use log::{DEFAULT_LIMIT, Ending, Entry, EntryId, INAUDIBLE, Log, State, UNTRANSCRIBED};
 pub use message::{Content, Message, Part, Role, ToolCall};

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::hosted::HostedServer;
 use crate::tool::{Function, Handler, Hook, ToolNameError, ToolPolicy};
 
 /// Tools by name, with an optional handler for all other names.
@@ -60,6 +61,8 @@ struct Shelf {
     /// Names that this toolbox has declared since it was made: what a configuration holds under them is its
     /// own.
     declared: BTreeSet<String>,
+    /// The labels of hosted servers that this toolbox has declared since it was made.
+    declared_hosted: BTreeSet<String>,
     hooks: Vec<Hook>,
     misnamed: Option<ToolNameError>,
 }
@@ -95,6 +98,13 @@ impl Toolbox {
         self
     }
 
+    /// Declares an MCP server that the service calls by itself. It replaces one of the same label.
+    #[must_use]
+    pub fn hosted(self, server: HostedServer) -> Self {
+        self.register_hosted(server);
+        self
+    }
+
     /// Handles all calls with unregistered names: [`FunctionContext::call`](crate::FunctionContext::call) has
     /// the name. Such tools are not declared, so the model must learn of them from elsewhere.
     #[must_use]
@@ -122,11 +132,32 @@ impl Toolbox {
         })
     }
 
-    /// Replaces all tools at once, and the catch-all handler.
+    /// Declares a hosted MCP server, and returns the one of the same label that it replaces.
+    pub fn register_hosted(&self, server: HostedServer) -> Option<HostedServer> {
+        self.change(|tools| match tools.hosted.iter_mut().find(|old| old.label() == server.label()) {
+            Some(old) => Some(std::mem::replace(old, server)),
+            None => {
+                tools.hosted.push(server);
+                None
+            }
+        })
+    }
+
+    /// Takes a hosted MCP server out.
+    pub fn unregister_hosted(&self, label: &str) -> Option<HostedServer> {
+        self.tools().hosted(label)?;
+        self.change(|tools| {
+            let index = tools.hosted.iter().position(|server| server.label() == label)?;
+            Some(tools.hosted.remove(index))
+        })
+    }
+
+    /// Replaces all tools at once: functions, hosted servers and the catch-all handler.
     pub fn replace(&self, other: &Self) {
         let new = other.tools();
         self.change(|tools| {
-            (tools.functions, tools.catch_all) = (new.functions.clone(), new.catch_all.clone())
+            (tools.functions, tools.hosted) = (new.functions.clone(), new.hosted.clone());
+            tools.catch_all = new.catch_all.clone();
         });
     }
 
@@ -150,24 +181,35 @@ impl Toolbox {
 
     /// Returns whether there is no tool to declare.
     pub fn is_empty(&self) -> bool {
-        self.tools().functions.is_empty()
+        let tools = self.tools();
+        tools.functions.is_empty() && tools.hosted.is_empty()
     }
 
-    /// Puts the tools into a configuration. Other tools of `base` stay, in front, remote MCP servers among
-    /// them. Tools that this toolbox has declared before and has no longer are taken out.
+    /// Puts the tools into a configuration. Other tools of `base` stay, in front. Tools and hosted servers
+    /// that this toolbox has declared before and has no longer are taken out.
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
         let mut shelf = self.shelf();
         let tools = Arc::clone(&shelf.tools);
         shelf.declared.extend(tools.functions.iter().map(|function| function.name().to_owned()));
-        if shelf.declared.is_empty() {
+        shelf.declared_hosted.extend(tools.hosted.iter().map(|server| server.label().to_owned()));
+        if shelf.declared.is_empty() && shelf.declared_hosted.is_empty() {
             return base;
         }
         let mut declarations = std::mem::take(&mut base.tools).into_value().unwrap_or_default();
-        let is_other = |tool: &Tool| tool.function_name().is_none_or(|name| !shelf.declared.contains(name));
-        declarations.retain(is_other);
+        declarations.retain(|tool| match tool {
+            Tool::Mcp(server) => {
+                !server.server_label.value().is_some_and(|label| shelf.declared_hosted.contains(label))
+            }
+            tool => tool.function_name().is_none_or(|name| !shelf.declared.contains(name)),
+        });
         declarations.extend(tools.declarations());
         base.tools = Field::Value(declarations);
         base
+    }
+
+    /// Returns whether a hosted server of that label is or was declared here.
+    pub(crate) fn has_declared_hosted(&self, label: &str) -> bool {
+        self.shelf().declared_hosted.contains(label)
     }
 
     /// Calls `hook` after each change, on the thread that made it: a driver wakes its task by it.
@@ -205,6 +247,7 @@ impl fmt::Debug for Toolbox {
 pub struct Tools {
     version: u64,
     functions: Vec<Function>,
+    hosted: Vec<HostedServer>,
     catch_all: Option<Function>,
 }
 
@@ -225,14 +268,21 @@ impl Tools {
         self.get(name).or(self.catch_all.as_ref())
     }
 
-    /// The tools, in the order in which they were registered.
+    /// The hosted MCP server of that label.
+    pub fn hosted(&self, label: &str) -> Option<&HostedServer> {
+        self.hosted.iter().find(|server| server.label() == label)
+    }
+
+    /// The functions, in the order in which they were registered.
     pub fn iter(&self) -> impl Iterator<Item = &Function> {
         self.functions.iter()
     }
 
-    /// What the model reads about the tools, in the order in which they were registered.
+    /// What the session is told about the tools: functions, then hosted servers, in the order in which they
+    /// were registered.
     pub fn declarations(&self) -> Vec<Tool> {
-        self.functions.iter().map(Function::declaration).collect()
+        let hosted = self.hosted.iter().map(HostedServer::declaration);
+        self.functions.iter().map(Function::declaration).chain(hosted).collect()
     }
 
     fn put(&mut self, function: Function) -> Option<Function> {
@@ -378,6 +428,19 @@ mod tests {
         let empty = toolbox.session_config(SessionConfig::realtime());
         assert_eq!(empty.tools, Field::Value(Vec::new()));
         assert_eq!(Toolbox::new().session_config(base.clone()), base);
+    }
+
+    #[test]
+    fn hosted_servers_are_declared_and_taken_out_by_label() {
+        let other = realtime_protocol::tool::McpTool::default().server_label("other");
+        let base = SessionConfig::realtime().tools(vec![other.into()]);
+        let toolbox = weather().hosted(HostedServer::at("docs", "https://mcp.example"));
+        let count = |config: &SessionConfig| config.tools.value().map_or(0, Vec::len);
+        let config = toolbox.session_config(base);
+        assert_eq!(count(&config), 3);
+        assert_eq!(count(&toolbox.session_config(config.clone())), 3, "once");
+        assert!(toolbox.unregister_hosted("docs").is_some() && toolbox.unregister_hosted("docs").is_none());
+        assert_eq!(count(&toolbox.session_config(config)), 2);
     }
 
     #[test]

@@ -18,6 +18,9 @@ mod dropping;
 mod echoed_keys;
 #[cfg(test)]
 mod garbage;
+#[cfg(feature = "tools")]
+#[cfg(test)]
+mod hosted;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]

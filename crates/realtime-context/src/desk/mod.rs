@@ -12,6 +12,7 @@
 //! end early: by an interruption, a timeout, a refusal, or the end of the call.
 
 mod declared;
+mod hosted;
 mod job;
 mod output;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use realtime_protocol::time::Timestamp;
 use serde_json::json;
 
 use crate::desk::declared::Declared;
+use crate::desk::hosted::Hosted;
 use crate::desk::job::{Job, State};
 use crate::tool::{FunctionContext, Hook, OnInterrupt, OnTakeover, Reply};
 use crate::toolbox::{Toolbox, Tools};
@@ -96,6 +98,7 @@ const ASK_THE_USER: &str = "the connection to the function was lost: nobody know
 /// [`poll_timeout`](Self::poll_timeout). Hand it every event of the call, in order.
 pub struct Desk {
     declared: Declared,
+    hosted: Hosted,
     options: DeskOptions,
     hook: Option<Hook>,
     /// Calls that are not gone, the oldest first.
@@ -111,6 +114,7 @@ impl Desk {
     pub fn new(toolbox: Toolbox, options: DeskOptions) -> Self {
         Self {
             declared: Declared::new(toolbox),
+            hosted: Hosted::default(),
             options,
             hook: None,
             jobs: Vec::new(),
@@ -138,6 +142,12 @@ impl Desk {
 
     /// Hears an event of the call.
     pub fn handle_event(&mut self, now: Timestamp, event: &Event) {
+        let toolbox = self.declared.toolbox();
+        let next = || {
+            self.next_id += 1;
+            JobId(self.next_id)
+        };
+        self.hosted.handle_event(now, event, toolbox, next, &mut self.outputs);
         match event {
             Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.declared.note_config(config);
@@ -156,6 +166,7 @@ impl Desk {
             }
             Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
                 self.jobs.iter_mut().for_each(|job| job.retry_at(now));
+                self.hosted.handle_lost(&mut self.outputs);
             }
             Event::Closed { .. } => self.on_closed(),
             _ => {}
@@ -193,6 +204,9 @@ impl Desk {
 
     /// The approval hook has answered. `Err` refuses the call, and the model reads why.
     pub fn handle_approved(&mut self, now: Timestamp, id: JobId, approved: Result<(), String>) {
+        if self.hosted.handle_approved(now, id, approved.clone()) {
+            return self.go_on(now);
+        }
         if let Some(job) = self.job(id, |state| matches!(state, State::Approving { .. })) {
             match approved {
                 Ok(()) => job.state = State::Waiting,
@@ -236,6 +250,7 @@ impl Desk {
             Asker::Job(job) => {
                 self.jobs.iter_mut().filter(|known| known.id == job).for_each(|job| job.asked(id))
             }
+            Asker::Approval(job) => self.hosted.handle_asked(job, id),
             Asker::Tools => self.declared.asked(id),
             Asker::Nobody => {}
         }
@@ -245,6 +260,7 @@ impl Desk {
     /// becomes an error that the model reads.
     pub fn handle_refused(&mut self, now: Timestamp, id: CommandId, reason: &Refusal) {
         self.declared.refused(now, id);
+        self.hosted.handle_refused(now, id, reason.is_retryable());
         let Some(index) = self.jobs.iter().position(|job| job.asked_as() == Some(id)) else { return };
         let job = &mut self.jobs[index];
         if reason.is_retryable() {
@@ -263,7 +279,8 @@ impl Desk {
             return None;
         }
         let progress = self.jobs.iter().any(|job| job.cx.has_progress()).then_some(Timestamp::ZERO);
-        self.jobs.iter().filter_map(Job::due).chain(progress).chain(self.declared.due()).min()
+        let others = [progress, self.declared.due(), self.hosted.poll_timeout()];
+        self.jobs.iter().filter_map(Job::due).chain(others.into_iter().flatten()).min()
     }
 
     /// Time has passed, or the [hook](Self::on_change) was called.
@@ -348,6 +365,7 @@ impl Desk {
             return;
         }
         self.outputs.extend(self.declared.update(now).map(DeskOutput::declare));
+        self.hosted.go_on(now, &mut self.outputs);
         for job in &mut self.jobs {
             if let State::Approving { due: None } = job.state {
                 self.outputs.extend(job.ask_for_approval(now));
@@ -467,6 +485,7 @@ impl Desk {
         let ids: Vec<JobId> = self.jobs.iter().map(|job| job.id).collect();
         ids.into_iter().for_each(|id| self.stop(id));
         self.jobs.clear();
+        self.hosted.handle_lost(&mut self.outputs);
     }
 
     fn tell_progress(&mut self) {

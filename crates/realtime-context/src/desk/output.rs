@@ -15,6 +15,8 @@ use crate::tool::BoxFuture;
 pub enum Asker {
     /// The output of a call.
     Job(JobId),
+    /// The answer to a hosted server's request for an approval.
+    Approval(JobId),
     /// The tools are declared anew.
     Tools,
     /// Nothing: it is asked and forgotten.

@@ -111,8 +111,8 @@ impl Log {
     }
 
     /// Puts a summary in the place of entries: a system message. The range is that of the entries from the
-    /// first to the last one, and it grows until no call is parted from its output. Groups with a pinned entry
-    /// stay, in front of the summary.
+    /// first to the last one, and it grows until no call is parted from its output. Groups with a pinned
+    /// entry stay, in front of the summary.
     pub fn summarise(
         &mut self,
         first: EntryId,

@@ -55,6 +55,32 @@ pub enum Notice {
         /// The clip's name.
         clip: String,
     },
+    /// A hosted MCP server could not list its tools: the model has none of them. The service asks it again
+    /// when it is declared again.
+    HostedToolsFailed {
+        /// The MCP server's label; `None`: the service did not say which one.
+        server_label: Option<String>,
+    },
+    /// A call that the service made to a hosted MCP server failed. The model knows.
+    HostedCallFailed {
+        /// The MCP server's label.
+        server_label: String,
+        /// The tool's name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The service asked whether it may call a tool of a hosted MCP server, and was answered.
+    HostedApproval {
+        /// The MCP server's label.
+        server_label: String,
+        /// The tool's name.
+        name: String,
+        /// Whether it may.
+        approved: bool,
+        /// Why not.
+        reason: Option<String>,
+    },
     /// Something of the conversation is not on the server, or not whole: no item can be made of it, or the
     /// server refused the item.
     NotSynced {
