@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use realtime_context::History;
 use realtime_protocol::call::{
     Backoff, Command, CommandId, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome,
-    Reconnect, Warning,
+    Reconnect, Refusal, Warning,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::session_config::SessionConfig;
@@ -205,7 +205,9 @@ proptest! {
         prop_assert!(replies <= asked, "{replies} replies to {asked} questions");
         // What two connections died of in a row is given up, and that is told.
         let is_given_up = |event: &Event| match event {
-            Event::Settled { outcome: Outcome::Refused { error }, .. } => error.code_str() == "not_sent_again",
+            Event::Settled { outcome: Outcome::Declined { reason }, .. } => {
+                matches!(reason, Refusal::NotSentAgain { .. })
+            }
             event => *event == Event::Warning(Warning::ReplyGivenUp),
         };
         if world.told.iter().any(|(_, event)| is_given_up(event)) {

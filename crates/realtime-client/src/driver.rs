@@ -143,7 +143,12 @@ impl Driver {
     fn on_command(&mut self, id: CommandId, command: Command, reply: Option<Reply>) {
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
-        match (self.call.handle_command(self.state.at, id, command), reply) {
+        let taken = self.call.handle_command(self.state.at, id, command);
+        if let (Err(_), Some(reason)) = (&taken, self.call.closing_reason()) {
+            // Why it takes none any more is known before the connection is closed.
+            let _ = self.shared.end.set(reason.clone());
+        }
+        match (taken, reply) {
             (Ok(()), Some(reply)) => drop(self.state.waiters.insert(id, reply)),
             // The caller may have dropped the future.
             (Err(error), Some(reply)) => drop(reply.send(Err(error))),
@@ -382,7 +387,7 @@ impl Driver {
 
     /// From here on commands are refused, and waiting ones resolve.
     fn end(&mut self, reason: CloseReason) {
-        // Cannot fail: a call ends once, so this is set once.
+        // Set already if a command came while the call was closing.
         let _ = self.shared.end.set(reason);
         self.state.deaf = true;
         self.requests.close();

@@ -1,6 +1,6 @@
 //! Errors for the code that gave a command: [`SendError`] and [`Error`].
 
-use realtime_protocol::call::{CloseReason, Command, CommandError, Media, MediaError, Outcome};
+use realtime_protocol::call::{CloseReason, Command, CommandError, Media, MediaError, Outcome, Refusal};
 use realtime_protocol::error::ApiError;
 
 /// What did not reach the session: a command, or media.
@@ -71,6 +71,13 @@ pub enum Error {
     /// [retryable](realtime_protocol::call::Refusal::is_retryable).
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The session took it, and did not carry it out: it had to wait, and when its turn came it could not be
+    /// right any more, or it was given up. Correct the command.
+    #[error("the session did not carry it out: {reason}")]
+    Declined {
+        /// Why.
+        reason: Refusal,
+    },
     /// The server refused it.
     #[error("the server refused it: {error}")]
     Refused {
@@ -95,6 +102,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why this side refused it, before or after it had to wait. `None`: it did not.
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Command(CommandError { reason, .. }) | Self::Declined { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Returns whether the same command may succeed later in this session. After `TimedOut`, repeating it may
     /// do it twice.
     pub fn is_retryable(&self) -> bool {
@@ -105,7 +120,7 @@ impl Error {
                 "conversation_already_has_active_response" | "rate_limit_exceeded" | "server_error"
             ),
             Self::TimedOut => true,
-            Self::Command(error) => error.reason.is_retryable(),
+            Self::Command(CommandError { reason, .. }) | Self::Declined { reason } => reason.is_retryable(),
             Self::Closed { .. } | Self::Unexpected { .. } => false,
         }
     }

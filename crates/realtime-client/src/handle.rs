@@ -302,6 +302,7 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer).poll(cx).map(|answer| match answer {
+            Ok(Ok(Outcome::Declined { reason })) => Err(Error::Declined { reason }),
             Ok(Ok(Outcome::Refused { error })) => Err(Error::Refused { error }),
             Ok(Ok(Outcome::TimedOut)) => Err(Error::TimedOut),
             Ok(Ok(Outcome::Closed { reason })) => Err(Error::Closed { reason: Some(reason) }),

@@ -144,6 +144,11 @@ impl State {
                     out.tell(Notice::NotSynced { entry, reason });
                 }
             }
+            (Asked::Create(item_id), Outcome::Declined { reason }) => {
+                if let Some(entry) = self.give_up(&item_id) {
+                    out.tell(Notice::NotSynced { entry, reason: reason.to_string() });
+                }
+            }
             (Asked::Delete(item_id), Outcome::Refused { .. } | Outcome::TimedOut) => {
                 self.mirror.remove(&item_id); // it is gone already
             }

@@ -234,9 +234,12 @@ impl Hosted {
     fn settled(&mut self, id: CommandId, outcome: &Outcome, out: &mut VecDeque<DeskOutput>) {
         let Some(index) = self.requests.iter().position(|request| request.is_sent_as(id)) else { return };
         let Request { request, .. } = self.requests.remove(index);
-        if let Outcome::Refused { error } = outcome {
-            out.push_back(told(&request, &Err(error.message_str().to_owned())));
-        }
+        let reason = match outcome {
+            Outcome::Refused { error } => error.message_str().to_owned(),
+            Outcome::Declined { reason } => reason.to_string(),
+            _ => return,
+        };
+        out.push_back(told(&request, &Err(reason)));
     }
 
     fn note_list(&mut self, item: &Item) {

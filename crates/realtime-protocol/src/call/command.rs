@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::call::FunctionOutput;
 use crate::event::ClientEvent;
@@ -230,12 +230,29 @@ pub enum Refusal {
     /// Outside another limit of the wire.
     #[error(transparent)]
     OutOfLimits(#[from] crate::check::Violation),
+    /// A commit that was sent: the input buffer was cleared before the server had acknowledged it.
+    #[error("the input buffer was cleared before the server had acknowledged the commit")]
+    Cleared,
+    /// Connections ended before the server had acknowledged it, and it is not sent again. If a connection
+    /// ended because of it, change it or make it smaller.
+    #[error("{because}")]
+    NotSentAgain {
+        /// What happened.
+        because: String,
+    },
     /// Too many commands wait: for the session to be ready, or for a response.
     #[error("{waiting} commands wait already")]
     TooManyWaiting {
         /// How many wait.
         waiting: usize,
     },
+}
+
+/// In a log it is a sentence.
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl Refusal {

@@ -63,6 +63,11 @@ pub struct Reconnect {
     /// if one is to come. Without the transcript the new session could not be told what the user said. An
     /// urgent change does not wait. Default: 3 s.
     pub transcript_deadline: Duration,
+    /// Whether a response that was speaking when its connection was lost is asked for again, once the next
+    /// session knows what was heard of it. It still ends as
+    /// [`ResponseEnd::Lost`](crate::call::ResponseEnd::Lost). A reply that was due and of which nothing was
+    /// said is always asked for. A call that attaches does not ask: its session goes on. Default: `false`.
+    pub ask_again: bool,
     /// How long the output of a function call is kept, for the same call made again on another connection.
     /// Default: 2 min.
     pub functions_kept: Duration,
@@ -80,6 +85,7 @@ impl Default for Reconnect {
             held_audio: Duration::from_secs(2),
             seed_deadline: Duration::from_secs(5),
             transcript_deadline: Duration::from_secs(3),
+            ask_again: false,
             functions_kept: Duration::from_secs(120),
         }
     }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 
 use crate::call::close::CloseReason;
+use crate::call::command::Refusal;
 use crate::call::error_class::Advice;
 use crate::call::timeline::Timeline;
 use crate::call::usage_totals::UsageTotals;
@@ -56,6 +57,12 @@ pub enum Outcome {
         /// How it ended.
         end: ResponseEnd,
     },
+    /// This side took it, and did not carry it out: it had to wait, and when its turn came it could not be
+    /// right any more. Or it was given up after connections had ended before it was acknowledged.
+    Declined {
+        /// Why.
+        reason: Refusal,
+    },
     /// The server refused it.
     Refused {
         /// Why.
@@ -75,7 +82,7 @@ impl Outcome {
     /// for one that ran in place of the requested one. True for an update of the configuration unless the
     /// server refused all of it: [`Updated`] names the parts that were not applied.
     pub const fn is_ok(&self) -> bool {
-        !matches!(self, Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
+        !matches!(self, Self::Declined { .. } | Self::Refused { .. } | Self::TimedOut | Self::Closed { .. })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use crate::call::{
@@ -10,7 +9,6 @@ use crate::call::{
     Refusal, Warning,
 };
 use crate::check::{LARGEST_EVENT, LONGEST_ITEM_ID};
-use crate::error::ApiError;
 use crate::event::{
     ClientEvent, ConversationItemCreate, ConversationItemDelete, ConversationItemRetrieve,
     InputAudioBufferClear, InputAudioBufferCommit, ResponseCancel,
@@ -80,8 +78,7 @@ impl Session {
                     Err(reason) => {
                         self.note_refusal(&reason);
                         // It was taken, so it must be answered.
-                        let error = ApiError::default().code("refused").message(reason.to_string());
-                        self.settle(id, Outcome::Refused { error: error.into() });
+                        self.settle(id, Outcome::Declined { reason });
                     }
                 },
             }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use crate::call::{Event, Origin, Outcome, Warning};
+use crate::call::{Event, Origin, Outcome, Refusal, Warning};
 use crate::error::ApiError;
 use crate::event::hot::{PlainDelta, Said};
 use crate::event::{InputAudioTranscriptionCompleted, ServerEvent};
@@ -275,10 +275,7 @@ impl Session {
         let before = cleared.as_ref().map_or(u64::MAX, |awaited| awaited.number);
         while let Some(commit) = self.answers.take_before(&Await::Committed, before) {
             if let Some(id) = commit.id {
-                let error = ApiError::default()
-                    .code("input_audio_buffer_cleared")
-                    .message("the input buffer was cleared before the server had acknowledged the commit");
-                self.settle(id, Outcome::Refused { error: error.into() });
+                self.settle(id, Outcome::Declined { reason: Refusal::Cleared });
             }
         }
         match cleared {

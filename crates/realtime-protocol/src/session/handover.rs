@@ -1,7 +1,6 @@
 //! What a [`Call`](crate::call::Call) asks of a session before another takes its place, and what it
 //! hands to the new one.
 
-use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -9,7 +8,6 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::call::{CloseReason, Command, CommandId, FunctionCall, HoldId, Outcome, StopId};
-use crate::error::ApiError;
 use crate::id::ResponseId;
 use crate::session::Session;
 use crate::session::answers::Await;
@@ -67,6 +65,11 @@ impl Session {
         // If the commit was not acknowledged, there is nothing to respond to.
         let committing = self.answers.is_awaited(&Await::Committed);
         self.responses.owes() && !committing || !self.calls.is_empty()
+    }
+
+    /// Returns whether a response speaks in the conversation.
+    pub(crate) fn is_speaking(&self) -> bool {
+        self.responses.is_speaking()
     }
 
     /// Returns whether the model owes a response that was not requested from the server yet and that no
@@ -134,7 +137,7 @@ impl Session {
     }
 
     /// Carries out commands of an earlier session. Their requests for a response merge as if they had waited
-    /// here. A command that is no longer valid is settled as refused.
+    /// here. A command that is no longer valid is settled as declined.
     pub(crate) fn take_over(
         &mut self,
         now: Timestamp,
@@ -143,8 +146,7 @@ impl Session {
         self.enter(now);
         for (id, command) in commands {
             if let Err(error) = self.on_command(id, command) {
-                let error = ApiError::default().code("refused").message(format!("{error}"));
-                self.settle(id, Outcome::Refused { error: error.into() });
+                self.settle(id, Outcome::Declined { reason: error.reason });
             }
         }
         self.flush();

@@ -260,6 +260,7 @@ impl Agent {
         let answer = match outcome {
             Outcome::Retrieved { item } => json!({ "result": wire_item(item) }),
             Outcome::Refused { error } => json!({ "error": error.message_str() }),
+            Outcome::Declined { reason } => json!({ "error": reason.to_string() }),
             Outcome::TimedOut => json!({ "error": "timed out" }),
             Outcome::Closed { reason } => json!({ "error": reason.to_string() }),
             _ => return,

@@ -5,13 +5,11 @@
 //! everything that was not acknowledged by then is given up at once. Anything else is sent on two connections
 //! at most.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
 use crate::call::close::may_be_payload;
-use crate::call::{CloseReason, CommandId, DisconnectClass, Outcome};
-use crate::error::ApiError;
+use crate::call::{CloseReason, CommandId, DisconnectClass, Outcome, Refusal};
 
 /// The most connections on which a thing is sent if each ends before acknowledging it.
 pub(super) const MOST_SENT: u8 = 2;
@@ -67,7 +65,7 @@ impl Loss {
 
 /// The outcome of a command that is given up.
 pub(super) fn refused(message: impl Into<alloc::string::String>) -> Outcome {
-    Outcome::Refused { error: Box::new(ApiError::default().code("not_sent_again").message(message.into())) }
+    Outcome::Declined { reason: Refusal::NotSentAgain { because: message.into() } }
 }
 
 /// Counts the connections in a row that ended while their configuration was not acknowledged.

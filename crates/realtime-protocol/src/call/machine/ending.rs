@@ -132,7 +132,8 @@ impl Call {
 
     /// Passes on the rest of a session, but for what the next one takes over.
     pub(super) fn carry(&mut self, rest: Rest) {
-        let Rest { events, loss, mut owes, rounds, held, in_turn } = rest;
+        let Rest { events, loss, mut owes, spoke, rounds, held, in_turn } = rest;
+        owes.any |= spoke && self.reconnect.ask_again;
         self.rounds = rounds;
         let given_up = self.calls.end_deliveries(&loss);
         let (format, oldest) = self.held_bounds();
@@ -247,6 +248,8 @@ pub(super) struct Rest {
     pub(super) events: Vec<Event>,
     pub(super) loss: Loss,
     pub(super) owes: Owes,
+    /// Whether a response of the conversation was speaking.
+    pub(super) spoke: bool,
     /// Rounds of function calls without user input.
     pub(super) rounds: u32,
     /// Input audio that it never sent.
@@ -259,7 +262,7 @@ impl Rest {
     fn of(connection: &mut Connection, now: Timestamp, how: DisconnectReason, attaches: bool) -> Self {
         let session = &mut connection.session;
         let owes = Owes { any: session.owes_response(), unsent: session.owes_unsent_response() };
-        let rounds = session.rounds();
+        let (spoke, rounds) = (session.is_speaking(), session.rounds());
         let (held, in_turn) = (session.take_held_audio(), session.in_turn());
         let (unsent, configuring) = (session.unsent_commands(), session.is_configuring());
         session.handle_disconnected(now, how);
@@ -272,6 +275,7 @@ impl Rest {
                 Output::Send(_) | Output::Close => {}
             }
         }
-        Self { events, loss: Loss { reason, unsent, configuring, attaches }, owes, rounds, held, in_turn }
+        let loss = Loss { reason, unsent, configuring, attaches };
+        Self { events, loss, owes, spoke, rounds, held, in_turn }
     }
 }

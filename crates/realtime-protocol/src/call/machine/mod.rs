@@ -26,7 +26,7 @@
 //! | configuration | as changed since the beginning; of a seed's instructions and an update's the later ones |
 //! | `create_item`, `create_response`, `update_config` | what was not acknowledged is carried over, its waiter open: sent on two connections at most, and on none after a server closed with 1003, 1007 or 1009 |
 //! | other commands | settle as [`Outcome::Closed`](crate::call::Outcome::Closed) in the step of the loss |
-//! | a reply that was due | asked for on each connection, twice at most, if nothing of it was said; one that had begun ends as `lost` |
+//! | a reply that was due | asked for on each connection, twice at most, if nothing of it was said; one that had begun ends as `lost`, and is asked for again if [`Reconnect::ask_again`] says so |
 //! | function calls | an output given late answers the same call made anew; see [`FunctionEnd::Detached`] |
 //! | input audio | what came while nothing served, as far as it is not too old |
 //! | ids | none: each connection makes its own |
@@ -344,6 +344,12 @@ impl Call {
         let serving = self.serving.as_ref().and_then(|connection| connection.session.poll_timeout());
         let successor = self.successor.connection().and_then(|connection| connection.session.poll_timeout());
         earlier(earlier(serving, successor), self.succession_due())
+    }
+
+    /// Why the call is about to end, or its one session to close: it takes no command any more. `None` while
+    /// it goes on, and once [`Event::Closed`] has told.
+    pub fn closing_reason(&self) -> Option<&CloseReason> {
+        self.serving.as_ref()?.session.closing_reason()
     }
 
     /// Returns whether the call is over and tells nothing more once its outputs are drained.

@@ -287,15 +287,16 @@ impl Sequencer {
     /// function's output. A running response that has said nothing is still owed.
     pub(super) fn owes(&self) -> bool {
         let mut requests = self.queue.iter().chain(self.slot.requested().map(|sent| &sent.request));
-        let silent = |response: &OpenResponse| {
-            let said = response.timeline.first_text.or(response.timeline.first_audio);
-            said.is_none() && !response.out_of_band && !response.interrupted
-        };
         self.turn.is_expecting()
             || matches!(self.slot, Slot::Late { owed: true, .. })
-            || self.open.iter().any(silent)
+            || self.open.iter().any(|response| response.answers() && !response.has_said_anything())
             || requests
                 .any(|request| request.waiters.is_empty() && request.is_wanted() && !request.is_out_of_band())
+    }
+
+    /// Returns whether a response of the conversation has begun to say something, and goes on.
+    pub(super) fn is_speaking(&self) -> bool {
+        self.open.iter().any(|response| response.answers() && response.has_said_anything())
     }
 
     /// Returns whether an unsent request waits that no command made.

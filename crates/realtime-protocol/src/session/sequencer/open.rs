@@ -81,6 +81,16 @@ impl OpenResponse {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
     }
 
+    /// Returns whether the user is to hear it.
+    pub(super) const fn answers(&self) -> bool {
+        !self.out_of_band && !self.interrupted
+    }
+
+    /// Returns whether words or sounds of it came.
+    pub(super) const fn has_said_anything(&self) -> bool {
+        self.timeline.first_text.is_some() || self.timeline.first_audio.is_some()
+    }
+
     /// Output came: the next is due then. Returns the answer that it was.
     pub(in crate::session) fn note_output(&mut self, due: Timestamp) -> Answer {
         let first = matches!(self.pace, Pace::Begun(_));

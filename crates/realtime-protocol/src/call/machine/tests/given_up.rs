@@ -29,8 +29,8 @@ fn refusals(call: &mut Driven) -> Vec<String> {
     call.outputs()
         .into_iter()
         .filter_map(|output| match output {
-            Output::Event(Event::Settled { outcome: Outcome::Refused { error }, .. }) => {
-                Some(error.message_str().to_string())
+            Output::Event(Event::Settled { outcome: Outcome::Declined { reason }, .. }) => {
+                Some(reason.to_string())
             }
             _ => None,
         })

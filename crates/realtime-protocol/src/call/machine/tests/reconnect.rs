@@ -69,6 +69,36 @@ fn the_gap_is_told_with_the_audio_that_grew_too_old() {
     assert!(outputs[3..].iter().all(|output| output == "1> input_audio_buffer.append"));
 }
 
+/// What a call does on its next connection when one was cut in the middle of an answer.
+fn after_half_an_answer(ask_again: bool, before: &[Value]) -> Vec<String> {
+    let mut call = Driven::ready(Reconnect { ask_again, ..reconnect() });
+    let place = json!({"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0});
+    let mut delta = place.clone();
+    delta["type"] = "response.output_text.delta".into();
+    delta["delta"] = "Half an".into();
+    call.hear(0, json!({"type": "response.created", "response": {"id": "r", "status": "in_progress"}}));
+    call.hear(0, delta);
+    before.iter().for_each(|event| call.hear(0, event.clone()));
+    call.cut(0, Some(1006), "");
+    call.wait(1000);
+    call.open(1);
+    call.seed(1, Seed::default());
+    call.drain()
+}
+
+#[test]
+fn a_response_that_was_cut_off_is_asked_for_again_if_that_is_wanted() {
+    let asked = "1> response.create".to_string();
+    assert!(!after_half_an_answer(false, &[]).contains(&asked));
+    let told = after_half_an_answer(true, &[]);
+    assert_eq!(told.iter().filter(|output| **output == asked).count(), 1, "{told:?}");
+    // Not one that has ended, or that the user spoke over.
+    let done = json!({"type": "response.done", "response": {"id": "r", "status": "completed"}});
+    let speech = json!({"type": "input_audio_buffer.speech_started", "item_id": "u"});
+    assert!(!after_half_an_answer(true, &[done]).contains(&asked));
+    assert!(!after_half_an_answer(true, &[speech]).contains(&asked));
+}
+
 /// A call that asks for 8 kHz mu-law, and whose connections refuse it or not.
 fn narrow(conns: &[(u32, bool)]) -> Driven {
     let mut config = SessionConfig::realtime();
