@@ -80,11 +80,45 @@ pub enum DisconnectReason {
         /// What is wrong.
         reason: String,
     },
-    /// It broke, or could not be made.
+    /// There is no connection: the attempt failed before the server answered with a status.
+    NotConnected {
+        /// What failed.
+        failure: ConnectFailure,
+        /// Whether another attempt may succeed. If not, correct the endpoint.
+        may_pass: bool,
+        /// What happened.
+        reason: String,
+    },
+    /// It broke.
     Lost {
         /// What happened.
         reason: String,
     },
+}
+
+/// Where an attempt to connect failed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The endpoint itself: its address, a header, a proxy's address, a certificate.
+    Endpoint,
+    /// The key: none came, or it has expired, or a token was refused that the next attempt replaces.
+    Key,
+    /// The proxy cannot be reached, refuses, or is none.
+    Proxy,
+    /// Nothing answers at the server's address, or its name is not known.
+    Unreachable,
+    /// Client and server did not agree on TLS.
+    Tls,
+    /// The server closed the connection before it had answered.
+    HungUp,
+    /// Something else than a WebSocket server answers there.
+    NotWebSocket,
+    /// The server is elsewhere: it redirected.
+    Redirected,
+    /// It took too long.
+    TimedOut,
 }
 
 impl core::fmt::Display for DisconnectReason {
@@ -101,6 +135,8 @@ impl core::fmt::Display for DisconnectReason {
                 write!(f, "connection refused with HTTP status {status}: {reason}")
             }
             Self::Unusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
+            Self::NotConnected { may_pass: true, reason, .. } => write!(f, "no connection: {reason}"),
+            Self::NotConnected { reason, .. } => write!(f, "the endpoint cannot be used: {reason}"),
             Self::Lost { reason } => write!(f, "connection lost: {reason}"),
         }
     }
@@ -136,10 +172,12 @@ impl DisconnectClass {
                 Self::of_close_frame(*code, reason)
             }
             CloseReason::Disconnected(DisconnectReason::Refused { status, .. }) => Self::of_status(*status),
-            CloseReason::Disconnected(DisconnectReason::Lost { .. }) | CloseReason::NotCreated => {
-                Self::Transient
-            }
+            CloseReason::Disconnected(
+                DisconnectReason::Lost { .. } | DisconnectReason::NotConnected { may_pass: true, .. },
+            )
+            | CloseReason::NotCreated => Self::Transient,
             CloseReason::ConfigRefused { .. }
+            | CloseReason::Disconnected(DisconnectReason::NotConnected { may_pass: false, .. })
             | CloseReason::Disconnected(DisconnectReason::Unusable { .. }) => Self::Configuration,
             CloseReason::Fatal { code, message } => {
                 match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
@@ -234,7 +272,16 @@ mod tests {
                 retry_after: None,
             })
         };
+        let failed = |may_pass| {
+            CloseReason::Disconnected(DisconnectReason::NotConnected {
+                failure: ConnectFailure::Tls,
+                may_pass,
+                reason: "no".into(),
+            })
+        };
         for (reason, class) in [
+            (failed(true), DisconnectClass::Transient),
+            (failed(false), DisconnectClass::Configuration),
             (CloseReason::Requested, DisconnectClass::Requested),
             (CloseReason::NotCreated, DisconnectClass::Transient),
             (

@@ -22,7 +22,7 @@ mod usage_totals;
 mod view;
 mod warning;
 
-pub use close::{CloseReason, DisconnectClass, DisconnectReason};
+pub use close::{CloseReason, ConnectFailure, DisconnectClass, DisconnectReason};
 pub use command::{Command, CommandError, CommandId, Refusal};
 pub use error_class::{Advice, ErrorClass};
 pub(crate) use error_class::{says_response_runs, says_server_fault};
