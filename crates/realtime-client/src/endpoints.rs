@@ -2,7 +2,7 @@
 
 use std::future::ready;
 
-use realtime_protocol::call::DisconnectReason;
+use realtime_protocol::call::{ConnectFailure, DisconnectReason};
 use realtime_protocol::event::Dialect;
 
 use crate::connect::{ConnectError, Dial, Endpoint};
@@ -63,7 +63,8 @@ impl Endpoints {
                 ConnectError::KeyRefused { status: 401, .. } | ConnectError::KeyExpired { .. }
                     if asks_for_tokens =>
                 {
-                    DisconnectReason::Lost { reason: chain(&error) }
+                    let (failure, reason) = (ConnectFailure::Key, chain(&error));
+                    DisconnectReason::NotConnected { failure, may_pass: true, reason }
                 }
                 error => failure(&error),
             })
@@ -74,18 +75,9 @@ impl Endpoints {
 /// What the call is told about a failed attempt.
 pub(crate) fn failure(error: &ConnectError) -> DisconnectReason {
     let reason = chain(error);
-    match error {
-        ConnectError::KeyRefused { status, .. } => {
-            DisconnectReason::Refused { status: *status, reason, retry_after: None }
-        }
-        ConnectError::Http { status, retry_after, .. } => {
-            DisconnectReason::Refused { status: *status, reason, retry_after: *retry_after }
-        }
-        ConnectError::CallNotFound { .. } => {
-            DisconnectReason::Refused { status: 404, reason, retry_after: None }
-        }
-        error if error.is_retryable() => DisconnectReason::Lost { reason },
-        _ => DisconnectReason::Unusable { reason },
+    match error.failure() {
+        Ok(failure) => DisconnectReason::NotConnected { failure, may_pass: error.is_retryable(), reason },
+        Err((status, retry_after)) => DisconnectReason::Refused { status, reason, retry_after },
     }
 }
 
@@ -99,4 +91,52 @@ fn chain(error: &ConnectError) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use realtime_protocol::call::{CloseReason, DisconnectClass};
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_kind_and_whether_it_may_pass() {
+        let address = || "h:443".to_owned();
+        let tls = |kind| ConnectError::Tls { address: address(), source: io::Error::new(kind, "alert") };
+        let unreachable = io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (error, kind, may_pass) in [
+            (ConnectError::KeyExpired { since: Duration::ZERO }, ConnectFailure::Key, false),
+            (ConnectError::NoKey { source: "nobody".into() }, ConnectFailure::Key, true),
+            (ConnectError::NoTls { address: address() }, ConnectFailure::Endpoint, false),
+            (
+                ConnectError::Unreachable { address: address(), source: unreachable },
+                ConnectFailure::Unreachable,
+                true,
+            ),
+            (tls(io::ErrorKind::InvalidData), ConnectFailure::Tls, false),
+            (tls(io::ErrorKind::ConnectionReset), ConnectFailure::Tls, true),
+            (
+                ConnectError::ProxyFailed { proxy: address(), reason: "none".to_owned() },
+                ConnectFailure::Proxy,
+                true,
+            ),
+        ] {
+            let told = failure(&error);
+            let DisconnectReason::NotConnected { failure, may_pass: told_to_pass, reason } = &told else {
+                panic!("{error}: {told:?}")
+            };
+            assert_eq!((*failure, *told_to_pass, reason.as_str()), (kind, may_pass, chain(&error).as_str()));
+            let class = DisconnectClass::of(&CloseReason::Disconnected(told));
+            let expected = if may_pass { DisconnectClass::Transient } else { DisconnectClass::Configuration };
+            assert_eq!(class, expected, "{error}");
+        }
+        let wait = Some(Duration::from_secs(7));
+        let error = ConnectError::Http { status: 503, message: None, retry_after: wait };
+        assert!(
+            matches!(failure(&error), DisconnectReason::Refused { status: 503, retry_after, .. } if retry_after == wait)
+        );
+    }
 }

@@ -195,7 +195,10 @@ const fn kind_of_end(reason: &CloseReason) -> &'static str {
         CloseReason::Requested => "requested",
         CloseReason::Disconnected(DisconnectReason::Closed { .. }) => "closed_by_server",
         CloseReason::Disconnected(DisconnectReason::Refused { .. }) => "connection_refused",
-        CloseReason::Disconnected(DisconnectReason::Unusable { .. }) => "endpoint_unusable",
+        CloseReason::Disconnected(DisconnectReason::NotConnected { may_pass: false, .. }) => {
+            "endpoint_unusable"
+        }
+        CloseReason::Disconnected(DisconnectReason::NotConnected { .. }) => "not_connected",
         CloseReason::Disconnected(DisconnectReason::Lost { .. }) => "connection_lost",
         CloseReason::ConsumerTooSlow => "consumer_too_slow",
         CloseReason::NotCreated => "not_created",

@@ -18,7 +18,7 @@ mod texts;
 
 use std::collections::BTreeSet;
 
-use realtime_protocol::call::{CallOptions, CommandId, ConnectionId, DisconnectReason, Seed};
+use realtime_protocol::call::{CallOptions, CommandId, ConnectFailure, ConnectionId, DisconnectReason, Seed};
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::item::Item;
 use realtime_protocol::log::Input;
@@ -277,7 +277,11 @@ fn disconnect_reason(reader: &mut Reader<'_>) -> Option<DisconnectReason> {
             reason: "later".into(),
             retry_after: Some(reader.wait()),
         },
-        10 => DisconnectReason::Unusable { reason: "no key".into() },
+        10 => DisconnectReason::NotConnected {
+            failure: ConnectFailure::Key,
+            may_pass: false,
+            reason: "no key".into(),
+        },
         _ => DisconnectReason::Lost { reason: "reset".into() },
     })
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use realtime_protocol::call::DisconnectClass;
+use realtime_protocol::call::{ConnectFailure, DisconnectClass};
 
 use crate::connect::deadline::Phase;
 
@@ -236,6 +236,31 @@ impl ConnectError {
                 | Self::BadClientCertificate { .. }
                 | Self::NoTls { .. }
         )
+    }
+
+    /// Where the attempt failed, or the status and the wait that the server answered with.
+    pub(crate) const fn failure(&self) -> Result<ConnectFailure, (u16, Option<Duration>)> {
+        Ok(match self {
+            Self::BadTool { .. } | Self::BadUrl { .. } | Self::BadEnvironment { .. } => {
+                ConnectFailure::Endpoint
+            }
+            Self::BadHeader { .. } | Self::BadProxy { .. } | Self::BadCertificate { .. } => {
+                ConnectFailure::Endpoint
+            }
+            Self::BadClientCertificate { .. } | Self::NoTls { .. } => ConnectFailure::Endpoint,
+            Self::NoKey { .. } | Self::KeyExpired { .. } => ConnectFailure::Key,
+            Self::ProxyUnreachable { .. } | Self::ProxyRefused { .. } => ConnectFailure::Proxy,
+            Self::SocksRefused { .. } | Self::ProxyFailed { .. } => ConnectFailure::Proxy,
+            Self::Unreachable { .. } => ConnectFailure::Unreachable,
+            Self::Tls { .. } => ConnectFailure::Tls,
+            Self::HungUp { .. } | Self::Interrupted { .. } => ConnectFailure::HungUp,
+            Self::NotWebSocket { .. } => ConnectFailure::NotWebSocket,
+            Self::Redirected { .. } => ConnectFailure::Redirected,
+            Self::TimedOut { .. } => ConnectFailure::TimedOut,
+            Self::KeyRefused { status, .. } => return Err((*status, None)),
+            Self::CallNotFound { .. } => return Err((404, None)),
+            Self::Http { status, retry_after, .. } => return Err((*status, *retry_after)),
+        })
     }
 
     /// Returns whether the same attempt may succeed later.

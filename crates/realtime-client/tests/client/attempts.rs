@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Error, Events};
 use realtime_protocol::call::{
-    Backoff, CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Outcome, Reconnect, Seed,
+    Backoff, CloseReason, Command, ConnectFailure, ConnectionEvent, DisconnectReason, Event, Outcome,
+    Reconnect, Seed,
 };
 use tokio::io::duplex;
 use tokio::time::Instant;
@@ -46,7 +47,14 @@ async fn a_server_that_does_not_come_back_ends_the_call_and_all_who_wait() {
     assert_eq!(attempts.load(Ordering::Relaxed), 5);
     assert_eq!(began.elapsed().as_secs(), 1 + 2 + 4 + 8);
     assert!(
-        matches!(&reason, CloseReason::Disconnected(DisconnectReason::Lost { reason }) if reason.contains("refused")),
+        matches!(
+            &reason,
+            CloseReason::Disconnected(DisconnectReason::NotConnected {
+                failure: ConnectFailure::Unreachable,
+                may_pass: true,
+                reason,
+            }) if reason.contains("refused")
+        ),
         "{reason:?}"
     );
     assert_eq!(waiting.await, Err(Error::Closed { reason: Some(reason) }));

@@ -74,12 +74,6 @@ pub enum DisconnectReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// No attempt to this endpoint can succeed: its key has expired, its certificate is not trusted, or
-    /// something else answers there. Correct the endpoint.
-    Unusable {
-        /// What is wrong.
-        reason: String,
-    },
     /// There is no connection: the attempt failed before the server answered with a status.
     NotConnected {
         /// What failed.
@@ -134,7 +128,6 @@ impl core::fmt::Display for DisconnectReason {
             Self::Refused { status, reason, .. } => {
                 write!(f, "connection refused with HTTP status {status}: {reason}")
             }
-            Self::Unusable { reason } => write!(f, "the endpoint cannot be used: {reason}"),
             Self::NotConnected { may_pass: true, reason, .. } => write!(f, "no connection: {reason}"),
             Self::NotConnected { reason, .. } => write!(f, "the endpoint cannot be used: {reason}"),
             Self::Lost { reason } => write!(f, "connection lost: {reason}"),
@@ -177,8 +170,9 @@ impl DisconnectClass {
             )
             | CloseReason::NotCreated => Self::Transient,
             CloseReason::ConfigRefused { .. }
-            | CloseReason::Disconnected(DisconnectReason::NotConnected { may_pass: false, .. })
-            | CloseReason::Disconnected(DisconnectReason::Unusable { .. }) => Self::Configuration,
+            | CloseReason::Disconnected(DisconnectReason::NotConnected { may_pass: false, .. }) => {
+                Self::Configuration
+            }
             CloseReason::Fatal { code, message } => {
                 match ErrorClass::of(&ApiError::default().code(code.as_str()).message(message.as_str())) {
                     ErrorClass::Account => Self::Account,
