@@ -111,6 +111,7 @@
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
+//! | `mcp` | with the feature `mcp`: tools of MCP servers on this side |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
 //! | `error` | [`SendError`], [`Error`]: by who must act |
 //!
@@ -124,6 +125,8 @@
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls.
 //! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
 //!   TRACE; the default one logs nothing.
+//! - `mcp`: `McpServer`, whose tools are put into a toolbox, by the SDK `rmcp`. It more than doubles the tree
+//!   of dependencies, and `rmcp` logs what MCP servers send.
 //! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
 mod client;
@@ -137,6 +140,8 @@ mod events;
 mod file_log;
 mod handle;
 mod links;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod observe;
 mod outgoing;
 #[cfg(feature = "http")]
@@ -155,6 +160,8 @@ pub use error::{Error, SendError, Unsent};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending};
+#[cfg(feature = "mcp")]
+pub use mcp::{McpConnection, McpError, McpServer};
 #[cfg(feature = "http")]
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};

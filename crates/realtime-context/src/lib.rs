@@ -120,5 +120,5 @@ pub use tool::{
     BoxFuture, Filler, Function, FunctionContext, Handler, OnInterrupt, OnTakeover, Reply, ToolError,
     ToolNameError, ToolPolicy,
 };
-pub use toolbox::{Toolbox, Tools};
+pub use toolbox::{ToolRefusal, Toolbox, Tools};
 pub use transcript::{CallLine, Line, Transcript};

@@ -3,10 +3,11 @@
 //! The rule kept here: the handler and the declaration of a tool change together. A tool that is taken out is
 //! declared no longer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use realtime_protocol::call::Notice;
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
@@ -65,7 +66,13 @@ struct Shelf {
     declared_hosted: BTreeSet<String>,
     hooks: Vec<Hook>,
     misnamed: Option<ToolNameError>,
+    /// The newest notices for the calls that have this toolbox, and how many there were.
+    notices: VecDeque<Notice>,
+    noticed: u64,
 }
+
+/// The notices that a toolbox keeps for calls.
+const MOST_NOTICES: usize = 64;
 
 impl Toolbox {
     /// No tools.
@@ -130,6 +137,54 @@ impl Toolbox {
             let index = tools.functions.iter().position(|function| function.name() == name)?;
             Some(tools.functions.remove(index))
         })
+    }
+
+    /// Takes tools out and adds others, in one new version: for tools that come from elsewhere, such as from
+    /// an MCP server. A tool that is there and not taken out is never replaced. Returns what was not
+    /// added, and why.
+    pub fn exchange(&self, remove: &[String], add: Vec<Function>) -> Vec<ToolRefusal> {
+        self.change(|tools| {
+            tools.functions.retain(|function| !remove.iter().any(|name| name == function.name()));
+            let mut refused = Vec::new();
+            for function in add {
+                let name = function.name().to_owned();
+                if let Err(error) = function.check_name() {
+                    refused.push(ToolRefusal::Misnamed(error));
+                } else if tools.get(&name).is_some() {
+                    refused.push(ToolRefusal::Taken { name });
+                } else {
+                    tools.functions.push(function);
+                }
+            }
+            refused
+        })
+    }
+
+    /// Tells the applications of all calls that have this toolbox, now or later: for who looks after tools
+    /// from elsewhere. The newest 64 are kept.
+    pub fn tell(&self, notice: Notice) {
+        let hooks = {
+            let mut shelf = self.shelf();
+            if shelf.notices.len() == MOST_NOTICES {
+                shelf.notices.pop_front();
+            }
+            shelf.notices.push_back(notice);
+            shelf.noticed += 1;
+            shelf.hooks.clone()
+        };
+        hooks.iter().for_each(|hook| hook());
+    }
+
+    /// The notices since so many, as far as they are kept, and how many there were.
+    pub(crate) fn notices(&self, since: u64) -> (Vec<Notice>, u64) {
+        let shelf = self.shelf();
+        let new = usize::try_from(shelf.noticed.saturating_sub(since)).unwrap_or(usize::MAX);
+        let old = shelf.notices.len().saturating_sub(new);
+        (shelf.notices.iter().skip(old).cloned().collect(), shelf.noticed)
+    }
+
+    pub(crate) fn has_noticed(&self) -> u64 {
+        self.shelf().noticed
     }
 
     /// Declares a hosted MCP server, and returns the one of the same label that it replaces.
@@ -296,6 +351,31 @@ impl Tools {
     }
 }
 
+/// Why [`Toolbox::exchange`] did not add a tool.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolRefusal {
+    /// The service would refuse its name.
+    #[error(transparent)]
+    Misnamed(#[from] ToolNameError),
+    /// There is another tool of that name.
+    #[error("expected a name that no other tool has, got `{name}`: give the tools a prefix, or leave it out")]
+    Taken {
+        /// The name.
+        name: String,
+    },
+}
+
+impl ToolRefusal {
+    /// The tool's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Misnamed(error) => &error.name,
+            Self::Taken { name } => name,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
@@ -428,6 +508,33 @@ mod tests {
         let empty = toolbox.session_config(SessionConfig::realtime());
         assert_eq!(empty.tools, Field::Value(Vec::new()));
         assert_eq!(Toolbox::new().session_config(base.clone()), base);
+    }
+
+    #[test]
+    fn tools_from_elsewhere_replace_their_own_and_no_others() {
+        let function = |name: &str| Function::new(name, "", |(): ()| async { Ok::<_, ToolError>(0) });
+        let toolbox = weather();
+        let version = toolbox.version();
+        let refused =
+            toolbox.exchange(&[], vec![function("find"), function("get_weather"), function("not good")]);
+        assert_eq!(refused.iter().map(ToolRefusal::name).collect::<Vec<_>>(), ["get_weather", "not good"]);
+        assert_eq!(toolbox.version(), version + 1);
+        assert!(toolbox.exchange(&["find".into()], vec![function("find"), function("fetch")]).is_empty());
+        assert_eq!(
+            toolbox.tools().iter().map(Function::name).collect::<Vec<_>>(),
+            ["get_weather", "find", "fetch"]
+        );
+    }
+
+    #[test]
+    fn notices_are_kept_for_each_call() {
+        let toolbox = Toolbox::new();
+        for _ in 0..100 {
+            toolbox.tell(Notice::BudgetSpent {});
+        }
+        assert_eq!((toolbox.notices(0).0.len(), toolbox.notices(0).1), (64, 100));
+        assert_eq!(toolbox.notices(99).0.len(), 1);
+        assert!(toolbox.notices(100).0.is_empty());
     }
 
     #[test]

@@ -99,6 +99,8 @@ const ASK_THE_USER: &str = "the connection to the function was lost: nobody know
 pub struct Desk {
     declared: Declared,
     hosted: Hosted,
+    /// The notices of the toolbox that were told.
+    noticed: u64,
     options: DeskOptions,
     hook: Option<Hook>,
     /// Calls that are not gone, the oldest first.
@@ -115,6 +117,7 @@ impl Desk {
         Self {
             declared: Declared::new(toolbox),
             hosted: Hosted::default(),
+            noticed: 0,
             options,
             hook: None,
             jobs: Vec::new(),
@@ -279,7 +282,9 @@ impl Desk {
             return None;
         }
         let progress = self.jobs.iter().any(|job| job.cx.has_progress()).then_some(Timestamp::ZERO);
-        let others = [progress, self.declared.due(), self.hosted.poll_timeout()];
+        let has_noticed = self.declared.toolbox().has_noticed() > self.noticed;
+        let notices = has_noticed.then_some(Timestamp::ZERO);
+        let others = [progress, notices, self.declared.due(), self.hosted.poll_timeout()];
         self.jobs.iter().filter_map(Job::due).chain(others.into_iter().flatten()).min()
     }
 
@@ -366,6 +371,11 @@ impl Desk {
         }
         self.outputs.extend(self.declared.update(now).map(DeskOutput::declare));
         self.hosted.go_on(now, &mut self.outputs);
+        if self.declared.toolbox().has_noticed() > self.noticed {
+            let (notices, noticed) = self.declared.toolbox().notices(self.noticed);
+            self.noticed = noticed;
+            self.outputs.extend(notices.into_iter().map(DeskOutput::Tell));
+        }
         for job in &mut self.jobs {
             if let State::Approving { due: None } = job.state {
                 self.outputs.extend(job.ask_for_approval(now));

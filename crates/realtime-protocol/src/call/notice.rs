@@ -81,6 +81,24 @@ pub enum Notice {
         /// Why not.
         reason: Option<String>,
     },
+    /// An MCP server on this side has ended, can't be reached, or does not list its tools. Its tools stay
+    /// declared, and answer that they can't run.
+    McpServerFailed {
+        /// The MCP server's name here.
+        server: String,
+        /// What happened.
+        reason: String,
+    },
+    /// An MCP server on this side has a new tool that can't be declared: its name is taken, or the service
+    /// would refuse it.
+    McpToolRefused {
+        /// The MCP server's name here.
+        server: String,
+        /// The tool's name.
+        name: String,
+        /// What was expected and what to do.
+        reason: String,
+    },
     /// Something of the conversation is not on the server, or not whole: no item can be made of it, or the
     /// server refused the item.
     NotSynced {
