@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint, Events, Handle, Pending};
 use realtime_protocol::call::{
     CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
-    ResponseEnd, Seed,
+    ResponseEnd,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
@@ -124,12 +124,12 @@ impl Run {
             .keepalive(None)
             .wall(|| UnixTime::from_secs(DAWN));
         if let Some(reconnect) = reconnect {
-            options = options.reconnect(reconnect, |_: &[_]| Seed::default());
+            options = options.reconnect(reconnect);
         }
         let endpoint = Endpoint::new("ws://memory", "test-model").expect("an address");
         let far = async { accept(pipes.recv().await.expect("an attempt")).await };
         let (client, mut server) = tokio::join!(Client::over_streams(open, endpoint, options), far);
-        let (handle, stream) = client.expect("a connection");
+        let (handle, stream) = client.expect("a connection").split();
         let mut run = Self { handle, events: stream, told: Vec::new(), pending: Vec::new() };
 
         let (origin, mut sent) = (Instant::now(), 0);

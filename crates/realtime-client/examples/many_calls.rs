@@ -64,11 +64,11 @@ fn hold(calls: usize, endpoint: &Endpoint) -> Result<usize, Box<dyn Error>> {
 async fn call(endpoint: Endpoint) -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
     let options = SessionOptions { config, ..SessionOptions::default() };
-    let (handle, events) = Client::connect(endpoint, options).await?;
+    let (handle, events) = Client::connect(endpoint, options).await?.split();
     // This call reads no events: the outcomes of its commands are enough.
     drop(events);
     handle.send_text("Hello!", false).await?;
-    let (_, end) = handle.create_response(None).await?;
+    let end = handle.create_response(None).await?.end;
     handle.close().await?;
     if end == ResponseEnd::Completed {
         Ok(())

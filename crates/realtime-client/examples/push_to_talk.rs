@@ -33,7 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Audio from a file is never late, however slow the connection.
     let bounds = Bounds { input_audio_age: None, ..Bounds::default() };
     let options = ClientOptions::new(session).bounds(bounds);
-    let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
+    let (handle, mut events) =
+        Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
 
     handle.begin_turn()?;
     for chunk in said.chunks(CHUNK) {

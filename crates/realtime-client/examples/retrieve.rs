@@ -21,7 +21,8 @@ use realtime_protocol::session_config::SessionConfig;
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::realtime();
     let options = SessionOptions { config, playback: PlaybackSource::Estimated, ..SessionOptions::default() };
-    let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
+    let (handle, mut events) =
+        Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
     handle.send_text("Say something.", true).await?;
     let item_id = loop {
         match events.next().await.ok_or("the events ended before the answer")? {

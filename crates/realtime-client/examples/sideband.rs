@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let side = side_channel(&endpoint, &call.call_id)?;
     let config = SessionConfig::realtime().instructions("Speak like a pirate.");
     let options = SessionOptions { config, playback: PlaybackSource::Server, ..SessionOptions::default() };
-    let (handle, mut events) = Client::connect(side, options).await?;
+    let (handle, mut events) = Client::connect(side, options).await?.split();
     handle.send_text("Who are you?", true).await?;
     loop {
         match events.next().await.ok_or("the events ended before the answer")? {

@@ -20,7 +20,8 @@ use realtime_protocol::session_config::{Modality, SessionConfig};
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::realtime().instructions("Be brief.").output_modalities(vec![Modality::Text]);
     let options = SessionOptions { config, ..SessionOptions::default() };
-    let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
+    let (handle, mut events) =
+        Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
 
     for question in ["What is a parrot?", "And what does it say?"] {
         println!("you: {question}");

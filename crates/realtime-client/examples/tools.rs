@@ -34,7 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session = SessionOptions { config, ..SessionOptions::default() };
     // The tools are declared, and every call is answered exactly once, whatever the function does.
     let options = ClientOptions::new(session).toolbox(toolbox);
-    let (handle, mut events) = Client::connect(support::endpoint("gpt-realtime").await?, options).await?;
+    let (handle, mut events) =
+        Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
 
     // The emulator calls the function that a text names.
     handle.send_text(r#"get_weather {"city":"Paris"}"#, true).await?;

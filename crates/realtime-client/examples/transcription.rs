@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = SessionOptions { config, ..SessionOptions::default() };
     // The session names the model; the address says what it is for.
     let endpoint = support::endpoint("").await?.query("intent", "transcription");
-    let (handle, mut events) = Client::connect(endpoint, options).await?;
+    let (handle, mut events) = Client::connect(endpoint, options).await?.split();
 
     let speaker = tokio::spawn(speak(handle.clone()));
     let mut turns = 0;

@@ -6,8 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
 #[cfg(feature = "tools")]
-use realtime_context::{DeskOptions, Toolbox};
+use realtime_context::{Conversation, DeskOptions, Toolbox};
 use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
@@ -17,13 +18,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::call::ActiveCall;
 use crate::clock::{Clock, Origin};
 use crate::connect::dial::{Bounded, Network, Streams};
 use crate::connect::{self, ConnectError, Dial, Endpoint};
 use crate::driver::{Driver, State};
 use crate::endpoints::{self, Endpoints};
-use crate::events::{self, Bounds, Events};
-use crate::handle::{self, Handle};
+use crate::events::{self, Bounds};
+use crate::handle;
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::tap::{LogSink, Tap};
@@ -51,6 +53,9 @@ pub struct ClientOptions {
     /// The functions that the model may call: declared and run. Default: none.
     #[cfg(feature = "tools")]
     pub toolbox: Option<Toolbox>,
+    /// The conversation that follows the call.
+    #[cfg(feature = "tools")]
+    pub(crate) conversation: Option<Conversation>,
     /// How they are run.
     #[cfg(feature = "tools")]
     pub desk: DeskOptions,
@@ -63,6 +68,8 @@ pub struct ClientOptions {
     pub keepalive: Option<Duration>,
     /// Whether `tracing` gets to see transcripts, texts and arguments. Default: `false`.
     pub trace_content: bool,
+    /// Whether the call's task is left to [`ActiveCall`]. Default: `false`: it is spawned.
+    pub polled: bool,
 }
 
 impl ClientOptions {
@@ -79,11 +86,14 @@ impl ClientOptions {
             #[cfg(feature = "tools")]
             toolbox: None,
             #[cfg(feature = "tools")]
+            conversation: None,
+            #[cfg(feature = "tools")]
             desk: DeskOptions::default(),
             wake: Arc::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
+            polled: false,
         }
     }
 
@@ -101,11 +111,19 @@ impl ClientOptions {
         self
     }
 
-    /// Makes another connection when one ends. `reseed` tells the new session what was said. It is called
-    /// from the client's task, also with each event, and must not take long.
+    /// Makes another connection when one ends. The new session is told what was said by the
+    /// [`conversation`](Self::conversation) or by [`reseed`](Self::reseed), and knows nothing without them.
     #[must_use]
-    pub fn reconnect(mut self, reconnect: Reconnect, reseed: impl Reseed + Send + 'static) -> Self {
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = Some(reconnect);
+        self
+    }
+
+    /// Tells each new session what was said before, for calls without a
+    /// [`conversation`](Self::conversation), which does it itself. `reseed` is called from the client's task,
+    /// also with each event, and must not take long.
+    #[must_use]
+    pub fn reseed(mut self, reseed: impl Reseed + Send + 'static) -> Self {
         self.reseed = Some(Box::new(reseed));
         self
     }
@@ -139,11 +157,12 @@ impl ClientOptions {
     /// every event, tells the server what the application changes, and tells each new session what was said.
     #[cfg(feature = "tools")]
     #[must_use]
-    pub fn conversation(mut self, conversation: realtime_context::Conversation) -> Self {
+    pub fn conversation(mut self, conversation: Conversation) -> Self {
         self.session.config = conversation.session_config(self.session.config);
         let wake = Arc::clone(&self.wake);
         conversation.on_change(move || wake.notify_one());
         self.reseed = Some(Box::new(conversation.clone()));
+        self.conversation = Some(conversation.clone());
         self.listener(conversation)
     }
 
@@ -166,6 +185,15 @@ impl ClientOptions {
     #[must_use]
     pub const fn trace_content(mut self) -> Self {
         self.trace_content = true;
+        self
+    }
+
+    /// Leaves the call's task to [`ActiveCall::next`], which saves two task switches for each event and each
+    /// command. Then the call goes on only while `next` is polled, so give commands from other tasks, or
+    /// without waiting for their answers. [`ActiveCall::split`] spawns the task after all.
+    #[must_use]
+    pub const fn polled(mut self) -> Self {
+        self.polled = true;
         self
     }
 
@@ -223,7 +251,7 @@ impl Client {
     pub async fn connect(
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
-    ) -> Result<(Handle, Events), ConnectError> {
+    ) -> Result<ActiveCall, ConnectError> {
         Self::first_dial(Network::default(), endpoint, options.into()).await
     }
 
@@ -239,7 +267,7 @@ impl Client {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         endpoint: &Endpoint,
         options: impl Into<ClientOptions>,
-    ) -> Result<(Handle, Events), ConnectError> {
+    ) -> Result<ActiveCall, ConnectError> {
         let origin = Instant::now();
         let attempt = Ok(Box::pin(connect::over(endpoint, Box::new(stream))).await?);
         let used_up = Streams(|| {
@@ -264,7 +292,7 @@ impl Client {
         open: impl FnMut() -> F + Send + 'static,
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
-    ) -> Result<(Handle, Events), ConnectError>
+    ) -> Result<ActiveCall, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         F: Future<Output = io::Result<S>> + Send + 'static,
@@ -284,7 +312,7 @@ impl Client {
         dial: impl Dial + 'static,
         endpoint: Endpoint,
         options: impl Into<ClientOptions>,
-    ) -> Result<(Handle, Events), ConnectError> {
+    ) -> Result<ActiveCall, ConnectError> {
         Self::first_dial(Bounded(dial), endpoint, options.into()).await
     }
 
@@ -292,7 +320,7 @@ impl Client {
         mut dial: impl Dial + 'static,
         endpoint: Endpoint,
         options: ClientOptions,
-    ) -> Result<(Handle, Events), ConnectError> {
+    ) -> Result<ActiveCall, ConnectError> {
         let origin = Instant::now();
         let attempt = dial.dial(0, &endpoint).await;
         begin(attempt, endpoint, Box::new(dial), options, origin)
@@ -307,7 +335,7 @@ fn begin(
     dial: Box<dyn Dial>,
     options: ClientOptions,
     origin: Instant,
-) -> Result<(Handle, Events), ConnectError> {
+) -> Result<ActiveCall, ConnectError> {
     #[cfg(feature = "tools")]
     if let Some(toolbox) = &options.toolbox {
         toolbox
@@ -321,7 +349,7 @@ fn begin(
     Ok(start(Endpoints::new(attempt, endpoint, dial), options, origin))
 }
 
-fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (Handle, Events) {
+fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> ActiveCall {
     let ClientOptions {
         mut session,
         log,
@@ -333,11 +361,14 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         #[cfg(feature = "tools")]
         toolbox,
         #[cfg(feature = "tools")]
+        conversation,
+        #[cfg(feature = "tools")]
         desk,
         wake,
         fallbacks,
         keepalive,
         trace_content,
+        polled,
     } = options;
     #[cfg(feature = "tools")]
     if let Some(toolbox) = &toolbox {
@@ -382,8 +413,21 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> (
         observer,
         state: State::default(),
     };
-    tokio::spawn(Box::new(driver).run().instrument(span));
-    (handle, events)
+    let task = Box::new(driver).run().instrument(span);
+    let task = match polled {
+        true => Some(task.boxed()),
+        false => {
+            tokio::spawn(task);
+            None
+        }
+    };
+    ActiveCall::new(
+        handle,
+        events,
+        #[cfg(feature = "tools")]
+        conversation,
+        task,
+    )
 }
 
 fn system_time() -> UnixTime {

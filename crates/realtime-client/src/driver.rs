@@ -29,9 +29,10 @@ use crate::clock::{Alarm, Clock};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
-use crate::handle::{Asked, Reply, Request, Shared};
+use crate::handle::{Asked, OutcomeTo, Request, Shared, Waiter};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
+use crate::reply::Questions;
 use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.
@@ -63,7 +64,8 @@ pub(crate) struct Driver {
 /// What changes from turn to turn.
 #[derive(Default)]
 pub(crate) struct State {
-    waiters: HashMap<CommandId, Reply>,
+    waiters: HashMap<CommandId, OutcomeTo>,
+    questions: Questions,
     /// The time of the latest input, which its outputs share.
     at: Timestamp,
     /// Bytes of wire text to charge for the next event.
@@ -134,13 +136,13 @@ impl Driver {
         self.state.inputs += 1;
         self.shared.taken(&request);
         match request.asked {
-            Asked::Command(command, reply) => self.on_command(request.id, command, reply),
+            Asked::Command(command, waiter) => self.on_command(request.id, command, waiter),
             Asked::Media(media) => self.on_media(media),
         }
         self.drain();
     }
 
-    fn on_command(&mut self, id: CommandId, command: Command, reply: Option<Reply>) {
+    fn on_command(&mut self, id: CommandId, command: Command, waiter: Waiter) {
         let name = command.name();
         self.log(|writer, at, out| writer.command(out, at, id, &command));
         let taken = self.call.handle_command(self.state.at, id, command);
@@ -148,12 +150,14 @@ impl Driver {
             // Why it takes none any more is known before the connection is closed.
             let _ = self.shared.end.set(reason.clone());
         }
-        match (taken, reply) {
-            (Ok(()), Some(reply)) => drop(self.state.waiters.insert(id, reply)),
+        match (taken, waiter) {
+            (Ok(()), Waiter::Outcome(to)) => drop(self.state.waiters.insert(id, to)),
+            (Ok(()), Waiter::Reply(to)) => self.state.questions.ask(id, to),
             // The caller may have dropped the future.
-            (Err(error), Some(reply)) => drop(reply.send(Err(error))),
-            (Ok(()), None) => {}
-            (Err(error), None) => self.refused(name, &error.reason),
+            (Err(error), Waiter::Outcome(to)) => drop(to.send(Err(error))),
+            (Err(error), Waiter::Reply(to)) => drop(to.send(Err(error))),
+            (Ok(()), Waiter::None) => {}
+            (Err(error), Waiter::None) => self.refused(name, &error.reason),
         }
     }
 
@@ -293,6 +297,9 @@ impl Driver {
                 break;
             }
         }
+        if !self.state.questions.is_empty() {
+            self.state.questions.rest(self.call.is_replying());
+        }
     }
 
     /// Handles a listener's request.
@@ -362,6 +369,9 @@ impl Driver {
         if let Some(reseed) = &mut self.reseed {
             reseed.observe(&event);
         }
+        if !self.state.questions.is_empty() && self.state.questions.hear(&event) {
+            return;
+        }
         if let Event::Settled { id, outcome } = event {
             if let Some(reply) = self.state.waiters.remove(&id) {
                 // The caller may have dropped the future.
@@ -393,9 +403,14 @@ impl Driver {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.shared.taken(&request);
-            if let Asked::Command(command, Some(reply)) = request.asked {
-                // Commands that were not taken are handed back.
-                let _ = reply.send(Err(CommandError { command: Box::new(command), reason: Refusal::Ended }));
+            // Commands that were not taken are handed back.
+            if let Asked::Command(command, waiter) = request.asked {
+                let error = CommandError { command: Box::new(command), reason: Refusal::Ended };
+                match waiter {
+                    Waiter::Outcome(to) => drop(to.send(Err(error))),
+                    Waiter::Reply(to) => drop(to.send(Err(error))),
+                    Waiter::None => {}
+                }
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Errors for the code that gave a command: [`SendError`] and [`Error`].
 
-use realtime_protocol::call::{CloseReason, Command, CommandError, Media, MediaError, Outcome, Refusal};
+use realtime_protocol::call::{
+    Advice, CloseReason, Command, CommandError, Media, MediaError, Outcome, Refusal, ResponseEnd,
+};
 use realtime_protocol::error::ApiError;
+use realtime_protocol::id::ResponseId;
 
 /// What did not reach the session: a command, or media.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +87,14 @@ pub enum Error {
         /// The server's error.
         error: Box<ApiError>,
     },
+    /// The response that was asked for is not whole: it failed, or was cancelled, cut off or lost.
+    #[error("the response {response_id} is not whole: {end:?}")]
+    NotCompleted {
+        /// The response.
+        response_id: ResponseId,
+        /// How it ended. If it failed, it says whether to ask again.
+        end: Box<ResponseEnd>,
+    },
     /// The server did not answer in time. Whether it did what was asked is not known.
     #[error("the server did not answer in time")]
     TimedOut,
@@ -119,6 +130,9 @@ impl Error {
                 error.code_str(),
                 "conversation_already_has_active_response" | "rate_limit_exceeded" | "server_error"
             ),
+            Self::NotCompleted { end, .. } => {
+                matches!(&**end, ResponseEnd::Lost | ResponseEnd::Failed { advice: Advice::Retry, .. })
+            }
             Self::TimedOut => true,
             Self::Command(CommandError { reason, .. }) | Self::Declined { reason } => reason.is_retryable(),
             Self::Closed { .. } | Self::Unexpected { .. } => false,

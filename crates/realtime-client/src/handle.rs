@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::counters::{Counters, Tally};
 use crate::error::{Error, SendError, Unsent};
 use crate::events::Bounds;
+use crate::reply::{Reply, ReplyTo};
 
 /// Gives commands to a session. Clones share the session; when the last one is dropped, the session closes.
 ///
@@ -89,7 +90,7 @@ impl Handle {
     /// # Errors
     /// [`SendError`], as for [`append_audio`](Self::append_audio).
     pub fn send_event(&self, event: impl Into<ClientEvent>) -> Result<(), SendError> {
-        self.give(Asked::Command(Command::SendEvent { event: Box::new(event.into()) }, None))
+        self.give(Asked::Command(Command::SendEvent { event: Box::new(event.into()) }, Waiter::None))
     }
 
     /// Gives any command. The answer may be waited for or dropped.
@@ -98,7 +99,7 @@ impl Handle {
     /// [`SendError`], as for [`append_audio`](Self::append_audio); it hands the command back.
     pub fn send(&self, command: Command) -> Result<Pending, SendError> {
         let (reply, answer) = oneshot::channel();
-        self.give(Asked::Command(command, Some(reply)))?;
+        self.give(Asked::Command(command, Waiter::Outcome(reply)))?;
         Ok(Pending { answer, shared: Arc::clone(&self.shared) })
     }
 
@@ -108,7 +109,7 @@ impl Handle {
     /// # Errors
     /// [`Error`]; among them [`Refusal::TooShort`] for less than 100 ms of audio.
     pub async fn commit_audio(&self, respond: bool) -> Result<ItemId, Error> {
-        match self.ask(Command::CommitAudio { respond }).await? {
+        match self.run(Command::CommitAudio { respond }).await? {
             Outcome::Committed { item_id } => Ok(item_id),
             outcome => Err(unexpected(outcome)),
         }
@@ -119,7 +120,7 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     pub async fn clear_audio(&self) -> Result<(), Error> {
-        self.ask(Command::ClearAudio {}).await.map(drop)
+        self.run(Command::ClearAudio {}).await.map(drop)
     }
 
     /// Adds a message from the user. With `respond`, the model answers it.
@@ -146,7 +147,7 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     pub async fn retrieve_item(&self, item_id: impl Into<ItemId>) -> Result<Item, Error> {
-        match self.ask(Command::RetrieveItem { item_id: item_id.into() }).await? {
+        match self.run(Command::RetrieveItem { item_id: item_id.into() }).await? {
             Outcome::Retrieved { item } => Ok(*item),
             outcome => Err(unexpected(outcome)),
         }
@@ -157,7 +158,31 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     pub async fn delete_item(&self, item_id: impl Into<ItemId>) -> Result<(), Error> {
-        self.ask(Command::DeleteItem { item_id: item_id.into() }).await.map(drop)
+        self.run(Command::DeleteItem { item_id: item_id.into() }).await.map(drop)
+    }
+
+    /// Adds a message from the user, and waits for the whole answer: its words, its voice and how it ended. If
+    /// the model calls functions first, the answer is what it says with their outputs. Events tell the same
+    /// while it is said.
+    ///
+    /// The message must be in the conversation before the answer is asked for, which takes one more round
+    /// trip than [`send_text`](Self::send_text).
+    ///
+    /// # Errors
+    /// [`Error`]. A failed response is not an error here: [`Reply::into_result`] makes it one.
+    pub async fn ask(&self, text: impl Into<String>) -> Result<Reply, Error> {
+        self.create_item(Item::user_text(text)).await?;
+        self.reply(Command::CreateResponse { params: None, protected: false }).await
+    }
+
+    /// Lets the model speak these words, and waits until it has. They become part of the conversation. A model
+    /// may still change a word.
+    ///
+    /// # Errors
+    /// [`Error`], as for [`ask`](Self::ask).
+    pub async fn say(&self, words: impl AsRef<str>) -> Result<Reply, Error> {
+        let params = Some(Box::new(ResponseParams::saying(words.as_ref())));
+        self.reply(Command::CreateResponse { params, protected: false }).await
     }
 
     /// Asks for a response and waits for its end, however it ends. Without parameters it merges with other
@@ -166,13 +191,10 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error`]. A failed response is not an error here, but a [`ResponseEnd::Failed`].
-    pub async fn create_response(
-        &self,
-        params: Option<ResponseParams>,
-    ) -> Result<(ResponseId, ResponseEnd), Error> {
-        match self.ask(Command::CreateResponse { params: params.map(Box::new), protected: false }).await? {
+    pub async fn create_response(&self, params: Option<ResponseParams>) -> Result<Responded, Error> {
+        match self.run(Command::CreateResponse { params: params.map(Box::new), protected: false }).await? {
             Outcome::Responded { response_id, end } | Outcome::Superseded { response_id, end } => {
-                Ok((response_id, end))
+                Ok(Responded { response_id, end })
             }
             outcome => Err(unexpected(outcome)),
         }
@@ -183,7 +205,7 @@ impl Handle {
     /// # Errors
     /// [`Error`].
     pub async fn cancel_response(&self) -> Result<(), Error> {
-        self.ask(Command::CancelResponse { response_id: None }).await.map(drop)
+        self.run(Command::CancelResponse { response_id: None }).await.map(drop)
     }
 
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not
@@ -194,7 +216,7 @@ impl Handle {
     ///
     /// [`Event::Interrupted`]: realtime_protocol::call::Event::Interrupted
     pub async fn interrupt(&self) -> Result<(), Error> {
-        self.ask(Command::Interrupt {}).await.map(drop)
+        self.run(Command::Interrupt {}).await.map(drop)
     }
 
     /// Changes the configuration. Members that are set replace the old ones, the others stay. Returns which
@@ -203,7 +225,7 @@ impl Handle {
     /// # Errors
     /// [`Error`]; [`Error::Refused`] if the server refused all of it.
     pub async fn update_config(&self, config: SessionConfig) -> Result<Updated, Error> {
-        match self.ask(Command::UpdateConfig { config: Box::new(config) }).await? {
+        match self.run(Command::UpdateConfig { config: Box::new(config) }).await? {
             Outcome::Updated(updated) => Ok(updated),
             outcome => Err(unexpected(outcome)),
         }
@@ -220,7 +242,7 @@ impl Handle {
         output: FunctionOutput,
     ) -> Result<(), Error> {
         let command = Command::AnswerFunction { call_id: call_id.into(), output, respond: true };
-        self.ask(command).await.map(drop)
+        self.run(command).await.map(drop)
     }
 
     /// Ends the session and waits until the connection is closed, for at most 2 s. Everything else that waits
@@ -229,7 +251,7 @@ impl Handle {
     /// # Errors
     /// [`Error::Closed`] or [`SendError::Closed`] if it had ended before.
     pub async fn close(&self) -> Result<(), Error> {
-        self.ask(Command::Close {}).await.map(drop)
+        self.run(Command::Close {}).await.map(drop)
     }
 
     /// Returns whether the session has ended: all commands are refused.
@@ -243,19 +265,38 @@ impl Handle {
     }
 
     /// Gives a command once there is room for it, and waits for its answer.
-    pub(crate) async fn ask(&self, command: Command) -> Result<Outcome, Error> {
-        let (reply, answer) = oneshot::channel();
-        let asked = Asked::Command(command, Some(reply));
-        let Ok(room) = self.requests.reserve().await else { return Err(self.closed(asked).into()) };
-        let Some(weight) = self.shared.reserve(&asked) else {
-            return Err(SendError::Full { unsent: asked.into() }.into());
-        };
-        room.send(Request { id: self.shared.next_id(), asked, weight });
+    async fn run(&self, command: Command) -> Result<Outcome, Error> {
+        let (to, answer) = oneshot::channel();
+        self.give_in_time(Asked::Command(command, Waiter::Outcome(to))).await?;
         Pending { answer, shared: Arc::clone(&self.shared) }.await
     }
 
+    /// Gives a request for a response, and waits for what is said.
+    async fn reply(&self, command: Command) -> Result<Reply, Error> {
+        let (to, answer) = oneshot::channel();
+        self.give_in_time(Asked::Command(command, Waiter::Reply(to))).await?;
+        match answer.await {
+            Ok(Ok(Ok(reply))) => Ok(reply),
+            Ok(Ok(Err(outcome))) => {
+                Err(self.shared.result(Ok(outcome)).map_or_else(|error| error, unexpected))
+            }
+            Ok(Err(error)) => Err(self.shared.result(Err(error)).map_or_else(|error| error, unexpected)),
+            Err(_) => Err(Error::Closed { reason: self.shared.end.get().cloned() }),
+        }
+    }
+
+    /// Gives something once there is room for it.
+    async fn give_in_time(&self, asked: Asked) -> Result<(), SendError> {
+        let Ok(room) = self.requests.reserve().await else { return Err(self.closed(asked)) };
+        let Some(weight) = self.shared.reserve(&asked) else {
+            return Err(SendError::Full { unsent: asked.into() });
+        };
+        room.send(Request { id: self.shared.next_id(), asked, weight });
+        Ok(())
+    }
+
     async fn create(&self, command: Command) -> Result<ItemId, Error> {
-        match self.ask(command).await? {
+        match self.run(command).await? {
             Outcome::Added { item_id } => Ok(item_id),
             outcome => Err(unexpected(outcome)),
         }
@@ -302,18 +343,33 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer).poll(cx).map(|answer| match answer {
-            Ok(Ok(Outcome::Declined { reason })) => Err(Error::Declined { reason }),
-            Ok(Ok(Outcome::Refused { error })) => Err(Error::Refused { error }),
-            Ok(Ok(Outcome::TimedOut)) => Err(Error::TimedOut),
-            Ok(Ok(Outcome::Closed { reason })) => Err(Error::Closed { reason: Some(reason) }),
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(CommandError { reason: Refusal::Ended, command })) => {
-                let reason = self.shared.end.get().cloned();
-                Err(SendError::Closed { unsent: Unsent::Command(command), reason }.into())
-            }
+            Ok(taken) => self.shared.result(taken),
             Err(_) => Err(Error::Closed { reason: self.shared.end.get().cloned() }),
-            Ok(Err(error)) => Err(Error::Command(error)),
         })
+    }
+}
+
+/// How a requested response ended.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a response that failed is told here alone: see `into_result`"]
+#[non_exhaustive]
+pub struct Responded {
+    /// The response.
+    pub response_id: ResponseId,
+    /// How it ended.
+    pub end: ResponseEnd,
+}
+
+impl Responded {
+    /// The response's id, if it was completed.
+    ///
+    /// # Errors
+    /// [`Error::NotCompleted`] for one that failed, was cancelled or cut off.
+    pub fn into_result(self) -> Result<ResponseId, Error> {
+        match self.end {
+            ResponseEnd::Completed => Ok(self.response_id),
+            end => Err(Error::NotCompleted { response_id: self.response_id, end: Box::new(end) }),
+        }
     }
 }
 
@@ -329,9 +385,16 @@ pub(crate) struct Request {
 
 /// What the application gives.
 pub(crate) enum Asked {
-    /// A command, and where its answer goes.
-    Command(Command, Option<Reply>),
+    /// A command, and who waits for its answer.
+    Command(Command, Waiter),
     Media(Media),
+}
+
+/// Who waits for the answer to a command.
+pub(crate) enum Waiter {
+    None,
+    Outcome(OutcomeTo),
+    Reply(ReplyTo),
 }
 
 impl From<Asked> for Unsent {
@@ -343,7 +406,7 @@ impl From<Asked> for Unsent {
     }
 }
 
-pub(crate) type Reply = oneshot::Sender<Result<Outcome, CommandError>>;
+pub(crate) type OutcomeTo = oneshot::Sender<Result<Outcome, CommandError>>;
 
 /// What handles and driver both see.
 #[derive(Debug)]
@@ -366,6 +429,22 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn next_id(&self) -> CommandId {
         CommandId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// What the application is told of how a command ended.
+    fn result(&self, taken: Result<Outcome, CommandError>) -> Result<Outcome, Error> {
+        match taken {
+            Ok(Outcome::Declined { reason }) => Err(Error::Declined { reason }),
+            Ok(Outcome::Refused { error }) => Err(Error::Refused { error }),
+            Ok(Outcome::TimedOut) => Err(Error::TimedOut),
+            Ok(Outcome::Closed { reason }) => Err(Error::Closed { reason: Some(reason) }),
+            Ok(outcome) => Ok(outcome),
+            Err(CommandError { reason: Refusal::Ended, command }) => {
+                let reason = self.end.get().cloned();
+                Err(SendError::Closed { unsent: Unsent::Command(command), reason }.into())
+            }
+            Err(error) => Err(Error::Command(error)),
+        }
     }
 
     /// Releases the bytes that a request had reserved, now that it is taken.

@@ -1,12 +1,16 @@
 //! A client for the OpenAI Realtime protocol: one tokio task around the machines of [`realtime_protocol`].
 //!
-//! [`Client::connect`] opens a WebSocket and gives two ends: a cloneable [`Handle`] for what the application
-//! asks, and one stream of [`Events`] for what the session tells. In between runs one task, which never waits
-//! for the application.
+//! [`Client::connect`] opens a WebSocket and gives an [`ActiveCall`]. It has two ends: a cloneable [`Handle`]
+//! for what the application asks, and one stream of [`Events`] for what the session tells. In between runs one
+//! task, which never waits for the application.
+//!
+//! To write to a model and read its answers, `handle.ask("…").await?` is enough ([`Handle::ask`]). An agent
+//! that speaks reads the events:
 //!
 //! ```
 //! use realtime_client::{Client, ClientOptions, Endpoint};
-//! use realtime_protocol::call::Event;
+//! use realtime_protocol::call::{Command, Event};
+//! use realtime_protocol::item::Item;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,20 +18,19 @@
 //! // `Client::connect(endpoint, options)` goes to OpenAI. Here the server is a few lines at the end of a pipe.
 //! let (near, far) = tokio::io::duplex(64 * 1024);
 //! # tokio::spawn(server(far));
-//! let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await?;
+//! let mut call = Client::over(near, &endpoint, ClientOptions::default()).await?;
 //!
+//! // Commands go to the handle. This one waits until the session is ready; its answer is not needed here.
+//! let _ = call.handle().send(Command::CreateItem {
+//!     item: Box::new(Item::user_text("Say hello.")),
+//!     after: None,
+//!     respond: true,
+//! })?;
 //! let mut said = String::new();
-//! while let Some(event) = events.next().await {
+//! while let Some(event) = call.next().await {
 //!     match event {
-//!         Event::Ready { .. } => {
-//!             let handle = handle.clone();
-//!             tokio::spawn(async move { handle.send_text("Say hello.", true).await });
-//!         }
 //!         Event::Text { delta, .. } => said.push_str(&delta),
-//!         Event::ResponseFinished(_) => {
-//!             let handle = handle.clone();
-//!             tokio::spawn(async move { handle.close().await });
-//!         }
+//!         Event::ResponseFinished(_) => drop(call.handle().send(Command::Close {})?),
 //!         _ => {}
 //!     }
 //! }
@@ -107,7 +110,9 @@
 //! | `outgoing` | what is sent over one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
 //! | `clock`, `observe` | time; what `tracing` gets |
+//! | `call` | [`ActiveCall`]: a call that runs |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
+//! | `reply` | [`Reply`]: what the model said when it was asked |
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
@@ -129,6 +134,7 @@
 //!   of dependencies, and `rmcp` logs what MCP servers send.
 //! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
+mod call;
 mod client;
 mod clock;
 mod connect;
@@ -144,6 +150,7 @@ mod links;
 mod mcp;
 mod observe;
 mod outgoing;
+mod reply;
 #[cfg(feature = "http")]
 mod rest;
 mod tap;
@@ -151,6 +158,7 @@ mod tap;
 mod tools;
 mod wire;
 
+pub use call::ActiveCall;
 pub use client::{Client, ClientOptions};
 #[cfg(feature = "_rustls")]
 pub use connect::Tls;
@@ -159,9 +167,10 @@ pub use counters::Counters;
 pub use error::{Error, SendError, Unsent};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
-pub use handle::{Handle, Pending};
+pub use handle::{Handle, Pending, Responded};
 #[cfg(feature = "mcp")]
 pub use mcp::{McpConnection, McpError, McpServer};
+pub use reply::Reply;
 #[cfg(feature = "http")]
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};

@@ -27,7 +27,8 @@ async fn no_key_audio_or_word_reaches_the_crate_log() {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let endpoint = endpoint().key_place(place).header("x-token", "canary-token").unwrap();
         let server = std::thread::spawn(move || serve(far));
-        let (handle, mut events) = Client::over(near, &endpoint, ClientOptions::default()).await.unwrap();
+        let (handle, mut events) =
+            Client::over(near, &endpoint, ClientOptions::default()).await.unwrap().split();
         while !matches!(next(&mut events).await, Event::Ready { .. }) {}
         handle.append_audio(b"canary".to_vec()).unwrap();
         let said = handle.send_text("canary", false).await;

@@ -11,7 +11,7 @@ use crate::id::{ConversationId, ResponseId};
 use crate::item::Item;
 use crate::prompt::Prompt;
 use crate::session_config::{MaxOutputTokens, Modality, Reasoning, Voice};
-use crate::tool::{Tool, ToolChoice};
+use crate::tool::{Tool, ToolChoice, ToolMode};
 use crate::usage::Usage;
 use crate::wire::{open_enum, wire_struct};
 
@@ -149,5 +149,14 @@ open_enum! {
         Auto = "auto",
         /// Beside it: out of band.
         None = "none",
+    }
+}
+
+impl ResponseParams {
+    /// Lets the model speak these words, without calling a tool. A model may still change a word.
+    pub fn saying(words: &str) -> Self {
+        Self::default()
+            .instructions(alloc::format!("Say this, and nothing else: {words}"))
+            .tool_choice(ToolChoice::Mode(ToolMode::None))
     }
 }

@@ -35,10 +35,10 @@ async fn what_the_application_changes_reaches_the_server_and_outlives_a_connecti
         Conversation::from_messages([Message::system("Be brief."), Message::user("I am Zoë.")])
             .history(History::NativeItems);
     let options = ClientOptions::new(SessionOptions::default())
-        .reconnect(Reconnect::default(), conversation.clone())
+        .reconnect(Reconnect::default())
         .conversation(conversation.clone());
     let endpoint = Endpoint::new("ws://memory/v1/realtime", "gpt-realtime").expect("an address").key("k");
-    let (handle, mut events) = Client::over_streams(open, endpoint, options).await.expect("a call");
+    let (handle, mut events) = Client::over_streams(open, endpoint, options).await.expect("a call").split();
 
     conversation.append_and_respond(Message::user("Hello"));
     until(&mut events, |event| matches!(event, Event::ResponseFinished(_))).await;

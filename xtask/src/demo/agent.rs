@@ -143,7 +143,7 @@ async fn connect(
         let (near, far) = tokio::io::duplex(1 << 20);
         tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
         let endpoint = in_dialect(args, Endpoint::new("ws://emulator", &args.model)?);
-        return Ok(Client::over(near, &endpoint, options.wall(|| VIRTUAL_NOW)).await?);
+        return Ok(Client::over(near, &endpoint, options.wall(|| VIRTUAL_NOW)).await?.split());
     }
     let endpoint = match &args.url {
         Some(url) => {
@@ -162,7 +162,7 @@ async fn connect(
             Endpoint::new(&url, &args.model)?
         }
     };
-    Ok(Client::connect(in_dialect(args, endpoint), options).await?)
+    Ok(Client::connect(in_dialect(args, endpoint), options).await?.split())
 }
 
 /// The endpoint, in the dialect of the command line or the profile.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use realtime_client::{Client, Endpoint, Events, Handle};
+use realtime_client::{ActiveCall, Client, ClientOptions, Endpoint};
 use realtime_protocol::call::Event;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,12 +29,15 @@ pub(crate) enum Kind {
     Tungstenite,
     /// The machines of `realtime-protocol` in the bare loop.
     Inline,
-    /// `realtime-client`.
+    /// `realtime-client`, its task polled by the application's.
+    Polled,
+    /// `realtime-client`, its task spawned, which is the default.
     Ours,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Ours];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Polled, Self::Ours];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -46,6 +49,7 @@ impl Kind {
             Self::Bare => "bare",
             Self::Tungstenite => "tungstenite",
             Self::Inline => "inline",
+            Self::Polled => "polled",
             Self::Ours => "ours",
         }
     }
@@ -56,6 +60,7 @@ impl Kind {
             Self::Bare => "bare loop: tokio-websockets",
             Self::Tungstenite => "bare loop: tokio-tungstenite",
             Self::Inline => "machines in the bare loop",
+            Self::Polled => "realtime-client, polled",
             Self::Ours => "realtime-client",
         }
     }
@@ -71,7 +76,8 @@ pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Resu
                 Kind::Bare => bare::websockets(&address, ticks, &latencies).await,
                 Kind::Tungstenite => bare::tungstenite(&address, ticks, &latencies).await,
                 Kind::Inline => inline::machines(&address, ticks, &latencies).await,
-                Kind::Ours => ours(&address, ticks, &latencies).await,
+                Kind::Polled => ours(&address, true, ticks, &latencies).await,
+                Kind::Ours => ours(&address, false, ticks, &latencies).await,
             }
         }
     })
@@ -93,14 +99,14 @@ async fn floor(address: &str, mut ticks: Interval) -> Ended {
     }
 }
 
-async fn ours(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
-    let (handle, mut events) = connect(address, "stream").await?;
+async fn ours(address: &str, polled: bool, mut ticks: Interval, latencies: &Latencies) -> Ended {
+    let mut call = connect(address, "stream", polled).await?;
     let audio = bytes::Bytes::from(vec![7; APPEND]);
     loop {
         select! {
             biased;
-            _ = ticks.tick() => handle.append_audio(audio.clone())?,
-            event = events.next() => match event {
+            _ = ticks.tick() => call.handle().append_audio(audio.clone())?,
+            event = call.next() => match event {
                 Some(Event::Audio(chunk)) => heard(latencies, &chunk.audio),
                 Some(Event::Closed { reason }) => return Err(reason.to_string().into()),
                 Some(_) => {}
@@ -110,11 +116,12 @@ async fn ours(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ende
     }
 }
 
-async fn connect(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn Error>> {
+async fn connect(address: &str, mode: &str, polled: bool) -> Result<ActiveCall, Box<dyn Error>> {
     let endpoint = Endpoint::new(&format!("ws://{address}"), mode)?;
     // Nobody plays this audio.
     let session = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
-    Ok(Client::connect(endpoint, session).await?)
+    let options = ClientOptions::new(session);
+    Ok(Client::connect(endpoint, if polled { options.polled() } else { options }).await?)
 }
 
 /// Resident memory of a session (KiB) while nothing happens: `quiet` from the beginning, or after a `burst`.
@@ -132,18 +139,18 @@ pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, 
 }
 
 /// A session after all that the server sends unasked.
-async fn settled(address: &str, mode: &str) -> Result<(Handle, Events), Box<dyn Error>> {
-    let (handle, mut events) = connect(address, mode).await?;
+async fn settled(address: &str, mode: &str) -> Result<ActiveCall, Box<dyn Error>> {
+    let mut call = connect(address, mode, false).await?;
     let deltas = if mode == "burst" { 50 } else { 0 };
     let mut heard = 0;
     let mut is_ready = false;
     while !is_ready || heard < deltas {
-        match events.next().await.ok_or("the events ended")? {
+        match call.next().await.ok_or("the events ended")? {
             Event::Ready { .. } => is_ready = true,
             Event::Audio(_) => heard += 1,
             Event::Closed { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
     }
-    Ok((handle, events))
+    Ok(call)
 }

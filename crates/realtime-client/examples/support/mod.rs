@@ -14,8 +14,7 @@ pub(crate) async fn endpoint(model: &str) -> Result<Endpoint, Box<dyn Error>> {
         let emulator = Emulator::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Options::default()).await?;
         let url = emulator.url();
         tokio::spawn(emulator.serve(pending::<()>()));
-        // The address names a model itself.
-        return Ok(Endpoint::new(url.split('?').next().unwrap_or_default(), model)?);
+        return Ok(Endpoint::new(&url, model)?);
     };
     let endpoint = Endpoint::new(&url, model)?;
     Ok(match std::env::var("OPENAI_API_KEY") {

@@ -80,7 +80,7 @@ mod websockets;
 ///     async { Ok(wire) }
 /// };
 /// let endpoint = Endpoint::new("ws://memory", "gpt-realtime")?;
-/// let (handle, mut events) = Client::dial_with(dial, endpoint, ClientOptions::default()).await?;
+/// let (handle, mut events) = Client::dial_with(dial, endpoint, ClientOptions::default()).await?.split();
 ///
 /// to_client.send(r#"{"type":"session.created","session":{}}"#.to_owned())?;
 /// assert!(from_client.recv().await.is_some_and(|text| text.contains("session.update")));

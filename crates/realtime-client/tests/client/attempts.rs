@@ -8,7 +8,7 @@ use std::time::Duration;
 use realtime_client::{Client, ClientOptions, Error, Events};
 use realtime_protocol::call::{
     Backoff, CloseReason, Command, ConnectFailure, ConnectionEvent, DisconnectReason, Event, Outcome,
-    Reconnect, Seed,
+    Reconnect,
 };
 use tokio::io::duplex;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::support::*;
 fn four() -> ClientOptions {
     let backoff = Backoff { first: Duration::from_secs(1), jitter_percent: 0, ..Backoff::default() };
     let reconnect = Reconnect { backoff, attempts: 4, ..Reconnect::default() };
-    ClientOptions::default().reconnect(reconnect, |_: &[_]| Seed::default())
+    ClientOptions::default().reconnect(reconnect)
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,7 +36,7 @@ async fn a_server_that_does_not_come_back_ends_the_call_and_all_who_wait() {
     };
     let (client, mut server) =
         tokio::join!(Client::over_streams(open, endpoint(), four()), Server::accept(far));
-    let (handle, mut events) = client.unwrap();
+    let (handle, mut events) = client.unwrap().split();
     server.open().await;
     let waiting = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
     server.expect("response.create").await;

@@ -236,7 +236,7 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
     };
     let options = ClientOptions::default().keepalive(None);
     let (client, server) = tokio::join!(Client::connect(endpoint, options), far);
-    let (handle, mut events) = client.unwrap();
+    let (handle, mut events) = client.unwrap().split();
     while !matches!(next(&mut events).await, Event::Ready { .. }) {}
     for _ in 0..120 {
         for _ in 0..50 {

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error, SendError};
 use realtime_protocol::call::{
     CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
-    ResponseEnd, Seed,
+    ResponseEnd,
 };
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -88,7 +88,7 @@ async fn the_class_of_the_end_decides_whether_another_connection_follows() {
     for (code, text, class) in ENDS {
         for point in POINTS {
             let what = format!("{code:?} {text:?} {point:?}");
-            let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
+            let options = ClientOptions::default().reconnect(Reconnect::default());
             let (handle, mut events, mut server, mut calls) = call(options).await;
             let retrieved = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
             let asked = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();

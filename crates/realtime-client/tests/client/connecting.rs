@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, KeyPlace, Phase};
-use realtime_protocol::call::{ConnectionEvent, Event, Reconnect, Seed};
-use realtime_protocol::id::ItemId;
+use realtime_protocol::call::{ConnectionEvent, Event, Reconnect};
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::TcpListener;
@@ -38,7 +37,7 @@ async fn over_tcp_a_session_is_ready_and_the_key_is_in_its_header_alone() {
     };
     let near = async {
         let endpoint = endpoint.header("x-extra", "1").unwrap();
-        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
         assert!(matches!(next(&mut events).await, Event::Created { .. }));
         assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle.close().await.unwrap();
@@ -218,7 +217,7 @@ async fn an_answer_that_comes_byte_by_byte_with_the_first_event_behind_it_loses_
         far
     };
     let (client, _far) = tokio::join!(Client::over(near, &endpoint, ClientOptions::default()), server);
-    let (_handle, mut events) = client.unwrap();
+    let (_handle, mut events) = client.unwrap().split();
     assert!(matches!(next(&mut events).await, Event::Created { .. }));
 }
 
@@ -363,7 +362,7 @@ async fn a_lost_connection_is_followed_by_one_with_another_token() {
         let count = count.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok::<_, std::io::Error>(ApiKey::new(format!("token-{count}"))))
     });
-    let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[ItemId]| Seed::default());
+    let options = ClientOptions::default().reconnect(Reconnect::default());
     let far = async {
         for attempt in 1..3 {
             let (stream, _) = listener.accept().await.unwrap();
@@ -377,7 +376,7 @@ async fn a_lost_connection_is_followed_by_one_with_another_token() {
         }
     };
     let near = async {
-        let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
+        let (handle, mut events) = Client::connect(endpoint, options).await.unwrap().split();
         while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Resumed { .. })) {}
         (handle, events)
     };

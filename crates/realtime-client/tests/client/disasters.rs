@@ -11,7 +11,6 @@ use realtime_emulator::disaster::{Disaster, error_codes};
 use realtime_emulator::{Options, serve_stream};
 use realtime_protocol::call::{
     Command, ConnectionEvent, DisconnectClass, Event, FunctionOutput, PlaybackReport, Reconnect, ResponseEnd,
-    Seed,
 };
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::SessionConfig;
@@ -169,9 +168,9 @@ impl Talk {
         config.tools = vec![Tool::Function(tool)].into();
         let mut options = ClientOptions::new(SessionOptions { config, ..SessionOptions::default() });
         if let Some(reconnect) = reconnect {
-            options = options.reconnect(reconnect, |_: &[_]| Seed::default());
+            options = options.reconnect(reconnect);
         }
-        let (handle, events) = Client::over_streams(open, endpoint(), options).await.unwrap();
+        let (handle, events) = Client::over_streams(open, endpoint(), options).await.unwrap().split();
         let (count, ended) = watch::channel(0);
         let reader = tokio::spawn(read(handle.clone(), events, count));
         Self { disaster: disaster.to_string(), handle, ended, reader }
@@ -198,7 +197,7 @@ impl Talk {
     async fn ask(&self, text: &str) -> Option<Result<ResponseEnd, Error>> {
         self.settled(self.handle.send_text(text, false)).await.ok()?;
         let response = self.settled(self.handle.create_response(None)).await;
-        Some(response.map(|(_, end)| end))
+        Some(response.map(|responded| responded.end))
     }
 
     /// Says something, and waits for the end of an answer if one comes.

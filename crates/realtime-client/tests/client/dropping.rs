@@ -5,9 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use realtime_client::{Bounds, Client, ClientOptions, Error, SendError};
-use realtime_protocol::call::{
-    CloseReason, Command, ConnectionEvent, Event, Outcome, Reconnect, ResponseEnd, Seed,
-};
+use realtime_protocol::call::{CloseReason, Command, ConnectionEvent, Event, Outcome, Reconnect};
 use realtime_protocol::item::Item;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
@@ -36,7 +34,7 @@ async fn without_handles_and_events_the_task_sends_a_close_frame_and_ends() {
 #[tokio::test(start_paused = true)]
 async fn without_handles_no_further_connection_is_made() {
     for opening in [false, true] {
-        let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
+        let options = ClientOptions::default().reconnect(Reconnect::default());
         let (handle, mut events, server, mut calls) = call(options).await;
         let waiting = handle.send(Command::CreateResponse { params: None, protected: false }).unwrap();
         drop(server);
@@ -99,7 +97,7 @@ async fn a_future_that_is_dropped_drops_its_answer_and_nothing_else() {
         server.end_response("resp_2").await;
     };
     let (answer, ()) = tokio::join!(handle.create_response(None), far);
-    assert_eq!(answer.unwrap(), ("resp_2".into(), ResponseEnd::Completed));
+    assert_eq!(answer.unwrap().into_result(), Ok("resp_2".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,8 +178,8 @@ async fn two_hundred_calls_at_once_take_three_turns_each() {
         });
         for turn in 0..3 {
             handle.send_text(format!("turn {turn} of call {call}"), false).await.unwrap();
-            let (id, end) = handle.create_response(None).await.unwrap();
-            assert_eq!((id.as_str(), end), (&*format!("resp_{call}_{turn}"), ResponseEnd::Completed));
+            let responded = handle.create_response(None).await.unwrap();
+            assert_eq!(responded.into_result(), Ok(format!("resp_{call}_{turn}").into()));
         }
         handle.close().await.unwrap();
         far.await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use realtime_client::{ClientOptions, Error};
 use realtime_protocol::call::{
-    CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Reconnect, Seed, Warning,
+    CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Reconnect, Warning,
 };
 use serde_json::json;
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -124,7 +124,7 @@ async fn what_breaks_the_websocket_ends_the_session_and_the_server_is_told_why()
 
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_on_over_another_connection_after_a_broken_frame() {
-    let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
+    let options = ClientOptions::default().reconnect(Reconnect::default());
     let (handle, mut events, mut server, mut calls) = call(options).await;
     server.open().await;
     send_frame(server.ws.get_mut(), 0x81, b"\xff").await.unwrap();

@@ -95,7 +95,7 @@ impl Call {
         let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
         let session = SessionOptions { config, ..SessionOptions::default() };
         let options = ClientOptions::new(session).toolbox(Toolbox::new().hosted(server));
-        let (handle, events) = Client::connect(endpoint, options).await.unwrap();
+        let (handle, events) = Client::connect(endpoint, options).await.unwrap().split();
         Self { handle, events }
     }
 

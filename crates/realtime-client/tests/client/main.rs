@@ -2,6 +2,8 @@
 
 // The modules are marked as tests so that their helpers may unwrap.
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
 mod attempts;
 #[cfg(test)]
 mod backlog;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, ConnectError, Endpoint, Error, Phase, Received, Wire};
 use realtime_protocol::call::{
-    CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Outcome, Reconnect, Seed,
+    CloseReason, Command, ConnectionEvent, DisconnectReason, Event, Outcome, Reconnect,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -85,8 +85,8 @@ async fn a_conversation_runs_over_an_applications_own_wires_through_a_loss_to_it
         given.send((number, endpoint.model().to_owned(), far)).unwrap();
         async { Ok(Box::new(near) as Box<dyn Wire>) }
     };
-    let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
-    let (handle, mut events) = Client::dial_with(dial, endpoint(), options).await.unwrap();
+    let options = ClientOptions::default().reconnect(Reconnect::default());
+    let (handle, mut events) = Client::dial_with(dial, endpoint(), options).await.unwrap().split();
     let (number, model, mut far) = dialed.recv().await.unwrap();
     assert_eq!((number, model.as_str()), (0, "test-model"));
     far.open().await;

@@ -31,7 +31,7 @@ async fn a_session_runs_through_a_proxy_that_is_told_user_and_password() {
         server.expect_close().await;
     };
     let near = async {
-        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
         assert!(matches!(next(&mut events).await, Event::Created { .. }));
         assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle.close().await.unwrap();
@@ -115,7 +115,7 @@ async fn tls_goes_through_a_tunnel_and_to_the_proxy_itself() {
         Server::accept(server).await.open().await;
     };
     let near = async {
-        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+        let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
         assert!(matches!(next(&mut events).await, Event::Created { .. }));
         assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         handle

@@ -59,9 +59,8 @@ async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
         };
         let near = async {
             let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
-            let options = ClientOptions::default()
-                .reconnect(Reconnect { backoff, ..Reconnect::default() }, |_: &[ItemId]| Seed::default());
-            let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
+            let options = ClientOptions::default().reconnect(Reconnect { backoff, ..Reconnect::default() });
+            let (handle, mut events) = Client::connect(endpoint, options).await.unwrap().split();
             loop {
                 match next(&mut events).await {
                     Event::Connection(ConnectionEvent::Resumed { .. }) => {
@@ -101,7 +100,7 @@ async fn an_endpoint_that_fails_gives_way_to_the_next() {
         server.expect_close().await;
     };
     let near = async {
-        let (handle, mut events) = Client::connect(first.clone(), options).await.unwrap();
+        let (handle, mut events) = Client::connect(first.clone(), options).await.unwrap().split();
         assert!(matches!(
             next(&mut events).await,
             Event::Connection(ConnectionEvent::Lost { retry_at: Some(_), .. })
@@ -133,7 +132,7 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
     let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
     let reconnect = Reconnect { backoff, ..Reconnect::default() };
     let options =
-        ClientOptions::new(SessionOptions::default()).log(log.clone()).reconnect(reconnect, history);
+        ClientOptions::new(SessionOptions::default()).log(log.clone()).reconnect(reconnect).reseed(history);
 
     let far = async {
         let mut server = Server::accept(listener.accept().await.unwrap().0).await;
@@ -161,7 +160,7 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
         carried["item"]["id"].as_str().unwrap().to_owned()
     };
     let near = async {
-        let (handle, mut events) = Client::connect(endpoint, options).await.unwrap();
+        let (handle, mut events) = Client::connect(endpoint, options).await.unwrap().split();
         let created = handle.send_text("hello", false).await.unwrap();
         loop {
             if let Event::ResponseFinished(report) = next(&mut events).await
@@ -202,7 +201,8 @@ async fn what_came_last_is_in_the_seed_although_nobody_has_read_it() {
     let endpoint = at(&format!("ws://{}", listener.local_addr().unwrap()), "test-model");
     let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
     let reconnect = Reconnect { backoff, ..Reconnect::default() };
-    let options = ClientOptions::new(SessionOptions::default()).reconnect(reconnect, Memory::default());
+    let options =
+        ClientOptions::new(SessionOptions::default()).reconnect(reconnect).reseed(Memory::default());
     let far = async {
         let mut server = Server::accept(listener.accept().await.unwrap().0).await;
         server.open().await;

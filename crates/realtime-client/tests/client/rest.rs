@@ -27,7 +27,7 @@ async fn a_short_lived_key_is_made_and_opens_a_session() {
     assert!(key.expose().starts_with("ek_"));
 
     let endpoint = Endpoint::new(&url, "").unwrap().key(key);
-    let (_handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+    let (_handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
     let Event::Created { .. } = next(&mut events).await else { panic!("a session was made") };
 
     let request = ClientSecretRequest::default().expires_after(ExpiresAfter::default().seconds(5));
@@ -47,7 +47,7 @@ async fn a_call_is_made_joined_by_its_side_channel_and_ended() {
         let call = rest.create_call(&request).await.unwrap();
         assert!(call.call_id.starts_with("rtc_") && call.sdp.starts_with("v=0"), "{call:?}");
         let side = Endpoint::new(&format!("{url}?call_id={}", call.call_id), "").unwrap().key(KEY);
-        let (_handle, mut events) = Client::connect(side, ClientOptions::default()).await.unwrap();
+        let (_handle, mut events) = Client::connect(side, ClientOptions::default()).await.unwrap().split();
         let Event::Created { .. } = next(&mut events).await else { panic!("no session") };
         let Event::Ready { config, .. } = next(&mut events).await else { panic!("not ready") };
         assert_eq!(config.instructions.value().is_some_and(|text| text == "Canary."), instructions);

@@ -7,7 +7,7 @@ use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError, Unsent};
 use realtime_protocol::call::{
-    CloseReason, Command, DisconnectReason, Event, Media, Outcome, Refusal, ResponseEnd, Warning,
+    CloseReason, Command, DisconnectReason, Event, Media, Outcome, Refusal, Warning,
 };
 use realtime_protocol::event::ClientEvent;
 use realtime_protocol::item::Item;
@@ -96,8 +96,7 @@ async fn a_response_resolves_with_its_end() {
         server.end_response("resp_1").await;
     };
     let (response, ()) = tokio::join!(handle.create_response(None), far);
-    let (id, end) = response.unwrap();
-    assert_eq!((id.as_str(), end), ("resp_1", ResponseEnd::Completed));
+    assert_eq!(response.unwrap().into_result(), Ok("resp_1".into()));
     let kinds: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
     assert!(matches!(kinds.first(), Some(Event::ResponseStarted { .. })), "{kinds:?}");
     assert!(kinds.iter().any(|event| matches!(event, Event::Audio(_))), "{kinds:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use realtime_client::{Client, ClientOptions, ConnectError, Error, Events, Phase};
 use realtime_protocol::call::{
     CloseReason, Command, ConnectionEvent, DisconnectClass, DisconnectReason, Event, Outcome, Reconnect,
-    ResponseEnd, Seed, Warning,
+    ResponseEnd, Warning,
 };
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
@@ -125,7 +125,7 @@ async fn a_response_that_gives_nothing_ends_for_those_who_wait_and_another_may_f
             server.end_response("resp_2").await;
         };
         let (second, ()) = tokio::join!(handle.create_response(None), far);
-        assert_eq!(second.unwrap(), ("resp_2".into(), ResponseEnd::Completed));
+        assert_eq!(second.unwrap().into_result(), Ok("resp_2".into()));
         assert_took(began, 40);
         // It ends after all, once.
         server.end_response("resp_1").await;
@@ -162,7 +162,7 @@ async fn a_cancel_that_is_not_answered_ends_at_its_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
-    let options = ClientOptions::default().reconnect(Reconnect::default(), |_: &[_]| Seed::default());
+    let options = ClientOptions::default().reconnect(Reconnect::default());
     let (handle, mut events, mut server, mut calls) = call(options).await;
     server.open().await;
     while !matches!(next(&mut events).await, Event::Ready { .. }) {}

@@ -25,7 +25,8 @@ async fn a_session_runs_through_a_socks_proxy_that_resolves_the_name() {
             server.expect_close().await;
         };
         let near = async {
-            let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+            let (handle, mut events) =
+                Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
             assert!(matches!(next(&mut events).await, Event::Created { .. }));
             assert!(matches!(next(&mut events).await, Event::Ready { .. }));
             handle.close().await.unwrap();

@@ -138,7 +138,7 @@ pub(crate) async fn connect_through(
     let (near, far) = duplex(pipe);
     let endpoint = endpoint();
     let (client, server) = tokio::join!(Client::over(near, &endpoint, options), Server::accept(far));
-    let (handle, events) = client.unwrap();
+    let (handle, events) = client.unwrap().split();
     (handle, events, server)
 }
 
@@ -223,7 +223,7 @@ pub(crate) async fn call(options: impl Into<ClientOptions>) -> (Handle, Events, 
         async move { taken.map(|()| near) }
     };
     let (client, server) = tokio::join!(Client::over_streams(open, endpoint(), options), calls.accept());
-    let (handle, events) = client.unwrap();
+    let (handle, events) = client.unwrap().split();
     (handle, events, server, calls)
 }
 

@@ -34,7 +34,7 @@ async fn a_server_of_a_private_authority_is_trusted_where_that_is_named() {
         };
         let near = async {
             let (handle, mut events) =
-                Client::connect(endpoint.tls(tls), ClientOptions::default()).await.unwrap();
+                Client::connect(endpoint.tls(tls), ClientOptions::default()).await.unwrap().split();
             assert!(matches!(next(&mut events).await, Event::Created { .. }));
             assert!(matches!(next(&mut events).await, Event::Ready { .. }));
             handle.close().await.unwrap();
@@ -95,7 +95,8 @@ async fn a_server_that_wants_a_client_certificate_gets_it() {
         let near = async {
             let endpoint = endpoint.tls(with(authority.client()));
             assert!(!format!("{endpoint:?}").contains("PRIVATE"));
-            let (handle, mut events) = Client::connect(endpoint, ClientOptions::default()).await.unwrap();
+            let (handle, mut events) =
+                Client::connect(endpoint, ClientOptions::default()).await.unwrap().split();
             assert!(matches!(next(&mut events).await, Event::Created { .. }));
             assert!(matches!(next(&mut events).await, Event::Ready { .. }));
             handle

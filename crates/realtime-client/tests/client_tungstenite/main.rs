@@ -2,6 +2,9 @@
 //! name.
 
 #[cfg(test)]
+#[path = "../client/asking.rs"]
+mod asking;
+#[cfg(test)]
 #[path = "../client/attempts.rs"]
 mod attempts;
 #[cfg(test)]

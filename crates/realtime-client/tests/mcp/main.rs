@@ -171,7 +171,7 @@ impl Call {
         let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
         let session = SessionOptions { config, ..SessionOptions::default() };
         let options = ClientOptions::new(session).toolbox(toolbox.clone());
-        let (handle, events) = Client::connect(endpoint, options).await.unwrap();
+        let (handle, events) = Client::connect(endpoint, options).await.unwrap().split();
         Self { handle, events, told: Vec::new(), declared: Vec::new() }
     }
 

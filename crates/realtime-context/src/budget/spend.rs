@@ -159,9 +159,8 @@ impl Budget {
         }
         out.ask(Command::Interrupt {});
         let (name, value) = MARK;
-        let params = ResponseParams::default()
-            .instructions(format!("Say this, and nothing else: {words}"))
-            .metadata(BTreeMap::from([(name.to_owned(), value.to_owned())]));
+        let params =
+            ResponseParams::saying(words).metadata(BTreeMap::from([(name.to_owned(), value.to_owned())]));
         let id = out.ask(Command::CreateResponse { params: Some(Box::new(params)), protected: true });
         let until = now + LAST_WORDS;
         state.stage = Stage::Ending(LastWords { id, until, response_id: None, audio: None });

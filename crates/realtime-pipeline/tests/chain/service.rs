@@ -153,7 +153,7 @@ async fn agent(microphone: WavInput, tools: Toolbox) -> Agent {
     let accept = async { Server(accept_async(far).await.unwrap()) };
     let options = ClientOptions::default().toolbox(tools);
     let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
-    let (handle, events) = client.unwrap();
+    let (handle, events) = client.unwrap().split();
     server.open().await;
     let conversation = Conversation::new();
     let service = RealtimeService::new(handle, events).conversation(conversation.clone());
@@ -289,7 +289,7 @@ async fn a_session_that_was_asked_to_close_ends_the_run() {
     let endpoint = Endpoint::new("ws://memory", "test-model").unwrap().key("sk-test");
     let accept = async { Server(accept_async(far).await.unwrap()) };
     let (client, mut server) = tokio::join!(Client::over(near, &endpoint, SessionOptions::default()), accept);
-    let (handle, events) = client.unwrap();
+    let (handle, events) = client.unwrap().split();
     server.open().await;
     let task = Pipeline::new().then(RealtimeService::new(handle.clone(), events)).into_task();
     let script = async {
@@ -309,7 +309,7 @@ async fn a_policy_that_holds_playback_is_refused_since_the_playout_cannot() {
     let interruption = InterruptionPolicy::after(Duration::from_millis(600)).holding();
     let options = SessionOptions { interruption, ..SessionOptions::default() };
     let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
-    let (handle, events) = client.unwrap();
+    let (handle, events) = client.unwrap().split();
     server.open().await;
     let task = Pipeline::new().then(RealtimeService::new(handle, events)).then(Playout::new()).into_task();
     let reading = async { while server.receive().await.is_some() {} };

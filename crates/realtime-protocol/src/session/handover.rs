@@ -67,6 +67,11 @@ impl Session {
         self.responses.owes() && !committing || !self.calls.is_empty()
     }
 
+    /// Returns whether a response runs, is asked for or is due, or a function runs.
+    pub(crate) fn is_replying(&self) -> bool {
+        !self.responses.is_idle() || !self.calls.is_empty()
+    }
+
     /// Returns whether a response speaks in the conversation.
     pub(crate) fn is_speaking(&self) -> bool {
         self.responses.is_speaking()

@@ -346,6 +346,12 @@ impl Call {
         earlier(earlier(serving, successor), self.succession_due())
     }
 
+    /// Returns whether more may be said without a new request: a response runs, is asked for or is due, a
+    /// function runs, or no session serves at the moment.
+    pub fn is_replying(&self) -> bool {
+        !self.ended && self.serving.as_ref().is_none_or(|connection| connection.session.is_replying())
+    }
+
     /// Why the call is about to end, or its one session to close: it takes no command any more. `None` while
     /// it goes on, and once [`Event::Closed`] has told.
     pub fn closing_reason(&self) -> Option<&CloseReason> {
