@@ -156,8 +156,8 @@ pub enum ConnectError {
         /// The server's text, without keys.
         message: Option<String>,
     },
-    /// The server does not know the call of a side channel (404), though it was asked more than once: the call
-    /// is over, or its id is wrong.
+    /// The server does not know the call of a side channel (404), though it was asked more than once: the
+    /// call is over, or its id is wrong.
     #[error("the server does not know the call: 404 to each of {tries} attempts{}", said(.message))]
     CallNotFound {
         /// How often it was asked.
