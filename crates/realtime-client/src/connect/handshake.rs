@@ -63,7 +63,8 @@ pub(crate) async fn upgrade(
     }
     check(&answer, &accept, &protocols)
         .map_err(|reason| ConnectError::NotWebSocket { address: endpoint.address(), reason })?;
-    let (stream, read) = answer.into_stream().await;
+    let upgraded = attempt.during(Phase::WebSocket, async { Ok(answer.into_stream().await) });
+    let (stream, read) = upgraded.await?;
     Ok(endpoint.library().begin(stream, read, secrets).await)
 }
 

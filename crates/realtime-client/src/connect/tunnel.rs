@@ -29,7 +29,7 @@ pub(super) async fn through(attempt: &Attempt<'_>, hop: &Hop) -> Result<Box<dyn 
         let stream = if is_tls { tls(endpoint, &hop.host, hop.port, stream).await? } else { stream };
         ask(hop, &endpoint.address(), stream).await
     });
-    open(hop, endpoint.address(), answer.await?, until).await
+    open(attempt, hop, answer.await?, until).await
 }
 
 /// Asks for a tunnel to `target`, a host with its port.
@@ -47,13 +47,14 @@ async fn ask(hop: &Hop, target: &str, stream: Box<dyn ByteStream>) -> Result<Ans
 
 /// The tunnel that this answer opens, or the error if it opens none.
 async fn open(
+    attempt: &Attempt<'_>,
     hop: &Hop,
-    target: String,
     answer: Answer,
     end: Instant,
 ) -> Result<Box<dyn ByteStream>, ConnectError> {
     if (200..300).contains(&answer.status()) {
-        let (stream, read) = answer.into_stream().await;
+        let opened = attempt.during(Phase::Proxy, async { Ok(answer.into_stream().await) });
+        let (stream, read) = opened.await?;
         return if read.is_empty() {
             Ok(stream)
         } else {
@@ -67,7 +68,8 @@ async fn open(
     }
     let Refusal { status, body, .. } = Refusal::read(answer, end).await;
     let message = message(&body, &secrets);
-    Err(ConnectError::ProxyRefused { proxy: hop.address(), address: target, status, message })
+    let (proxy, address) = (hop.address(), attempt.endpoint.address());
+    Err(ConnectError::ProxyRefused { proxy, address, status, message })
 }
 
 fn basic(login: &Login) -> String {
