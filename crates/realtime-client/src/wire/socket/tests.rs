@@ -1,9 +1,14 @@
 //! What a WebSocket does whatever comes, over each library.
 
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
 use super::*;
 use crate::wire::{MAX_TEXT, websockets};
@@ -61,6 +66,50 @@ async fn frame(far: &mut DuplexStream) -> (u8, Vec<u8>) {
     far.read_exact(&mut rest).await.unwrap();
     let (mask, payload) = rest.split_at(4);
     (first, payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())
+}
+
+/// A stream that counts its writes, which may have many parts, as with TCP.
+struct Counting {
+    stream: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        self.poll_write(cx, &all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// A server's frame of 65,536 bytes or more.
@@ -157,6 +206,25 @@ async fn what_the_server_does_not_read_waits_up_to_its_bound() {
         socket.send("x".repeat(MAX_UNSENT));
         let reason = "more than 33554432 bytes wait to be sent".to_owned();
         assert_eq!(end(&mut socket).await, DisconnectReason::Lost { reason });
+    }
+}
+
+#[tokio::test]
+async fn texts_that_are_queued_together_leave_in_one_write() {
+    for make in LIBRARIES {
+        let (near, mut far) = duplex(1 << 20);
+        let writes = Arc::new(AtomicUsize::new(0));
+        let stream = Counting { stream: near, writes: Arc::clone(&writes) };
+        let mut socket = make(Tracked::new(Box::new(stream), Bytes::new()), MAX_TEXT);
+        for _ in 0..10 {
+            socket.send("x".repeat(100));
+        }
+        assert_eq!(writes.load(Ordering::Relaxed), 0);
+        flush(&mut socket).await;
+        assert_eq!(writes.load(Ordering::Relaxed), 1);
+        for _ in 0..10 {
+            assert_eq!(frame(&mut far).await, (0x81, b"x".repeat(100)));
+        }
     }
 }
 
