@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 #[cfg(feature = "tools")]
-use realtime_context::{Conversation, DeskOptions, Toolbox};
-use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
+use realtime_context::{Agents, Conversation, DeskOptions, Guard, Guarded, Toolbox};
+use realtime_protocol::call::{Call, CallOptions, Listener, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
@@ -29,9 +29,9 @@ use crate::handle;
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::tap::{LogSink, Tap};
-#[cfg(feature = "tools")]
-use crate::tools::ToolListener;
 use crate::wire::Wire;
+#[cfg(feature = "tools")]
+use crate::wiring;
 
 /// The options of a client, besides its endpoint.
 pub struct ClientOptions {
@@ -48,14 +48,21 @@ pub struct ClientOptions {
     pub reconnect: Option<Reconnect>,
     /// Tells a new session what was said before. Default: none: the new session knows nothing.
     pub reseed: Option<Box<dyn Reseed + Send>>,
-    /// Listeners that get every event before the application does, in this order. Default: none.
+    /// Listeners that get every event before the application does, in this order, after the conversation, the
+    /// tools, the agents and the guards. Default: none.
     pub listeners: Vec<Box<dyn Listener>>,
+    /// The conversation that follows the call. Default: none.
+    #[cfg(feature = "tools")]
+    pub conversation: Option<Conversation>,
+    /// The agents of the call. Default: none.
+    #[cfg(feature = "tools")]
+    pub agents: Option<Agents>,
+    /// What looks at the assistant's words. Default: none.
+    #[cfg(feature = "tools")]
+    pub guards: Vec<Guarded>,
     /// The functions that the model may call: declared and run. Default: none.
     #[cfg(feature = "tools")]
     pub toolbox: Option<Toolbox>,
-    /// The conversation that follows the call.
-    #[cfg(feature = "tools")]
-    pub(crate) conversation: Option<Conversation>,
     /// How they are run.
     #[cfg(feature = "tools")]
     pub desk: DeskOptions,
@@ -84,9 +91,13 @@ impl ClientOptions {
             reseed: None,
             listeners: Vec::new(),
             #[cfg(feature = "tools")]
-            toolbox: None,
-            #[cfg(feature = "tools")]
             conversation: None,
+            #[cfg(feature = "tools")]
+            agents: None,
+            #[cfg(feature = "tools")]
+            guards: Vec::new(),
+            #[cfg(feature = "tools")]
+            toolbox: None,
             #[cfg(feature = "tools")]
             desk: DeskOptions::default(),
             wake: Arc::default(),
@@ -128,8 +139,9 @@ impl ClientOptions {
         self
     }
 
-    /// Adds a listener. It gets every event before the application does, and after the listeners added before
-    /// it. It is called from the client's task and must not take long.
+    /// Adds a listener. It gets every event before the application does, and after the conversation, the
+    /// tools, the agents, the guards, and the listeners added before it. It is called from the client's task
+    /// and must not take long.
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
@@ -158,12 +170,29 @@ impl ClientOptions {
     #[cfg(feature = "tools")]
     #[must_use]
     pub fn conversation(mut self, conversation: Conversation) -> Self {
-        self.session.config = conversation.session_config(self.session.config);
         let wake = Arc::clone(&self.wake);
         conversation.on_change(move || wake.notify_one());
         self.reseed = Some(Box::new(conversation.clone()));
-        self.conversation = Some(conversation.clone());
-        self.listener(conversation)
+        self.conversation = Some(conversation);
+        self
+    }
+
+    /// Has several agents in the call, of which one speaks: its instructions, tools and voice are the
+    /// session's, and a tool hands over. Their tools are those of [`toolbox`](Self::toolbox), by name. The
+    /// conversation's own instructions do not hold then.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub fn agents(mut self, agents: Agents) -> Self {
+        self.agents = Some(agents);
+        self
+    }
+
+    /// Adds a guard: it looks at what the assistant says, and may stop it and have something else said.
+    #[cfg(feature = "tools")]
+    #[must_use]
+    pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
+        self.guards.push(Guarded::new(guard));
+        self
     }
 
     /// Adds an endpoint to use when the earlier ones fail. This makes the call reconnect, with the defaults
@@ -337,11 +366,7 @@ fn begin(
     origin: Instant,
 ) -> Result<ActiveCall, ConnectError> {
     #[cfg(feature = "tools")]
-    if let Some(toolbox) = &options.toolbox {
-        toolbox
-            .check()
-            .map_err(|error| ConnectError::BadTool { name: error.name.clone(), source: Box::new(error) })?;
-    }
+    let options = wiring::configure(options)?;
     let attempt = match attempt {
         Err(error) if options.fallbacks.is_empty() || error.is_mistake() => return Err(error),
         attempt => attempt.map_err(|error| endpoints::failure(&error)),
@@ -350,6 +375,12 @@ fn begin(
 }
 
 fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> ActiveCall {
+    #[cfg(feature = "tools")]
+    let conversation = options.conversation.clone();
+    #[cfg(feature = "tools")]
+    let (mut listening, options) = wiring::listen(options);
+    #[cfg(not(feature = "tools"))]
+    let mut listening = realtime_protocol::call::Listeners::default();
     let ClientOptions {
         mut session,
         log,
@@ -358,22 +389,13 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         mut reconnect,
         reseed,
         listeners,
-        #[cfg(feature = "tools")]
-        toolbox,
-        #[cfg(feature = "tools")]
-        conversation,
-        #[cfg(feature = "tools")]
-        desk,
         wake,
         fallbacks,
         keepalive,
         trace_content,
         polled,
+        ..
     } = options;
-    #[cfg(feature = "tools")]
-    if let Some(toolbox) = &toolbox {
-        session.config = toolbox.session_config(session.config);
-    }
     session.dialect = endpoints.first().dialect();
     let model = endpoints.first().model().to_owned();
     if !fallbacks.is_empty() {
@@ -392,11 +414,6 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
     });
     let observer = Observer::new(endpoints.first(), trace_content);
     let span = observer.span();
-    let mut listening = Listeners::default();
-    #[cfg(feature = "tools")]
-    if let Some(toolbox) = toolbox {
-        listening.add(Box::new(ToolListener::new(toolbox, desk, Arc::clone(&wake))));
-    }
     listeners.into_iter().for_each(|listener| listening.add(listener));
     let driver = Driver {
         call: Call::new(machines),

@@ -116,6 +116,7 @@
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
+//! | `wiring` | with the feature `tools`: conversation, tools, agents and guards become listeners, in order |
 //! | `mcp` | with the feature `mcp`: tools of MCP servers on this side |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
 //! | `error` | [`SendError`], [`Error`]: by who must act |
@@ -157,6 +158,8 @@ mod tap;
 #[cfg(feature = "tools")]
 mod tools;
 mod wire;
+#[cfg(feature = "tools")]
+mod wiring;
 
 pub use call::ActiveCall;
 pub use client::{Client, ClientOptions};

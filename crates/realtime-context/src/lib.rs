@@ -80,19 +80,23 @@
 //! | `learn` | what log and mirror learn from the events of a call |
 //! | `save` | a conversation as a JSON document |
 //! | `transcript` | [`Transcript`]: the conversation for a person to read |
+//! | [`agent`] | [`Agents`]: instructions and tools that change in a call, and the tools that hand over |
 //! | [`aggregator`] | the user's and the assistant's side, by the names that other frameworks use |
 //! | [`budget`] | tokens by entry, policies, prices, limits of a call |
 //! | [`tool`] | [`Function`]: one tool, from a Rust type; its policy, and what its handler knows of the call |
 //! | [`toolbox`] | [`Toolbox`]: tools by name, shared and versioned |
+//! | [`guard`] | [`Guard`]: what looks at the assistant's words, and may stop them |
 //! | [`hosted`] | [`HostedServer`]: MCP servers that the service calls by itself, and approvals |
 //! | [`desk`] | [`Desk`]: which functions start, wait, are approved, stop and are answered |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
+pub mod agent;
 pub mod aggregator;
 mod arguments;
 pub mod budget;
 pub mod conversation;
 pub mod desk;
+pub mod guard;
 pub mod hosted;
 mod learn;
 pub mod log;
@@ -105,8 +109,10 @@ pub mod tool;
 pub mod toolbox;
 mod transcript;
 
+pub use agent::{AgentError, AgentSpec, Agents};
 pub use conversation::{Conversation, Instructions, TextOnly};
 pub use desk::{Asker, Desk, DeskOptions, DeskOutput, JobId};
+pub use guard::{Guard, Guarded, Said, Verdict};
 pub use hosted::{ApprovalRequest, HostedServer};
 pub use learn::Change;
 pub use log::{DEFAULT_LIMIT, Ending, Entry, EntryId, INAUDIBLE, Log, State, UNTRANSCRIBED};

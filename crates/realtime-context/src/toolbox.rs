@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use realtime_protocol::call::Notice;
+use realtime_protocol::call::{Command, Notice};
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
@@ -66,6 +66,8 @@ struct Shelf {
     declared_hosted: BTreeSet<String>,
     hooks: Vec<Hook>,
     misnamed: Option<ToolNameError>,
+    /// What goes with the next declaration.
+    companion: Option<Companion>,
     /// The newest notices for the calls that have this toolbox, and how many there were.
     notices: VecDeque<Notice>,
     noticed: u64,
@@ -158,6 +160,18 @@ impl Toolbox {
             }
             refused
         })
+    }
+
+    /// Replaces the tools, together with other members of the session.
+    pub(crate) fn switch(&self, tools: &Tools, companion: Option<Companion>) {
+        if companion.is_some() {
+            self.shelf().companion = companion;
+        }
+        self.change(|own| (own.functions, own.hosted) = (tools.functions.clone(), tools.hosted.clone()));
+    }
+
+    pub(crate) fn take_companion(&self) -> Option<Companion> {
+        self.shelf().companion.take()
     }
 
     /// Tells the applications of all calls that have this toolbox, now or later: for who looks after tools
@@ -297,6 +311,15 @@ impl fmt::Debug for Toolbox {
     }
 }
 
+/// What goes with the declaration of other tools.
+#[derive(Debug)]
+pub(crate) struct Companion {
+    /// Members that change with the tools.
+    pub(crate) config: Box<SessionConfig>,
+    /// What is asked for once the session has them.
+    pub(crate) then: Option<Command>,
+}
+
 /// One version of a [`Toolbox`].
 #[derive(Clone, Debug, Default)]
 pub struct Tools {
@@ -307,6 +330,21 @@ pub struct Tools {
 }
 
 impl Tools {
+    pub(crate) const fn of(functions: Vec<Function>, hosted: Vec<HostedServer>) -> Self {
+        Self { version: 0, functions, hosted, catch_all: None }
+    }
+
+    /// Returns whether it declares the same and runs it in the same way.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.functions.len() == other.functions.len()
+            && self.functions.iter().zip(&other.functions).all(|(one, other)| one.is_same(other))
+            && self
+                .hosted
+                .iter()
+                .map(HostedServer::declaration)
+                .eq(other.hosted.iter().map(HostedServer::declaration))
+    }
+
     /// Counts the changes of the toolbox.
     pub const fn version(&self) -> u64 {
         self.version

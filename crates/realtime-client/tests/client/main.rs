@@ -1,6 +1,9 @@
 //! The client against scripted servers.
 
 // The modules are marked as tests so that their helpers may unwrap.
+#[cfg(feature = "tools")]
+#[cfg(test)]
+mod agents;
 #[cfg(test)]
 mod asking;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use realtime_protocol::call::CommandId;
+use realtime_protocol::call::{Command, CommandId};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::session_config::SessionConfig;
@@ -11,7 +11,7 @@ use realtime_protocol::time::Timestamp;
 use realtime_protocol::tool::Tool;
 
 use crate::desk::RETRY;
-use crate::toolbox::{Toolbox, Tools};
+use crate::toolbox::{Companion, Toolbox, Tools};
 
 /// Responses of which it is remembered which tools they saw.
 const MOST_RESPONSES: usize = 64;
@@ -22,6 +22,8 @@ pub(super) struct Declared {
     /// The version that the session has acknowledged.
     tools: Arc<Tools>,
     update: Update,
+    /// Members that change with the tools, and what is asked for then.
+    companion: Option<Companion>,
     /// The declarations in force, the application's own among them; `None`: there is no session yet.
     in_force: Option<Field<Vec<Tool>>>,
     /// The tools that running responses saw.
@@ -43,7 +45,7 @@ enum Update {
 impl Declared {
     pub(super) fn new(toolbox: Toolbox) -> Self {
         let tools = toolbox.tools();
-        Self { toolbox, tools, update: Update::None, in_force: None, saw: VecDeque::new() }
+        Self { toolbox, tools, update: Update::None, companion: None, in_force: None, saw: VecDeque::new() }
     }
 
     pub(super) const fn toolbox(&self) -> &Toolbox {
@@ -74,7 +76,12 @@ impl Declared {
     /// The update that declares the toolbox as it is now, if that is due.
     pub(super) fn update(&mut self, now: Timestamp) -> Option<Box<SessionConfig>> {
         self.due().filter(|due| *due <= now)?;
-        let base = SessionConfig { tools: self.in_force.clone()?, ..SessionConfig::default() };
+        let in_force = self.in_force.clone()?;
+        if let Some(companion) = self.toolbox.take_companion() {
+            self.companion = Some(companion);
+        }
+        let config = self.companion.as_ref().map(|companion| (*companion.config).clone());
+        let base = SessionConfig { tools: in_force, ..config.unwrap_or_default() };
         self.update = Update::Asked(self.toolbox.tools());
         Some(Box::new(self.toolbox.session_config(base)))
     }
@@ -95,14 +102,17 @@ impl Declared {
         }
     }
 
-    /// An update was answered. A server that does not answer may have taken it over.
-    pub(super) fn settled(&mut self, id: CommandId) {
+    /// An update was answered. A server that does not answer may have taken it over. Returns what is asked
+    /// for then.
+    pub(super) fn settled(&mut self, id: CommandId) -> Option<Command> {
         if let Update::Sent(tools, sent) = &self.update
             && *sent == id
         {
             self.tools = Arc::clone(tools);
             self.update = Update::None;
+            return self.companion.take()?.then;
         }
+        None
     }
 
     pub(super) fn refused(&mut self, now: Timestamp, id: CommandId) {

@@ -164,7 +164,8 @@ impl Desk {
             Event::FunctionEnded { call, end } => self.on_ended(call, end),
             Event::Interrupted(_) => self.on_interrupted(now),
             Event::Settled { id, .. } => {
-                self.declared.settled(*id);
+                let then = self.declared.settled(*id);
+                self.outputs.extend(then.map(|command| DeskOutput::Ask { asker: Asker::Nobody, command }));
                 self.jobs.retain(|job| job.asked_as() != Some(*id));
             }
             Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {

@@ -90,7 +90,7 @@ fn text(response: &str, id: &str, delta: &str) -> Event {
     }
 }
 
-fn audio(response: &str, id: &str) -> Event {
+pub(crate) fn audio(response: &str, id: &str) -> Event {
     Event::Audio(AudioChunk {
         mark: 0,
         response_id: response.into(),

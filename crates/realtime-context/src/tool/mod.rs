@@ -166,6 +166,11 @@ impl Function {
         self.approval.is_some()
     }
 
+    /// Returns whether it is a clone of the other one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.policy == other.policy && Arc::ptr_eq(&self.handler, &other.handler)
+    }
+
     /// Checks the name by the service's rule.
     pub(crate) fn check_name(&self) -> Result<(), ToolNameError> {
         let fits = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';

@@ -99,6 +99,21 @@ pub enum Notice {
         /// What was expected and what to do.
         reason: String,
     },
+    /// Another agent speaks.
+    AgentChanged {
+        /// The agent that spoke.
+        from: String,
+        /// The agent that speaks.
+        to: String,
+        /// Whether it speaks with the session's voice instead of its own: a voice can't change after
+        /// something was spoken.
+        keeps_voice: bool,
+    },
+    /// A guard stopped what the assistant said.
+    GuardInterrupted {
+        /// The response.
+        response_id: ResponseId,
+    },
     /// Something of the conversation is not on the server, or not whole: no item can be made of it, or the
     /// server refused the item.
     NotSynced {

@@ -1,0 +1,63 @@
+//! Conversation, tools, agents and guards are told once, in the options: here they fill the configuration and
+//! become listeners.
+//!
+//! The rule kept here: whatever order the options were given in, the conversation hears an event first, then
+//! the desk, the agents and the guards. So a tool reads what led to its call, and a guard stops what the
+//! conversation has noted.
+
+use std::sync::Arc;
+
+use realtime_context::{AgentError, Instructions};
+use realtime_protocol::call::Listeners;
+
+use crate::client::ClientOptions;
+use crate::connect::ConnectError;
+use crate::tools::ToolListener;
+
+/// Checks the tools, and fills the configuration. The instructions of the agents come before the
+/// conversation's, and these before the configuration's.
+pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, ConnectError> {
+    let bad = |name: &str, source| ConnectError::BadTool { name: name.to_owned(), source };
+    if let Some(toolbox) = &options.toolbox {
+        toolbox.check().map_err(|error| bad(&error.name.clone(), Box::new(error)))?;
+    }
+    let mut config = std::mem::take(&mut options.session.config);
+    if let Some(conversation) = &options.conversation {
+        config = conversation.session_config(config);
+    }
+    if let Some(agents) = &options.agents {
+        if let Some(conversation) = options.conversation.take() {
+            options.conversation = Some(conversation.instructions_of(Instructions::Session));
+        }
+        config = agents.session_config(config);
+        let library = options.toolbox.take().unwrap_or_default();
+        let toolbox = agents.toolbox(&library).map_err(|error| match &error {
+            AgentError::NoSuchTool { tool, .. } | AgentError::TakenName { tool } => {
+                bad(&tool.clone(), Box::new(error))
+            }
+            _ => bad("", Box::new(error)),
+        })?;
+        options.toolbox = Some(toolbox);
+    }
+    if let Some(toolbox) = &options.toolbox {
+        config = toolbox.session_config(config);
+    }
+    options.session.config = config;
+    Ok(options)
+}
+
+/// The listeners that the options tell of, in their order.
+pub(crate) fn listen(mut options: ClientOptions) -> (Listeners, ClientOptions) {
+    let mut listening = Listeners::default();
+    if let Some(conversation) = options.conversation.take() {
+        listening.add(Box::new(conversation));
+    }
+    if let Some(toolbox) = options.toolbox.take() {
+        listening.add(Box::new(ToolListener::new(toolbox, options.desk, Arc::clone(&options.wake))));
+    }
+    if let Some(agents) = options.agents.take() {
+        listening.add(Box::new(agents));
+    }
+    options.guards.drain(..).for_each(|guard| listening.add(Box::new(guard)));
+    (listening, options)
+}

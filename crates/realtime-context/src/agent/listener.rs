@@ -1,0 +1,51 @@
+//! The agents listen to their call: for the tools that hand over, and for what decides about the voice.
+
+use realtime_protocol::call::{Event, FunctionEnd, Listener, Out};
+use realtime_protocol::time::{Timestamp, UnixTime};
+
+use crate::agent::{Agents, Stage, greet};
+
+impl Listener for Agents {
+    fn on_event(&mut self, _now: Timestamp, _wall: UnixTime, event: &Event, out: &mut Out<'_>) {
+        match event {
+            Event::Created { .. } => self.state().spoken = false,
+            Event::Ready { .. } => {
+                let before = std::mem::replace(&mut self.state().stage, Stage::Serving);
+                if before != Stage::Serving
+                    && let Some(greeting) = greet(&self.spec(), false)
+                {
+                    out.ask(greeting);
+                }
+            }
+            Event::Audio(_) => self.state().spoken = true,
+            Event::FunctionEnded { call, end: FunctionEnd::Result(_) } => {
+                let spec = self.spec();
+                let to = spec
+                    .handoffs
+                    .iter()
+                    .find(|name| self.get(name).is_some_and(|agent| agent.handoff_tool() == call.name));
+                if let Some(to) = to {
+                    // It is one of the agents.
+                    let _ = self.switch_to(to);
+                }
+            }
+            _ => {}
+        }
+        self.tell(out);
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        (!self.state().notices.is_empty()).then_some(Timestamp::ZERO)
+    }
+
+    fn handle_timeout(&mut self, _now: Timestamp, out: &mut Out<'_>) {
+        self.tell(out);
+    }
+}
+
+impl Agents {
+    fn tell(&self, out: &mut Out<'_>) {
+        let notices = std::mem::take(&mut self.state().notices);
+        notices.into_iter().for_each(|notice| out.tell(notice));
+    }
+}
