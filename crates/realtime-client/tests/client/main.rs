@@ -21,6 +21,9 @@ mod disasters;
 #[cfg(test)]
 mod dropping;
 mod echoed_keys;
+#[cfg(feature = "tools")]
+#[cfg(test)]
+mod fillers;
 #[cfg(test)]
 mod garbage;
 #[cfg(feature = "tools")]

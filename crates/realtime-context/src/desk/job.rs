@@ -7,6 +7,7 @@ use realtime_protocol::call::{Command, CommandId, FunctionCall, FunctionOutput, 
 use realtime_protocol::item::Item;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::time::Timestamp;
+use realtime_protocol::tool::{ToolChoice, ToolMode};
 
 use crate::desk::output::{Asker, DeskOutput, Work};
 use crate::desk::{LATER, RETRY};
@@ -184,9 +185,12 @@ impl Job {
         filler.take_if(|due| *due <= now)?;
         Some(match self.policy()?.filler.clone()? {
             Filler::Sentence { instructions, .. } => {
-                let params = ResponseParams::default().instructions(instructions);
+                // In the conversation, so that it is played and the user can interrupt it. It must not call.
+                let params = ResponseParams::default()
+                    .instructions(instructions)
+                    .tool_choice(ToolChoice::Mode(ToolMode::None));
                 let command = Command::CreateResponse { params: Some(Box::new(params)), protected: false };
-                DeskOutput::Ask { asker: Asker::Nobody, command }
+                DeskOutput::Ask { asker: Asker::Filler(self.id), command }
             }
             Filler::Clip { clip, .. } => {
                 DeskOutput::Tell(Notice::FunctionFiller { call: Arc::clone(&self.call), clip })

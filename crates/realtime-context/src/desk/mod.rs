@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_protocol::call::{
-    CommandId, ConnectionEvent, Event, FunctionCall, FunctionEnd, FunctionOutput, Notice, Refusal,
+    CommandId, ConnectionEvent, Event, FunctionCall, FunctionEnd, FunctionOutput, Notice, Outcome, Refusal,
 };
 use realtime_protocol::time::Timestamp;
 use serde_json::json;
@@ -107,6 +107,8 @@ pub struct Desk {
     jobs: Vec<Job>,
     next_id: u64,
     outputs: VecDeque<DeskOutput>,
+    /// The sentences that are asked for while a call runs.
+    fillers: Vec<(CommandId, Arc<FunctionCall>)>,
     closed: bool,
 }
 
@@ -123,6 +125,7 @@ impl Desk {
             jobs: Vec::new(),
             next_id: 0,
             outputs: VecDeque::new(),
+            fillers: Vec::new(),
             closed: false,
         }
     }
@@ -163,7 +166,12 @@ impl Desk {
             Event::ResponseFinished(report) => self.declared.end_response(&report.response_id),
             Event::FunctionEnded { call, end } => self.on_ended(call, end),
             Event::Interrupted(_) => self.on_interrupted(now),
-            Event::Settled { id, .. } => {
+            Event::Settled { id, outcome } => {
+                let refused = match outcome {
+                    Outcome::Refused { error } => Some(error.message_str().to_owned()),
+                    _ => None,
+                };
+                self.filler_settled(*id, refused);
                 let then = self.declared.settled(*id);
                 self.outputs.extend(then.map(|command| DeskOutput::Ask { asker: Asker::Nobody, command }));
                 self.jobs.retain(|job| job.asked_as() != Some(*id));
@@ -254,6 +262,10 @@ impl Desk {
             Asker::Job(job) => {
                 self.jobs.iter_mut().filter(|known| known.id == job).for_each(|job| job.asked(id))
             }
+            Asker::Filler(job) => {
+                let call = self.jobs.iter().find(|known| known.id == job).map(|job| Arc::clone(&job.call));
+                self.fillers.extend(call.map(|call| (id, call)));
+            }
             Asker::Approval(job) => self.hosted.handle_asked(job, id),
             Asker::Tools => self.declared.asked(id),
             Asker::Nobody => {}
@@ -265,6 +277,7 @@ impl Desk {
     pub fn handle_refused(&mut self, now: Timestamp, id: CommandId, reason: &Refusal) {
         self.declared.refused(now, id);
         self.hosted.handle_refused(now, id, reason.is_retryable());
+        self.filler_settled(id, Some(reason.to_string()));
         let Some(index) = self.jobs.iter().position(|job| job.asked_as() == Some(id)) else { return };
         let job = &mut self.jobs[index];
         if reason.is_retryable() {
@@ -497,6 +510,14 @@ impl Desk {
         ids.into_iter().for_each(|id| self.stop(id));
         self.jobs.clear();
         self.hosted.handle_lost(&mut self.outputs);
+    }
+
+    /// A sentence was said, or refused.
+    fn filler_settled(&mut self, id: CommandId, refused: Option<String>) {
+        let Some(index) = self.fillers.iter().position(|(filler, _)| *filler == id) else { return };
+        let (_, call) = self.fillers.swap_remove(index);
+        let told = refused.map(|reason| DeskOutput::Tell(Notice::FunctionFillerRefused { call, reason }));
+        self.outputs.extend(told);
     }
 
     fn tell_progress(&mut self) {

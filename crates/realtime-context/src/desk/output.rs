@@ -17,6 +17,8 @@ pub enum Asker {
     Job(JobId),
     /// The answer to a hosted server's request for an approval.
     Approval(JobId),
+    /// What the user hears while a call runs for long.
+    Filler(JobId),
     /// The tools are declared anew.
     Tools,
     /// Nothing: it is asked and forgotten.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// // Booking takes long, must not stop halfway, and the model tells the result whenever it comes.
 /// let booking =
-///     ToolPolicy::new().timeout(Duration::from_secs(120)).on_interrupt(OnInterrupt::Detach).reply(Reply::Always);
-/// assert_eq!(booking.timeout, Some(Duration::from_secs(120)));
+///    
+/// ToolPolicy::new().timeout(Duration::from_secs(120)).on_interrupt(OnInterrupt::Detach).reply(Reply::Always); assert_eq!(booking.timeout, Some(Duration::from_secs(120)));
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
@@ -157,7 +157,9 @@ pub enum OnTakeover {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filler {
-    /// The model says a sentence.
+    /// The model says a sentence, as a response of its own in the conversation: the user can interrupt it,
+    /// and the answer about the function comes after it. A server that refuses it is told by
+    /// [`Notice::FunctionFillerRefused`](realtime_protocol::call::Notice::FunctionFillerRefused).
     Sentence {
         /// After how long.
         after: Duration,

@@ -55,6 +55,14 @@ pub enum Notice {
         /// The clip's name.
         clip: String,
     },
+    /// A sentence that the model was to say while a function runs for long was refused: play something to the
+    /// user.
+    FunctionFillerRefused {
+        /// The call.
+        call: Arc<FunctionCall>,
+        /// Why.
+        reason: String,
+    },
     /// A hosted MCP server could not list its tools: the model has none of them. The service asks it again
     /// when it is declared again.
     HostedToolsFailed {
