@@ -77,15 +77,16 @@ impl ActiveCall {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let Some(task) = &mut self.task else { return Pin::new(&mut self.events).poll_next(cx) };
         if let Some(event) = self.events.try_next() {
             return Poll::Ready(Some(event));
         }
-        if let Some(task) = &mut self.task
-            && task.as_mut().poll(cx).is_ready()
-        {
+        if task.as_mut().poll(cx).is_ready() {
             self.task = None;
+            return Pin::new(&mut self.events).poll_next(cx);
         }
-        Pin::new(&mut self.events).poll_next(cx)
+        // Only the task adds events: nobody needs to be woken for them.
+        self.events.try_next().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
     }
 }
 

@@ -14,12 +14,12 @@ use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::bell::Bell;
 use crate::call::ActiveCall;
-use crate::clock::{Clock, Origin};
+use crate::clock::{Alarm, Clock, Origin};
 use crate::connect::dial::{Bounded, Network, Streams};
 use crate::connect::{self, ConnectError, Dial, Endpoint};
 use crate::driver::{Driver, State};
@@ -67,7 +67,7 @@ pub struct ClientOptions {
     #[cfg(feature = "tools")]
     pub desk: DeskOptions,
     /// Wakes the client's task, so that it looks for what listeners ask.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Bell>,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -171,7 +171,7 @@ impl ClientOptions {
     #[must_use]
     pub fn conversation(mut self, conversation: Conversation) -> Self {
         let wake = Arc::clone(&self.wake);
-        conversation.on_change(move || wake.notify_one());
+        conversation.on_change(move || wake.ring());
         self.reseed = Some(Box::new(conversation.clone()));
         self.conversation = Some(conversation);
         self
@@ -425,6 +425,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         events: sender,
         listeners: listening,
         wake,
+        alarm: Alarm::default(),
         tap,
         shared,
         observer,

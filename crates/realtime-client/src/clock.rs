@@ -1,6 +1,7 @@
 //! Time, as the driver knows it.
 
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -27,32 +28,52 @@ impl Origin {
     }
 }
 
-/// Wakes the loop no later than asked. If the deadline moves away, the alarm stays: moving it costs more than
+/// The earlier of two deadlines, if there is one.
+pub(crate) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Wakes the task no later than asked. If the deadline moves away, the alarm stays: moving it costs more than
 /// one needless turn.
 #[derive(Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
-    set_for: Option<Instant>,
+    /// When it wakes whom; `None`: it is off.
+    set: Option<(Timestamp, Waker)>,
 }
 
 impl Alarm {
-    pub(crate) fn set(&mut self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return };
-        if self.set_for.is_some_and(|set_for| set_for <= deadline) {
+    /// Wakes this task at `due`, or earlier.
+    pub(crate) fn set(
+        &mut self,
+        now: Timestamp,
+        due: Option<Timestamp>,
+        origin: Origin,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(due) = due else { return };
+        let is_set =
+            |(at, waker): &(Timestamp, Waker)| now < *at && *at <= due && waker.will_wake(cx.waker());
+        if self.set.as_ref().is_some_and(is_set) {
             return;
         }
-        self.set_for = Some(deadline);
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(deadline),
-            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
+        let Some(instant) = origin.instant(due) else { return };
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(instant);
+                sleep
+            }
+            none => none.insert(Box::pin(sleep_until(instant))),
+        };
+        match sleep.as_mut().poll(cx) {
+            Poll::Pending => self.set = Some((due, cx.waker().clone())),
+            Poll::Ready(()) => {
+                self.set = None;
+                cx.waker().wake_by_ref(); // it is due by now
+            }
         }
-    }
-
-    pub(crate) async fn ring(&mut self) {
-        match (&mut self.sleep, self.set_for) {
-            (Some(sleep), Some(_)) => sleep.await,
-            _ => std::future::pending().await,
-        }
-        self.set_for = None;
     }
 }

@@ -5,9 +5,10 @@
 //! log replays exactly.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::ready;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use realtime_protocol::call::{
@@ -19,13 +20,13 @@ use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
 use realtime_protocol::time::Timestamp;
-use tokio::select;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::clock::{Alarm, Clock};
+use crate::bell::Bell;
+use crate::clock::{Alarm, Clock, earlier};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
@@ -54,11 +55,21 @@ pub(crate) struct Driver {
     /// Listeners that get everything before the application does.
     pub(crate) listeners: Listeners,
     /// Listeners have something to ask.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Bell>,
+    pub(crate) alarm: Alarm,
     pub(crate) tap: Option<Tap>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) observer: Observer,
     pub(crate) state: State,
+}
+
+/// Why the loop stops for a moment.
+#[derive(Debug, Eq, PartialEq)]
+enum Turn {
+    /// The runtime's other tasks have their turn.
+    Due,
+    /// Nothing is left to do.
+    Last,
 }
 
 /// What changes from turn to turn.
@@ -100,29 +111,41 @@ impl Driver {
     ///
     /// Boxed, because the future would hold several copies of the driver.
     pub(crate) async fn run(mut self: Box<Self>) {
-        let mut alarm = Alarm::default();
         self.drain();
-        loop {
-            if self.state.owes_turn || self.state.inputs >= TURN {
-                self.give_turn().await;
-            }
-            alarm.set(self.on_clock());
-            if self.call.is_ended() && self.links.is_empty() {
-                break;
-            }
-            select! {
-                biased;
-                request = self.requests.recv(), if !self.state.deaf && self.state.burst < BURST => {
-                    self.on_request(request);
-                }
-                (conn, event) = self.links.next() => self.on_link(conn, event),
-                () = alarm.ring() => {}
-                () = self.wake.notified() => {}
-                () = ready(()), if self.state.burst == BURST => self.state.burst = 0,
-            }
+        while poll_fn(|cx| self.poll_turn(cx)).await == Turn::Due {
+            self.give_turn().await;
         }
         if let Some(tap) = self.tap.take() {
             finish(tap, &self.shared.tally).await;
+        }
+    }
+
+    /// Takes inputs, one after the other, until nothing more is there.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            if self.state.owes_turn || self.state.inputs >= TURN {
+                return Poll::Ready(Turn::Due);
+            }
+            self.state.at = self.clock.origin.now();
+            let due = self.on_clock();
+            if self.call.is_ended() && self.links.is_empty() {
+                return Poll::Ready(Turn::Last);
+            }
+            if !self.state.deaf
+                && self.state.burst < BURST
+                && let Poll::Ready(request) = self.requests.poll_recv(cx)
+            {
+                self.on_request(request);
+            } else if let Poll::Ready((conn, event)) = self.links.poll_next(cx) {
+                self.on_link(conn, event);
+            } else if self.state.burst == BURST {
+                self.state.burst = 0;
+            } else if !self.listeners.is_empty() && self.wake.hear(cx) {
+                // The clock, above, asks the listeners.
+            } else {
+                self.alarm.set(self.state.at, due, self.clock.origin, cx);
+                return Poll::Pending;
+            }
         }
     }
 
@@ -229,19 +252,18 @@ impl Driver {
     }
 
     /// Does what is due. Returns when the next thing is due.
-    fn on_clock(&mut self) -> Option<Instant> {
-        let now = self.clock.origin.now();
-        let mut due = self.poll_timeout();
-        if due.is_some_and(|due| due <= now) {
-            self.handle_timeout(now);
-            due = self.poll_timeout();
+    fn on_clock(&mut self) -> Option<Timestamp> {
+        let due = self.poll_timeout();
+        if due.is_none_or(|due| due > self.state.at) {
+            return due;
         }
-        self.clock.origin.instant(due?)
+        self.handle_timeout(self.state.at);
+        self.poll_timeout()
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
-        let due = [self.call.poll_timeout(), self.listeners.poll_timeout(), self.links.poll_timeout()];
-        due.into_iter().flatten().min()
+        let due = earlier(self.call.poll_timeout(), self.links.poll_timeout());
+        if self.listeners.is_empty() { due } else { earlier(due, self.listeners.poll_timeout()) }
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
@@ -251,7 +273,6 @@ impl Driver {
             self.drain();
         }
         if self.listeners.poll_timeout().is_some_and(|due| due <= now) {
-            self.state.at = self.clock.origin.now();
             self.listeners.handle_timeout(self.state.at);
             self.drain();
         }
@@ -269,9 +290,8 @@ impl Driver {
         self.drain();
     }
 
-    /// Sets the time of an input and logs it.
+    /// Logs an input, with the time of this turn of the loop.
     fn log(&mut self, line: impl FnOnce(&LogWriter, Timestamp, &mut String)) {
-        self.state.at = self.clock.origin.now();
         let at = self.state.at;
         if let Some(tap) = &mut self.tap {
             tap.write(|writer, out| line(writer, at, out));

@@ -109,7 +109,7 @@
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outgoing` | what is sent over one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
-//! | `clock`, `observe` | time; what `tracing` gets |
+//! | `clock`, `bell`, `observe` | time; news from outside; what `tracing` gets |
 //! | `call` | [`ActiveCall`]: a call that runs |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `reply` | [`Reply`]: what the model said when it was asked |
@@ -135,6 +135,7 @@
 //!   of dependencies, and `rmcp` logs what MCP servers send.
 //! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
 
+mod bell;
 mod call;
 mod client;
 mod clock;

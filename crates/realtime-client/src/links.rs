@@ -1,7 +1,7 @@
 //! The connections of one client, each from its first attempt to its last byte. Usually there is one, and a
 //! second while a call moves from one session to the next.
 
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use realtime_protocol::flow::{Beat, OutboxBounds, Pulse, Shortfall};
 use realtime_protocol::time::Timestamp;
 use tokio::time::{Sleep, sleep};
 
-use crate::clock::Origin;
+use crate::clock::{Origin, earlier};
 use crate::counters::Tally;
 use crate::outgoing::Outgoing;
 use crate::wire::{Received, Text, Wire};
@@ -126,18 +126,12 @@ impl Links {
         };
     }
 
-    /// The next event of any connection. Waits forever if there is none. Nothing is lost when the future is
-    /// dropped.
-    pub(crate) async fn next(&mut self) -> (ConnectionId, LinkEvent) {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         self.links.iter().filter_map(Link::poll_timeout).min()
     }
 
-    /// Time has passed: what is due is done when [`next`](Self::next) is polled.
+    /// Time has passed: what is due is done by [`poll_next`](Self::poll_next).
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
         for link in &mut self.links {
             link.due = Some(now);
@@ -148,7 +142,8 @@ impl Links {
         self.links.is_empty()
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(ConnectionId, LinkEvent)> {
+    /// The next event of any connection.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(ConnectionId, LinkEvent)> {
         for index in 0..self.links.len() {
             let link = &mut self.links[index];
             let conn = link.conn;
@@ -259,10 +254,7 @@ impl Link {
         if !matches!(self.state, State::Open(_)) {
             return None;
         }
-        [self.outgoing.poll_timeout(), self.pulse.as_ref().and_then(Pulse::poll_timeout)]
-            .into_iter()
-            .flatten()
-            .min()
+        earlier(self.outgoing.poll_timeout(), self.pulse.as_ref().and_then(Pulse::poll_timeout))
     }
 
     fn receive(&mut self, received: Received) -> LinkEvent {

@@ -10,9 +10,11 @@ use futures_util::FutureExt;
 use realtime_context::{Desk, DeskOptions, DeskOutput, JobId, Toolbox};
 use realtime_protocol::call::{CommandError, CommandId, Event, FunctionOutput, Listener, Out};
 use realtime_protocol::time::{Timestamp, UnixTime};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{Instrument, debug, info_span};
+
+use crate::bell::Bell;
 
 /// Hears the call's events for a desk, and runs its futures.
 pub(crate) struct ToolListener {
@@ -21,7 +23,7 @@ pub(crate) struct ToolListener {
     ended: mpsc::UnboundedReceiver<Ended>,
     end: mpsc::UnboundedSender<Ended>,
     /// Wakes the driver.
-    news: Arc<Notify>,
+    news: Arc<Bell>,
 }
 
 /// How a future ended. There are at most as many as calls that run.
@@ -36,11 +38,11 @@ const PANICKED: &str = "the function failed";
 const NOT_ASKED: &str = "the request for approval failed";
 
 impl ToolListener {
-    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Notify>) -> Self {
+    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Bell>) -> Self {
         let mut desk = Desk::new(toolbox, options);
         desk.on_change({
             let news = Arc::clone(&news);
-            move || news.notify_one()
+            move || news.ring()
         });
         let (end, ended) = mpsc::unbounded_channel();
         Self { desk, running: HashMap::new(), ended, end, news }
@@ -104,7 +106,7 @@ impl ToolListener {
             let result = work.await;
             // After the end of the call nobody wants it.
             let _ = end.send(ended(job, result));
-            news.notify_one();
+            news.ring();
         });
         self.running.insert(job, task.abort_handle());
     }

@@ -178,7 +178,7 @@ impl Secrets {
     /// it.
     fn replace_escaped(&self, text: &str) -> Option<String> {
         let bytes = text.as_bytes();
-        memmem::find(bytes, b"\\u").or_else(|| memmem::find(bytes, b"\\/"))?;
+        memchr::memchr(b'\\', bytes)?;
         let (mut redacted, mut kept, mut at) = (String::new(), 0, 0);
         while at < bytes.len() {
             match self.0.iter().find_map(|secret| end_of_escaped(bytes, at, secret.as_bytes())) {
