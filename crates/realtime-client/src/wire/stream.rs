@@ -31,6 +31,8 @@ pub(crate) struct Tracked {
 
 impl Tracked {
     pub(crate) fn new(stream: Box<dyn ByteStream>, read: Bytes) -> Self {
+        // No bytes may still have a buffer.
+        let read = if read.is_empty() { Bytes::new() } else { read };
         Self { read, stream, broken: None, alive: false, taken: 0, written: 0 }
     }
 }
