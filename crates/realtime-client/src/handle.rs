@@ -161,9 +161,9 @@ impl Handle {
         self.run(Command::DeleteItem { item_id: item_id.into() }).await.map(drop)
     }
 
-    /// Adds a message from the user, and waits for the whole answer: its words, its voice and how it ended. If
-    /// the model calls functions first, the answer is what it says with their outputs. Events tell the same
-    /// while it is said.
+    /// Adds a message from the user, and waits for the whole answer: its words, its voice and how it ended.
+    /// If the model calls functions first, the answer is what it says with their outputs. Events tell the
+    /// same while it is said.
     ///
     /// The message must be in the conversation before the answer is asked for, which takes one more round
     /// trip than [`send_text`](Self::send_text).
@@ -175,8 +175,8 @@ impl Handle {
         self.reply(Command::CreateResponse { params: None, protected: false }).await
     }
 
-    /// Lets the model speak these words, and waits until it has. They become part of the conversation. A model
-    /// may still change a word.
+    /// Lets the model speak these words, and waits until it has. They become part of the conversation. A
+    /// model may still change a word.
     ///
     /// # Errors
     /// [`Error`], as for [`ask`](Self::ask).

@@ -1,8 +1,8 @@
 //! A client for the OpenAI Realtime protocol: one tokio task around the machines of [`realtime_protocol`].
 //!
 //! [`Client::connect`] opens a WebSocket and gives an [`ActiveCall`]. It has two ends: a cloneable [`Handle`]
-//! for what the application asks, and one stream of [`Events`] for what the session tells. In between runs one
-//! task, which never waits for the application.
+//! for what the application asks, and one stream of [`Events`] for what the session tells. In between runs
+//! one task, which never waits for the application.
 //!
 //! To write to a model and read its answers, `handle.ask("…").await?` is enough ([`Handle::ask`]). An agent
 //! that speaks reads the events:

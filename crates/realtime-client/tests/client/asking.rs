@@ -181,14 +181,9 @@ async fn the_first_command_after_the_decision_to_close_is_told_why() {
     for n in 0..1000 {
         server.send(json!({"type": "brand.new", "n": n})).await;
     }
-    let error = loop {
-        match handle.send(Command::ClearAudio {}) {
-            Err(error) => break Error::from(error),
-            Ok(pending) => match pending.await {
-                Err(error) => break error,
-                Ok(_) => unreachable!("the server answers nothing"),
-            },
-        }
+    let error = match handle.send(Command::ClearAudio {}) {
+        Err(error) => Error::from(error),
+        Ok(pending) => pending.await.expect_err("the server answers nothing"),
     };
     assert!(error.to_string().contains("too slow"), "{error}");
     assert!(handle.is_closed());
