@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// // Booking takes long, must not stop halfway, and the model tells the result whenever it comes.
 /// let booking =
-///    
-/// ToolPolicy::new().timeout(Duration::from_secs(120)).on_interrupt(OnInterrupt::Detach).reply(Reply::Always); assert_eq!(booking.timeout, Some(Duration::from_secs(120)));
+///     ToolPolicy::new().timeout(Duration::from_secs(120)).on_interrupt(OnInterrupt::Detach).reply(Reply::Always);
+/// assert_eq!(booking.timeout, Some(Duration::from_secs(120)));
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
