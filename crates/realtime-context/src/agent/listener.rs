@@ -1,6 +1,7 @@
 //! The agents listen to their call: for the tools that hand over, and for what decides about the voice.
 
-use realtime_protocol::call::{Event, FunctionEnd, Listener, Out};
+use realtime_protocol::call::{Command, ConnectionEvent, Event, FunctionEnd, Listener, Out};
+use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::agent::{Agents, Stage, greet};
@@ -15,6 +16,18 @@ impl Listener for Agents {
                     && let Some(greeting) = greet(&self.spec(), false)
                 {
                     out.ask(greeting);
+                }
+            }
+            Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
+                let voice = self.spec().voice;
+                let mut state = self.state();
+                if !state.spoken
+                    && std::mem::take(&mut state.keeps_voice)
+                    && let Some(voice) = voice
+                {
+                    let mut config = SessionConfig::default();
+                    config.output_mut().voice = voice.as_str().into();
+                    out.ask(Command::UpdateConfig { config: Box::new(config) });
                 }
             }
             Event::Audio(_) => self.state().spoken = true,

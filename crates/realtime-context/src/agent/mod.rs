@@ -2,7 +2,7 @@
 //!
 //! The rules kept here: instructions and tools change in one update of the session, after the output of the
 //! tool that hands over and before the next response. The conversation stays. The voice changes only where
-//! the service lets it: before anything was spoken in the session.
+//! the service lets it: before anything was spoken in the session, so that it may change with the next one.
 
 mod listener;
 mod spec;
@@ -66,6 +66,8 @@ struct State {
     noticed: u64,
     /// Whether something was spoken in the session: its voice can't change any more.
     spoken: bool,
+    /// Whether the agent speaks with another voice than its own.
+    keeps_voice: bool,
     stage: Stage,
     notices: Vec<Notice>,
 }
@@ -105,8 +107,15 @@ impl Agents {
         }
         let current = first.ok_or_else(|| AgentError::NoSuchAgent { name: String::new(), known: known() })?;
         let library = Toolbox::new();
-        let state =
-            State { current, library, noticed: 0, spoken: false, stage: Stage::New, notices: Vec::new() };
+        let state = State {
+            current,
+            library,
+            noticed: 0,
+            spoken: false,
+            keeps_voice: false,
+            stage: Stage::New,
+            notices: Vec::new(),
+        };
         let handoffs = by_name.values().map(|agent| (agent.name.clone(), handoff(agent))).collect();
         let shared = Shared { specs: by_name, handoffs, state: Mutex::new(state), active: Toolbox::new() };
         Ok(Self { shared: Arc::new(shared) })
@@ -182,6 +191,7 @@ impl Agents {
             let from = std::mem::replace(&mut state.current, name.to_owned());
             let mut config = SessionConfig::default().instructions(spec.instructions.as_str());
             let keeps_voice = state.spoken && spec.voice.is_some();
+            state.keeps_voice = keeps_voice;
             if let Some(voice) = spec.voice.as_deref().filter(|_| !keeps_voice) {
                 config.output_mut().voice = voice.into();
             }

@@ -1,12 +1,13 @@
 //! Agents that hand over, with the desk that declares their tools.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use realtime_protocol::call::{
-    Asked, CommandId, Event, FunctionCall, FunctionEnd, Listeners, Outcome, Updated,
+    Asked, CommandId, ConnectionEvent, Event, FunctionCall, FunctionEnd, Listeners, Outcome, Updated,
 };
 use realtime_protocol::field::Field;
-use realtime_protocol::time::{Timestamp, UnixTime};
+use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
 
 use super::*;
 use crate::desk::{Desk, DeskOptions, DeskOutput};
@@ -157,6 +158,19 @@ fn the_voice_stays_once_something_was_spoken_and_that_is_told() {
     let Command::UpdateConfig { config } = &asked[0] else { panic!("{asked:?}") };
     assert_eq!(voice(config), None);
     assert!(matches!(bench.told[..], [Notice::AgentChanged { keeps_voice: true, .. }]));
+
+    // Another session takes the voice, once.
+    let resumed = || {
+        let (gap, audio_lost) = (Duration::ZERO, MediaTime::ZERO);
+        Event::Connection(ConnectionEvent::Resumed { gap, audio_lost })
+    };
+    assert!(bench.hear(resumed()).is_empty(), "the same session goes on");
+    bench.hear(Event::Created { session_id: None });
+    let asked = bench.hear(resumed());
+    assert!(
+        matches!(&asked[..], [Command::UpdateConfig { config }] if voice(config) == Some("cedar".into()))
+    );
+    assert!(bench.hear(resumed()).is_empty());
 }
 
 #[test]
