@@ -13,6 +13,9 @@ use crate::desk::output::{Asker, DeskOutput, Work};
 use crate::desk::{LATER, RETRY};
 use crate::tool::{Filler, Function, FunctionContext, OnInterrupt, Reply, ToolPolicy};
 
+/// How long a filler waits for the end of what is said.
+const QUIET: Duration = Duration::from_millis(250);
+
 /// Names a call at a desk. Unique for the desk's life.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobId(pub(super) u64);
@@ -179,10 +182,14 @@ impl Job {
         self.state = State::Detached { due: self.deadline() };
     }
 
-    /// What the user hears while it runs for long, once, when that is due.
-    pub(super) fn filler(&mut self, now: Timestamp) -> Option<DeskOutput> {
+    /// What the user hears while it runs for long, once, when that is due and it `is_quiet`.
+    pub(super) fn filler(&mut self, now: Timestamp, is_quiet: bool) -> Option<DeskOutput> {
         let State::Running { filler, .. } = &mut self.state else { return None };
-        filler.take_if(|due| *due <= now)?;
+        let due = filler.take_if(|due| *due <= now)?;
+        if !is_quiet {
+            *filler = Some(due.max(now) + QUIET);
+            return None;
+        }
         Some(match self.policy()?.filler.clone()? {
             Filler::Sentence { instructions, .. } => {
                 // In the conversation, so that it is played and the user can interrupt it. It must not call.

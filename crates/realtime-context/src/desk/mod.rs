@@ -26,6 +26,7 @@ use std::time::Duration;
 use realtime_protocol::call::{
     CommandId, ConnectionEvent, Event, FunctionCall, FunctionEnd, FunctionOutput, Notice, Outcome, Refusal,
 };
+use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::Timestamp;
 use serde_json::json;
 
@@ -109,6 +110,8 @@ pub struct Desk {
     outputs: VecDeque<DeskOutput>,
     /// The sentences that are asked for while a call runs.
     fillers: Vec<(CommandId, Arc<FunctionCall>)>,
+    /// The response in the conversation, and whether the user speaks: nothing fills a wait meanwhile.
+    speaking: (Option<ResponseId>, bool),
     closed: bool,
 }
 
@@ -126,6 +129,7 @@ impl Desk {
             next_id: 0,
             outputs: VecDeque::new(),
             fillers: Vec::new(),
+            speaking: (None, false),
             closed: false,
         }
     }
@@ -158,12 +162,22 @@ impl Desk {
             Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.declared.note_config(config);
             }
-            Event::ResponseStarted { response_id, .. } => self.declared.begin_response(response_id),
+            Event::ResponseStarted { response_id, out_of_band, .. } => {
+                self.declared.begin_response(response_id);
+                if !out_of_band {
+                    self.speaking.0 = Some(response_id.clone());
+                }
+            }
+            Event::SpeechStarted { .. } => self.speaking.1 = true,
+            Event::SpeechStopped { .. } => self.speaking.1 = false,
             Event::FunctionCalls { response_id, out_of_band: false, calls } => {
                 let tools = self.declared.of(response_id);
                 calls.iter().for_each(|call| self.open_job(now, call, &tools));
             }
-            Event::ResponseFinished(report) => self.declared.end_response(&report.response_id),
+            Event::ResponseFinished(report) => {
+                self.declared.end_response(&report.response_id);
+                self.speaking.0.take_if(|id| *id == report.response_id);
+            }
             Event::FunctionEnded { call, end } => self.on_ended(call, end),
             Event::Interrupted(_) => self.on_interrupted(now),
             Event::Settled { id, outcome } => {
@@ -179,6 +193,7 @@ impl Desk {
             Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
                 self.jobs.iter_mut().for_each(|job| job.retry_at(now));
                 self.hosted.handle_lost(&mut self.outputs);
+                self.speaking.1 = false;
             }
             Event::Closed { .. } => self.on_closed(),
             _ => {}
@@ -326,7 +341,9 @@ impl Desk {
                 _ => {}
             }
         }
-        let fillers: Vec<DeskOutput> = self.jobs.iter_mut().filter_map(|job| job.filler(now)).collect();
+        let is_quiet = self.speaking == (None, false);
+        let filler = |job: &mut Job| job.filler(now, is_quiet);
+        let fillers: Vec<DeskOutput> = self.jobs.iter_mut().filter_map(filler).collect();
         self.outputs.extend(fillers);
         self.go_on(now);
     }

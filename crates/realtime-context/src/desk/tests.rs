@@ -400,6 +400,21 @@ fn progress_and_fillers_are_told_while_a_function_runs() {
 }
 
 #[test]
+fn nothing_fills_a_wait_in_which_somebody_speaks() {
+    let after = Duration::from_secs(2);
+    let sentence = Filler::Sentence { after, instructions: "Say that you are still looking.".into() };
+    let mut bench =
+        Bench::new(Toolbox::new().with(hangs("hangs").policy(ToolPolicy::new().filler(sentence))));
+    bench.call("hangs");
+    bench.hear(Event::SpeechStarted { item_id: None, at: None });
+    bench.pass(2_100);
+    assert!(bench.asked.is_empty());
+    bench.hear(Event::SpeechStopped { item_id: None, at: None });
+    bench.pass(250);
+    assert!(matches!(bench.asked.values().next(), Some(Command::CreateResponse { params: Some(_), .. })));
+}
+
+#[test]
 fn nothing_runs_after_the_end() {
     let mut bench = Bench::new(Toolbox::new().with(hangs("hangs")).with(ready("works")));
     bench.call("hangs");

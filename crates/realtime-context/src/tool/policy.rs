@@ -152,7 +152,7 @@ pub enum OnTakeover {
     Ask,
 }
 
-/// What the user hears while a handler runs for long.
+/// What the user hears while a handler runs for long. It waits while somebody speaks.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
