@@ -52,6 +52,10 @@ impl Frames for Library {
                     return Some(socket::Message::Violation(error.to_string()));
                 }
             };
+            if message.is_text() {
+                self.held = (message.as_payload().len() > HELD).then(|| message.clone());
+                return Some(socket::Message::Text(Text(Buffer::Websockets(message))));
+            }
             if let Some((code, reason)) = message.as_close() {
                 let code = (code != CloseCode::NO_STATUS_RECEIVED).then(|| code.into());
                 return Some(socket::Message::Close { code, reason: reason.to_owned() });
@@ -60,15 +64,10 @@ impl Frames for Library {
                 return Some(socket::Message::Control);
             }
             let payload = message.as_payload();
-            self.held = (payload.len() > HELD).then(|| message.clone());
-            Some(if message.is_text() {
-                socket::Message::Text(Text(Buffer::Websockets(message)))
-            } else {
-                match std::str::from_utf8(payload) {
-                    // Copied, because the library does not turn a binary message into a text.
-                    Ok(text) => socket::Message::Text(text.to_owned().into()),
-                    Err(_) => socket::Message::Binary(payload.len()),
-                }
+            Some(match std::str::from_utf8(payload) {
+                // Copied, because the library does not turn a binary message into a text.
+                Ok(text) => socket::Message::Text(text.to_owned().into()),
+                Err(_) => socket::Message::Binary(payload.len()),
             })
         })
     }
