@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 50)]
     calls: usize,
     /// How long each round of calls takes (s)
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 6)]
     seconds: u64,
 }
 
@@ -77,7 +77,17 @@ fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
     let status = Command::new(cargo)
         .current_dir(workspace_root())
-        .args(["bench", "--quiet", "--package", "realtime-client", "--bench", "calls", "--"])
+        .args([
+            "bench",
+            "--quiet",
+            "--package",
+            "realtime-client",
+            "--bench",
+            "calls",
+            "--features",
+            "tools",
+            "--",
+        ])
         .args(["--calls", &calls, "--seconds", &seconds])
         .args(peers.iter().flat_map(|program| [OsStr::new("--peers"), program.as_os_str()]))
         .status()

@@ -13,6 +13,7 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
+    #[cfg_attr(not(feature = "tools"), expect(dead_code, reason = "conversations and tools ring"))]
     pub(crate) fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         self.task.wake();

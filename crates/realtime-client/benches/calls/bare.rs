@@ -75,7 +75,7 @@ pub(crate) async fn connect(address: &str) -> Result<WebSocketStream<TcpStream>,
     Ok(ClientBuilder::new().take_over(stream))
 }
 
-fn append(audio: &[u8]) -> String {
+pub(crate) fn append(audio: &[u8]) -> String {
     let mut text = String::with_capacity(APPENDED.len() + audio.len().div_ceil(3) * 4 + 2);
     text.push_str(APPENDED);
     Simd::standard(PAD).encode_string(audio, &mut text);

@@ -3,8 +3,10 @@
 use std::error::Error;
 
 use realtime_client::{ActiveCall, Client, ClientOptions, Endpoint};
+use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_protocol::call::Event;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -33,11 +35,13 @@ pub(crate) enum Kind {
     Polled,
     /// `realtime-client`, its task spawned, which is the default.
     Ours,
+    /// The same, with a conversation and tools that hear every event.
+    Listening,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Polled, Self::Ours];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Polled, Self::Ours, Self::Listening];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -51,6 +55,7 @@ impl Kind {
             Self::Inline => "inline",
             Self::Polled => "polled",
             Self::Ours => "ours",
+            Self::Listening => "listening",
         }
     }
 
@@ -62,6 +67,7 @@ impl Kind {
             Self::Inline => "machines in the bare loop",
             Self::Polled => "realtime-client, polled",
             Self::Ours => "realtime-client",
+            Self::Listening => "with conversation and tools",
         }
     }
 }
@@ -76,8 +82,7 @@ pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Resu
                 Kind::Bare => bare::websockets(&address, ticks, &latencies).await,
                 Kind::Tungstenite => bare::tungstenite(&address, ticks, &latencies).await,
                 Kind::Inline => inline::machines(&address, ticks, &latencies).await,
-                Kind::Polled => ours(&address, true, ticks, &latencies).await,
-                Kind::Ours => ours(&address, false, ticks, &latencies).await,
+                Kind::Polled | Kind::Ours | Kind::Listening => ours(kind, &address, ticks, &latencies).await,
             }
         }
     })
@@ -99,8 +104,8 @@ async fn floor(address: &str, mut ticks: Interval) -> Ended {
     }
 }
 
-async fn ours(address: &str, polled: bool, mut ticks: Interval, latencies: &Latencies) -> Ended {
-    let mut call = connect(address, "stream", polled).await?;
+async fn ours(kind: Kind, address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
+    let mut call = connect(address, "stream", kind).await?;
     let audio = bytes::Bytes::from(vec![7; APPEND]);
     loop {
         select! {
@@ -116,12 +121,22 @@ async fn ours(address: &str, polled: bool, mut ticks: Interval, latencies: &Late
     }
 }
 
-async fn connect(address: &str, mode: &str, polled: bool) -> Result<ActiveCall, Box<dyn Error>> {
+async fn connect(address: &str, mode: &str, kind: Kind) -> Result<ActiveCall, Box<dyn Error>> {
     let endpoint = Endpoint::new(&format!("ws://{address}"), mode)?;
     // Nobody plays this audio.
     let session = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
     let options = ClientOptions::new(session);
-    Ok(Client::connect(endpoint, if polled { options.polled() } else { options }).await?)
+    let options = match kind {
+        Kind::Polled => options.polled(),
+        Kind::Listening => {
+            let clock = |_: Value| async { Ok::<_, ToolError>(Value::Null) };
+            let toolbox = Toolbox::new().tool("clock", "Tells the time", clock);
+            let conversation = Conversation::from_messages([Message::system("Be brief.")]);
+            options.conversation(conversation).toolbox(toolbox)
+        }
+        _ => options,
+    };
+    Ok(Client::connect(endpoint, options).await?)
 }
 
 /// Resident memory of a session (KiB) while nothing happens: `quiet` from the beginning, or after a `burst`.
@@ -140,7 +155,7 @@ pub(crate) fn memory(address: &str, mode: &str, sessions: usize) -> Result<u64, 
 
 /// A session after all that the server sends unasked.
 async fn settled(address: &str, mode: &str) -> Result<ActiveCall, Box<dyn Error>> {
-    let mut call = connect(address, mode, false).await?;
+    let mut call = connect(address, mode, Kind::Ours).await?;
     let deltas = if mode == "burst" { 50 } else { 0 };
     let mut heard = 0;
     let mut is_ready = false;

@@ -2,7 +2,7 @@
 //! libraries, beside the machines in such a loop, and beside a floor of sockets and a timer.
 //!
 //! ```sh
-//! cargo bench -p realtime-client --bench calls -- --calls 50 --seconds 12 --rounds 3
+//! cargo bench -p realtime-client --bench calls -- --calls 50 --seconds 6 --rounds 7
 //! ```
 //!
 //! Each call sends 20 ms of audio 50 times a second, and hears 25 events a second, each in a packet of its
@@ -13,6 +13,7 @@
 
 mod bare;
 mod clients;
+mod functions;
 mod gauge;
 mod hold;
 mod inline;
@@ -27,7 +28,11 @@ use clients::Kind;
 use gauge::{Measured, median};
 
 /// CPU beside that of the bare loop, at most.
-const MOST_CPU: [(Kind, f64); 2] = [(Kind::Inline, 1.12), (Kind::Ours, 1.20)];
+const MOST_CPU: [(Kind, f64); 3] = [(Kind::Inline, 1.12), (Kind::Ours, 1.20), (Kind::Listening, 1.25)];
+/// Calls whose functions are measured, and how late the output of a function may be on the wire beside that
+/// of the bare loop: 99 of 100 outputs.
+const CALLS_WITH_TOOLS: usize = 200;
+const MOST_LATE: f64 = 2.0;
 /// Memory of a session that is idle, and of one that was busy (KiB), at most.
 const MOST_IDLE: u64 = 40;
 const MOST_AFTER_BURST: u64 = 96;
@@ -40,6 +45,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("server") => server::run(),
         Some(mode @ ("quiet" | "burst")) => {
             println!("{}", clients::memory(args.get(1).ok_or("expected ADDRESS")?, mode, IDLE_SESSIONS)?);
+            Ok(())
+        }
+        Some("functions") => {
+            let [_, kind, calls, seconds] = &args[..] else {
+                return Err("expected CLIENT CALLS SECONDS".into());
+            };
+            let kind = Kind::named(kind).ok_or("expected a client")?;
+            println!("{}", functions::run(kind, calls.parse()?, seconds.parse()?)?);
             Ok(())
         }
         name => match (name.and_then(Kind::named), &args[..]) {
@@ -66,7 +79,7 @@ const PEERS: [&str; 2] = ["adk-realtime", "async-openai"];
 
 impl Options {
     fn read(args: &[String]) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self { calls: 50, seconds: 12, rounds: 3, peers: None };
+        let mut options = Self { calls: 50, seconds: 6, rounds: 7, peers: None };
         let mut args = args.iter();
         while let Some(name) = args.next() {
             let mut number = || -> Result<usize, Box<dyn Error>> {
@@ -142,6 +155,19 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         "memory of a session, resident: idle {idle} KiB (most {MOST_IDLE}), after a burst {after} KiB (most {MOST_AFTER_BURST})"
     );
 
+    let late = |kind: Kind| -> Result<f64, Box<dyn Error>> {
+        let arguments = ["functions", kind.name(), &CALLS_WITH_TOOLS.to_string(), &seconds.to_string()];
+        let rounds = (0..*rounds).map(|_| Ok(Measured::parse(&run_self(&arguments)?)?.p99_us));
+        Ok(median(rounds.collect::<Result<Vec<_>, Box<dyn Error>>>()?.into_iter()))
+    };
+    let (bare, ours) = (late(Kind::Bare)?, late(Kind::Ours)?);
+    println!(
+        "output of a function on the wire, p99 of {CALLS_WITH_TOOLS} calls: bare loop {bare:.0} us, ours {ours:.0} us, x {:.2} (most {MOST_LATE})",
+        ours / bare
+    );
+    if ours > bare * MOST_LATE {
+        over.push("outputs of functions leave too late".to_owned());
+    }
     if idle > MOST_IDLE || after > MOST_AFTER_BURST {
         over.push("a session takes too much memory".to_owned());
     }
