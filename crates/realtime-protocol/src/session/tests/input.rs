@@ -245,7 +245,7 @@ fn a_turn_before_ready_that_was_too_short_does_not_begin_the_next_one() {
         [
             "ready",
             "> input_audio_buffer.append",
-            "1 refused",
+            "1 declined",
             "> input_audio_buffer.clear",
             "> input_audio_buffer.append",
             "> input_audio_buffer.commit"

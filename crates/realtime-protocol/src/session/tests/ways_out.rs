@@ -74,7 +74,7 @@ fn speech_that_is_only_committed_or_no_longer_detected_is_told_as_over() {
 }
 
 #[test]
-fn a_commit_that_a_clear_overtook_is_refused_and_asks_for_no_other_session() {
+fn a_commit_that_a_clear_overtook_is_declined_and_asks_for_no_other_session() {
     for by_us in [true, false] {
         let mut bench = Bench::ready_with(manual());
         for _ in 0..2 {
@@ -86,7 +86,7 @@ fn a_commit_that_a_clear_overtook_is_refused_and_asks_for_no_other_session() {
             bench.app(Command::ClearAudio {});
         }
         let out = bench.server(cleared());
-        assert_eq!(out[0], "2 refused");
+        assert_eq!(out[0], "2 declined");
         assert!(bench.later(60_000).is_empty(), "nothing is overdue");
     }
 }
