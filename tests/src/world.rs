@@ -91,8 +91,8 @@ impl World {
         let mut config = SessionConfig::realtime();
         config.input_mut().format = WireFormat::Pcmu(PcmuFormat::default()).into();
         let playback = PlaybackSource::Estimated;
-        let session = SessionOptions { config, playback, ..SessionOptions::default() };
-        CallOptions { session, reconnect }
+        let session = SessionOptions::default().config(config).playback(playback);
+        CallOptions::default().session(session).reconnect(reconnect)
     }
 
     /// A call that begins now. `logged`: whether a session log is kept.

@@ -67,7 +67,7 @@ fn step(calls: bool) -> impl Strategy<Value = Step> {
 
 fn reconnect(endpoints: u32) -> Reconnect {
     let endpoints = vec![Dialect::Ga; endpoints as usize];
-    Reconnect { attempts: 50, endpoints, ..Reconnect::default() }
+    Reconnect::default().attempts(50).endpoints(endpoints)
 }
 
 /// What became of a call.

@@ -172,13 +172,11 @@ fn options() -> impl Strategy<Value = SessionOptions> {
         InterruptionPolicy::after_words(2, second).holding(),
     ]);
     (playback, policy, any::<bool>(), any::<bool>()).prop_map(|(playback, interruption, delete, hurried)| {
-        SessionOptions {
-            playback,
-            interruption,
-            unheard: if delete { Unheard::Delete } else { Unheard::Truncate },
-            deadlines: if hurried { SHORT } else { NEVER },
-            ..SessionOptions::default()
-        }
+        SessionOptions::default()
+            .playback(playback)
+            .interruption(interruption)
+            .unheard(if delete { Unheard::Delete } else { Unheard::Truncate })
+            .deadlines(if hurried { SHORT } else { NEVER })
     })
 }
 
@@ -359,9 +357,7 @@ fn kind(output: &Output) -> String {
 }
 
 /// Deadlines that no run reaches.
-const NEVER: Deadlines =
-    Deadlines::all(Deadline { after: Duration::from_secs(36_000), policy: OverduePolicy::Report });
+const NEVER: Deadlines = Deadlines::all(Deadline::new(Duration::from_secs(36_000), OverduePolicy::Report));
 
 /// Deadlines that many runs reach.
-const SHORT: Deadlines =
-    Deadlines::all(Deadline { after: Duration::from_millis(500), policy: OverduePolicy::Report });
+const SHORT: Deadlines = Deadlines::all(Deadline::new(Duration::from_millis(500), OverduePolicy::Report));

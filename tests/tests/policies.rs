@@ -124,7 +124,7 @@ struct World {
 
 impl World {
     fn new(policy: InterruptionPolicy, dialect: Dialect) -> Self {
-        let mut options = SessionOptions { interruption: policy, dialect, ..SessionOptions::default() };
+        let mut options = SessionOptions::default().interruption(policy).dialect(dialect);
         options.config.input_mut().transcription = Field::Value(Default::default());
         let mut session = Session::new(options);
         session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));

@@ -137,7 +137,7 @@ fn check(golden: &Golden, stays: &Stays, cut: usize, how: Move, what: &str) -> u
 fn options(golden: &Golden, begin: Begin) -> CallOptions {
     let mut session = golden.header.options.clone();
     session.begin = begin;
-    CallOptions { session, reconnect: Reconnect::none() }
+    CallOptions::default().session(session).reconnect(Reconnect::none())
 }
 
 /// A call that stays, by the inputs of a golden session.

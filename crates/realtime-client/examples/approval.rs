@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         });
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     let options = ClientOptions::new(session).toolbox(Toolbox::new().with(pay).hosted(docs));
     let (handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();

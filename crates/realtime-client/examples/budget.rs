@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .budget(Policy::Summarise, 80)
         .summariser(|messages| format!("{} messages were said before.", messages.len()));
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     let options = ClientOptions::new(session).conversation(conversation.clone()).listener(budget.clone());
     let (_handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .tool("find_invoice", "Looks an invoice up", |(): ()| async { Ok::<_, ToolError>("paid") });
     let conversation = Conversation::new();
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     let options = ClientOptions::new(session)
         .conversation(conversation.clone())
         .toolbox(toolbox)

@@ -63,7 +63,7 @@ fn hold(calls: usize, endpoint: &Endpoint) -> Result<usize, Box<dyn Error>> {
 
 async fn call(endpoint: Endpoint) -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let options = SessionOptions { config, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config);
     let (handle, events) = Client::connect(endpoint, options).await?.split();
     // This call reads no events: the outcomes of its commands are enough.
     drop(events);

@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("the server has {:?}", server.tools());
 
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     let options = ClientOptions::new(session).toolbox(toolbox.clone());
     let (handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();

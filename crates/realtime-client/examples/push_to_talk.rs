@@ -29,9 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.input_mut().turn_detection = Field::Null;
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
     // The answer goes to a file, so nothing reports what was played.
-    let session = SessionOptions { config, playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config).playback(PlaybackSource::Estimated);
     // Audio from a file is never late, however slow the connection.
-    let bounds = Bounds { input_audio_age: None, ..Bounds::default() };
+    let bounds = Bounds::default().input_audio_age(None);
     let options = ClientOptions::new(session).bounds(bounds);
     let (handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(emulator.serve(pending::<()>()));
 
     let conversation = Conversation::from_messages([Message::system("Be brief.")]);
-    let reconnect = Reconnect { ask_again: true, ..Reconnect::default() };
+    let reconnect = Reconnect::default().ask_again(true);
     let options =
         ClientOptions::new(SessionOptions::default()).conversation(conversation.clone()).reconnect(reconnect);
     let mut call = Client::connect(endpoint, options).await?;

@@ -20,7 +20,7 @@ use realtime_protocol::session_config::SessionConfig;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::realtime();
-    let options = SessionOptions { config, playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config).playback(PlaybackSource::Estimated);
     let (handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
     handle.send_text("Say something.", true).await?;

@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // From here on this side gets the events and may give commands; it never sees the audio.
     let side = side_channel(&endpoint, &call.call_id)?;
     let config = SessionConfig::realtime().instructions("Speak like a pirate.");
-    let options = SessionOptions { config, playback: PlaybackSource::Server, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config).playback(PlaybackSource::Server);
     let (handle, mut events) = Client::connect(side, options).await?.split();
     handle.send_text("Who are you?", true).await?;
     loop {

@@ -19,7 +19,7 @@ use realtime_protocol::session_config::{Modality, SessionConfig};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = SessionConfig::realtime().instructions("Be brief.").output_modalities(vec![Modality::Text]);
-    let options = SessionOptions { config, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config);
     let (handle, mut events) =
         Client::connect(support::endpoint("gpt-realtime").await?, options).await?.split();
 

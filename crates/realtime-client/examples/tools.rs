@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<Value, ToolError>(json!({ "city": args.city, "celsius": 21 }))
         });
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     // The tools are declared, and every call is answered exactly once, whatever the function does.
     let options = ClientOptions::new(session).toolbox(toolbox);
     let (handle, mut events) =

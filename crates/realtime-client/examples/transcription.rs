@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_secs(3);
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut config = SessionConfig::default().kind(SessionKind::Transcription);
     config.input_mut().transcription = Transcription::default().model("gpt-4o-transcribe").into();
-    let options = SessionOptions { config, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config);
     // The session names the model; the address says what it is for.
     let endpoint = support::endpoint("").await?.query("intent", "transcription");
     let (handle, mut events) = Client::connect(endpoint, options).await?.split();

@@ -407,7 +407,8 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
     let (sender, events) = events::channel(bounds.inbox(), shared.tally.clone());
     shared.input.set(session.config.input_format());
     shared.interruption.get_or_init(|| session.interruption);
-    let machines = CallOptions { session, reconnect: reconnect.unwrap_or_else(Reconnect::none) };
+    let machines =
+        CallOptions::default().session(session).reconnect(reconnect.unwrap_or_else(Reconnect::none));
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())

@@ -17,6 +17,7 @@ use crate::counters::Tally;
 
 /// How much may wait, of what the application gives and of what it reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Bounds {
     /// Commands that wait to be taken by the session. They wait only for the client's task, never for the
     /// network. Default: 1,024.
@@ -46,6 +47,55 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Replaces [`commands`](field@Self::commands).
+    #[must_use]
+    pub const fn commands(mut self, commands: usize) -> Self {
+        self.commands = commands;
+        self
+    }
+
+    /// Replaces [`command_bytes`](field@Self::command_bytes).
+    #[must_use]
+    pub const fn command_bytes(mut self, command_bytes: usize) -> Self {
+        self.command_bytes = command_bytes;
+        self
+    }
+
+    /// Replaces [`input_audio_bytes`](field@Self::input_audio_bytes).
+    #[must_use]
+    pub const fn input_audio_bytes(mut self, input_audio_bytes: usize) -> Self {
+        self.input_audio_bytes = input_audio_bytes;
+        self
+    }
+
+    /// Replaces [`input_audio_age`](field@Self::input_audio_age).
+    #[must_use]
+    pub const fn input_audio_age(mut self, input_audio_age: Option<Duration>) -> Self {
+        self.input_audio_age = input_audio_age;
+        self
+    }
+
+    /// Replaces [`audio_bytes`](field@Self::audio_bytes).
+    #[must_use]
+    pub const fn audio_bytes(mut self, audio_bytes: usize) -> Self {
+        self.audio_bytes = audio_bytes;
+        self
+    }
+
+    /// Replaces [`events`](field@Self::events).
+    #[must_use]
+    pub const fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Replaces [`event_bytes`](field@Self::event_bytes).
+    #[must_use]
+    pub const fn event_bytes(mut self, event_bytes: usize) -> Self {
+        self.event_bytes = event_bytes;
+        self
+    }
+
     /// What waits for the application.
     pub(crate) fn inbox(&self) -> InboxBounds {
         InboxBounds::default().audio_bytes(self.audio_bytes).events(self.events).event_bytes(self.event_bytes)

@@ -31,7 +31,7 @@ impl Record {
     ) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let file = File::create(directory.join(format!("session-{number:06}.jsonl")))?;
-        let header = Header::new(SessionOptions { dialect, ..SessionOptions::default() }, model, wall);
+        let header = Header::new(SessionOptions::default().dialect(dialect), model, wall);
         let writer = LogWriter::default();
         let mut record = Self { file: Some(BufWriter::new(file)), writer, line: String::new() };
         record.write(|writer, line| {

@@ -11,10 +11,7 @@
 //! use realtime_protocol::session_config::SessionConfig;
 //! use realtime_protocol::time::{Timestamp, UnixTime};
 //!
-//! let options = SessionOptions {
-//!     config: SessionConfig::realtime().instructions("Be brief."),
-//!     ..SessionOptions::default()
-//! };
+//! let options = SessionOptions::default().config(SessionConfig::realtime().instructions("Be brief."));
 //! let mut session = Session::new(options);
 //!
 //! // A driver's loop in small: hand in what happened, then do all that comes out, then wait for the next thing
@@ -97,6 +94,7 @@ pub mod response;
 pub mod schema;
 pub mod session;
 pub mod session_config;
+mod setters;
 pub mod time;
 pub mod tool;
 pub mod usage;

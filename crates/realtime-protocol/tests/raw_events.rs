@@ -49,7 +49,7 @@ const NOW: Timestamp = Timestamp::ZERO;
 
 impl Logged {
     fn new(dialect: Dialect) -> Self {
-        let options = SessionOptions { dialect, ..SessionOptions::default() };
+        let options = SessionOptions::default().dialect(dialect);
         let header = Header::new(options, "m", UnixTime::from_secs(1_790_000_000));
         let call = Call::new(header.options.clone());
         let mut logged = Self { header, call, log: String::new() };

@@ -22,25 +22,23 @@ pub(super) fn read(reader: &mut Reader<'_>) -> CallOptions {
         return reader.json().unwrap_or_default();
     }
     let (second, third) = (reader.byte(), reader.byte());
-    let mut session = SessionOptions {
-        dialect: if first & 1 == 1 { Dialect::Beta } else { Dialect::Ga },
-        begin: if first & 6 == 6 { Begin::Attach } else { Begin::Configure },
-        raw_text: first & 8 == 8,
-        unheard: if first & 16 == 16 { Unheard::Delete } else { Unheard::Truncate },
-        deadlines: if first & 32 == 32 { SHORT } else { Deadlines::default() },
-        playback: match second & 3 {
+    let mut session = SessionOptions::default()
+        .dialect(if first & 1 == 1 { Dialect::Beta } else { Dialect::Ga })
+        .begin(if first & 6 == 6 { Begin::Attach } else { Begin::Configure })
+        .raw_text(first & 8 == 8)
+        .unheard(if first & 16 == 16 { Unheard::Delete } else { Unheard::Truncate })
+        .deadlines(if first & 32 == 32 { SHORT } else { Deadlines::default() })
+        .playback(match second & 3 {
             0 | 1 => PlaybackSource::Reported,
             2 => PlaybackSource::Estimated,
             _ => PlaybackSource::Server,
-        },
-        interruption: policy(second >> 2 & 7),
-        follow_up: match second >> 5 & 3 {
+        })
+        .interruption(policy(second >> 2 & 7))
+        .follow_up(match second >> 5 & 3 {
             0 | 1 => FollowUp::default(),
             2 => FollowUp::IfSilent,
             _ => FollowUp::Never,
-        },
-        ..SessionOptions::default()
-    };
+        });
     if third & 1 == 1 {
         session.early_functions.insert("f".into());
     }
@@ -58,15 +56,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> CallOptions {
     }
     let reconnect = match third >> 5 {
         0 | 1 => Reconnect::none(),
-        2 => Reconnect { attempts: 2, ..Reconnect::default() },
-        3 => Reconnect { rotate_before: Duration::from_secs(3500), ..Reconnect::default() },
+        2 => Reconnect::default().attempts(2),
+        3 => Reconnect::default().rotate_before(Duration::from_secs(3500)),
         endpoints => {
             let dialects = [session.dialect, Dialect::Ga, Dialect::Beta];
             let endpoints = dialects.into_iter().cycle().take(usize::from(endpoints) - 2).collect();
-            Reconnect { attempts: 20, endpoints, ..Reconnect::default() }
+            Reconnect::default().attempts(20).endpoints(endpoints)
         }
     };
-    CallOptions { session, reconnect }
+    CallOptions::default().session(session).reconnect(reconnect)
 }
 
 /// Writes options as JSON.
@@ -87,5 +85,4 @@ fn policy(choice: u8) -> InterruptionPolicy {
 }
 
 /// Deadlines that many runs reach.
-const SHORT: Deadlines =
-    Deadlines::all(Deadline { after: Duration::from_millis(500), policy: OverduePolicy::Rotate });
+const SHORT: Deadlines = Deadlines::all(Deadline::new(Duration::from_millis(500), OverduePolicy::Rotate));

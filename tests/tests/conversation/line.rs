@@ -42,8 +42,8 @@ impl Line {
     pub(crate) fn new(conversation: Conversation, dialect: Dialect) -> Self {
         let config = conversation.session_config(SessionConfig::realtime());
         let playback = PlaybackSource::Estimated;
-        let session = SessionOptions { config, playback, dialect, ..SessionOptions::default() };
-        let options = CallOptions { session, reconnect: Reconnect::default() };
+        let session = SessionOptions::default().config(config).playback(playback).dialect(dialect);
+        let options = CallOptions::default().session(session).reconnect(Reconnect::default());
         let mut listeners = Listeners::default();
         listeners.add(Box::new(conversation.clone()));
         let mut line = Self {

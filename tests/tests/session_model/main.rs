@@ -103,11 +103,11 @@ impl StateMachineTest for SessionBesideModel {
 
     fn init_test(model: &Model) -> Real {
         let after = Duration::from_secs(36_000);
-        let mut session = Session::new(SessionOptions {
-            deadlines: Deadlines::all(Deadline { after, policy: OverduePolicy::Report }),
-            follow_up: FollowUp::Always,
-            ..SessionOptions::default()
-        });
+        let mut session = Session::new(
+            SessionOptions::default()
+                .deadlines(Deadlines::all(Deadline::new(after, OverduePolicy::Report)))
+                .follow_up(FollowUp::Always),
+        );
         session.handle_connected(Timestamp::ZERO, UnixTime::from_secs(1));
         let invariants = Invariants::default();
         Real { session, invariants, now: 0, items: VecDeque::new(), stop: StopId(0), before: model.clone() }

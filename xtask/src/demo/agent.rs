@@ -70,7 +70,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
     let conversation = Conversation::from_messages([Message::system(instructions)]);
     let config = session_config(args);
-    let session = SessionOptions { config, entropy: 1, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config).entropy(1);
     let options = ClientOptions::new(session).conversation(conversation.clone()).toolbox(toolbox());
 
     let (handle, events) = connect(args, options, &files.log, log.content).await?;

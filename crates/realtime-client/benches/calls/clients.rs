@@ -124,7 +124,7 @@ async fn ours(kind: Kind, address: &str, mut ticks: Interval, latencies: &Latenc
 async fn connect(address: &str, mode: &str, kind: Kind) -> Result<ActiveCall, Box<dyn Error>> {
     let endpoint = Endpoint::new(&format!("ws://{address}"), mode)?;
     // Nobody plays this audio.
-    let session = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let session = SessionOptions::default().playback(PlaybackSource::Estimated);
     let options = ClientOptions::new(session);
     let options = match kind {
         Kind::Polled => options.polled(),

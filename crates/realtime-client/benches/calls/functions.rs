@@ -53,7 +53,7 @@ pub(crate) fn run(kind: Kind, calls: usize, seconds: u64) -> Result<Measured, Bo
 async fn ours(address: &str, mut ticks: Interval) -> Ended {
     let toolbox = Toolbox::new()
         .tool("clock", "Tells the time", |_: Value| async { Ok::<_, ToolError>(json!({ ENDED: now_us() })) });
-    let session = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let session = SessionOptions::default().playback(PlaybackSource::Estimated);
     let options = ClientOptions::new(session).toolbox(toolbox);
     let endpoint = Endpoint::new(&format!("ws://{address}"), "functions")?;
     let mut call = Client::connect(endpoint, options).await?;

@@ -22,7 +22,7 @@ const CONNECTION: ConnectionId = ConnectionId(0);
 pub(crate) async fn machines(address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
     let mut socket = bare::connect(address).await?;
     // Nobody plays this audio.
-    let options = SessionOptions { playback: PlaybackSource::Estimated, ..SessionOptions::default() };
+    let options = SessionOptions::default().playback(PlaybackSource::Estimated);
     let mut call = Call::new(options);
     let mut outbox = Outbox::new(OutboxBounds::default());
     let origin = Instant::now();

@@ -113,7 +113,7 @@ fn agents() -> Agents {
 
 fn options() -> ClientOptions {
     let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-    ClientOptions::new(SessionOptions { config, ..SessionOptions::default() })
+    ClientOptions::new(SessionOptions::default().config(config))
 }
 
 struct Call {

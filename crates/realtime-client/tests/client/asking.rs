@@ -162,7 +162,7 @@ async fn two_questions_at_once_get_the_answer_that_serves_both() {
 async fn what_waited_and_could_not_be_right_is_this_sides_refusal() {
     let mut config = SessionConfig::realtime();
     config.input_mut().turn_detection = Field::Null;
-    let session = SessionOptions { config, ..SessionOptions::default() };
+    let session = SessionOptions::default().config(config);
     let (handle, _events, mut server) = connect(session).await;
     let commit = handle.send(Command::CommitAudio { respond: false }).unwrap();
     server.open().await;
@@ -176,7 +176,7 @@ async fn what_waited_and_could_not_be_right_is_this_sides_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_command_after_the_decision_to_close_is_told_why() {
-    let bounds = realtime_client::Bounds { events: 10, ..Default::default() };
+    let bounds = realtime_client::Bounds::default().events(10);
     let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     for n in 0..1000 {
         server.send(json!({"type": "brand.new", "n": n})).await;

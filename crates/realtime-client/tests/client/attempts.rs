@@ -17,8 +17,8 @@ use crate::support::*;
 
 /// Attempts at fixed times: 1 s, 2 s, 4 s and so on after one another, and four of them.
 fn four() -> ClientOptions {
-    let backoff = Backoff { first: Duration::from_secs(1), jitter_percent: 0, ..Backoff::default() };
-    let reconnect = Reconnect { backoff, attempts: 4, ..Reconnect::default() };
+    let backoff = Backoff::default().first(Duration::from_secs(1)).jitter_percent(0);
+    let reconnect = Reconnect::default().backoff(backoff).attempts(4);
     ClientOptions::default().reconnect(reconnect)
 }
 

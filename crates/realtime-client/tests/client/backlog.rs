@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_loses_the_oldest_audio_first_and_nothing_else() {
-    let bounds = Bounds { audio_bytes: 10_000, ..Bounds::default() };
+    let bounds = Bounds::default().audio_bytes(10_000);
     let (handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     server.begin_response("resp_1", "item_1").await;
     for _ in 0..10 {
@@ -43,7 +43,7 @@ async fn a_slow_reader_loses_the_oldest_audio_first_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_too_slow_for_what_must_not_be_lost_ends_the_session() {
-    let bounds = Bounds { events: 100, ..Bounds::default() };
+    let bounds = Bounds::default().events(100);
     let log = MemoryLog::new();
     let options = ClientOptions::default().bounds(bounds).log(log.clone());
     let (handle, mut events, mut server) = ready(options).await;
@@ -105,7 +105,7 @@ async fn a_burst_of_small_texts_ends_a_call_that_nobody_reads() {
 
 /// The end of a call with this many open functions, after this many texts that nobody read.
 async fn end_with_open_functions(functions: usize, texts: usize) -> (usize, u64, CloseReason) {
-    let bounds = Bounds { events: 40, ..Bounds::default() };
+    let bounds = Bounds::default().events(40);
     let (_handle, mut events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     server.begin_response("resp_1", "item_1").await;
     let output: Vec<_> = (0..functions)
@@ -147,7 +147,7 @@ async fn what_the_end_of_a_call_tells_is_not_lost_without_a_word() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_reading_events_stops_nothing() {
-    let bounds = Bounds { events: 10, ..Bounds::default() };
+    let bounds = Bounds::default().events(10);
     let (handle, events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     drop(events);
     for n in 0..100 {
@@ -252,10 +252,10 @@ async fn the_systems_own_buffers_hold_little_of_a_stalled_call() {
 
 #[tokio::test(start_paused = true)]
 async fn without_an_age_limit_only_the_bound_counts() {
-    let bounds = Bounds { input_audio_age: None, ..Bounds::default() };
+    let bounds = Bounds::default().input_audio_age(None);
     let (_, lost) = talk_to_a_stalled_server(bounds, 10).await;
     assert_eq!(lost, 0);
-    let bounds = Bounds { input_audio_bytes: 48_000, ..bounds };
+    let bounds = bounds.input_audio_bytes(48_000);
     let (_, lost) = talk_to_a_stalled_server(bounds, 10).await;
     assert!((8_500..=9_000).contains(&lost), "{lost}");
 }

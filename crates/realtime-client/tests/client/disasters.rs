@@ -166,7 +166,7 @@ impl Talk {
         let tool = FunctionTool { name: "look_up".into(), ..FunctionTool::default() };
         let mut config = SessionConfig::realtime();
         config.tools = vec![Tool::Function(tool)].into();
-        let mut options = ClientOptions::new(SessionOptions { config, ..SessionOptions::default() });
+        let mut options = ClientOptions::new(SessionOptions::default().config(config));
         if let Some(reconnect) = reconnect {
             options = options.reconnect(reconnect);
         }

@@ -102,7 +102,7 @@ async fn a_future_that_is_dropped_drops_its_answer_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_that_is_dropped_while_it_waits_for_room_asks_for_nothing() {
-    let bounds = Bounds { commands: 1, ..Bounds::default() };
+    let bounds = Bounds::default().commands(1);
     let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     // Nothing yields in between, so that the client's task takes nothing.
     handle.append_audio(vec![1, 0]).unwrap();

@@ -93,7 +93,7 @@ impl Call {
         let endpoint = Endpoint::new(emulator.url().split('?').next().unwrap(), "gpt-realtime").unwrap();
         tokio::spawn(emulator.serve(std::future::pending()));
         let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-        let session = SessionOptions { config, ..SessionOptions::default() };
+        let session = SessionOptions::default().config(config);
         let options = ClientOptions::new(session).toolbox(Toolbox::new().hosted(server));
         let (handle, events) = Client::connect(endpoint, options).await.unwrap().split();
         Self { handle, events }

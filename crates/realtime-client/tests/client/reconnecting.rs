@@ -58,8 +58,8 @@ async fn a_token_that_has_ended_is_asked_for_anew_and_a_key_is_not() {
             }
         };
         let near = async {
-            let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
-            let options = ClientOptions::default().reconnect(Reconnect { backoff, ..Reconnect::default() });
+            let backoff = Backoff::default().first(Duration::from_millis(10));
+            let options = ClientOptions::default().reconnect(Reconnect::default().backoff(backoff));
             let (handle, mut events) = Client::connect(endpoint, options).await.unwrap().split();
             loop {
                 match next(&mut events).await {
@@ -129,8 +129,8 @@ async fn a_server_that_hangs_up_is_called_again_and_told_what_was_said() {
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let endpoint = at(&url, "test-model");
     let log = MemoryLog::new();
-    let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
-    let reconnect = Reconnect { backoff, ..Reconnect::default() };
+    let backoff = Backoff::default().first(Duration::from_millis(10));
+    let reconnect = Reconnect::default().backoff(backoff);
     let options =
         ClientOptions::new(SessionOptions::default()).log(log.clone()).reconnect(reconnect).reseed(history);
 
@@ -199,8 +199,8 @@ impl Reseed for Memory {
 async fn what_came_last_is_in_the_seed_although_nobody_has_read_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = at(&format!("ws://{}", listener.local_addr().unwrap()), "test-model");
-    let backoff = Backoff { first: Duration::from_millis(10), ..Backoff::default() };
-    let reconnect = Reconnect { backoff, ..Reconnect::default() };
+    let backoff = Backoff::default().first(Duration::from_millis(10));
+    let reconnect = Reconnect::default().backoff(backoff);
     let options =
         ClientOptions::new(SessionOptions::default()).reconnect(reconnect).reseed(Memory::default());
     let far = async {

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 #[tokio::test(start_paused = true)]
 async fn a_session_is_opened_configured_and_ready() {
     let config = SessionConfig::realtime().instructions("Be brief.");
-    let options = SessionOptions { config, ..SessionOptions::default() };
+    let options = SessionOptions::default().config(config);
     let (handle, mut events, mut server) = connect(options).await;
 
     server.send(json!({"type": "session.created", "session": {"id": "sess_1"}})).await;
@@ -331,7 +331,7 @@ async fn a_reader_that_sleeps_five_seconds_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_the_session_is_bounded_and_handed_back() {
-    let bounds = Bounds { commands: 3, input_audio_bytes: 10, ..Bounds::default() };
+    let bounds = Bounds::default().commands(3).input_audio_bytes(10);
     let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     // Nothing yields in between, so that the client's task takes nothing.
     handle.append_audio(vec![0; 20]).unwrap(); // one of any size may wait
@@ -350,7 +350,7 @@ async fn what_waits_for_the_session_is_bounded_and_handed_back() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_is_bounded_by_its_bytes_as_well() {
-    let bounds = Bounds { command_bytes: 1000, ..Bounds::default() };
+    let bounds = Bounds::default().command_bytes(1000);
     let (handle, _events, mut server) = ready(ClientOptions::default().bounds(bounds)).await;
     let item =
         || Command::CreateItem { item: Item::user_text("x".repeat(800)).into(), after: None, respond: false };

@@ -199,7 +199,7 @@ async fn a_connection_that_is_gone_without_a_word_is_followed_by_another() {
 fn manual() -> SessionOptions {
     let mut config = SessionConfig::realtime();
     config.input_mut().turn_detection = Field::Null;
-    SessionOptions { config, dialect: Dialect::Ga, ..SessionOptions::default() }
+    SessionOptions::default().config(config).dialect(Dialect::Ga)
 }
 
 #[track_caller]

@@ -169,7 +169,7 @@ impl Call {
         let endpoint = Endpoint::new(emulator.url().split('?').next().unwrap(), "gpt-realtime").unwrap();
         tokio::spawn(emulator.serve(std::future::pending()));
         let config = SessionConfig::realtime().output_modalities(vec![Modality::Text]);
-        let session = SessionOptions { config, ..SessionOptions::default() };
+        let session = SessionOptions::default().config(config);
         let options = ClientOptions::new(session).toolbox(toolbox.clone());
         let (handle, events) = Client::connect(endpoint, options).await.unwrap().split();
         Self { handle, events, told: Vec::new(), declared: Vec::new() }

@@ -307,7 +307,7 @@ async fn a_policy_that_holds_playback_is_refused_since_the_playout_cannot() {
     let endpoint = Endpoint::new("ws://memory", "test-model").unwrap().key("sk-test");
     let accept = async { Server(accept_async(far).await.unwrap()) };
     let interruption = InterruptionPolicy::after(Duration::from_millis(600)).holding();
-    let options = SessionOptions { interruption, ..SessionOptions::default() };
+    let options = SessionOptions::default().interruption(interruption);
     let (client, mut server) = tokio::join!(Client::over(near, &endpoint, options), accept);
     let (handle, events) = client.unwrap().split();
     server.open().await;

@@ -7,16 +7,25 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::Dialect;
 use crate::session::SessionOptions;
+use crate::setters::setters;
 
 /// The options of a call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct CallOptions {
     /// The options of each of its sessions.
     pub session: SessionOptions,
     /// Further connections. Default: [`Reconnect::none`]: the call ends with its first connection.
     #[serde(deserialize_with = "none_or_policy")]
     pub reconnect: Reconnect,
+}
+
+setters! {
+    CallOptions {
+        session: SessionOptions,
+        reconnect: Reconnect,
+    }
 }
 
 impl Default for CallOptions {
@@ -36,6 +45,7 @@ impl From<SessionOptions> for CallOptions {
 /// When a call gets another connection, and where to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Reconnect {
     /// How long to wait before each attempt.
     pub backoff: Backoff,
@@ -71,6 +81,22 @@ pub struct Reconnect {
     /// How long the output of a function call is kept, for the same call made again on another connection.
     /// Default: 2 min.
     pub functions_kept: Duration,
+}
+
+setters! {
+    Reconnect {
+        backoff: Backoff,
+        attempts: u32,
+        healthy_after: Duration,
+        endpoints: Vec<Dialect>,
+        cooldown: Duration,
+        rotate_before: Duration,
+        held_audio: Duration,
+        seed_deadline: Duration,
+        transcript_deadline: Duration,
+        ask_again: bool,
+        functions_kept: Duration,
+    }
 }
 
 impl Default for Reconnect {
@@ -112,6 +138,7 @@ pub(crate) fn none_or_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 /// that the clients of a server that comes back do not all connect at once.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Backoff {
     /// Before the first attempt. Default: 250 ms.
     pub first: Duration,
@@ -121,6 +148,15 @@ pub struct Backoff {
     pub cap: Duration,
     /// The largest random part that is taken off (%). Default: 25.
     pub jitter_percent: u32,
+}
+
+setters! {
+    Backoff {
+        first: Duration,
+        factor: u32,
+        cap: Duration,
+        jitter_percent: u32,
+    }
 }
 
 impl Default for Backoff {
@@ -140,7 +176,7 @@ impl Backoff {
     /// ```
     /// use realtime_protocol::call::Backoff;
     ///
-    /// let backoff = Backoff { jitter_percent: 0, ..Backoff::default() };
+    /// let backoff = Backoff::default().jitter_percent(0);
     /// let waits: Vec<u128> = (1..=8).map(|attempt| backoff.delay(attempt, 0).as_millis()).collect();
     /// assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
     /// ```

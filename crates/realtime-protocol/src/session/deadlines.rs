@@ -93,6 +93,7 @@ pub enum OverduePolicy {
 
 /// How long an answer may take.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Deadline {
     /// How long.
     pub after: Duration,
@@ -101,6 +102,11 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// An answer that may take this long, and what follows when it does not come.
+    pub const fn new(after: Duration, policy: OverduePolicy) -> Self {
+        Self { after, policy }
+    }
+
     const fn report(secs: u64) -> Self {
         Self { after: Duration::from_secs(secs), policy: OverduePolicy::Report }
     }
@@ -117,7 +123,7 @@ impl Deadline {
 /// use realtime_protocol::session::{Answer, Deadline, Deadlines, OverduePolicy};
 ///
 /// // A model that thinks for long.
-/// let patient = Deadline { after: Duration::from_secs(120), policy: OverduePolicy::Report };
+/// let patient = Deadline::new(Duration::from_secs(120), OverduePolicy::Report);
 /// let deadlines = Deadlines::default().with(Answer::FirstOutput, patient);
 /// assert_eq!(deadlines.of(Answer::FirstOutput).after, Duration::from_secs(120));
 /// assert_eq!(deadlines.of(Answer::Committed).after, Duration::from_secs(10));

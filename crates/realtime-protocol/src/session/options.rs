@@ -10,10 +10,12 @@ use crate::event::Dialect;
 use crate::session::deadlines::Deadlines;
 use crate::session::interruption_policy::InterruptionPolicy;
 use crate::session_config::SessionConfig;
+use crate::setters::setters;
 
 /// The options of a session.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// The spelling on the wire.
     pub dialect: Dialect,
@@ -74,6 +76,34 @@ pub struct SessionOptions {
     pub raw_text: bool,
     /// The randomness for event ids. The same entropy and inputs give the same outputs.
     pub entropy: u64,
+}
+
+setters! {
+    SessionOptions {
+        dialect: Dialect,
+        begin: Begin,
+        config: SessionConfig,
+        playback: PlaybackSource,
+        unheard: Unheard,
+        interruption: InterruptionPolicy,
+        stop_deadline: Duration,
+        created_deadline: Duration,
+        ready_deadline: Duration,
+        deadlines: Deadlines,
+        longest_turn: Duration,
+        silent_turn_deadline: Duration,
+        turn_response_deadline: Duration,
+        held_audio: Duration,
+        longest_response: Duration,
+        largest_response: u64,
+        follow_up: FollowUp,
+        max_rounds: u32,
+        early_functions: BTreeSet<String>,
+        pre_roll: Option<Duration>,
+        expiry_notice: Duration,
+        raw_text: bool,
+        entropy: u64,
+    }
 }
 
 impl Default for SessionOptions {

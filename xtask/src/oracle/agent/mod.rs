@@ -215,14 +215,14 @@ impl Agent {
         let manual = self.given.turn_detection().is_null();
         let reported = self.transport.plays();
         self.adapter = Adapter::for_config(&self.given);
-        self.session = Session::new(SessionOptions {
-            dialect: Dialect::Beta,
-            config: self.given.clone(),
-            playback: if reported { PlaybackSource::Reported } else { PlaybackSource::Estimated },
-            pre_roll: manual.then_some(PRE_ROLL),
-            entropy: self.connections,
-            ..SessionOptions::default()
-        });
+        self.session = Session::new(
+            SessionOptions::default()
+                .dialect(Dialect::Beta)
+                .config(self.given.clone())
+                .playback(if reported { PlaybackSource::Reported } else { PlaybackSource::Estimated })
+                .pre_roll(manual.then_some(PRE_ROLL))
+                .entropy(self.connections),
+        );
         if self.server == "accept" {
             self.connected = true;
             self.connections += 1;
