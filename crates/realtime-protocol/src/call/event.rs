@@ -197,7 +197,7 @@ pub enum Event {
         origin: Origin,
         /// Whether it runs beside the conversation (`conversation: none`).
         out_of_band: bool,
-        /// The metadata of the request.
+        /// The metadata of the request, also where the server does not repeat it.
         metadata: BTreeMap<String, String>,
     },
     /// New words from the model: spoken (a transcript, ahead of its audio) or written.

@@ -34,7 +34,7 @@ impl Session {
         match response_id {
             Field::Value(id) => {
                 if self.responses.get_mut(&id).is_none() {
-                    self.open_response(&id, false, Heard::Otherwise, BTreeMap::new());
+                    self.open_response(&id, false, Heard::Otherwise, Field::Absent);
                     self.responses.get_mut(&id)?;
                 }
                 Some(id)
@@ -47,7 +47,12 @@ impl Session {
     }
 
     /// A response begins. Some servers give several responses the same id: each is a separate one.
-    fn begin_response(&mut self, id: &ResponseId, out_of_band: bool, metadata: BTreeMap<String, String>) {
+    fn begin_response(
+        &mut self,
+        id: &ResponseId,
+        out_of_band: bool,
+        metadata: Field<BTreeMap<String, String>>,
+    ) {
         let named = self.responses.named(id, out_of_band);
         let reused = matches!(named, Named::Repeated | Named::Running | Named::Ended);
         if reused && !id.is_empty() {
@@ -77,7 +82,7 @@ impl Session {
         id: &ResponseId,
         out_of_band: bool,
         heard: Heard,
-        metadata: BTreeMap<String, String>,
+        metadata: Field<BTreeMap<String, String>>,
     ) {
         if self.responses.get_mut(id).is_some() || self.responses.is_finished(id) {
             return;
@@ -90,7 +95,14 @@ impl Session {
         let unplaced = self.answers.first_unplaced();
         let beginning = Beginning { id, out_of_band, heard, output_due, unplaced };
         let begun = self.responses.begin(self.now, &beginning);
-        let Some(origin) = self.responses.get_mut(id).map(|response| response.origin) else { return };
+        let Some(response) = self.responses.get_mut(id) else { return };
+        let origin = response.origin;
+        let metadata = match metadata {
+            Field::Value(metadata) => metadata,
+            Field::Null => BTreeMap::new(),
+            // Some servers don't repeat it.
+            Field::Absent => response.asked_metadata().cloned().unwrap_or_default(),
+        };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         match begun {
             Begun::Wanted if origin == Origin::Server && !out_of_band => self.on_unasked_response(),
@@ -109,8 +121,7 @@ impl Session {
         self.seen.note(Answer::ResponseCreated);
         let id = response.id.value().cloned().unwrap_or_default();
         let out_of_band = response.conversation_id.is_null();
-        let metadata = response.metadata.value().cloned().unwrap_or_default();
-        self.begin_response(&id, out_of_band, metadata);
+        self.begin_response(&id, out_of_band, response.metadata.clone());
         if let Some(open) = self.responses.get_mut(&id) {
             open.format = response.audio.value().and_then(|audio| audio.format()).or(open.format);
         }
@@ -122,7 +133,7 @@ impl Session {
             None => self.response(Field::Absent).unwrap_or_default(),
         };
         let out_of_band = response.conversation_id.is_null();
-        self.open_response(&id, out_of_band, Heard::Otherwise, BTreeMap::new());
+        self.open_response(&id, out_of_band, Heard::Otherwise, Field::Absent);
         for item in response.output.value().into_iter().flatten() {
             self.note_call(Some(&id), item, Told::Whole);
         }

@@ -1,7 +1,8 @@
 //! Running responses: what is known about each, from its first event to its end.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::audio::AudioFormat;
@@ -79,6 +80,11 @@ impl OpenResponse {
     /// Returns whether the request for it forced the model to call a function.
     pub(in crate::session) fn is_forced(&self) -> bool {
         self.asked.as_ref().is_some_and(|sent| sent.request.is_forced())
+    }
+
+    /// The metadata of the request for it.
+    pub(in crate::session) fn asked_metadata(&self) -> Option<&BTreeMap<String, String>> {
+        self.asked.as_ref()?.request.params.as_ref()?.metadata.value()
     }
 
     /// Returns whether the user is to hear it.

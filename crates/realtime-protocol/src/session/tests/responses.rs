@@ -367,6 +367,23 @@ fn however_a_response_ends_it_is_told_once_with_its_reason() {
 }
 
 #[test]
+fn the_metadata_of_a_request_is_known_where_the_server_does_not_repeat_it() {
+    for (told, expected) in [
+        (json!({}), Some("goodbye")),
+        (json!({"metadata": {"purpose": "other"}}), Some("other")),
+        (json!({"metadata": null}), None),
+    ] {
+        let mut bench = Bench::ready();
+        bench.app(create_with(json!({"metadata": {"purpose": "goodbye"}})));
+        let mut event = created("r1");
+        event["response"].as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+        bench.server(event);
+        let Some(Event::ResponseStarted { metadata, .. }) = bench.told().next() else { unreachable!() };
+        assert_eq!(metadata.get("purpose").map(String::as_str), expected);
+    }
+}
+
+#[test]
 fn two_responses_at_once_are_two_streams_and_a_barge_in_ends_one() {
     let mut bench = Bench::ready();
     bench.server(created("r1"));
