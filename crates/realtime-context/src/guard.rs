@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use realtime_protocol::call::{Command, Event, Listener, Notice, Out};
+use realtime_protocol::call::{Command, CommandError, CommandId, Event, Listener, Notice, Out};
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -83,6 +83,9 @@ pub enum Verdict {
 pub struct Guarded {
     guard: Box<dyn Guard>,
     response: Option<Response>,
+    /// What was asked for instead and has not ended. Nothing else is asked for meanwhile: a server that does
+    /// not repeat metadata would be asked for ever.
+    asked: Option<CommandId>,
 }
 
 struct Response {
@@ -98,7 +101,7 @@ const MARK: (&str, &str) = ("purpose", "guard");
 impl Guarded {
     /// Lets a guard look at what the assistant says.
     pub fn new(guard: impl Guard + 'static) -> Self {
-        Self { guard: Box::new(guard), response: None }
+        Self { guard: Box::new(guard), response: None, asked: None }
     }
 
     fn check(&mut self, delta: &str, is_final: bool, out: &mut Out<'_>) {
@@ -108,12 +111,13 @@ impl Guarded {
         let response_id = id.clone();
         self.response = None; // once for each response
         out.ask(Command::Interrupt {});
-        if let Some(say) = say {
+        if let Some(say) = say.filter(|_| self.asked.is_none()) {
             let (name, value) = MARK;
             let params = ResponseParams::default()
                 .instructions(format!("Say this, and nothing else: {say}"))
                 .metadata(BTreeMap::from([(name.to_owned(), value.to_owned())]));
-            out.ask(Command::CreateResponse { params: Some(Box::new(params)), protected: true });
+            let ask = Command::CreateResponse { params: Some(Box::new(params)), protected: true };
+            self.asked = Some(out.ask(ask));
         }
         out.tell(Notice::GuardInterrupted { response_id });
     }
@@ -146,8 +150,13 @@ impl Listener for Guarded {
                 self.check("", true, out);
                 self.response = None;
             }
+            Event::Settled { id, .. } => drop(self.asked.take_if(|asked| *asked == *id)),
             _ => {}
         }
+    }
+
+    fn on_refused(&mut self, _now: Timestamp, id: CommandId, _error: &CommandError, _out: &mut Out<'_>) {
+        self.asked.take_if(|asked| *asked == id);
     }
 }
 
@@ -159,12 +168,16 @@ impl fmt::Debug for Guarded {
 
 #[cfg(test)]
 mod tests {
-    use realtime_protocol::call::{Asked, Listeners, Origin};
+    use realtime_protocol::call::{Asked, Listeners, Origin, Outcome};
 
     use super::*;
     use crate::learn::tests::finished;
 
-    struct Bench(Listeners);
+    struct Bench {
+        listeners: Listeners,
+        /// The newest command.
+        asked: Option<CommandId>,
+    }
 
     impl Bench {
         /// Stops `bad`, and has `say` said instead.
@@ -175,16 +188,20 @@ mod tests {
                 true => Verdict::Interrupt { say: say.clone() },
                 false => Verdict::Pass,
             })));
-            Self(listeners)
+            Self { listeners, asked: None }
         }
 
         fn hear(&mut self, event: &Event) -> Vec<Command> {
-            self.0.begin();
-            self.0.hear(Timestamp::ZERO, UnixTime::from_secs(1), event);
-            let asked = std::iter::from_fn(|| self.0.poll_asked());
+            self.listeners.begin();
+            self.listeners.hear(Timestamp::ZERO, UnixTime::from_secs(1), event);
+            let asked: Vec<Asked> = std::iter::from_fn(|| self.listeners.poll_asked()).collect();
             asked
+                .into_iter()
                 .filter_map(|asked| match asked {
-                    Asked::Command(_, command) => Some(command),
+                    Asked::Command(id, command) => {
+                        self.asked = Some(id);
+                        Some(command)
+                    }
                     Asked::Media(_) => None,
                 })
                 .collect()
@@ -221,11 +238,24 @@ mod tests {
             panic!("{asked:?}")
         };
         assert!(params.instructions.value().unwrap().ends_with("Sorry."));
-        assert_eq!(bench.0.poll_notice(), Some(Notice::GuardInterrupted { response_id: "r".into() }));
+        assert_eq!(bench.listeners.poll_notice(), Some(Notice::GuardInterrupted { response_id: "r".into() }));
         assert!(bench.say(" bad").is_empty() && bench.hear(&finished("r")).is_empty());
         // What is said instead is not looked at.
         bench.start(false, params.metadata.value().unwrap().clone());
         assert!(bench.say("bad").is_empty());
+    }
+
+    #[test]
+    fn what_is_said_instead_is_stopped_but_not_replaced_if_the_server_does_not_mark_it() {
+        let mut bench = Bench::new(Some("I can't say bad."));
+        bench.start(false, BTreeMap::new());
+        assert_eq!(bench.say("bad").len(), 2);
+        let instead = bench.asked.unwrap();
+        bench.start(false, BTreeMap::new());
+        assert_eq!(bench.say("bad"), [Command::Interrupt {}]);
+        bench.hear(&Event::Settled { id: instead, outcome: Outcome::Done });
+        bench.start(false, BTreeMap::new());
+        assert_eq!(bench.say("bad").len(), 2, "another answer");
     }
 
     #[test]
@@ -251,7 +281,7 @@ mod tests {
             send.send((said.text.len(), said.is_final)).unwrap();
             Verdict::Pass
         })));
-        let mut bench = Bench(listeners);
+        let mut bench = Bench { listeners, asked: None };
         bench.start(false, BTreeMap::new());
         for _ in 0..40 {
             bench.say(&"ä".repeat(1000));
