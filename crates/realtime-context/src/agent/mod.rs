@@ -86,8 +86,8 @@ impl Agents {
     /// These agents; the first one begins.
     ///
     /// # Errors
-    /// [`AgentError`] if a name is wrong or there twice, if an agent hands over to one that is not there, or
-    /// if there is none.
+    /// [`AgentError`] if a name is wrong or there twice, if an agent hands over to itself or to one that is
+    /// not there, or if there is none.
     pub fn new(specs: impl IntoIterator<Item = AgentSpec>) -> Result<Self, AgentError> {
         let mut first = None;
         let mut by_name = BTreeMap::new();
@@ -104,6 +104,9 @@ impl Agents {
         let named = by_name.values().flat_map(|agent: &AgentSpec| &agent.handoffs);
         if let Some(name) = named.into_iter().find(|name| !by_name.contains_key(*name)) {
             return Err(AgentError::NoSuchAgent { name: name.clone(), known: known() });
+        }
+        if let Some(agent) = by_name.values().find(|agent| agent.handoffs.contains(&agent.name)) {
+            return Err(AgentError::HandsOverToItself { name: agent.name.clone() });
         }
         let current = first.ok_or_else(|| AgentError::NoSuchAgent { name: String::new(), known: known() })?;
         let library = Toolbox::new();

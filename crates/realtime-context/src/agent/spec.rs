@@ -126,6 +126,12 @@ pub enum AgentError {
         /// The agents that there are.
         known: String,
     },
+    /// An agent hands over to itself: nobody would speak after that.
+    #[error("expected other agents in the handoffs of the agent `{name}`, got itself: take it out")]
+    HandsOverToItself {
+        /// The agent.
+        name: String,
+    },
     /// A tool is in no toolbox.
     #[error(
         "the agent `{agent}` has the tool `{tool}`, which is not in the toolbox: register it, or correct the name"

@@ -219,6 +219,7 @@ fn what_can_not_be_right_is_an_error() {
     assert!(matches!(error(vec![agent("a"), agent("a")]), AgentError::SameName { .. }));
     assert!(matches!(error(vec![agent("not good")]), AgentError::BadName { .. }));
     assert!(matches!(error(vec![agent("a").handoffs(["b"])]), AgentError::NoSuchAgent { .. }));
+    assert!(matches!(error(vec![agent("a").handoffs(["a"])]), AgentError::HandsOverToItself { .. }));
     let agents = Agents::new([agent("a").tools(["lost"])]).unwrap();
     assert!(matches!(agents.toolbox(&library()).unwrap_err(), AgentError::NoSuchTool { .. }));
     let taken = Toolbox::new().tool("handoff_to_a", "", |(): ()| async { Ok::<_, ToolError>(1) });
