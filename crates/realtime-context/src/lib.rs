@@ -126,5 +126,5 @@ pub use tool::{
     BoxFuture, Filler, Function, FunctionContext, Handler, OnInterrupt, OnTakeover, Reply, ToolError,
     ToolNameError, ToolPolicy,
 };
-pub use toolbox::{ToolRefusal, Toolbox, Tools};
+pub use toolbox::{ToolRefusal, Toolbox, Tools, Watching};
 pub use transcript::{CallLine, Line, Transcript};

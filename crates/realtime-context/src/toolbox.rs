@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use realtime_protocol::call::{Command, Notice};
 use realtime_protocol::field::Field;
@@ -64,7 +64,7 @@ struct Shelf {
     declared: BTreeSet<String>,
     /// The labels of hosted servers that this toolbox has declared since it was made.
     declared_hosted: BTreeSet<String>,
-    hooks: Vec<Hook>,
+    hooks: Vec<Weak<dyn Fn() + Send + Sync>>,
     misnamed: Option<ToolNameError>,
     /// What goes with the next declaration.
     companion: Option<Companion>,
@@ -186,7 +186,7 @@ impl Toolbox {
             shelf.noticed += 1;
             shelf.hooks.clone()
         };
-        hooks.iter().for_each(|hook| hook());
+        hooks.iter().filter_map(Weak::upgrade).for_each(|hook| hook());
     }
 
     /// The notices since so many, as far as they are kept, and how many there were.
@@ -281,9 +281,19 @@ impl Toolbox {
         self.shelf().declared_hosted.contains(label)
     }
 
-    /// Calls `hook` after each change, on the thread that made it: a driver wakes its task by it.
-    pub fn on_change(&self, hook: impl Fn() + Send + Sync + 'static) {
-        self.shelf().hooks.push(Arc::new(hook));
+    /// Calls `hook` after each change, on the thread that made it, for as long as the returned value is kept:
+    /// a driver wakes its task by it.
+    pub fn on_change(&self, hook: impl Fn() + Send + Sync + 'static) -> Watching {
+        let hook: Hook = Arc::new(hook);
+        self.watch(&hook);
+        Watching { _hook: hook }
+    }
+
+    /// Calls a hook after each change, as long as there is an owner of it.
+    pub(crate) fn watch(&self, hook: &Hook) {
+        let mut shelf = self.shelf();
+        shelf.hooks.retain(|hook| hook.strong_count() > 0);
+        shelf.hooks.push(Arc::downgrade(hook));
     }
 
     /// Makes a new version.
@@ -295,7 +305,7 @@ impl Toolbox {
             tools.version += 1;
             (result, shelf.hooks.clone())
         };
-        hooks.iter().for_each(|hook| hook());
+        hooks.iter().filter_map(Weak::upgrade).for_each(|hook| hook());
         result
     }
 
@@ -308,6 +318,18 @@ impl Toolbox {
 impl fmt::Debug for Toolbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Toolbox").field("tools", &self.tools()).finish_non_exhaustive()
+    }
+}
+
+/// Keeps a hook of [`Toolbox::on_change`] in place.
+#[must_use = "dropping it takes the hook away"]
+pub struct Watching {
+    _hook: Hook,
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watching").finish_non_exhaustive()
     }
 }
 
@@ -509,7 +531,7 @@ mod tests {
     fn a_change_is_seen_by_all_owners_and_told_to_who_wants_to_know() {
         let toolbox = weather();
         let told = Arc::new(AtomicUsize::new(0));
-        toolbox.on_change({
+        let watching = toolbox.on_change({
             let (told, toolbox) = (Arc::clone(&told), toolbox.clone());
             // The toolbox is not locked meanwhile.
             move || {
@@ -526,7 +548,23 @@ mod tests {
         assert!(owner.unregister("get_weather").is_none());
         assert_eq!(call(&toolbox, "get_weather", "{}"), FunctionOutput::Unknown);
         assert_eq!(told.load(Ordering::Relaxed), 3);
+        drop(watching);
+        let _ = toolbox.unregister("get_weather");
+        toolbox.register(Function::new("f", "", |(): ()| async { Ok::<_, ToolError>(0) })).unwrap();
+        assert_eq!(told.load(Ordering::Relaxed), 3, "nobody watches");
         assert!(before.get("get_weather").is_some() && before.version() < toolbox.tools().version());
+    }
+
+    #[test]
+    fn a_toolbox_that_outlives_its_calls_keeps_nothing_of_them() {
+        let toolbox = weather();
+        for _ in 0..100 {
+            let mut desk = crate::Desk::new(toolbox.clone(), crate::DeskOptions::default());
+            desk.on_change(|| {});
+            let agents = crate::Agents::new([crate::AgentSpec::new("a", "")]).unwrap();
+            let _ = agents.toolbox(&toolbox).unwrap();
+        }
+        assert!(toolbox.shelf().hooks.len() <= 2);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use realtime_protocol::session_config::SessionConfig;
 use serde_json::{Value, json};
 
 use crate::tool::{Function, Reply, ToolError, ToolPolicy};
-use crate::toolbox::{Companion, Toolbox, Tools};
+use crate::toolbox::{Companion, Toolbox, Tools, Watching};
 
 pub use spec::{AgentError, AgentSpec};
 
@@ -62,6 +62,7 @@ struct Shared {
 struct State {
     current: String,
     library: Toolbox,
+    watching: Option<Watching>,
     /// The library's notices that were passed on.
     noticed: u64,
     /// Whether something was spoken in the session: its voice can't change any more.
@@ -113,6 +114,7 @@ impl Agents {
         let state = State {
             current,
             library,
+            watching: None,
             noticed: 0,
             spoken: false,
             keeps_voice: false,
@@ -143,11 +145,12 @@ impl Agents {
         }
         self.state().library = library.clone();
         let agents: Weak<Shared> = Arc::downgrade(&self.shared);
-        library.on_change(move || {
+        let watching = library.on_change(move || {
             if let Some(shared) = agents.upgrade() {
                 Self { shared }.follow_library();
             }
         });
+        self.state().watching = Some(watching);
         self.shared.active.switch(&self.active_tools(), None);
         self.follow_library();
         Ok(self.shared.active.clone())

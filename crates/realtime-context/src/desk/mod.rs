@@ -138,10 +138,7 @@ impl Desk {
     /// call [`handle_timeout`](Self::handle_timeout).
     pub fn on_change(&mut self, hook: impl Fn() + Send + Sync + 'static) {
         let hook: Hook = Arc::new(hook);
-        self.declared.toolbox().on_change({
-            let hook = Arc::clone(&hook);
-            move || hook()
-        });
+        self.declared.toolbox().watch(&hook);
         self.hook = Some(hook);
     }
 
