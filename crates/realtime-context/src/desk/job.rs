@@ -58,6 +58,8 @@ pub(super) struct Answering {
     refusals: u32,
     /// Whether the output stands in for one that is too large.
     stands_in: bool,
+    /// Whether the call was answered for now: the output goes out in a message.
+    late: bool,
 }
 
 enum Way {
@@ -79,7 +81,7 @@ impl State {
     pub(super) fn answering(output: FunctionOutput, respond: bool) -> Self {
         let size = output.to_wire().len();
         let way = Way::Waits(Timestamp::ZERO);
-        Self::Answering(Answering { output, size, respond, way, refusals: 0, stands_in: false })
+        Self::Answering(Answering { output, size, respond, way, refusals: 0, stands_in: false, late: false })
     }
 }
 
@@ -116,7 +118,7 @@ impl Job {
     pub(super) const fn is_before_answer(&self) -> bool {
         self.is_before_output()
             || matches!(&self.state, State::Committing { .. })
-            || matches!(&self.state, State::Answering(Answering { way: Way::Waits(_), .. }))
+            || matches!(&self.state, State::Answering(Answering { way: Way::Waits(_), late: false, .. }))
     }
 
     pub(super) fn asked_as(&self) -> Option<CommandId> {
@@ -224,10 +226,13 @@ impl Job {
     pub(super) fn send(&mut self) -> Option<DeskOutput> {
         let State::Answering(answering) = &mut self.state else { return None };
         answering.way = Way::Sent(None);
-        let command = Command::AnswerFunction {
-            call_id: self.call.call_id.clone(),
-            output: answering.output.clone(),
-            respond: answering.respond,
+        let Answering { output, respond, .. } = answering;
+        let command = if answering.late {
+            let item = Box::new(Item::system_text(late_result(&self.call, output)));
+            Command::CreateItem { item, after: None, respond: *respond }
+        } else {
+            let (call_id, output) = (self.call.call_id.clone(), output.clone());
+            Command::AnswerFunction { call_id, output, respond: *respond }
         };
         Some(DeskOutput::Ask { asker: Asker::Job(self.id), command })
     }
@@ -256,24 +261,29 @@ impl Job {
         if answering.stands_in {
             return false;
         }
-        let respond = answering.respond;
+        let (respond, late) = (answering.respond, answering.late);
         self.state = State::answering(FunctionOutput::Error(reason.to_string()), respond);
         if let State::Answering(answering) = &mut self.state {
-            answering.stands_in = true;
+            (answering.stands_in, answering.late) = (true, late);
         }
         true
     }
 
-    /// The message that tells the result of a call that was answered for now.
-    pub(super) fn late_result(&self, output: &FunctionOutput) -> DeskOutput {
-        let FunctionCall { name, arguments, .. } = &*self.call;
-        let result = output.to_wire();
-        let text = format!(
-            "The result of the function `{name}` with the arguments {arguments}, of which you read \"{LATER}\": {result}"
-        );
+    /// The handler of a call that was answered for now has ended: a message tells its result.
+    pub(super) fn tell_late(&mut self, output: FunctionOutput) {
         let respond = self.policy().is_none_or(|policy| policy.reply != Reply::Silent);
-        let item = Box::new(Item::system_text(text));
-        let command = Command::CreateItem { item, after: None, respond };
-        DeskOutput::Ask { asker: Asker::Nobody, command }
+        self.state = State::answering(output, respond);
+        if let State::Answering(answering) = &mut self.state {
+            answering.late = true;
+        }
     }
+}
+
+/// The text that tells the result of a call that was answered for now.
+fn late_result(call: &FunctionCall, output: &FunctionOutput) -> String {
+    let FunctionCall { name, arguments, .. } = call;
+    let result = output.to_wire();
+    format!(
+        "The result of the function `{name}` with the arguments {arguments}, of which you read \"{LATER}\": {result}"
+    )
 }

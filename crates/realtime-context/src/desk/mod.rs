@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! Claiming → Approving → Waiting → Running → Committing → Answering → gone
-//!                                     └──────▶ Detached ─▶ gone
+//!                                     └──────▶ Detached ──▶ Answering, by a message
 //! ```
 //! Claiming and Committing last only for a [gated](DeskOptions::gated) desk. Any state before Answering can
 //! end early: by an interruption, a timeout, a refusal, or the end of the call.
@@ -245,11 +245,8 @@ impl Desk {
         self.tell_progress();
         if self.job(id, |state| matches!(state, State::Running { .. })).is_some() {
             self.commit(id, output);
-        } else if let Some(index) =
-            self.jobs.iter().position(|job| job.id == id && matches!(job.state, State::Detached { .. }))
-        {
-            let job = self.jobs.remove(index);
-            self.outputs.push_back(job.late_result(&output));
+        } else if let Some(job) = self.job(id, |state| matches!(state, State::Detached { .. })) {
+            job.tell_late(output);
         }
         self.go_on(now);
     }
@@ -319,7 +316,7 @@ impl Desk {
         self.tell_progress();
         let due: Vec<JobId> = self.jobs.iter().filter(|job| job.is_overdue(now)).map(|job| job.id).collect();
         for id in due {
-            let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else { continue };
+            let Some(job) = self.jobs.iter().find(|job| job.id == id) else { continue };
             match &job.state {
                 State::Approving { .. } => {
                     self.stop(id);
@@ -330,10 +327,10 @@ impl Desk {
                     self.commit(id, FunctionOutput::TimedOut);
                 }
                 State::Detached { .. } => {
-                    let late = job.late_result(&FunctionOutput::TimedOut);
                     self.stop(id);
-                    self.jobs.retain(|job| job.id != id);
-                    self.outputs.push_back(late);
+                    if let Some(job) = self.job(id, |state| matches!(state, State::Detached { .. })) {
+                        job.tell_late(FunctionOutput::TimedOut);
+                    }
                 }
                 _ => {}
             }

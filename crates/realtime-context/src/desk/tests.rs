@@ -211,7 +211,40 @@ fn an_interruption_cancels_finishes_or_detaches_by_policy() {
     };
     let words = item.as_message().unwrap().parts()[0].words().unwrap();
     assert!(words.contains("`book`") && words.ends_with(r#""seat 4""#), "{words}");
+    bench.settle();
     assert_eq!(bench.desk.open(), 1);
+}
+
+#[test]
+fn a_late_result_is_as_certain_to_arrive_as_any_other() {
+    let book = hangs("book").policy(ToolPolicy::new().on_interrupt(OnInterrupt::Detach));
+    let mut bench = Bench::new(Toolbox::new().with(book));
+    bench.call("book");
+    bench.interrupt();
+    let job = *bench.running.keys().next().unwrap();
+    bench.running.clear();
+    // The answer for now was not taken yet.
+    bench.refuse(&Refusal::TooManyWaiting { waiting: 7 });
+    bench.desk.handle_done(bench.now, job, FunctionOutput::Result(json!("seat 4")));
+    bench.drain();
+    let large = Refusal::TooLarge { what: "one event", limit: 1, got: 2, unit: "bytes" };
+    for (refusal, ending) in [
+        (Refusal::TooManyWaiting { waiting: 7 }, r#""seat 4""#.to_owned()),
+        (Refusal::NotConnected, r#""seat 4""#.to_owned()),
+        (large.clone(), json!({"error": large.to_string()}).to_string()),
+    ] {
+        bench.refuse(&refusal);
+        bench.pass(5_000);
+        let words = bench.asked.values().find_map(|command| match command {
+            Command::CreateItem { item, .. } => item.as_message()?.parts()[0].words(),
+            _ => None,
+        });
+        assert!(words.is_some_and(|words| words.ends_with(&ending)), "{words:?}");
+        // That the call is answered for now is no end of its result.
+        bench.hear(Event::FunctionEnded { call: call("book"), end: FunctionEnd::Result(json!("later")) });
+    }
+    bench.settle();
+    assert_eq!(bench.desk.open(), 0);
 }
 
 #[test]
