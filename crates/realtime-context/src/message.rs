@@ -148,7 +148,7 @@ impl Role {
 
 /// What a message says: one text, or parts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a string or a list of parts as content, got something else")]
 #[expect(clippy::exhaustive_enums, reason = "a string or a list; parts are open themselves")]
 pub enum Content {
     /// One text.
@@ -258,8 +258,8 @@ pub struct ToolCall {
     /// Always `function`.
     #[serde(rename = "type", default = "function")]
     pub kind: String,
-    /// What is called.
-    #[serde(default)]
+    /// What is called. Not written if it is empty: a call of another kind has other members.
+    #[serde(default, skip_serializing_if = "CalledFunction::is_empty")]
     pub function: CalledFunction,
     /// Members that have no field here.
     #[serde(flatten)]
@@ -282,10 +282,17 @@ pub struct CalledFunction {
     /// The function's name.
     pub name: String,
     /// A JSON object as text.
+    #[serde(default)]
     pub arguments: String,
     /// Members that have no field here.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl CalledFunction {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[cfg(test)]
@@ -312,12 +319,21 @@ mod tests {
                 { "id": "c1", "type": "function", "function": { "name": "f", "arguments": "{}" }, "index": 0 },
             ] }),
             json!({ "role": "assistant", "tool_calls": null }),
+            json!({ "role": "assistant", "tool_calls": [
+                { "id": "c1", "type": "custom", "custom": { "name": "f", "input": "x" } },
+            ] }),
             json!({ "role": "tool", "tool_call_id": "c1", "content": "3" }),
             json!({ "role": "function", "name": "f", "content": "3" }),
         ] {
             let message: Message = serde_json::from_value(json.clone()).unwrap();
             assert_eq!(serde_json::to_value(&message).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn what_is_no_content_is_refused_with_what_was_expected() {
+        let error = serde_json::from_value::<Message>(json!({ "role": "user", "content": 7 })).unwrap_err();
+        assert!(error.to_string().contains("a string or a list of parts"), "{error}");
     }
 
     #[test]
