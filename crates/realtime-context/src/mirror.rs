@@ -113,6 +113,11 @@ impl Ids {
         self
     }
 
+    /// The number of the latest id.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
     /// A new id.
     pub(crate) fn make(&mut self) -> ItemId {
         self.last += 1;

@@ -196,7 +196,7 @@ impl State {
         let mut changed = Vec::new();
         for entry in spoken.skip(keep) {
             if entry.state() != Progress::Pending {
-                entry.revision += 1;
+                entry.revision = entry.revision.wrapping_add(1);
                 changed.push(entry.id);
             }
         }

@@ -95,7 +95,7 @@ impl Log {
     pub fn change(&mut self, id: EntryId, message: Message) -> bool {
         let Some(entry) = self.get_mut(id) else { return false };
         entry.body = Body::Message(message);
-        entry.revision += 1;
+        entry.revision = entry.revision.wrapping_add(1);
         true
     }
 

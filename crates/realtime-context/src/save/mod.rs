@@ -13,6 +13,8 @@ use crate::mirror::{Ids, Mirror};
 
 /// The version that is written.
 const VERSION: u64 = 2;
+/// The largest number of an entry or an item: each new one is larger.
+const LAST: u64 = u64::MAX / 2;
 
 #[derive(Serialize)]
 struct Saved<'a> {
@@ -62,6 +64,11 @@ pub(crate) fn load(text: &str) -> Result<(Log, Mirror), LoadError> {
         }
         found => return Err(LoadError::Version { found }),
     }
+    for number in [log.last_id, mirror.ids.last()] {
+        if number > LAST {
+            return Err(LoadError::Number { number });
+        }
+    }
     log.trim();
     Ok((log, mirror))
 }
@@ -78,6 +85,12 @@ pub enum LoadError {
     Version {
         /// The version in the document.
         found: Option<u64>,
+    },
+    /// A number of an entry or an item leaves no room for later ones: this crate did not write it.
+    #[error("expected numbers up to {LAST} in a saved conversation, got {number}")]
+    Number {
+        /// The number.
+        number: u64,
     },
 }
 
@@ -127,6 +140,13 @@ mod tests {
         assert_eq!(text("[]"), "expected a saved conversation of version 1 or 2, got none");
         assert_eq!(text(r#"{"version":1}"#), "not a saved conversation");
         assert_eq!(text(""), "not a saved conversation");
+        for document in [
+            r#"{"version":1,"next_id":18446744073709551615,"entries":[]}"#,
+            r#"{"version":2,"last_id":18446744073709551615,"entries":[]}"#,
+            r#"{"version":2,"last_id":1,"entries":[],"ids":{"prefix":"ctx","last":18446744073709551615}}"#,
+        ] {
+            assert!(text(document).contains("expected numbers up to"), "{document}");
+        }
     }
 
     #[test]
