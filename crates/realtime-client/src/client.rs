@@ -25,9 +25,10 @@ use crate::connect::{self, ConnectError, Dial, Endpoint};
 use crate::driver::{Driver, State};
 use crate::endpoints::{self, Endpoints};
 use crate::events::{self, Bounds};
-use crate::handle;
+use crate::handle::Handle;
 use crate::links::Links;
 use crate::observe::Observer;
+use crate::requests;
 use crate::tap::{LogSink, Tap};
 use crate::wire::Wire;
 #[cfg(feature = "tools")]
@@ -403,7 +404,8 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         reconnect.get_or_insert_default().endpoints = endpoints.dialects();
     }
     let origin = Origin(origin);
-    let (handle, requests, shared) = handle::channel(&bounds);
+    let (given, requests, shared) = requests::channel(&bounds);
+    let handle = Handle::new(given, Arc::clone(&shared));
     let (sender, events) = events::channel(bounds.inbox(), shared.tally.clone());
     shared.input.set(session.config.input_format());
     shared.interruption.get_or_init(|| session.interruption);

@@ -30,10 +30,10 @@ use crate::clock::{Alarm, Clock, earlier};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
-use crate::handle::{Asked, OutcomeTo, Request, Shared, Waiter};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
 use crate::reply::Questions;
+use crate::requests::{Asked, OutcomeTo, Request, Shared, Waiter};
 use crate::tap::Tap;
 
 /// Commands taken in a row before the connections have their turn.

@@ -112,6 +112,7 @@
 //! | `clock`, `bell`, `observe` | time; news from outside; what `tracing` gets |
 //! | `call` | [`ActiveCall`]: a call that runs |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
+//! | `requests` | the queue from handles to the task, and how much may wait in it |
 //! | `reply` | [`Reply`]: what the model said when it was asked |
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
@@ -153,6 +154,7 @@ mod mcp;
 mod observe;
 mod outgoing;
 mod reply;
+mod requests;
 #[cfg(feature = "http")]
 mod rest;
 mod tap;
