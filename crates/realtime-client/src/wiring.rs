@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use realtime_context::{AgentError, Instructions};
-use realtime_protocol::call::Listeners;
+use realtime_context::{AgentError, Conversation, Instructions};
+use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Listeners, Out};
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::client::ClientOptions;
 use crate::connect::ConnectError;
@@ -50,7 +51,7 @@ pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, Con
 pub(crate) fn listen(mut options: ClientOptions) -> (Listeners, ClientOptions) {
     let mut listening = Listeners::default();
     if let Some(conversation) = options.conversation.take() {
-        listening.add(Box::new(conversation));
+        listening.add(Box::new(Following { conversation, is_over: false }));
     }
     if let Some(toolbox) = options.toolbox.take() {
         listening.add(Box::new(ToolListener::new(toolbox, options.desk, Arc::clone(&options.wake))));
@@ -60,4 +61,38 @@ pub(crate) fn listen(mut options: ClientOptions) -> (Listeners, ClientOptions) {
     }
     options.guards.drain(..).for_each(|guard| listening.add(Box::new(guard)));
     (listening, options)
+}
+
+/// A conversation that hears of the end of its call in any case, also if the call is dropped: the next call
+/// begins anew.
+struct Following {
+    conversation: Conversation,
+    is_over: bool,
+}
+
+impl Listener for Following {
+    fn on_event(&mut self, now: Timestamp, wall: UnixTime, event: &Event, out: &mut Out<'_>) {
+        self.is_over |= matches!(event, Event::Closed { .. });
+        self.conversation.on_event(now, wall, event, out);
+    }
+
+    fn on_refused(&mut self, now: Timestamp, id: CommandId, error: &CommandError, out: &mut Out<'_>) {
+        self.conversation.on_refused(now, id, error, out);
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        self.conversation.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp, out: &mut Out<'_>) {
+        self.conversation.handle_timeout(now, out);
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ = self.conversation.observe(&Event::Closed { reason: CloseReason::Requested });
+        }
+    }
 }

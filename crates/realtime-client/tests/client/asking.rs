@@ -220,3 +220,30 @@ async fn a_call_may_be_polled_where_its_events_are_read() {
     assert_eq!(question.await.unwrap(), "Here.");
     asked.await.unwrap();
 }
+
+#[cfg(feature = "tools")]
+#[tokio::test(start_paused = true)]
+async fn a_polled_call_that_is_dropped_leaves_its_conversation_to_the_next_one() {
+    use realtime_context::{Conversation, Message};
+
+    let conversation = Conversation::from_messages([Message::user("One.")]);
+    let (near, far) = duplex(64 * 1024);
+    let endpoint = endpoint();
+    let options = ClientOptions::default().conversation(conversation.clone()).polled();
+    let (call, mut server) = tokio::join!(Client::over(near, &endpoint, options), Server::accept(far));
+    let mut call = call.unwrap();
+    let served = async {
+        server.open().await;
+        server.expect("conversation.item.create").await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = async { while call.next().await.is_some() {} } => panic!("the call goes on"),
+    }
+    drop(call);
+    conversation.append(Message::user("Two."));
+    let (_handle, _events, mut server) = ready(ClientOptions::default().conversation(conversation)).await;
+    let told = server.expect("conversation.item.create").await.to_string();
+    assert!(told.contains("One.") && told.contains("Two."), "{told}");
+    server.expect_silence().await;
+}

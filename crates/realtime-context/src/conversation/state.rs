@@ -100,7 +100,10 @@ impl State {
             Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended { .. }) => {
                 self.phase = Phase::Between;
             }
-            Event::Closed { .. } => self.phase = Phase::Over,
+            Event::Closed { .. } => {
+                self.phase = Phase::Over;
+                self.asked.clear(); // another call counts its commands anew
+            }
             Event::ResponseFinished(_) | Event::Connection(_) => self.dirty = true,
             _ => {}
         }

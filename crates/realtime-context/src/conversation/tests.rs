@@ -127,6 +127,20 @@ fn a_text_that_the_server_puts_first_does_not_pass_what_the_server_does_not_know
 }
 
 #[test]
+fn a_call_that_ended_with_commands_open_leaves_none_to_the_next_one() {
+    let conversation = Conversation::from_messages([Message::user("One")]);
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    call.hear(Event::Closed { reason: realtime_protocol::call::CloseReason::Requested });
+    drop(call);
+    conversation.append(Message::user("Two"));
+    let mut call = Call::of(&conversation);
+    assert!(call.wake().is_empty(), "there is no session yet");
+    assert_eq!(call.hear(created()).len(), 1, "all of it is told, once");
+    assert_eq!(conversation.lock().asked.len(), 1);
+}
+
+#[test]
 fn an_answer_in_text_after_a_history_is_told_and_mended_once() {
     let history = [Message::user("Hi"), Message::assistant("Hello."), Message::user("Go on.")];
     let conversation =
