@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use realtime_protocol::call::{Origin, Place};
+use realtime_protocol::call::Place;
 use realtime_protocol::id::{ItemId, ResponseId};
 use serde::{Deserialize, Serialize};
 
@@ -276,7 +276,7 @@ impl Mirror {
     }
 
     /// The server told an item's place. Only the first time counts.
-    pub(crate) fn settle(&mut self, id: &ItemId, place: &Place, origin: Origin) {
+    pub(crate) fn settle(&mut self, id: &ItemId, place: &Place) {
         let Some(held) = self.get_mut(id) else { return };
         if std::mem::replace(&mut held.settled, true) {
             return;
@@ -286,8 +286,7 @@ impl Mirror {
                 held.after = Some(after.clone());
                 self.move_after(id, after);
             }
-            // Some servers report every item as the first.
-            Place::First if origin == Origin::Client => self.move_to_front(id),
+            // Some servers report every item as the first. One that this side put there stands there already.
             Place::First | Place::Untold => {}
         }
         // Items that came before their predecessor. Of several, the last one is the closest, as on the
@@ -300,7 +299,7 @@ impl Mirror {
         }
     }
 
-    fn move_to_front(&mut self, id: &ItemId) {
+    pub(crate) fn move_to_front(&mut self, id: &ItemId) {
         let Some(index) = self.position(id) else { return };
         let first = self.items[..index].iter().position(|held| held.settled);
         if let Some(first) = first {

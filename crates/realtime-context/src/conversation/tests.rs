@@ -141,6 +141,21 @@ fn a_call_that_ended_with_commands_open_leaves_none_to_the_next_one() {
 }
 
 #[test]
+fn a_server_that_calls_every_item_the_first_changes_no_order() {
+    let conversation = Conversation::new();
+    conversation.observe(&created());
+    for id in ["1", "2", "3"] {
+        conversation.observe(&Event::ItemSent { item: own_text(id, id), after: None });
+        let item = own_text(id, id);
+        conversation.observe(&Event::ItemPlaced { item, place: Place::First, origin: Origin::Client });
+    }
+    let root = Some(crate::sync::ROOT.into());
+    conversation.observe(&Event::ItemSent { item: own_text("0", "0"), after: root });
+    let said: Vec<String> = conversation.messages().iter().map(Message::text).collect();
+    assert_eq!(said.concat(), "0123");
+}
+
+#[test]
 fn an_answer_in_text_after_a_history_is_told_and_mended_once() {
     let history = [Message::user("Hi"), Message::assistant("Hello."), Message::user("Go on.")];
     let conversation =

@@ -9,6 +9,7 @@ use crate::learn::{Change, Learner};
 use crate::log::{Body, Function, Words};
 use crate::message::Role;
 use crate::mirror::{Made, Owner};
+use crate::sync::ROOT;
 
 impl Learner<'_> {
     /// This side sent an item: it counts at once, and its place is provisional.
@@ -19,8 +20,10 @@ impl Learner<'_> {
         }
         self.admit(&item_id, item, Made::Learnt);
         self.merge(&item_id, item, true);
-        if let Some(after) = after {
-            self.mirror.move_after(&item_id, after);
+        match after {
+            Some(after) if after.as_str() == ROOT => self.mirror.move_to_front(&item_id),
+            Some(after) => self.mirror.move_after(&item_id, after),
+            None => {}
         }
         self.follow();
     }
@@ -33,7 +36,7 @@ impl Learner<'_> {
             self.admit(&item_id, item, made);
         }
         self.merge(&item_id, item, is_completed(item));
-        self.mirror.settle(&item_id, place, origin);
+        self.mirror.settle(&item_id, place);
         self.follow();
     }
 
