@@ -146,6 +146,8 @@ impl Questions {
 
     /// Answers what can be answered after an input. `goes_on`: whether the model goes on by itself.
     pub(crate) fn rest(&mut self, goes_on: bool) {
+        // Nobody waits: nothing is kept for it, however long its functions take.
+        self.open.retain(|question| !question.to.is_closed());
         let mut index = 0;
         while let Some(question) = self.open.get(index) {
             let reply = question.answer.as_ref().and_then(|answer| self.reply(answer, goes_on));
@@ -228,5 +230,33 @@ impl Answer {
             outcome: last.and_then(|said| said.end.clone()).unwrap_or_else(|| self.end.clone()),
             response_id: last.map_or_else(|| self.response_id.clone(), |said| said.response_id.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_gathered_for_a_question_whose_future_was_dropped() {
+        let (to, answer) = oneshot::channel();
+        let mut questions = Questions::default();
+        questions.ask(CommandId(1), to);
+        let response_id: ResponseId = "r".into();
+        let (end, calls) = (ResponseEnd::Completed, Vec::new());
+        questions.hear(&Event::ResponseStarted {
+            response_id: response_id.clone(),
+            origin: realtime_protocol::call::Origin::Client,
+            out_of_band: false,
+            metadata: Default::default(),
+        });
+        questions.hear(&Event::FunctionCalls { response_id: response_id.clone(), out_of_band: false, calls });
+        questions
+            .hear(&Event::Settled { id: CommandId(1), outcome: Outcome::Responded { response_id, end } });
+        questions.rest(true);
+        assert_eq!((questions.open.len(), questions.said.len()), (1, 1));
+        drop(answer);
+        questions.rest(true);
+        assert!(questions.is_empty() && questions.said.is_empty());
     }
 }
