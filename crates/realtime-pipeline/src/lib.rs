@@ -53,6 +53,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`adapter`] | pure: frames to commands, call events to frames |
+//! | [`chain`] | pure: stages in a chain as a machine, with frames of its own; the next shape of the pipeline |
 //! | [`playout`] | audio out in real time, with every sample accounted for |
 //! | [`resample`] | conversion between sample rates |
 //! | [`wav`] | files to speak from and to record into |
@@ -61,6 +62,7 @@
 //! pipeline and its run, observers, the service.
 
 pub mod adapter;
+pub mod chain;
 mod cx;
 mod error;
 mod frame;
