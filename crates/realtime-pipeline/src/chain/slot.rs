@@ -159,7 +159,8 @@ impl Slot {
         let now = cx.shared.now;
         if self.timeout.is_some_and(|due| due <= now) {
             self.call(Direction::Downstream, cx, out, |stage, cx| stage.handle_timeout(cx));
-            if self.timeout.is_some_and(|due| due <= now) {
+            // In a group it is a stage that came late to its turn.
+            if !self.is_group && self.timeout.is_some_and(|due| due <= now) {
                 self.timeout = Some(now + AGAIN);
             }
         }

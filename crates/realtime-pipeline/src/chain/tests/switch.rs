@@ -96,3 +96,30 @@ fn a_function_that_panics_leaves_the_branch_where_it_is() {
     assert_eq!(run.down, ["start", "1"]);
     assert_eq!(run.categories(), [Category::Application]);
 }
+
+#[test]
+fn a_branch_that_is_left_while_others_are_stopped_does_what_is_due_at_its_time() {
+    let log = Log::default();
+    let branch = {
+        let log = log.clone();
+        move || {
+            let mut late = Probe::new("late", &log);
+            (late.due, late.is_idle) = (Some(at(5)), false);
+            late
+        }
+    };
+    let choose = |frame: &Frame, current| match frame.kind().as_custom::<Numbered>() {
+        Some(_) => 1 - current,
+        None => current,
+    };
+    let switch = Switch::new(choose).branch(branch.clone()).branch(branch);
+    let mut run = Run::new(Stages::new().then(switch));
+    for _ in 0..3 {
+        run.down(0, n(2));
+    }
+    run.pass(5);
+    let seen = log.take();
+    let timeouts = seen.iter().filter(|line| line.contains("timeout")).collect::<Vec<_>>();
+    assert_eq!(timeouts, ["late timeout 0.005 s"; 4]);
+    assert_eq!(seen.iter().filter(|line| line.ends_with("stop")).count(), 3);
+}
