@@ -61,6 +61,9 @@ impl Cx<'_> {
             FrameKind::End { reason } => self.end(reason),
             FrameKind::Cancel { reason } => self.cancel(reason),
             kind => {
+                if let FrameKind::Fault(fault) = &kind {
+                    self.shared.tell(Arc::clone(fault));
+                }
                 let frame = self.shared.frame(kind);
                 self.emit(direction, frame);
             }

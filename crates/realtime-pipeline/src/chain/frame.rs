@@ -120,11 +120,13 @@ pub enum FrameKind {
         "TranscriptionFrame",
         "InterimTranscriptionFrame",
         "FunctionCallsStartedFrame",
-        "FunctionCallResultFrame"
+        "FunctionCallInProgressFrame",
+        "FunctionCallResultFrame",
+        "FunctionCallCancelFrame",
+        "MetricsFrame"
     ))]
     Event(Arc<Event>),
     /// What a stage tells the application.
-    #[doc(alias = "MetricsFrame")]
     Notice(Arc<Notice>),
 
     // Audio.

@@ -34,6 +34,8 @@ pub struct Chain {
     root: Slot,
     state: State,
     drain_limit: Duration,
+    /// Empty between steps; kept for its room.
+    out: Vec<Push>,
 }
 
 /// How far the run is.
@@ -71,7 +73,7 @@ impl Chain {
         root.shape().check()?;
         let has_service = root.shape().has_service();
         let shared = Shared::new(options.policy, Meter::new(options.clock), has_service);
-        Ok(Self { shared, root, state: State::New, drain_limit: options.drain_limit })
+        Ok(Self { shared, root, state: State::New, drain_limit: options.drain_limit, out: Vec::new() })
     }
 
     /// Adds an observer. It sees what happens from here on.
@@ -85,7 +87,7 @@ impl Chain {
     }
 
     /// A frame comes from outside: downstream from the source, upstream from the sink. `End` and `Cancel` end
-    /// the run, whatever their direction.
+    /// the run, whatever their direction. A fault of an edge is told as one of a stage is.
     #[doc(alias = "queue_frame")]
     pub fn handle_input(&mut self, now: Timestamp, direction: Direction, kind: FrameKind) {
         match kind {
@@ -93,6 +95,9 @@ impl Chain {
             FrameKind::End { reason } => self.ask_for(now, Request::End { reason }),
             FrameKind::Cancel { reason } => self.ask_for(now, Request::Cancel { reason }),
             kind => self.input(now, |root, cx, out| {
+                if let FrameKind::Fault(fault) = &kind {
+                    cx.shared.tell(Arc::clone(fault));
+                }
                 let frame = cx.shared.frame(kind);
                 root.offer(direction, frame, cx, out);
             }),
@@ -196,7 +201,9 @@ impl Chain {
 
     /// Acts on the stages, and puts out what leaves them.
     fn act(&mut self, act: impl FnOnce(&mut Slot, &mut Cx<'_>, &mut Vec<Push>)) {
-        for (direction, frame) in self.call(act) {
+        let mut out = std::mem::take(&mut self.out);
+        self.call(&mut out, act);
+        for (direction, frame) in out.drain(..) {
             match frame.kind() {
                 // It was told when it was reported.
                 FrameKind::Fault(_) if direction == Direction::Upstream => continue,
@@ -205,22 +212,18 @@ impl Chain {
             }
             self.shared.put_out(Output::Frame(direction, frame));
         }
+        self.out = out;
     }
 
-    fn call(&mut self, act: impl FnOnce(&mut Slot, &mut Cx<'_>, &mut Vec<Push>)) -> Vec<Push> {
-        let (mut out, mut step) = (Vec::new(), self.shared.lend_step());
-        let name = Arc::clone(self.root.name());
-        let direction = Direction::Downstream;
-        act(
-            &mut self.root,
-            &mut Cx { shared: &mut self.shared, step: &mut step, name: &name, direction },
-            &mut out,
-        );
+    fn call(&mut self, out: &mut Vec<Push>, act: impl FnOnce(&mut Slot, &mut Cx<'_>, &mut Vec<Push>)) {
+        let mut step = self.shared.lend_step();
+        let (name, direction) = (Arc::clone(self.root.name()), Direction::Downstream);
+        let mut cx = Cx { shared: &mut self.shared, step: &mut step, name: &name, direction };
+        act(&mut self.root, &mut cx, out);
         // The stages keep their own account of these.
         step.works.clear();
         step.tickets.clear();
         self.shared.give_back(step);
-        out
     }
 
     fn drained(&mut self) {
@@ -305,7 +308,7 @@ impl Chain {
         self.shared.close_service(true);
         while self.handle_waiting() {}
         self.shared.drop_all_work();
-        self.call(|root, cx, _| root.stop(cx));
+        self.call(&mut Vec::new(), |root, cx, _| root.stop(cx));
         self.shared.drop_all_work();
         self.answer_application();
         let ended = match self.shared.take_failure() {

@@ -2,8 +2,7 @@
 //! break.
 //!
 //! It catches panics, measures steps, keeps frames back while work is open, drops work at an interruption,
-//! lets
-//! `End` go when the stage is done, and stops the stage exactly once.
+//! lets `End` go when the stage is done, and stops the stage exactly once.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

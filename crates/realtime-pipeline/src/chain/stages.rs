@@ -23,6 +23,8 @@ pub struct Stages {
     slots: Vec<Slot>,
     queue: VecDeque<Queued>,
     shape: Shape,
+    /// Empty between steps; kept for its room.
+    pushes: Vec<Push>,
 }
 
 /// A frame on its way to stage `to`.
@@ -49,6 +51,7 @@ impl Stages {
             slots: Vec::new(),
             queue: VecDeque::new(),
             shape: Shape::default(),
+            pushes: Vec::new(),
         }
     }
 
@@ -108,13 +111,13 @@ impl Stages {
 
     /// Hands frames to their stages until none is on its way.
     fn drain(&mut self, cx: &mut Cx<'_>) {
-        let mut pushes = Vec::new();
+        let mut pushes = std::mem::take(&mut self.pushes);
         while let Some(Queued { from, to, direction, frame }) = self.queue.pop_front() {
             let slot = &mut self.slots[to];
             if !cx.shared.take_step(slot.name()) {
                 cx.shared.losses.livelocked += 1 + self.queue.len() as u64;
                 self.queue.clear();
-                return;
+                break;
             }
             cx.shared.hop(&from, slot.name(), direction, &frame);
             slot.offer(direction, frame, cx, &mut pushes);
@@ -122,6 +125,7 @@ impl Stages {
                 self.send(Some(to), direction, frame, cx);
             }
         }
+        self.pushes = pushes;
     }
 }
 

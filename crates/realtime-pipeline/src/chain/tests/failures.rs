@@ -133,6 +133,27 @@ fn a_panic_in_a_timeout_a_reply_an_intent_or_the_stop_is_caught_too() {
 }
 
 #[test]
+fn a_fault_of_an_edge_or_in_a_frame_of_a_stage_is_told_and_passes_the_stages_above() {
+    let fault = || {
+        let (stage, message) = ("microphone".into(), "it is gone".into());
+        FrameKind::Fault(Arc::new(Fault { stage, category: Category::Device, message, cause: None }))
+    };
+    let log = Log::default();
+    let below = Probe::new("below", &log).frame(move |frame, cx| {
+        if word(&frame) == "1" {
+            cx.push_up(fault());
+        }
+        cx.forward(frame);
+    });
+    let mut run = Run::new(Stages::new().then(Probe::new("above", &log)).then(below));
+    run.down(0, n(1));
+    run.input(0, Direction::Upstream, fault());
+    assert_eq!(run.categories(), [Category::Device; 2]);
+    assert_eq!(log.take().iter().filter(|line| *line == "above fault").count(), 2);
+    assert!(run.up.is_empty() && run.ended.is_empty());
+}
+
+#[test]
 fn stages_that_answer_each_other_for_ever_are_stopped_and_named() {
     let log = Log::default();
     let mut down = Probe::new("down", &log);
