@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 #[cfg(feature = "tools")]
 use realtime_context::{Agents, Conversation, DeskOptions, Guard, Guarded, Toolbox};
-use realtime_protocol::call::{Call, CallOptions, Listener, Reconnect, Reseed};
+use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
 use realtime_protocol::log::Header;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
@@ -22,6 +22,7 @@ use crate::call::ActiveCall;
 use crate::clock::{Alarm, Clock, Origin};
 use crate::connect::dial::{Bounded, Network, Streams};
 use crate::connect::{self, ConnectError, Dial, Endpoint};
+use crate::contained::{Contained, Panics};
 use crate::driver::{Driver, State};
 use crate::endpoints::{self, Endpoints};
 use crate::events::{self, Bounds};
@@ -133,7 +134,8 @@ impl ClientOptions {
 
     /// Tells each new session what was said before, for calls without a
     /// [`conversation`](Self::conversation), which does it itself. `reseed` is called from the client's task,
-    /// also with each event, and must not take long.
+    /// also with each event, and must not take long. If it panics,
+    /// [`Notice::Panicked`](realtime_protocol::call::Notice::Panicked) names it and the call ends.
     #[must_use]
     pub fn reseed(mut self, reseed: impl Reseed + Send + 'static) -> Self {
         self.reseed = Some(Box::new(reseed));
@@ -142,7 +144,8 @@ impl ClientOptions {
 
     /// Adds a listener. It gets every event before the application does, and after the conversation, the
     /// tools, the agents, the guards, and the listeners added before it. It is called from the client's task
-    /// and must not take long.
+    /// and must not take long. If it panics, [`Notice::Panicked`](realtime_protocol::call::Notice::Panicked)
+    /// names it and the call ends.
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
         self.listeners.push(Box::new(listener));
@@ -189,6 +192,8 @@ impl ClientOptions {
     }
 
     /// Adds a guard: it looks at what the assistant says, and may stop it and have something else said.
+    /// If it panics, nothing more is said:
+    /// [`Notice::Panicked`](realtime_protocol::call::Notice::Panicked) names it and the call ends.
     #[cfg(feature = "tools")]
     #[must_use]
     pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
@@ -381,7 +386,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
     #[cfg(feature = "tools")]
     let (mut listening, options) = wiring::listen(options);
     #[cfg(not(feature = "tools"))]
-    let mut listening = realtime_protocol::call::Listeners::default();
+    let mut listening: Vec<(String, Box<dyn Listener>)> = Vec::new();
     let ClientOptions {
         mut session,
         log,
@@ -417,7 +422,14 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
     });
     let observer = Observer::new(endpoints.first(), trace_content);
     let span = observer.span();
-    listeners.into_iter().for_each(|listener| listening.add(listener));
+    let named = |(index, listener)| (format!("listener {}", index + 1), listener);
+    listening.extend(listeners.into_iter().enumerate().map(named));
+    let panics = Panics::default();
+    let reseed = reseed.map(|reseed| Contained::new("what reseeds".to_owned(), reseed, &panics));
+    let mut contained = Listeners::default();
+    for (what, listener) in listening {
+        contained.add(Box::new(Contained::new(what, listener, &panics)));
+    }
     let driver = Driver {
         call: Call::new(machines),
         clock: Clock { origin, wall },
@@ -426,7 +438,8 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         reseed,
         requests,
         events: sender,
-        listeners: listening,
+        listeners: contained,
+        panics,
         wake,
         alarm: Alarm::default(),
         tap,

@@ -6,20 +6,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use realtime_protocol::call::{
-    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, Event, Listeners, Media, Notice,
-    Output, Refusal, Reseed,
+    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
+    Listeners, Media, Notice, Output, Refusal, Reseed,
 };
 use realtime_protocol::event::Malformed;
 use realtime_protocol::flow::Shortfall;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::log::LogWriter;
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -27,6 +29,7 @@ use tracing::{debug, warn};
 
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock, earlier};
+use crate::contained::{Contained, Panics};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
@@ -49,11 +52,13 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) endpoints: Endpoints,
     pub(crate) links: Links,
-    pub(crate) reseed: Option<Box<dyn Reseed + Send>>,
+    pub(crate) reseed: Option<Contained<dyn Reseed + Send>>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: EventSender,
     /// Listeners that get everything before the application does.
     pub(crate) listeners: Listeners,
+    /// What listeners, guards and what reseeds panicked.
+    pub(crate) panics: Panics,
     /// Listeners have something to ask.
     pub(crate) wake: Arc<Bell>,
     pub(crate) alarm: Alarm,
@@ -89,6 +94,8 @@ pub(crate) struct State {
     owes_turn: bool,
     /// Whether all handles are gone, or the session has ended.
     deaf: bool,
+    /// Whether the application was told of the end.
+    is_closed: bool,
     /// Shortfalls that the call does not know yet.
     shortfalls: VecDeque<Shortfall>,
 }
@@ -111,12 +118,31 @@ impl Driver {
     ///
     /// Boxed, because the future would hold several copies of the driver.
     pub(crate) async fn run(mut self: Box<Self>) {
+        if AssertUnwindSafe(self.take_turns()).catch_unwind().await.is_err() {
+            self.break_off();
+        }
+        if let Some(tap) = self.tap.take() {
+            finish(tap, &self.shared.tally).await;
+        }
+    }
+
+    async fn take_turns(&mut self) {
         self.drain();
         while poll_fn(|cx| self.poll_turn(cx)).await == Turn::Due {
             self.give_turn().await;
         }
-        if let Some(tap) = self.tap.take() {
-            finish(tap, &self.shared.tally).await;
+    }
+
+    /// Something panicked that has no place of its own, such as a wire: the application hears of the end.
+    fn break_off(&mut self) {
+        if let Some(tap) = self.tap.as_mut().filter(|_| !self.call.is_ended()) {
+            tap.end("the client's task panicked");
+        }
+        if !self.state.is_closed {
+            let what = "the client's task".to_owned();
+            let closed = Event::Closed { reason: CloseReason::Panicked { what } };
+            self.listeners.hear(self.state.at, UnixTime::default(), &closed);
+            self.deliver_one(closed);
         }
     }
 
@@ -304,8 +330,9 @@ impl Driver {
         // Seeds and shortfalls are separate inputs, after all outputs of the input that led to them.
         loop {
             if let Some((conn, carried, largest)) = self.drain_once() {
-                let seed =
-                    self.reseed.as_mut().map(|reseed| reseed.reseed(&carried, largest)).unwrap_or_default();
+                let reseed = self.reseed.as_mut();
+                let seed = reseed.and_then(|reseed| reseed.run(|it| it.reseed(&carried, largest)));
+                let seed = seed.unwrap_or_default();
                 self.log(|writer, at, out| writer.seed(out, at, conn, &seed));
                 self.call.handle_seed(self.state.at, conn, seed);
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
@@ -313,12 +340,37 @@ impl Driver {
                 self.call.handle_shortfall(self.state.at, shortfall);
             } else if let Some(asked) = self.listeners.poll_asked() {
                 self.on_asked(asked);
+            } else if let Some(what) = self.panics.pop() {
+                self.on_panic(what);
             } else {
                 break;
             }
         }
         if !self.state.questions.is_empty() {
             self.state.questions.rest(self.call.is_replying());
+        }
+    }
+
+    /// Something of the application's panicked: the call ends, and nothing more is heard of the server.
+    fn on_panic(&mut self, what: String) {
+        warn!(what, "it panicked: the call is closed");
+        if self.state.is_closed {
+            return;
+        }
+        self.deliver_one(Event::Notice(Notice::Panicked { what: what.clone() }));
+        // A guard may have meant to stop what is said.
+        let id = self.shared.next_id();
+        self.log(|writer, at, out| writer.command(out, at, id, &Command::Interrupt {}));
+        let _ = self.call.handle_command(self.state.at, id, Command::Interrupt {});
+        self.drain_once();
+        let shortfall = Shortfall::Panicked { what };
+        self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
+        self.call.handle_shortfall(self.state.at, shortfall);
+        self.drain_once();
+        for conn in self.links.abandon() {
+            let reason = DisconnectReason::Lost { reason: "given up".to_owned() };
+            self.log(|writer, at, out| writer.disconnected(out, at, conn, &reason));
+            self.call.handle_disconnected(self.state.at, conn, reason);
         }
     }
 
@@ -387,7 +439,7 @@ impl Driver {
     fn deliver_one(&mut self, event: Event) {
         self.observer.observe(&event);
         if let Some(reseed) = &mut self.reseed {
-            reseed.observe(&event);
+            reseed.run(|it| it.observe(&event));
         }
         if !self.state.questions.is_empty() && self.state.questions.hear(&event) {
             return;
@@ -419,7 +471,7 @@ impl Driver {
     fn end(&mut self, reason: CloseReason) {
         // Set already if a command came while the call was closing.
         let _ = self.shared.end.set(reason);
-        self.state.deaf = true;
+        (self.state.deaf, self.state.is_closed) = (true, true);
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.shared.taken(&request);

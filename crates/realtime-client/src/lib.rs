@@ -111,6 +111,7 @@
 //! | `driver` | the task: one loop on one screen |
 //! | `clock`, `bell`, `observe` | time; news from outside; what `tracing` gets |
 //! | `call` | [`ActiveCall`]: a call that runs |
+//! | `contained` | what the application gave to run: its panics stop there |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
 //! | `requests` | the queue from handles to the task, and how much may wait in it |
 //! | `reply` | [`Reply`]: what the model said when it was asked |
@@ -141,6 +142,7 @@ mod call;
 mod client;
 mod clock;
 mod connect;
+mod contained;
 mod counters;
 mod driver;
 mod endpoints;

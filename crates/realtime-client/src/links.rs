@@ -126,6 +126,31 @@ impl Links {
         };
     }
 
+    /// Ends all connections, politely. Nothing more is read of them: the call is to be told so for each one
+    /// that is returned.
+    pub(crate) fn abandon(&mut self) -> Vec<ConnectionId> {
+        let mut abandoned = Vec::new();
+        for link in &mut self.links {
+            link.state = match std::mem::replace(&mut link.state, State::Gone) {
+                State::Open(mut wire) => {
+                    while let Some(text) = link.outgoing.pop() {
+                        wire.send(text);
+                    }
+                    wire.close();
+                    State::Draining(wire, Box::pin(sleep(CLOSE_DEADLINE)))
+                }
+                State::Closing(wire, deadline) => State::Draining(wire, deadline),
+                State::Connecting(_) => State::Gone,
+                state @ (State::Draining(..) | State::Gone) => {
+                    link.state = state;
+                    continue;
+                }
+            };
+            abandoned.push(link.conn);
+        }
+        abandoned
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is due.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         self.links.iter().filter_map(Link::poll_timeout).min()

@@ -201,6 +201,7 @@ const fn kind_of_end(reason: &CloseReason) -> &'static str {
         CloseReason::Disconnected(DisconnectReason::NotConnected { .. }) => "not_connected",
         CloseReason::Disconnected(DisconnectReason::Lost { .. }) => "connection_lost",
         CloseReason::ConsumerTooSlow => "consumer_too_slow",
+        CloseReason::Panicked { .. } => "panicked",
         CloseReason::NotCreated => "not_created",
         CloseReason::ConfigRefused { .. } => "config_refused",
         CloseReason::Fatal { .. } => "fatal",

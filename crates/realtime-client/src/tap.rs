@@ -1,16 +1,22 @@
 //! Writing the session log: [`LogSink`], and the driver's tap.
 //!
-//! A sink that fails ends the log and never the call.
+//! A sink that fails ends the log and never the call. One that panics counts as failed.
 
 use std::fmt;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use realtime_protocol::log::{Header, LogWriter};
 
+use crate::contained;
 use crate::counters::Tally;
+
+/// Why a log ends whose sink panicked.
+const PANICKED: &str = "the log's sink panicked";
 
 /// Where the lines of a session log go.
 pub trait LogSink: Send {
@@ -88,10 +94,12 @@ impl Tap {
         let Some(sink) = &mut self.sink else { return };
         self.line.clear();
         line(&self.writer, &mut self.line);
-        match sink.write(&self.line) {
+        let written = contained::catch(|| sink.write(&self.line));
+        match written.unwrap_or_else(|| Err(io::Error::other(PANICKED))) {
             Ok(()) => self.tally.log_lines.add(1),
             Err(error) => {
-                self.sink = None;
+                let sink = self.sink.take();
+                contained::catch(|| drop(sink));
                 self.fail(&error);
                 self.failure = Some(error);
             }
@@ -100,9 +108,17 @@ impl Tap {
         self.line.shrink_to(64 * 1024);
     }
 
+    /// Ends the log before the call.
+    pub(crate) fn end(&mut self, reason: &str) {
+        let sink = self.sink.take();
+        contained::catch(|| drop(sink));
+        self.fail(&io::Error::other(reason.to_owned()));
+    }
+
     pub(crate) async fn finish(mut self) {
         let Some(sink) = self.sink.take() else { return };
-        if let Err(error) = sink.finish().await {
+        let finished = AssertUnwindSafe(async move { sink.finish().await }).catch_unwind().await;
+        if let Err(error) = finished.unwrap_or_else(|_| Err(io::Error::other(PANICKED))) {
             self.fail(&error);
         }
     }

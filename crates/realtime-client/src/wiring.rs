@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use realtime_context::{AgentError, Conversation, Instructions};
-use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Listeners, Out};
+use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Out};
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::client::ClientOptions;
@@ -47,21 +47,28 @@ pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, Con
     Ok(options)
 }
 
-/// The listeners that the options tell of, in their order.
-pub(crate) fn listen(mut options: ClientOptions) -> (Listeners, ClientOptions) {
-    let mut listening = Listeners::default();
+/// The listeners that the options tell of, in their order, with their names.
+pub(crate) fn listen(mut options: ClientOptions) -> (Vec<Named>, ClientOptions) {
+    let mut listening: Vec<Named> = Vec::new();
     if let Some(conversation) = options.conversation.take() {
-        listening.add(Box::new(Following { conversation, is_over: false }));
+        let following = Following { conversation, is_over: false };
+        listening.push(("the conversation".to_owned(), Box::new(following)));
     }
     if let Some(toolbox) = options.toolbox.take() {
-        listening.add(Box::new(ToolListener::new(toolbox, options.desk, Arc::clone(&options.wake))));
+        let tools = ToolListener::new(toolbox, options.desk, Arc::clone(&options.wake));
+        listening.push(("the toolbox".to_owned(), Box::new(tools)));
     }
     if let Some(agents) = options.agents.take() {
-        listening.add(Box::new(agents));
+        listening.push(("the agents".to_owned(), Box::new(agents)));
     }
-    options.guards.drain(..).for_each(|guard| listening.add(Box::new(guard)));
+    for (index, guard) in options.guards.drain(..).enumerate() {
+        listening.push((format!("guard {}", index + 1), Box::new(guard)));
+    }
     (listening, options)
 }
+
+/// A listener, and what the application knows it by.
+pub(crate) type Named = (String, Box<dyn Listener>);
 
 /// A conversation that hears of the end of its call in any case, also if the call is dropped: the next call
 /// begins anew.

@@ -34,6 +34,8 @@ mod logs;
 #[cfg(test)]
 mod own_wire;
 #[cfg(test)]
+mod panicking;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod reconnecting;

@@ -1,11 +1,10 @@
 //! A client against a scripted server, over a pipe in memory and on paused time.
 
-use std::io;
 use std::time::Duration;
 
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
-use realtime_client::{Bounds, ClientOptions, Error, LogSink, MemoryLog, SendError, Unsent};
+use realtime_client::{Bounds, ClientOptions, Error, MemoryLog, SendError, Unsent};
 use realtime_protocol::call::{
     CloseReason, Command, DisconnectReason, Event, Media, Outcome, Refusal, Warning,
 };
@@ -436,24 +435,4 @@ async fn logged() -> (realtime_client::Counters, String) {
     closed.unwrap();
     rest(&mut events).await;
     (handle.counters(), log.text())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_in_the_clients_task_leaves_nobody_waiting() {
-    struct Bomb;
-    impl LogSink for Bomb {
-        fn write(&mut self, line: &str) -> io::Result<()> {
-            assert!(!line.contains("conversation.item.retrieved"), "the bomb of this test");
-            Ok(())
-        }
-    }
-    let (handle, mut events, mut server) = ready(ClientOptions::default().log(Bomb)).await;
-    let waiting = handle.send(Command::RetrieveItem { item_id: "item_1".into() }).unwrap();
-    server.expect("conversation.item.retrieve").await;
-    let item = json!({"id": "item_1", "type": "message", "role": "user", "content": []});
-    server.send(json!({"type": "conversation.item.retrieved", "item": item})).await;
-    assert_eq!(waiting.await, Err(Error::Closed { reason: None }));
-    assert_eq!(events.next().await, None);
-    let error = handle.create_item(Item::user_text("hello")).await.unwrap_err();
-    assert_eq!(error.to_string(), "cannot create_item: the session has ended: the client's task was cut off");
 }

@@ -19,6 +19,11 @@ pub enum CloseReason {
     Disconnected(DisconnectReason),
     /// The application read its events so slowly that they passed the driver's bounds.
     ConsumerTooSlow,
+    /// What the application gave the client to run panicked: correct it. It was not called again.
+    Panicked {
+        /// What it was, such as `guard 1`.
+        what: String,
+    },
     /// The call goes on in another process: see [`Call::suspend`](crate::call::Call::suspend).
     Suspended,
     /// The server never opened the session.
@@ -43,6 +48,7 @@ impl core::fmt::Display for CloseReason {
             Self::Requested => f.write_str("closed by the application"),
             Self::Disconnected(reason) => reason.fmt(f),
             Self::ConsumerTooSlow => f.write_str("the application read its events too slowly"),
+            Self::Panicked { what } => write!(f, "{what} panicked"),
             Self::Suspended => f.write_str("the call was suspended"),
             Self::NotCreated => f.write_str("the server sent no session.created in time"),
             Self::ConfigRefused { message } => write!(f, "the server refused the configuration: {message}"),
@@ -160,7 +166,10 @@ impl DisconnectClass {
     /// Classes the end of a session.
     pub fn of(reason: &CloseReason) -> Self {
         match reason {
-            CloseReason::Requested | CloseReason::ConsumerTooSlow | CloseReason::Suspended => Self::Requested,
+            CloseReason::Requested
+            | CloseReason::ConsumerTooSlow
+            | CloseReason::Panicked { .. }
+            | CloseReason::Suspended => Self::Requested,
             CloseReason::Disconnected(DisconnectReason::Closed { code, reason }) => {
                 Self::of_close_frame(*code, reason)
             }
@@ -277,6 +286,7 @@ mod tests {
             (failed(true), DisconnectClass::Transient),
             (failed(false), DisconnectClass::Configuration),
             (CloseReason::Requested, DisconnectClass::Requested),
+            (CloseReason::Panicked { what: "guard 1".into() }, DisconnectClass::Requested),
             (CloseReason::NotCreated, DisconnectClass::Transient),
             (
                 CloseReason::Disconnected(DisconnectReason::Lost { reason: "reset".into() }),

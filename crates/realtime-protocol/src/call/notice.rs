@@ -22,6 +22,13 @@ pub enum Notice {
         /// What happened.
         reason: String,
     },
+    /// What the application gave the client to run panicked: a listener, a guard, what reseeds, or a hook of
+    /// these. It is not called again, and the call ends as
+    /// [`CloseReason::Panicked`](crate::call::CloseReason::Panicked).
+    Panicked {
+        /// What it was: `listener 1` is the first one in the options.
+        what: String,
+    },
     /// A command that a listener asked for was refused at once.
     Refused {
         /// The command's name.

@@ -1,9 +1,11 @@
 //! What a driver could not pass on, in either direction: [`Shortfall`].
 
+use alloc::string::String;
+
 use serde::{Deserialize, Serialize};
 
 use crate::audio::AudioFormat;
-use crate::call::{Event, Warning};
+use crate::call::{CloseReason, Event, Warning};
 use crate::id::ItemId;
 
 /// What a driver could not pass on. It is an input like any other, so a session log replays with it.
@@ -33,6 +35,12 @@ pub enum Shortfall {
     /// The application reads too slowly for events that must not be lost: the session closes as
     /// [`CloseReason::ConsumerTooSlow`](crate::call::CloseReason::ConsumerTooSlow).
     TooSlow,
+    /// What the application gave the driver to run, such as a listener, panicked: the session closes as
+    /// [`CloseReason::Panicked`](crate::call::CloseReason::Panicked).
+    Panicked {
+        /// What it was.
+        what: String,
+    },
 }
 
 impl Shortfall {
@@ -43,8 +51,17 @@ impl Shortfall {
             Self::Unread { item_id, content_index, start, lost } => {
                 Warning::AudioDropped { item_id, content_index, start, lost }
             }
-            Self::TooSlow => return None,
+            Self::TooSlow | Self::Panicked { .. } => return None,
         };
         Some(Event::Warning(warning))
+    }
+
+    /// Why the session ends because of it. `None`: it goes on.
+    pub(crate) fn end(&self) -> Option<CloseReason> {
+        match self {
+            Self::Unsent { .. } | Self::Unread { .. } => None,
+            Self::TooSlow => Some(CloseReason::ConsumerTooSlow),
+            Self::Panicked { what } => Some(CloseReason::Panicked { what: what.clone() }),
+        }
     }
 }

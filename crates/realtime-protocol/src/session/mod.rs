@@ -272,11 +272,12 @@ impl Session {
         if !self.enter(now) {
             return;
         }
-        match &shortfall {
-            Shortfall::Unsent { bytes } => self.input.unsent(*bytes),
-            // Positions of playback count from the part's beginning, so lost audio counts as not played.
-            Shortfall::Unread { .. } => {}
-            Shortfall::TooSlow => self.close(CloseReason::ConsumerTooSlow),
+        // Positions of playback count from the part's beginning, so lost audio counts as not played.
+        if let Shortfall::Unsent { bytes } = &shortfall {
+            self.input.unsent(*bytes);
+        }
+        if let Some(reason) = shortfall.end() {
+            self.close(reason);
         }
         self.outputs.extend(shortfall.warning(self.input_format()).map(Output::Event));
         self.flush();

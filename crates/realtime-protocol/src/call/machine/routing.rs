@@ -128,10 +128,11 @@ impl Call {
         if self.ended {
             return;
         }
-        let too_slow = shortfall == Shortfall::TooSlow;
-        if too_slow && !self.stays_last() {
-            self.settle_waiting(&CloseReason::ConsumerTooSlow);
-            return self.finish(CloseReason::ConsumerTooSlow);
+        if let Some(reason) = shortfall.end()
+            && !self.stays_last()
+        {
+            self.settle_waiting(&reason);
+            return self.finish(reason);
         }
         match &mut self.serving {
             Some(connection) => connection.session.handle_shortfall(self.now, shortfall),
