@@ -1,6 +1,7 @@
 //! Bytes of the session's formats against samples at 24,000 Hz: G.711 and a plain change of rate by three.
 
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::audio::g711::{from_a_law, from_mu_law, to_a_law, to_mu_law};
 
 /// Samples at 24,000 Hz from bytes in `format`. An odd last byte of PCM is left out.
 pub(crate) fn decode(bytes: &[u8], format: AudioFormat) -> Vec<i16> {
@@ -57,69 +58,9 @@ fn downsample(samples: &[i16]) -> impl Iterator<Item = i16> {
     })
 }
 
-const fn from_mu_law(byte: u8) -> i16 {
-    let byte = !byte;
-    let exponent = (byte >> 4) & 7;
-    let magnitude = (((((byte & 15) as i16) << 3) + 132) << exponent) - 132;
-    if byte & 0x80 == 0 { magnitude } else { -magnitude }
-}
-
-fn to_mu_law(sample: i16) -> u8 {
-    let sign = if sample < 0 { 0x80 } else { 0 };
-    let magnitude = sample.unsigned_abs().min(32_635) + 132;
-    // With the bias, bits 7 to 14 lead: an exponent of 0 to 7.
-    let exponent = 8_u32.saturating_sub(magnitude.leading_zeros());
-    let code =
-        u8::try_from((exponent << 4) | u32::from((magnitude >> (exponent + 3)) & 15)).unwrap_or_default();
-    !(sign | code)
-}
-
-const fn from_a_law(byte: u8) -> i16 {
-    let byte = byte ^ 0x55;
-    let exponent = (byte >> 4) & 7;
-    let mantissa = ((byte & 15) as i16) << 4;
-    let magnitude = if exponent == 0 { mantissa + 8 } else { (mantissa + 264) << (exponent - 1) };
-    if byte & 0x80 == 0 { -magnitude } else { magnitude }
-}
-
-fn to_a_law(sample: i16) -> u8 {
-    let sign = if sample < 0 { 0 } else { 0x80 };
-    let magnitude = if sample < 0 { !sample } else { sample }.unsigned_abs();
-    let exponent = 8_u32.saturating_sub(magnitude.leading_zeros());
-    let mantissa = if exponent == 0 { magnitude >> 4 } else { magnitude >> (exponent + 3) } & 15;
-    let code = u8::try_from((exponent << 4) | u32::from(mantissa)).unwrap_or_default();
-    (sign | code) ^ 0x55
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn g711_reads_what_it_wrote() {
-        for byte in 0..=255 {
-            // Mu-law has two zeros; the negative one reads as the positive.
-            if byte != 0x7f {
-                assert_eq!(to_mu_law(from_mu_law(byte)), byte, "mu-law {byte:#x}");
-            }
-            assert_eq!(to_a_law(from_a_law(byte)), byte, "A-law {byte:#x}");
-        }
-        assert_eq!((from_mu_law(0x00), from_mu_law(0x80), from_mu_law(0xff)), (-32_124, 32_124, 0));
-        assert_eq!((from_a_law(0x2a), from_a_law(0xaa), from_a_law(0xd5)), (-32_256, 32_256, 8));
-    }
-
-    #[test]
-    fn every_sample_comes_back_within_the_step_of_its_size() {
-        for sample in i16::MIN..=i16::MAX {
-            let near =
-                |back: i16| (i32::from(back) - i32::from(sample)).abs() <= 16 + i32::from(sample).abs() / 16;
-            assert!(near(from_a_law(to_a_law(sample))), "A-law {sample}");
-            assert!(
-                near(from_mu_law(to_mu_law(sample))) || sample.unsigned_abs() > 32_635,
-                "mu-law {sample}"
-            );
-        }
-    }
 
     #[test]
     fn a_change_of_rate_keeps_length_and_level() {

@@ -13,6 +13,8 @@ use crate::field::Field;
 use crate::time::MediaTime;
 use crate::wire::{wire_enum, wire_struct};
 
+pub mod g711;
+
 /// What the bytes of an audio stream are. All are mono.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
