@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use realtime_context::{AgentError, Conversation, Instructions};
 use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Out};
+use realtime_protocol::session::Begin;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::client::ClientOptions;
@@ -23,7 +24,9 @@ pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, Con
         toolbox.check().map_err(|error| bad(&error.name.clone(), Box::new(error)))?;
     }
     let mut config = std::mem::take(&mut options.session.config);
-    if let Some(conversation) = &options.conversation {
+    if let Some(conversation) = &options.conversation
+        && options.session.begin == Begin::Configure
+    {
         config = conversation.session_config(config);
     }
     if let Some(agents) = &options.agents {

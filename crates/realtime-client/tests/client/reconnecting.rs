@@ -220,3 +220,44 @@ async fn what_came_last_is_in_the_seed_although_nobody_has_read_it() {
     let (client, ()) = tokio::join!(Client::connect(endpoint, options), far);
     drop(client.unwrap()); // no event was read
 }
+
+/// Acknowledges an update with instructions that are trimmed.
+#[cfg(feature = "tools")]
+async fn acknowledge_trimmed<S>(server: &mut Server<S>) -> String
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let mut session = server.expect("session.update").await["session"].take();
+    let asked = session["instructions"].as_str().unwrap_or_default().to_owned();
+    session["instructions"] = json!(asked.trim());
+    server.send(json!({"type": "session.updated", "session": session})).await;
+    asked
+}
+
+#[cfg(feature = "tools")]
+#[tokio::test(start_paused = true)]
+async fn instructions_that_the_server_trims_outlive_every_connection_as_they_were_asked_for() {
+    use realtime_context::{Conversation, Message};
+    use realtime_protocol::session_config::SessionConfig;
+
+    let conversation = Conversation::from_messages([Message::system("  Be brief. ")]);
+    let options = ClientOptions::default().conversation(conversation.clone()).reconnect(Reconnect::default());
+    let (handle, mut events, mut server, mut calls) = call(options).await;
+    let created = json!({"type": "session.created", "session": {"id": "s"}});
+    server.send(created.clone()).await;
+    assert_eq!(acknowledge_trimmed(&mut server).await, "  Be brief. ");
+    server.expect_silence().await;
+    assert_eq!(conversation.instructions().as_deref(), Some("  Be brief. "));
+    let sing = SessionConfig::default().instructions(" Sing. ");
+    let (asked, updated) = tokio::join!(acknowledge_trimmed(&mut server), handle.update_config(sing));
+    assert_eq!((asked.as_str(), updated.unwrap().instructions.as_deref()), (" Sing. ", Some(" Sing. ")));
+    for _ in 0..2 {
+        drop(server);
+        server = calls.accept().await;
+        server.send(created.clone()).await;
+        assert_eq!(acknowledge_trimmed(&mut server).await, " Sing. ");
+        while !matches!(next(&mut events).await, Event::Connection(ConnectionEvent::Resumed { .. })) {}
+        server.expect_silence().await;
+        assert_eq!(conversation.instructions().as_deref(), Some(" Sing. "));
+    }
+}

@@ -245,10 +245,13 @@ impl Conversation {
     }
 
     /// Puts the conversation's instructions, if it has any and they hold, into a configuration. Do this
-    /// before the session begins, so that the first `session.update` has them.
+    /// before the session begins, so that the first `session.update` has them. For a session that runs
+    /// already and is not configured, leave it: the conversation compares what the session has.
     #[must_use]
     pub fn session_config(&self, mut base: SessionConfig) -> SessionConfig {
-        if let Some(instructions) = self.lock().own_instructions() {
+        let mut state = self.lock();
+        if let Some(instructions) = state.own_instructions() {
+            state.effective = Some(instructions.clone());
             base.instructions = Field::Value(instructions);
         }
         base

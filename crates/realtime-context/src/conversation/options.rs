@@ -5,8 +5,8 @@
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Instructions {
-    /// The conversation's. If the configuration's instructions are changed in the call, the conversation's
-    /// leading system message follows. A change of that message is told to the session. Both outlive every
+    /// The conversation's. If the application changes the configuration's instructions in the call, the
+    /// conversation's leading system message follows; it does not follow a server that rewrites them. A change of that message is told to the session. Both outlive every
     /// connection.
     #[default]
     Conversation,

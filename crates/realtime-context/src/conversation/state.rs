@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use realtime_protocol::call::{CommandId, ConnectionEvent, Event};
+use realtime_protocol::call::{CommandId, ConnectionEvent, Event, Outcome};
 use realtime_protocol::id::{ItemId, ResponseId};
 use realtime_protocol::item::Item;
 use realtime_protocol::session_config::{Modality, SessionConfig};
@@ -72,7 +72,8 @@ pub(super) struct State {
     pub(super) changes: VecDeque<Change>,
     /// What the application was told that the server can't be told.
     pub(super) told: BTreeSet<Omitted>,
-    /// The instructions that hold, as far as they are known.
+    /// The instructions that the session was asked to have, as far as that is known; before, those that it
+    /// says it has. A server may report other words than it was told: its echo changes nothing.
     pub(super) effective: Option<String>,
     pub(super) speech: Speech,
 }
@@ -100,8 +101,12 @@ impl State {
             Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended { .. }) => {
                 self.phase = Phase::Between;
             }
+            Event::Settled { id, outcome: Outcome::Updated(updated) } if !self.asked.contains_key(id) => {
+                self.on_updated(updated.instructions.as_ref());
+            }
             Event::Closed { .. } => {
                 self.phase = Phase::Over;
+                self.effective = None;
                 self.asked.clear(); // another call counts its commands anew
             }
             Event::ResponseFinished(_) | Event::Connection(_) => self.dirty = true,
@@ -173,21 +178,27 @@ impl State {
         self.log.instructions().filter(|_| self.instructions == Instructions::Conversation)
     }
 
-    /// The configuration that holds. Instructions that the application changed replace the conversation's.
+    /// The configuration that holds.
     fn on_config(&mut self, config: &SessionConfig) {
         let modalities = config.output_modalities.value();
         self.speech.wanted = modalities.is_none_or(|modalities| modalities.contains(&Modality::Audio));
-        let Some(effective) = config.instructions.value() else { return };
-        let known = self.effective.replace(effective.clone());
-        let asked = self.asked.values().any(|asked| matches!(asked, Asked::Instructions));
-        let changed = known.is_some_and(|known| known != *effective);
-        if changed && !asked && self.own_instructions().is_some_and(|own| own != *effective) {
-            let body = Body::Message(Message::system(effective.clone()));
-            if let Some(entry) = self.log.entries.first_mut() {
-                entry.body = body;
-            }
+        let Some(reported) = config.instructions.value() else { return };
+        if self.effective.is_none() || self.own_instructions().as_ref() == Some(reported) {
+            self.effective = Some(reported.clone());
         }
         self.dirty = true;
+    }
+
+    /// Instructions that the application asked for in the call replace the conversation's.
+    fn on_updated(&mut self, instructions: Option<&String>) {
+        let asked = self.asked.values().any(|asked| matches!(asked, Asked::Instructions));
+        let Some(instructions) = instructions.filter(|_| !asked) else { return };
+        self.effective = Some(instructions.clone());
+        if self.own_instructions().is_some_and(|own| own != *instructions)
+            && let Some(entry) = self.log.entries.first_mut()
+        {
+            entry.body = Body::Message(Message::system(instructions.clone()));
+        }
     }
 
     /// The entries to tell as text instead of audio.

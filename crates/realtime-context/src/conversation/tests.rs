@@ -1,6 +1,8 @@
 //! What a conversation asks of its call, and what it tells the application.
 
-use realtime_protocol::call::{Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place};
+use realtime_protocol::call::{
+    Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place, Updated,
+};
 use realtime_protocol::error::ApiError;
 use realtime_protocol::item::Item;
 use realtime_protocol::session_config::SessionConfig;
@@ -48,6 +50,12 @@ fn created() -> Event {
 fn config(instructions: &str) -> Event {
     let config = Box::new(SessionConfig::realtime().instructions(instructions));
     Event::ConfigUpdated { config, refused: Vec::new() }
+}
+
+/// The application has changed the instructions.
+fn updated(instructions: &str) -> Event {
+    let updated = Updated { instructions: Some(instructions.into()), ..Updated::default() };
+    Event::Settled { id: CommandId(1), outcome: Outcome::Updated(updated) }
 }
 
 fn own_text(id: &str, text: &str) -> Box<Item> {
@@ -102,7 +110,7 @@ fn instructions_follow_whoever_changed_them_last() {
     let mut call = Call::of(&conversation);
     call.hear(created());
     assert!(call.hear(config("One.")).is_empty());
-    call.hear(config("Two."));
+    call.hear(updated("Two."));
     assert_eq!(conversation.instructions().as_deref(), Some("Two."));
     assert_eq!(conversation.seed().instructions.as_deref(), Some("Two."));
     conversation.replace([Message::system("Three.")]);
@@ -113,6 +121,27 @@ fn instructions_follow_whoever_changed_them_last() {
     let conversation = Conversation::from_messages([Message::system("One.")]);
     let conversation = conversation.instructions_of(Instructions::Session);
     assert_eq!(conversation.seed().instructions, None);
+}
+
+#[test]
+fn instructions_that_a_server_rewrites_stay_as_they_were_asked_for() {
+    let conversation = Conversation::from_messages([Message::system("  One. ")]);
+    let _ = conversation.session_config(SessionConfig::realtime());
+    let mut call = Call::of(&conversation);
+    call.hear(created());
+    for _ in 0..2 {
+        assert!(call.hear(config("One.")).is_empty(), "they were asked for already");
+    }
+    assert_eq!(conversation.instructions().as_deref(), Some("  One. "));
+    conversation.replace([Message::system(" Two. ")]);
+    let [(id, Command::UpdateConfig { .. })] = call.wake()[..] else { panic!("expected an update") };
+    let outcome = Outcome::Updated(Updated { instructions: Some(" Two. ".into()), ..Updated::default() });
+    assert!(call.hear(Event::Settled { id, outcome }).is_empty());
+    assert!(call.hear(config("Two.")).is_empty());
+    assert_eq!(conversation.instructions().as_deref(), Some(" Two. "));
+    call.hear(updated(" Three. "));
+    assert!(call.hear(config("Three.")).is_empty());
+    assert_eq!(conversation.instructions().as_deref(), Some(" Three. "));
 }
 
 #[test]

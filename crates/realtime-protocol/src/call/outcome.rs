@@ -99,6 +99,10 @@ pub struct Updated {
     /// `audio.output.voice`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locked: Vec<String>,
+    /// The instructions that the update asked for, if it was for any and they were not refused. A server may
+    /// report them in other words. Not in JSON.
+    #[serde(skip)]
+    pub instructions: Option<String>,
 }
 
 /// A member of a configuration that was asked for and not applied.

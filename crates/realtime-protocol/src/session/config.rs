@@ -108,7 +108,8 @@ impl Session {
         }
         if let Some(id) = awaited.and_then(|awaited| awaited.id) {
             let changed = config.has_changed(&before, &self.config);
-            self.settle(id, Outcome::Updated(Updated { changed, refused: refused.clone(), locked }));
+            let (refused, instructions) = (refused.clone(), config.instructions.value().cloned());
+            self.settle(id, Outcome::Updated(Updated { changed, refused, locked, instructions }));
         }
         self.tell_updated(refused);
     }
@@ -184,7 +185,7 @@ impl Session {
         }
         let Update { refused, locked, .. } = update;
         match id {
-            Some(id) => self.settle(id, Outcome::Updated(Updated { changed: false, refused, locked })),
+            Some(id) => self.settle(id, Outcome::Updated(Updated { refused, locked, ..Updated::default() })),
             None => self.tell_updated(refused),
         }
     }
@@ -223,7 +224,8 @@ impl Session {
                 Some(last) if left.sets_nothing() => Outcome::Refused { error: last.error.clone() },
                 _ => {
                     let changed = left.has_changed(before, &self.config);
-                    Outcome::Updated(Updated { changed, refused, locked: Vec::new() })
+                    let instructions = left.instructions.value().cloned();
+                    Outcome::Updated(Updated { changed, refused, instructions, ..Updated::default() })
                 }
             };
             self.settle(id, outcome);
@@ -271,6 +273,6 @@ fn nothing_left(update: Update) -> Outcome {
     let Update { mut refused, locked, .. } = update;
     match refused.pop() {
         Some(RefusedMember { error, .. }) => Outcome::Refused { error },
-        None => Outcome::Updated(Updated { changed: false, refused, locked }),
+        None => Outcome::Updated(Updated { refused, locked, ..Updated::default() }),
     }
 }

@@ -83,13 +83,14 @@ fn an_update_says_whether_it_changed_something() {
     assert_eq!(bench.app(instructions("A")), ["> session.update"]);
     let echo = json!({"type": "session.updated", "session": {"instructions": "A"}});
     bench.server(echo.clone());
-    assert_eq!(bench.updated(), Updated { changed: true, ..Updated::default() });
+    let asked = |text: &str| Updated { instructions: Some(text.into()), ..Updated::default() };
+    assert_eq!(bench.updated(), Updated { changed: true, ..asked("A") });
     bench.app(instructions("A"));
     bench.server(echo.clone());
-    assert_eq!(bench.updated(), Updated::default(), "it was so already");
+    assert_eq!(bench.updated(), asked("A"), "it was so already");
     bench.app(instructions("B"));
     bench.server(echo);
-    assert_eq!(bench.updated(), Updated::default(), "the server has ignored it");
+    assert_eq!(bench.updated(), asked("B"), "the server has ignored it");
     assert_eq!(bench.app(Command::UpdateConfig { config: Box::default() }), ["4 updated"]);
     assert_eq!(bench.updated(), Updated::default(), "there was nothing in it");
 }
