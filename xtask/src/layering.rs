@@ -2,7 +2,8 @@
 //!
 //! - A crate depends on the crates below it and on nothing else of ours, and nothing that a pure crate
 //!   depends on, however deep, has a runtime, a socket, a clock or randomness: `dependencies`.
-//! - The pure crates' own sources name none of these either: `sources`.
+//! - The pure crates' own sources name none of these either, and neither do the pure folders of other crates:
+//!   `sources`.
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
 //! - Each point under "What always holds" in ARCHITECTURE.md has a test that exists: `promises`.
 //! - No line of prose is longer than a line of code may be: `prose`.
@@ -19,11 +20,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::layering::dependencies::{Metadata, broken_rules, unnamed_dependencies};
-use crate::layering::sources::{forbidden_paths, library_files};
+use crate::layering::sources::{forbidden_in_folder, forbidden_paths, library_files};
 use crate::{Error, ci, workspace_root};
 
 /// The crates that are state machines only.
 const PURE: &[&str] = &["realtime-protocol", "realtime-context"];
+
+/// The folders that are state machines only, in crates that are not.
+const PURE_FOLDERS: &[&str] = &["crates/realtime-pipeline/src/chain"];
 
 /// Checks all rules and prints each broken one.
 pub(crate) fn run() -> Result<(), Error> {
@@ -64,6 +68,16 @@ fn check(root: &Path) -> Result<Checked, Error> {
             let text = read(&file)?;
             let shown = file.strip_prefix(root).unwrap_or(&file).display();
             for found in forbidden_paths(&text) {
+                broken.push(format!("{shown}:{}: `{}`: {}", found.line, found.path, found.reason));
+            }
+            files += 1;
+        }
+    }
+    for folder in PURE_FOLDERS {
+        for file in library_files(&root.join(folder))? {
+            let text = read(&file)?;
+            let shown = file.strip_prefix(root).unwrap_or(&file).display();
+            for found in forbidden_paths(&text).into_iter().chain(forbidden_in_folder(&text)) {
                 broken.push(format!("{shown}:{}: `{}`: {}", found.line, found.path, found.reason));
             }
             files += 1;

@@ -21,6 +21,14 @@ const FORBIDDEN_PATHS: &[(&[&str], &str)] = &[
     (&["RandomState"], "it is seeded at random, so a log would not replay"),
 ];
 
+/// What the sources of a pure folder must not name either. Nothing that a pure crate depends on has it; the
+/// crate around a pure folder may.
+const FORBIDDEN_IN_FOLDERS: &[(&[&str], &str)] = &[
+    (&["tokio"], "a pure folder runs on any runtime, so it names none"),
+    (&["realtime_client"], "a pure folder opens no connection: its driver does"),
+    (&["hound"], "a pure folder reads and writes no file: its driver does"),
+];
+
 /// A forbidden path in a source file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -31,9 +39,18 @@ pub(super) struct Found {
 
 /// The forbidden paths that a source file names outside its comments, strings and tests.
 pub(super) fn forbidden_paths(source: &str) -> Vec<Found> {
+    named(source, FORBIDDEN_PATHS)
+}
+
+/// The paths that only a pure folder must not name, outside its comments, strings and tests.
+pub(super) fn forbidden_in_folder(source: &str) -> Vec<Found> {
+    named(source, FORBIDDEN_IN_FOLDERS)
+}
+
+fn named(source: &str, table: &[(&[&str], &'static str)]) -> Vec<Found> {
     let mut found = Vec::new();
     for path in scan::paths(source) {
-        for (forbidden, reason) in FORBIDDEN_PATHS {
+        for (forbidden, reason) in table {
             if path.segments.windows(forbidden.len()).any(|window| window == *forbidden) {
                 found.push(Found { line: path.line, path: path.segments.join("::"), reason });
             }
@@ -99,6 +116,14 @@ fn f() -> std::time::SystemTime { ::std::thread::sleep(D); std::collections::Has
                 "4 std::collections::HashSet",
             ]
         );
+    }
+
+    #[test]
+    fn a_pure_folder_names_no_runtime() {
+        let source = "use tokio::sync::mpsc;\nfn f(wire: realtime_client::Wire) {}";
+        let lines: Vec<usize> = forbidden_in_folder(source).iter().map(|found| found.line).collect();
+        assert_eq!(lines, [1, 2]);
+        assert_eq!(forbidden_paths(source), []);
     }
 
     #[test]
