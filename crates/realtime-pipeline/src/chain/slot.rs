@@ -277,7 +277,8 @@ impl Slot {
                 cx.shared.losses.livelocked += 1;
             }
         }
-        if self.is_done(cx.shared)
+        if self.ending.is_some()
+            && self.is_done(cx.shared)
             && let Some(ending) = self.ending.take()
         {
             out.push((Direction::Downstream, ending.frame));
@@ -328,7 +329,9 @@ impl Slot {
                 out.push((direction, frame));
             }
         }
-        self.works.retain(|open| cx.shared.is_open(open.id));
+        if !step.works.is_empty() {
+            self.works.retain(|open| cx.shared.is_open(open.id));
+        }
         for work in step.works.drain(..) {
             cx.step.works.push(NewWork::new(work.id));
             self.works.push(work);

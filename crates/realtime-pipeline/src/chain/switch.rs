@@ -16,6 +16,9 @@ use crate::chain::slot::Slot;
 /// So many branches that were left may still wait for their work. One more, and the oldest is stopped.
 const MOST_LEAVING: usize = 16;
 
+/// So many frames that were made for one branch are known, so that they do not leave.
+const MOST_INNER: usize = 64;
+
 /// Several branches, one of which gets the frames. A function of the frame chooses it.
 ///
 /// A branch is made each time it is entered, and gets `Start` first. The branch that is left gets an
@@ -119,6 +122,13 @@ impl Switch {
         let start = self.start.clone();
         let stop = cx.shared.frame(FrameKind::Interruption { response_id: None, stop: None });
         self.inner.insert(stop.id());
+        if self.inner.len() > MOST_INNER {
+            let start = self.start.as_ref().map(Frame::id);
+            let oldest = self.inner.iter().copied().find(|inner| Some(*inner) != start);
+            if let Some(oldest) = oldest {
+                self.inner.remove(&oldest);
+            }
+        }
         self.offer(1, Direction::Downstream, stop, cx);
         if let Some(start) = start {
             self.inner.insert(start.id());

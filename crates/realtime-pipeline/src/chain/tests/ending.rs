@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::chain::Parallel;
+use crate::chain::{MOST_STEPS, Parallel, Policy};
 
 fn stops(log: &Log) -> Vec<String> {
     log.take().into_iter().filter(|line| line.ends_with("stop")).collect()
@@ -55,6 +55,22 @@ fn the_end_does_not_wait_longer_than_its_limit() {
     assert_eq!(run.categories(), [Category::Undrained]);
     assert_eq!((run.dropped.len(), run.works.len(), run.ended.len()), (1, 0, 1));
     assert_eq!(stops(&log), ["never stop"]);
+}
+
+#[test]
+fn a_run_ends_at_its_limit_even_if_the_end_is_lost_in_a_livelock() {
+    let log = Log::default();
+    let flood = Probe::new("flood", &log).frame(|frame, cx| {
+        if word(&frame) == "end" {
+            (0..2 * MOST_STEPS).for_each(|_| cx.push(n(2)));
+        }
+    });
+    let options = ChainOptions::new().policy(Policy::Continue).drain_limit(Duration::from_millis(500));
+    let mut run = Run::with(Stages::new().then(flood).then(Probe::new("last", &log)), options);
+    run.down(0, end());
+    assert_eq!((run.categories(), run.ended.len()), (vec![Category::Livelock], 0));
+    run.pass(500);
+    assert_eq!((run.ended.len(), stops(&log).len()), (1, 2));
 }
 
 #[test]

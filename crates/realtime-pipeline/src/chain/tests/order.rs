@@ -3,7 +3,7 @@
 use realtime_protocol::call::PlaybackReport;
 
 use super::*;
-use crate::chain::{Hop, Map, Observer, Parallel, Tap, WrongChain};
+use crate::chain::{Hop, Map, Observer, Parallel, Tap, UserSpeech, WrongChain};
 
 #[test]
 fn start_precedes_everything_and_frames_keep_their_order_in_nested_rows() {
@@ -24,6 +24,22 @@ fn start_precedes_everything_and_frames_keep_their_order_in_nested_rows() {
     let seen = log.take();
     assert_eq!(seen[..6], ["a start", "b start", "b 1", "c start", "c 1", "a 2"]);
     assert_eq!(seen[8..11], ["c playback", "b playback", "a playback"]);
+}
+
+#[test]
+fn what_is_pushed_both_ways_has_one_number_and_passes_branches_once_each_way() {
+    let log = Log::default();
+    let middle = Probe::new("middle", &log).frame(|frame, cx| {
+        if word(&frame) == "1" {
+            cx.broadcast(FrameKind::User(UserSpeech::Started { item_id: None }));
+        }
+        cx.forward(frame);
+    });
+    let around = |name| Parallel::new().branch(Stages::new()).branch(Probe::new(name, &log));
+    let mut run = Run::new(Stages::new().then(around("above")).then(middle).then(around("below")));
+    run.down(0, n(1));
+    assert_eq!(run.down, ["start", "user", "1"]);
+    assert_eq!(run.up, ["user"]);
 }
 
 #[test]
