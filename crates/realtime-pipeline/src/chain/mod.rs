@@ -99,7 +99,8 @@
 //! | `frame`, `audio`, `payload`, `intent`, `fault` | what flows, what is asked, what goes wrong |
 //! | `processor`, `cx`, `work`, `observer` | what stages and observers see |
 //! | `slot` | the account of one stage: most of the rules |
-//! | `group`, `stages`, `parallel`, `switch`, `tap` | stages that hold stages, and stages of one function |
+//! | `group`, `stages`, `parallel`, `switch` | stages that hold stages |
+//! | `tap`, `idle` | stages of one function; what happens when nobody speaks |
 //! | `shape`, `options`, `machine`, `output`, `shared`, `budget`, `meter` | the whole chain, and what its stages share |
 
 mod audio;
@@ -108,6 +109,7 @@ mod cx;
 mod fault;
 mod frame;
 mod group;
+mod idle;
 mod intent;
 mod machine;
 mod meter;
@@ -132,6 +134,7 @@ pub use budget::MOST_STEPS;
 pub use cx::Cx;
 pub use fault::{Category, Fault, Policy};
 pub use frame::{CustomFrame, Direction, Frame, FrameId, FrameKind};
+pub use idle::Idle;
 pub use intent::{Answer, Intent, NotAsked, Ticket};
 pub use machine::Chain;
 pub use meter::LONGEST_STEP;

@@ -2,6 +2,7 @@
 
 mod ending;
 mod failures;
+mod idle;
 mod intents;
 mod order;
 mod parallel;
