@@ -43,6 +43,13 @@ fn what_is_pushed_both_ways_has_one_number_and_passes_branches_once_each_way() {
 }
 
 #[test]
+fn a_chain_may_move_to_another_thread() {
+    const fn is_send<T: Send>() {}
+    is_send::<Chain>();
+    is_send::<Output>();
+}
+
+#[test]
 fn a_chain_without_stages_hands_frames_on() {
     let mut run = Run::new(Stages::new().then(Parallel::new()));
     run.down(0, n(1));
