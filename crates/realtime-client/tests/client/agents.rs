@@ -14,7 +14,7 @@ use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use serde_json::{Value, json};
 
-use crate::support::next;
+use crate::support::{next, ready};
 
 #[tokio::test]
 async fn an_agent_hands_over_and_the_conversation_stays() {
@@ -43,6 +43,57 @@ async fn an_agent_hands_over_and_the_conversation_stays() {
     let changed =
         Notice::AgentChanged { from: "front_desk".into(), to: "billing".into(), keeps_voice: false };
     assert!(call.told.contains(&changed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_handoffs_in_one_response_the_first_counts_and_the_second_is_told_so() {
+    let agents = Agents::new([
+        AgentSpec::new("front", "You ask.").handoffs(["billing", "sales"]),
+        AgentSpec::new("billing", "You bill.").handoffs(["sales"]),
+        AgentSpec::new("sales", "You sell."),
+    ]);
+    let agents = agents.unwrap();
+    let (_handle, _events, mut server) = ready(ClientOptions::default().agents(agents.clone())).await;
+    let call = |id: &str, to: &str| {
+        json!({"id": format!("item_{id}"), "type": "function_call", "status": "completed", "call_id": id,
+            "name": format!("handoff_to_{to}"), "arguments": "{}"})
+    };
+    for (response, calls, expected) in [
+        ("r1", vec![call("c1", "billing"), call("c2", "sales")], "billing"),
+        ("r2", vec![call("c3", "sales")], "sales"),
+    ] {
+        let begun = json!({"id": response, "status": "in_progress", "output": []});
+        server.send(json!({"type": "response.created", "response": begun})).await;
+        let done = json!({"id": response, "status": "completed", "output": calls});
+        server.send(json!({"type": "response.done", "response": done})).await;
+        let mut outputs = Vec::new();
+        loop {
+            let mut event = server.receive().await;
+            match event["type"].as_str().unwrap() {
+                "conversation.item.create" => {
+                    let item = event["item"].take();
+                    outputs.push((item["call_id"].clone(), item["output"].as_str().unwrap().to_owned()));
+                    server.send(json!({"type": "conversation.item.added", "item": item})).await;
+                    server.send(json!({"type": "conversation.item.done", "item": item})).await;
+                }
+                "session.update" => {
+                    server.send(json!({"type": "session.updated", "session": event["session"]})).await;
+                }
+                "response.create" => break,
+                _ => {}
+            }
+        }
+        assert_eq!(agents.current(), expected);
+        outputs.sort_by_key(|(call_id, _)| call_id.to_string());
+        assert!(outputs[0].1.contains("handed_over_to"), "{outputs:?}");
+        assert!(
+            outputs.iter().skip(1).all(|(_, output)| output.contains("to billing already")),
+            "{outputs:?}"
+        );
+        let answer = format!("answer_{response}");
+        server.begin_response(&answer, &format!("item_{answer}")).await;
+        server.end_response(&answer).await;
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use realtime_protocol::call::{Command, ConnectionEvent, Event, FunctionEnd, List
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
-use crate::agent::{Agents, Stage, greet};
+use crate::agent::{Agents, Stage, greet, lock};
 
 impl Listener for Agents {
     fn on_event(&mut self, _now: Timestamp, _wall: UnixTime, event: &Event, out: &mut Out<'_>) {
@@ -31,6 +31,7 @@ impl Listener for Agents {
                 }
             }
             Event::Audio(_) => self.state().spoken = true,
+            Event::ResponseStarted { out_of_band: false, .. } => *lock(&self.shared.handing) = None,
             Event::FunctionEnded { call, end: FunctionEnd::Result(_) } => {
                 let spec = self.spec();
                 let to = spec
@@ -41,6 +42,10 @@ impl Listener for Agents {
                     // It is one of the agents.
                     let _ = self.switch_to(to);
                 }
+            }
+            Event::FunctionEnded { call, .. } => {
+                // It did not hand over.
+                lock(&self.shared.handing).take_if(|(call_id, _)| *call_id == call.call_id);
             }
             _ => {}
         }

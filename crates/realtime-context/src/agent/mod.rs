@@ -15,11 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use realtime_protocol::call::{Command, Notice};
 use realtime_protocol::field::Field;
+use realtime_protocol::id::CallId;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::SessionConfig;
 use serde_json::{Value, json};
 
-use crate::tool::{Function, Reply, ToolError, ToolPolicy};
+use crate::tool::{Function, FunctionContext, Reply, ToolError, ToolPolicy};
 use crate::toolbox::{Companion, Toolbox, Tools, Watching};
 
 pub use spec::{AgentError, AgentSpec};
@@ -28,7 +29,8 @@ pub use spec::{AgentError, AgentSpec};
 ///
 /// Give it to the client with the toolbox that holds the tools of all agents
 /// (`ClientOptions::toolbox(..).agents(..)`). An agent hands over by the tool `handoff_to_<name>`, which each
-/// agent has for its [`handoffs`](AgentSpec::handoffs); the application may also
+/// agent has for its [`handoffs`](AgentSpec::handoffs). Of several in one response the first one counts, and the
+/// others are answered with an error. The application may also
 /// [switch](Self::switch_to). The new agent's greeting, or its answer, is asked for.
 ///
 /// ```
@@ -54,10 +56,14 @@ struct Shared {
     specs: BTreeMap<String, AgentSpec>,
     /// The tools that hand over, by agent.
     handoffs: BTreeMap<String, Function>,
+    handing: Handing,
     state: Mutex<State>,
     /// The tools of the agent that speaks.
     active: Toolbox,
 }
+
+/// The call of the response that hands over, and to whom: the first one.
+type Handing = Arc<Mutex<Option<(CallId, String)>>>;
 
 struct State {
     current: String,
@@ -121,8 +127,11 @@ impl Agents {
             stage: Stage::New,
             notices: Vec::new(),
         };
-        let handoffs = by_name.values().map(|agent| (agent.name.clone(), handoff(agent))).collect();
-        let shared = Shared { specs: by_name, handoffs, state: Mutex::new(state), active: Toolbox::new() };
+        let handing = Handing::default();
+        let tool = |agent: &AgentSpec| (agent.name.clone(), handoff(agent, &handing));
+        let handoffs = by_name.values().map(tool).collect();
+        let state = Mutex::new(state);
+        let shared = Shared { specs: by_name, handoffs, handing, state, active: Toolbox::new() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -254,19 +263,34 @@ impl fmt::Debug for Agents {
     }
 }
 
-/// The tool that hands over. Its output is sent before the agents change, and nobody speaks in between.
-fn handoff(to: &AgentSpec) -> Function {
+/// The tool that hands over. Its output is sent before the agents change, and nobody speaks in between. Only
+/// the first one of a response hands over.
+fn handoff(to: &AgentSpec, handing: &Handing) -> Function {
     let description = match to.description.as_str() {
         "" => format!("Hands the conversation over to the agent {}.", to.name),
         description => format!("Hands the conversation over to the agent {}. {description}", to.name),
     };
     let name = to.name.clone();
     let parameters = json!({ "type": "object", "properties": {}, "additionalProperties": false });
-    Function::raw(to.handoff_tool(), description, parameters, move |_: Value| {
-        let output = json!({ "handed_over_to": name });
-        async { Ok::<_, ToolError>(output) }
+    let (first, started, next) = (Arc::clone(handing), Arc::clone(handing), name.clone());
+    Function::raw(to.handoff_tool(), description, parameters, move |_: Value, cx: FunctionContext| {
+        let first = lock(&first).clone();
+        let output = match first {
+            Some((call_id, to)) if call_id != *cx.call_id() => Err(ToolError::new(format_args!(
+                "this response hands the conversation over to {to} already, and only its first handoff counts"
+            ))),
+            _ => Ok(json!({ "handed_over_to": name })),
+        };
+        async { output }
+    })
+    .on_start(move |call| {
+        lock(&started).get_or_insert_with(|| (call.call_id.clone(), next.clone()));
     })
     .policy(ToolPolicy::new().reply(Reply::Silent))
+}
+
+fn lock(handing: &Handing) -> MutexGuard<'_, Option<(CallId, String)>> {
+    handing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has an agent say its greeting. One without a greeting answers, if it `must_speak`.

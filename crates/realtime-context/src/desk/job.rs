@@ -172,6 +172,9 @@ impl Job {
         let filler = policy.filler.map(|filler| now + filler.after());
         self.state = State::Running { due, filler };
         let (call, cx, function) = (Arc::clone(&self.call), self.cx.clone(), self.function.clone());
+        if let Some(function) = &function {
+            function.tell_start(&call);
+        }
         let work = Work::new(move || {
             let started = function.map_or(Err(FunctionOutput::Unknown), |function| function.start(&call, cx));
             started.unwrap_or_else(|output| Box::pin(async { output }))

@@ -36,12 +36,15 @@ pub struct Function {
     parameters: Value,
     policy: ToolPolicy,
     approval: Option<Arc<Approval>>,
+    /// Hears of each call before it runs, in the order of the calls.
+    on_start: Option<Arc<OnStart>>,
     handler: Arc<Handles>,
 }
 
 type Handles = dyn Fn(&Arc<FunctionCall>, FunctionContext) -> Result<BoxFuture<'static, FunctionOutput>, FunctionOutput>
     + Send
     + Sync;
+type OnStart = dyn Fn(&FunctionCall) + Send + Sync;
 type Approval = dyn Fn(Arc<FunctionCall>) -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 /// The longest name of a tool that the service takes (characters).
@@ -69,6 +72,7 @@ impl Function {
             parameters: schema,
             policy: ToolPolicy::default(),
             approval: None,
+            on_start: None,
             handler: Arc::new(move |call, cx| {
                 let args = arguments::read(&call.arguments, shape).map_err(FunctionOutput::Error)?;
                 Ok(handler.handle(args, cx))
@@ -89,6 +93,7 @@ impl Function {
             parameters,
             policy: ToolPolicy::default(),
             approval: None,
+            on_start: None,
             handler: Arc::new(move |call, cx| {
                 let args = arguments::read_object(&call.arguments).map_err(FunctionOutput::Error)?;
                 Ok(handler.handle(args, cx))
@@ -101,6 +106,18 @@ impl Function {
     pub fn policy(mut self, policy: ToolPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// Calls `hook` for each call before it runs, in the order of the calls. Handlers may run in any order.
+    pub(crate) fn on_start(mut self, hook: impl Fn(&FunctionCall) + Send + Sync + 'static) -> Self {
+        self.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    pub(crate) fn tell_start(&self, call: &FunctionCall) {
+        if let Some(hook) = &self.on_start {
+            hook(call);
+        }
     }
 
     /// Asks before each call runs. `Err` refuses it, and the model reads the text. A hook that panics refuses
