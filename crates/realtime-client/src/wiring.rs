@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use realtime_context::{AgentError, Conversation, Instructions};
+use realtime_context::{AgentError, Conversation};
 use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Out};
 use realtime_protocol::session::Begin;
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -26,13 +26,11 @@ pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, Con
     let mut config = std::mem::take(&mut options.session.config);
     if let Some(conversation) = &options.conversation
         && options.session.begin == Begin::Configure
+        && options.agents.is_none()
     {
         config = conversation.session_config(config);
     }
     if let Some(agents) = &options.agents {
-        if let Some(conversation) = options.conversation.take() {
-            options.conversation = Some(conversation.instructions_of(Instructions::Session));
-        }
         config = agents.session_config(config);
         let library = options.toolbox.take().unwrap_or_default();
         let toolbox = agents.toolbox(&library).map_err(|error| match &error {
@@ -54,6 +52,9 @@ pub(crate) fn configure(mut options: ClientOptions) -> Result<ClientOptions, Con
 pub(crate) fn listen(mut options: ClientOptions) -> (Vec<Named>, ClientOptions) {
     let mut listening: Vec<Named> = Vec::new();
     if let Some(conversation) = options.conversation.take() {
+        if options.agents.is_some() {
+            conversation.leave_instructions();
+        }
         let following = Following { conversation, is_over: false };
         listening.push(("the conversation".to_owned(), Box::new(following)));
     }

@@ -14,7 +14,7 @@ use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use serde_json::{Value, json};
 
-use crate::support::{next, ready};
+use crate::support::{connect, next, ready};
 
 #[tokio::test]
 async fn an_agent_hands_over_and_the_conversation_stays() {
@@ -93,6 +93,24 @@ async fn of_two_handoffs_in_one_response_the_first_counts_and_the_second_is_told
         let answer = format!("answer_{response}");
         server.begin_response(&answer, &format!("item_{answer}")).await;
         server.end_response(&answer).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_after_one_with_agents_has_the_conversations_instructions_again() {
+    let conversation = Conversation::from_messages([Message::system("Be brief.")]);
+    let agents = Agents::new([AgentSpec::new("front", "You ask.")]).unwrap();
+    for (agents, expected) in [(Some(agents), "You ask."), (None, "Be brief.")] {
+        let mut options = ClientOptions::default().conversation(conversation.clone());
+        options.agents = agents;
+        let (handle, mut events, mut server) = connect(options).await;
+        server.send(json!({"type": "session.created", "session": {"id": "s"}})).await;
+        let update = server.expect("session.update").await;
+        assert_eq!(update["session"]["instructions"], expected);
+        server.send(json!({"type": "session.updated", "session": update["session"]})).await;
+        server.expect_silence().await;
+        drop((handle, server));
+        while events.next().await.is_some() {}
     }
 }
 

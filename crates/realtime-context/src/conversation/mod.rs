@@ -103,6 +103,12 @@ impl Conversation {
         self
     }
 
+    /// The instructions of the call that begins are another's, such as its agents'. The conversation tells none
+    /// until it has heard that call's `Closed`.
+    pub fn leave_instructions(&self) {
+        self.lock().left = true;
+    }
+
     /// What to do about an answer in text to a request for audio. Default: it is told.
     #[must_use]
     pub fn on_text_only(self, text_only: TextOnly) -> Self {
@@ -214,7 +220,8 @@ impl Conversation {
     /// A conversation of its own that holds the same.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { shared: Arc::new(Mutex::new(self.lock().clone())) }
+        let state = State { left: false, ..self.lock().clone() };
+        Self { shared: Arc::new(Mutex::new(state)) }
     }
 
     /// All that was said, in chat form and in order: see [`Log::messages`].

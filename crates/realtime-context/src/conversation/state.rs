@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) history: History,
     pub(super) instructions: Instructions,
+    /// Whether the instructions of this call are another's.
+    pub(super) left: bool,
     pub(super) text_only: TextOnly,
     pub(super) summariser: Option<Summariser>,
     /// How many tokens it may have, and what to do if there are more.
@@ -106,7 +108,7 @@ impl State {
             }
             Event::Closed { .. } => {
                 self.phase = Phase::Over;
-                self.effective = None;
+                (self.effective, self.left) = (None, false);
                 self.asked.clear(); // another call counts its commands anew
             }
             Event::ResponseFinished(_) | Event::Connection(_) => self.dirty = true,
@@ -175,7 +177,8 @@ impl State {
 
     /// The instructions that the conversation wants.
     pub(super) fn own_instructions(&self) -> Option<String> {
-        self.log.instructions().filter(|_| self.instructions == Instructions::Conversation)
+        let holds = self.instructions == Instructions::Conversation && !self.left;
+        self.log.instructions().filter(|_| holds)
     }
 
     /// The configuration that holds.
