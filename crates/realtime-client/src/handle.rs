@@ -44,8 +44,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`SendError::Media`] for audio that is not whole samples, or too long for one append;
-    /// [`SendError::Full`] if more waits than [`Bounds`](crate::Bounds) allow; [`SendError::Closed`] after the
-    /// end.
+    /// [`SendError::Full`] if more waits than [`Bounds`](crate::Bounds) allow; [`SendError::Closed`] after
+    /// the end.
     pub fn append_audio(&self, audio: impl Into<Bytes>) -> Result<(), SendError> {
         self.media(Media::Append(audio.into()))
     }

@@ -29,9 +29,9 @@ pub use spec::{AgentError, AgentSpec};
 ///
 /// Give it to the client with the toolbox that holds the tools of all agents
 /// (`ClientOptions::toolbox(..).agents(..)`). An agent hands over by the tool `handoff_to_<name>`, which each
-/// agent has for its [`handoffs`](AgentSpec::handoffs). Of several in one response the first one counts, and the
-/// others are answered with an error. The application may also
-/// [switch](Self::switch_to). The new agent's greeting, or its answer, is asked for.
+/// agent has for its [`handoffs`](AgentSpec::handoffs). Of several in one response the first one counts, and
+/// the others are answered with an error. The application may also [switch](Self::switch_to). The new agent's
+/// greeting, or its answer, is asked for.
 ///
 /// ```
 /// use realtime_context::{AgentSpec, Agents, Toolbox};

@@ -103,8 +103,8 @@ impl Conversation {
         self
     }
 
-    /// The instructions of the call that begins are another's, such as its agents'. The conversation tells none
-    /// until it has heard that call's `Closed`.
+    /// The instructions of the call that begins are another's, such as its agents'. The conversation tells
+    /// none until it has heard that call's `Closed`.
     pub fn leave_instructions(&self) {
         self.lock().left = true;
     }

@@ -6,8 +6,8 @@
 #[non_exhaustive]
 pub enum Instructions {
     /// The conversation's. If the application changes the configuration's instructions in the call, the
-    /// conversation's leading system message follows; it does not follow a server that rewrites them. A change of that message is told to the session. Both outlive every
-    /// connection.
+    /// conversation's leading system message follows; it does not follow a server that rewrites them. A
+    /// change of that message is told to the session. Both outlive every connection.
     #[default]
     Conversation,
     /// The session's. The conversation tells none.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::audio::{AudioFormat, g711};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::time::MediaTime;
 
@@ -57,8 +57,8 @@ impl Audio {
         };
         let samples: Arc<[i16]> = match format {
             AudioFormat::Pcm16 { .. } => crate::pcm::samples(bytes).collect(),
-            AudioFormat::Pcmu => bytes.iter().map(|byte| mu_law(*byte)).collect(),
-            AudioFormat::Pcma => bytes.iter().map(|byte| a_law(*byte)).collect(),
+            AudioFormat::Pcmu => bytes.iter().map(|byte| g711::from_mu_law(*byte)).collect(),
+            AudioFormat::Pcma => bytes.iter().map(|byte| g711::from_a_law(*byte)).collect(),
             _ => return None,
         };
         Some(Samples::new(format.sample_rate(), 1, samples))
@@ -179,25 +179,6 @@ pub enum AudioSource {
     },
     /// A clip of the application's own, such as a greeting. The name is the application's.
     Clip(Arc<str>),
-}
-
-/// The sample of a byte of G.711 mu-law: 14 bits, here in the upper bits of 16.
-const fn mu_law(byte: u8) -> i16 {
-    let bits = !byte;
-    let (exponent, mantissa) = ((bits >> 4) & 7, (bits & 15) as i16);
-    let size = (((mantissa * 2 + 33) << exponent) - 33) * 4;
-    if bits & 0x80 == 0 { size } else { -size }
-}
-
-/// The sample of a byte of G.711 A-law: 13 bits, here in the upper bits of 16.
-const fn a_law(byte: u8) -> i16 {
-    let bits = byte ^ 0x55;
-    let (exponent, mantissa) = ((bits >> 4) & 7, (bits & 15) as i16);
-    let size = match exponent {
-        0 => mantissa * 2 + 1,
-        _ => (mantissa * 2 + 33) << (exponent - 1),
-    };
-    if bits & 0x80 == 0 { -size * 8 } else { size * 8 }
 }
 
 #[cfg(test)]
