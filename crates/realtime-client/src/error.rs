@@ -1,13 +1,15 @@
 //! Errors for the code that gave a command: [`SendError`] and [`Error`].
 
+use std::fmt;
+
 use realtime_protocol::call::{
     Advice, CloseReason, Command, CommandError, Media, MediaError, Outcome, Refusal, ResponseEnd,
 };
 use realtime_protocol::error::ApiError;
 use realtime_protocol::id::ResponseId;
 
-/// What did not reach the session: a command, or media.
-#[derive(Clone, Debug, PartialEq)]
+/// What did not reach the session: a command, or media. `Debug` shows its name and size, and no words.
+#[derive(Clone, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing else to give")]
 pub enum Unsent {
     /// A command.
@@ -25,7 +27,17 @@ impl Unsent {
     }
 }
 
-/// A command, or media, that did not reach the session. It is handed back.
+impl fmt::Debug for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, bytes) = match self {
+            Self::Command(command) => ("Command", command.size()),
+            Self::Media(media) => ("Media", media.size()),
+        };
+        f.debug_struct(kind).field("name", &self.name()).field("bytes", &bytes).finish()
+    }
+}
+
+/// A command, or media, that did not reach the session. It is handed back. `Debug` shows no words of it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -144,5 +156,30 @@ fn ended(reason: Option<&CloseReason>) -> String {
     match reason {
         Some(reason) => format!("the session has ended: {reason}"),
         None => "the session has ended: the client's task was cut off".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_sent_is_shown_without_its_words() {
+        let command = || {
+            Box::new(Command::CreateItem {
+                item: Box::new(realtime_protocol::item::Item::user_text("my secret")),
+                after: None,
+                respond: true,
+            })
+        };
+        let unsent = Unsent::Command(command());
+        for error in [
+            Error::Send(SendError::Full { unsent: unsent.clone() }),
+            Error::Send(SendError::Closed { unsent, reason: None }),
+            Error::Command(CommandError { command: command(), reason: Refusal::Ended }),
+        ] {
+            let shown = format!("{error:?} {error:#?} {error}");
+            assert!(shown.contains("create_item") && !shown.contains("secret"), "{shown}");
+        }
     }
 }

@@ -169,8 +169,9 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// A command that was refused at once. It had no effect, and is handed back.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+/// A command that was refused at once. It had no effect, and is handed back. `Debug` shows its name and size,
+/// and no words: for these, show [`command`](Self::command).
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("cannot {}: {reason}", self.command.name())]
 pub struct CommandError {
     /// The command as it was given.
@@ -178,6 +179,16 @@ pub struct CommandError {
     /// Why it can't be right.
     #[source]
     pub reason: Refusal,
+}
+
+impl fmt::Debug for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandError")
+            .field("command", &self.command.name())
+            .field("bytes", &self.command.size())
+            .field("reason", &self.reason)
+            .finish()
+    }
 }
 
 /// Why a command can't be right.
