@@ -99,9 +99,8 @@ impl Session {
         let origin = response.origin;
         let metadata = match metadata {
             Field::Value(metadata) => metadata,
-            Field::Null => BTreeMap::new(),
             // Some servers don't repeat it.
-            Field::Absent => response.asked_metadata().cloned().unwrap_or_default(),
+            Field::Null | Field::Absent => response.asked_metadata().cloned().unwrap_or_default(),
         };
         self.tell(Event::ResponseStarted { response_id: id.clone(), origin, out_of_band, metadata });
         match begun {

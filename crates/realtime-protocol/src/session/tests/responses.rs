@@ -371,7 +371,8 @@ fn the_metadata_of_a_request_is_known_where_the_server_does_not_repeat_it() {
     for (told, expected) in [
         (json!({}), Some("goodbye")),
         (json!({"metadata": {"purpose": "other"}}), Some("other")),
-        (json!({"metadata": null}), None),
+        (json!({"metadata": null}), Some("goodbye")),
+        (json!({"metadata": {}}), None),
     ] {
         let mut bench = Bench::ready();
         bench.app(create_with(json!({"metadata": {"purpose": "goodbye"}})));
