@@ -113,6 +113,16 @@ impl Ids {
         self
     }
 
+    /// What they begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns whether the prefix is one that [`new`](Self::new) makes.
+    pub(crate) fn is_valid(&self) -> bool {
+        Self::new(&self.prefix).prefix == self.prefix
+    }
+
     /// The number of the latest id.
     pub(crate) const fn last(&self) -> u64 {
         self.last

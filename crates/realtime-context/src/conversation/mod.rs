@@ -186,7 +186,8 @@ impl Conversation {
     }
 
     /// Replaces audio on the server by its transcript, except for the newest `keep` entries with audio.
-    /// Speech whose transcript has not come stays. Returns the entries.
+    /// Speech whose transcript has not come, or could not be made, stays audio: the model still hears it.
+    /// Returns the entries that are replaced.
     pub fn audio_to_text(&self, keep: usize) -> Vec<EntryId> {
         self.change(|state| state.audio_to_text(keep))
     }
@@ -277,10 +278,12 @@ impl Conversation {
     }
 
     /// Reads what [`save`](Self::save) wrote, of this version or of version 1, for another call. Open entries
-    /// stay open; the limit and the options are the defaults.
+    /// stay open. The limit is the saved one, or else the default, and never less than the saved entries. The
+    /// options are the defaults.
     ///
     /// # Errors
-    /// [`LoadError`] if the document is no saved conversation, or of an unknown version.
+    /// [`LoadError`] if the document is no saved conversation, or of an unknown version, or if this crate did
+    /// not write it. Use another copy of it.
     pub fn load(text: &str) -> Result<Self, LoadError> {
         let (log, mirror) = save::load(text)?;
         let conversation = Self::from_log(log);

@@ -11,7 +11,7 @@ use realtime_protocol::session_config::{Modality, SessionConfig};
 use crate::budget::Policy;
 use crate::conversation::{Instructions, TextOnly};
 use crate::learn::{Change, Learner};
-use crate::log::{Body, EntryId, Log, State as Progress};
+use crate::log::{Body, EntryId, INAUDIBLE, Log, State as Progress};
 use crate::message::Message;
 use crate::mirror::{Made, Mirror, Owner};
 use crate::sync::{History, Limits, Omitted};
@@ -212,7 +212,9 @@ impl State {
             self.log.entries.iter_mut().rev().filter(|entry| entry.is_spoken() && has_audio(entry.id));
         let mut changed = Vec::new();
         for entry in spoken.skip(keep) {
-            if entry.state() != Progress::Pending {
+            let has_transcript =
+                matches!(entry.state(), Progress::Final | Progress::Truncated) && entry.text() != INAUDIBLE;
+            if has_transcript {
                 entry.revision = entry.revision.wrapping_add(1);
                 changed.push(entry.id);
             }

@@ -217,6 +217,20 @@ fn items_that_are_given_the_same_id_are_each_kept() {
 }
 
 #[test]
+fn speech_whose_transcription_failed_stays_audio() {
+    let context = Conversation::new();
+    let failed = Event::UserTranscriptFailed {
+        item_id: "u1".into(),
+        content_index: 0,
+        error: Box::new(ApiError::default()),
+    };
+    apply(&context, [placed(speech("u1"), None), failed]);
+    apply(&context, [placed(speech("u2"), Some("u1")), transcript("u2", " ")]);
+    apply(&context, [placed(speech("u3"), Some("u2")), transcript("u3", "Two?")]);
+    assert_eq!(context.audio_to_text(0), [entry(&context, "u3")]);
+}
+
+#[test]
 fn speech_without_words_is_marked_and_not_lost() {
     let failed = Event::UserTranscriptFailed {
         item_id: "u1".into(),

@@ -267,6 +267,16 @@ impl Log {
         EntryId(self.last_id)
     }
 
+    /// The limit, if it is not the default one.
+    pub(crate) fn own_limit(&self) -> Option<usize> {
+        Some(self.limit).filter(|limit| *limit != DEFAULT_LIMIT)
+    }
+
+    /// Raises the limit to the entries that are there.
+    pub(crate) fn make_room(&mut self) {
+        self.limit = self.limit.max(self.entries.len());
+    }
+
     /// Enforces the limit.
     pub(crate) fn trim(&mut self) {
         if self.entries.len() > self.limit {

@@ -23,6 +23,8 @@ struct Saved<'a> {
     entries: &'a [Entry],
     ids: &'a Ids,
     #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mirror: Option<&'a Mirror>,
 }
 
@@ -32,6 +34,8 @@ struct Loaded {
     entries: Vec<Entry>,
     #[serde(default)]
     ids: Ids,
+    #[serde(default)]
+    limit: Option<usize>,
     #[serde(default)]
     mirror: Option<Mirror>,
 }
@@ -43,6 +47,7 @@ pub(crate) fn save(log: &Log, mirror: &Mirror, live: bool) -> String {
         last_id: log.last_id,
         entries: &log.entries,
         ids: &mirror.ids,
+        limit: log.own_limit(),
         mirror: live.then_some(mirror),
     };
     serde_json::to_string(&saved).expect("strings, numbers and JSON values are JSON")
@@ -59,6 +64,9 @@ pub(crate) fn load(text: &str) -> Result<(Log, Mirror), LoadError> {
             let loaded: Loaded = serde_json::from_value(document)?;
             let last = loaded.entries.iter().map(|entry| entry.id.0).max().unwrap_or(0);
             (log.entries, log.last_id) = (loaded.entries, loaded.last_id.max(last));
+            if let Some(limit) = loaded.limit {
+                log.limit(limit);
+            }
             mirror = loaded.mirror.unwrap_or_default();
             mirror.ids = loaded.ids;
         }
@@ -69,7 +77,10 @@ pub(crate) fn load(text: &str) -> Result<(Log, Mirror), LoadError> {
             return Err(LoadError::Number { number });
         }
     }
-    log.trim();
+    if !mirror.ids.is_valid() {
+        return Err(LoadError::Prefix { prefix: mirror.ids.prefix().to_owned() });
+    }
+    log.make_room();
     Ok((log, mirror))
 }
 
@@ -91,6 +102,14 @@ pub enum LoadError {
     Number {
         /// The number.
         number: u64,
+    },
+    /// The ids of items would begin with something that this crate does not make.
+    #[error(
+        "expected at most 12 letters, digits, `_` and `-` as `ids.prefix` in a saved conversation, got `{prefix}`"
+    )]
+    Prefix {
+        /// What the ids begin with.
+        prefix: String,
     },
 }
 
@@ -146,6 +165,32 @@ mod tests {
             r#"{"version":2,"last_id":1,"entries":[],"ids":{"prefix":"ctx","last":18446744073709551615}}"#,
         ] {
             assert!(text(document).contains("expected numbers up to"), "{document}");
+        }
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_whole_and_with_its_limit() {
+        let many = || (0..10_050).map(|n| Message::user(n.to_string()));
+        let conversation = Conversation::new().limit(20_000);
+        conversation.replace(many());
+        let loaded = Conversation::load(&conversation.save()).unwrap();
+        assert_eq!(loaded.messages().len(), 10_050);
+        loaded.append(Message::user("One more"));
+        assert_eq!(loaded.messages().len(), 10_051);
+        assert_eq!(loaded.save().matches("\"limit\":20000").count(), 1);
+        // An older document has no limit.
+        let older = conversation.save().replace("\"limit\":20000,", "");
+        let older = older.replace(",\"limit\":20000", "");
+        assert_eq!(Conversation::load(&older).unwrap().messages().len(), 10_050);
+    }
+
+    #[test]
+    fn ids_that_this_crate_does_not_make_are_refused() {
+        for prefix in ["x".repeat(13), "a b".into(), "é".into()] {
+            let ids = json!({ "prefix": prefix, "last": 0 });
+            let document = json!({ "version": 2, "last_id": 1, "entries": [], "ids": ids });
+            let error = Conversation::load(&document.to_string()).unwrap_err();
+            assert!(error.to_string().contains("ids.prefix"), "{error}");
         }
     }
 
