@@ -60,7 +60,7 @@ static OF_MU_LAW: [i16; 256] = {
     let mut byte = 0;
     while byte < table.len() {
         let code = !(byte as u8);
-        let magnitude = ((((code & 15) as i16) << 3) + 132 << ((code >> 4) & 7)) - 132;
+        let magnitude = (((((code & 15) as i16) << 3) + 132) << ((code >> 4) & 7)) - 132;
         table[byte] = if code & 0x80 == 0 { magnitude } else { -magnitude };
         byte += 1;
     }
@@ -122,7 +122,7 @@ mod tests {
 
     /// The end of each segment, and what it holds, as the standard's tables list them: found by search.
     fn searched(magnitude: i32, first_end: i32) -> i32 {
-        (0..8).find(|segment| magnitude <= ((first_end + 1) << segment) - 1).unwrap_or(8)
+        (0..8).find(|segment| magnitude < (first_end + 1) << segment).unwrap_or(8)
     }
 
     fn mu_law_by_the_standard(sample: i16) -> u8 {
