@@ -3,7 +3,7 @@
 //! The rule kept here: the handler and the declaration of a tool change together. A tool that is taken out is
 //! declared no longer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -56,14 +56,47 @@ pub struct Toolbox {
     shelf: Arc<Mutex<Shelf>>,
 }
 
+/// Names that were declared, with the number of the declaration: those of the newest one, and at most
+/// [`MOST_DECLARED`] in all otherwise.
+#[derive(Debug, Default)]
+struct Declared {
+    names: BTreeMap<String, u64>,
+    last: u64,
+}
+
+/// Names that are remembered: a call may change its tools at each turn.
+const MOST_DECLARED: usize = 1024;
+
+impl Declared {
+    fn extend(&mut self, names: impl Iterator<Item = String>) {
+        self.last += 1;
+        self.names.extend(names.map(|name| (name, self.last)));
+        while self.names.len() > MOST_DECLARED
+            && let Some((name, number)) = self.names.iter().min_by_key(|(_, number)| **number)
+            && *number < self.last
+        {
+            let name = name.clone();
+            self.names.remove(&name);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+}
+
 #[derive(Default)]
 struct Shelf {
     tools: Arc<Tools>,
     /// Names that this toolbox has declared since it was made: what a configuration holds under them is its
     /// own.
-    declared: BTreeSet<String>,
+    declared: Declared,
     /// The labels of hosted servers that this toolbox has declared since it was made.
-    declared_hosted: BTreeSet<String>,
+    declared_hosted: Declared,
     hooks: Vec<Weak<dyn Fn() + Send + Sync>>,
     misnamed: Option<ToolNameError>,
     /// What goes with the next declaration.
@@ -565,6 +598,18 @@ mod tests {
             let _ = agents.toolbox(&toolbox).unwrap();
         }
         assert!(toolbox.shelf().hooks.len() <= 2);
+    }
+
+    #[test]
+    fn names_that_were_declared_are_remembered_up_to_a_bound() {
+        let mut declared = Declared::default();
+        for number in 0..2000 {
+            declared.extend(["stays".to_owned(), format!("f{number}")].into_iter());
+        }
+        assert_eq!(declared.names.len(), MOST_DECLARED);
+        assert!(declared.contains("stays") && declared.contains("f1999") && !declared.contains("f0"));
+        declared.extend((0..2000).map(|number| format!("g{number}")));
+        assert_eq!(declared.names.len(), 2000, "all that are declared now");
     }
 
     #[test]
