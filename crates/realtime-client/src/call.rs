@@ -52,7 +52,8 @@ impl ActiveCall {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The next event, if one is there already.
+    /// The next event, if one is there already. It does not let a call that is
+    /// [polled](crate::ClientOptions::polled) go on: only [`next`](Self::next) brings such a call new events.
     pub fn try_next(&mut self) -> Option<Event> {
         self.events.try_next()
     }

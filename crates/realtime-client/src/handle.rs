@@ -172,6 +172,11 @@ impl Handle {
     /// The message must be in the conversation before the answer is asked for, which takes one more round
     /// trip than [`send_text`](Self::send_text).
     ///
+    /// A function that nobody answers keeps it waiting until the call ends: run functions by a toolbox, or
+    /// answer those of the events, or put a deadline around this. A call that is
+    /// [polled](crate::ClientOptions::polled) goes on only while its events are read: read them elsewhere
+    /// meanwhile, or this waits for ever.
+    ///
     /// # Errors
     /// [`Error`]. A failed response is not an error here: [`Reply::into_result`] makes it one.
     pub async fn ask(&self, text: impl Into<String>) -> Result<Reply, Error> {

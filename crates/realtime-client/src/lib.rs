@@ -135,7 +135,8 @@
 //!   TRACE; the default one logs nothing.
 //! - `mcp`: `McpServer`, whose tools are put into a toolbox, by the SDK `rmcp`. It more than doubles the tree
 //!   of dependencies, and `rmcp` logs what MCP servers send.
-//! - `tools`: [`ClientOptions::toolbox`], which declares and runs the tools of `realtime-context`.
+//! - `tools`: what needs `realtime-context`. `ClientOptions::conversation` follows a call and tells each new
+//!   session what was said; `ClientOptions::toolbox`, which declares and runs tools; agents and guards.
 
 mod bell;
 mod call;
