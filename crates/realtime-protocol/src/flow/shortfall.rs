@@ -33,10 +33,10 @@ pub enum Shortfall {
         lost: u64,
     },
     /// The application reads too slowly for events that must not be lost: the session closes as
-    /// [`CloseReason::ConsumerTooSlow`](crate::call::CloseReason::ConsumerTooSlow).
+    /// [`CloseReason::ConsumerTooSlow`].
     TooSlow,
     /// What the application gave the driver to run, such as a listener, panicked: the session closes as
-    /// [`CloseReason::Panicked`](crate::call::CloseReason::Panicked).
+    /// [`CloseReason::Panicked`].
     Panicked {
         /// What it was.
         what: String,
