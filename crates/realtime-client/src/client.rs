@@ -223,9 +223,10 @@ impl ClientOptions {
         self
     }
 
-    /// Leaves the call's task to [`ActiveCall::next`], which saves two task switches for each event and each
-    /// command. Then the call goes on only while `next` is polled, so give commands from other tasks, or
-    /// without waiting for their answers. [`ActiveCall::split`] spawns the task after all.
+    /// Leaves the call's task to [`ActiveCall::next`]: an event is read in the task that made it, which is a
+    /// third quicker than from a task of its own, and costs slightly more CPU. Then the call goes on only
+    /// while `next` is polled, so give commands from other tasks, or without waiting for their answers.
+    /// [`ActiveCall::split`] spawns the task after all.
     #[must_use]
     pub const fn polled(mut self) -> Self {
         self.polled = true;
