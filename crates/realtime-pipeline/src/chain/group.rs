@@ -14,19 +14,28 @@ use crate::chain::shape::Shape;
 use crate::chain::slot::Slot;
 use crate::chain::work::{Done, WorkId};
 
+/// The stages of a group.
+#[derive(Debug)]
+pub(super) struct Members {
+    /// The group's name.
+    pub(super) name: Arc<str>,
+    /// In order.
+    pub(super) slots: Vec<Slot>,
+    /// What they are for the chain.
+    pub(super) shape: Shape,
+}
+
+impl Members {
+    pub(super) fn named(name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), slots: Vec::new(), shape: Shape::default() }
+    }
+}
+
 /// Holds stages.
 pub(super) trait Group: Send + 'static {
-    /// Its name.
-    fn group_name(&self) -> &str;
+    fn members(&self) -> &Members;
 
-    /// What its stages are for the chain.
-    fn group_shape(&self) -> Shape;
-
-    /// Its stages, in order.
-    fn slots(&mut self) -> &mut Vec<Slot>;
-
-    /// Its stages, in order.
-    fn slots_ref(&self) -> &[Slot];
+    fn members_mut(&mut self) -> &mut Members;
 
     /// A frame comes from outside.
     fn enter(&mut self, frame: Frame, cx: &mut Cx<'_>);
@@ -41,7 +50,7 @@ pub(super) trait Group: Send + 'static {
         cx: &mut Cx<'_>,
         call: impl FnOnce(&mut Slot, &mut Cx<'_>, &mut Vec<Push>),
     ) {
-        let Some(slot) = self.slots().get_mut(at) else { return };
+        let Some(slot) = self.members_mut().slots.get_mut(at) else { return };
         let mut pushes = Vec::new();
         call(slot, cx, &mut pushes);
         self.route(at, &mut pushes, cx);
@@ -49,13 +58,13 @@ pub(super) trait Group: Send + 'static {
 
     /// The place of the first stage that is so.
     fn find(&self, is_it: impl Fn(&Slot) -> bool) -> Option<usize> {
-        self.slots_ref().iter().position(is_it)
+        self.members().slots.iter().position(is_it)
     }
 }
 
 impl<G: Group> Processor for G {
     fn name(&self) -> &str {
-        self.group_name()
+        &self.members().name
     }
 
     fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) {
@@ -76,30 +85,30 @@ impl<G: Group> Processor for G {
     }
 
     fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        for at in 0..self.slots_ref().len() {
+        for at in 0..self.members().slots.len() {
             let is_due = |slot: &Slot| slot.poll_timeout().is_some_and(|due| due <= cx.shared.now);
-            if self.slots_ref().get(at).is_some_and(is_due) {
+            if self.members().slots.get(at).is_some_and(is_due) {
                 self.visit(at, cx, Slot::time_passed);
             }
         }
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
-        self.slots_ref().iter().filter_map(Slot::poll_timeout).min()
+        self.members().slots.iter().filter_map(Slot::poll_timeout).min()
     }
 
     fn is_idle(&self) -> bool {
-        self.slots_ref().iter().all(Slot::is_quiet)
+        self.members().slots.iter().all(Slot::is_quiet)
     }
 
     fn handle_stop(&mut self, cx: &mut Cx<'_>) {
-        for slot in self.slots() {
+        for slot in &mut self.members_mut().slots {
             slot.stop(cx);
         }
     }
 
     fn shape(&self) -> Shape {
-        self.group_shape()
+        self.members().shape
     }
 
     fn handle_event(&mut self, event: &Arc<Event>, cx: &mut Cx<'_>) {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::chain::cx::{Cx, Push};
 use crate::chain::frame::{Direction, Frame, FrameId, FrameKind};
-use crate::chain::group::Group;
+use crate::chain::group::{Group, Members};
 use crate::chain::processor::Processor;
-use crate::chain::shape::Shape;
 use crate::chain::slot::Slot;
 
 /// So many frames that left are remembered, so that a branch that hands one on late does not double it.
@@ -28,9 +27,7 @@ const MOST_JOINS: usize = 64;
 #[doc(alias = "ParallelPipeline")]
 #[derive(Debug)]
 pub struct Parallel {
-    name: Arc<str>,
-    slots: Vec<Slot>,
-    shape: Shape,
+    members: Members,
     /// Frames that leave when all branches have handed them on: which have not yet.
     joins: BTreeMap<Key, BTreeSet<usize>>,
     seen: BTreeSet<Key>,
@@ -48,9 +45,7 @@ impl Parallel {
     /// No branches, and a name for observers and faults.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self {
-            name: name.into(),
-            slots: Vec::new(),
-            shape: Shape::default(),
+            members: Members::named(name),
             joins: BTreeMap::new(),
             seen: BTreeSet::new(),
             order: VecDeque::new(),
@@ -61,8 +56,8 @@ impl Parallel {
     #[must_use]
     pub fn branch(mut self, stage: impl Into<Box<dyn Processor>>) -> Self {
         let slot = Slot::new(stage.into());
-        self.shape = self.shape.beside(slot.shape());
-        self.slots.push(slot);
+        self.members.shape = self.members.shape.beside(slot.shape());
+        self.members.slots.push(slot);
         self
     }
 
@@ -100,7 +95,7 @@ impl Parallel {
         if self.joins.len() >= MOST_JOINS {
             self.joins.pop_first();
         }
-        self.joins.insert(key, (0..self.slots.len()).collect());
+        self.joins.insert(key, (0..self.members.slots.len()).collect());
     }
 }
 
@@ -111,25 +106,17 @@ impl Default for Parallel {
 }
 
 impl Group for Parallel {
-    fn group_name(&self) -> &str {
-        &self.name
+    fn members(&self) -> &Members {
+        &self.members
     }
 
-    fn group_shape(&self) -> Shape {
-        self.shape
-    }
-
-    fn slots(&mut self) -> &mut Vec<Slot> {
-        &mut self.slots
-    }
-
-    fn slots_ref(&self) -> &[Slot] {
-        &self.slots
+    fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
     }
 
     fn enter(&mut self, frame: Frame, cx: &mut Cx<'_>) {
         let direction = cx.direction;
-        if self.slots.is_empty() {
+        if self.members.slots.is_empty() {
             return cx.pass(direction, frame);
         }
         if frame.kind().is_run() || matches!(frame.kind(), FrameKind::Interruption { .. }) {
@@ -137,14 +124,10 @@ impl Group for Parallel {
         }
         let mut out = Vec::new();
         let mut pushes = Vec::new();
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            if cx.shared.take_step(slot.name()) {
-                cx.shared.hop(&self.name, slot.name(), direction, &frame);
-                slot.offer(direction, frame.clone(), cx, &mut pushes);
-                out.extend(pushes.drain(..).map(|push| (at, push)));
-            } else {
-                cx.shared.losses.livelocked += 1;
-            }
+        let Members { name, slots, .. } = &mut self.members;
+        for (at, slot) in slots.iter_mut().enumerate() {
+            slot.receive(name, direction, frame.clone(), cx, &mut pushes);
+            out.extend(pushes.drain(..).map(|push| (at, push)));
         }
         // The frame in hand leaves where the last branch has handed it on.
         let last = out.iter().rposition(|(_, (way, out))| (out.id(), *way) == (frame.id(), direction));

@@ -218,23 +218,11 @@ impl Shared {
     // Work.
 
     pub(super) fn spawn(&mut self, future: WorkFuture) -> WorkId {
-        let work = self.open_work();
-        if self.works.len() <= MOST_OPEN {
-            self.put_out(Output::Spawn(work, future));
-        } else {
-            self.refused_works.push_back(work);
-        }
-        work
+        self.open_work(|work| Output::Spawn(work, future))
     }
 
     pub(super) fn spawn_blocking(&mut self, blocking: BlockingWork) -> WorkId {
-        let work = self.open_work();
-        if self.works.len() <= MOST_OPEN {
-            self.put_out(Output::SpawnBlocking(work, blocking));
-        } else {
-            self.refused_works.push_back(work);
-        }
-        work
+        self.open_work(|work| Output::SpawnBlocking(work, blocking))
     }
 
     pub(super) fn is_open(&self, work: WorkId) -> bool {
@@ -265,9 +253,14 @@ impl Shared {
         }
     }
 
-    fn open_work(&mut self) -> WorkId {
+    fn open_work(&mut self, handed_out: impl FnOnce(WorkId) -> Output) -> WorkId {
         let work = WorkId(self.number());
         self.works.insert(work);
+        if self.works.len() <= MOST_OPEN {
+            self.put_out(handed_out(work));
+        } else {
+            self.refused_works.push_back(work);
+        }
         work
     }
 

@@ -95,8 +95,7 @@ impl Slot {
 
     /// Returns whether nothing that it asked for or handed out is open, and nothing is left to do.
     pub(super) fn is_answered(&self, shared: &Shared) -> bool {
-        let has_open = self.works.iter().any(|open| shared.is_open(open.id));
-        self.tickets.is_empty() && !has_open && self.is_quiet()
+        self.tickets.is_empty() && !self.has_open_work(shared) && self.is_quiet()
     }
 
     /// Returns whether it has nothing left to do, apart from open work.
@@ -108,6 +107,25 @@ impl Slot {
         let limit = self.ending.as_ref().map(|ending| ending.until);
         let own = self.timeout.filter(|_| self.is_alive());
         [own, limit].into_iter().flatten().min()
+    }
+
+    /// Hands it a frame of its neighbour `from`, which observers see. What comes out of it is added to `out`.
+    /// `false`: no step is left, and the frame is lost.
+    pub(super) fn receive(
+        &mut self,
+        from: &Arc<str>,
+        direction: Direction,
+        frame: Frame,
+        cx: &mut Cx<'_>,
+        out: &mut Vec<Push>,
+    ) -> bool {
+        if !cx.shared.take_step(&self.name) {
+            cx.shared.losses.livelocked += 1;
+            return false;
+        }
+        cx.shared.hop(from, &self.name, direction, &frame);
+        self.offer(direction, frame, cx, out);
+        true
     }
 
     /// Hands it a frame. What comes out of it is added to `out`.
@@ -208,9 +226,12 @@ impl Slot {
         self.works.iter().any(|open| open.holds && shared.is_open(open.id))
     }
 
+    fn has_open_work(&self, shared: &Shared) -> bool {
+        self.works.iter().any(|open| shared.is_open(open.id))
+    }
+
     fn is_done(&self, shared: &Shared) -> bool {
-        let has_open = self.works.iter().any(|open| shared.is_open(open.id));
-        !self.is_alive() || (self.is_idle && !has_open && self.held.is_empty())
+        !self.is_alive() || (self.is_idle && !self.has_open_work(shared) && self.held.is_empty())
     }
 
     /// Keeps a frame back until the work that holds it has ended.

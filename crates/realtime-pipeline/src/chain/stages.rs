@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::chain::cx::{Cx, Push};
 use crate::chain::frame::{Direction, Frame};
-use crate::chain::group::Group;
+use crate::chain::group::{Group, Members};
 use crate::chain::processor::Processor;
-use crate::chain::shape::Shape;
 use crate::chain::slot::Slot;
 
 /// Stages in a row, from the source to the sink. A row is a stage itself, so rows nest.
@@ -17,12 +16,10 @@ use crate::chain::slot::Slot;
 #[doc(alias = "Pipeline")]
 #[derive(Debug)]
 pub struct Stages {
-    /// Who is seen outside its first and its last stage.
-    ends: [Arc<str>; 2],
-    is_whole: bool,
-    slots: Vec<Slot>,
+    members: Members,
+    /// Of a whole chain: who is seen downstream of its last stage. Otherwise it is the row.
+    sink: Option<Arc<str>>,
     queue: VecDeque<Queued>,
-    shape: Shape,
     /// Empty between steps; kept for its room.
     pushes: Vec<Push>,
 }
@@ -44,15 +41,7 @@ impl Stages {
 
     /// No stages, and a name for observers and faults.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
-        let name = name.into();
-        Self {
-            ends: [Arc::clone(&name), name],
-            is_whole: false,
-            slots: Vec::new(),
-            queue: VecDeque::new(),
-            shape: Shape::default(),
-            pushes: Vec::new(),
-        }
+        Self { members: Members::named(name), sink: None, queue: VecDeque::new(), pushes: Vec::new() }
     }
 
     /// Adds a stage downstream of the others: a [`Processor`], or a boxed one of any type, as a configuration
@@ -60,48 +49,51 @@ impl Stages {
     #[must_use]
     pub fn then(mut self, stage: impl Into<Box<dyn Processor>>) -> Self {
         let slot = Slot::new(stage.into());
-        self.shape = self.shape.then(slot.shape());
-        self.slots.push(slot);
+        self.members.shape = self.members.shape.then(slot.shape());
+        self.members.slots.push(slot);
         self
     }
 
     /// How many stages it has; a stage that holds others counts as one.
     pub const fn len(&self) -> usize {
-        self.slots.len()
+        self.members.slots.len()
     }
 
     /// Returns whether it has no stages.
     pub const fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.members.slots.is_empty()
     }
 
     /// The same stages as a whole chain.
-    pub(super) fn whole(self) -> Self {
-        Self { ends: ["source".into(), "sink".into()], is_whole: true, ..self }
+    pub(super) fn whole(mut self) -> Self {
+        self.members.name = "source".into();
+        self.sink = Some("sink".into());
+        self
     }
 
     /// Sends a frame on its way: to the neighbour of stage `from`, or out.
     fn send(&mut self, from: Option<usize>, direction: Direction, frame: Frame, cx: &mut Cx<'_>) {
-        let last = self.slots.len().checked_sub(1);
+        let last = self.members.slots.len().checked_sub(1);
         let to = match (direction, from) {
             (Direction::Downstream, None) => last.map(|_| 0),
             (Direction::Downstream, Some(from)) => Some(from + 1).filter(|to| Some(*to) <= last),
             (Direction::Upstream, None) => last,
             (Direction::Upstream, Some(from)) => from.checked_sub(1),
         };
-        let [source, sink] = &self.ends;
+        let source = &self.members.name;
+        let sink = self.sink.as_ref().unwrap_or(source);
         let (before, after) = match direction {
             Direction::Downstream => (source, sink),
             Direction::Upstream => (sink, source),
         };
-        let from = from.map_or(before, |from| self.slots[from].name());
+        let from = from.map_or(before, |from| self.members.slots[from].name());
         match to {
             Some(to) => {
                 let from = Arc::clone(from);
                 self.queue.push_back(Queued { from, to, direction, frame });
             }
             None => {
-                if self.is_whole {
+                if self.sink.is_some() {
                     cx.shared.hop(from, after, direction, &frame);
                 }
                 cx.pass(direction, frame);
@@ -113,14 +105,11 @@ impl Stages {
     fn drain(&mut self, cx: &mut Cx<'_>) {
         let mut pushes = std::mem::take(&mut self.pushes);
         while let Some(Queued { from, to, direction, frame }) = self.queue.pop_front() {
-            let slot = &mut self.slots[to];
-            if !cx.shared.take_step(slot.name()) {
-                cx.shared.losses.livelocked += 1 + self.queue.len() as u64;
+            if !self.members.slots[to].receive(&from, direction, frame, cx, &mut pushes) {
+                cx.shared.losses.livelocked += self.queue.len() as u64;
                 self.queue.clear();
                 break;
             }
-            cx.shared.hop(&from, slot.name(), direction, &frame);
-            slot.offer(direction, frame, cx, &mut pushes);
             for (direction, frame) in pushes.drain(..) {
                 self.send(Some(to), direction, frame, cx);
             }
@@ -136,20 +125,12 @@ impl Default for Stages {
 }
 
 impl Group for Stages {
-    fn group_name(&self) -> &str {
-        &self.ends[0]
+    fn members(&self) -> &Members {
+        &self.members
     }
 
-    fn group_shape(&self) -> Shape {
-        self.shape
-    }
-
-    fn slots(&mut self) -> &mut Vec<Slot> {
-        &mut self.slots
-    }
-
-    fn slots_ref(&self) -> &[Slot] {
-        &self.slots
+    fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
     }
 
     fn enter(&mut self, frame: Frame, cx: &mut Cx<'_>) {

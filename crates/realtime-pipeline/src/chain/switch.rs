@@ -8,9 +8,8 @@ use std::sync::Arc;
 use crate::chain::cx::{Cx, Push};
 use crate::chain::fault::Category;
 use crate::chain::frame::{Direction, Frame, FrameId, FrameKind};
-use crate::chain::group::Group;
+use crate::chain::group::{Group, Members};
 use crate::chain::processor::Processor;
-use crate::chain::shape::Shape;
 use crate::chain::slot::Slot;
 
 /// So many branches that were left may still wait for their work. One more, and the oldest is stopped.
@@ -38,13 +37,11 @@ const MOST_INNER: usize = 64;
 /// ```
 #[doc(alias("ServiceSwitcher", "LLMSwitcher"))]
 pub struct Switch {
-    name: Arc<str>,
+    /// The branch that gets the frames, then those that were left, the latest first.
+    members: Members,
     choose: Choose,
     branches: Vec<Make>,
     current: usize,
-    /// The branch that gets the frames, then those that were left, the latest first.
-    slots: Vec<Slot>,
-    shape: Shape,
     start: Option<Frame>,
     /// Frames that were made for a branch alone, and do not leave.
     inner: BTreeSet<FrameId>,
@@ -62,12 +59,10 @@ impl Switch {
     /// from 0. A place without a branch changes nothing.
     pub fn new(choose: impl FnMut(&Frame, usize) -> usize + Send + 'static) -> Self {
         Self {
-            name: "switch".into(),
+            members: Members::named("switch"),
             choose: Box::new(choose),
             branches: Vec::new(),
             current: 0,
-            slots: Vec::new(),
-            shape: Shape::default(),
             start: None,
             inner: BTreeSet::new(),
         }
@@ -76,7 +71,7 @@ impl Switch {
     /// A name for observers and faults.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.members.name = name.into();
         self
     }
 
@@ -88,9 +83,9 @@ impl Switch {
         mut make: impl FnMut() -> B + Send + 'static,
     ) -> Self {
         let slot = Slot::new(make().into());
-        self.shape = self.shape.beside(slot.shape());
+        self.members.shape = self.members.shape.beside(slot.shape());
         if self.branches.is_empty() {
-            self.slots.push(slot);
+            self.members.slots.push(slot);
         }
         self.branches.push(Box::new(move || make().into()));
         self
@@ -118,7 +113,7 @@ impl Switch {
             return cx.report(Category::Application, message, None);
         };
         self.current = chosen;
-        self.slots.insert(0, slot);
+        self.members.slots.insert(0, slot);
         let start = self.start.clone();
         let stop = cx.shared.frame(FrameKind::Interruption { response_id: None, stop: None });
         self.inner.insert(stop.id());
@@ -134,8 +129,8 @@ impl Switch {
             self.inner.insert(start.id());
             self.offer(0, Direction::Downstream, start, cx);
         }
-        while self.slots.len() > 1 + MOST_LEAVING {
-            if let Some(mut oldest) = self.slots.pop() {
+        while self.members.slots.len() > 1 + MOST_LEAVING {
+            if let Some(mut oldest) = self.members.slots.pop() {
                 oldest.stop(cx);
             }
         }
@@ -143,15 +138,10 @@ impl Switch {
     }
 
     fn offer(&mut self, at: usize, direction: Direction, frame: Frame, cx: &mut Cx<'_>) {
-        let slot = &mut self.slots[at];
-        if cx.shared.take_step(slot.name()) {
-            cx.shared.hop(&self.name, slot.name(), direction, &frame);
-            let mut pushes = Vec::new();
-            slot.offer(direction, frame, cx, &mut pushes);
-            self.let_out(&mut pushes, cx);
-        } else {
-            cx.shared.losses.livelocked += 1;
-        }
+        let Members { name, slots, .. } = &mut self.members;
+        let mut pushes = Vec::new();
+        slots[at].receive(name, direction, frame, cx, &mut pushes);
+        self.let_out(&mut pushes, cx);
     }
 
     fn let_out(&self, pushes: &mut Vec<Push>, cx: &mut Cx<'_>) {
@@ -165,14 +155,14 @@ impl Switch {
     /// Stops the branches that were left and have nothing open any more.
     fn stop_answered(&mut self, cx: &mut Cx<'_>) {
         let mut at = 1;
-        while at < self.slots.len() {
-            if self.slots[at].is_answered(cx.shared) {
-                self.slots.remove(at).stop(cx);
+        while at < self.members.slots.len() {
+            if self.members.slots[at].is_answered(cx.shared) {
+                self.members.slots.remove(at).stop(cx);
             } else {
                 at += 1;
             }
         }
-        if self.slots.len() == 1 {
+        if self.members.slots.len() == 1 {
             // No branch is left that could hand on what was made for it.
             self.inner.retain(|inner| self.start.as_ref().is_some_and(|start| start.id() == *inner));
         }
@@ -180,25 +170,17 @@ impl Switch {
 }
 
 impl Group for Switch {
-    fn group_name(&self) -> &str {
-        &self.name
+    fn members(&self) -> &Members {
+        &self.members
     }
 
-    fn group_shape(&self) -> Shape {
-        self.shape
-    }
-
-    fn slots(&mut self) -> &mut Vec<Slot> {
-        &mut self.slots
-    }
-
-    fn slots_ref(&self) -> &[Slot] {
-        &self.slots
+    fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
     }
 
     fn enter(&mut self, frame: Frame, cx: &mut Cx<'_>) {
         let direction = cx.direction;
-        if self.slots.is_empty() {
+        if self.members.slots.is_empty() {
             return cx.pass(direction, frame);
         }
         if matches!(frame.kind(), FrameKind::Start) {
@@ -222,10 +204,10 @@ impl Group for Switch {
 impl fmt::Debug for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Switch")
-            .field("name", &self.name)
+            .field("name", &self.members.name)
             .field("current", &self.current)
             .field("branches", &self.branches.len())
-            .field("slots", &self.slots)
+            .field("slots", &self.members.slots)
             .finish_non_exhaustive()
     }
 }
