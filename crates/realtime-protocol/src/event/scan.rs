@@ -46,9 +46,11 @@ pub(crate) trait Event: Spelled + PartialEq + Sized {
 
 /// Reads one wire text in any spelling.
 pub(crate) fn decode<E: Event>(text: &str, dialect: Dialect) -> E {
-    if let Some(event) = E::decode_hot(text, dialect) {
-        return event;
-    }
+    E::decode_hot(text, dialect).unwrap_or_else(|| decode_other(text, dialect))
+}
+
+/// Reads one wire text that is no frequent event in its plainest form.
+pub(crate) fn decode_other<E: Event>(text: &str, dialect: Dialect) -> E {
     if !bound::is_within(text) {
         return E::malformed(bound::exceeded(text));
     }
@@ -169,14 +171,17 @@ pub(crate) fn kept_text<E: Event>(event: &E) -> Option<(Dialect, &str)> {
 /// Writes an event in the spelling of `dialect`. `ga_kind` is its `type` in GA.
 pub(crate) fn encode<E: Event>(event: &E, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
     let spelling = event.extra().and_then(Extra::spelling);
-    if spelling.is_none() && dialect == Dialect::Ga && event.encode_hot(ga_kind, out) {
-        return; // nearly every event: what others need stays out of its way
+    if spelling.is_some() || dialect != Dialect::Ga {
+        encode_respelled(event, ga_kind, dialect, spelling, out);
+    } else if !event.encode_hot(ga_kind, out) {
+        encode_whole(event, ga_kind, ga_kind, dialect, out);
     }
-    encode_other(event, ga_kind, dialect, spelling, out);
 }
 
+/// Writes an event that came in a spelling of its own, or whose dialect may have one. Nearly every event is
+/// another: what these need stays out of its way.
 #[inline(never)]
-fn encode_other<E: Event>(
+fn encode_respelled<E: Event>(
     event: &E,
     ga_kind: &'static str,
     dialect: Dialect,
@@ -194,9 +199,14 @@ fn encode_other<E: Event>(
         Some(Spelling::Name(named_in)) => event.kind_in(*named_in, ga_kind),
         _ => event.kind_in(dialect, ga_kind),
     };
-    if event.encode_hot(kind, out) {
-        return;
+    if !event.encode_hot(kind, out) {
+        encode_whole(event, kind, ga_kind, dialect, out);
     }
+}
+
+/// Writes all members of an event, under `kind`.
+#[inline(never)]
+fn encode_whole<E: Event>(event: &E, kind: &str, ga_kind: &'static str, dialect: Dialect, out: &mut String) {
     let shape = E::shape(ga_kind);
     if shape == Shape::Plain || (dialect == Dialect::Ga && !event.body().has_beta_only_fields()) {
         event.write(kind, out);

@@ -63,8 +63,7 @@ use crate::call::{
     CloseReason, Command, CommandError, CommandId, DisconnectReason, Event, FunctionEnd, Outcome, Refusal,
     ResponseEnd, UsageTotals, Warning,
 };
-use crate::event::hot;
-use crate::event::{ClientEvent, ServerEvent};
+use crate::event::{ClientEvent, ServerEvent, hot, scan};
 use crate::field::Field;
 use crate::flow::Shortfall;
 use crate::id::EventId;
@@ -218,7 +217,7 @@ impl Session {
     // Most texts are deltas: what others need stays out of their way.
     #[inline(never)]
     fn handle_other(&mut self, text: &str) {
-        self.handle_event(self.now, ServerEvent::decode(text, self.options.dialect));
+        self.handle_event(self.now, scan::decode_other(text, self.options.dialect));
     }
 
     /// The server sent an event: [`handle_text`](Self::handle_text) for a driver that decodes by itself.
