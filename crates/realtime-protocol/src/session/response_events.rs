@@ -217,7 +217,7 @@ impl Session {
     /// The part that a delta belongs to, in a response that runs.
     pub(super) fn part(&mut self, place: PartPlace<'_>) -> Option<PartId> {
         let due = self.now + self.options.deadlines.of(Answer::NextOutput).after;
-        let running = place.response_id.and_then(|id| self.responses.find_mut(id));
+        let running = place.response_id.and_then(|id| self.responses.get_mut(id));
         let Some(response) = running else { return self.part_of_other(place) };
         let response_id = response.id.clone();
         let answer = response.note_output(due);

@@ -212,14 +212,12 @@ impl Sequencer {
         self.open.excess().cloned()
     }
 
-    /// The response, if it runs.
-    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
+    /// The response, if it runs: by its id, or by its id as it stands in a text.
+    pub(super) fn get_mut<Id: ?Sized>(&mut self, id: &Id) -> Option<&mut OpenResponse>
+    where
+        ResponseId: PartialEq<Id>,
+    {
         self.open.get_mut(id)
-    }
-
-    /// The same, by an id as it stands in a text.
-    pub(super) fn find_mut(&mut self, id: &str) -> Option<&mut OpenResponse> {
-        self.open.find_mut(id)
     }
 
     /// The newest response that runs.

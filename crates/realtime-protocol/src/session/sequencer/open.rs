@@ -157,12 +157,11 @@ impl Open {
         self.finished.retain(|finished| finished.id != *id);
     }
 
-    pub(super) fn get_mut(&mut self, id: &ResponseId) -> Option<&mut OpenResponse> {
-        self.running.iter_mut().find(|response| response.id == *id).map(Box::as_mut)
-    }
-
-    /// The same, by an id as it stands in a text.
-    pub(super) fn find_mut(&mut self, id: &str) -> Option<&mut OpenResponse> {
+    /// By its id, or by its id as it stands in a text.
+    pub(super) fn get_mut<Id: ?Sized>(&mut self, id: &Id) -> Option<&mut OpenResponse>
+    where
+        ResponseId: PartialEq<Id>,
+    {
         self.running.iter_mut().find(|response| response.id == *id).map(Box::as_mut)
     }
 
