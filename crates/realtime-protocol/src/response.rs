@@ -152,11 +152,19 @@ open_enum! {
     }
 }
 
+/// How a request to speak given words begins.
+const SAY: &str = "Say this, and nothing else: ";
+
 impl ResponseParams {
     /// Lets the model speak these words, without calling a tool. A model may still change a word.
     pub fn saying(words: &str) -> Self {
         Self::default()
-            .instructions(alloc::format!("Say this, and nothing else: {words}"))
+            .instructions(alloc::format!("{SAY}{words}"))
             .tool_choice(ToolChoice::Mode(ToolMode::None))
+    }
+
+    /// The words that are to be spoken, if it is made by [`saying`](Self::saying).
+    pub fn words_to_say(&self) -> Option<&str> {
+        self.instructions.value()?.strip_prefix(SAY)
     }
 }

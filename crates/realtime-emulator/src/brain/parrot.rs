@@ -16,7 +16,7 @@ use crate::voice;
 /// - Text that contains the name of an MCP server's tool (one of its `allowed_tools`) calls that, and asks
 ///   for an approval first if the server needs one; the call returns its arguments.
 /// - Tool outputs are read out.
-/// - Asked to say certain words and nothing else (`Say this, and nothing else: …`), it says them.
+/// - Asked to say certain words and nothing else (`ResponseParams::saying`), it says them.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Parrot;
@@ -36,8 +36,7 @@ impl Brain for Parrot {
             let text = if let Trigger::Text(text) = turn.trigger { text } else { "" };
             return Reply::call(name, arguments_after(text, name));
         }
-        let asked = turn.params.instructions.value().and_then(|asked| asked.strip_prefix(SAY_THIS));
-        if let Some(words) = asked {
+        if let Some(words) = turn.params.words_to_say() {
             return Reply::say(words);
         }
         match turn.trigger {
@@ -68,9 +67,6 @@ impl Brain for Parrot {
         }
     }
 }
-
-/// How a request to say certain words begins.
-const SAY_THIS: &str = "Say this, and nothing else: ";
 
 /// The user's words, again and again until they are long enough to be interrupted.
 fn echo(samples: &[i16]) -> AudioSource {
