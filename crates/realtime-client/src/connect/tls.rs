@@ -167,20 +167,21 @@ impl fmt::Debug for Tls {
 }
 
 #[cfg(feature = "aws-lc-rs")]
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 
 #[cfg(not(feature = "aws-lc-rs"))]
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
+/// Adds the roots of this build's features.
 #[cfg_attr(
     not(any(feature = "webpki-roots", feature = "platform-roots")),
     expect(clippy::missing_const_for_fn, unused_variables, reason = "without a feature there are no roots")
 )]
-fn add_roots(roots: &mut RootCertStore) {
+pub(crate) fn add_roots(roots: &mut RootCertStore) {
     #[cfg(feature = "webpki-roots")]
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     #[cfg(feature = "platform-roots")]

@@ -7,6 +7,8 @@ use reqwest::redirect;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 
+#[cfg(feature = "_rustls")]
+use crate::connect::tls::{add_roots, provider};
 use crate::mcp::error::McpError;
 
 /// How long opening a connection may take.
@@ -52,34 +54,19 @@ impl Http {
 /// Names the provider for plain HTTP, too: `reqwest` would look for the process default and panic.
 #[cfg(feature = "_rustls")]
 fn with_tls(client: reqwest::ClientBuilder, is_secret: bool) -> Result<reqwest::ClientBuilder, String> {
-    #[cfg(feature = "aws-lc-rs")]
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "aws-lc-rs"))]
-    let provider = rustls::crypto::ring::default_provider();
-    let roots = if is_secret { roots() } else { rustls::RootCertStore::empty() };
+    let mut roots = rustls::RootCertStore::empty();
+    if is_secret {
+        add_roots(&mut roots);
+    }
     if is_secret && roots.is_empty() {
         return Err("https:// needs one of the features `webpki-roots` and `platform-roots`".into());
     }
-    let config = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(provider))
+    let config = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(client.tls_backend_preconfigured(config))
-}
-
-#[cfg(feature = "_rustls")]
-#[cfg_attr(
-    not(any(feature = "webpki-roots", feature = "platform-roots")),
-    expect(clippy::missing_const_for_fn, unused_mut, reason = "the features add roots")
-)]
-fn roots() -> rustls::RootCertStore {
-    let mut roots = rustls::RootCertStore::empty();
-    #[cfg(feature = "webpki-roots")]
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    #[cfg(feature = "platform-roots")]
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
 }
 
 #[cfg(not(feature = "_rustls"))]
