@@ -283,7 +283,7 @@ impl Driver {
         if due.is_none_or(|due| due > self.state.at) {
             return due;
         }
-        self.handle_timeout(self.state.at);
+        self.handle_timeout();
         self.poll_timeout()
     }
 
@@ -292,14 +292,15 @@ impl Driver {
         if self.listeners.is_empty() { due } else { earlier(due, self.listeners.poll_timeout()) }
     }
 
-    fn handle_timeout(&mut self, now: Timestamp) {
+    fn handle_timeout(&mut self) {
+        let now = self.state.at;
         if self.call.poll_timeout().is_some_and(|due| due <= now) {
             self.log(|writer, at, out| writer.timer(out, at));
-            self.call.handle_timeout(self.state.at);
+            self.call.handle_timeout(now);
             self.drain();
         }
         if self.listeners.poll_timeout().is_some_and(|due| due <= now) {
-            self.listeners.handle_timeout(self.state.at);
+            self.listeners.handle_timeout(now);
             self.drain();
         }
         if self.links.poll_timeout().is_some_and(|due| due <= now) {
