@@ -104,15 +104,20 @@ async fn floor(address: &str, mut ticks: Interval) -> Ended {
     }
 }
 
-async fn ours(kind: Kind, address: &str, mut ticks: Interval, latencies: &Latencies) -> Ended {
-    let mut call = connect(address, "stream", kind).await?;
+async fn ours(kind: Kind, address: &str, ticks: Interval, latencies: &Latencies) -> Ended {
+    let call = connect(address, "stream", kind).await?;
+    talk(call, ticks, |audio| heard(latencies, audio)).await
+}
+
+/// Speaks at each tick, and hands on the audio that is heard, until the call ends.
+pub(crate) async fn talk(mut call: ActiveCall, mut ticks: Interval, mut hear: impl FnMut(&[u8])) -> Ended {
     let audio = bytes::Bytes::from(vec![7; APPEND]);
     loop {
         select! {
             biased;
             _ = ticks.tick() => call.handle().append_audio(audio.clone())?,
             event = call.next() => match event {
-                Some(Event::Audio(chunk)) => heard(latencies, &chunk.audio),
+                Some(Event::Audio(chunk)) => hear(&chunk.audio),
                 Some(Event::Closed { reason }) => return Err(reason.to_string().into()),
                 Some(_) => {}
                 None => return Err("the events ended".into()),

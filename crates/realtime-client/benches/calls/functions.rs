@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use realtime_client::{Client, ClientOptions, Endpoint};
 use realtime_context::{ToolError, Toolbox};
-use realtime_protocol::call::Event;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message as ServerMessage;
 use tokio_websockets::Message;
 
 use crate::bare;
-use crate::clients::Kind;
+use crate::clients::{Kind, talk};
 use crate::gauge::{Measured, now_us};
 use crate::hold::{APPEND, Ended, hold};
 
@@ -50,25 +49,13 @@ pub(crate) fn run(kind: Kind, calls: usize, seconds: u64) -> Result<Measured, Bo
     Ok(Measured::new((cost.cpu_us_per_call_second * calls as f64) as u64 * seconds, calls, seconds, late))
 }
 
-async fn ours(address: &str, mut ticks: Interval) -> Ended {
+async fn ours(address: &str, ticks: Interval) -> Ended {
     let toolbox = Toolbox::new()
         .tool("clock", "Tells the time", |_: Value| async { Ok::<_, ToolError>(json!({ ENDED: now_us() })) });
     let session = SessionOptions::default().playback(PlaybackSource::Estimated);
     let options = ClientOptions::new(session).toolbox(toolbox);
     let endpoint = Endpoint::new(&format!("ws://{address}"), "functions")?;
-    let mut call = Client::connect(endpoint, options).await?;
-    let audio = bytes::Bytes::from(vec![7; APPEND]);
-    loop {
-        select! {
-            biased;
-            _ = ticks.tick() => call.handle().append_audio(audio.clone())?,
-            event = call.next() => match event {
-                Some(Event::Closed { reason }) => return Err(reason.to_string().into()),
-                Some(_) => {}
-                None => return Err("the events ended".into()),
-            },
-        }
-    }
+    talk(Client::connect(endpoint, options).await?, ticks, |_| {}).await
 }
 
 /// What any client must do at least: find the call, end the function, and send its output.
@@ -108,7 +95,7 @@ fn serve(late: Late) -> Result<String, Box<dyn Error>> {
                 stream.set_nodelay(true)?;
                 let late = Arc::clone(&late);
                 // A client that ends is not an error.
-                tokio::spawn(async move { talk(stream, number, &late).await.unwrap_or_default() });
+                tokio::spawn(async move { serve_one(stream, number, &late).await.unwrap_or_default() });
             }
             Ok::<_, Box<dyn Error>>(())
         };
@@ -121,7 +108,7 @@ fn serve(late: Late) -> Result<String, Box<dyn Error>> {
 }
 
 /// One call: a function every second, and the times of the outputs that come.
-async fn talk(stream: TcpStream, number: u32, late: &Late) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve_one(stream: TcpStream, number: u32, late: &Late) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut socket = accept_async(stream).await?;
     socket.send(ServerMessage::text(json!({"type": "session.created", "session": {}}).to_string())).await?;
     let begin = Instant::now() + EVERY + EVERY * (number % 97) / 97;

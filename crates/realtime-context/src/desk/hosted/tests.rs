@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use realtime_protocol::call::{Origin, ResponseReport, Timeline};
+use realtime_protocol::call::Origin;
 use realtime_protocol::error::ApiError;
 use realtime_protocol::session_config::SessionConfig;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::learn::tests::finished;
 
 struct Bench {
     hosted: Hosted,
@@ -109,14 +110,7 @@ impl Bench {
     }
 
     fn finish(&mut self, response: &str) {
-        self.hear(&Event::ResponseFinished(Box::new(ResponseReport {
-            response_id: response.into(),
-            end: ResponseEnd::Completed,
-            usage: None,
-            timeline: Timeline::default(),
-            dropped_bytes: 0,
-            totals: Default::default(),
-        })));
+        self.hear(&finished(response));
     }
 
     fn say(&mut self, response: &str) {
