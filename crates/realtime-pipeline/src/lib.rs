@@ -61,32 +61,14 @@
 //! The rest is re-exported here: frames and what they carry, the processor and its view of the pipeline, the
 //! pipeline and its run, observers, the service.
 
-pub mod adapter;
 pub mod chain;
-mod cx;
-mod error;
-mod frame;
-mod lanes;
-mod observer;
-mod payload;
+mod old;
 mod pcm;
-mod pipeline;
-pub mod playout;
-mod processor;
 pub mod resample;
-mod service;
-mod task;
-pub mod wav;
 
-pub use cx::Cx;
-pub use error::{Error, Fault, PipelineError, Severity};
-pub use frame::{CustomFrame, Direction, Frame, FrameKind, Generation, Lane};
-pub use lanes::LaneCapacity;
-pub use observer::{Observed, Observer};
-pub use payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame, TranscriptStage};
-pub use pipeline::{Pipeline, PipelineOptions};
-pub use playout::Playout;
-pub use processor::Processor;
-pub use service::RealtimeService;
-pub use task::{Finished, PipelineHandle, PipelineTask};
-pub use wav::{WavError, WavInput, WavLayout, WavOutput};
+pub use old::{
+    AudioFrame, CustomFrame, Cx, Direction, Error, Fault, Finished, Frame, FrameKind, Generation, Lane,
+    LaneCapacity, Observed, Observer, OutputAudio, Pipeline, PipelineError, PipelineHandle, PipelineOptions,
+    PipelineTask, Playout, Processor, RealtimeService, ResponseMetrics, Severity, TextFrame, TranscriptFrame,
+    TranscriptStage, WavError, WavInput, WavLayout, WavOutput, adapter, playout, wav,
+};

@@ -9,11 +9,11 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::WavError;
 use super::tracks::{Tracks, Voice};
-use crate::cx::Cx;
-use crate::error::Error;
-use crate::frame::{Direction, Frame, FrameKind};
-use crate::payload::AudioFrame;
-use crate::processor::Processor;
+use crate::old::cx::Cx;
+use crate::old::error::Error;
+use crate::old::frame::{Direction, Frame, FrameKind};
+use crate::old::payload::AudioFrame;
+use crate::old::processor::Processor;
 
 /// Records a run into a WAV file of 16-bit samples. Place it downstream of the playout.
 ///

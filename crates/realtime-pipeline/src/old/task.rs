@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::cx::{Cx, Neighbour, Phase, Request, SOURCE, Shared};
-use crate::error::{Error, PipelineError, Severity};
-use crate::frame::{Direction, Frame, FrameKind, Generation};
-use crate::lanes::{Mailbox, inbox};
-use crate::observer::Observer;
-use crate::pipeline::PipelineOptions;
-use crate::processor::Stage;
+use crate::old::cx::{Cx, Neighbour, Phase, Request, SOURCE, Shared};
+use crate::old::error::{Error, PipelineError, Severity};
+use crate::old::frame::{Direction, Frame, FrameKind, Generation};
+use crate::old::lanes::{Mailbox, inbox};
+use crate::old::observer::Observer;
+use crate::old::pipeline::PipelineOptions;
+use crate::old::processor::Stage;
 
 /// A linked pipeline that has not begun to run.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl PipelineTask {
     }
 
     /// Runs the pipeline to its end. Dropping this future aborts every task without calling
-    /// [`Processor::stop`](crate::Processor::stop): cancel by the handle instead.
+    /// [`Processor::stop`](crate::old::Processor::stop): cancel by the handle instead.
     ///
     /// # Errors
     /// [`PipelineError`] names the processor that failed, panicked, reported a fatal fault or did not stop.

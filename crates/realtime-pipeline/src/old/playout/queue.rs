@@ -12,8 +12,8 @@ use realtime_protocol::call::PlaybackPosition;
 use realtime_protocol::id::ItemId;
 use realtime_protocol::time::MediaTime;
 
-use crate::frame::Generation;
-use crate::payload::{AudioFrame, OutputAudio};
+use crate::old::frame::Generation;
+use crate::old::payload::{AudioFrame, OutputAudio};
 
 /// Audio that waits to be played, with an account for each content part of an item.
 ///

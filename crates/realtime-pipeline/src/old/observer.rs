@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::frame::{Direction, Frame};
+use crate::old::frame::{Direction, Frame};
 
 /// Frames that wait for an observer, at most.
 const CAPACITY: usize = 4096;
@@ -103,7 +103,7 @@ impl fmt::Debug for Observers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{FrameKind, Generation};
+    use crate::old::frame::{FrameKind, Generation};
 
     #[derive(Clone, Default)]
     struct Counts(Arc<Mutex<(usize, u64)>>);

@@ -11,9 +11,11 @@ use realtime_protocol::call::{
 };
 use realtime_protocol::session_config::SessionConfig;
 
-use crate::error::{Fault, Severity};
-use crate::frame::{Direction, FrameKind};
-use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame, TranscriptStage};
+use crate::old::error::{Fault, Severity};
+use crate::old::frame::{Direction, FrameKind};
+use crate::old::payload::{
+    AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame, TranscriptStage,
+};
 use crate::resample::{RateError, Resampler};
 
 /// The name under which the service stands in its pipeline.
@@ -173,7 +175,7 @@ impl Adapter {
     /// The frames that a call event stands for, in order.
     ///
     /// [`FrameKind::StopPlayback`] begins a new generation: the caller must call
-    /// [`Cx::interrupt`](crate::Cx::interrupt) before it pushes the frame. [`FrameKind::End`] upstream asks
+    /// [`Cx::interrupt`](crate::old::Cx::interrupt) before it pushes the frame. [`FrameKind::End`] upstream asks
     /// for the run's end.
     pub fn frames(&mut self, event: &Arc<Event>) -> Vec<(FrameKind, Route)> {
         use Route::{Both, Downstream, Upstream};

@@ -10,10 +10,10 @@ use std::time::Duration;
 use realtime_protocol::call::{PlaybackReport, StopId};
 use tokio::time::{Instant, sleep_until};
 
-use crate::cx::Cx;
-use crate::error::Error;
-use crate::frame::{Direction, Frame, FrameKind};
-use crate::processor::Processor;
+use crate::old::cx::Cx;
+use crate::old::error::Error;
+use crate::old::frame::{Direction, Frame, FrameKind};
+use crate::old::processor::Processor;
 
 pub use queue::{PlayoutQueue, Rejected};
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use crate::cx::{Cx, Phase};
-use crate::error::Error;
-use crate::frame::{Direction, Frame, FrameKind, Lane};
-use crate::lanes::{Flowing, Mailbox};
+use crate::old::cx::{Cx, Phase};
+use crate::old::error::Error;
+use crate::old::frame::{Direction, Frame, FrameKind, Lane};
+use crate::old::lanes::{Flowing, Mailbox};
 
 /// A pipeline stage: frames in, frames out. One task owns it, so its methods take `&mut self` and need no
 /// lock.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::frame::{Direction, Frame, FrameKind, Lane};
+use crate::old::frame::{Direction, Frame, FrameKind, Lane};
 
 /// A frame and which way it flows.
 pub(crate) type Flowing = (Frame, Direction);
@@ -204,8 +204,8 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Generation;
-    use crate::payload::AudioFrame;
+    use crate::old::frame::Generation;
+    use crate::old::payload::AudioFrame;
 
     const CAPACITY: LaneCapacity = LaneCapacity { ordered: 2, media: 3 };
 

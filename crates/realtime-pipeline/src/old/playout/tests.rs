@@ -5,9 +5,9 @@ use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::MediaTime;
 
 use super::*;
-use crate::payload::{AudioFrame, OutputAudio};
-use crate::task::{Finished, PipelineHandle};
-use crate::{Observed, Observer, Pipeline};
+use crate::old::payload::{AudioFrame, OutputAudio};
+use crate::old::task::{Finished, PipelineHandle};
+use crate::old::{Observed, Observer, Pipeline};
 
 const FORMAT: AudioFormat = AudioFormat::PCM16_24K;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::error::Fault;
-use crate::frame::{Direction, Frame, FrameKind, Generation, Lane};
-use crate::lanes::Inbox;
-use crate::observer::{Observed, Observers};
+use crate::old::error::Fault;
+use crate::old::frame::{Direction, Frame, FrameKind, Generation, Lane};
+use crate::old::lanes::Inbox;
+use crate::old::observer::{Observed, Observers};
 
 /// A processor's place in its pipeline, handed to each of its methods.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lanes::LaneCapacity;
-use crate::processor::{Processor, Stage};
-use crate::task::PipelineTask;
+use crate::old::lanes::LaneCapacity;
+use crate::old::processor::{Processor, Stage};
+use crate::old::task::PipelineTask;
 
 /// A chain of processors, from the source to the sink.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! The realtime service: a processor around a client. All decisions are in the [adapter](crate::adapter).
+//! The realtime service: a processor around a client. All decisions are in the [adapter](crate::old::adapter).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use realtime_client::{Events, Handle, SendError};
 use realtime_context::{Change, Conversation};
 use realtime_protocol::call::Event;
 
-use crate::adapter::{Adapter, Asked, NAME, Route};
-use crate::cx::Cx;
-use crate::error::{Error, Fault, Severity};
-use crate::frame::{Direction, Frame, FrameKind};
-use crate::processor::Processor;
+use crate::old::adapter::{Adapter, Asked, NAME, Route};
+use crate::old::cx::Cx;
+use crate::old::error::{Error, Fault, Severity};
+use crate::old::frame::{Direction, Frame, FrameKind};
+use crate::old::processor::Processor;
 
 /// A speech-to-speech model in a pipeline.
 ///
-/// It stands between the user's audio and the [playout](crate::Playout). Input audio is converted to the
+/// It stands between the user's audio and the [playout](crate::old::Playout). Input audio is converted to the
 /// session's rate and appended, and also passed on, for a recorder; playback reports and
 /// [commands](FrameKind::Command) end here. What the session tells becomes frames. When it tells to stop
 /// playback, a new generation begins.

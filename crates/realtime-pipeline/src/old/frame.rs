@@ -12,13 +12,13 @@ use realtime_protocol::call::{
 };
 use realtime_protocol::id::{ItemId, ResponseId};
 
-use crate::error::{Fault, Severity};
-use crate::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame};
+use crate::old::error::{Fault, Severity};
+use crate::old::payload::{AudioFrame, OutputAudio, ResponseMetrics, TextFrame, TranscriptFrame};
 
 /// One unit flowing through a pipeline. Cheap to clone: large payloads are shared.
 ///
-/// Frames are made by [`Cx::push`](crate::Cx::push) and
-/// [`PipelineHandle::push`](crate::PipelineHandle::push), which number and stamp them.
+/// Frames are made by [`Cx::push`](crate::old::Cx::push) and
+/// [`PipelineHandle::push`](crate::old::PipelineHandle::push), which number and stamp them.
 #[derive(Clone, Debug)]
 pub struct Frame {
     id: u64,
@@ -370,7 +370,7 @@ mod tests {
             item_id: "item".into(),
             content_index: 0,
             text: "my password is swordfish".into(),
-            stage: crate::TranscriptStage::Final,
+            stage: crate::old::TranscriptStage::Final,
         });
         let shown = format!("{kind:?}");
         assert!(shown.contains("24 bytes"), "{shown}");

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a processor cannot go on. Returned from a [`Processor`](crate::Processor)'s methods, it ends the run.
+/// Why a processor cannot go on. Returned from a [`Processor`](crate::old::Processor)'s methods, it ends the run.
 #[derive(Debug)]
 pub struct Error {
     message: String,

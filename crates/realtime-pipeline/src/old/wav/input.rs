@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{WavError, read};
-use crate::cx::Cx;
-use crate::error::Error;
-use crate::frame::{Direction, Frame, FrameKind};
-use crate::payload::AudioFrame;
-use crate::processor::Processor;
+use crate::old::cx::Cx;
+use crate::old::error::Error;
+use crate::old::frame::{Direction, Frame, FrameKind};
+use crate::old::payload::AudioFrame;
+use crate::old::processor::Processor;
 
 /// Speaks a WAV file into a pipeline, as its first processor.
 ///
