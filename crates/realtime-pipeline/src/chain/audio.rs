@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use realtime_protocol::audio::{AudioFormat, g711};
-use realtime_protocol::id::ItemId;
+use realtime_protocol::id::{ItemId, ResponseId};
 use realtime_protocol::time::MediaTime;
 
 /// A stretch of audio. Cheap to clone.
@@ -156,6 +156,8 @@ impl fmt::Debug for Samples {
 #[doc(alias("TTSAudioRawFrame", "OutputAudioRawFrame"))]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OutputAudio {
+    /// The response that it belongs to; `None`: it is the application's own.
+    pub response_id: Option<ResponseId>,
     /// What it is part of.
     pub source: AudioSource,
     /// The position of its first sample in the part or clip (samples).

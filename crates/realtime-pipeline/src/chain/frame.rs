@@ -11,7 +11,7 @@ use realtime_protocol::time::Timestamp;
 
 use crate::chain::audio::{Audio, AudioSource, OutputAudio};
 use crate::chain::fault::Fault;
-use crate::chain::payload::{BotSpeech, Keys, Message, Peer, UserSpeech};
+use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
 
 /// One unit that flows through a chain. Cheap to clone: what is large is shared.
 ///
@@ -105,6 +105,11 @@ pub enum FrameKind {
     },
     /// What was played; upstream, to the service.
     Playback(PlaybackReport),
+    /// What becomes of output at the sink; upstream, to the playout.
+    Sink(SinkReport),
+    /// The sink drops what it has taken and not sounded yet, and answers with [`SinkReport::Cleared`];
+    /// downstream, from the playout.
+    ClearSink(ClearId),
     /// A stage reports a fault; upstream. The application is told at the same time.
     #[doc(alias = "ErrorFrame")]
     Fault(Arc<Fault>),
@@ -193,6 +198,8 @@ impl FrameKind {
             | Self::Cancel { .. }
             | Self::Interruption { .. }
             | Self::Playback(_)
+            | Self::Sink(_)
+            | Self::ClearSink(_)
             | Self::Fault(_) => true,
             Self::Custom(frame) => frame.passes_hold(),
             _ => false,
@@ -225,6 +232,8 @@ impl FrameKind {
             Self::Cancel { .. } => "cancel",
             Self::Interruption { .. } => "interruption",
             Self::Playback(_) => "playback",
+            Self::Sink(_) => "sink",
+            Self::ClearSink(_) => "clear_sink",
             Self::Fault(_) => "fault",
             Self::Event(_) => "event",
             Self::Notice(_) => "notice",

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use realtime_protocol::id::ItemId;
 use serde_json::Value;
 
+use crate::chain::audio::AudioSource;
+
 /// What is known of the user's turn and voice.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -53,6 +55,45 @@ pub enum BotSpeech {
     /// The assistant fell silent.
     #[doc(alias = "BotStoppedSpeakingFrame")]
     Stopped,
+}
+
+/// What becomes of output at the sink.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SinkReport {
+    /// It takes no more audio until it is ready again.
+    Full,
+    /// It takes audio again.
+    Ready,
+    /// Audio has been heard up to here.
+    Heard(SinkPosition),
+    /// The answer to [`FrameKind::ClearSink`](crate::chain::FrameKind::ClearSink): what it held is dropped.
+    Cleared {
+        /// The request that this answers.
+        id: ClearId,
+        /// The last audio that was heard. `None`: none was, or the sink can't know.
+        at: Option<SinkPosition>,
+    },
+}
+
+/// A place in what the sink was given.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SinkPosition {
+    /// What was heard.
+    pub source: AudioSource,
+    /// How much of it was heard, from its beginning (samples, at the rate at which the playout took it in).
+    pub samples: u64,
+}
+
+/// Identifies a [`FrameKind::ClearSink`](crate::chain::FrameKind::ClearSink), so that a late answer is not
+/// taken for the answer to another one. Unique in a run.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ClearId(pub u64);
+
+impl fmt::Display for ClearId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "clear {}", self.0)
+    }
 }
 
 /// What happens to the other end of the transport.

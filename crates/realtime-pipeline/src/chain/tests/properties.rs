@@ -42,8 +42,13 @@ fn kind(number: usize) -> FrameKind {
     let message = crate::chain::Message { body: Arc::new(serde_json::json!({})), urgent: true };
     let source = crate::chain::AudioSource::Clip("clip".into());
     let audio = Audio::mono(8_000, vec![0; 8]);
-    let output =
-        crate::chain::OutputAudio { source: source.clone(), start: 0, mark: None, audio: audio.clone() };
+    let output = crate::chain::OutputAudio {
+        response_id: None,
+        source: source.clone(),
+        start: 0,
+        mark: None,
+        audio: audio.clone(),
+    };
     let fault = Fault { stage: "x".into(), category: Category::Device, message: "y".into(), cause: None };
     let kinds = [
         FrameKind::Start,
