@@ -62,6 +62,7 @@
 //! pipeline and its run, observers, the service.
 
 pub mod chain;
+pub mod edges;
 mod old;
 mod pcm;
 pub mod resample;

@@ -1,0 +1,20 @@
+//! Where a call's input comes from and its output goes: [`Source`] and [`Sink`].
+//!
+//! Both are polled in the call's one task, like futures. What blocks runs elsewhere and is reached through a
+//! bounded ring.
+//!
+//! # Map
+//! | file | what is in it |
+//! |---|---|
+//! | `source`, `sink`, `transport` | the traits, and both ends of one transport |
+//! | `error` | what goes wrong at an edge |
+
+mod error;
+mod sink;
+mod source;
+mod transport;
+
+pub use error::EdgeError;
+pub use sink::{Pace, Sink};
+pub use source::Source;
+pub use transport::Transport;
