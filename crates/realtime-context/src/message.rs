@@ -71,6 +71,12 @@ impl Message {
         Self { role, content: Field::Value(Content::Text(text.into())), ..Self::default() }
     }
 
+    /// This message, with these parts in the place of its content.
+    #[must_use]
+    pub fn with_parts(self, parts: Vec<Part>) -> Self {
+        Self { content: Field::Value(Content::Parts(parts)), ..self }
+    }
+
     /// The words: the string, or the text parts, a line each.
     pub fn text(&self) -> String {
         match self.content.value() {

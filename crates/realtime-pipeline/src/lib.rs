@@ -62,10 +62,17 @@
 //! pipeline and its run, observers, the service.
 
 pub mod chain;
+pub mod convert;
 pub mod edges;
 mod old;
 mod pcm;
 pub mod resample;
+pub mod service;
+pub mod task;
+
+pub use realtime_client as client;
+pub use realtime_context as context;
+pub use realtime_protocol as protocol;
 
 pub use old::{
     AudioFrame, CustomFrame, Cx, Direction, Error, Fault, Finished, Frame, FrameKind, Generation, Lane,

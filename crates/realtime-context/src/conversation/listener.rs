@@ -77,6 +77,13 @@ impl Listener for Conversation {
 }
 
 impl State {
+    pub(super) fn is_in_step(&self) -> bool {
+        self.phase == Phase::Serving
+            && !self.dirty
+            && self.asked.is_empty()
+            && !sync(&self.log, &self.mirror, &self.limits(None, None)).waits
+    }
+
     /// Asks for what brings the server up to date.
     fn tell_server(&mut self, out: &mut Out<'_>) {
         if !self.dirty || self.asked.len() >= MOST_ASKED {

@@ -327,6 +327,15 @@ impl Conversation {
         self.lock().listens
     }
 
+    /// Returns whether the session that serves has been told all that the log says, and has answered. What
+    /// it refused, or can't be told, was told by
+    /// [`Notice::NotSynced`](realtime_protocol::call::Notice::NotSynced). False without a session that
+    /// serves.
+    pub fn is_in_step(&self) -> bool {
+        let state = self.lock();
+        state.is_in_step()
+    }
+
     pub(crate) fn its_summariser(&self) -> Option<Summariser> {
         self.lock().summariser.clone()
     }

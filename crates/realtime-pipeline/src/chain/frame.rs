@@ -11,6 +11,7 @@ use realtime_protocol::time::Timestamp;
 
 use crate::chain::audio::{Audio, AudioSource, OutputAudio};
 use crate::chain::fault::Fault;
+use crate::chain::metric::Metric;
 use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
 
 /// One unit that flows through a chain. Cheap to clone: what is large is shared.
@@ -127,12 +128,14 @@ pub enum FrameKind {
         "FunctionCallsStartedFrame",
         "FunctionCallInProgressFrame",
         "FunctionCallResultFrame",
-        "FunctionCallCancelFrame",
-        "MetricsFrame"
+        "FunctionCallCancelFrame"
     ))]
     Event(Arc<Event>),
     /// What a stage tells the application.
     Notice(Arc<Notice>),
+    /// A duration or a cost, when it is known; both ways, from the service.
+    #[doc(alias("MetricsFrame", "TTFBMetricsData", "LLMUsageMetricsData"))]
+    Metric(Metric),
 
     // Audio.
     /// Audio from the user; downstream.
@@ -237,6 +240,7 @@ impl FrameKind {
             Self::Fault(_) => "fault",
             Self::Event(_) => "event",
             Self::Notice(_) => "notice",
+            Self::Metric(_) => "metric",
             Self::InputAudio(_) => "input_audio",
             Self::InputFinished => "input_finished",
             Self::OutputAudio(_) => "output_audio",

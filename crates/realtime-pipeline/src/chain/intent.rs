@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use realtime_context::{Message, Toolbox};
-use realtime_protocol::call::Outcome;
+use realtime_protocol::call::{Command, Outcome};
 use realtime_protocol::event::ClientEvent;
+use realtime_protocol::id::ItemId;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::ToolChoice;
@@ -73,10 +74,24 @@ pub enum Intent {
         run: bool,
     },
     /// Tells the model which keys the user pressed.
-    Dtmf(Keys),
+    Dtmf {
+        /// The keys.
+        keys: Keys,
+        /// Whether the model answers.
+        run: bool,
+    },
+    /// Asks for an item as the server has it. Its answer is
+    /// [`Outcome::Retrieved`].
+    #[doc(alias = "retrieve_conversation_item")]
+    Retrieve {
+        /// The item.
+        item_id: ItemId,
+    },
     /// Begins a new session with the same conversation.
     #[doc(alias = "reset_conversation")]
     Reset,
+    /// Any command of the session.
+    Command(Box<Command>),
     /// Sends an event as it is.
     #[doc(alias = "send_client_event")]
     Raw(Box<ClientEvent>),
@@ -96,8 +111,10 @@ impl Intent {
             Self::Interrupt => "interrupt",
             Self::PauseInput(_) => "pause_input",
             Self::Image { .. } => "image",
-            Self::Dtmf(_) => "dtmf",
+            Self::Dtmf { .. } => "dtmf",
+            Self::Retrieve { .. } => "retrieve",
             Self::Reset => "reset",
+            Self::Command(command) => command.name(),
             Self::Raw(_) => "raw",
         }
     }

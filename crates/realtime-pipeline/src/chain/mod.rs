@@ -96,7 +96,7 @@
 //! # Map
 //! | file | what is in it |
 //! |---|---|
-//! | `frame`, `audio`, `payload`, `intent`, `fault` | what flows, what is asked, what goes wrong |
+//! | `frame`, `audio`, `payload`, `metric`, `intent`, `fault` | what flows, what is asked, what goes wrong |
 //! | `processor`, `cx`, `work`, `observer` | what stages and observers see |
 //! | `slot` | the account of one stage: most of the rules |
 //! | `group`, `stages`, `parallel`, `switch` | stages that hold stages |
@@ -113,6 +113,7 @@ mod idle;
 mod intent;
 mod machine;
 mod meter;
+mod metric;
 mod observer;
 mod options;
 mod output;
@@ -138,6 +139,7 @@ pub use idle::Idle;
 pub use intent::{Answer, Intent, NotAsked, Ticket};
 pub use machine::Chain;
 pub use meter::LONGEST_STEP;
+pub use metric::Metric;
 pub use observer::{Hop, Observer};
 pub use options::ChainOptions;
 pub use output::{Ended, Losses, Output};

@@ -1,0 +1,186 @@
+//! Intents become commands, and their outcomes answers.
+//!
+//! Messages go by way of the conversation: it is changed at once, its own edits tell the server, and the
+//! intent is answered once the server has what it says.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use realtime_context::{Conversation, EntryId, Message, Part, Toolbox};
+use realtime_protocol::call::{Command, CommandId, Notice, Outcome};
+use realtime_protocol::response::ResponseParams;
+use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::time::Timestamp;
+
+use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Ticket};
+use crate::service::Core;
+
+/// How often it is looked for the end of edits of which no event tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What was asked and is not answered.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) conversation: Conversation,
+    pub(super) toolbox: Toolbox,
+    commands: BTreeMap<CommandId, Asked>,
+    edits: VecDeque<Edit>,
+    look_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    ticket: Ticket,
+    protected: bool,
+}
+
+/// Messages on their way to the server.
+#[derive(Debug)]
+struct Edit {
+    ticket: Ticket,
+    entries: Vec<EntryId>,
+    run: bool,
+    /// Why the server does not have all of them.
+    refused: Option<Arc<str>>,
+}
+
+impl Asking {
+    pub(super) fn new(conversation: Conversation, toolbox: Toolbox) -> Self {
+        let (commands, edits) = (BTreeMap::new(), VecDeque::new());
+        Self { conversation, toolbox, commands, edits, look_at: None }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.commands.is_empty() && self.edits.is_empty()
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Timestamp> {
+        self.look_at
+    }
+
+    /// The server does not have an entry, or not all of it.
+    pub(super) fn not_synced(&mut self, notice: &Notice) {
+        let Notice::NotSynced { entry, reason } = notice else { return };
+        let edit = self.edits.iter_mut().find(|edit| edit.entries.iter().any(|id| id.number() == *entry));
+        if let Some(edit) = edit {
+            edit.refused.get_or_insert_with(|| reason.as_str().into());
+        }
+    }
+
+    fn give(&mut self, ticket: Ticket, command: Command, cx: &mut Cx<'_>) {
+        let protected = matches!(command, Command::CreateResponse { protected: true, .. });
+        let id = cx.command(command);
+        self.commands.insert(id, Asked { ticket, protected });
+    }
+
+    fn edit(&mut self, ticket: Ticket, entries: Vec<EntryId>, run: bool, cx: &Cx<'_>) {
+        self.edits.push_back(Edit { ticket, entries, run, refused: None });
+        self.look_at = Some(cx.now() + LOOK_AGAIN);
+    }
+
+    fn append(&mut self, ticket: Ticket, messages: Vec<Message>, run: bool, cx: &mut Cx<'_>) {
+        let entries = messages.into_iter().map(|message| self.conversation.append(message)).collect();
+        self.edit(ticket, entries, run, cx);
+    }
+
+    fn replace(&mut self, ticket: Ticket, messages: Vec<Message>, run: bool, cx: &mut Cx<'_>) {
+        self.conversation.replace(messages);
+        let entries = self.conversation.with(|log| log.entries().iter().map(|entry| entry.id()).collect());
+        self.edit(ticket, entries, run, cx);
+    }
+
+    /// Answers what the server has by now.
+    pub(super) fn look(&mut self, cx: &mut Cx<'_>) {
+        if self.edits.is_empty() {
+            return;
+        }
+        if !self.conversation.is_in_step() {
+            if self.look_at.is_some_and(|at| at <= cx.now()) {
+                self.look_at = Some(cx.now() + LOOK_AGAIN);
+            }
+            return;
+        }
+        self.look_at = None;
+        for Edit { ticket, run, refused, .. } in std::mem::take(&mut self.edits) {
+            match refused {
+                Some(reason) => cx.answer(ticket, Answer::Refused(NotAsked::Unable { reason })),
+                None if run => {
+                    self.give(ticket, Command::CreateResponse { params: None, protected: false }, cx);
+                }
+                None => cx.answer(ticket, Answer::Settled(Outcome::Done)),
+            }
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn ask(&mut self, ticket: Ticket, intent: Intent, cx: &mut Cx<'_>) {
+        match intent {
+            Intent::Say { text } => {
+                self.run(ticket, Some(Box::new(ResponseParams::saying(&text))), false, cx)
+            }
+            Intent::Run { params, protected } => self.run(ticket, params, protected, cx),
+            Intent::Append { messages, run } => self.asking.append(ticket, messages, run, cx),
+            Intent::Replace { messages, run } => self.asking.replace(ticket, messages, run, cx),
+            Intent::Image { url, text, run } => {
+                let mut parts = vec![Part::image(&*url)];
+                parts.extend(text.map(|text| Part::text(&*text)));
+                self.asking.append(ticket, vec![Message::user("").with_parts(parts)], run, cx);
+            }
+            Intent::Dtmf { keys, run } => self.asking.append(ticket, vec![pressed(&keys)], run, cx),
+            Intent::Settings(config) => self.asking.give(ticket, Command::UpdateConfig { config }, cx),
+            Intent::ToolChoice(choice) => {
+                let config = Box::new(SessionConfig::default().tool_choice(choice));
+                self.asking.give(ticket, Command::UpdateConfig { config }, cx);
+            }
+            Intent::Toolbox(tools) => {
+                self.asking.toolbox.replace(&tools);
+                cx.answer(ticket, Answer::Settled(Outcome::Done));
+            }
+            Intent::Interrupt => self.asking.give(ticket, Command::Interrupt {}, cx),
+            Intent::PauseInput(paused) => {
+                self.hearing.paused = paused;
+                cx.answer(ticket, Answer::Settled(Outcome::Done));
+            }
+            Intent::Retrieve { item_id } => {
+                self.asking.give(ticket, Command::RetrieveItem { item_id }, cx);
+            }
+            Intent::Reset => {
+                self.asking.give(ticket, Command::Rotate { endpoint: None, urgent: true }, cx);
+            }
+            Intent::Command(command) => {
+                if matches!(*command, Command::ClearAudio {}) {
+                    self.hearing.forget();
+                }
+                if matches!(*command, Command::CommitAudio { .. }) {
+                    self.hearing.end_turn(cx);
+                }
+                self.asking.give(ticket, *command, cx);
+            }
+            Intent::Raw(event) => self.asking.give(ticket, Command::SendEvent { event }, cx),
+        }
+    }
+
+    fn run(&mut self, ticket: Ticket, params: Option<Box<ResponseParams>>, protected: bool, cx: &mut Cx<'_>) {
+        if protected {
+            self.protection.open += 1;
+        }
+        self.stopwatch.asked(cx.now());
+        self.asking.give(ticket, Command::CreateResponse { params, protected }, cx);
+    }
+
+    /// A command has ended.
+    pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Some(Asked { ticket, protected }) = self.asking.commands.remove(&id) else { return };
+        if protected {
+            self.protection.settled();
+        }
+        cx.answer(ticket, Answer::Settled(outcome.clone()));
+    }
+}
+
+/// What the model is told of keys.
+fn pressed(keys: &Keys) -> Message {
+    Message::user(format!("[The user pressed these keys on the phone: {}]", keys.as_str()))
+}

@@ -1,0 +1,126 @@
+//! The stage itself: [`Core`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use realtime_protocol::call::Event;
+use realtime_protocol::item::Item;
+use realtime_protocol::time::Timestamp;
+
+use crate::chain::{Cx, Direction, Frame, FrameKind, Intent, Processor, Shape, Ticket};
+use crate::service::ask::Asking;
+use crate::service::hear::Hearing;
+use crate::service::measure::Stopwatch;
+use crate::service::options::Clips;
+
+/// The name under which the service stands in its chain.
+pub(crate) const NAME: &str = "realtime";
+
+/// The service of a chain: intents to commands, frames to media, events to frames. See
+/// [the module](crate::service). [`RealtimeService::core`](crate::service::RealtimeService::core) makes it.
+pub struct Core {
+    pub(super) hearing: Hearing,
+    pub(super) asking: Asking,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) clips: Clips,
+    pub(super) speaks: bool,
+    /// Whether transcripts of the user's speech are told.
+    pub(super) transcripts: bool,
+    pub(super) on_item: OnItem,
+    pub(super) running_responses: usize,
+    /// Interruptions for which playback was told to stop, and that are not settled yet.
+    pub(super) stopping: usize,
+    pub(super) protection: Protection,
+}
+
+/// What the application wants to know of items.
+#[derive(Default)]
+pub(super) struct OnItem {
+    pub(super) created: Option<ItemHook>,
+    pub(super) updated: Option<ItemHook>,
+}
+
+pub(super) type ItemHook = Box<dyn FnMut(&Item) + Send>;
+
+/// Whether what is said is protected from the user's speech: from the request to the last sound.
+#[derive(Debug, Default)]
+pub(super) struct Protection {
+    /// Requests for protected responses that are not settled.
+    pub(super) open: usize,
+    /// Whether the sound of a protected response is not over.
+    pub(super) sounds: bool,
+    pub(super) bot_speaks: bool,
+}
+
+impl Protection {
+    pub(super) const fn holds(&self) -> bool {
+        self.open > 0 || self.sounds
+    }
+
+    pub(super) const fn settled(&mut self) {
+        self.open = self.open.saturating_sub(1);
+        self.sounds |= self.bot_speaks;
+    }
+
+    pub(super) const fn bot(&mut self, speaks: bool) {
+        self.bot_speaks = speaks;
+        self.sounds &= speaks;
+    }
+}
+
+impl Processor for Core {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) {
+        match (frame.kind(), cx.direction()) {
+            (FrameKind::InputAudio(audio), Direction::Downstream) => {
+                self.hearing.hear(audio, cx);
+            }
+            (FrameKind::User(speech), Direction::Downstream) => self.turn(speech, cx),
+            (FrameKind::Bot(speech), Direction::Upstream) => self.bot_speaks(*speech, cx),
+            (FrameKind::Playback(report), Direction::Upstream) => {
+                cx.media(realtime_protocol::call::Media::Report(report.clone()));
+                return;
+            }
+            _ => {}
+        }
+        cx.forward(frame);
+    }
+
+    fn handle_event(&mut self, event: &Arc<Event>, cx: &mut Cx<'_>) {
+        self.tell(event, cx);
+    }
+
+    fn handle_intent(&mut self, ticket: Ticket, intent: Intent, cx: &mut Cx<'_>) {
+        self.ask(ticket, intent, cx);
+    }
+
+    fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.asking.look(cx);
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        self.asking.poll_timeout()
+    }
+
+    /// What was asked for is answered, and what is being said is said to its end.
+    fn is_idle(&self) -> bool {
+        self.running_responses == 0 && self.asking.is_idle()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::service(self.speaks)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("hearing", &self.hearing)
+            .field("asking", &self.asking)
+            .field("running_responses", &self.running_responses)
+            .finish_non_exhaustive()
+    }
+}

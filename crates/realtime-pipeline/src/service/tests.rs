@@ -1,0 +1,331 @@
+//! The service's stage in a chain, without a session: a test says what the session tells.
+
+use std::sync::Arc;
+
+use realtime_client::Endpoint;
+use realtime_protocol::call::{
+    AudioChunk, Command, CommandId, Event, FunctionCall, FunctionEnd, Interruption, Media, Notice, Origin,
+    Outcome, PlaybackReport, ResponseEnd, ResponseReport, StopId,
+};
+use realtime_protocol::field::Field;
+use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::time::Timestamp;
+
+use super::*;
+use crate::chain::{
+    Answer, Audio, BotSpeech, Category, Chain, Direction, Frame, FrameKind, Intent, Metric, Output,
+    Processor, Samples, Shape, Stages, UserSpeech,
+};
+
+/// Stands where the playout does.
+struct NoPlayout;
+
+impl Processor for NoPlayout {
+    fn name(&self) -> &str {
+        "playout"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::playout()
+    }
+}
+
+/// Words for what comes out of a chain.
+struct Run {
+    chain: Chain,
+    commands: Vec<(CommandId, Command)>,
+    answers: Vec<Answer>,
+    faults: Vec<Category>,
+    ended: bool,
+}
+
+impl Run {
+    fn new(change: impl FnOnce(RealtimeService) -> RealtimeService) -> Self {
+        let endpoint = Endpoint::new("ws://nowhere", "model").unwrap();
+        let mut service = change(RealtimeService::new(endpoint));
+        let chain = Chain::new(Stages::new().then(service.core()).then(NoPlayout)).unwrap();
+        Self { chain, commands: vec![], answers: vec![], faults: vec![], ended: false }
+    }
+
+    fn manual() -> Self {
+        let mut config = SessionConfig::realtime();
+        config.input_mut().turn_detection = Field::Null;
+        Self::new(|service| service.session(config))
+    }
+
+    fn down(&mut self, ms: u64, kind: FrameKind) -> Vec<String> {
+        self.chain.handle_input(Timestamp::from_millis(ms), Direction::Downstream, kind);
+        self.drain()
+    }
+
+    fn up(&mut self, ms: u64, kind: FrameKind) -> Vec<String> {
+        self.chain.handle_input(Timestamp::from_millis(ms), Direction::Upstream, kind);
+        self.drain()
+    }
+
+    fn event(&mut self, ms: u64, event: Event) -> Vec<String> {
+        self.chain.handle_event(Timestamp::from_millis(ms), &Arc::new(event));
+        self.drain()
+    }
+
+    fn ask(&mut self, ms: u64, intent: Intent) -> Vec<String> {
+        self.chain.ask(Timestamp::from_millis(ms), intent);
+        self.drain()
+    }
+
+    fn settle(&mut self, ms: u64, outcome: Outcome) -> Vec<String> {
+        let (id, _) = self.commands.remove(0);
+        self.event(ms, Event::Settled { id, outcome })
+    }
+
+    fn drain(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(output) = self.chain.poll_output() {
+            match output {
+                Output::Frame(Direction::Downstream, frame) => lines.push(format!("↓{}", word(&frame))),
+                Output::Frame(Direction::Upstream, frame) => lines.push(format!("↑{}", word(&frame))),
+                Output::Command(id, command) => {
+                    lines.push(format!("!{}", command.name()));
+                    self.commands.push((id, command));
+                }
+                Output::Media(Media::Append(audio)) => lines.push(format!("!append {}", audio.len())),
+                Output::Media(media) => lines.push(format!("!{}", media.name())),
+                Output::Answer(_, answer) => self.answers.push(answer),
+                Output::Fault(fault) => self.faults.push(fault.category),
+                Output::Ended(_) => self.ended = true,
+                _ => {}
+            }
+        }
+        lines.retain(|line| line != "↓start");
+        lines
+    }
+}
+
+fn word(frame: &Frame) -> String {
+    match frame.kind() {
+        FrameKind::User(UserSpeech::Started { .. }) => "user started".into(),
+        FrameKind::User(UserSpeech::Stopped { .. }) => "user stopped".into(),
+        FrameKind::Metric(Metric::FirstByte { after, .. }) => format!("first byte {} ms", after.as_millis()),
+        FrameKind::Metric(Metric::VoiceToVoice { after }) => {
+            format!("voice to voice {} ms", after.as_millis())
+        }
+        FrameKind::Metric(Metric::Response { took, .. }) => format!("response {} ms", took.as_millis()),
+        FrameKind::Metric(Metric::Function { took, .. }) => format!("function {} ms", took.as_millis()),
+        kind => kind.name().into(),
+    }
+}
+
+fn look() -> Arc<FunctionCall> {
+    let text = r#"{"call_id":"call","item_id":null,"name":"look","arguments":"{}","key":"k"}"#;
+    Arc::new(serde_json::from_str(text).unwrap())
+}
+
+fn speech(ms: usize) -> FrameKind {
+    FrameKind::InputAudio(Audio::mono(24_000, vec![7; 24 * ms]))
+}
+
+fn started() -> FrameKind {
+    FrameKind::User(UserSpeech::Started { item_id: None })
+}
+
+fn stopped() -> FrameKind {
+    FrameKind::User(UserSpeech::Stopped { item_id: None })
+}
+
+fn response_started(id: &str) -> Event {
+    Event::ResponseStarted {
+        response_id: id.into(),
+        origin: Origin::Client,
+        out_of_band: false,
+        metadata: Default::default(),
+    }
+}
+
+fn finished(id: &str) -> Event {
+    Event::ResponseFinished(Box::new(ResponseReport {
+        response_id: id.into(),
+        end: ResponseEnd::Completed,
+        usage: None,
+        totals: Default::default(),
+        timeline: Default::default(),
+        dropped_bytes: 0,
+    }))
+}
+
+fn text(response: &str) -> Event {
+    Event::Text {
+        response_id: response.into(),
+        item_id: "i".into(),
+        content_index: 0,
+        delta: "Hi".into(),
+        spoken: true,
+    }
+}
+
+fn chunk(out_of_band: bool) -> Event {
+    Event::Audio(AudioChunk {
+        response_id: "r".into(),
+        item_id: "i".into(),
+        content_index: 0,
+        out_of_band,
+        start: 480,
+        mark: 3,
+        format: realtime_protocol::audio::AudioFormat::PCM16_24K,
+        audio: vec![0; 960].into(),
+    })
+}
+
+#[test]
+fn audio_goes_to_the_session_and_on_and_is_kept_from_it_while_input_is_paused() {
+    let mut run = Run::new(|service| service.input_paused(true));
+    assert_eq!(run.down(0, speech(20)), ["↓input_audio"]);
+    assert_eq!(run.ask(5, Intent::PauseInput(false)), Vec::<String>::new());
+    assert_eq!(run.answers, [Answer::Settled(Outcome::Done)]);
+    assert_eq!(run.down(20, speech(20)), ["!append 960", "↓input_audio"]);
+    run.ask(25, Intent::PauseInput(true));
+    assert_eq!(run.down(40, speech(20)), ["↓input_audio"]);
+}
+
+#[test]
+fn where_the_session_detects_no_turns_a_stage_begins_and_ends_them_once() {
+    let mut run = Run::manual();
+    assert_eq!(run.down(0, started()), ["!interrupt", "!begin_turn", "↓user started"]);
+    assert_eq!(run.down(5, started()), ["↓user started"], "a turn runs already");
+    assert_eq!(run.down(900, stopped()), ["!commit_audio", "↓user stopped"]);
+    assert!(matches!(run.commands[1].1, Command::CommitAudio { respond: true }));
+    assert_eq!(run.down(950, stopped()), ["↓user stopped"], "no turn runs");
+
+    let mut server = Run::new(|service| service);
+    assert_eq!(server.down(0, started()), ["↓user started"], "the session detects turns by itself");
+}
+
+#[test]
+fn protected_speech_is_not_interrupted_until_its_last_sound() {
+    let mut run = Run::manual();
+    run.ask(0, Intent::Run { params: None, protected: true });
+    assert_eq!(run.down(100, started()), ["!begin_turn", "↓user started"], "it has not begun");
+    run.down(200, stopped());
+    run.up(300, FrameKind::Bot(BotSpeech::Started));
+    run.settle(400, Outcome::Responded { response_id: "r".into(), end: ResponseEnd::Completed });
+    assert_eq!(run.answers.len(), 1);
+    assert_eq!(run.down(500, started()), ["!begin_turn", "↓user started"], "it is still heard");
+    run.down(600, stopped());
+    run.up(700, FrameKind::Bot(BotSpeech::Stopped));
+    assert_eq!(run.down(800, started()), ["!interrupt", "!begin_turn", "↓user started"]);
+}
+
+#[test]
+fn each_event_becomes_the_frames_of_the_table() {
+    let mut run =
+        Run::new(|service| service.clip("hold on", Samples::new(8_000, 1, vec![1; 800])).transcripts(false));
+    assert_eq!(run.event(0, chunk(false)), ["↓output_audio"]);
+    assert_eq!(run.event(0, chunk(true)), ["↓event"]);
+    assert_eq!(run.event(0, text("r")), ["↓event"]);
+    let done =
+        Event::AudioDone { response_id: "r".into(), item_id: "i".into(), content_index: 0, total: 960 };
+    assert_eq!(run.event(0, done), ["↓event", "↓output_finished"]);
+    let speech = Event::SpeechStarted { item_id: None, at: None };
+    assert_eq!(run.event(0, speech), ["↑event", "↑user started", "↓event", "↓user started"]);
+    let transcript = Event::UserTranscriptDelta { item_id: "u".into(), content_index: 0, delta: "a".into() };
+    assert_eq!(run.event(0, transcript), Vec::<String>::new(), "transcripts are not wanted");
+    let stop = Event::StopPlayback { id: StopId(1) };
+    assert_eq!(run.event(0, stop), ["↑interruption", "↓interruption"]);
+    let interrupted = || Event::Interrupted(Interruption::default());
+    assert_eq!(run.event(0, interrupted()), ["↑event", "↓event"]);
+    let by_itself = ["↑interruption", "↓interruption", "↑event", "↓event"];
+    assert_eq!(run.event(0, interrupted()), by_itself, "without a stop before it");
+    let call = look();
+    let filler =
+        |clip: &str| Event::Notice(Notice::FunctionFiller { call: Arc::clone(&call), clip: clip.into() });
+    assert_eq!(run.event(0, filler("hold on")), ["↑event", "↓event", "↓output_audio", "↓output_finished"]);
+    run.event(0, filler("another"));
+    assert_eq!(run.faults, [Category::Application], "there is no such clip");
+    let report = FrameKind::Playback(PlaybackReport::Mark(3));
+    assert_eq!(run.up(0, report), ["!report"]);
+}
+
+#[test]
+fn output_audio_carries_every_member_of_its_event() {
+    let mut run = Run::new(|service| service);
+    run.chain.handle_event(Timestamp::ZERO, &Arc::new(chunk(false)));
+    let audio = std::iter::from_fn(|| run.chain.poll_output()).find_map(|output| match output {
+        Output::Frame(_, frame) => match frame.into_kind() {
+            FrameKind::OutputAudio(audio) => Some(audio),
+            _ => None,
+        },
+        _ => None,
+    });
+    let audio = audio.unwrap();
+    assert_eq!(audio.response_id, Some("r".into()));
+    assert_eq!((audio.start, audio.mark, audio.audio.frames()), (480, Some(3), 480));
+}
+
+#[test]
+fn intents_become_commands_and_their_outcomes_answers() {
+    let mut run = Run::new(|service| service);
+    assert_eq!(run.ask(0, Intent::Say { text: "Hello".into() }), ["!create_response"]);
+    let (_, Command::CreateResponse { params: Some(params), .. }) = &run.commands[0] else { panic!() };
+    assert_eq!(params.words_to_say(), Some("Hello"));
+    assert_eq!(run.ask(0, Intent::Interrupt), ["!interrupt"]);
+    assert_eq!(run.ask(0, Intent::Retrieve { item_id: "i".into() }), ["!retrieve_item"]);
+    assert_eq!(run.ask(0, Intent::Reset), ["!rotate"]);
+    assert_eq!(run.ask(0, Intent::Settings(Box::default())), ["!update_config"]);
+    for _ in 0..5 {
+        run.settle(10, Outcome::TimedOut);
+    }
+    assert_eq!(run.answers, vec![Answer::Settled(Outcome::TimedOut); 5]);
+    run.settle_unknown();
+    assert_eq!(run.answers.len(), 5);
+}
+
+impl Run {
+    fn settle_unknown(&mut self) {
+        self.event(20, Event::Settled { id: CommandId(999), outcome: Outcome::Done });
+    }
+}
+
+#[test]
+fn durations_are_told_when_they_are_known_also_behind_functions() {
+    let mut run = Run::new(|service| service);
+    run.event(1_000, Event::SpeechStopped { item_id: None, at: None });
+    run.event(1_200, response_started("r1"));
+    let told = run.event(1_350, text("r1"));
+    assert_eq!(told[..2], ["↑first byte 350 ms", "↓first byte 350 ms"]);
+    assert_eq!(run.event(1_400, text("r1")), ["↓event"], "there is one first byte");
+    let heard = run.up(1_450, FrameKind::Bot(BotSpeech::Started));
+    assert!(heard.contains(&"↓voice to voice 450 ms".into()), "{heard:?}");
+
+    let call = look();
+    run.event(2_000, Event::Notice(Notice::FunctionStarted { call: Arc::clone(&call) }));
+    let end = FunctionEnd::Cancelled;
+    let ended = run.event(2_300, Event::FunctionEnded { call, end });
+    assert!(ended.contains(&"↓function 300 ms".into()), "{ended:?}");
+    run.event(2_400, response_started("r2"));
+    assert_eq!(run.event(2_500, text("r2"))[1], "↓first byte 200 ms");
+}
+
+#[test]
+fn the_end_of_the_session_ends_the_run_and_a_bad_one_is_a_fault() {
+    let mut run = Run::new(|service| service);
+    run.event(0, Event::Closed { reason: realtime_protocol::call::CloseReason::Requested });
+    assert!(run.ended && run.faults.is_empty());
+
+    let mut run = Run::new(|service| service);
+    run.event(0, response_started("r"));
+    let reason = realtime_protocol::call::CloseReason::NotCreated;
+    run.event(0, Event::Closed { reason });
+    assert_eq!((run.ended, run.faults), (true, vec![Category::Unreachable]));
+}
+
+#[test]
+fn the_end_waits_for_what_is_being_said_and_asked() {
+    let mut run = Run::new(|service| service);
+    run.event(0, response_started("r"));
+    run.ask(0, Intent::Interrupt);
+    run.down(10, FrameKind::End { reason: "enough".into() });
+    assert!(!run.ended);
+    run.settle(20, Outcome::Done);
+    assert!(!run.ended, "the response runs");
+    run.event(30, finished("r"));
+    assert!(run.ended);
+}

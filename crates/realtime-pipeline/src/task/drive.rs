@@ -1,0 +1,317 @@
+//! The loop of a task: everything that happens goes into the chain with its time, and what comes out of the
+//! chain gets its effect.
+//!
+//! It is polled as one future. A turn asks each side once, and goes on as long as one of them had something,
+//! with a bound, so that other tasks of the runtime have their turns too.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
+use realtime_client::{ActiveCall, Handle, SendError};
+use realtime_protocol::call::{CloseReason, Command, CommandId, Event, Media};
+use realtime_protocol::time::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::chain::{Answer, Category, Chain, Direction, Ended, Fault, FrameKind, Output, Ticket};
+use crate::edges::{Sink, Source};
+use crate::task::handle::{Request, Requests};
+use crate::task::outlet::Outlet;
+use crate::task::settled::{self, Settling};
+use crate::task::works::Works;
+use crate::task::{CLOSE_LIMIT, Finished};
+
+/// The most turns before other tasks of the runtime have theirs.
+const MOST_TURNS: usize = 64;
+
+/// A run.
+pub(super) struct Drive {
+    chain: Chain,
+    session: Session,
+    source: Option<Box<dyn Source>>,
+    outlet: Outlet,
+    works: Works,
+    requests: Option<Requests>,
+    answers: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    origin: Instant,
+    /// The alarm, and for when it is set.
+    alarm: Pin<Box<Sleep>>,
+    alarm_at: Option<Timestamp>,
+    ended: Option<Ended>,
+}
+
+/// The session of the chain's service.
+struct Session {
+    call: Option<ActiveCall>,
+    handle: Option<Handle>,
+    settling: FuturesUnordered<Settling>,
+    closed: Option<CloseReason>,
+    /// Whether it was told that media is lost, until some is taken again.
+    is_full: bool,
+}
+
+impl Drive {
+    pub(super) fn new(
+        chain: Chain,
+        call: Option<ActiveCall>,
+        source: Option<Box<dyn Source>>,
+        sink: Option<Box<dyn Sink>>,
+        requests: Requests,
+    ) -> Self {
+        let handle = call.as_ref().map(|call| call.handle().clone());
+        let settling = FuturesUnordered::new();
+        let origin = Instant::now();
+        Self {
+            chain,
+            session: Session { call, handle, settling, closed: None, is_full: false },
+            source,
+            outlet: Outlet::new(sink),
+            works: Works::default(),
+            requests: Some(requests),
+            answers: BTreeMap::new(),
+            origin,
+            alarm: Box::pin(sleep_until(origin)),
+            alarm_at: None,
+            ended: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Finished {
+        let now = self.now();
+        self.chain.start(now);
+        self.carry_out();
+        let ended = poll_fn(|cx| self.poll(cx)).await;
+        let losses = self.chain.losses();
+        let closed = self.close().await;
+        Finished { ended, closed, losses }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        for _ in 0..MOST_TURNS {
+            let mut goes_on = self.poll_call(cx);
+            goes_on |= self.poll_settled(cx);
+            goes_on |= self.poll_works(cx);
+            goes_on |= self.poll_requests(cx);
+            goes_on |= self.poll_source(cx);
+            goes_on |= self.poll_sink(cx);
+            goes_on |= self.poll_time(cx);
+            if let Some(ended) = self.ended.take() {
+                return Poll::Ready(ended);
+            }
+            if !goes_on {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn now(&self) -> Timestamp {
+        let since = self.origin.elapsed();
+        Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(call) = &mut self.session.call else { return false };
+        let Poll::Ready(event) = Pin::new(call).poll_next(cx) else { return false };
+        match event {
+            None => self.session.call = None,
+            // Answers come to who asked.
+            Some(Event::Settled { .. }) => {}
+            Some(event) => {
+                if let Event::Closed { reason } = &event {
+                    self.session.closed = Some(reason.clone());
+                }
+                self.event(event);
+            }
+        }
+        true
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(Some((id, outcome))) = Pin::new(&mut self.session.settling).poll_next(cx) else {
+            return false;
+        };
+        self.event(Event::Settled { id, outcome });
+        true
+    }
+
+    fn poll_works(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready((work, done)) = self.works.poll(cx) else { return false };
+        let now = self.now();
+        self.chain.handle_work(now, work, done);
+        self.carry_out();
+        true
+    }
+
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(requests) = &mut self.requests else { return false };
+        let Poll::Ready(request) = requests.poll_recv(cx) else { return false };
+        match request {
+            None => self.requests = None,
+            Some(Request::Frame(direction, kind)) => self.input(direction, kind),
+            Some(Request::Intent(intent, to)) => {
+                let now = self.now();
+                let ticket = self.chain.ask(now, intent);
+                self.answers.insert(ticket, to);
+                self.carry_out();
+            }
+        }
+        true
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(source) = &mut self.source else { return false };
+        match source.poll_next(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(None) => self.source = None,
+            Poll::Ready(Some(kind)) => self.input(Direction::Downstream, kind),
+        }
+        true
+    }
+
+    fn poll_sink(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(told) = self.outlet.poll(cx) else { return false };
+        match told {
+            Ok(report) => self.input(Direction::Upstream, FrameKind::Sink(report)),
+            Err(fault) => {
+                // Nobody hears what comes.
+                let reason = fault.message.clone();
+                self.input(Direction::Upstream, FrameKind::Fault(fault));
+                self.input(Direction::Downstream, FrameKind::Cancel { reason });
+            }
+        }
+        true
+    }
+
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.chain.poll_timeout() else {
+            self.alarm_at = None;
+            return false;
+        };
+        if self.alarm_at != Some(due) {
+            // A timer has a resolution of a millisecond, and must not be early.
+            let at = self.origin + std::time::Duration::from_micros(due.as_micros());
+            self.alarm.as_mut().reset(at);
+            self.alarm_at = Some(due);
+        }
+        if self.alarm.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.alarm_at = None;
+        let now = self.now().max(due);
+        self.chain.handle_timeout(now);
+        self.carry_out();
+        true
+    }
+
+    fn input(&mut self, direction: Direction, kind: FrameKind) {
+        let now = self.now();
+        self.chain.handle_input(now, direction, kind);
+        self.carry_out();
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = self.now();
+        self.chain.handle_event(now, &Arc::new(event));
+        self.carry_out();
+    }
+
+    /// Gives each output of the chain its effect.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.chain.poll_output() {
+            match output {
+                Output::Frame(Direction::Downstream, frame) => self.outlet.push(frame.into_kind()),
+                Output::Frame(Direction::Upstream, frame) => {
+                    if let Some(source) = &mut self.source {
+                        source.notify(frame.kind());
+                    }
+                }
+                Output::Command(id, command) => self.command(id, command),
+                Output::Media(media) => self.media(media),
+                Output::Spawn(work, future) => self.works.spawn(work, future),
+                Output::SpawnBlocking(work, act) => self.works.spawn_blocking(work, act),
+                Output::Drop(work) => self.works.drop_work(work),
+                Output::Answer(ticket, answer) => {
+                    if let Some(to) = self.answers.remove(&ticket) {
+                        // Who asked may have gone.
+                        let _ = to.send(answer);
+                    }
+                }
+                Output::Fault(fault) => {
+                    tracing::warn!(stage = &*fault.stage, category = ?fault.category, "{}", fault.message);
+                }
+                Output::Ended(ended) => self.ended = Some(ended),
+            }
+        }
+    }
+
+    fn command(&mut self, id: CommandId, command: Command) {
+        let given = self.session.handle.as_ref().map(|handle| handle.send(command));
+        match given {
+            Some(Ok(pending)) => self.session.settling.push(Settling::new(id, pending)),
+            Some(Err(error)) => {
+                let outcome = settled::not_sent(error);
+                let now = self.now();
+                self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
+            }
+            None => {
+                let outcome = settled::ended(None);
+                let now = self.now();
+                self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
+            }
+        }
+    }
+
+    fn media(&mut self, media: Media) {
+        let Some(handle) = &self.session.handle else { return };
+        match handle.media(media) {
+            Ok(()) => self.session.is_full = false,
+            // The run ends.
+            Err(SendError::Closed { .. }) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.session.is_full, true) {
+                    let fault = Fault {
+                        stage: crate::service::NAME.into(),
+                        category: Category::Overflow,
+                        message: format!("audio is lost: {error}").into(),
+                        cause: Some(Arc::new(error)),
+                    };
+                    let now = self.now();
+                    self.chain.handle_input(now, Direction::Upstream, FrameKind::Fault(Arc::new(fault)));
+                }
+            }
+        }
+    }
+
+    /// Closes the sink and the session, within a limit.
+    async fn close(mut self) -> Option<CloseReason> {
+        drop((self.works, self.source.take(), self.requests.take()));
+        let Session { call, handle, closed, .. } = &mut self.session;
+        let (outlet, mut call) = (&mut self.outlet, call.take());
+        let handle = handle.take();
+        let session = async {
+            if let Some(handle) = handle {
+                // It may have ended already.
+                let _ = handle.send(Command::Close {});
+            }
+            while let Some(open) = &mut call {
+                match open.next().await {
+                    None => call = None,
+                    Some(Event::Closed { reason }) => *closed = Some(reason),
+                    Some(_) => {}
+                }
+            }
+        };
+        let both = async { tokio::join!(session, outlet.close()) };
+        if timeout(CLOSE_LIMIT, both).await.is_err() {
+            tracing::warn!("the sink or the session did not close within {} s", CLOSE_LIMIT.as_secs());
+        }
+        self.session.closed
+    }
+}

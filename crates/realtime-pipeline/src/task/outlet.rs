@@ -1,0 +1,100 @@
+//! The way from the chain to the sink: what leaves the chain waits here until the sink takes it.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::chain::{Category, Fault, FrameKind, SinkReport};
+use crate::edges::{EdgeError, Sink};
+
+/// The most frames that wait for a sink that takes none. The playout stands still meanwhile, so only a stage
+/// that pushes frames without end gets there.
+const MOST_WAITING: usize = 4096;
+
+/// A sink, and what waits for it.
+pub(super) struct Outlet {
+    sink: Option<Box<dyn Sink>>,
+    waiting: VecDeque<FrameKind>,
+    /// Whether the playout was told to wait.
+    is_full: bool,
+    /// What went wrong, until it is told.
+    failed: Option<Arc<Fault>>,
+}
+
+impl Outlet {
+    pub(super) fn new(sink: Option<Box<dyn Sink>>) -> Self {
+        Self { sink, waiting: VecDeque::new(), is_full: false, failed: None }
+    }
+
+    /// A frame leaves the chain.
+    pub(super) fn push(&mut self, kind: FrameKind) {
+        let Some(sink) = &mut self.sink else { return };
+        if let FrameKind::ClearSink(id) = kind {
+            // It overtakes, and what waits is not sent.
+            self.waiting.retain(|kind| !matches!(kind, FrameKind::PlayedAudio(_)));
+            sink.clear(id);
+        } else if self.waiting.len() < MOST_WAITING {
+            self.waiting.push_back(kind);
+        } else if self.failed.is_none() {
+            let name = sink.name();
+            let message = format!("{name} takes nothing, and {MOST_WAITING} frames wait for it");
+            self.failed = Some(fault(name, message, None));
+        }
+    }
+
+    /// Gives the sink what it takes. Returns what the chain must know: a report, or that the sink has failed
+    /// and is gone.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Result<SinkReport, Arc<Fault>>> {
+        let sink = self.sink.as_mut()?;
+        if let Some(fault) = self.failed.take() {
+            self.sink = None;
+            return Some(Err(fault));
+        }
+        if let Poll::Ready(report) = sink.poll_report(cx) {
+            return Some(Ok(report));
+        }
+        while !self.waiting.is_empty() {
+            match sink.poll_ready(cx) {
+                Poll::Pending if self.is_full => return None,
+                Poll::Pending => {
+                    self.is_full = true;
+                    return Some(Ok(SinkReport::Full));
+                }
+                Poll::Ready(ready) => {
+                    let sent =
+                        ready.and_then(|()| self.waiting.pop_front().map_or(Ok(()), |kind| sink.send(&kind)));
+                    if let Err(error) = sent {
+                        let fault = fault(sink.name(), error.to_string(), Some(error));
+                        self.sink = None;
+                        return Some(Err(fault));
+                    }
+                }
+            }
+        }
+        std::mem::take(&mut self.is_full).then_some(Ok(SinkReport::Ready))
+    }
+
+    /// Gives the sink the rest, and closes it.
+    pub(super) async fn close(&mut self) {
+        let Some(sink) = &mut self.sink else { return };
+        let waiting = &mut self.waiting;
+        let closed: Result<(), EdgeError> = poll_fn(|cx| {
+            while let Some(kind) = waiting.front() {
+                std::task::ready!(sink.poll_ready(cx))?;
+                sink.send(kind)?;
+                waiting.pop_front();
+            }
+            sink.poll_close(cx)
+        })
+        .await;
+        if let Err(error) = closed {
+            tracing::warn!(sink = sink.name(), "{error}");
+        }
+    }
+}
+
+fn fault(sink: &str, message: String, cause: Option<EdgeError>) -> Arc<Fault> {
+    let cause = cause.map(|error| Arc::new(error) as Arc<dyn std::error::Error + Send + Sync>);
+    Arc::new(Fault { stage: sink.into(), category: Category::Device, message: message.into(), cause })
+}
