@@ -125,6 +125,13 @@ impl Resampler {
         let due = (u128::from(filter.taken) * u128::from(self.to)).div_ceil(u128::from(self.from));
         filter.flush(u64::try_from(due).unwrap_or(u64::MAX))
     }
+
+    /// Drops what the filter still holds, and begins anew.
+    pub fn reset(&mut self) {
+        if let Some(filter) = &mut self.filter {
+            filter.reset();
+        }
+    }
 }
 
 impl Filter {
@@ -153,11 +160,15 @@ impl Filter {
             self.given = given;
         }
         out.truncate(usize::try_from(due.saturating_sub(self.given)).unwrap_or(usize::MAX));
+        self.reset();
+        out
+    }
+
+    fn reset(&mut self) {
         self.inner.reset();
         self.skip = self.delay;
         (self.taken, self.given) = (0, 0);
         self.waiting.clear();
-        out
     }
 
     fn piece(&mut self, samples: &[f32], out: &mut Vec<f32>) {
