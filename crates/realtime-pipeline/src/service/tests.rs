@@ -232,12 +232,13 @@ fn each_event_becomes_the_frames_of_the_table() {
     assert_eq!(run.event(0, stop), ["↑interruption", "↓interruption"]);
     let interrupted = || Event::Interrupted(Interruption::default());
     assert_eq!(run.event(0, interrupted()), ["↑event", "↓event"]);
-    let by_itself = ["↑interruption", "↓interruption", "↑event", "↓event"];
+    let by_itself = ["↑interruption", "↑event", "↓interruption", "↓event"];
     assert_eq!(run.event(0, interrupted()), by_itself, "without a stop before it");
     let call = look();
     let filler =
         |clip: &str| Event::Notice(Notice::FunctionFiller { call: Arc::clone(&call), clip: clip.into() });
-    assert_eq!(run.event(0, filler("hold on")), ["↑event", "↓event", "↓output_audio", "↓output_finished"]);
+    let clip = ["↑event", "↓event", "↓output_audio", "↓output_finished"];
+    assert_eq!(run.event(0, filler("hold on")), clip);
     run.event(0, filler("another"));
     assert_eq!(run.faults, [Category::Application], "there is no such clip");
     let report = FrameKind::Playback(PlaybackReport::Mark(3));
