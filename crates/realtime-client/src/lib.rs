@@ -109,7 +109,8 @@
 //! | `links` | the connections of a client, from the first attempt to the last byte |
 //! | `outgoing` | what is sent over one connection, and what waits for it |
 //! | `driver` | the task: one loop on one screen |
-//! | `clock`, `bell`, `observe` | time; news from outside; what `tracing` gets |
+//! | `clock`, `bell` | time; news from outside |
+//! | `observe`, `spans` | what `tracing` gets: session, turn, response, function |
 //! | `call` | [`ActiveCall`]: a call that runs |
 //! | `contained` | what the application gave to run: its panics stop there |
 //! | `handle` | [`Handle`], [`Pending`]: commands and their answers |
@@ -160,6 +161,7 @@ mod reply;
 mod requests;
 #[cfg(feature = "http")]
 mod rest;
+mod spans;
 mod tap;
 #[cfg(feature = "tools")]
 mod tools;

@@ -1,26 +1,19 @@
 //! What `tracing` gets of a call: spans and events, with the field names of OpenTelemetry's conventions for
 //! generative AI. They hold nothing that people or models said, unless the application asks for it.
 
-use std::collections::HashMap;
-
-use realtime_protocol::call::{
-    CloseReason, ConnectionEvent, ConnectionId, DisconnectReason, Event, ResponseEnd, ResponseReport,
-};
+use realtime_protocol::call::{CloseReason, ConnectionEvent, ConnectionId, DisconnectReason, Event};
 use realtime_protocol::content::ContentPart;
 use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
-use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::Item;
 use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
 
 use crate::connect::endpoint::Endpoint;
-
-/// The most responses whose spans are kept open.
-const MOST_RESPONSES: usize = 64;
+use crate::spans::Spans;
 
 /// Turns what a session tells into spans and events.
 pub(crate) struct Observer {
     session: Span,
-    responses: HashMap<ResponseId, Span>,
+    spans: Spans,
     /// Whether words and arguments are shown too.
     content: bool,
 }
@@ -38,7 +31,7 @@ impl Observer {
             server.port = endpoint.port(),
             error.r#type = field::Empty,
         );
-        Self { session, responses: HashMap::new(), content }
+        Self { spans: Spans::new(session.clone()), session, content }
     }
 
     /// The span of the whole call.
@@ -48,6 +41,7 @@ impl Observer {
 
     /// Notes changes of state.
     pub(crate) fn observe(&mut self, event: &Event) {
+        self.spans.observe(event);
         match event {
             Event::Created { session_id } => {
                 self.session.record("gen_ai.conversation.id", session_id.as_ref().map(|id| id.as_str()));
@@ -55,8 +49,6 @@ impl Observer {
             }
             Event::Ready { .. } => debug!("session ready"),
             Event::ConfigUpdated { .. } => debug!("configuration updated"),
-            Event::ResponseStarted { response_id, .. } => self.response_started(response_id),
-            Event::ResponseFinished(report) => self.response_finished(report),
             Event::Interrupted(interruption) => {
                 debug!(heard_ms = interruption.heard().as_millis(), "interrupted");
             }
@@ -78,7 +70,6 @@ impl Observer {
                 if *reason != CloseReason::Requested {
                     self.session.record("error.type", kind_of_end(reason));
                 }
-                self.responses.clear();
                 info!("session closed");
             }
             _ => {}
@@ -86,54 +77,6 @@ impl Observer {
         if self.content {
             self.show(event);
         }
-    }
-
-    fn response_started(&mut self, response_id: &ResponseId) {
-        let span = info_span!(
-            parent: &self.session,
-            "realtime_response",
-            gen_ai.operation.name = "chat",
-            gen_ai.response.id = %response_id,
-            gen_ai.response.finish_reasons = field::Empty,
-            gen_ai.usage.input_tokens = field::Empty,
-            gen_ai.usage.output_tokens = field::Empty,
-            gen_ai.usage.cache_read.input_tokens = field::Empty,
-            first_audio_ms = field::Empty,
-            error.r#type = field::Empty,
-        );
-        span.in_scope(|| debug!("response started"));
-        if self.responses.len() < MOST_RESPONSES {
-            self.responses.insert(response_id.clone(), span);
-        }
-    }
-
-    fn response_finished(&mut self, report: &ResponseReport) {
-        let span = self.responses.remove(&report.response_id).unwrap_or_else(Span::none);
-        let finish = match &report.end {
-            ResponseEnd::Completed => "stop",
-            ResponseEnd::Cancelled { .. } => "cancelled",
-            ResponseEnd::Incomplete { .. } => "length",
-            ResponseEnd::Failed { error, .. } => {
-                span.record("error.type", error.code_str());
-                "error"
-            }
-            _ => "lost",
-        };
-        span.record("gen_ai.response.finish_reasons", finish);
-        if let Some(usage) = &report.usage {
-            span.record("gen_ai.usage.input_tokens", usage.input_tokens.value());
-            span.record("gen_ai.usage.output_tokens", usage.output_tokens.value());
-            let cached = usage.input_token_details.value().and_then(|details| details.cached_tokens.value());
-            span.record("gen_ai.usage.cache_read.input_tokens", cached);
-        }
-        let timeline = &report.timeline;
-        if let (Some(asked), Some(first)) =
-            (timeline.requested.or(timeline.speech_stopped), timeline.first_audio)
-        {
-            let after = u64::try_from(first.saturating_since(asked).as_millis()).unwrap_or(u64::MAX);
-            span.record("first_audio_ms", after);
-        }
-        span.in_scope(|| debug!(response_id = %report.response_id, "response finished"));
     }
 
     /// Shows what was said.

@@ -77,6 +77,9 @@ async fn no_key_audio_or_word_reaches_tracing() {
         "gen_ai.usage.input_tokens=10",
         "gen_ai.usage.output_tokens=20",
         "gen_ai.usage.cache_read.input_tokens=4",
+        "turn.number=1",
+        "gen_ai.tool.name=look",
+        "gen_ai.tool.call.id=call_1",
         "error.type=connection_lost",
     ] {
         assert!(text.contains(field), "{field} is missing in:\n{text}");
