@@ -78,14 +78,11 @@ fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let status = Command::new(cargo)
         .current_dir(workspace_root())
         .args([
-            "bench",
+            "run",
             "--quiet",
+            "--release",
             "--package",
-            "realtime-client",
-            "--bench",
-            "calls",
-            "--features",
-            "tools",
+            "realtime-bench",
             "--",
         ])
         .args(["--calls", &calls, "--seconds", &seconds])

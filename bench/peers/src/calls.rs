@@ -1,10 +1,10 @@
-//! Whole calls with other crates, against the server of `realtime-client`'s bench: `peers calls CRATE
+//! Whole calls with other crates, against the server of `bench/calls`: `peers calls CRATE
 //! ADDRESS CALLS SECONDS`. Each does what its users have it do, on one thread.
 
-#[path = "../../../crates/realtime-client/benches/calls/gauge.rs"]
+#[path = "../../calls/src/gauge.rs"]
 #[allow(dead_code, reason = "only memory is not measured here")]
 mod gauge;
-#[path = "../../../crates/realtime-client/benches/calls/hold.rs"]
+#[path = "../../calls/src/hold.rs"]
 mod hold;
 
 use std::error::Error;

@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
@@ -23,6 +24,7 @@ use crate::edges::{Sink, Source};
 use crate::task::handle::{Request, Requests};
 use crate::task::outlet::Outlet;
 use crate::task::settled::{self, Settling};
+use crate::task::signals::Signals;
 use crate::task::works::Works;
 use crate::task::{CLOSE_LIMIT, Finished};
 
@@ -43,6 +45,7 @@ pub(super) struct Drive {
     alarm: Pin<Box<Sleep>>,
     alarm_at: Option<Timestamp>,
     ended: Option<Ended>,
+    signals: Signals,
 }
 
 /// The session of the chain's service.
@@ -78,6 +81,7 @@ impl Drive {
             alarm: Box::pin(sleep_until(origin)),
             alarm_at: None,
             ended: None,
+            signals: Signals::new(),
         }
     }
 
@@ -92,18 +96,20 @@ impl Drive {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.signals.awake();
         for _ in 0..MOST_TURNS {
-            let mut goes_on = self.poll_call(cx);
-            goes_on |= self.poll_settled(cx);
-            goes_on |= self.poll_works(cx);
-            goes_on |= self.poll_requests(cx);
-            goes_on |= self.poll_source(cx);
-            goes_on |= self.poll_sink(cx);
-            goes_on |= self.poll_time(cx);
+            // What comes in goes to the session in the same turn.
+            self.poll_source();
+            self.poll_requests();
+            self.poll_works();
+            self.poll_time();
+            self.poll_call();
+            self.poll_settled();
+            self.poll_sink();
             if let Some(ended) = self.ended.take() {
                 return Poll::Ready(ended);
             }
-            if !goes_on {
+            if self.signals.rest(cx) {
                 return Poll::Pending;
             }
         }
@@ -116,9 +122,63 @@ impl Drive {
         Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(call) = &mut self.session.call else { return false };
-        let Poll::Ready(event) = Pin::new(call).poll_next(cx) else { return false };
+    fn poll_source(&mut self) {
+        let Some(source) = self.source.as_mut().filter(|_| self.signals.source.take()) else { return };
+        if let Poll::Ready(kind) = source.poll_next(&mut self.signals.source.context()) {
+            self.signals.source.set();
+            match kind {
+                Some(kind) => self.input(Direction::Downstream, kind),
+                None => self.source = None,
+            }
+        }
+    }
+
+    fn poll_requests(&mut self) {
+        let Some(requests) = self.requests.as_mut().filter(|_| self.signals.requests.take()) else { return };
+        let Poll::Ready(request) = requests.poll_recv(&mut self.signals.requests.context()) else { return };
+        self.signals.requests.set();
+        match request {
+            None => self.requests = None,
+            Some(Request::Frame(direction, kind)) => self.input(direction, kind),
+            Some(Request::Intent(intent, to)) => {
+                let now = self.now();
+                let ticket = self.chain.ask(now, intent);
+                self.answers.insert(ticket, to);
+                self.carry_out();
+            }
+        }
+    }
+
+    fn poll_works(&mut self) {
+        if !self.signals.works.take() {
+            return;
+        }
+        if let Poll::Ready((work, done)) = self.works.poll(&mut self.signals.works.context()) {
+            self.signals.works.set();
+            let now = self.now();
+            self.chain.handle_work(now, work, done);
+            self.carry_out();
+        }
+    }
+
+    fn poll_time(&mut self) {
+        if self.alarm_at.is_none() || !self.signals.time.take() {
+            return;
+        }
+        if self.alarm.as_mut().poll(&mut self.signals.time.context()).is_ready() {
+            self.alarm_at = None;
+            let now = self.now();
+            if self.chain.poll_timeout().is_some_and(|due| due <= now) {
+                self.chain.handle_timeout(now);
+            }
+            self.carry_out();
+        }
+    }
+
+    fn poll_call(&mut self) {
+        let Some(call) = self.session.call.as_mut().filter(|_| self.signals.call.take()) else { return };
+        let Poll::Ready(event) = Pin::new(call).poll_next(&mut self.signals.call.context()) else { return };
+        self.signals.call.set();
         match event {
             None => self.session.call = None,
             // Answers come to who asked.
@@ -130,84 +190,34 @@ impl Drive {
                 self.event(event);
             }
         }
-        true
     }
 
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready(Some((id, outcome))) = Pin::new(&mut self.session.settling).poll_next(cx) else {
-            return false;
-        };
-        self.event(Event::Settled { id, outcome });
-        true
-    }
-
-    fn poll_works(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready((work, done)) = self.works.poll(cx) else { return false };
-        let now = self.now();
-        self.chain.handle_work(now, work, done);
-        self.carry_out();
-        true
-    }
-
-    fn poll_requests(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(requests) = &mut self.requests else { return false };
-        let Poll::Ready(request) = requests.poll_recv(cx) else { return false };
-        match request {
-            None => self.requests = None,
-            Some(Request::Frame(direction, kind)) => self.input(direction, kind),
-            Some(Request::Intent(intent, to)) => {
-                let now = self.now();
-                let ticket = self.chain.ask(now, intent);
-                self.answers.insert(ticket, to);
-                self.carry_out();
-            }
+    fn poll_settled(&mut self) {
+        if !self.signals.settled.take() {
+            return;
         }
-        true
-    }
-
-    fn poll_source(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(source) = &mut self.source else { return false };
-        match source.poll_next(cx) {
-            Poll::Pending => return false,
-            Poll::Ready(None) => self.source = None,
-            Poll::Ready(Some(kind)) => self.input(Direction::Downstream, kind),
+        let settling = Pin::new(&mut self.session.settling);
+        if let Poll::Ready(Some((id, outcome))) = settling.poll_next(&mut self.signals.settled.context()) {
+            self.signals.settled.set();
+            self.event(Event::Settled { id, outcome });
         }
-        true
     }
 
-    fn poll_sink(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(told) = self.outlet.poll(cx) else { return false };
+    fn poll_sink(&mut self) {
+        if !self.signals.sink.take() {
+            return;
+        }
+        let Some(told) = self.outlet.poll(&mut self.signals.sink.context()) else { return };
+        self.signals.sink.set();
         match told {
             Ok(report) => self.input(Direction::Upstream, FrameKind::Sink(report)),
             Err(fault) => {
                 // Nobody hears what comes.
-                let reason = fault.message.clone();
+                let reason = Arc::clone(&fault.message);
                 self.input(Direction::Upstream, FrameKind::Fault(fault));
                 self.input(Direction::Downstream, FrameKind::Cancel { reason });
             }
         }
-        true
-    }
-
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(due) = self.chain.poll_timeout() else {
-            self.alarm_at = None;
-            return false;
-        };
-        if self.alarm_at != Some(due) {
-            // A timer has a resolution of a millisecond, and must not be early.
-            let at = self.origin + std::time::Duration::from_micros(due.as_micros());
-            self.alarm.as_mut().reset(at);
-            self.alarm_at = Some(due);
-        }
-        if self.alarm.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.alarm_at = None;
-        let now = self.now().max(due);
-        self.chain.handle_timeout(now);
-        self.carry_out();
-        true
     }
 
     fn input(&mut self, direction: Direction, kind: FrameKind) {
@@ -226,7 +236,10 @@ impl Drive {
     fn carry_out(&mut self) {
         while let Some(output) = self.chain.poll_output() {
             match output {
-                Output::Frame(Direction::Downstream, frame) => self.outlet.push(frame.into_kind()),
+                Output::Frame(Direction::Downstream, frame) => {
+                    self.outlet.push(frame.into_kind());
+                    self.signals.sink.set();
+                }
                 Output::Frame(Direction::Upstream, frame) => {
                     if let Some(source) = &mut self.source {
                         source.notify(frame.kind());
@@ -234,8 +247,14 @@ impl Drive {
                 }
                 Output::Command(id, command) => self.command(id, command),
                 Output::Media(media) => self.media(media),
-                Output::Spawn(work, future) => self.works.spawn(work, future),
-                Output::SpawnBlocking(work, act) => self.works.spawn_blocking(work, act),
+                Output::Spawn(work, future) => {
+                    self.works.spawn(work, future);
+                    self.signals.works.set();
+                }
+                Output::SpawnBlocking(work, act) => {
+                    self.works.spawn_blocking(work, act);
+                    self.signals.works.set();
+                }
                 Output::Drop(work) => self.works.drop_work(work),
                 Output::Answer(ticket, answer) => {
                     if let Some(to) = self.answers.remove(&ticket) {
@@ -249,12 +268,27 @@ impl Drive {
                 Output::Ended(ended) => self.ended = Some(ended),
             }
         }
+        self.set_alarm();
+    }
+
+    /// Sets the alarm for what is due next. If that moves away the alarm stays: one needless turn costs less
+    /// than moving it.
+    fn set_alarm(&mut self) {
+        let Some(due) = self.chain.poll_timeout() else { return };
+        if self.alarm_at.is_none_or(|at| due < at) {
+            self.alarm.as_mut().reset(self.origin + Duration::from_micros(due.as_micros()));
+            self.alarm_at = Some(due);
+            self.signals.time.set();
+        }
     }
 
     fn command(&mut self, id: CommandId, command: Command) {
         let given = self.session.handle.as_ref().map(|handle| handle.send(command));
         match given {
-            Some(Ok(pending)) => self.session.settling.push(Settling::new(id, pending)),
+            Some(Ok(pending)) => {
+                self.session.settling.push(Settling::new(id, pending));
+                self.signals.settled.set();
+            }
             Some(Err(error)) => {
                 let outcome = settled::not_sent(error);
                 let now = self.now();

@@ -27,6 +27,7 @@ mod hang_up;
 mod outlet;
 mod runner;
 mod settled;
+mod signals;
 mod works;
 
 use std::fmt;

@@ -15,7 +15,7 @@ use tokio::time::Interval;
 
 use crate::gauge::{Measured, resident_kib};
 use crate::hold::{APPEND, Ended, Latencies, heard, hold};
-use crate::{bare, inline};
+use crate::{bare, inline, pipelines};
 
 /// The bytes of an append on the wire, WebSocket's frame included.
 const APPEND_ON_WIRE: usize = 1330;
@@ -37,11 +37,24 @@ pub(crate) enum Kind {
     Ours,
     /// The same, with a conversation and tools that hear every event.
     Listening,
+    /// Microphone, service and sink of `realtime-pipeline` in one task, without playout.
+    Pipeline,
+    /// The same with playout and recording.
+    Recorded,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Floor, Self::Bare, Self::Tungstenite, Self::Inline, Self::Polled, Self::Ours, Self::Listening];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Floor,
+        Self::Bare,
+        Self::Tungstenite,
+        Self::Inline,
+        Self::Polled,
+        Self::Ours,
+        Self::Listening,
+        Self::Pipeline,
+        Self::Recorded,
+    ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -56,6 +69,8 @@ impl Kind {
             Self::Polled => "polled",
             Self::Ours => "ours",
             Self::Listening => "listening",
+            Self::Pipeline => "pipeline",
+            Self::Recorded => "recorded",
         }
     }
 
@@ -68,6 +83,8 @@ impl Kind {
             Self::Polled => "realtime-client, polled",
             Self::Ours => "realtime-client",
             Self::Listening => "with conversation and tools",
+            Self::Pipeline => "pipeline: microphone to sink",
+            Self::Recorded => "with playout and recording",
         }
     }
 }
@@ -83,6 +100,7 @@ pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Resu
                 Kind::Tungstenite => bare::tungstenite(&address, ticks, &latencies).await,
                 Kind::Inline => inline::machines(&address, ticks, &latencies).await,
                 Kind::Polled | Kind::Ours | Kind::Listening => ours(kind, &address, ticks, &latencies).await,
+                Kind::Pipeline | Kind::Recorded => pipelines::run(kind, &address, ticks, &latencies).await,
             }
         }
     })

@@ -1,0 +1,134 @@
+//! Whole pipelines: a microphone, the service, and a sink that looks at the time, each call in one task.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use realtime_client::{ClientOptions, Endpoint};
+use realtime_context::{Conversation, Message, ToolError, Toolbox};
+use realtime_pipeline::chain::{
+    Audio, ClearId, Cx, Frame, FrameKind, Processor, Shape, SinkReport, Stages,
+};
+use realtime_pipeline::edges::{EdgeError, Sink, Source};
+use realtime_pipeline::service::RealtimeService;
+use realtime_pipeline::task::Task;
+use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::session::SessionOptions;
+use serde_json::Value;
+use tokio::select;
+use tokio::time::{Interval, interval};
+
+use crate::clients::Kind;
+use crate::gauge::{now_us, written_at};
+use crate::hold::{APPEND, Ended, Latencies};
+
+/// How late what the sink got was (microseconds).
+type Late = Arc<Mutex<Vec<u32>>>;
+
+pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &Latencies) -> Ended {
+    let late = Late::default();
+    let microphone = Microphone { ticks, audio: Bytes::from(vec![7; APPEND]) };
+    let mut service = service(address)?;
+    let stages = Stages::new().then(service.core());
+    let stages = match kind {
+        _ => stages.then(Through),
+    };
+    let sink = Clock { late: Arc::clone(&late), looks: kind == Kind::Pipeline };
+    let task = Task::new(stages)?.service(service).source(microphone).sink(sink);
+    let mut run = Box::pin(task.run());
+    let mut every = interval(Duration::from_millis(500));
+    loop {
+        select! {
+            finished = &mut run => return Err(format!("the run ended: {:?}", finished?.closed).into()),
+            _ = every.tick() => {
+                let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
+                latencies.borrow_mut().append(&mut late);
+            }
+        }
+    }
+}
+
+fn service(address: &str) -> Result<RealtimeService, Box<dyn std::error::Error>> {
+    let endpoint = Endpoint::new(&format!("ws://{address}"), "stream")?;
+    let clock = |_: Value| async { Ok::<_, ToolError>(Value::Null) };
+    Ok(RealtimeService::new(endpoint)
+        .client(ClientOptions::new(SessionOptions::default()))
+        .conversation(Conversation::from_messages([Message::system("Be brief.")]))
+        .toolbox(Toolbox::new().tool("clock", "Tells the time", clock)))
+}
+
+/// 20 ms of audio at each tick.
+struct Microphone {
+    ticks: Interval,
+    audio: Bytes,
+}
+
+impl Source for Microphone {
+    fn name(&self) -> &str {
+        "microphone"
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameKind>> {
+        let audio = Audio::coded(AudioFormat::PCM16_24K, self.audio.clone());
+        self.ticks.poll_tick(cx).map(|_| Some(FrameKind::InputAudio(audio)))
+    }
+}
+
+/// Plays each delta when it comes, as the clients do that have no playout.
+struct Through;
+
+impl Processor for Through {
+    fn name(&self) -> &str {
+        "through"
+    }
+
+    fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) {
+        match frame.kind() {
+            FrameKind::OutputAudio(audio) => cx.push(FrameKind::PlayedAudio(audio.clone())),
+            _ => cx.forward(frame),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::playout()
+    }
+}
+
+/// Looks at the time that is written in the audio.
+struct Clock {
+    late: Late,
+    looks: bool,
+}
+
+impl Sink for Clock {
+    fn name(&self) -> &str {
+        "clock"
+    }
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EdgeError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn send(&mut self, frame: &FrameKind) -> Result<(), EdgeError> {
+        if let FrameKind::PlayedAudio(played) = frame
+            && let Audio::Coded(coded) = &played.audio
+            && self.looks
+        {
+            let late = now_us().saturating_sub(written_at(&coded.bytes));
+            let mut all = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(u32::try_from(late).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, _: ClearId) {}
+
+    fn poll_report(&mut self, _: &mut Context<'_>) -> Poll<SinkReport> {
+        Poll::Pending
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EdgeError>> {
+        Poll::Ready(Ok(()))
+    }
+}
