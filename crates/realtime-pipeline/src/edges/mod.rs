@@ -8,13 +8,18 @@
 //! |---|---|
 //! | `source`, `sink`, `transport` | the traits, and both ends of one transport |
 //! | `error` | what goes wrong at an edge |
+//! | `ring` | input from another task or thread |
+//! | [`memory`] | a transport within the program |
 
 mod error;
+pub mod memory;
+mod ring;
 mod sink;
 mod source;
 mod transport;
 
 pub use error::EdgeError;
+pub use ring::{MOST_WAITING, RingInput, RingSource, ring};
 pub use sink::{Pace, Sink};
 pub use source::Source;
 pub use transport::Transport;
