@@ -10,16 +10,23 @@
 //! | `error` | what goes wrong at an edge |
 //! | `ring` | input from another task or thread |
 //! | [`memory`] | a transport within the program |
+//! | `wav` | files to speak from and to record into |
+//! | `timeline` | pure: what stands where in a recording |
 
 mod error;
 pub mod memory;
 mod ring;
 mod sink;
 mod source;
+#[cfg(test)]
+mod testing;
+mod timeline;
 mod transport;
+mod wav;
 
 pub use error::EdgeError;
 pub use ring::{MOST_WAITING, RingInput, RingSource, ring};
 pub use sink::{Pace, Sink};
 pub use source::Source;
 pub use transport::Transport;
+pub use wav::{WavError, WavSink, WavSource};
