@@ -10,11 +10,13 @@
 //! | `error` | what goes wrong at an edge |
 //! | `ring` | input from another task or thread |
 //! | [`memory`] | a transport within the program |
+//! | `raw` | samples from a reader, and into a writer: other programs as microphone and loudspeaker |
 //! | `wav` | files to speak from and to record into |
 //! | `timeline` | pure: what stands where in a recording |
 
 mod error;
 pub mod memory;
+mod raw;
 mod ring;
 mod sink;
 mod source;
@@ -25,6 +27,7 @@ mod transport;
 mod wav;
 
 pub use error::EdgeError;
+pub use raw::{ROOM, RawSink, RawSource};
 pub use ring::{MOST_WAITING, RingInput, RingSource, ring};
 pub use sink::{Pace, Sink};
 pub use source::Source;
