@@ -56,6 +56,7 @@
 //! | [`chain`] | pure: stages in a chain as a machine, with frames of its own; the next shape of the pipeline |
 //! | [`playout`] | audio out in real time, with every sample accounted for |
 //! | [`resample`] | conversion between sample rates |
+//! | [`turns`] | who speaks, and what is a turn |
 //! | [`wav`] | files to speak from and to record into |
 //!
 //! The rest is re-exported here: frames and what they carry, the processor and its view of the pipeline, the
@@ -73,6 +74,7 @@ pub mod task;
 pub use realtime_client as client;
 pub use realtime_context as context;
 pub use realtime_protocol as protocol;
+pub mod turns;
 
 pub use old::{
     AudioFrame, CustomFrame, Cx, Direction, Error, Fault, Finished, Frame, FrameKind, Generation, Lane,
