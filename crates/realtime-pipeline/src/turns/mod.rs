@@ -1,7 +1,8 @@
 //! Who speaks, and what is a turn: stages upstream of the service.
 //!
 //! [`Turns`] says when the user's turn begins and ends: by a detector of voices ([`Vad`]), by a key
-//! ([`PushToTalk`]), or as others say. [`Mute`] does not let the user be heard for a while.
+//! ([`PushToTalk`]), or as others say. [`Mute`] does not let the user be heard for a while. [`TurnTracker`]
+//! watches both sides and reports how long the user waited.
 //!
 //! ```
 //! use realtime_pipeline::chain::{Audio, Chain, Direction, FrameKind, Output, Stages, UserSpeech};
@@ -56,6 +57,7 @@
 //! | `detector`, `ear` | windows from any audio, and the edges of a voice |
 //! | `strategy`, `key`, `floor`, `stage`, `steps` | what begins and ends a turn |
 //! | `mute` | when the user is not heard |
+//! | `tracker` | how long the user waited |
 
 mod detector;
 mod ear;
@@ -68,6 +70,7 @@ mod steps;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod vad;
 
 pub use energy::EnergyVad;
@@ -75,4 +78,5 @@ pub use key::{Key, PushToTalk};
 pub use mute::{Mute, MuteButton, MuteRequest};
 pub use stage::Turns;
 pub use strategy::{EndOfTurn, Start, Stop, Utterance, Verdict};
+pub use tracker::{TurnEnd, TurnReport, TurnTracker};
 pub use vad::{Vad, Window};

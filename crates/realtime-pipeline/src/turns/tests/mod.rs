@@ -4,6 +4,7 @@ mod golden;
 mod mute;
 mod properties;
 mod strategies;
+mod tracker;
 mod voices;
 
 use std::time::Duration;
