@@ -53,7 +53,7 @@
 //! # Map
 //! | file | what is in it |
 //! |---|---|
-//! | `vad`, `energy` | what hears a voice in a window of audio |
+//! | `vad`, `energy`, `earshot` | what hears a voice in a window of audio |
 //! | `detector`, `ear` | windows from any audio, and the edges of a voice |
 //! | `strategy`, `key`, `floor`, `stage`, `steps` | what begins and ends a turn |
 //! | `mute` | when the user is not heard |
@@ -61,6 +61,8 @@
 
 mod detector;
 mod ear;
+#[cfg(feature = "vad")]
+mod earshot;
 mod energy;
 mod floor;
 mod key;
@@ -73,6 +75,8 @@ mod tests;
 mod tracker;
 mod vad;
 
+#[cfg(feature = "vad")]
+pub use earshot::Earshot;
 pub use energy::EnergyVad;
 pub use key::{Key, PushToTalk};
 pub use mute::{Mute, MuteButton, MuteRequest};

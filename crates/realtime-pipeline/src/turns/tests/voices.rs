@@ -125,3 +125,16 @@ fn audio_is_converted_to_the_rate_that_the_detector_wants() {
     // The filter of the conversion still holds some.
     assert!((98..=100).contains(&windows.load(Ordering::Relaxed)));
 }
+
+#[cfg(feature = "vad")]
+#[test]
+fn the_neural_network_runs_on_any_audio_and_hears_no_voice_in_noise_and_hum() {
+    use crate::turns::Earshot;
+
+    let hum = |t: f64, noise: f64| 0.2 * (TAU * 50.0 * t).sin() + 0.01 * noise;
+    let sound = Sound::new(24_000).room(1_000).add(2_000, hum).add(2_000, |_, noise| 0.1 * noise);
+    let mut run = Run::new(Turns::by_voice(Earshot::new()));
+    run.play(sound.frames());
+    assert_eq!(run.told(), []);
+    assert!(run.faults.is_empty());
+}
