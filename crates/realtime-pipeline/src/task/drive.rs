@@ -123,7 +123,10 @@ impl Drive {
     }
 
     fn poll_source(&mut self) {
-        let Some(source) = self.source.as_mut().filter(|_| self.signals.source.take()) else { return };
+        if !self.signals.source.take() {
+            return;
+        }
+        let Some(source) = &mut self.source else { return };
         if let Poll::Ready(kind) = source.poll_next(&mut self.signals.source.context()) {
             self.signals.source.set();
             match kind {
@@ -134,7 +137,10 @@ impl Drive {
     }
 
     fn poll_requests(&mut self) {
-        let Some(requests) = self.requests.as_mut().filter(|_| self.signals.requests.take()) else { return };
+        if !self.signals.requests.take() {
+            return;
+        }
+        let Some(requests) = &mut self.requests else { return };
         let Poll::Ready(request) = requests.poll_recv(&mut self.signals.requests.context()) else { return };
         self.signals.requests.set();
         match request {
@@ -162,7 +168,7 @@ impl Drive {
     }
 
     fn poll_time(&mut self) {
-        if self.alarm_at.is_none() || !self.signals.time.take() {
+        if !self.signals.time.take() || self.alarm_at.is_none() {
             return;
         }
         if self.alarm.as_mut().poll(&mut self.signals.time.context()).is_ready() {
@@ -176,7 +182,10 @@ impl Drive {
     }
 
     fn poll_call(&mut self) {
-        let Some(call) = self.session.call.as_mut().filter(|_| self.signals.call.take()) else { return };
+        if !self.signals.call.take() {
+            return;
+        }
+        let Some(call) = &mut self.session.call else { return };
         let Poll::Ready(event) = Pin::new(call).poll_next(&mut self.signals.call.context()) else { return };
         self.signals.call.set();
         match event {
