@@ -12,11 +12,13 @@
 //! | [`memory`] | a transport within the program |
 //! | `raw` | samples from a reader, and into a writer: other programs as microphone and loudspeaker |
 //! | `wav` | files to speak from and to record into |
+//! | `recorder` | a stage that records both sides |
 //! | `timeline` | pure: what stands where in a recording |
 
 mod error;
 pub mod memory;
 mod raw;
+mod recorder;
 mod ring;
 mod sink;
 mod source;
@@ -27,8 +29,9 @@ mod transport;
 mod wav;
 
 pub use error::EdgeError;
-pub use raw::{ROOM, RawSink, RawSource};
-pub use ring::{MOST_WAITING, RingInput, RingSource, ring};
+pub use raw::{RawSink, RawSource};
+pub use recorder::{RecordedAudio, RecordedVoice, Recorder, RecorderHandle, Recording};
+pub use ring::{RingInput, RingSource, ring};
 pub use sink::{Pace, Sink};
 pub use source::Source;
 pub use transport::Transport;

@@ -116,11 +116,6 @@ impl<const N: usize> Timeline<N> {
         self.tracks.iter().map(|track| track.waiting.len()).max().unwrap_or_default()
     }
 
-    /// Returns whether all that was placed is taken. What the filters hold is left out.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tracks.iter().all(|track| track.waiting.is_empty())
-    }
-
     fn sample(&self, at: Duration) -> u64 {
         let sample = at.as_micros().saturating_mul(u128::from(self.rate)) / 1_000_000;
         u64::try_from(sample).unwrap_or(u64::MAX)
@@ -206,7 +201,7 @@ mod tests {
         place(&mut timeline, USER, 0, &[1; 2]);
         let day = timeline.take_until(Duration::from_secs(86_400));
         assert_eq!(day, Stretch { samples: vec![1, 0, 1, 0], silence: 86_399_998 });
-        assert!(timeline.is_empty());
+        assert_eq!(timeline.finish(), Stretch::default());
     }
 
     #[test]
