@@ -13,7 +13,7 @@ use crate::chain::{Audio, Category, Fault, FrameKind};
 use crate::edges::{EdgeError, Source};
 
 /// Input frames that are not audio and wait in a ring, at most.
-pub const MOST_WAITING: usize = 1_024;
+const MOST_WAITING: usize = 1_024;
 
 /// A source of this name, and the handle by which input is given in from any task or thread. `room` is how
 /// much audio may wait.
@@ -59,8 +59,8 @@ impl RingInput {
     /// Gives a frame in. If there is no room for audio, the oldest audio is dropped and the call is told.
     ///
     /// # Errors
-    /// [`EdgeError`] if the call is over, if the input was closed, or if more than [`MOST_WAITING`] frames
-    /// that are no audio wait. The frame is lost.
+    /// [`EdgeError`] if the call is over, if the input was closed, or if 1,024 frames that are
+    /// no audio wait. The frame is lost.
     pub fn push(&self, frame: FrameKind) -> Result<(), EdgeError> {
         let mut state = self.0.state();
         if state.is_gone || state.is_closed {
@@ -105,8 +105,8 @@ impl RingInput {
         self.0.state().dropped
     }
 
-    /// Returns whether the source is gone: the call is over.
-    pub fn is_closed(&self) -> bool {
+    /// Returns whether the call is over: its source is gone.
+    pub fn is_over(&self) -> bool {
         self.0.state().is_gone
     }
 }
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(error.to_string(), "line: 1024 frames wait already: the call does not keep up");
         input.audio(audio(1)).unwrap();
         drop(source);
-        assert!(input.is_closed());
+        assert!(input.is_over());
         let error = input.audio(audio(1)).unwrap_err();
         assert_eq!(error.to_string(), "line: the call is over, or its input was closed");
     }

@@ -15,7 +15,7 @@ pub trait Sink: Send {
     /// The sink's name in faults and logs. Always the same.
     fn name(&self) -> &str;
 
-    /// How the playout feeds it. Always the same. Default: at the speed of sound, in any format.
+    /// How the playout feeds it. Always the same. Default: at the speed of sound.
     fn pace(&self) -> Pace {
         Pace::default()
     }
@@ -58,7 +58,8 @@ pub struct Pace {
     /// Whether it tells what was heard, by [`SinkReport::Heard`]. Without, it is an estimate by the clock.
     /// Default: no.
     pub reports: bool,
-    /// The only format that it takes. `None`: any, since the sink converts. Default: any.
+    /// The format that it needs not convert: what a session should speak if it can. The sink takes any other
+    /// too. `None`: it does not matter. Default: it does not matter.
     pub format: Option<AudioFormat>,
     /// Whether it takes the session's chunks whole, each with its mark. Default: no, the playout cuts them.
     pub whole_chunks: bool,

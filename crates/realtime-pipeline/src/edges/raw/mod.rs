@@ -49,7 +49,7 @@ enum Reading {
 /// Writes what is played to a writer.
 ///
 /// It converts to its own rate. Between the bot's turns it writes nothing: the program behind it plays what
-/// comes. [`poll_ready`](Sink::poll_ready) is pending while more than [`ROOM`] waits for the writer.
+/// comes. [`poll_ready`](Sink::poll_ready) is pending while more than 100 ms wait for the writer.
 pub struct RawSink<W> {
     writer: W,
     mono: Mono,
@@ -62,8 +62,8 @@ pub struct RawSink<W> {
     waker: Option<Waker>,
 }
 
-/// How much audio may wait for a writer before a [`RawSink`] is full.
-pub const ROOM: Duration = Duration::from_millis(100);
+/// How much audio may wait for a writer before the sink is full.
+const ROOM: Duration = Duration::from_millis(100);
 /// How much more may come after that: what was on its way, and a chunk that is played whole.
 const MOST: Duration = Duration::from_secs(10);
 

@@ -18,7 +18,7 @@ use crate::edges::{EdgeError, Sink};
 ///
 /// The file begins with the run and has silence while nobody speaks, so that every word stands at its time.
 /// It is written on another thread about every second of sound, and is a valid file after each piece.
-/// A recorder has the user's voice too.
+/// A [`Recorder`](crate::edges::Recorder) has the user's voice too.
 pub struct WavSink {
     timeline: Timeline<1>,
     /// When the run began.
