@@ -343,6 +343,9 @@ impl Driver {
                 self.on_asked(asked);
             } else if let Some(what) = self.panics.pop() {
                 self.on_panic(what);
+            } else if let Some(notice) = self.listeners.poll_notice() {
+                // Told at a timeout or at a refusal, without an event.
+                self.deliver_one(Event::Notice(notice));
             } else {
                 break;
             }

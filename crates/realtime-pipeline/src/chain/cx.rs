@@ -10,6 +10,7 @@ use realtime_protocol::time::Timestamp;
 use crate::chain::fault::{Category, Fault};
 use crate::chain::frame::{Direction, Frame, FrameKind};
 use crate::chain::intent::{Answer, Intent, NotAsked, Ticket};
+use crate::chain::output::Losses;
 use crate::chain::shared::{Request, Shared};
 use crate::chain::work::{NewWork, Spawned, WorkId, WorkValue};
 
@@ -182,6 +183,11 @@ impl Cx<'_> {
     /// For the service: gives media to the session. It keeps its order among the commands.
     pub fn media(&mut self, media: Media) {
         self.shared.media(media);
+    }
+
+    /// What the chain has lost, for a stage that loses something itself.
+    pub(crate) const fn losses(&mut self) -> &mut Losses {
+        &mut self.shared.losses
     }
 
     /// Pushes a frame as it is, however many there are.

@@ -42,6 +42,28 @@ pub trait Observer: Send {
     }
 }
 
+impl<O: Observer + ?Sized> Observer for Box<O> {
+    fn on_frame(&mut self, hop: &Hop<'_>) {
+        (**self).on_frame(hop);
+    }
+
+    fn on_intent(&mut self, at: Timestamp, ticket: Ticket, intent: &Intent) {
+        (**self).on_intent(at, ticket, intent);
+    }
+
+    fn on_answer(&mut self, at: Timestamp, ticket: Ticket, answer: &Answer) {
+        (**self).on_answer(at, ticket, answer);
+    }
+
+    fn on_fault(&mut self, at: Timestamp, fault: &Fault) {
+        (**self).on_fault(at, fault);
+    }
+
+    fn on_slow_step(&mut self, at: Timestamp, stage: &str, took: Duration) {
+        (**self).on_slow_step(at, stage, took);
+    }
+}
+
 /// A frame on its way from one stage to the next.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

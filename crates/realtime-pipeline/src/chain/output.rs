@@ -85,4 +85,8 @@ pub struct Losses {
     pub stopped: u64,
     /// Work that ended after it had been dropped.
     pub late_work: u64,
+    /// Frames of output audio that came after their response or clip had been stopped.
+    pub late_output: u64,
+    /// Frames of output audio that a playout could not take: too much waited, or their rate can't be played.
+    pub refused_output: u64,
 }

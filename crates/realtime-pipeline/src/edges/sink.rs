@@ -61,7 +61,8 @@ pub struct Pace {
     /// The format that it needs not convert: what a session should speak if it can. The sink takes any other
     /// too. `None`: it does not matter. Default: it does not matter.
     pub format: Option<AudioFormat>,
-    /// Whether it takes the session's chunks whole, each with its mark. Default: no, the playout cuts them.
+    /// Whether it takes whole chunks of 20 ms alone, as carriers do: the last one of a turn is filled up with
+    /// silence. Default: no.
     pub whole_chunks: bool,
 }
 

@@ -14,7 +14,7 @@
 //! let task = Task::new(stages)?
 //!     .service(service)
 //!     .source(WavSource::open("question.wav")?)
-//!     .sink(WavSink::create("answer.wav", 24_000)?);
+//!     .sink(WavSink::create("answer.wav")?);
 //! let finished = task.run().await?;
 //! eprintln!("{:?}", finished.ended);
 //! # Ok(())

@@ -27,9 +27,12 @@ impl Outlet {
         Self { sink, waiting: VecDeque::new(), is_full: false, failed: None }
     }
 
-    /// A frame leaves the chain.
+    /// A frame leaves the chain. The user's own audio is no output, and ends here.
     pub(super) fn push(&mut self, kind: FrameKind) {
         let Some(sink) = &mut self.sink else { return };
+        if matches!(kind, FrameKind::InputAudio(_)) {
+            return;
+        }
         if let FrameKind::ClearSink(id) = kind {
             // It overtakes, and what waits is not sent.
             self.waiting.retain(|kind| !matches!(kind, FrameKind::PlayedAudio(_)));

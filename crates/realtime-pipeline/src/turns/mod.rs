@@ -35,8 +35,8 @@
 //! ```
 //!
 //! # Where they stand
-//! The order is source, [`Mute`], [`Turns`], service. So `Turns` knows when the user is muted, and ends a turn
-//! that is open. Both push what they say both ways, so that every stage knows.
+//! The order is source, [`Mute`], [`Turns`], service. So `Turns` knows when the user is muted, and ends a
+//! turn that is open. Both push what they say both ways, so that every stage knows.
 //!
 //! # Which turns
 //! | who finds turns | the session's `turn_detection` | stage |

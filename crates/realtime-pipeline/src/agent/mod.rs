@@ -1,0 +1,273 @@
+//! A voice agent in a few lines: [`Agent`].
+//!
+//! ```no_run
+//! use realtime_pipeline::{Agent, Endpoint, WavSink, WavSource};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = (WavSource::open("question.wav")?, WavSink::create("answer.wav")?);
+//! let agent = Agent::new("You are a friendly host.").greeting("Greet the user.");
+//! let call = agent.run(Endpoint::openai_from_env("gpt-realtime")?, transport).await?;
+//! eprintln!("{}", call.transcript());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is a [`Task`] that is put together as most agents need it: what the user
+//! says goes to the [service](crate::service), its answer to the [playout](crate::playout), and the run ends
+//! once the conversation is over. Every part can be replaced: see the methods.
+
+use std::fmt;
+
+use realtime_client::{ClientOptions, Endpoint};
+use realtime_context::{
+    Agents, AgentSpec, Conversation, Function, Guard, Handler, Toolbox, Transcript,
+};
+use realtime_protocol::call::Reconnect;
+use realtime_protocol::session_config::SessionConfig;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::chain::{Observer, Processor, Stages};
+use crate::edges::{Sink, Transport};
+use crate::playout::Playout;
+use crate::service::RealtimeService;
+use crate::task::{Finished, HangUp, Task, TaskError};
+
+/// A voice agent: what the model is told to be, its tools, and what stands in its chain.
+///
+/// From the microphone to the loudspeaker: [`HangUp`], the stages of [`listen`](Self::listen), the service,
+/// the playout, the stages of [`speak`](Self::speak).
+#[must_use = "it does nothing until it runs"]
+pub struct Agent {
+    spec: AgentSpec,
+    others: Vec<AgentSpec>,
+    library: Toolbox,
+    service: RealtimeServiceOptions,
+    listen: Vec<Box<dyn Processor>>,
+    speak: Vec<Box<dyn Processor>>,
+    playout: Option<Playout>,
+    hang_up: Option<HangUp>,
+    observers: Vec<Box<dyn Observer>>,
+}
+
+/// What the service is made of, once its endpoint is known.
+struct RealtimeServiceOptions {
+    client: ClientOptions,
+    conversation: Conversation,
+    change: Option<Change>,
+}
+
+type Change = Box<dyn FnOnce(RealtimeService) -> RealtimeService + Send>;
+
+/// How an agent's call ended, and what was said in it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AgentCall {
+    /// How the run ended.
+    pub finished: Finished,
+    /// What was said.
+    pub conversation: Conversation,
+}
+
+impl AgentCall {
+    /// What was said, as a person reads it: of the agent, what was heard.
+    pub fn transcript(&self) -> Transcript {
+        self.conversation.transcript()
+    }
+}
+
+impl Agent {
+    /// An agent that is told to be this.
+    pub fn new(instructions: impl Into<String>) -> Self {
+        Self::from_spec(AgentSpec::new("agent", instructions))
+    }
+
+    /// The agent of a description, such as one that was read from a file. Its tools are those that are given
+    /// here by their names.
+    pub fn from_spec(spec: AgentSpec) -> Self {
+        let client = ClientOptions::default().reconnect(Reconnect::default());
+        Self {
+            spec,
+            others: Vec::new(),
+            library: Toolbox::new(),
+            service: RealtimeServiceOptions { client, conversation: Conversation::new(), change: None },
+            listen: Vec::new(),
+            speak: Vec::new(),
+            playout: None,
+            hang_up: Some(HangUp::new()),
+            observers: Vec::new(),
+        }
+    }
+
+    /// What the model is told to say when the call begins. The user can't interrupt it by speaking.
+    pub fn greeting(mut self, greeting: impl Into<String>) -> Self {
+        self.spec.greeting = Some(greeting.into());
+        self
+    }
+
+    /// The voice.
+    pub fn voice(mut self, voice: impl Into<String>) -> Self {
+        self.spec.voice = Some(voice.into());
+        self
+    }
+
+    /// Adds a tool: a function with typed arguments. See [`Function::new`].
+    pub fn tool<A, Takes>(
+        self,
+        name: impl Into<String>,
+        description: impl Into<String>,
+        handler: impl Handler<A, Takes>,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema,
+    {
+        self.function(Function::new(name, description, handler))
+    }
+
+    /// Adds a tool, with a policy of its own if it has one.
+    pub fn function(mut self, function: Function) -> Self {
+        self.spec.tools.push(function.name().to_owned());
+        self.library = std::mem::take(&mut self.library).with(function);
+        self
+    }
+
+    /// The tools of this agent and of those that it may hand over to. They are used by name:
+    /// [`AgentSpec::tools`].
+    pub fn library(mut self, library: Toolbox) -> Self {
+        self.library = library;
+        self
+    }
+
+    /// Adds an agent that this one may hand over to. It uses tools of the [`library`](Self::library).
+    pub fn hands_over_to(mut self, other: AgentSpec) -> Self {
+        self.spec.handoffs.push(other.name.clone());
+        self.others.push(other);
+        self
+    }
+
+    /// The conversation that the call continues. Its own instructions do not hold.
+    pub fn conversation(mut self, conversation: Conversation) -> Self {
+        self.service.conversation = conversation;
+        self
+    }
+
+    /// The session's configuration, besides instructions, tools and voice.
+    pub fn session(mut self, config: SessionConfig) -> Self {
+        self.service.client.session.config = config;
+        self
+    }
+
+    /// Adds a guard: it looks at what the agent says, and may stop it and have something else said.
+    pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
+        self.service.client = self.service.client.guard(guard);
+        self
+    }
+
+    /// Changes the options of the client: its log, deadlines, reconnection, budget.
+    pub fn client(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
+        self.service.client = change(self.service.client);
+        self
+    }
+
+    /// Changes the service: clips, hooks, how it is reached.
+    pub fn service(
+        mut self,
+        change: impl FnOnce(RealtimeService) -> RealtimeService + Send + 'static,
+    ) -> Self {
+        self.service.change = Some(Box::new(change));
+        self
+    }
+
+    /// Adds a stage between the source and the service, such as one that detects turns.
+    pub fn listen(mut self, stage: impl Processor) -> Self {
+        self.listen.push(Box::new(stage));
+        self
+    }
+
+    /// Adds a stage between the playout and the sink, such as a recorder.
+    pub fn speak(mut self, stage: impl Processor) -> Self {
+        self.speak.push(Box::new(stage));
+        self
+    }
+
+    /// Replaces the playout. Default: one that suits the sink.
+    pub fn playout(mut self, playout: Playout) -> Self {
+        self.playout = Some(playout);
+        self
+    }
+
+    /// When the run ends by itself. `None`: it does not. Default: [`HangUp::new`].
+    pub fn hang_up(mut self, hang_up: impl Into<Option<HangUp>>) -> Self {
+        self.hang_up = hang_up.into();
+        self
+    }
+
+    /// Adds an observer: it sees every frame on every hop.
+    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// The agent as a task, and its conversation: for a [`Runner`](crate::task::Runner), or to act on the run
+    /// from outside.
+    ///
+    /// # Errors
+    /// [`TaskError`] for names that don't fit, and for stages that can't work together.
+    pub fn task(
+        self,
+        endpoint: Endpoint,
+        transport: impl Transport,
+    ) -> Result<(Task, Conversation), TaskError> {
+        let Self { spec, others, library, service, listen, speak, playout, hang_up, observers } = self;
+        let (source, sink) = transport.split();
+        let agents = Agents::new(std::iter::once(spec).chain(others))?;
+        let RealtimeServiceOptions { client, conversation, change } = service;
+        let mut service = RealtimeService::new(endpoint)
+            .client(client.agents(agents))
+            .conversation(conversation.clone())
+            .toolbox(library);
+        if let Some(change) = change {
+            service = change(service);
+        }
+        let playout = playout.unwrap_or_else(|| suited_to(&*sink));
+        let mut stages = Stages::new();
+        if let Some(hang_up) = hang_up {
+            stages = stages.then(hang_up);
+        }
+        let stages = listen.into_iter().fold(stages, Stages::then);
+        let stages = speak.into_iter().fold(stages.then(service.core()).then(playout), Stages::then);
+        let mut task = Task::new(stages)?.service(service).source(source).sink(sink);
+        for observer in observers {
+            task = task.observe(observer);
+        }
+        Ok((task, conversation))
+    }
+
+    /// Holds a call, to its end.
+    ///
+    /// # Errors
+    /// [`TaskError`]: the call did not begin, a stage has failed, or the session ended before the
+    /// conversation did. What was said until then is in the [`conversation`](Self::conversation), if it was
+    /// given.
+    pub async fn run(self, endpoint: Endpoint, transport: impl Transport) -> Result<AgentCall, TaskError> {
+        let (task, conversation) = self.task(endpoint, transport)?;
+        let finished = task.run().await?.into_result()?;
+        Ok(AgentCall { finished, conversation })
+    }
+}
+
+/// The playout that feeds a sink as it wants.
+fn suited_to(sink: &dyn Sink) -> Playout {
+    let pace = sink.pace();
+    Playout::new().lead(pace.lead).reports(pace.reports).pad(pace.whole_chunks)
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.spec.name)
+            .field("tools", &self.spec.tools)
+            .field("hands_over_to", &self.spec.handoffs)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! How playback stops and pauses: [`Hold`], and [`Clearing`] where the sink holds audio that was not heard.
+
+use std::time::Duration;
+
+use realtime_protocol::call::{HoldId, PlaybackPosition, PlaybackReport, StopId};
+use realtime_protocol::id::ResponseId;
+use realtime_protocol::time::Timestamp;
+
+use crate::chain::{ClearId, Cx, Direction, FrameKind, SinkPosition};
+use crate::playout::ledger::Hearing;
+use crate::playout::stage::Playout;
+
+/// Who pauses playback.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    session: Option<HoldId>,
+    /// The user's voice, at most until then.
+    voice: Option<Timestamp>,
+}
+
+/// The sink has been asked to drop what it holds, and to say what was heard.
+#[derive(Debug)]
+pub(super) struct Clearing {
+    id: ClearId,
+    asked: Timestamp,
+    /// Who is told where playback stands: the session's hold, and its stops.
+    hold: Option<HoldId>,
+    stops: Vec<Option<StopId>>,
+}
+
+/// The sink's answer counts within this time.
+const CLEAR_LIMIT: Duration = Duration::from_millis(100);
+/// The user's voice pauses playback no longer.
+const LONGEST_VOICE: Duration = Duration::from_secs(10);
+/// The most stops that wait for one answer of the sink. The answer to a later one settles earlier ones.
+const MOST_STOPS: usize = 16;
+
+impl Hold {
+    pub(super) const fn is_on(&self) -> bool {
+        self.session.is_some() || self.voice.is_some()
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Timestamp> {
+        self.voice
+    }
+}
+
+impl Clearing {
+    /// When the answer is late.
+    pub(super) fn until(&self) -> Timestamp {
+        self.asked + CLEAR_LIMIT
+    }
+}
+
+impl Playout {
+    pub(super) fn hold_for_session(&mut self, id: HoldId, cx: &mut Cx<'_>) {
+        self.fade_out(cx);
+        self.hold.session = Some(id);
+        if self.pause(Some(id), cx) {
+            self.tell_reports(cx);
+            let at = self.ledger.position(|_| true);
+            cx.push_up(FrameKind::Playback(PlaybackReport::Held { id, at }));
+        }
+    }
+
+    pub(super) fn resume_for_session(&mut self, id: HoldId) {
+        self.hold.session.take_if(|held| *held == id);
+    }
+
+    /// Pauses if anything is audible.
+    pub(super) fn hold_for_voice(&mut self, cx: &mut Cx<'_>) {
+        if self.speech.is_on() {
+            self.fade_out(cx);
+            self.hold.voice = Some(cx.now() + LONGEST_VOICE);
+            self.pause(None, cx);
+        }
+    }
+
+    pub(super) const fn resume_after_voice(&mut self) {
+        self.hold.voice = None;
+    }
+
+    pub(super) fn expire_voice(&mut self, now: Timestamp) {
+        self.hold.voice.take_if(|until| *until <= now);
+    }
+
+    /// Nothing holds playback any longer.
+    pub(super) fn release(&mut self) {
+        self.hold = Hold::default();
+    }
+
+    /// Stops everything that came so far, and tells where. Frames that waited for it leave.
+    pub(super) fn interrupt(
+        &mut self,
+        response_id: Option<&ResponseId>,
+        stop: Option<StopId>,
+        cx: &mut Cx<'_>,
+    ) {
+        self.hold = Hold::default();
+        self.fade_in = None;
+        response_id.into_iter().for_each(|response_id| self.stopped.add_response(response_id));
+        for track in self.ledger.tracks().filter(|track| !track.survives && !track.is_cut) {
+            track.response_id.iter().for_each(|response_id| self.stopped.add_response(response_id));
+            if !track.is_whole {
+                self.stopped.add_source(&track.source);
+            }
+        }
+        cx.losses().interrupted += self.ledger.cut() as u64;
+        for frame in self.order.take_all() {
+            if frame.kind().survives_interruption() {
+                cx.forward_to(Direction::Downstream, frame);
+            } else {
+                cx.losses().interrupted += 1;
+            }
+        }
+        if self.clear(cx) {
+            if let Some(clearing) = &mut self.clearing {
+                if clearing.stops.len() == MOST_STOPS {
+                    clearing.stops.remove(0);
+                }
+                clearing.stops.push(stop);
+            }
+        } else {
+            let at = self.ledger.position(|track| track.is_cut);
+            self.ledger.forget_cut();
+            self.tell_reports(cx);
+            tell_stopped(stop, at, cx);
+        }
+        if let Some(told) = self.speech.stop() {
+            cx.broadcast(FrameKind::Bot(told));
+        }
+    }
+
+    /// The sink has dropped what it held.
+    pub(super) fn on_cleared(&mut self, id: ClearId, at: Option<&SinkPosition>, cx: &mut Cx<'_>) {
+        if let Some(clearing) = self.clearing.take_if(|clearing| clearing.id == id) {
+            let is_known = at.is_some_and(|at| self.ledger.heard(&at.source, at.samples));
+            if !is_known && !self.reports {
+                self.ledger.hear_until(clearing.asked);
+            }
+            self.cleared(clearing, cx);
+        }
+    }
+
+    /// The sink has not answered in time: the clock decides.
+    pub(super) fn expire_clearing(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now();
+        if let Some(clearing) = self.clearing.take_if(|clearing| clearing.until() <= now) {
+            self.ledger.hear_until(clearing.asked);
+            self.cleared(clearing, cx);
+        }
+    }
+
+    /// Nothing goes out any longer. Returns whether it is known where playback stands.
+    fn pause(&mut self, hold: Option<HoldId>, cx: &mut Cx<'_>) -> bool {
+        let clears = self.clear(cx);
+        if let Some(clearing) = &mut self.clearing {
+            clearing.hold = hold.or(clearing.hold);
+        }
+        !clears
+    }
+
+    /// Asks the sink to drop what it holds and has not been heard. Returns whether its answer is waited for.
+    fn clear(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.clearing.is_some() {
+            return true;
+        }
+        if self.ledger.hearing() == Hearing::HandedOut {
+            return false;
+        }
+        self.ledger.advance(cx.now());
+        if !self.ledger.is_ahead() {
+            return false;
+        }
+        self.last_clear.0 += 1;
+        let id = self.last_clear;
+        self.clearing = Some(Clearing { id, asked: cx.now(), hold: None, stops: Vec::new() });
+        cx.push(FrameKind::ClearSink(id));
+        true
+    }
+
+    /// It is known what was heard: tells it, and takes the rest back.
+    fn cleared(&mut self, clearing: Clearing, cx: &mut Cx<'_>) {
+        self.tell_reports(cx);
+        let Clearing { hold, stops, .. } = clearing;
+        if let Some(id) = hold {
+            let at = self.ledger.position(|_| true);
+            cx.push_up(FrameKind::Playback(PlaybackReport::Held { id, at }));
+        }
+        let at = self.ledger.position(|track| track.is_cut);
+        for stop in stops {
+            tell_stopped(stop, at.clone(), cx);
+        }
+        self.ledger.forget_cut();
+        self.ledger.take_back();
+        self.clock = None;
+    }
+}
+
+/// Tells where playback stopped: in answer to the session, or as a report.
+fn tell_stopped(stop: Option<StopId>, at: Option<PlaybackPosition>, cx: &mut Cx<'_>) {
+    let report = match (stop, at) {
+        (Some(id), at) => PlaybackReport::Stopped { id, at },
+        (None, Some(at)) => PlaybackReport::Played(at),
+        (None, None) => return,
+    };
+    cx.push_up(FrameKind::Playback(report));
+}

@@ -1,0 +1,6 @@
+//! Whole pipelines against the emulator, in virtual time and both dialects: what a user hears, what the model
+//! is told, and what stays in the conversation.
+
+mod flows;
+mod losses;
+mod scene;
