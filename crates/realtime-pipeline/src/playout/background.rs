@@ -96,7 +96,8 @@ impl Background {
     /// Adds the sound to samples at `rate` Hz, of so many channels in turn. Too loud is clipped. Does nothing
     /// if it is not ready at this rate.
     pub(super) fn mix(&mut self, samples: &mut [i16], rate: u32, channels: u16) {
-        let converted = self.converted.iter().find(|(of, _)| *of == rate).and_then(|(_, sound)| sound.clone());
+        let converted =
+            self.converted.iter().find(|(of, _)| *of == rate).and_then(|(_, sound)| sound.clone());
         let ready = if rate == self.sound.rate() { Some(self.sound.clone()) } else { converted };
         let Some(sound) = ready.filter(|sound| sound.frames() > 0) else { return };
         let sound = sound.as_slice();

@@ -182,7 +182,7 @@ impl Ledger {
             form: track.form,
             waiting: track.waiting(),
             is_growing: !track.is_whole,
-            has_begun: track.sent() > 0,
+            has_begun: track.has_begun,
         })
     }
 
@@ -236,7 +236,7 @@ impl Ledger {
 
     /// The sink tells what was heard: all before this position. Returns whether it is known here.
     pub(super) fn heard(&mut self, source: &AudioSource, samples: u64) -> bool {
-        let is_it = |track: &Track| track.source == *source && track.sent() > 0;
+        let is_it = |track: &Track| track.source == *source && track.has_begun;
         let unheard = self.tracks.iter().position(|track| is_it(track) && track.heard() < track.sent());
         let Some(index) = unheard.or_else(|| self.tracks.iter().rposition(is_it)) else { return false };
         for track in self.tracks.iter_mut().take(index) {
@@ -333,6 +333,11 @@ impl Ledger {
         self.tracks.is_empty() && self.ahead.is_empty()
     }
 
+    /// When the first audio begins to sound that is on its way.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.ahead.front().map(|sent| sent.due)
+    }
+
     /// When [`advance`](Self::advance) changes something next.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
         let late = if self.hearing == Hearing::Reported { UNREPORTED } else { Duration::ZERO };
@@ -391,12 +396,7 @@ impl Sent {
 }
 
 /// A track has been heard up to here.
-fn hear(
-    tracks: &mut VecDeque<Track>,
-    reports: &mut VecDeque<PlaybackPosition>,
-    number: u64,
-    position: u64,
-) {
+fn hear(tracks: &mut VecDeque<Track>, reports: &mut VecDeque<PlaybackPosition>, number: u64, position: u64) {
     if let Some(track) = tracks.iter_mut().find(|track| track.number == number)
         && track.hear(position)
     {

@@ -324,7 +324,7 @@ impl Playout {
     }
 
     pub(super) fn tell_speech(&mut self, cx: &mut Cx<'_>) {
-        let sounds = self.ledger.sounds(cx.now());
+        let sounds = self.clearing.is_none() && self.ledger.sounds(cx.now());
         if let Some(told) = self.speech.step(cx.now(), sounds, self.ledger.is_drained()) {
             cx.broadcast(FrameKind::Bot(told));
         }
@@ -373,7 +373,8 @@ impl Processor for Playout {
         let full = self.full.filter(|full| !full.is_told).map(|full| full.since + LONGEST_FULL);
         let play = self.next_play();
         let heard = self.ledger.next_end().filter(|_| play.is_none() || !self.order.is_empty());
-        let limits = [full, play, heard, self.hold.poll_timeout(), self.speech.poll_timeout()];
+        let sounds = self.ledger.next_due().filter(|_| !self.speech.is_on() && self.clearing.is_none());
+        let limits = [full, play, heard, sounds, self.hold.poll_timeout(), self.speech.poll_timeout()];
         limits.into_iter().chain([self.clearing.as_ref().map(Clearing::until)]).flatten().min()
     }
 

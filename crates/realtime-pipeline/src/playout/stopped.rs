@@ -67,7 +67,13 @@ mod tests {
 
     fn audio(response: Option<&str>, source: &AudioSource, start: u64) -> OutputAudio {
         let audio = Audio::mono(8_000, vec![0; 8]);
-        OutputAudio { response_id: response.map(Into::into), source: source.clone(), start, mark: None, audio }
+        OutputAudio {
+            response_id: response.map(Into::into),
+            source: source.clone(),
+            start,
+            mark: None,
+            audio,
+        }
     }
 
     #[test]

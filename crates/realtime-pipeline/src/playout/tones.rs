@@ -73,7 +73,8 @@ mod tests {
                     assert!(samples[tone..].iter().all(|sample| *sample == 0));
                     assert!(samples.iter().any(|sample| *sample > 24_000));
                     assert!(samples.iter().all(|sample| sample.unsigned_abs() < i16::MAX as u16));
-                    let loudest = power(&samples[..tone], rate, 697.0).max(power(&samples[..tone], rate, 941.0));
+                    let loudest =
+                        power(&samples[..tone], rate, 697.0).max(power(&samples[..tone], rate, 941.0));
                     let loudest = loudest.max(power(&samples[..tone], rate, 770.0));
                     let loudest = loudest.max(power(&samples[..tone], rate, 852.0));
                     let is_in = |frequency: &f64| power(&samples[..tone], rate, *frequency) > loudest / 4.0;

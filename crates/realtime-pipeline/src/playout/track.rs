@@ -36,6 +36,8 @@ pub(super) struct Track {
     heard: u64,
     /// What was last reported. `None`: nothing.
     reported: Option<u64>,
+    /// Whether any of it was handed out.
+    pub(super) has_begun: bool,
 }
 
 /// A stretch of a track.
@@ -66,8 +68,9 @@ impl Piece {
 }
 
 impl Track {
-    /// A track that begins with this audio.
+    /// A track that begins with this audio. What is before it in the part has been heard, or was lost.
     pub(super) fn new(number: u64, audio: &OutputAudio) -> Self {
+        let start = audio.start;
         Self {
             number,
             response_id: audio.response_id.clone(),
@@ -78,10 +81,11 @@ impl Track {
             survives: false,
             pieces: VecDeque::new(),
             waiting: 0,
-            received: 0,
-            sent: 0,
-            heard: 0,
-            reported: None,
+            received: start,
+            sent: start,
+            heard: start,
+            reported: (start > 0).then_some(start),
+            has_begun: false,
         }
     }
 
@@ -134,6 +138,7 @@ impl Track {
             taken.audio = join(audio)?;
         }
         self.sent = end;
+        self.has_begun = true;
         Some(taken)
     }
 
@@ -245,7 +250,7 @@ impl Track {
         }
         self.waiting -= most;
         let piece = Piece { start: first.start, mark: None, audio: split_to(&mut first.audio, most) };
-        first.start += most;
+        first.start = first.start.saturating_add(most);
         Some(piece)
     }
 }

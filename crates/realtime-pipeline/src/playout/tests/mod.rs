@@ -13,8 +13,8 @@ use realtime_protocol::call::{Event, HoldId, PlaybackPosition, PlaybackReport, S
 use realtime_protocol::time::Timestamp;
 
 use crate::chain::{
-    Audio, AudioSource, BotSpeech, Category, Chain, ChainOptions, ClearId, Direction, Ended, Fault, FrameKind,
-    Message, Output, OutputAudio, SinkPosition, SinkReport, Stages, WorkId,
+    Audio, AudioSource, BotSpeech, Category, Chain, ChainOptions, ClearId, Direction, Ended, Fault,
+    FrameKind, Message, Output, OutputAudio, SinkPosition, SinkReport, Stages, WorkId,
 };
 use crate::playout::Playout;
 
