@@ -77,14 +77,7 @@ fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
     let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
     let status = Command::new(cargo)
         .current_dir(workspace_root())
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "realtime-bench",
-            "--",
-        ])
+        .args(["run", "--quiet", "--release", "--package", "realtime-bench", "--"])
         .args(["--calls", &calls, "--seconds", &seconds])
         .args(peers.iter().flat_map(|program| [OsStr::new("--peers"), program.as_os_str()]))
         .status()

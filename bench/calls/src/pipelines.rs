@@ -10,7 +10,8 @@ use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_pipeline::chain::{
     Audio, ClearId, Cx, Frame, FrameKind, Processor, Shape, SinkReport, Stages,
 };
-use realtime_pipeline::edges::{EdgeError, Sink, Source};
+use realtime_pipeline::edges::{EdgeError, Recorder, Recording, Sink, Source};
+use realtime_pipeline::playout::Playout;
 use realtime_pipeline::service::RealtimeService;
 use realtime_pipeline::task::Task;
 use realtime_protocol::audio::AudioFormat;
@@ -32,6 +33,7 @@ pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &
     let mut service = service(address)?;
     let stages = Stages::new().then(service.core());
     let stages = match kind {
+        Kind::Recorded => stages.then(Playout::new()).then(Recorder::to(Recording::stereo(), |_| ())),
         _ => stages.then(Through),
     };
     let sink = Clock { late: Arc::clone(&late), looks: kind == Kind::Pipeline };

@@ -67,7 +67,7 @@ pub mod chain;
 pub mod convert;
 pub mod edges;
 #[allow(dead_code, unreachable_pub, missing_docs, unused)]
-mod old;
+pub mod old;
 mod pcm;
 pub mod playout;
 pub mod resample;

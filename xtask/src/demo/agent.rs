@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use realtime_client::{Client, ClientOptions, Endpoint, Events, FileLog, Handle};
-use realtime_context::{Conversation, Message, ToolError, Toolbox};
+use realtime_client::{Client, ClientOptions, Endpoint, FileLog};
+use realtime_context::ToolError;
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
-use realtime_pipeline::wav::{WavInput, WavLayout, WavOutput};
-use realtime_pipeline::{Pipeline, PipelineOptions, Playout, RealtimeService};
-use realtime_protocol::call::Command;
+use realtime_pipeline::Agent;
+use realtime_pipeline::edges::{Discard, Recorder, Recording, WavSource};
+use realtime_pipeline::task::{Finished, TaskError};
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::log::{Filter, LogContent};
@@ -19,12 +19,13 @@ use realtime_protocol::session_config::{SessionConfig, Transcription};
 use realtime_protocol::time::UnixTime;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
-use tokio::time::{Instant, timeout, timeout_at};
+use serde_json::{Value, json};
+use tokio::io::DuplexStream;
+use tokio::time::timeout;
 
 use crate::demo::report::{Files, Report};
 use crate::demo::timeline::{Books, Timeline};
-use crate::demo::{Args, Recording};
+use crate::demo::{Args, Recording as Recorded};
 use crate::{Error, workspace_root};
 
 /// The time of day in virtual time: the same in every run, so that logs are the same too.
@@ -32,9 +33,6 @@ const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
 /// The longest conversation beyond its input.
 const LONGEST: Duration = Duration::from_secs(180);
-
-/// How long what still comes may take once the conversation is over.
-const DRAIN: Duration = Duration::from_secs(2);
 
 const INSTRUCTIONS: &str = "You are a friendly weather assistant. Greet the user, answer briefly, and look the \
     weather up with the tool; never guess it.";
@@ -46,60 +44,51 @@ struct WeatherArgs {
     city: String,
 }
 
-/// The agent's one tool: a Rust function. It knows the weather everywhere, and never leaves the room for it.
-fn toolbox() -> Toolbox {
-    Toolbox::new().tool("get_weather", "Looks up today's weather in a city", |args: WeatherArgs| async move {
-        if args.city.trim().is_empty() {
-            return Err(ToolError::new("expected the name of a city, got nothing"));
-        }
-        Ok(json!({ "city": args.city, "sky": "sunny", "celsius": 21, "wind": "light" }))
-    })
+/// The agent's one tool. It knows the weather everywhere, and never leaves the room for it.
+async fn get_weather(args: WeatherArgs) -> Result<Value, ToolError> {
+    if args.city.trim().is_empty() {
+        return Err(ToolError::new("expected the name of a city, got nothing"));
+    }
+    Ok(json!({ "city": args.city, "sky": "sunny", "celsius": 21, "wind": "light" }))
 }
 
 /// Holds the conversation, writes its files to `folder`, and reports the results.
-pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Result<Report, Error> {
+pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Result<Report, Error> {
     let files = Files {
         audio: folder.join("conversation.wav"),
         transcript: folder.join("transcript.json"),
         log: log.path,
     };
     let built_in = workspace_root().join("xtask/fixtures/demo.wav");
-    let input = WavInput::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
+    let input = WavSource::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
     let longest = input.duration() + LONGEST;
+    let endpoint = endpoint(args).await?;
 
-    let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
-    let conversation = Conversation::from_messages([Message::system(instructions)]);
-    let config = session_config(args);
-    let session = SessionOptions::default().config(config).entropy(1);
-    let options = ClientOptions::new(session).conversation(conversation.clone()).toolbox(toolbox());
-
-    let (handle, events) = connect(args, options, &files.log, log.content).await?;
-    // The agent speaks first. The request waits until the session is ready.
-    drop(handle.send(Command::CreateResponse { params: None, protected: false })?);
-
-    let output = WavOutput::create(&files.audio, WavLayout::UserAndAgent)?;
-    let session = handle.clone();
-    let service = RealtimeService::new(handle, events).conversation(conversation.clone());
-    let options = PipelineOptions::default().drain_limit(DRAIN);
-    let mut task = Pipeline::new()
-        .options(options)
-        .then(input)
-        .then(service)
-        .then(Playout::new())
-        .then(output)
-        .into_task();
     let books = Books::default();
-    task.observe(Timeline::new(books.clone()));
-    let pipeline = task.handle();
-    let hang_up = async {
-        let in_time = timeout(longest, silence(&books)).await.is_ok();
-        pipeline.end();
-        // The run now ends by itself, and this future with it.
-        if in_time { std::future::pending().await } else { longest }
-    };
-    let finished: Result<(), Error> = tokio::select! {
-        finished = task.run() => finished.map(drop).map_err(Error::from),
-        late = hang_up => Err(format!("the conversation did not end within {} s", late.as_secs()).into()),
+    let session = SessionOptions::default().config(session_config(args)).entropy(1);
+    let options = ClientOptions::new(session).log(session_log(args, &files.log, log.content)?);
+    let (near, wall) = in_virtual_time(args);
+    let mut agent = Agent::new(args.instructions.as_deref().unwrap_or(INSTRUCTIONS))
+        .greeting("Greet the user, and ask for the city.")
+        .tool("get_weather", "Looks up today's weather in a city", get_weather)
+        .client(|_| match wall {
+            Some(wall) => options.wall(move || wall),
+            None => options,
+        })
+        .speak(Recorder::to_file(&files.audio, Recording::stereo())?)
+        .observe(Timeline::new(books.clone()));
+    if let Some(near) = near {
+        agent = agent.service(|service| {
+            service
+                .connect_with(|endpoint, options| async move { Client::over(near, &endpoint, options).await })
+        });
+    }
+    let (task, conversation) = agent.task(endpoint, (input, Discard::new()))?;
+    let finished = match timeout(longest, task.run()).await {
+        Ok(finished) => {
+            finished.map_err(TaskError::from).and_then(Finished::into_result).map_err(Error::from)
+        }
+        Err(_) => Err(format!("the conversation did not end within {} s", longest.as_secs()).into()),
     };
 
     // A failed conversation is written as far as it went, so that no older transcript stays beside its log.
@@ -108,11 +97,12 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recording) -> Resu
     // The first error is the one that the user needs.
     finished?;
     written.map_err(|error| format!("cannot write {}: {error}", files.transcript.display()))?;
-    if session.counters().log_failed {
-        return Err(format!("cannot write {}: the log is not whole", files.log.display()).into());
+    let (mut report, log_failed) =
+        books.with(|state| (std::mem::take(&mut state.report), state.log_failed.take()));
+    if let Some(reason) = log_failed {
+        return Err(format!("cannot write {}: {reason}", files.log.display()).into());
     }
     say!("\n{}", transcript.to_string().trim_end());
-    let mut report = books.with(|state| std::mem::take(&mut state.report));
     report.files = files;
     if report.latencies_ms.is_empty() {
         return Err("the agent never spoke".into());
@@ -129,23 +119,26 @@ fn session_config(args: &Args) -> SessionConfig {
     config
 }
 
-/// Connects to the server of the command line, or to an emulator in this process.
-async fn connect(
-    args: &Args,
-    options: ClientOptions,
-    log: &Path,
-    content: LogContent,
-) -> Result<(Handle, Events), Error> {
+fn session_log(args: &Args, log: &Path, content: LogContent) -> Result<FileLog, Error> {
     let file = if args.fast { FileLog::direct(log) } else { FileLog::create(log) };
     let file = file.and_then(|file| file.filter(Filter::new(content)));
-    let options = options.log(file.map_err(|error| format!("cannot write {}: {error}", log.display()))?);
-    if args.fast {
-        let (near, far) = tokio::io::duplex(1 << 20);
-        tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
-        let endpoint = in_dialect(args, Endpoint::new("ws://emulator", &args.model)?);
-        return Ok(Client::over(near, &endpoint, options.wall(|| VIRTUAL_NOW)).await?.split());
+    Ok(file.map_err(|error| format!("cannot write {}: {error}", log.display()))?)
+}
+
+/// With `--fast`: a stream to an emulator in memory, and the time of day.
+fn in_virtual_time(args: &Args) -> (Option<DuplexStream>, Option<UnixTime>) {
+    if !args.fast {
+        return (None, None);
     }
+    let (near, far) = tokio::io::duplex(1 << 20);
+    tokio::spawn(serve_stream(far, emulator(args).wall_clock(|| VIRTUAL_NOW)));
+    (Some(near), Some(VIRTUAL_NOW))
+}
+
+/// The server of the command line, or an emulator in this process.
+async fn endpoint(args: &Args) -> Result<Endpoint, Error> {
     let endpoint = match &args.url {
+        _ if args.fast => Endpoint::new("ws://emulator", &args.model)?,
         Some(url) => {
             let endpoint = Endpoint::new(url, &args.model)?;
             match std::env::var("OPENAI_API_KEY") {
@@ -162,7 +155,7 @@ async fn connect(
             Endpoint::new(&url, &args.model)?
         }
     };
-    Ok(Client::connect(in_dialect(args, endpoint), options).await?.split())
+    Ok(in_dialect(args, endpoint))
 }
 
 /// The endpoint, in the dialect of the command line or the profile.
@@ -183,22 +176,4 @@ fn emulator(args: &Args) -> Options {
     Options::default()
         .profile(profile(args))
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
-}
-
-/// Waits until the conversation is over: the input is spoken, and nobody has anything left to say. What a
-/// server tells meanwhile of other things does not keep it alive.
-async fn silence(books: &Books) {
-    let mut before = books.with(|state| state.activity.clone());
-    let mut since = Instant::now();
-    loop {
-        let now = books.with(|state| state.activity.clone());
-        if now != before {
-            (before, since) = (now, Instant::now());
-        }
-        match before.patience() {
-            Some(patience) if timeout_at(since + patience, books.changed()).await.is_err() => return,
-            Some(_) => {}
-            None => books.changed().await,
-        }
-    }
 }

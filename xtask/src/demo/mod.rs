@@ -4,7 +4,6 @@
 //! another. With `--fast` the socket is in memory and time is virtual: the same conversation in a moment, and
 //! the same log every time.
 
-mod activity;
 mod agent;
 mod report;
 mod timeline;

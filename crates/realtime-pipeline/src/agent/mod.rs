@@ -19,9 +19,7 @@
 use std::fmt;
 
 use realtime_client::{ClientOptions, Endpoint};
-use realtime_context::{
-    Agents, AgentSpec, Conversation, Function, Guard, Handler, Toolbox, Transcript,
-};
+use realtime_context::{AgentSpec, Agents, Conversation, Function, Guard, Handler, Toolbox, Transcript};
 use realtime_protocol::call::Reconnect;
 use realtime_protocol::session_config::SessionConfig;
 use schemars::JsonSchema;

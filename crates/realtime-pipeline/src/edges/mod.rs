@@ -15,6 +15,7 @@
 //! | `recorder` | a stage that records both sides |
 //! | `timeline` | pure: what stands where in a recording |
 
+mod discard;
 mod error;
 pub mod memory;
 mod raw;
@@ -28,6 +29,7 @@ mod timeline;
 mod transport;
 mod wav;
 
+pub use discard::Discard;
 pub use error::EdgeError;
 pub use raw::{RawSink, RawSource};
 pub use recorder::{RecordedAudio, RecordedVoice, Recorder, RecorderHandle, Recording};
