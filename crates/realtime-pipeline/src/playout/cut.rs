@@ -1,4 +1,4 @@
-//! How playback stops and pauses: [`Hold`], and [`Clearing`] where the sink holds audio that was not heard.
+//! How playback stops, pauses and goes on.
 
 use std::time::Duration;
 
@@ -7,50 +7,14 @@ use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::Timestamp;
 
 use crate::chain::{ClearId, Cx, Direction, FrameKind, SinkPosition};
+use crate::playout::hold::{Clearing, Hold};
 use crate::playout::ledger::Hearing;
 use crate::playout::stage::Playout;
 
-/// Who pauses playback.
-#[derive(Debug, Default)]
-pub(super) struct Hold {
-    session: Option<HoldId>,
-    /// The user's voice, at most until then.
-    voice: Option<Timestamp>,
-}
-
-/// The sink has been asked to drop what it holds, and to say what was heard.
-#[derive(Debug)]
-pub(super) struct Clearing {
-    id: ClearId,
-    asked: Timestamp,
-    /// Who is told where playback stands: the session's hold, and its stops.
-    hold: Option<HoldId>,
-    stops: Vec<Option<StopId>>,
-}
-
-/// The sink's answer counts within this time.
-const CLEAR_LIMIT: Duration = Duration::from_millis(100);
 /// The user's voice pauses playback no longer.
 const LONGEST_VOICE: Duration = Duration::from_secs(10);
 /// The most stops that wait for one answer of the sink. The answer to a later one settles earlier ones.
 const MOST_STOPS: usize = 16;
-
-impl Hold {
-    pub(super) const fn is_on(&self) -> bool {
-        self.session.is_some() || self.voice.is_some()
-    }
-
-    pub(super) const fn poll_timeout(&self) -> Option<Timestamp> {
-        self.voice
-    }
-}
-
-impl Clearing {
-    /// When the answer is late.
-    pub(super) fn until(&self) -> Timestamp {
-        self.asked + CLEAR_LIMIT
-    }
-}
 
 impl Playout {
     pub(super) fn hold_for_session(&mut self, id: HoldId, cx: &mut Cx<'_>) {

@@ -1,5 +1,5 @@
-//! The one ledger of what was heard: [`Ledger`] holds the tracks in the order of hearing, and what is on its
-//! way to the ear.
+//! The one ledger of playback: [`Ledger`] holds the tracks in the order of hearing, and what is on its way to
+//! the ear.
 //!
 //! Pure: it reads no clock, and counts samples, so that nothing is rounded.
 
@@ -11,7 +11,7 @@ use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::Timestamp;
 
 use crate::chain::{Audio, AudioSource, OutputAudio};
-use crate::playout::clock::{time_of, whole_samples_in};
+use crate::playout::clock::time_of;
 use crate::playout::form::Form;
 use crate::playout::track::{Piece, Track};
 use crate::resample::RATES;
@@ -19,13 +19,15 @@ use crate::resample::RATES;
 /// All audio that may still be heard.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    hearing: Hearing,
+    pub(super) hearing: Hearing,
     /// In the order of hearing. The first one plays. It leaves when it has been heard and is whole, or when
     /// another follows.
-    tracks: VecDeque<Track>,
+    pub(super) tracks: VecDeque<Track>,
     /// What was handed out and has not been heard, in order.
-    ahead: VecDeque<Sent>,
-    reports: VecDeque<PlaybackPosition>,
+    pub(super) ahead: VecDeque<Sent>,
+    pub(super) reports: VecDeque<PlaybackPosition>,
+    /// When the sink last told something.
+    pub(super) last_sign: Timestamp,
     last_number: u64,
     waiting_time: Duration,
     pieces: usize,
@@ -44,19 +46,12 @@ pub(super) enum Hearing {
 
 /// Audio that was handed out.
 #[derive(Debug)]
-struct Sent {
-    number: u64,
-    piece: Piece,
-    rate: u32,
-    due: Timestamp,
-    ends: Timestamp,
-}
-
-/// A place in the order of hearing: a position in a track.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Place {
-    number: u64,
-    position: u64,
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) piece: Piece,
+    pub(super) rate: u32,
+    pub(super) due: Timestamp,
+    pub(super) ends: Timestamp,
 }
 
 /// What plays next.
@@ -70,6 +65,8 @@ pub(super) struct Head {
     pub(super) is_growing: bool,
     /// Whether some of it was handed out before.
     pub(super) has_begun: bool,
+    /// Whether it goes on after a stop.
+    pub(super) survives: bool,
 }
 
 /// A chunk that is handed out.
@@ -99,8 +96,6 @@ pub(super) enum Refused {
 const MOST_WAITING: Duration = Duration::from_secs(600);
 /// Ten minutes in pieces of 10 ms.
 const MOST_PIECES: usize = 60_000;
-/// A sink that does not say what became of audio: so long after its end it is forgotten, and not reported.
-const UNREPORTED: Duration = Duration::from_secs(2);
 
 impl Ledger {
     pub(super) const fn new(hearing: Hearing) -> Self {
@@ -109,6 +104,7 @@ impl Ledger {
             tracks: VecDeque::new(),
             ahead: VecDeque::new(),
             reports: VecDeque::new(),
+            last_sign: Timestamp::ZERO,
             last_number: 0,
             waiting_time: Duration::ZERO,
             pieces: 0,
@@ -183,6 +179,7 @@ impl Ledger {
             waiting: track.waiting(),
             is_growing: !track.is_whole,
             has_begun: track.has_begun,
+            survives: track.survives,
         })
     }
 
@@ -198,59 +195,6 @@ impl Ledger {
         }
         let (response_id, source) = (track.response_id.clone(), track.source.clone());
         Some(Chunk { number: track.number, response_id, source, piece })
-    }
-
-    /// A chunk is on its way to the ear, from `due` to `ends`.
-    pub(super) fn sent(&mut self, number: u64, piece: Piece, due: Timestamp, ends: Timestamp) {
-        let rate = piece.audio.rate();
-        self.ahead.push_back(Sent { number, piece, rate, due, ends });
-    }
-
-    /// Time has passed: what was due has been heard.
-    pub(super) fn advance(&mut self, now: Timestamp) {
-        let is_late = |sent: &Sent| match self.hearing {
-            Hearing::HandedOut | Hearing::Due => sent.ends <= now,
-            Hearing::Reported => sent.ends + UNREPORTED <= now,
-        };
-        let sounded = self.ahead.iter().take_while(|sent| is_late(sent)).count();
-        for sent in self.ahead.drain(..sounded) {
-            if self.hearing == Hearing::Due {
-                hear(&mut self.tracks, &mut self.reports, sent.number, sent.piece.end());
-            }
-        }
-        if self.hearing == Hearing::Due {
-            self.hear_until(now);
-        }
-        self.settle();
-    }
-
-    /// What is on its way counts as heard as far as it was due at this time. A sample is heard when it begins
-    /// to sound.
-    pub(super) fn hear_until(&mut self, at: Timestamp) {
-        for sent in self.ahead.iter().take_while(|sent| sent.due <= at) {
-            let sounding = whole_samples_in(at.saturating_since(sent.due), sent.rate) + 1;
-            let position = sent.piece.start.saturating_add(sounding).min(sent.piece.end());
-            hear(&mut self.tracks, &mut self.reports, sent.number, position);
-        }
-    }
-
-    /// The sink tells what was heard: all before this position. Returns whether it is known here.
-    pub(super) fn heard(&mut self, source: &AudioSource, samples: u64) -> bool {
-        let is_it = |track: &Track| track.source == *source && track.has_begun;
-        let unheard = self.tracks.iter().position(|track| is_it(track) && track.heard() < track.sent());
-        let Some(index) = unheard.or_else(|| self.tracks.iter().rposition(is_it)) else { return false };
-        for track in self.tracks.iter_mut().take(index) {
-            if track.hear_all() {
-                self.reports.extend(track.report());
-            }
-        }
-        let number = self.tracks[index].number;
-        hear(&mut self.tracks, &mut self.reports, number, samples);
-        let heard = Place { number, position: self.tracks[index].heard() };
-        let sounded = self.ahead.iter().take_while(|sent| sent.end_place() <= heard).count();
-        self.ahead.drain(..sounded);
-        self.settle();
-        true
     }
 
     /// Ends all tracks that came so far, but those that survive. Returns how many pieces were dropped.
@@ -284,17 +228,6 @@ impl Ledger {
         self.settle();
     }
 
-    /// Where playback stands in these tracks: in the first part that was not heard to its end, and otherwise
-    /// at the end of the last one. `None`: there is none.
-    pub(super) fn position(&self, which: impl Fn(&Track) -> bool) -> Option<PlaybackPosition> {
-        let is_part = |track: &&Track| track.is_part() && which(track);
-        let is_open = |track: &&Track| {
-            !track.is_whole || track.heard() < track.received() || self.is_on_its_way(track.number)
-        };
-        let parts = || self.tracks.iter().filter(is_part);
-        parts().find(is_open).or_else(|| parts().next_back()).and_then(Track::position)
-    }
-
     /// The oldest report that has not been fetched.
     pub(super) fn poll_report(&mut self) -> Option<PlaybackPosition> {
         self.reports.pop_front()
@@ -304,52 +237,8 @@ impl Ledger {
         self.tracks.iter()
     }
 
-    /// The place after all audio that came so far. `None`: there is none.
-    pub(super) fn end(&self) -> Option<Place> {
-        let last = self.tracks.back().map(|track| Place { number: track.number, position: track.received() });
-        last.max(self.ahead.back().map(Sent::end_place))
-    }
-
-    /// Returns whether all audio before a place has sounded.
-    pub(super) fn has_sounded(&self, place: Place) -> bool {
-        let is_before = |number, position| Place { number, position } < place;
-        let waits = |track: &Track| track.next_start().is_some_and(|start| is_before(track.number, start));
-        self.ahead.front().is_none_or(|sent| !is_before(sent.number, sent.piece.start))
-            && !self.tracks.iter().take_while(|track| track.number <= place.number).any(waits)
-    }
-
-    /// Returns whether something sounds now.
-    pub(super) fn sounds(&self, now: Timestamp) -> bool {
-        self.ahead.front().is_some_and(|sent| sent.due <= now)
-    }
-
-    /// Returns whether something that was handed out has not sounded.
-    pub(super) fn is_ahead(&self) -> bool {
-        !self.ahead.is_empty()
-    }
-
-    /// Returns whether nothing is left to be heard.
-    pub(super) fn is_drained(&self) -> bool {
-        self.tracks.is_empty() && self.ahead.is_empty()
-    }
-
-    /// When the first audio begins to sound that is on its way.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.ahead.front().map(|sent| sent.due)
-    }
-
-    /// When [`advance`](Self::advance) changes something next.
-    pub(super) fn next_end(&self) -> Option<Timestamp> {
-        let late = if self.hearing == Hearing::Reported { UNREPORTED } else { Duration::ZERO };
-        self.ahead.front().map(|sent| sent.ends + late)
-    }
-
     pub(super) const fn pieces(&self) -> usize {
         self.pieces
-    }
-
-    fn is_on_its_way(&self, number: u64) -> bool {
-        self.ahead.iter().any(|sent| sent.number == number)
     }
 
     /// A new track at the end. An earlier run of a clip is whole.
@@ -375,7 +264,7 @@ impl Ledger {
     }
 
     /// Closes the accounts of tracks at the front that have been heard to their end.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while let Some(track) = self.tracks.front_mut() {
             let is_over = track.waiting() == 0
                 && !track.is_cut
@@ -386,20 +275,5 @@ impl Ledger {
                 self.reports.extend(track.report());
             }
         }
-    }
-}
-
-impl Sent {
-    fn end_place(&self) -> Place {
-        Place { number: self.number, position: self.piece.end() }
-    }
-}
-
-/// A track has been heard up to here.
-fn hear(tracks: &mut VecDeque<Track>, reports: &mut VecDeque<PlaybackPosition>, number: u64, position: u64) {
-    if let Some(track) = tracks.iter_mut().find(|track| track.number == number)
-        && track.hear(position)
-    {
-        reports.extend(track.report());
     }
 }

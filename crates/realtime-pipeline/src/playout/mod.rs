@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | none | no | what was handed out |
 //! | some | no | what was due: an estimate by the clock. A sample is heard when it begins to sound |
-//! | any | yes | what the sink says by [`SinkReport::Heard`]. So long after its end as 2 s, audio that it does not name is given up and never reported |
+//! | any | yes | what the sink says by [`SinkReport::Heard`]. If it says nothing until 2 s after the end of audio, that is given up and never reported |
 //!
 //! In the first case a stop and a pause take effect between two chunks, after a fade of at most 5 ms. The
 //! samples of the fade are handed out once, fall to silence, and count as heard. After a pause, playback goes
@@ -49,12 +49,21 @@
 //!
 //! In the order of hearing: when all audio has sounded that came before the frame. At most 1,024 frames wait.
 //!
-//! It tells [`BotSpeech`] both ways: `Started` with the first audio, `Speaking` each 200 ms, `Stopped` when all
-//! has been heard, at a stop, and after 3 s of silence within what is not whole. The background does not count.
+//! It tells [`BotSpeech`] both ways: `Started` with the first audio, `Speaking` each 200 ms, `Stopped` when
+//! all has been heard, at a stop, and after 3 s of silence within what is not whole. The background does not
+//! count.
 //!
 //! # What it does not do
 //! It converts no rates or formats, except the background's: the sink's edge does. It decides nothing about
 //! the protocol: the session decides when to stop and what to truncate.
+//!
+//! # Map
+//! | file | what is in it |
+//! |---|---|
+//! | `stage`, `frames`, `play`, `cut`, `hold` | the stage: its options, what frames mean, how chunks leave, stops and pauses |
+//! | `ledger`, `heard`, `track` | the accounts: what waits, what was heard, of each part and clip |
+//! | `order`, `speech`, `stopped` | frames that wait for audio, what is told of speech, what is not heard any more |
+//! | `clock`, `form`, `fade`, `background`, `tones` | times, and what is done to audio |
 //!
 //! [`PlayedAudio`]: crate::chain::FrameKind::PlayedAudio
 //! [`SinkReport::Heard`]: crate::chain::SinkReport::Heard
@@ -74,6 +83,9 @@ mod clock;
 mod cut;
 mod fade;
 mod form;
+mod frames;
+mod heard;
+mod hold;
 mod ledger;
 mod order;
 mod play;

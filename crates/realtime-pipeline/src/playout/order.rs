@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::chain::{Frame, FrameKind};
-use crate::playout::ledger::{Ledger, Place};
+use crate::playout::heard::Place;
+use crate::playout::ledger::Ledger;
 
 /// Frames that wait for audio.
 #[derive(Debug, Default)]

@@ -60,6 +60,7 @@ impl Playout {
         }
         if let Some(head) = self.ledger.head()
             && head.has_begun
+            && !head.survives
             && self.ledger.is_ahead()
         {
             self.hand_out(samples_in(FADE, head.form.rate()), Fade::Out, cx);
@@ -109,7 +110,7 @@ impl Playout {
             }
             return false;
         };
-        let clock = self.clock.get_or_insert(Clock::new(now));
+        let clock = self.clock.get_or_insert_with(|| Clock::new(now));
         // A sink with a lead has run dry.
         let is_dry = !self.lead.is_zero() && !self.ledger.is_ahead();
         if is_dry || clock.due() + MOST_LATE < now {
@@ -136,7 +137,7 @@ impl Playout {
         let form = Form::of(&chunk.piece.audio);
         let total = if self.pads { self.chunk_samples(form) } else { 0 };
         let audio = self.finish(chunk.piece.audio.clone(), form, fade, total, cx);
-        let clock = self.clock.get_or_insert(Clock::new(cx.now()));
+        let clock = self.clock.get_or_insert_with(|| Clock::new(cx.now()));
         let due = clock.due();
         clock.advance(audio.frames(), form.rate());
         let ends = clock.due();

@@ -161,8 +161,8 @@ impl Track {
         dropped
     }
 
-    /// It has been heard up to here. Returns whether a report is due: at the first sample, so that the time of
-    /// first sound is known, each time that a step is passed, and at the end.
+    /// It has been heard up to here. Returns whether a report is due: at the first sample, so that the time
+    /// of first sound is known, each time that a step is passed, and at the end.
     pub(super) fn hear(&mut self, position: u64) -> bool {
         self.heard = self.heard.max(position.min(self.sent));
         let step = |samples| time_of(samples, self.form.rate()).as_millis() as u64 / REPORT_EVERY;

@@ -187,3 +187,29 @@ fn a_sink_that_ran_dry_gets_its_lead_again() {
     bench.pass(2_000);
     assert_eq!(bench.of("fell silent"), lines([(900, "fell silent")]));
 }
+
+#[test]
+fn a_long_lead_goes_out_in_several_steps() {
+    let lead = Duration::from_secs(10);
+    let mut bench = Bench::new(Playout::new().lead(lead).chunk(Duration::from_millis(5)));
+    bench.send("one", 0, 9_000);
+    assert_eq!(bench.played.len(), 256);
+    bench.pass(10);
+    assert_eq!(bench.played.len(), 1_800);
+    assert!(bench.faults.is_empty());
+}
+
+#[test]
+fn a_sink_that_stood_still_may_report_late() {
+    let mut bench = Bench::new(carrier());
+    bench.send("one", 0, 100);
+    bench.done("one");
+    bench.pass(50);
+    bench.heard("one", 40);
+    bench.pass(2_000);
+    bench.sink(SinkReport::Full);
+    bench.sink(SinkReport::Ready);
+    bench.pass(3_900);
+    bench.heard("one", 100);
+    assert_eq!(bench.of("played").last(), Some(&(3_900, "played one 100".to_owned())));
+}

@@ -83,6 +83,12 @@ fn keys_become_tones_in_the_order_of_hearing_and_survive_a_stop() {
     assert!(bench.of("output_dtmf").is_empty());
     assert!(bench.of("two").is_empty());
     assert_eq!(bench.of("stopped"), lines([(60, "stopped 1 two 0")]));
+    // A stop within a tone leaves it whole.
+    bench.down(FrameKind::OutputDtmf(Keys::new("9").unwrap()));
+    bench.pass(1_050);
+    bench.stop(2);
+    bench.pass(1_200);
+    assert_eq!(bench.of("dtmf +20").len(), 22);
     bench.down(FrameKind::OutputDtmf(Keys::new(&"5".repeat(5_000)).unwrap()));
     assert_eq!((bench.categories(), bench.chain.losses().refused_output), (vec![Category::Overflow], 1));
 }

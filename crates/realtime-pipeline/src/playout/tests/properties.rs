@@ -53,13 +53,21 @@ struct SinkPlan {
 impl SinkPlan {
     /// Returns whether it is known what was heard, and not only estimated.
     const fn is_exact(self) -> bool {
-        self.lead == 0 || self.reports
+        match self.reports {
+            true => self.answers_after < 100,
+            false => self.lead == 0,
+        }
     }
 }
 
 fn sinks() -> impl Strategy<Value = SinkPlan> {
-    (prop_oneof![Just(0), Just(30), Just(1_000)], any::<bool>(), prop_oneof![Just(0), Just(40)])
+    (prop_oneof![Just(0), Just(30), Just(1_000)], any::<bool>(), prop_oneof![Just(0), Just(40), Just(150)])
         .prop_map(|(lead, reports, answers_after)| SinkPlan { lead, reports, answers_after })
+}
+
+/// A clock that only estimates may be wrong by the sample that it stopped in.
+fn exact_sinks() -> impl Strategy<Value = SinkPlan> {
+    sinks().prop_filter("it only estimates", |plan| plan.is_exact())
 }
 
 /// A sink that sounds what it gets, one after the other.
@@ -245,14 +253,14 @@ impl World {
 }
 
 fn config() -> Config {
-    Config { cases: 150, failure_persistence: None, ..Config::default() }
+    Config { cases: 100, failure_persistence: None, ..Config::default() }
 }
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_sample_is_heard_once_and_in_order(inputs in inputs(0), plan in sinks()) {
+    fn every_sample_is_heard_once_and_in_order(inputs in inputs(0), plan in exact_sinks()) {
         let mut world = World::new(plan);
         for input in &inputs {
             world.does(*input);
@@ -260,8 +268,6 @@ proptest! {
         world.ends();
         let mut heard = BTreeMap::new();
         let mut last = BTreeMap::new();
-        // A clock that only estimates may be wrong by the sample that it stopped in.
-        prop_assume!(plan.is_exact());
         for (name, from, to) in world.ranges() {
             let (kind, number) = name.split_once(' ').unwrap();
             let number: u64 = number.parse().unwrap();
@@ -318,7 +324,8 @@ proptest! {
         }
         for (item, told) in told {
             let heard = heard.get(&item).copied().unwrap_or(0);
-            let slack = if plan.is_exact() { 0 } else { world.bench.cleared.len() as u64 };
+            // This sink looks at its audio once a millisecond.
+            let slack = if plan.is_exact() { 0 } else { 10 * 24 };
             prop_assert!(told <= heard + slack, "{item}: told {told}, heard {heard}");
         }
         let begun = world.bench.of("started").len();

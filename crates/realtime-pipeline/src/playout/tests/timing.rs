@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use realtime_protocol::call::{CloseReason, ConnectionEvent};
+use realtime_protocol::call::{
+    CloseReason, ConnectionEvent, DisconnectClass, ResponseEnd, ResponseReport, Timeline, UsageTotals,
+};
 
 use super::*;
 use crate::chain::Keys;
@@ -85,10 +87,27 @@ fn a_part_that_never_ends_is_silent_after_three_seconds() {
     assert_eq!(bench.of("started"), lines([(0, "started"), (5_000, "started")]));
 }
 
+fn finished(response: &str) -> ResponseReport {
+    ResponseReport {
+        response_id: response.into(),
+        end: ResponseEnd::Completed,
+        usage: None,
+        totals: UsageTotals::default(),
+        timeline: Timeline::default(),
+        dropped_bytes: 0,
+    }
+}
+
 #[test]
 fn speech_ends_with_a_response_that_is_lost() {
-    let events: [fn() -> Event; 2] = [
+    let events: [fn() -> Event; 4] = [
+        || Event::ResponseFinished(Box::new(finished("one"))),
         || Event::Closed { reason: CloseReason::Requested },
+        || {
+            let class = DisconnectClass::Transient;
+            let reason = CloseReason::NotCreated;
+            Event::Connection(ConnectionEvent::Lost { reason, class, retry_at: None })
+        },
         || Event::Connection(ConnectionEvent::Suspended {}),
     ];
     for event in events {
