@@ -103,9 +103,15 @@ impl<const N: usize> Timeline<N> {
 
     fn take(&mut self, due: u64) -> Stretch {
         let sounding = self.longest().min(usize::try_from(due).unwrap_or(usize::MAX));
-        let mut samples = Vec::with_capacity(sounding * N);
-        for _ in 0..sounding {
-            samples.extend(self.tracks.iter_mut().map(|track| track.waiting.pop_front().unwrap_or_default()));
+        let mut samples = vec![0; sounding * N];
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            let here = track.waiting.len().min(sounding);
+            let mut places = samples.iter_mut().skip(index).step_by(N);
+            let (first, second) = track.waiting.as_slices();
+            let (first, second) = (&first[..first.len().min(here)], &second[..here.saturating_sub(first.len())]);
+            first.iter().zip(&mut places).for_each(|(sample, place)| *place = *sample);
+            second.iter().zip(&mut places).for_each(|(sample, place)| *place = *sample);
+            track.waiting.drain(..here);
         }
         self.taken += due;
         Stretch { samples, silence: due - sounding as u64 }
