@@ -3,4 +3,7 @@
 
 mod flows;
 mod losses;
+mod odd;
+mod policies;
+mod runners;
 mod scene;

@@ -16,7 +16,7 @@ use realtime_pipeline::edges::Source;
 use realtime_pipeline::edges::memory::{MemoryPeer, pair};
 use realtime_pipeline::task::{Finished, TaskHandle};
 use realtime_protocol::call::{Event, Reconnect};
-use realtime_protocol::session::SessionOptions;
+use realtime_protocol::session::{InterruptionPolicy, SessionOptions};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 use serde_json::{Value, json};
 use tokio::io::duplex;
@@ -35,13 +35,15 @@ pub(crate) struct Scene {
     pub(crate) beta: bool,
     pub(crate) config: SessionConfig,
     pub(crate) conversation: Conversation,
+    pub(crate) policy: InterruptionPolicy,
 }
 
 impl Scene {
     pub(crate) fn new(beta: bool, script: Value) -> Self {
         let mut config = SessionConfig::realtime();
         config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
-        Self { script, beta, config, conversation: Conversation::new() }
+        let policy = InterruptionPolicy::default();
+        Self { script, beta, config, conversation: Conversation::new(), policy }
     }
 
     /// The session detects no turns.
@@ -50,9 +52,15 @@ impl Scene {
         self
     }
 
+    /// When the user's speech interrupts the agent.
+    pub(crate) fn interrupted(mut self, policy: InterruptionPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Holds a call with this agent, until the test ends it.
     pub(crate) fn begin(self, agent: Agent) -> Stage {
-        let Self { script, beta, config, conversation } = self;
+        let Self { script, beta, config, conversation, policy } = self;
         let first = Script::parse(&script.to_string()).unwrap();
         let mut script = script;
         // What goes wrong goes wrong once.
@@ -65,7 +73,7 @@ impl Scene {
         let mouth = Mouth::default();
         let microphone = Microphone { mouth: mouth.clone(), ticks: interval(Duration::from_millis(20)) };
         let seen = Seen::default();
-        let session = SessionOptions::default().config(config).entropy(1);
+        let session = SessionOptions::default().config(config).entropy(1).interruption(policy);
         let agent = agent
             .client(|_| ClientOptions::new(session).reconnect(Reconnect::default()))
             .service(move |service| {
@@ -243,6 +251,9 @@ impl Observer for Seen {
                 Event::ConfigUpdated { .. } => "config updated".to_owned(),
                 Event::ServerError { .. } => "server error".to_owned(),
                 Event::Ready { .. } => "ready".to_owned(),
+                Event::HoldPlayback { .. } => "hold".to_owned(),
+                Event::ResumePlayback { .. } => "resume".to_owned(),
+                Event::Warning(_) => "warning".to_owned(),
                 Event::Notice(notice) => format!("notice {}", first_word(notice)),
                 _ => return,
             },

@@ -74,10 +74,13 @@ impl Runner {
         if let Some(thread) = least {
             let load = Load::new(&thread.load);
             let job: Job = Box::new(move || {
+                // A panic drops `load` too: it belongs to the future.
                 tokio::spawn(async move {
-                    let _load = load;
+                    let load = load;
+                    let finished = task.run().await;
+                    drop(load);
                     // Who spawned it may not wait for it.
-                    let _ = to.send(task.run().await.map_err(TaskError::from));
+                    let _ = to.send(finished.map_err(TaskError::from));
                 });
             });
             // A thread ends only with its runner.

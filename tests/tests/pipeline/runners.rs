@@ -1,0 +1,73 @@
+//! Many calls on several threads, and how they end together.
+
+use std::time::Duration;
+
+use realtime_client::Endpoint;
+use realtime_emulator::brain::Script;
+use realtime_emulator::{Emulator, Options};
+use realtime_pipeline::agent::Agent;
+use realtime_pipeline::chain::{Ended, FrameKind, Hop, Observer};
+use realtime_pipeline::edges::memory::pair;
+use realtime_pipeline::task::{Runner, TaskError};
+use realtime_protocol::call::CloseReason;
+use tokio::time::timeout;
+
+/// Real time, over real sockets: nothing here takes longer than this.
+const LONGEST: Duration = Duration::from_secs(30);
+
+async fn server() -> Endpoint {
+    let script = r#"{ "turns": [{ "on": "request", "repeat": true, "reply": [{ "say": "Hi." }] }] }"#;
+    let options = Options::default().script(Script::parse(script).unwrap());
+    let emulator = Emulator::bind(("127.0.0.1", 0), options).await.unwrap();
+    let endpoint = Endpoint::new(&emulator.url(), "gpt-realtime").unwrap();
+    tokio::spawn(emulator.serve(std::future::pending::<()>()));
+    endpoint
+}
+
+/// Tells when the agent has been heard.
+struct Heard(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Observer for Heard {
+    fn on_frame(&mut self, hop: &Hop<'_>) {
+        if **hop.to == *"sink" && matches!(hop.frame.kind(), FrameKind::PlayedAudio(_)) {
+            // Nobody listens after the first one.
+            let _ = self.0.send(());
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_run_on_the_threads_of_a_runner_and_drain_together() {
+    let endpoint = server().await;
+    let runner = Runner::new(2).unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..12 {
+        let (transport, peer) = pair();
+        let (to, heard) = tokio::sync::mpsc::unbounded_channel();
+        let agent = Agent::new("You are a host.").greeting("Say hi.").hang_up(None).observe(Heard(to));
+        let (task, _) = agent.task(endpoint.clone(), transport).unwrap();
+        calls.push((runner.spawn(task), peer, heard));
+    }
+    for (_, _, heard) in &mut calls {
+        timeout(LONGEST, heard.recv()).await.unwrap().expect("each agent is heard");
+    }
+    assert_eq!(runner.running(), 12);
+    timeout(LONGEST, runner.drain(Duration::from_secs(10))).await.unwrap();
+    for (call, ..) in calls {
+        let finished = timeout(LONGEST, call.finished()).await.unwrap().unwrap();
+        assert!(matches!(finished.ended, Ended::Ended { .. }), "{:?}", finished.ended);
+        assert_eq!(finished.closed, Some(CloseReason::Requested));
+    }
+    tokio::task::spawn_blocking(|| runner.join()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_can_not_connect_says_so_and_the_others_go_on() {
+    let runner = Runner::new(1).unwrap();
+    let nowhere = Endpoint::new("ws://127.0.0.1:1", "gpt-realtime").unwrap();
+    let (transport, _peer) = pair();
+    let (task, _) = Agent::new("You are a host.").task(nowhere, transport).unwrap();
+    let failed = timeout(LONGEST, runner.spawn(task).finished()).await.unwrap();
+    assert!(matches!(failed, Err(TaskError::Connect(_))), "{failed:?}");
+    assert_eq!(runner.running(), 0);
+}
