@@ -56,7 +56,8 @@ pub(super) fn command(reader: &mut Reader<'_>) -> Command {
             let response_id = (names & 128 == 128).then(|| response_id(names).into());
             Command::CancelResponse { response_id }
         }
-        9 | 10 => Command::Interrupt {},
+        9 => Command::Interrupt {},
+        10 => Command::BargeIn {},
         11 => Command::CommitAudio { respond: flag },
         12 => Command::ClearAudio {},
         13 => {

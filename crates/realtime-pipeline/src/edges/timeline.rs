@@ -108,7 +108,8 @@ impl<const N: usize> Timeline<N> {
             let here = track.waiting.len().min(sounding);
             let mut places = samples.iter_mut().skip(index).step_by(N);
             let (first, second) = track.waiting.as_slices();
-            let (first, second) = (&first[..first.len().min(here)], &second[..here.saturating_sub(first.len())]);
+            let (first, second) =
+                (&first[..first.len().min(here)], &second[..here.saturating_sub(first.len())]);
             first.iter().zip(&mut places).for_each(|(sample, place)| *place = *sample);
             second.iter().zip(&mut places).for_each(|(sample, place)| *place = *sample);
             track.waiting.drain(..here);

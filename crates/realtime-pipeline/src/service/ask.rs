@@ -24,15 +24,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Asking {
     pub(super) conversation: Conversation,
     pub(super) toolbox: Toolbox,
-    commands: BTreeMap<CommandId, Asked>,
+    commands: BTreeMap<CommandId, Ticket>,
     edits: VecDeque<Edit>,
     look_at: Option<Timestamp>,
-}
-
-#[derive(Debug)]
-struct Asked {
-    ticket: Ticket,
-    protected: bool,
 }
 
 /// Messages on their way to the server.
@@ -69,9 +63,8 @@ impl Asking {
     }
 
     fn give(&mut self, ticket: Ticket, command: Command, cx: &mut Cx<'_>) {
-        let protected = matches!(command, Command::CreateResponse { protected: true, .. });
         let id = cx.command(command);
-        self.commands.insert(id, Asked { ticket, protected });
+        self.commands.insert(id, ticket);
     }
 
     fn edit(&mut self, ticket: Ticket, entries: Vec<EntryId>, run: bool, cx: &Cx<'_>) {
@@ -163,20 +156,15 @@ impl Core {
     }
 
     fn run(&mut self, ticket: Ticket, params: Option<Box<ResponseParams>>, protected: bool, cx: &mut Cx<'_>) {
-        if protected {
-            self.protection.open += 1;
-        }
         self.stopwatch.asked(cx.now());
         self.asking.give(ticket, Command::CreateResponse { params, protected }, cx);
     }
 
     /// A command has ended.
     pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let Some(Asked { ticket, protected }) = self.asking.commands.remove(&id) else { return };
-        if protected {
-            self.protection.settled();
+        if let Some(ticket) = self.asking.commands.remove(&id) {
+            cx.answer(ticket, Answer::Settled(outcome.clone()));
         }
-        cx.answer(ticket, Answer::Settled(outcome.clone()));
     }
 }
 

@@ -30,7 +30,6 @@ pub struct Core {
     pub(super) running_responses: usize,
     /// Interruptions for which playback was told to stop, and that are not settled yet.
     pub(super) stopping: usize,
-    pub(super) protection: Protection,
 }
 
 /// What the application wants to know of items.
@@ -41,32 +40,6 @@ pub(super) struct OnItem {
 }
 
 pub(super) type ItemHook = Box<dyn FnMut(&Item) + Send>;
-
-/// Whether what is said is protected from the user's speech: from the request to the last sound.
-#[derive(Debug, Default)]
-pub(super) struct Protection {
-    /// Requests for protected responses that are not settled.
-    pub(super) open: usize,
-    /// Whether the sound of a protected response is not over.
-    pub(super) sounds: bool,
-    pub(super) bot_speaks: bool,
-}
-
-impl Protection {
-    pub(super) const fn holds(&self) -> bool {
-        self.open > 0 || self.sounds
-    }
-
-    pub(super) const fn settled(&mut self) {
-        self.open = self.open.saturating_sub(1);
-        self.sounds |= self.bot_speaks;
-    }
-
-    pub(super) const fn bot(&mut self, speaks: bool) {
-        self.bot_speaks = speaks;
-        self.sounds &= speaks;
-    }
-}
 
 impl Processor for Core {
     fn name(&self) -> &str {

@@ -86,9 +86,7 @@ impl Core {
         }
         match speech {
             UserSpeech::Started { .. } if !self.hearing.in_turn => {
-                if !self.protection.holds() {
-                    cx.command(Command::Interrupt {});
-                }
+                cx.command(Command::BargeIn {});
                 self.hearing.begin_turn(cx);
             }
             UserSpeech::Stopped { .. } if self.hearing.in_turn => {
@@ -101,13 +99,8 @@ impl Core {
     }
 
     pub(super) fn bot_speaks(&mut self, speech: BotSpeech, cx: &mut Cx<'_>) {
-        match speech {
-            BotSpeech::Started => {
-                self.protection.bot(true);
-                self.stopwatch.bot_started(cx);
-            }
-            BotSpeech::Stopped => self.protection.bot(false),
-            BotSpeech::Speaking => {}
+        if speech == BotSpeech::Started {
+            self.stopwatch.bot_started(cx);
         }
     }
 }

@@ -15,7 +15,7 @@ use realtime_protocol::session_config::{Modality, SessionConfig};
 use crate::chain::Samples;
 use crate::service::Core;
 use crate::service::ask::Asking;
-use crate::service::core::{OnItem, Protection};
+use crate::service::core::OnItem;
 use crate::service::hear::Hearing;
 use crate::service::measure::Stopwatch;
 
@@ -179,7 +179,6 @@ impl RealtimeService {
             on_item: std::mem::take(&mut self.on_item),
             running_responses: 0,
             stopping: 0,
-            protection: Protection::default(),
         }
     }
 

@@ -189,7 +189,7 @@ fn audio_goes_to_the_session_and_on_and_is_kept_from_it_while_input_is_paused() 
 #[test]
 fn where_the_session_detects_no_turns_a_stage_begins_and_ends_them_once() {
     let mut run = Run::manual();
-    assert_eq!(run.down(0, started()), ["!interrupt", "!begin_turn", "↓user started"]);
+    assert_eq!(run.down(0, started()), ["!barge_in", "!begin_turn", "↓user started"]);
     assert_eq!(run.down(5, started()), ["↓user started"], "a turn runs already");
     assert_eq!(run.down(900, stopped()), ["!commit_audio", "↓user stopped"]);
     assert!(matches!(run.commands[1].1, Command::CommitAudio { respond: true }));
@@ -197,21 +197,6 @@ fn where_the_session_detects_no_turns_a_stage_begins_and_ends_them_once() {
 
     let mut server = Run::new(|service| service);
     assert_eq!(server.down(0, started()), ["↓user started"], "the session detects turns by itself");
-}
-
-#[test]
-fn protected_speech_is_not_interrupted_until_its_last_sound() {
-    let mut run = Run::manual();
-    run.ask(0, Intent::Run { params: None, protected: true });
-    assert_eq!(run.down(100, started()), ["!begin_turn", "↓user started"], "it has not begun");
-    run.down(200, stopped());
-    run.up(300, FrameKind::Bot(BotSpeech::Started));
-    run.settle(400, Outcome::Responded { response_id: "r".into(), end: ResponseEnd::Completed });
-    assert_eq!(run.answers.len(), 1);
-    assert_eq!(run.down(500, started()), ["!begin_turn", "↓user started"], "it is still heard");
-    run.down(600, stopped());
-    run.up(700, FrameKind::Bot(BotSpeech::Stopped));
-    assert_eq!(run.down(800, started()), ["!interrupt", "!begin_turn", "↓user started"]);
 }
 
 #[test]

@@ -85,6 +85,9 @@ pub enum Command {
     /// The user speaks over the assistant: stops playback, cancels the response, truncates what was not
     /// heard.
     Interrupt {},
+    /// The user speaks over the assistant, as this side finds where the session detects no turns: as
+    /// [`Interrupt`](Self::Interrupt), unless what runs or is heard is protected.
+    BargeIn {},
     /// Changes the configuration. Members that are set replace the old ones, the others stay. Ends in
     /// [`Outcome::Updated`](crate::call::Outcome::Updated), which names what was not applied.
     UpdateConfig {
@@ -155,6 +158,7 @@ impl Command {
             Self::CreateResponse { .. } => "create_response",
             Self::CancelResponse { .. } => "cancel_response",
             Self::Interrupt {} => "interrupt",
+            Self::BargeIn {} => "barge_in",
             Self::UpdateConfig { .. } => "update_config",
             Self::AnswerFunction { .. } => "answer_function",
             Self::SendEvent { .. } => "send_event",

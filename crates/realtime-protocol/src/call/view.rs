@@ -111,6 +111,8 @@ views! {
         cancel_one(response_id: ResponseId) => Command::CancelResponse { response_id: Some(response_id) };
         /// The user speaks over the assistant: [`Command::Interrupt`].
         interrupt() => Command::Interrupt {};
+        /// The same, unless what is said is protected: [`Command::BargeIn`].
+        barge_in() => Command::BargeIn {};
     }
 
     /// The model's function calls.

@@ -62,6 +62,7 @@ impl Session {
             // The sequencer holds requests.
             Command::CreateResponse { .. }
             | Command::Interrupt {}
+            | Command::BargeIn {}
             | Command::Rotate { .. }
             | Command::Close {} => false,
         };
@@ -172,7 +173,8 @@ impl Session {
                 self.responses.request(Request::new(params, Some(id), self.sent).protected(protected));
             }
             Command::CancelResponse { response_id } => self.cancel(Some(id), response_id),
-            Command::Interrupt {} => {
+            Command::BargeIn {} if self.is_protected() => self.settle(id, Outcome::Done),
+            Command::Interrupt {} | Command::BargeIn {} => {
                 self.interrupt(Some(id), By::Application);
                 self.claim_speech();
             }

@@ -43,7 +43,7 @@ impl Call {
     /// There is no session at the moment.
     fn without_session(&mut self, id: CommandId, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::CancelResponse { .. } | Command::Interrupt {} => {
+            Command::CancelResponse { .. } | Command::Interrupt {} | Command::BargeIn {} => {
                 self.tell(Event::Settled { id, outcome: Outcome::Done });
                 Ok(())
             }

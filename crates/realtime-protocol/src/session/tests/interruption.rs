@@ -334,6 +334,23 @@ fn an_interruption_reaches_a_response_that_is_not_created_yet() {
 }
 
 #[test]
+fn a_barge_in_interrupts_unless_what_is_said_is_protected() {
+    let mut bench = Bench::ready();
+    bench.app(Command::CreateResponse { params: None, protected: true });
+    assert_eq!(bench.app(Command::BargeIn {}), ["2 done"], "it is requested");
+    bench.server(created("r1"));
+    bench.server(audio_delta("r1", "i1", 1_000));
+    assert_eq!(bench.app(Command::BargeIn {}), ["3 done"], "it runs");
+    bench.server(done("r1", "completed"));
+    bench.app(played("i1", 500));
+    assert_eq!(bench.app(Command::BargeIn {}), ["4 done"], "it is heard");
+    bench.app(played("i1", 1_000));
+    bench.app(create());
+    bench.server(created("r2"));
+    assert_eq!(bench.app(Command::BargeIn {})[0], "> response.cancel", "it is not protected");
+}
+
+#[test]
 fn the_first_playback_of_a_response_says_where_it_comes_from() {
     let timeline = |bench: &mut Bench, id: &str| {
         bench.server(done(id, "completed"));
