@@ -116,7 +116,7 @@ pub use guard::{Guard, Guarded, Said, Verdict};
 pub use hosted::{ApprovalRequest, HostedServer};
 pub use learn::Change;
 pub use log::{DEFAULT_LIMIT, Ending, Entry, EntryId, INAUDIBLE, Log, State, UNTRANSCRIBED};
-pub use message::{Content, Message, Part, Role, ToolCall};
+pub use message::{Arguments, Content, Message, Part, Role, ToolCall};
 pub use mirror::Mirror;
 pub use realtime_protocol::call::Seed;
 pub use save::LoadError;

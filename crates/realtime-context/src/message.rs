@@ -3,6 +3,8 @@
 //! The rule kept here: nothing is lost. Members, parts and roles that have no type of their own are kept as
 //! JSON and written back.
 
+use std::borrow::Cow;
+
 use realtime_protocol::field::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,8 +59,17 @@ impl Message {
 
     /// A call by the assistant. `arguments` is a JSON object as text.
     pub fn tool_call(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        let function = CalledFunction { name: name.into(), arguments: arguments.into(), extra: Map::new() };
-        let call = ToolCall { id: id.into(), function, ..ToolCall::default() };
+        let function = CalledFunction {
+            name: Field::Value(name.into()),
+            arguments: Field::Value(Arguments::Text(arguments.into())),
+            extra: Map::new(),
+        };
+        let call = ToolCall {
+            id: Field::Value(id.into()),
+            kind: "function".into(),
+            function: Field::Value(function),
+            extra: Map::new(),
+        };
         Self { role: Role::Assistant, tool_calls: Field::Value(vec![call]), ..Self::default() }
     }
 
@@ -119,7 +130,7 @@ pub(crate) fn join<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 
 /// Whose words a message holds.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Role {
     /// The application, to the model.
@@ -134,7 +145,6 @@ pub enum Role {
     /// A tool: what it returned.
     Tool,
     /// Another.
-    #[serde(untagged)]
     Other(String),
 }
 
@@ -152,6 +162,28 @@ impl Role {
     }
 }
 
+impl From<String> for Role {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "system" => Self::System,
+            "developer" => Self::Developer,
+            "user" => Self::User,
+            "assistant" => Self::Assistant,
+            "tool" => Self::Tool,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Other(name) => name,
+            role => role.as_str().to_owned(),
+        }
+    }
+}
+
 /// What a message says: one text, or parts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged, expecting = "expected a string or a list of parts as content, got something else")]
@@ -165,7 +197,7 @@ pub enum Content {
 
 /// One piece of a message.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", from = "Value")]
 #[non_exhaustive]
 pub enum Part {
     /// Text.
@@ -197,6 +229,27 @@ impl Part {
             Self::Text(part) => Some(&part.text),
             Self::ImageUrl(_) | Self::InputAudio(_) | Self::Other(_) => None,
         }
+    }
+
+    /// The part, if it has the shape of a type that is known.
+    fn of_known_type(part: &Value) -> Option<Self> {
+        let mut members = part.as_object()?.clone();
+        let kind = members.remove("type")?;
+        let members = Value::Object(members);
+        let part = match kind.as_str()? {
+            "text" => serde_json::from_value(members).map(Self::Text),
+            "image_url" => serde_json::from_value(members).map(Self::ImageUrl),
+            "input_audio" => serde_json::from_value(members).map(Self::InputAudio),
+            _ => return None,
+        };
+        part.ok()
+    }
+}
+
+/// Reads any JSON. Serde's own way would read a number as a type.
+impl From<Value> for Part {
+    fn from(part: Value) -> Self {
+        Self::of_known_type(&part).unwrap_or(Self::Other(part))
     }
 }
 
@@ -256,29 +309,37 @@ pub struct AudioFile {
 }
 
 /// A call of a tool.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ToolCall {
     /// The call's id, which its answer repeats.
-    #[serde(default)]
-    pub id: String,
-    /// Always `function`.
-    #[serde(rename = "type", default = "function")]
-    pub kind: String,
-    /// What is called. Not written if it is empty: a call of another kind has other members.
-    #[serde(default, skip_serializing_if = "CalledFunction::is_empty")]
-    pub function: CalledFunction,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub id: Field<String>,
+    /// `function`, or the kind of a call with other members.
+    #[serde(rename = "type", default, skip_serializing_if = "Field::is_absent")]
+    pub kind: Field<String>,
+    /// What is called. Absent in a call of another kind.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub function: Field<CalledFunction>,
     /// Members that have no field here.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-fn function() -> String {
-    "function".into()
-}
+impl ToolCall {
+    /// Returns whether it is the call with this id.
+    pub fn is(&self, id: &str) -> bool {
+        self.id.value().is_some_and(|own| own == id)
+    }
 
-impl Default for ToolCall {
-    fn default() -> Self {
-        Self { id: String::new(), kind: function(), function: CalledFunction::default(), extra: Map::new() }
+    /// The name of the function. Empty if the call names none.
+    pub fn name(&self) -> &str {
+        self.function.value().and_then(|function| function.name.value()).map_or("", String::as_str)
+    }
+
+    /// The function's arguments: JSON as text. Empty if there are none.
+    pub fn arguments(&self) -> Cow<'_, str> {
+        let arguments = self.function.value().and_then(|function| function.arguments.value());
+        arguments.map_or(Cow::Borrowed(""), Arguments::text)
     }
 }
 
@@ -286,18 +347,56 @@ impl Default for ToolCall {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct CalledFunction {
     /// The function's name.
-    pub name: String,
-    /// A JSON object as text.
-    #[serde(default)]
-    pub arguments: String,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub name: Field<String>,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub arguments: Field<Arguments>,
     /// Members that have no field here.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-impl CalledFunction {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
+/// The arguments of a call, in the form in which they came.
+///
+/// ```
+/// use realtime_context::Arguments;
+/// use serde_json::json;
+///
+/// let text = Arguments::Text(r#"{"city":"Oslo"}"#.into());
+/// let value = Arguments::Value(json!({ "city": "Oslo" }));
+/// assert_eq!(text.text(), value.text());
+/// assert_eq!(text.read()?, value.read()?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::exhaustive_enums, reason = "a string, or any other JSON")]
+pub enum Arguments {
+    /// JSON as text: the form of chat completions. The model wrote it, so it may be no JSON.
+    Text(String),
+    /// JSON itself, such as an object: the form of some other services.
+    Value(Value),
+}
+
+impl Arguments {
+    /// The arguments as JSON text.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Value(value) => Cow::Owned(value.to_string()),
+        }
+    }
+
+    /// The arguments as JSON.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`] if they are a text that is no JSON: tell the model.
+    pub fn read(&self) -> Result<Value, serde_json::Error> {
+        match self {
+            Self::Text(text) => serde_json::from_str(text),
+            Self::Value(value) => Ok(value.clone()),
+        }
     }
 }
 
@@ -319,12 +418,25 @@ mod tests {
                 { "type": "input_audio", "input_audio": { "data": "AA==", "format": "wav" }, "x": 1 },
                 { "type": "file", "file": { "file_id": "f1" } },
                 { "type": "text", "text": 7 },
+                { "type": 0, "text": "Hi" },
+                ["text", { "text": "Hi" }],
                 "loose",
             ] }),
             json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": [
                 { "id": "c1", "type": "function", "function": { "name": "f", "arguments": "{}" }, "index": 0 },
             ] }),
             json!({ "role": "assistant", "tool_calls": null }),
+            json!({ "role": "assistant", "content": null, "refusal": "No.", "audio": { "id": "audio_1" } }),
+            json!({ "role": "assistant", "tool_calls": [
+                {},
+                { "id": null, "type": null, "function": null },
+                { "function": {} },
+                { "function": { "name": "f" } },
+                { "id": "c2", "function": { "name": null, "arguments": null } },
+                { "id": "c3", "type": "function", "function": { "name": "f", "arguments": { "a": [1, "x"] } } },
+                { "id": "c4", "type": "function", "function": { "name": "f", "arguments": "no JSON" } },
+            ] }),
+            json!({ "role": "assistant", "tool_calls": [] }),
             json!({ "role": "assistant", "tool_calls": [
                 { "id": "c1", "type": "custom", "custom": { "name": "f", "input": "x" } },
             ] }),
@@ -334,6 +446,29 @@ mod tests {
             let message: Message = serde_json::from_value(json.clone()).unwrap();
             assert_eq!(serde_json::to_value(&message).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn arguments_are_read_from_text_and_from_json() {
+        let call = |arguments: Value| -> ToolCall {
+            serde_json::from_value(json!({ "function": { "name": "f", "arguments": arguments } })).unwrap()
+        };
+        let read = |call: &ToolCall| {
+            let function = call.function.value().unwrap();
+            function.arguments.value().unwrap().read().map_err(|error| error.to_string())
+        };
+        let (as_text, as_json) = (call(json!(r#"{"a":1}"#)), call(json!({ "a": 1 })));
+        assert_eq!((as_text.arguments(), as_text.name()), (as_json.arguments(), "f"));
+        assert_eq!(read(&as_text), Ok(json!({ "a": 1 })));
+        assert_eq!(read(&as_json), Ok(json!({ "a": 1 })));
+        assert!(read(&call(json!("{"))).is_err());
+        assert_eq!(ToolCall::default().arguments(), "");
+    }
+
+    #[test]
+    fn a_role_is_a_text() {
+        let odd = json!({ "role": { "system": null } });
+        assert!(serde_json::from_value::<Message>(odd).is_err());
     }
 
     #[test]

@@ -64,8 +64,8 @@ impl Line {
     pub(crate) fn of(entry: &Entry, mirror: &Mirror) -> Self {
         let call = match &entry.body {
             Body::Message(message) => message.calls().first().map(|call| CallLine {
-                name: call.function.name.clone(),
-                arguments: call.function.arguments.clone(),
+                name: call.name().to_owned(),
+                arguments: call.arguments().into_owned(),
             }),
             Body::Function(function) => {
                 Some(CallLine { name: function.name.clone(), arguments: function.arguments.clone() })

@@ -225,7 +225,7 @@ fn lines(messages: &[Message]) -> Vec<String> {
             lines.push(format!("{}: {}", message.role.as_str(), message.text()));
         }
         for call in message.calls() {
-            let (name, arguments) = (Some(&call.function.name), Some(&call.function.arguments));
+            let (name, arguments) = (Some(call.name()), Some(call.arguments()));
             lines.push(format!("call {name:?} {arguments:?}"));
         }
     }

@@ -48,7 +48,7 @@ pub fn estimate(log: &Log, mirror: &Mirror) -> Vec<Estimate> {
         for message in entry.messages() {
             let mut chars = message.text().chars().count();
             for call in message.calls() {
-                chars += call.function.name.len() + call.function.arguments.len();
+                chars += call.name().len() + call.arguments().len();
             }
             weight.text += OVERHEAD + (chars as u64).div_ceil(CHARS_PER_TOKEN);
             let images = message.parts().iter().filter(|part| matches!(part, Part::ImageUrl(_))).count();

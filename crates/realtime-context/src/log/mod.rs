@@ -193,7 +193,7 @@ impl Log {
         while start < self.entries.len() {
             let mut end = start + 1;
             if let Body::Message(message) = &self.entries[start].body {
-                let ids: Vec<&String> = message.calls().iter().map(|call| &call.id).collect();
+                let ids: Vec<&String> = message.calls().iter().filter_map(|call| call.id.value()).collect();
                 let later = self.entries.iter().enumerate().skip(start + 1).take(if ids.is_empty() {
                     0
                 } else {
@@ -201,7 +201,7 @@ impl Log {
                 });
                 for (index, entry) in later {
                     let Body::Message(message) = &entry.body else { continue };
-                    if message.calls().iter().any(|call| ids.contains(&&call.id)) {
+                    if message.calls().iter().any(|call| ids.iter().any(|id| call.is(id))) {
                         break; // the same ids again are other calls
                     }
                     if message.role == Role::Tool

@@ -32,7 +32,7 @@ impl<'a> Natives<'a> {
                 let Some(id) = tool.tool_call_id.value().filter(|_| tool.role == Role::Tool) else {
                     continue;
                 };
-                let is_it = |call: &ToolCall| call.id == *id && !call.function.name.is_empty();
+                let is_it = |call: &ToolCall| call.is(id) && !call.name().is_empty();
                 if calling.calls().iter().any(is_it) && pairs.insert((first.id, id.as_str())) {
                     pairs.insert((answer.id, id.as_str()));
                 }
@@ -87,15 +87,15 @@ impl<'a> Natives<'a> {
             Role::Other(_) => leave_out(Why::NoSuchItem),
         }
         for call in message.calls() {
-            if self.pairs.contains(&(entry, call.id.as_str())) {
-                let item = FunctionCallItem::default()
-                    .call_id(call_id_of(&call.id))
-                    .name(call.function.name.clone())
-                    .arguments(arguments(&call.function.arguments));
-                items.push(item.into());
-            } else {
+            let Some(id) = call.id.value().filter(|id| self.pairs.contains(&(entry, id.as_str()))) else {
                 leave_out(Why::NoPair);
-            }
+                continue;
+            };
+            let item = FunctionCallItem::default()
+                .call_id(call_id_of(id))
+                .name(call.name())
+                .arguments(arguments(&call.arguments()));
+            items.push(item.into());
         }
         items
     }
