@@ -3,11 +3,15 @@
 //! The rule kept here: nothing is lost. Members, parts and roles that have no type of their own are kept as
 //! JSON and written back.
 
-use std::borrow::Cow;
+mod part;
+mod tool_call;
 
 use realtime_protocol::field::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use part::{AudioFile, AudioPart, ImagePart, ImageUrl, Part, TextPart};
+pub use tool_call::{Arguments, CalledFunction, ToolCall};
 
 /// One message of a chat.
 ///
@@ -193,211 +197,6 @@ pub enum Content {
     Text(String),
     /// Parts, in order.
     Parts(Vec<Part>),
-}
-
-/// One piece of a message.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case", from = "Value")]
-#[non_exhaustive]
-pub enum Part {
-    /// Text.
-    Text(TextPart),
-    /// An image, by its address or as a data URI.
-    ImageUrl(ImagePart),
-    /// Audio, as a base64 file.
-    InputAudio(AudioPart),
-    /// A part of another type, or one that does not have the shape of its type.
-    #[serde(untagged)]
-    Other(Value),
-}
-
-impl Part {
-    /// A text.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(TextPart { text: text.into(), extra: Map::new() })
-    }
-
-    /// An image, by its address or as a data URI.
-    pub fn image(url: impl Into<String>) -> Self {
-        let image_url = ImageUrl { url: url.into(), detail: Field::Absent, extra: Map::new() };
-        Self::ImageUrl(ImagePart { image_url, extra: Map::new() })
-    }
-
-    /// The text, if the part is one.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(part) => Some(&part.text),
-            Self::ImageUrl(_) | Self::InputAudio(_) | Self::Other(_) => None,
-        }
-    }
-
-    /// The part, if it has the shape of a type that is known.
-    fn of_known_type(part: &Value) -> Option<Self> {
-        let mut members = part.as_object()?.clone();
-        let kind = members.remove("type")?;
-        let members = Value::Object(members);
-        let part = match kind.as_str()? {
-            "text" => serde_json::from_value(members).map(Self::Text),
-            "image_url" => serde_json::from_value(members).map(Self::ImageUrl),
-            "input_audio" => serde_json::from_value(members).map(Self::InputAudio),
-            _ => return None,
-        };
-        part.ok()
-    }
-}
-
-/// Reads any JSON. Serde's own way would read a number as a type.
-impl From<Value> for Part {
-    fn from(part: Value) -> Self {
-        Self::of_known_type(&part).unwrap_or(Self::Other(part))
-    }
-}
-
-/// Text.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct TextPart {
-    /// The text.
-    pub text: String,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// An image.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct ImagePart {
-    /// The image.
-    pub image_url: ImageUrl,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// Where an image is, and how to look at it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct ImageUrl {
-    /// Its address, or a data URI.
-    pub url: String,
-    /// How closely the model looks: `auto`, `low` or `high`.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
-    pub detail: Field<String>,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// Audio.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct AudioPart {
-    /// The audio.
-    pub input_audio: AudioFile,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// An audio file.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct AudioFile {
-    /// The file in base64.
-    pub data: String,
-    /// `wav` or `mp3`.
-    pub format: String,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// A call of a tool.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct ToolCall {
-    /// The call's id, which its answer repeats.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
-    pub id: Field<String>,
-    /// `function`, or the kind of a call with other members.
-    #[serde(rename = "type", default, skip_serializing_if = "Field::is_absent")]
-    pub kind: Field<String>,
-    /// What is called. Absent in a call of another kind.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
-    pub function: Field<CalledFunction>,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-impl ToolCall {
-    /// Returns whether it is the call with this id.
-    pub fn is(&self, id: &str) -> bool {
-        self.id.value().is_some_and(|own| own == id)
-    }
-
-    /// The name of the function. Empty if the call names none.
-    pub fn name(&self) -> &str {
-        self.function.value().and_then(|function| function.name.value()).map_or("", String::as_str)
-    }
-
-    /// The function's arguments: JSON as text. Empty if there are none.
-    pub fn arguments(&self) -> Cow<'_, str> {
-        let arguments = self.function.value().and_then(|function| function.arguments.value());
-        arguments.map_or(Cow::Borrowed(""), Arguments::text)
-    }
-}
-
-/// What a call calls.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct CalledFunction {
-    /// The function's name.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
-    pub name: Field<String>,
-    /// Its arguments.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
-    pub arguments: Field<Arguments>,
-    /// Members that have no field here.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// The arguments of a call, in the form in which they came.
-///
-/// ```
-/// use realtime_context::Arguments;
-/// use serde_json::json;
-///
-/// let text = Arguments::Text(r#"{"city":"Oslo"}"#.into());
-/// let value = Arguments::Value(json!({ "city": "Oslo" }));
-/// assert_eq!(text.text(), value.text());
-/// assert_eq!(text.read()?, value.read()?);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(untagged)]
-#[expect(clippy::exhaustive_enums, reason = "a string, or any other JSON")]
-pub enum Arguments {
-    /// JSON as text: the form of chat completions. The model wrote it, so it may be no JSON.
-    Text(String),
-    /// JSON itself, such as an object: the form of some other services.
-    Value(Value),
-}
-
-impl Arguments {
-    /// The arguments as JSON text.
-    pub fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Text(text) => Cow::Borrowed(text),
-            Self::Value(value) => Cow::Owned(value.to_string()),
-        }
-    }
-
-    /// The arguments as JSON.
-    ///
-    /// # Errors
-    /// [`serde_json::Error`] if they are a text that is no JSON: tell the model.
-    pub fn read(&self) -> Result<Value, serde_json::Error> {
-        match self {
-            Self::Text(text) => serde_json::from_str(text),
-            Self::Value(value) => Ok(value.clone()),
-        }
-    }
 }
 
 #[cfg(test)]
