@@ -10,7 +10,7 @@ use realtime_protocol::call::{
     Asked, Call, CallOptions, Command, CommandId, ConnectionEvent, ConnectionId, DisconnectReason, Event,
     Listeners, Notice, Outcome, Output, Reconnect, Reseed,
 };
-use realtime_protocol::event::{Dialect, ServerEvent};
+use realtime_protocol::event::{ClientEvent, Dialect, ServerEvent};
 use realtime_protocol::id::ItemId;
 use realtime_protocol::item::Item;
 use realtime_protocol::session::{PlaybackSource, SessionOptions};
@@ -21,6 +21,8 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 pub(crate) struct Line {
     pub(crate) conversation: Conversation,
     pub(crate) notices: Vec<Notice>,
+    /// Whether the servers' acknowledgements of updates are lost.
+    pub(crate) loses_acknowledgements: bool,
     call: Call,
     listeners: Listeners,
     servers: BTreeMap<ConnectionId, Server>,
@@ -36,6 +38,8 @@ struct Server {
     core: Connection,
     /// The ids of its items, in order, as it told them.
     items: Vec<ItemId>,
+    /// The instructions that it was told last.
+    instructions: Option<String>,
 }
 
 impl Line {
@@ -49,6 +53,7 @@ impl Line {
         let mut line = Self {
             conversation,
             notices: Vec::new(),
+            loses_acknowledgements: false,
             call: Call::new(options),
             listeners,
             servers: BTreeMap::new(),
@@ -111,6 +116,11 @@ impl Line {
         std::mem::take(&mut self.retrieved)
     }
 
+    /// The instructions that the server that serves was told last.
+    pub(crate) fn instructions(&self) -> Option<String> {
+        self.servers.get(&self.serving)?.instructions.clone()
+    }
+
     /// Carries everything to where it goes, until all is quiet.
     fn pump(&mut self) {
         for _ in 0..100_000 {
@@ -145,6 +155,9 @@ impl Line {
             while let Some(said) = server.core.poll_output() {
                 if let Said::Send(event) = said {
                     note(&mut server.items, &event);
+                    if self.loses_acknowledgements && matches!(*event, ServerEvent::SessionUpdated(_)) {
+                        return true;
+                    }
                     let text = event.encode(self.dialect);
                     self.call.handle_text(self.now, *connection, &text);
                     return true;
@@ -168,7 +181,7 @@ impl Line {
                     ..ConnectionOptions::default()
                 };
                 let core = Connection::new(options, Box::new(Parrot::new()), self.now, wall);
-                self.servers.insert(connection, Server { core, items: Vec::new() });
+                self.servers.insert(connection, Server { core, items: Vec::new(), instructions: None });
                 self.call.handle_connected(self.now, connection, wall);
             }
             Output::Seed { connection, carried, largest } => {
@@ -177,6 +190,11 @@ impl Line {
             }
             Output::Send { connection, dialect, event } => {
                 if let Some(server) = self.servers.get_mut(&connection) {
+                    if let ClientEvent::SessionUpdate(update) = &event
+                        && let Some(told) = update.session.instructions.value()
+                    {
+                        server.instructions = Some(told.clone());
+                    }
                     server.core.handle_text(self.now, &event.encode(dialect));
                 }
             }

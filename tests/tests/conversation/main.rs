@@ -2,6 +2,7 @@
 
 mod documents;
 mod driven;
+mod instructions;
 mod interleavings;
 mod line;
 mod mirrored;

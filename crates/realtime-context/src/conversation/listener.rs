@@ -125,16 +125,21 @@ impl State {
         }
     }
 
-    /// The session gets the conversation's instructions, if it is known to have others.
+    /// The session gets the conversation's instructions, if it is known to have others. The call gets those
+    /// that it was not asked for.
     fn tell_instructions(&mut self, out: &mut Out<'_>) {
-        let Some(own) = self.own_instructions() else { return };
-        if self.effective.as_ref().is_some_and(|effective| *effective != own)
-            && !self.asked.values().any(|asked| matches!(asked, Asked::Instructions))
-        {
-            let config = Box::new(SessionConfig::default().instructions(own.clone()));
-            self.asked.insert(out.ask(Command::UpdateConfig { config }), Asked::Instructions);
-            self.effective = Some(own);
+        if self.is_instructing() {
+            return;
         }
+        let own = self.own_instructions();
+        let unlike_own = |own: &String| self.effective.as_ref().is_some_and(|effective| effective != own);
+        let wanted = own.filter(unlike_own);
+        let Some(wanted) = wanted.or_else(|| self.confirm.clone()) else { return };
+        self.confirm = None;
+        self.reports.overrule();
+        let config = Box::new(SessionConfig::default().instructions(wanted.clone()));
+        self.asked.insert(out.ask(Command::UpdateConfig { config }), Asked::Instructions);
+        self.effective = Some(wanted);
     }
 
     fn settled(&mut self, id: CommandId, outcome: &Outcome, out: &mut Out<'_>) {

@@ -5,6 +5,7 @@
 
 mod listener;
 mod options;
+mod reports;
 mod reseed;
 mod state;
 

@@ -6,8 +6,10 @@
 #[non_exhaustive]
 pub enum Instructions {
     /// The conversation's. If the application changes the configuration's instructions in the call, the
-    /// conversation's leading system message follows; it does not follow a server that rewrites them. A
-    /// change of that message is told to the session. Both outlive every connection.
+    /// conversation's leading system message follows once the server has acknowledged them, even late or by
+    /// another session; it does not follow a server that rewrites them. So it does if a raw `session.update`
+    /// changed them and the server reports it. A change of that message is told to the session. All of these
+    /// outlive every connection.
     #[default]
     Conversation,
     /// The session's. The conversation tells none.

@@ -9,6 +9,7 @@ use realtime_protocol::item::Item;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 
 use crate::budget::Policy;
+use crate::conversation::reports::Reports;
 use crate::conversation::{Instructions, TextOnly};
 use crate::learn::{Change, Learner};
 use crate::log::{Body, EntryId, INAUDIBLE, Log, State as Progress};
@@ -77,6 +78,10 @@ pub(super) struct State {
     /// The instructions that the session was asked to have, as far as that is known; before, those that it
     /// says it has. A server may report other words than it was told: its echo changes nothing.
     pub(super) effective: Option<String>,
+    pub(super) reports: Reports,
+    /// Instructions that somebody has set past the call. It is asked for them, so that it tells them to every
+    /// session that follows.
+    pub(super) confirm: Option<String>,
     pub(super) speech: Speech,
 }
 
@@ -99,16 +104,22 @@ impl State {
             Event::ItemSent { item, .. } | Event::ItemPlaced { item, .. } if self.is_of_next(item) => {
                 self.begin()
             }
-            Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => self.on_config(config),
+            Event::Ready { config, .. } => {
+                self.on_config(config);
+                self.reports.serves();
+            }
+            Event::ConfigUpdated { config, .. } => self.on_config(config),
             Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended { .. }) => {
                 self.phase = Phase::Between;
             }
-            Event::Settled { id, outcome: Outcome::Updated(updated) } if !self.asked.contains_key(id) => {
-                self.on_updated(updated.instructions.as_ref());
+            Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
+                self.on_serving();
             }
+            Event::Settled { id, outcome } => self.on_settled(*id, outcome),
             Event::Closed { .. } => {
                 self.phase = Phase::Over;
-                (self.effective, self.left) = (None, false);
+                (self.effective, self.left, self.confirm) = (None, false, None);
+                self.reports = Reports::default();
                 self.asked.clear(); // another call counts its commands anew
             }
             Event::ResponseFinished(_) | Event::Connection(_) => self.dirty = true,
@@ -147,6 +158,7 @@ impl State {
             self.speech.mended = false;
         }
         self.phase = Phase::Serving;
+        self.reports.begin();
         self.dirty = true;
     }
 
@@ -177,8 +189,7 @@ impl State {
 
     /// The instructions that the conversation wants.
     pub(super) fn own_instructions(&self) -> Option<String> {
-        let holds = self.instructions == Instructions::Conversation && !self.left;
-        self.log.instructions().filter(|_| holds)
+        self.log.instructions().filter(|_| self.holds())
     }
 
     /// The configuration that holds.
@@ -186,22 +197,69 @@ impl State {
         let modalities = config.output_modalities.value();
         self.speech.wanted = modalities.is_none_or(|modalities| modalities.contains(&Modality::Audio));
         let Some(reported) = config.instructions.value() else { return };
-        if self.effective.is_none() || self.own_instructions().as_ref() == Some(reported) {
+        let is_somebodys = self.reports.report(reported);
+        let is_own = self.own_instructions().as_ref() == Some(reported);
+        if self.effective.is_none() || is_own {
             self.effective = Some(reported.clone());
+        }
+        if is_somebodys && !is_own && !self.is_instructing() && self.holds() {
+            self.follow(reported);
+            self.confirm = Some(reported.clone());
         }
         self.dirty = true;
     }
 
+    /// Another session serves. It was told what the call was asked for last, acknowledged or not.
+    fn on_serving(&mut self) {
+        self.dirty = true;
+        let told = self.reports.serves().filter(|_| self.own_instructions() == self.effective);
+        if let Some(told) = told {
+            self.follow(&told);
+        }
+    }
+
+    fn on_settled(&mut self, id: CommandId, outcome: &Outcome) {
+        let is_instructing = matches!(self.asked.get(&id), Some(Asked::Instructions));
+        match outcome {
+            Outcome::Updated(updated) => {
+                if updated.changed || updated.instructions.is_some() {
+                    self.reports.answered(updated.instructions.is_some());
+                }
+                if !self.asked.contains_key(&id) {
+                    self.on_updated(updated.instructions.as_ref());
+                }
+            }
+            Outcome::TimedOut if is_instructing => self.reports.own_timed_out(),
+            Outcome::TimedOut if !self.asked.contains_key(&id) => self.reports.timed_out(),
+            _ => {}
+        }
+    }
+
     /// Instructions that the application asked for in the call replace the conversation's.
     fn on_updated(&mut self, instructions: Option<&String>) {
-        let asked = self.asked.values().any(|asked| matches!(asked, Asked::Instructions));
-        let Some(instructions) = instructions.filter(|_| !asked) else { return };
-        self.effective = Some(instructions.clone());
-        if self.own_instructions().is_some_and(|own| own != *instructions)
+        let Some(instructions) = instructions.filter(|_| !self.is_instructing()) else { return };
+        self.confirm = None;
+        self.follow(instructions);
+    }
+
+    /// The conversation's instructions, if it has any and they hold, become those that were set in the call.
+    fn follow(&mut self, instructions: &str) {
+        self.effective = Some(instructions.to_owned());
+        if self.own_instructions().is_some_and(|own| own != instructions)
             && let Some(entry) = self.log.entries.first_mut()
         {
-            entry.body = Body::Message(Message::system(instructions.clone()));
+            entry.body = Body::Message(Message::system(instructions));
         }
+    }
+
+    /// Returns whether the session is being told the conversation's instructions.
+    pub(super) fn is_instructing(&self) -> bool {
+        self.asked.values().any(|asked| matches!(asked, Asked::Instructions))
+    }
+
+    /// Returns whether the instructions of this call are the conversation's business.
+    fn holds(&self) -> bool {
+        self.instructions == Instructions::Conversation && !self.left
     }
 
     /// The entries to tell as text instead of audio.

@@ -1,7 +1,7 @@
 //! What a conversation asks of its call, and what it tells the application.
 
 use realtime_protocol::call::{
-    Asked, Command, CommandId, Event, Listeners, Notice, Origin, Outcome, Place, Updated,
+    Asked, Command, CommandId, ConnectionEvent, Event, Listeners, Notice, Origin, Outcome, Place, Updated,
 };
 use realtime_protocol::error::ApiError;
 use realtime_protocol::item::Item;
@@ -142,6 +142,117 @@ fn instructions_that_a_server_rewrites_stay_as_they_were_asked_for() {
     call.hear(updated(" Three. "));
     assert!(call.hear(config("Three.")).is_empty());
     assert_eq!(conversation.instructions().as_deref(), Some(" Three. "));
+}
+
+fn ready(instructions: &str) -> Event {
+    let config = Box::new(SessionConfig::realtime().instructions(instructions));
+    Event::Ready { config, refused: Vec::new() }
+}
+
+fn resumed() -> Event {
+    let (gap, audio_lost) = Default::default();
+    Event::Connection(ConnectionEvent::Resumed { gap, audio_lost })
+}
+
+/// The instructions that are asked for.
+fn instructions(asked: &[(CommandId, Command)]) -> Option<String> {
+    let [(_, Command::UpdateConfig { config })] = asked else {
+        assert!(asked.is_empty(), "{asked:?}");
+        return None;
+    };
+    config.instructions.value().cloned()
+}
+
+/// A call that serves with `One.`, which the server reports as `1`.
+fn rewriting(conversation: &Conversation) -> Call {
+    let _ = conversation.session_config(SessionConfig::realtime());
+    let mut call = Call::of(conversation);
+    call.hear(created());
+    call.hear(ready("1"));
+    call
+}
+
+#[test]
+fn instructions_of_a_raw_update_hold_from_then_on() {
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = rewriting(&conversation);
+    assert_eq!(instructions(&call.hear(config("1"))), None, "another member changed");
+    // The call is told, so that every later session has them.
+    let asked = call.hear(config("Raw."));
+    assert_eq!(instructions(&asked).as_deref(), Some("Raw."));
+    assert_eq!(conversation.seed().instructions.as_deref(), Some("Raw."));
+    let outcome = Outcome::Updated(Updated { instructions: Some("Raw.".into()), ..Updated::default() });
+    call.hear(Event::Settled { id: asked[0].0, outcome });
+    assert_eq!(instructions(&call.hear(config("Raw."))), None);
+
+    // Without instructions of its own, the conversation has the call keep the session's.
+    let conversation = Conversation::new();
+    let mut call = rewriting(&conversation);
+    assert_eq!(instructions(&call.hear(config("Raw."))).as_deref(), Some("Raw."));
+    assert_eq!(conversation.instructions(), None);
+
+    for conversation in [
+        Conversation::from_messages([Message::system("One.")]).instructions_of(Instructions::Session),
+        Conversation::from_messages([Message::system("One.")]),
+    ] {
+        conversation.leave_instructions();
+        let mut call = rewriting(&conversation);
+        assert_eq!(instructions(&call.hear(config("Raw."))), None, "they are another's business");
+        assert_eq!(conversation.instructions().as_deref(), Some("One."));
+    }
+}
+
+#[test]
+fn what_a_server_makes_of_an_update_is_not_taken_for_anothers() {
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = rewriting(&conversation);
+    call.hear(updated("Two."));
+    assert_eq!(instructions(&call.hear(config("2"))), None);
+    assert_eq!(conversation.instructions().as_deref(), Some("Two."));
+    // Nor what a session is told while it begins.
+    call.hear(created());
+    for reported in ["one", "two"] {
+        assert_eq!(instructions(&call.hear(config(reported))), None);
+    }
+    assert_eq!(instructions(&call.hear(resumed())), None);
+    assert_eq!(conversation.instructions().as_deref(), Some("Two."));
+    assert_eq!(instructions(&call.hear(config("Raw."))).as_deref(), Some("Raw."), "this is");
+}
+
+#[test]
+fn an_update_that_had_its_deadline_holds_once_the_server_acknowledges_it() {
+    let timed_out = || Event::Settled { id: CommandId(1), outcome: Outcome::TimedOut };
+    // Late.
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = rewriting(&conversation);
+    call.hear(timed_out());
+    assert_eq!(conversation.instructions().as_deref(), Some("One."));
+    call.hear(config("Two."));
+    assert_eq!(conversation.instructions().as_deref(), Some("Two."));
+
+    // By the next session, which the call tells what was asked for last.
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = rewriting(&conversation);
+    call.hear(timed_out());
+    call.hear(created());
+    call.hear(config("Two."));
+    assert_eq!(instructions(&call.hear(resumed())), None, "the session has them");
+    assert_eq!(conversation.instructions().as_deref(), Some("Two."));
+
+    // Not if the server has not heard of it, nor if the conversation's were changed since.
+    let conversation = Conversation::from_messages([Message::system("One.")]);
+    let mut call = rewriting(&conversation);
+    call.hear(timed_out());
+    call.hear(created());
+    call.hear(config("1"));
+    call.hear(resumed());
+    assert_eq!(conversation.instructions().as_deref(), Some("One."));
+    call.hear(timed_out());
+    call.hear(created());
+    conversation.replace([Message::system("Three.")]);
+    assert_eq!(instructions(&call.hear(config("Two."))).as_deref(), Some("Three."));
+    call.hear(resumed());
+    assert_eq!(conversation.instructions().as_deref(), Some("Three."));
 }
 
 #[test]
