@@ -113,9 +113,8 @@ impl Guarded {
         out.ask(Command::Interrupt {});
         if let Some(say) = say.filter(|_| self.asked.is_none()) {
             let (name, value) = MARK;
-            let params = ResponseParams::default()
-                .instructions(format!("Say this, and nothing else: {say}"))
-                .metadata(BTreeMap::from([(name.to_owned(), value.to_owned())]));
+            let params =
+                ResponseParams::saying(&say).metadata(BTreeMap::from([(name.to_owned(), value.to_owned())]));
             let ask = Command::CreateResponse { params: Some(Box::new(params)), protected: true };
             self.asked = Some(out.ask(ask));
         }
@@ -237,7 +236,7 @@ mod tests {
         else {
             panic!("{asked:?}")
         };
-        assert!(params.instructions.value().unwrap().ends_with("Sorry."));
+        assert_eq!(params.words_to_say(), Some("Sorry."));
         assert_eq!(bench.listeners.poll_notice(), Some(Notice::GuardInterrupted { response_id: "r".into() }));
         assert!(bench.say(" bad").is_empty() && bench.hear(&finished("r")).is_empty());
         // What is said instead is not looked at.
