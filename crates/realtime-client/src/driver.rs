@@ -339,6 +339,10 @@ impl Driver {
             } else if let Some(shortfall) = self.state.shortfalls.pop_front() {
                 self.log(|writer, at, out| writer.shortfall(out, at, &shortfall));
                 self.call.handle_shortfall(self.state.at, shortfall);
+            } else if !self.state.is_closed
+                && let Some(notice) = self.listeners.poll_notice()
+            {
+                self.deliver_one(Event::Notice(notice)); // of a listener that had something to say by itself
             } else if let Some(asked) = self.listeners.poll_asked() {
                 self.on_asked(asked);
             } else if let Some(what) = self.panics.pop() {

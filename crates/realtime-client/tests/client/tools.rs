@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Events, Handle};
 use realtime_context::{DeskOptions, Function, OnInterrupt, Reply, ToolPolicy, Toolbox};
-use realtime_protocol::call::{Event, FunctionOutput};
+use realtime_protocol::call::{Event, FunctionOutput, Notice};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
@@ -42,6 +42,16 @@ async fn every_call_gets_one_output_whatever_its_handler_does() {
     }
     assert!((30_000..30_020).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     call.server.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_of_the_toolbox_is_told_at_once_in_a_quiet_call() {
+    let toolbox = Toolbox::new();
+    let mut call = Call::begin(toolbox.clone()).await;
+    let began = Instant::now();
+    toolbox.tell(Notice::BudgetSpent {});
+    assert!(matches!(next(&mut call.events).await, Event::Notice(Notice::BudgetSpent {})));
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
