@@ -25,8 +25,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return Ok(mcp_server::serve_stdio()?);
     }
-    let mut program = Command::new(std::env::current_exe()?);
-    program.arg("serve");
+    let this = std::env::current_exe()?;
+    let program = move || {
+        let mut command = Command::new(&this);
+        command.arg("serve");
+        command
+    };
     let toolbox = Toolbox::new();
     let patience = ToolPolicy::new().timeout(std::time::Duration::from_secs(5));
     let server = McpServer::child("demo", program)

@@ -46,17 +46,50 @@ impl ClientHandler for Hears {
     }
 }
 
-/// A server whose tools are called.
+/// A server whose tools are called. It may end, and be started again.
 pub(super) struct Remote {
     pub(super) name: String,
-    pub(super) peer: Peer<RoleClient>,
+    link: Mutex<Link>,
     pub(super) toolbox: Toolbox,
     pub(super) hears: Hears,
 }
 
+/// How a server is reached now.
+struct Link {
+    /// The latest one: it may have ended.
+    peer: Peer<RoleClient>,
+    /// Whether a server that has ended is started again.
+    comes_back: bool,
+}
+
 impl Remote {
-    pub(super) const fn new(name: String, peer: Peer<RoleClient>, toolbox: Toolbox, hears: Hears) -> Self {
-        Self { name, peer, toolbox, hears }
+    pub(super) const fn new(
+        name: String,
+        peer: Peer<RoleClient>,
+        toolbox: Toolbox,
+        hears: Hears,
+        comes_back: bool,
+    ) -> Self {
+        Self { name, link: Mutex::new(Link { peer, comes_back }), toolbox, hears }
+    }
+
+    /// Nobody panics while holding it.
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn peer(&self) -> Peer<RoleClient> {
+        self.link().peer.clone()
+    }
+
+    /// The server was started again.
+    pub(super) fn is_back(&self, peer: Peer<RoleClient>) {
+        self.link().peer = peer;
+    }
+
+    /// The server has ended for good.
+    pub(super) fn is_gone(&self) {
+        self.link().comes_back = false;
     }
 
     /// Calls a tool. If the future is dropped, the server is told that nobody waits for the result.
@@ -71,10 +104,11 @@ impl Remote {
         };
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
         let request = CallToolRequest::new(params).into();
-        let asked = self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
+        let peer = self.peer();
+        let asked = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
         let handle = asked.map_err(|error| self.explain(error))?;
-        let mut call =
-            Running { remote: self, id: Some(handle.id.clone()), token: handle.progress_token.clone() };
+        let (id, token) = (Some(handle.id.clone()), handle.progress_token.clone());
+        let mut call = Running { remote: self, peer, id, token };
         self.hears.calls().insert(call.token.clone(), cx);
         let answer = handle.await_response().await;
         call.id = None;
@@ -96,6 +130,9 @@ impl Remote {
         let name = &self.name;
         ToolError::new(match error {
             ServiceError::McpError(error) => error.message.into_owned(),
+            ServiceError::TransportClosed if self.link().comes_back => {
+                format!("the MCP server `{name}` has ended and is being started again: try again in a moment")
+            }
             ServiceError::TransportClosed => {
                 format!("the MCP server `{name}` has ended: its tools can't run")
             }
@@ -111,6 +148,7 @@ impl Remote {
 /// A call that runs.
 struct Running<'a> {
     remote: &'a Remote,
+    peer: Peer<RoleClient>,
     /// `None`: it is answered.
     id: Option<RequestId>,
     token: ProgressToken,
@@ -120,7 +158,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.remote.hears.calls().remove(&self.token);
         let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else { return };
-        let peer = self.remote.peer.clone();
+        let peer = self.peer.clone();
         runtime.spawn(async move {
             let reason = Some("the result is not wanted any more".to_owned());
             // A server that is gone needs no word.

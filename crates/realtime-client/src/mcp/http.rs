@@ -26,7 +26,7 @@ impl Http {
     }
 
     pub(super) fn transport(
-        self,
+        &self,
         server: &str,
     ) -> Result<StreamableHttpClientTransport<reqwest::Client>, McpError> {
         let bad = |reason: String| McpError::BadAddress { server: server.to_owned(), reason };
@@ -43,9 +43,9 @@ impl Http {
             .pool_max_idle_per_host(0);
         let client = with_tls(client, is_secret).map_err(bad)?;
         let client = client.build().map_err(|error| bad(error.without_url().to_string()))?;
-        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url);
-        if let Some(token) = self.bearer {
-            config = config.auth_header(token);
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.clone());
+        if let Some(token) = &self.bearer {
+            config = config.auth_header(token.clone());
         }
         Ok(StreamableHttpClientTransport::with_client(client, config))
     }

@@ -9,6 +9,7 @@
 mod call;
 mod error;
 mod http;
+mod start;
 mod tools;
 mod watch;
 
@@ -18,12 +19,11 @@ use std::time::Duration;
 
 use realtime_context::{Function, Toolbox};
 use rmcp::service::{RoleClient, RunningService};
-use rmcp::transport::TokioChildProcess;
 use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::mcp::call::{Hears, Remote};
 use crate::mcp::http::Http;
+use crate::mcp::start::{Backoff, Start, Way};
 use crate::mcp::tools::Offer;
 
 pub use error::McpError;
@@ -39,7 +39,7 @@ pub use watch::McpConnection;
 /// # async fn run() -> Result<(), realtime_client::McpError> {
 /// let toolbox = Toolbox::new();
 /// // The tools are `files_read` and `files_list`. They are there as long as the connection is kept.
-/// let files = McpServer::child("files", Command::new("my-mcp-server"))
+/// let files = McpServer::child("files", || Command::new("my-mcp-server"))
 ///     .prefix("files_")
 ///     .allow(["read", "list"])
 ///     .each(|tool| tool.policy(ToolPolicy::new().timeout(std::time::Duration::from_secs(5))))
@@ -51,16 +51,9 @@ pub use watch::McpConnection;
 /// ```
 #[must_use = "a server does nothing until `connect` is awaited"]
 pub struct McpServer {
-    name: String,
-    way: Way,
+    start: Start,
     offer: Offer,
-    deadline: Duration,
-}
-
-/// How a server is reached.
-enum Way {
-    Child(Box<Command>),
-    Http(Http),
+    restarts: u32,
 }
 
 type Running = RunningService<RoleClient, Hears>;
@@ -68,11 +61,11 @@ type Running = RunningService<RoleClient, Hears>;
 impl McpServer {
     /// A program that speaks MCP on its standard input and output. It is started by
     /// [`connect`](Self::connect) and stopped with the connection. What it writes to its standard error goes
-    /// to this program's.
+    /// to this program's. If it ends by itself, it is started [again](Self::restarts).
     ///
-    /// `name` stands in errors and notices.
-    pub fn child(name: impl Into<String>, command: impl Into<Command>) -> Self {
-        Self::new(name, Way::Child(Box::new(command.into())))
+    /// `name` stands in errors and notices. `command` makes the command for each start.
+    pub fn child(name: impl Into<String>, command: impl FnMut() -> Command + Send + 'static) -> Self {
+        Self::new(name, Way::Child(Box::new(command)))
     }
 
     /// A server that speaks MCP by streamable HTTP at this address. No proxy is used.
@@ -84,7 +77,7 @@ impl McpServer {
 
     /// The token that an HTTP server asks for. A program gets its own by its environment.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
-        if let Way::Http(http) = &mut self.way {
+        if let Way::Http(http) = &mut self.start.way {
             http.bearer = Some(token.into());
         }
         self
@@ -110,7 +103,19 @@ impl McpServer {
 
     /// How long connecting and listing the tools may take. Default: 30 s.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.start.deadline = deadline;
+        self
+    }
+
+    /// How often in a row a server that has ended is started again, or connected to again: 0.25 s after its
+    /// end, and after twice as long each time, up to 30 s. One that then runs for a minute is counted anew.
+    /// Meanwhile its tools stay declared, and the model reads that they can't run yet. Each end and each
+    /// failure is told by [`Notice::McpServerFailed`](realtime_protocol::call::Notice::McpServerFailed).
+    /// Default: 3. 0: never.
+    ///
+    /// A call that was running is not made again: it may have done something.
+    pub const fn restarts(mut self, restarts: u32) -> Self {
+        self.restarts = restarts;
         self
     }
 
@@ -122,18 +127,12 @@ impl McpServer {
     /// # Errors
     /// [`McpError`]. Nothing was put into the toolbox.
     pub async fn connect(self, toolbox: &Toolbox) -> Result<McpConnection, McpError> {
-        let Self { name, way, offer, deadline } = self;
+        let Self { mut start, offer, restarts } = self;
         let hears = Hears::default();
-        let opened = async {
-            let running = Box::pin(way.open(&name, hears.clone())).await?;
-            let listed = running.list_all_tools().await;
-            let listed = listed.map_err(|error| McpError::failed(&name, "list its tools", error))?;
-            Ok((running, listed))
-        };
-        let (running, listed) = timeout(deadline, opened)
-            .await
-            .map_err(|_| McpError::TimedOut { server: name.clone(), deadline })??;
-        let remote = Arc::new(Remote::new(name, running.peer().clone(), toolbox.clone(), hears));
+        let (running, listed) = start.open(&hears).await?;
+        let remote =
+            Remote::new(start.name.clone(), running.peer().clone(), toolbox.clone(), hears, restarts > 0);
+        let remote = Arc::new(remote);
         let functions = offer.functions(&remote, &listed)?;
         let names: Vec<String> = functions.iter().map(|function| function.name().to_owned()).collect();
         let refused = toolbox.exchange(&[], functions);
@@ -143,30 +142,17 @@ impl McpServer {
             toolbox.exchange(&added, Vec::new());
             return Err(McpError::Tool { server: remote.name.clone(), source: refusal.clone() });
         }
-        Ok(watch::spawn(running, remote, offer, listed, names))
+        Ok(watch::spawn(running, remote, (start, Backoff::new(restarts)), offer, listed, names))
     }
 
     fn new(name: impl Into<String>, way: Way) -> Self {
-        Self { name: name.into(), way, offer: Offer::default(), deadline: Duration::from_secs(30) }
-    }
-}
-
-impl Way {
-    async fn open(self, name: &str, hears: Hears) -> Result<Running, McpError> {
-        let connecting = match self {
-            Self::Child(command) => {
-                let started = TokioChildProcess::new(*command)
-                    .map_err(|source| McpError::NotStarted { server: name.to_owned(), source })?;
-                rmcp::serve_client(hears, started).await
-            }
-            Self::Http(http) => rmcp::serve_client(hears, http.transport(name)?).await,
-        };
-        connecting.map_err(|error| McpError::failed(name, "begin a session", error))
+        let start = Start { name: name.into(), way, deadline: Duration::from_secs(30) };
+        Self { start, offer: Offer::default(), restarts: 3 }
     }
 }
 
 impl fmt::Debug for McpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpServer").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("McpServer").field("name", &self.start.name).finish_non_exhaustive()
     }
 }

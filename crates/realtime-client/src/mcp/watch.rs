@@ -1,5 +1,7 @@
-//! A connection to an MCP server: follows the changes of its tools, tells its end, and ends it.
+//! A connection to an MCP server: follows the changes of its tools, tells its end, starts it again, and ends
+//! it.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +11,12 @@ use realtime_protocol::call::Notice;
 use rmcp::model::Tool;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::mcp::Running;
 use crate::mcp::call::Remote;
+use crate::mcp::error::McpError;
+use crate::mcp::start::{Backoff, Start};
 use crate::mcp::tools::Offer;
 
 /// How long a server may take to list its tools again.
@@ -35,10 +39,14 @@ pub struct McpConnection {
 struct Shared {
     /// The names of the tools in the toolbox; `None`: they were taken out for good.
     names: Mutex<Option<Vec<String>>>,
-    has_ended: AtomicBool,
+    is_alive: AtomicBool,
 }
 
 impl Shared {
+    fn set_alive(&self, is_alive: bool) {
+        self.is_alive.store(is_alive, Ordering::Release);
+    }
+
     /// Nobody panics while holding it.
     fn names(&self) -> MutexGuard<'_, Option<Vec<String>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,9 +59,10 @@ impl McpConnection {
         self.shared.names().clone().unwrap_or_default()
     }
 
-    /// Returns whether the connection stands. An HTTP server that can't be reached is only noticed by a call.
+    /// Returns whether the connection stands: not while a server that has ended is started again. An HTTP
+    /// server that can't be reached is only noticed by a call.
     pub fn is_alive(&self) -> bool {
-        !self.shared.has_ended.load(Ordering::Acquire)
+        self.shared.is_alive.load(Ordering::Acquire)
     }
 
     /// Takes the tools out of the toolbox, ends the server, and waits for its end, for at most 10 s.
@@ -93,13 +102,15 @@ impl fmt::Debug for McpConnection {
 pub(super) fn spawn(
     running: Running,
     remote: Arc<Remote>,
+    (start, backoff): (Start, Backoff),
     offer: Offer,
     listed: Vec<Tool>,
     names: Vec<String>,
 ) -> McpConnection {
-    let shared = Arc::new(Shared { names: Mutex::new(Some(names)), has_ended: AtomicBool::new(false) });
+    let shared = Arc::new(Shared { names: Mutex::new(Some(names)), is_alive: AtomicBool::new(true) });
     let (stop, stopped) = oneshot::channel();
-    let watch = Watch { remote: Arc::clone(&remote), shared: Arc::clone(&shared), offer, listed };
+    let (to_task, shared_too) = (Arc::clone(&remote), Arc::clone(&shared));
+    let watch = Watch { remote: to_task, shared: shared_too, start, backoff, offer, listed };
     let task = tokio::spawn(watch.run(running, stopped));
     McpConnection { remote, shared, stop: Some(stop), task: Some(task) }
 }
@@ -107,38 +118,82 @@ pub(super) fn spawn(
 struct Watch {
     remote: Arc<Remote>,
     shared: Arc<Shared>,
+    start: Start,
+    backoff: Backoff,
     offer: Offer,
     listed: Vec<Tool>,
 }
 
 impl Watch {
     async fn run(mut self, running: Running, mut stopped: oneshot::Receiver<()>) {
+        let mut next = Some(running);
+        while let Some(running) = next.take() {
+            let since = Instant::now();
+            if self.follow(running, &mut stopped).await {
+                self.backoff.ended(since);
+                tokio::select! {
+                    biased;
+                    _ = &mut stopped => {}
+                    again = self.start_again() => next = again,
+                }
+            }
+        }
+        self.remote.is_gone();
+    }
+
+    /// Follows a server until it ends, or is to end. Returns whether it has ended by itself.
+    async fn follow(&mut self, running: Running, stopped: &mut oneshot::Receiver<()>) -> bool {
         let end = running.cancellation_token();
         let mut ended = Box::pin(running.waiting());
         loop {
             tokio::select! {
                 biased;
-                _ = &mut stopped => break,
+                _ = &mut *stopped => break,
                 _ = &mut ended => {
-                    self.shared.has_ended.store(true, Ordering::Release);
-                    self.remote.tell("it has ended");
-                    return;
+                    self.shared.set_alive(false);
+                    return true;
                 }
                 () = self.remote.hears.changed.notified() => {}
             }
+            let peer = self.remote.peer();
             tokio::select! {
                 biased;
-                _ = &mut stopped => break,
-                listed = timeout(LIST, self.remote.peer.list_all_tools()) => match listed {
+                _ = &mut *stopped => break,
+                listed = timeout(LIST, peer.list_all_tools()) => match listed {
                     Ok(Ok(listed)) => self.replace(listed),
                     Ok(Err(_)) | Err(_) => self.remote.tell("its tools have changed and can't be listed"),
                 }
             }
         }
-        self.shared.has_ended.store(true, Ordering::Release);
+        self.shared.set_alive(false);
         end.cancel();
         // It is killed if it does not end by itself.
         let _ = timeout(END, ended).await;
+        false
+    }
+
+    /// Starts a server that has ended. `None`: it can't be, or not again.
+    async fn start_again(&mut self) -> Option<Running> {
+        let mut reason = "it has ended".to_owned();
+        loop {
+            let Some(pause) = self.backoff.next() else {
+                // Whoever hears of it finds it so.
+                self.remote.is_gone();
+                self.remote.tell(&reason);
+                return None;
+            };
+            self.remote.tell(&format!("{reason}: it is started again in {pause:?}"));
+            sleep(pause).await;
+            match self.start.open(&self.remote.hears).await {
+                Ok((running, listed)) => {
+                    self.remote.is_back(running.peer().clone());
+                    self.shared.set_alive(true);
+                    self.replace(listed);
+                    return Some(running);
+                }
+                Err(error) => reason = told(&error),
+            }
+        }
     }
 
     fn replace(&mut self, listed: Vec<Tool>) {
@@ -170,4 +225,16 @@ impl Watch {
         }
         self.listed = listed;
     }
+}
+
+/// An error with its causes.
+fn told(error: &McpError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

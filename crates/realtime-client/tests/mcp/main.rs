@@ -33,6 +33,8 @@ const CASES: &[Case] = &[
     ("progress_and_cancellation_go_their_ways", || Box::pin(progress_and_cancellation())),
     ("a_tool_that_appears_is_declared", || Box::pin(a_new_tool())),
     ("a_server_that_ends_is_told_and_its_tools_say_so", || Box::pin(a_dead_server())),
+    ("a_server_that_ends_is_started_again", || Box::pin(a_server_that_comes_back())),
+    ("a_server_that_can't_be_started_again_is_told", || Box::pin(a_server_that_stays_away())),
     ("names_that_are_taken_wrong_or_missing_are_errors", || Box::pin(names())),
     ("tools_come_by_http_too", || Box::pin(tools_by_http())),
     ("a_server_that_is_not_there_is_an_error", || Box::pin(no_server())),
@@ -95,7 +97,7 @@ async fn a_new_tool() {
 
 async fn a_dead_server() {
     let toolbox = Toolbox::new();
-    let server = program().connect(&toolbox).await.unwrap();
+    let server = program().restarts(0).connect(&toolbox).await.unwrap();
     let mut call = Call::begin(&toolbox).await;
     let ended = FunctionEnd::Error("the MCP server `demo` has ended: its tools can't run".into());
     assert_eq!(call.ask("exit").await, ended);
@@ -105,6 +107,50 @@ async fn a_dead_server() {
     }
     assert!(!server.is_alive());
     assert_eq!(call.ask("read").await, ended);
+}
+
+async fn a_server_that_comes_back() {
+    let toolbox = Toolbox::new();
+    let server = program().connect(&toolbox).await.unwrap();
+    let mut call = Call::begin(&toolbox).await;
+    let away = "the MCP server `demo` has ended and is being started again: try again in a moment";
+    assert_eq!(call.ask("exit").await, FunctionEnd::Error(away.into()));
+    assert_eq!(server.tools().len(), 7, "they stay declared");
+    let mut answer = call.ask("read").await;
+    while answer == FunctionEnd::Error(away.into()) {
+        answer = call.ask("read").await;
+    }
+    assert_eq!(answer, FunctionEnd::Result(json!("the text of a file")));
+    assert!(server.is_alive());
+    assert_eq!(call.failures(), ["it has ended: it is started again in 250ms"]);
+    server.close().await;
+    assert!(toolbox.is_empty());
+}
+
+async fn a_server_that_stays_away() {
+    let toolbox = Toolbox::new();
+    let mut starts = 0;
+    let once = move || {
+        starts += 1;
+        let program = if starts == 1 { std::env::current_exe().unwrap() } else { "/does/not/exist".into() };
+        let mut command = Command::new(program);
+        command.arg("serve");
+        command
+    };
+    let server = McpServer::child("demo", once).restarts(2).connect(&toolbox).await.unwrap();
+    let mut call = Call::begin(&toolbox).await;
+    call.ask("exit").await;
+    while call.failures().len() < 3 {
+        call.wait_for(|event| matches!(event, Event::Notice(_))).await;
+    }
+    let failures = call.failures();
+    let cause = "the MCP server `demo` could not be started: ";
+    assert_eq!(failures[0], "it has ended: it is started again in 250ms");
+    assert!(failures[1].starts_with(cause) && failures[1].ends_with(": it is started again in 500ms"));
+    assert!(failures[2].starts_with(cause) && !failures[2].contains("again"), "{failures:?}");
+    let ended = FunctionEnd::Error("the MCP server `demo` has ended: its tools can't run".into());
+    assert_eq!(call.ask("read").await, ended);
+    assert!(!server.is_alive());
 }
 
 async fn names() {
@@ -138,7 +184,7 @@ async fn tools_by_http() {
 async fn no_server() {
     let toolbox = Toolbox::new();
     let error =
-        McpServer::child("none", Command::new("/does/not/exist")).connect(&toolbox).await.unwrap_err();
+        McpServer::child("none", || Command::new("/does/not/exist")).connect(&toolbox).await.unwrap_err();
     assert_eq!(error.to_string(), "the MCP server `none` could not be started");
     let error = McpServer::http("none", "localhost").connect(&toolbox).await.unwrap_err();
     assert!(error.to_string().ends_with("expected http:// or https://"), "{error}");
@@ -149,9 +195,11 @@ async fn no_server() {
 
 /// This test as an MCP server.
 fn program() -> McpServer {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("serve");
-    McpServer::child("demo", command)
+    McpServer::child("demo", || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("serve");
+        command
+    })
 }
 
 /// A call with the emulator.
@@ -189,6 +237,15 @@ impl Call {
         })
         .await;
         outputs.pop().expect("a call")
+    }
+
+    /// What was told of servers that fail.
+    fn failures(&self) -> Vec<String> {
+        let failure = |notice: &'_ Notice| match notice {
+            Notice::McpServerFailed { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        self.told.iter().filter_map(failure).collect()
     }
 
     async fn wait_for(&mut self, mut is_it: impl FnMut(&Event) -> bool) {
