@@ -1,10 +1,11 @@
 //! A price table, and what usage costs by it.
 
 use realtime_protocol::field::Field;
-use realtime_protocol::usage::Usage;
+use realtime_protocol::usage::{TranscriptionUsage, Usage};
 use serde::{Deserialize, Serialize};
 
-/// What a million tokens cost, in any currency. The user gives it: prices change.
+/// What a million tokens cost, and a minute of transcription, in any currency. The user gives it: prices
+/// change.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 #[expect(clippy::exhaustive_structs, reason = "a table: built with `..Default::default()`")]
@@ -25,6 +26,14 @@ pub struct Prices {
     pub output_text: f64,
     /// Audio that is made.
     pub output_audio: f64,
+    /// Text that the model reads which transcribes the user's speech: its prompt.
+    pub transcription_text: f64,
+    /// Audio that the model reads which transcribes the user's speech.
+    pub transcription_audio: f64,
+    /// Text that the model makes which transcribes the user's speech.
+    pub transcription_output: f64,
+    /// A minute of the user's speech, if its transcription is billed by time.
+    pub transcription_minute: f64,
 }
 
 /// What something cost, in the currency of the prices.
@@ -47,6 +56,8 @@ pub struct Cost {
     pub output_text: f64,
     /// Audio that was made.
     pub output_audio: f64,
+    /// Transcripts of the user's speech.
+    pub transcription: f64,
 }
 
 impl Cost {
@@ -60,6 +71,7 @@ impl Cost {
             + self.cached_image
             + self.output_text
             + self.output_audio
+            + self.transcription
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -71,6 +83,7 @@ impl Cost {
         self.cached_image += other.cached_image;
         self.output_text += other.output_text;
         self.output_audio += other.output_audio;
+        self.transcription += other.transcription;
     }
 }
 
@@ -103,7 +116,6 @@ impl Prices {
         let cached_text = or_rest(&cached.text_tokens, all_cached, cached_audio + cached_image);
         let made_audio = output.audio_tokens.unwrap_or(0);
         let made_text = or_rest(&output.text_tokens, usage.output_tokens.unwrap_or(0), made_audio);
-        let price = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
         Cost {
             input_text: price(text.saturating_sub(cached_text), self.input_text),
             input_audio: price(audio.saturating_sub(cached_audio), self.input_audio),
@@ -113,8 +125,42 @@ impl Prices {
             cached_image: price(cached_image, self.cached_image),
             output_text: price(made_text, self.output_text),
             output_audio: price(made_audio, self.output_audio),
+            transcription: 0.0,
         }
     }
+
+    /// What a transcript of the user's speech cost. Tokens that the server does not tell by kind count as
+    /// audio: the prompt is short.
+    ///
+    /// ```
+    /// use realtime_context::budget::Prices;
+    ///
+    /// let prices = Prices { transcription_minute: 0.006, ..Prices::default() };
+    /// let usage = serde_json::from_str(r#"{"type": "duration", "seconds": 30}"#)?;
+    /// assert!((prices.transcription_cost(&usage).transcription - 0.003).abs() < 1e-9);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn transcription_cost(&self, usage: &TranscriptionUsage) -> Cost {
+        let transcription = match usage {
+            TranscriptionUsage::Tokens(tokens) => {
+                let input = tokens.input_token_details.value().cloned().unwrap_or_default();
+                let text = input.text_tokens.unwrap_or(0);
+                let audio = or_rest(&input.audio_tokens, tokens.input_tokens.unwrap_or(0), text);
+                price(text, self.transcription_text)
+                    + price(audio, self.transcription_audio)
+                    + price(tokens.output_tokens.unwrap_or(0), self.transcription_output)
+            }
+            TranscriptionUsage::Duration(duration) => {
+                duration.seconds.unwrap_or(0.0).max(0.0) / 60.0 * self.transcription_minute
+            }
+            _ => 0.0,
+        };
+        Cost { transcription, ..Cost::default() }
+    }
+}
+
+fn price(tokens: u64, price: f64) -> f64 {
+    tokens as f64 * price / 1e6
 }
 
 /// The tokens of a kind, or what the other kinds leave of all.
@@ -136,6 +182,10 @@ mod tests {
             cached_image: 3e5,
             output_text: 2e6,
             output_audio: 20e6,
+            transcription_text: 3e6,
+            transcription_audio: 30e6,
+            transcription_output: 300e6,
+            transcription_minute: 6.0,
         }
     }
 
@@ -160,6 +210,7 @@ mod tests {
             cached_image: 0.3,
             output_text: 8.0,
             output_audio: 100.0,
+            transcription: 0.0,
         };
         let differs =
             (cost.total() - expected.total()).abs() > 1e-6 || (cost.cached_audio - 0.4).abs() > 1e-9;
@@ -170,5 +221,26 @@ mod tests {
     fn tokens_of_no_kind_count_as_text() {
         assert!((cost(r#"{"input_tokens": 5, "output_tokens": 3}"#).total() - 11.0).abs() < 1e-6);
         assert_eq!(cost("{}"), Cost::default());
+    }
+
+    #[test]
+    fn transcripts_are_billed_by_tokens_or_by_time() {
+        let cost = |usage: &str| prices().transcription_cost(&serde_json::from_str(usage).unwrap());
+        for (usage, expected) in [
+            (
+                r#"{"type": "tokens", "input_tokens": 7, "output_tokens": 2,
+                    "input_token_details": {"text_tokens": 4, "audio_tokens": 3}}"#,
+                12.0 + 90.0 + 600.0,
+            ),
+            (r#"{"type": "tokens", "input_tokens": 7, "output_tokens": 2, "total_tokens": 9}"#, 810.0),
+            (r#"{"type": "duration", "seconds": 90}"#, 9.0),
+            (r#"{"type": "duration", "seconds": -90}"#, 0.0),
+            (r#"{"type": "duration"}"#, 0.0),
+            (r#"{"type": "words", "words": 5}"#, 0.0),
+        ] {
+            let cost = cost(usage);
+            assert!((cost.total() - expected).abs() < 1e-9, "{usage}: {cost:?}");
+            assert!((cost.total() - cost.transcription).abs() < 1e-9);
+        }
     }
 }

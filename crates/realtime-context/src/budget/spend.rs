@@ -15,6 +15,7 @@ use realtime_protocol::id::ResponseId;
 use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::{SessionConfig, TurnDetection};
 use realtime_protocol::time::{MediaTime, Timestamp, UnixTime};
+use realtime_protocol::usage::TranscriptionUsage;
 
 use crate::budget::{Cost, Prices};
 
@@ -99,12 +100,12 @@ impl Budget {
         Self { prices, limits, state: Arc::default() }
     }
 
-    /// What all responses cost so far.
+    /// What all responses, and all transcripts of the user's speech, cost so far.
     pub fn spent(&self) -> Cost {
         self.state().spent
     }
 
-    /// What the responses cost since the user last spoke or wrote.
+    /// What the responses, and the transcript of what was said, cost since the user last spoke or wrote.
     pub fn turn(&self) -> Cost {
         self.state().turn
     }
@@ -128,6 +129,12 @@ impl Budget {
         let Some(usage) = &report.usage else { return };
         let cost = self.prices.cost(usage);
         state.latest = cost;
+        state.turn.add(&cost);
+        state.spent.add(&cost);
+    }
+
+    fn count_transcript(&self, state: &mut State, usage: &TranscriptionUsage) {
+        let cost = self.prices.transcription_cost(usage);
         state.turn.add(&cost);
         state.spent.add(&cost);
     }
@@ -213,6 +220,10 @@ impl Listener for Budget {
             Event::ItemSent { item, .. } if is_users(item) => state.turn = Cost::default(),
             Event::ResponseFinished(report) => {
                 self.count(&mut state, report);
+                self.check(now, &mut state, out);
+            }
+            Event::UserTranscript { usage: Some(usage), .. } => {
+                self.count_transcript(&mut state, usage);
                 self.check(now, &mut state, out);
             }
             Event::Closed { .. } => state.stage = Stage::Ended,

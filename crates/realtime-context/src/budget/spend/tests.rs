@@ -21,7 +21,8 @@ impl Bench {
             duration: Some(Duration::from_secs(100)),
             last_words: last_words.map(ToOwned::to_owned),
         };
-        let budget = Budget::new(Prices { output_text: 1e6, ..Prices::default() }, limits);
+        let prices = Prices { output_text: 1e6, transcription_minute: 60.0, ..Prices::default() };
+        let budget = Budget::new(prices, limits);
         let mut listeners = Listeners::default();
         listeners.add(Box::new(budget.clone()));
         let mut bench = Self { budget, listeners, now: Timestamp::ZERO };
@@ -74,6 +75,19 @@ impl Bench {
         })))
     }
 
+    /// What the user said, for so long, is transcribed.
+    fn transcribe(&mut self, seconds: f64) -> Vec<(CommandId, Command)> {
+        let usage = json!({ "type": "duration", "seconds": seconds });
+        self.hear(Event::UserTranscript {
+            item_id: "i".into(),
+            content_index: 0,
+            transcript: "Hi".into(),
+            languages: Vec::new(),
+            logprobs: Vec::new(),
+            usage: serde_json::from_value(usage).unwrap(),
+        })
+    }
+
     fn start(&mut self, response: &str, metadata: &[(&str, &str)]) -> Vec<(CommandId, Command)> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.hear(Event::ResponseStarted {
@@ -106,6 +120,21 @@ fn costs_are_counted_by_response_turn_and_call() {
     assert_eq!(totals(&bench.budget), (1.0, 1.0, 4.0));
     bench.hear(Event::Committed { item_id: "i".into() });
     assert_eq!(totals(&bench.budget), (1.0, 0.0, 4.0));
+}
+
+#[test]
+fn transcripts_count_into_the_turn_and_the_call_and_towards_the_limits() {
+    let mut bench = Bench::new(None);
+    bench.spend(1);
+    bench.hear(Event::Committed { item_id: "i".into() });
+    assert!(bench.transcribe(2.0).is_empty());
+    let budget = bench.budget.clone();
+    assert_eq!((budget.turn().transcription, budget.turn().total(), budget.spent().total()), (2.0, 2.0, 3.0));
+    assert_eq!(budget.latest().total(), 1.0, "of responses");
+    assert!(bench.transcribe(5.0).is_empty());
+    assert_eq!(bench.told(), [Notice::BudgetNearlySpent { percent: 80 }]);
+    assert_eq!(names(&bench.transcribe(2.0)), ["close"]);
+    assert_eq!(bench.told(), [Notice::BudgetSpent {}]);
 }
 
 #[test]
