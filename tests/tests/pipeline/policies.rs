@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use realtime_context::{Said, Verdict};
 use realtime_pipeline::agent::Agent;
 use realtime_pipeline::chain::{Audio, OutputAudio};
 use realtime_protocol::session::InterruptionPolicy;
@@ -124,5 +125,28 @@ async fn a_greeting_is_protected_and_what_the_user_says_meanwhile_is_answered_af
         let words = told.words();
         assert!(words.contains(&format!("assistant: {greeting}")), "{words:#?}");
         assert_eq!(words.last().unwrap(), "assistant: Yes, I am here.", "local {local}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_guard_stops_within_the_playback_delay_is_not_heard_at_all() {
+    let script = json!({ "turns": [
+        { "on": "speech", "transcript": "What is the code?", "reply": [{ "say": "The secret code is 4711." }] },
+        { "on": "request", "repeat": true, "reply": [{ "say": "I must not say." }] },
+    ] });
+    for beta in DIALECTS {
+        let guard = |said: &Said<'_>| match said.text.contains("secret") {
+            true => Verdict::Interrupt { say: Some("I must not say.".into()) },
+            false => Verdict::Pass,
+        };
+        let agent = host().playback_delay(Duration::from_millis(600));
+        let stage = Scene::new(beta, script.clone()).begin_with(agent, |agent| agent.guard(guard));
+        stage.speak(1_000).await;
+        stage.until("bot stopped", 1).await;
+        let told = stage.finish().await;
+        assert_eq!(told.count("interrupted 0 ms"), 1, "{:#?}", told.lines);
+        assert_eq!(told.heard_ms().len(), 1, "the replacement alone: {:?}", told.heard_ms());
+        let words = told.words().join("\n");
+        assert!(!words.contains("4711") && words.contains("I must not say."), "{words}");
     }
 }

@@ -60,6 +60,11 @@ impl Scene {
 
     /// Holds a call with this agent, until the test ends it.
     pub(crate) fn begin(self, agent: Agent) -> Stage {
+        self.begin_with(agent, |agent| agent)
+    }
+
+    /// The same, with what is added to the client's options.
+    pub(crate) fn begin_with(self, agent: Agent, add: impl FnOnce(Agent) -> Agent) -> Stage {
         let Self { script, beta, config, conversation, policy } = self;
         let first = Script::parse(&script.to_string()).unwrap();
         let mut script = script;
@@ -90,7 +95,7 @@ impl Scene {
             })
             .conversation(conversation.clone())
             .observe(seen.clone());
-        let (task, _) = agent.task(endpoint, (microphone, transport.sink)).unwrap();
+        let (task, _) = add(agent).task(endpoint, (microphone, transport.sink)).unwrap();
         let handle = task.handle().clone();
         let run = tokio::spawn(async move { timeout(LONGEST, task.run()).await.unwrap().unwrap() });
         Stage { handle, run, mouth, seen, conversation, peer }

@@ -17,6 +17,7 @@
 //! once the conversation is over. Every part can be replaced: see the methods.
 
 use std::fmt;
+use std::time::Duration;
 
 use realtime_client::{ClientOptions, Endpoint};
 use realtime_context::{AgentSpec, Agents, Conversation, Function, Guard, Handler, Toolbox, Transcript};
@@ -27,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::chain::{Observer, Processor, Stages};
 use crate::edges::{Sink, Transport};
-use crate::playout::Playout;
+use crate::playout::{PlaybackDelay, Playout};
 use crate::service::RealtimeService;
 use crate::task::{Finished, HangUp, Task, TaskError};
 
@@ -43,6 +44,7 @@ pub struct Agent {
     service: RealtimeServiceOptions,
     listen: Vec<Box<dyn Processor>>,
     speak: Vec<Box<dyn Processor>>,
+    delay: Duration,
     playout: Option<Playout>,
     hang_up: Option<HangUp>,
     observers: Vec<Box<dyn Observer>>,
@@ -91,6 +93,7 @@ impl Agent {
             service: RealtimeServiceOptions { client, conversation: Conversation::new(), change: None },
             listen: Vec::new(),
             speak: Vec::new(),
+            delay: Duration::ZERO,
             playout: None,
             hang_up: Some(HangUp::new()),
             observers: Vec::new(),
@@ -188,6 +191,13 @@ impl Agent {
         self
     }
 
+    /// Keeps the beginning of each answer back for so long, so that what a [`guard`](Self::guard) stops within
+    /// that time is not heard at all. Default: nothing is kept back.
+    pub const fn playback_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
     /// Replaces the playout. Default: one that suits the sink.
     pub fn playout(mut self, playout: Playout) -> Self {
         self.playout = Some(playout);
@@ -216,7 +226,7 @@ impl Agent {
         endpoint: Endpoint,
         transport: impl Transport,
     ) -> Result<(Task, Conversation), TaskError> {
-        let Self { spec, others, library, service, listen, speak, playout, hang_up, observers } = self;
+        let Self { spec, others, library, service, listen, speak, delay, playout, hang_up, observers } = self;
         let (source, sink) = transport.split();
         let agents = Agents::new(std::iter::once(spec).chain(others))?;
         let RealtimeServiceOptions { client, conversation, change } = service;
@@ -233,7 +243,9 @@ impl Agent {
             stages = stages.then(hang_up);
         }
         let stages = listen.into_iter().fold(stages, Stages::then);
-        let stages = speak.into_iter().fold(stages.then(service.core()).then(playout), Stages::then);
+        let stages = stages.then(service.core());
+        let stages = if delay.is_zero() { stages } else { stages.then(PlaybackDelay::new(delay)) };
+        let stages = speak.into_iter().fold(stages.then(playout), Stages::then);
         let mut task = Task::new(stages)?.service(service).source(source).sink(sink);
         for observer in observers {
             task = task.observe(observer);

@@ -81,6 +81,7 @@
 mod background;
 mod clock;
 mod cut;
+mod delay;
 mod fade;
 mod form;
 mod frames;
@@ -97,4 +98,5 @@ mod tests;
 mod tones;
 mod track;
 
+pub use delay::PlaybackDelay;
 pub use stage::Playout;

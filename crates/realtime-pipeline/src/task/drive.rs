@@ -19,7 +19,7 @@ use realtime_protocol::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::chain::{Answer, Category, Chain, Direction, Ended, Fault, FrameKind, Output, Ticket};
+use crate::chain::{Answer, Category, Chain, Direction, Ended, Fault, FrameKind, Losses, Output, Ticket};
 use crate::edges::{Sink, Source};
 use crate::task::handle::{Request, Requests};
 use crate::task::outlet::Outlet;
@@ -91,6 +91,9 @@ impl Drive {
         self.carry_out();
         let ended = poll_fn(|cx| self.poll(cx)).await;
         let losses = self.chain.losses();
+        if losses != Losses::default() {
+            tracing::info!(?losses, "the run is over, and lost some frames");
+        }
         let closed = self.close().await;
         Finished { ended, closed, losses }
     }
