@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use realtime_pipeline::old::{AudioFrame, FrameKind, OutputAudio};
+use realtime_pipeline::{AudioFrame, FrameKind, OutputAudio};
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::call::{PlaybackPosition, PlaybackReport};
 use realtime_protocol::time::MediaTime;

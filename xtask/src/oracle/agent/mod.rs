@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use realtime_context::{Conversation, Message};
-use realtime_pipeline::old::adapter::Adapter;
+use realtime_pipeline::adapter::Adapter;
 use realtime_protocol::call::{Command, CommandId, DisconnectReason};
 use realtime_protocol::event::{ClientEvent, Dialect};
 use realtime_protocol::session::{PlaybackSource, Session, SessionOptions};

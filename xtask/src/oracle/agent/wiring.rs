@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use realtime_context::{Message, Role};
-use realtime_pipeline::old::adapter::Asked;
-use realtime_pipeline::old::adapter::Route;
-use realtime_pipeline::old::{Direction, FrameKind};
+use realtime_pipeline::adapter::Asked;
+use realtime_pipeline::adapter::Route;
+use realtime_pipeline::{Direction, FrameKind};
 use realtime_protocol::call::{Command, CommandId, DisconnectReason, Event, Outcome, PlaybackReport};
 use realtime_protocol::event::{ClientEvent, ConversationItemRetrieved, Dialect, ServerEvent};
 use realtime_protocol::item::Item;
