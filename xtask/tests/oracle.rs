@@ -15,7 +15,7 @@ fn oracle(dir: &Path, arguments: &[&str]) -> (String, bool) {
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/oracle")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracle/fixtures")
 }
 
 /// The line of a scenario.

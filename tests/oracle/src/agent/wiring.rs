@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Agent, Talk};
 use crate::Error;
-use crate::oracle::scenario::{Chat, config_of};
-use crate::oracle::trace::digested;
-use crate::oracle::transport::input_audio;
+use crate::scenario::{Chat, config_of};
+use crate::trace::digested;
+use crate::transport::input_audio;
 
 impl Agent {
     /// The server sends a text.

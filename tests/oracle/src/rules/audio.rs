@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::Pair;
-use crate::oracle::facts::Moment;
-use crate::oracle::scenario::audio_bytes;
-use crate::oracle::trace::{Record, Trace, audio_digest};
-use crate::oracle::turns::Turns;
+use crate::facts::Moment;
+use crate::scenario::audio_bytes;
+use crate::trace::{Record, Trace, audio_digest};
+use crate::turns::Turns;
 
 pub(super) fn nothing_before_ready(pair: &mut Pair<'_>) -> bool {
     const HELD_BYTES: u64 = 2000 * 48;

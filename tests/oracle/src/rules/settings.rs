@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Keep, Pair, change};
-use crate::oracle::scenario::{Chat, Step};
-use crate::oracle::trace::Record;
+use crate::scenario::{Chat, Step};
+use crate::trace::Record;
 
 pub(super) fn modalities_are_a_set(pair: &mut Pair<'_>) -> bool {
     let sort = |event: &mut Map<String, Value>| {

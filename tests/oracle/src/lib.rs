@@ -1,5 +1,8 @@
-//! `cargo xtask oracle DIR`: runs scenarios through the adapter, the context and the session, step by step,
-//! and compares what they did with traces of what another implementation did on them.
+//! The oracle: runs scenarios through the pipeline's service, the conversation and the tools as they are
+//! shipped, step by step in virtual time, and compares what they did with traces of what another
+//! implementation did on them.
+//!
+//! `cargo xtask oracle DIR` prints it; [`run`] does it.
 
 mod agent;
 mod compare;
@@ -17,34 +20,33 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use self::compare::first_difference;
-use self::rules::{Pair, RULES};
-use self::scenario::Scenario;
-use self::trace::Trace;
-use crate::Error;
+use crate::compare::first_difference;
+use crate::rules::{Pair, RULES};
+use crate::scenario::Scenario;
+use crate::trace::Trace;
 
-/// The scenarios, and which parts of them are compared.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names
-    dir: PathBuf,
+/// Why a scenario can't be run: the text says what was wrong.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-    /// Only scenarios whose names match: `*` stands for any text. May be given several times
-    #[arg(long = "match", value_name = "PATTERN")]
-    patterns: Vec<String>,
+/// The channels that are compared if nobody chooses others.
+pub const CHANNELS: &[&str] = &["client", "call"];
 
-    /// The channels of the traces that are compared
-    #[arg(long, value_delimiter = ',', default_value = "client,call")]
-    channels: Vec<String>,
-
-    /// Lists the rules by which traces may differ, each with its reason
-    #[arg(long)]
-    rules: bool,
+/// Which scenarios are run, and which parts of their traces are compared.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names.
+    pub dir: PathBuf,
+    /// Only scenarios whose names match one of these: `*` stands for any text. Empty: all.
+    pub patterns: Vec<String>,
+    /// The channels of the traces that are compared.
+    pub channels: Vec<String>,
 }
 
 /// The result of a scenario.
-#[derive(Debug)]
-enum Verdict {
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a comparison has no other result")]
+pub enum Verdict {
+    /// Nothing differs.
     Same,
     /// These rules explain all differences.
     ByDesign(Vec<&'static str>),
@@ -52,36 +54,28 @@ enum Verdict {
     Differs(String),
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    if args.rules {
-        for rule in RULES {
-            say!("{}: {}", rule.name, rule.reason);
-        }
-        return Ok(());
-    }
-    let mut counts = [0_usize; 3];
-    for path in scenarios(&args.dir)? {
+/// The rules by which traces may differ: each name, and its reason.
+pub fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
+    RULES.iter().map(|rule| (rule.name, rule.reason))
+}
+
+/// Runs the scenarios, by name, and gives each result to `tell`.
+///
+/// # Errors
+/// [`Error`] if the folder can't be read. A scenario that can't be run is a result.
+pub fn run(options: &Options, mut tell: impl FnMut(&str, Verdict)) -> Result<(), Error> {
+    for path in scenarios(&options.dir)? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !args.patterns.is_empty() && !args.patterns.iter().any(|pattern| matches(pattern, &name)) {
+        let patterns = &options.patterns;
+        if !patterns.is_empty() && !patterns.iter().any(|pattern| matches(pattern, &name)) {
             continue;
         }
-        let trace = args.dir.join("traces").join(path.file_name().unwrap_or_default());
-        let verdict = judge(&path, &trace, &args.channels)
+        let trace = options.dir.join("traces").join(path.file_name().unwrap_or_default());
+        let verdict = judge(&path, &trace, &options.channels)
             .unwrap_or_else(|error| Verdict::Differs(format!("error: {error}")));
-        say!("{name}: {verdict}");
-        counts[match verdict {
-            Verdict::Same => 0,
-            Verdict::ByDesign(_) => 1,
-            Verdict::Differs(_) => 2,
-        }] += 1;
+        tell(&name, verdict);
     }
-    let [same, by_design, differ] = counts;
-    let all = same + by_design + differ;
-    say!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
-    if all == 0 {
-        return Err(format!("{}: no scenario matches", args.dir.display()).into());
-    }
-    if differ > 0 { Err(format!("{differ} scenarios differ").into()) } else { Ok(()) }
+    Ok(())
 }
 
 fn judge(scenario: &Path, trace: &Path, channels: &[String]) -> Result<Verdict, Error> {
@@ -142,7 +136,6 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::workspace_root;
 
     #[test]
     fn a_star_stands_for_any_text() {
@@ -158,7 +151,7 @@ mod tests {
     /// twice or sent with another value makes a difference.
     #[test]
     fn no_rule_hides_an_event_that_is_missing_doubled_or_altered() {
-        let fixtures = workspace_root().join("xtask/fixtures/oracle");
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let dir = std::env::var_os("ORACLE_DIR").map_or(fixtures, PathBuf::from);
         let channels = ["client".to_owned(), "call".to_owned()];
         let mut unseen = Vec::new();

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Pair, change};
-use crate::oracle::floor::Floor;
-use crate::oracle::scenario::Step;
-use crate::oracle::trace::Record;
+use crate::floor::Floor;
+use crate::scenario::Step;
+use crate::trace::Record;
 
 pub(super) fn no_empty_tools(pair: &mut Pair<'_>) -> bool {
     change(&mut pair.seed, "response.create", |event| {

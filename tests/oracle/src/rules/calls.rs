@@ -6,8 +6,8 @@ use realtime_protocol::call::FunctionOutput;
 use serde_json::{Map, Value, json};
 
 use super::{Pair, change};
-use crate::oracle::scenario::{Registration, Step, event_text};
-use crate::oracle::trace::{Record, Trace, digested};
+use crate::scenario::{Registration, Step, event_text};
+use crate::trace::{Record, Trace, digested};
 
 /// How long an item is waited for (ms).
 const RETRIEVAL_WAIT: u64 = 10_000;

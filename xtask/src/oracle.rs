@@ -1,0 +1,54 @@
+//! `cargo xtask oracle DIR`: runs scenarios through the pipeline's service, the conversation and the tools,
+//! and compares what they did with traces of what another implementation did on them.
+
+use std::path::PathBuf;
+
+use realtime_oracle::{CHANNELS, Options, Verdict, rules};
+
+use crate::Error;
+
+/// The scenarios, and which parts of them are compared.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names
+    dir: PathBuf,
+
+    /// Only scenarios whose names match: `*` stands for any text. May be given several times
+    #[arg(long = "match", value_name = "PATTERN")]
+    patterns: Vec<String>,
+
+    /// The channels of the traces that are compared
+    #[arg(long, value_delimiter = ',', default_values = CHANNELS)]
+    channels: Vec<String>,
+
+    /// Lists the rules by which traces may differ, each with its reason
+    #[arg(long)]
+    rules: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.rules {
+        for (name, reason) in rules() {
+            say!("{name}: {reason}");
+        }
+        return Ok(());
+    }
+    let options =
+        Options { dir: args.dir.clone(), patterns: args.patterns.clone(), channels: args.channels.clone() };
+    let mut counts = [0_usize; 3];
+    realtime_oracle::run(&options, |name, verdict| {
+        say!("{name}: {verdict}");
+        counts[match verdict {
+            Verdict::Same => 0,
+            Verdict::ByDesign(_) => 1,
+            Verdict::Differs(_) => 2,
+        }] += 1;
+    })?;
+    let [same, by_design, differ] = counts;
+    let all = same + by_design + differ;
+    say!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
+    if all == 0 {
+        return Err(format!("{}: no scenario matches", args.dir.display()).into());
+    }
+    if differ > 0 { Err(format!("{differ} scenarios differ").into()) } else { Ok(()) }
+}
