@@ -78,9 +78,12 @@ impl Listener for Conversation {
 
 impl State {
     pub(super) fn is_in_step(&self) -> bool {
+        self.asked.is_empty() && self.is_told()
+    }
+
+    pub(super) fn is_told(&self) -> bool {
         self.phase == Phase::Serving
             && !self.dirty
-            && self.asked.is_empty()
             && !sync(&self.log, &self.mirror, &self.limits(None, None)).waits
     }
 

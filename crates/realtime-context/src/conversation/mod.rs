@@ -337,6 +337,14 @@ impl Conversation {
         state.is_in_step()
     }
 
+    /// Returns whether the session that serves is being told all that the log says: nothing of it waits on
+    /// this side. It may not have [answered](Self::is_in_step). What is asked of the session now comes after
+    /// that. False without a session that serves.
+    pub fn is_told(&self) -> bool {
+        let state = self.lock();
+        state.is_told()
+    }
+
     pub(crate) fn its_summariser(&self) -> Option<Summariser> {
         self.lock().summariser.clone()
     }

@@ -77,6 +77,21 @@ fn what_is_asked_before_a_session_is_not_asked_again() {
 }
 
 #[test]
+fn what_is_being_told_need_not_be_answered_to_be_told() {
+    let conversation = Conversation::new();
+    let mut call = Call::of(&conversation);
+    assert!(!conversation.is_told(), "no session serves");
+    call.hear(created());
+    assert!(conversation.is_told() && conversation.is_in_step());
+    conversation.append(Message::user("Hi"));
+    assert!(!conversation.is_told(), "it waits on this side");
+    let asked = call.wake();
+    assert!(conversation.is_told() && !conversation.is_in_step(), "the server has not answered");
+    call.hear(Event::Settled { id: asked[0].0, outcome: Outcome::Done });
+    assert!(conversation.is_in_step());
+}
+
+#[test]
 fn an_id_that_another_conversation_has_made_is_made_again() {
     let conversation = Conversation::new();
     let mut call = Call::of(&conversation);
