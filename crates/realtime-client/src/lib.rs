@@ -186,3 +186,5 @@ pub use reply::Reply;
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
 pub use wire::{Received, Text, WebSocketLibrary, Wire};
+#[cfg(feature = "tools")]
+pub use wiring::Wired;

@@ -5,10 +5,13 @@
 //! the desk, the agents and the guards. So a tool reads what led to its call, and a guard stops what the
 //! conversation has noted.
 
+use std::fmt;
 use std::sync::Arc;
 
 use realtime_context::{AgentError, Conversation};
-use realtime_protocol::call::{CloseReason, CommandError, CommandId, Event, Listener, Out};
+use realtime_protocol::call::{
+    CallOptions, CloseReason, CommandError, CommandId, Event, Listener, Listeners, Out, Reconnect, Reseed,
+};
 use realtime_protocol::session::Begin;
 use realtime_protocol::time::{Timestamp, UnixTime};
 
@@ -69,6 +72,63 @@ pub(crate) fn listen(mut options: ClientOptions) -> (Vec<Named>, ClientOptions) 
         listening.push((format!("guard {}", index + 1), Box::new(guard)));
     }
     (listening, options)
+}
+
+/// What a client's options come to, for a driver of one's own: one that has no sockets, or moves time itself.
+/// [`ClientOptions::wire`] makes it.
+#[non_exhaustive]
+pub struct Wired {
+    /// For [`Call::new`](realtime_protocol::call::Call::new). The session's dialect is that of the options.
+    pub call: CallOptions,
+    /// The listeners, in the client's order.
+    pub listeners: Listeners,
+    /// Tells each new session what was said before.
+    pub reseed: Option<Box<dyn Reseed + Send>>,
+}
+
+impl fmt::Debug for Wired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wired")
+            .field("call", &self.call)
+            .field("listeners", &self.listeners)
+            .field("reseed", &self.reseed.is_some())
+            .finish()
+    }
+}
+
+impl ClientOptions {
+    /// Checks the options and makes the parts of a call of them, as the client does, for a driver of one's
+    /// own: the configuration, the conversation, the tools, the agents, the guards and the listeners.
+    /// Functions run in tasks of the tokio runtime in which the parts are used. After such a task has ended,
+    /// the listeners are due at once.
+    ///
+    /// ```
+    /// use realtime_client::ClientOptions;
+    /// use realtime_context::{Conversation, Message};
+    /// use realtime_protocol::call::{Call, Event};
+    /// use realtime_protocol::time::{Timestamp, UnixTime};
+    ///
+    /// let conversation = Conversation::from_messages([Message::system("Be brief."), Message::user("Hi")]);
+    /// let mut parts = ClientOptions::default().conversation(conversation).wire()?;
+    /// assert_eq!(parts.call.session.config.instructions.value().map(String::as_str), Some("Be brief."));
+    ///
+    /// let call = Call::new(parts.call);
+    /// parts.listeners.hear(Timestamp::ZERO, UnixTime::default(), &Event::Created { session_id: None });
+    /// assert!(parts.listeners.poll_asked().is_some(), "the session is told what was said");
+    /// # Ok::<(), realtime_client::ConnectError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConnectError::BadTool`]: a tool can't be declared. Rename it.
+    pub fn wire(self) -> Result<Wired, ConnectError> {
+        let (listening, options) = listen(configure(self)?);
+        let mut listeners = Listeners::default();
+        let rest = options.listeners.into_iter();
+        listening.into_iter().map(|(_, listener)| listener).chain(rest).for_each(|it| listeners.add(it));
+        let reconnect = options.reconnect.unwrap_or_else(Reconnect::none);
+        let call = CallOptions::default().session(options.session).reconnect(reconnect);
+        Ok(Wired { call, listeners, reseed: options.reseed })
+    }
 }
 
 /// A listener, and what the application knows it by.
