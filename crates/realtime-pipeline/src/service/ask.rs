@@ -88,21 +88,25 @@ impl Asking {
         if self.edits.is_empty() {
             return;
         }
-        if !self.conversation.is_in_step() {
-            if self.look_at.is_some_and(|at| at <= cx.now()) {
-                self.look_at = Some(cx.now() + LOOK_AGAIN);
-            }
-            return;
-        }
-        self.look_at = None;
-        for Edit { ticket, run, refused, .. } in std::mem::take(&mut self.edits) {
-            match refused {
-                Some(reason) => cx.answer(ticket, Answer::Refused(NotAsked::Unable { reason })),
-                None if run => {
-                    self.give(ticket, Command::CreateResponse { params: None, protected: false }, cx);
+        let (told, in_step) = (self.conversation.is_told(), self.conversation.is_in_step());
+        for edit in std::mem::take(&mut self.edits) {
+            match edit.refused {
+                Some(reason) if told => {
+                    cx.answer(edit.ticket, Answer::Refused(NotAsked::Unable { reason }));
                 }
-                None => cx.answer(ticket, Answer::Settled(Outcome::Done)),
+                // The request follows the messages at once: it does not wait for the server's word on them.
+                None if told && edit.run => {
+                    let command = Command::CreateResponse { params: None, protected: false };
+                    self.give(edit.ticket, command, cx);
+                }
+                None if in_step => cx.answer(edit.ticket, Answer::Settled(Outcome::Done)),
+                _ => self.edits.push_back(edit),
             }
+        }
+        if self.edits.is_empty() {
+            self.look_at = None;
+        } else if self.look_at.is_some_and(|at| at <= cx.now()) {
+            self.look_at = Some(cx.now() + LOOK_AGAIN);
         }
     }
 }

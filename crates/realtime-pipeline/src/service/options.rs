@@ -187,10 +187,17 @@ impl RealtimeService {
         &self.conversation
     }
 
+    /// Where the model is, and the client's options with the conversation and the tools, for a driver of
+    /// one's own. Take the stage by [`core`](Self::core) first.
+    pub fn into_client(self) -> (Endpoint, ClientOptions) {
+        (self.endpoint, self.client.conversation(self.conversation).toolbox(self.toolbox))
+    }
+
     /// Connects. The task polls the call.
-    pub(crate) fn connect(self) -> Connecting {
-        let Self { endpoint, client, conversation, toolbox, connect, .. } = self;
-        let options = client.conversation(conversation).toolbox(toolbox).polled();
+    pub(crate) fn connect(mut self) -> Connecting {
+        let connect = self.connect.take();
+        let (endpoint, options) = self.into_client();
+        let options = options.polled();
         match connect {
             Some(connect) => connect(endpoint, options),
             None => Client::connect(endpoint, options).boxed(),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use realtime_client::Endpoint;
+use realtime_context::Conversation;
 use realtime_protocol::call::{
-    AudioChunk, Command, CommandId, Event, FunctionCall, FunctionEnd, Interruption, Media, Notice, Origin,
-    Outcome, PlaybackReport, ResponseEnd, ResponseReport, StopId,
+    Asked, AudioChunk, Command, CommandId, Event, FunctionCall, FunctionEnd, Interruption, Listeners, Media,
+    Notice, Origin, Outcome, PlaybackReport, ResponseEnd, ResponseReport, StopId,
 };
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use super::*;
 use crate::chain::{
@@ -268,6 +269,31 @@ impl Run {
     fn settle_unknown(&mut self) {
         self.event(20, Event::Settled { id: CommandId(999), outcome: Outcome::Done });
     }
+}
+
+#[test]
+fn an_answer_to_messages_is_asked_for_behind_them_without_waiting_for_the_servers_word() {
+    let conversation = Conversation::new();
+    let mut listeners = Listeners::default();
+    listeners.add(Box::new(conversation.clone()));
+    let wall = UnixTime::from_secs(1);
+    listeners.hear(Timestamp::ZERO, wall, &Event::Created { session_id: None });
+    let mut run = Run::new(|service| service.conversation(conversation.clone()));
+    let messages = || vec![realtime_context::Message::user("Hi")];
+    assert_eq!(run.ask(0, Intent::Append { messages: messages(), run: true }), Vec::<String>::new());
+    assert_eq!(run.ask(0, Intent::Append { messages: messages(), run: false }), Vec::<String>::new());
+    listeners.handle_timeout(Timestamp::ZERO);
+    let asked: Vec<Asked> = std::iter::from_fn(|| listeners.poll_asked()).collect();
+    assert_eq!(asked.len(), 1, "an item for both");
+    let sent = || Event::Committed { item_id: "another".into() };
+    assert_eq!(run.event(1, sent()), ["↑event", "!create_response", "↓event"]);
+    assert!(run.answers.is_empty());
+    for asked in asked {
+        let Asked::Command(id, _) = asked else { panic!() };
+        listeners.hear(Timestamp::ZERO, wall, &Event::Settled { id, outcome: Outcome::Done });
+    }
+    run.event(2, sent());
+    assert_eq!(run.answers, [Answer::Settled(Outcome::Done)], "the server has the other one");
 }
 
 #[test]
