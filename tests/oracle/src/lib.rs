@@ -4,16 +4,14 @@
 //!
 //! `cargo xtask oracle DIR` prints it; [`run`] does it.
 
-mod agent;
 mod compare;
+mod driver;
 mod facts;
 mod floor;
-mod functions;
 mod rules;
 mod scenario;
 mod sha256;
 mod trace;
-mod transport;
 mod turns;
 
 use std::fmt;
@@ -81,7 +79,7 @@ pub fn run(options: &Options, mut tell: impl FnMut(&str, Verdict)) -> Result<(),
 fn judge(scenario: &Path, trace: &Path, channels: &[String]) -> Result<Verdict, Error> {
     let scenario = Scenario::read(&read(scenario)?)?;
     let seed = Trace::read(&read(trace)?).map_err(|error| format!("the trace: {error}"))?;
-    let ours = agent::run(&scenario)?;
+    let ours = driver::run(&scenario)?;
     if first_difference(&seed, &ours, channels).is_none() {
         return Ok(Verdict::Same);
     }
@@ -159,7 +157,7 @@ mod tests {
             let scenario = Scenario::read(&read(&path).unwrap()).unwrap();
             let seed = read(&dir.join("traces").join(path.file_name().unwrap())).unwrap();
             let seed = Trace::read(&seed).unwrap();
-            let ours = agent::run(&scenario).unwrap();
+            let ours = driver::run(&scenario).unwrap();
             let differs = |ours: Trace| {
                 let mut pair = Pair::new(&scenario, seed.clone(), ours);
                 pair.apply();

@@ -40,6 +40,7 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) start_audio_paused: bool,
     pub(super) run_in_parallel: Option<bool>,
+    pub(super) send_transcription_frames: Option<bool>,
 }
 
 /// A context: messages in chat form, and tools, as a list or in a schema.

@@ -1,6 +1,9 @@
 //! The user's turns if a processor detects them: what is kept back, what is sent, and whether it is enough.
 
-use super::agent::PRE_ROLL;
+use std::time::Duration;
+
+/// How much audio from before a turn is sent with it, if the session detects no turns.
+const PRE_ROLL: Duration = Duration::from_millis(500);
 
 /// The user's audio and turns that go to the server, if a processor detects turns.
 #[derive(Debug, Default)]

@@ -31,17 +31,6 @@ pub(super) fn nothing_before_ready(pair: &mut Pair<'_>) -> bool {
         if mine.is_empty() {
             continue;
         }
-        // The history stands where its run was asked for.
-        let run = (0..ready).find(|step| in_connection(*step) && moments[*step].context.is_some());
-        if let Some(run) = run {
-            let history =
-                |record: &mut Record| record.step == ready && record.kind() == "conversation.item.create";
-            let mut history: Vec<Record> =
-                pair.seed.records.extract_if(.., |record| history(record)).collect();
-            history.iter_mut().for_each(|record| record.step = run);
-            mine.extend(history);
-            mine.sort_by_key(|record| record.step);
-        }
         // The oldest audio goes first when there is too much.
         let held: u64 = mine.iter().map(audio_len).sum();
         let mut surplus = held.saturating_sub(HELD_BYTES).next_multiple_of(2);

@@ -70,6 +70,11 @@ pub(super) const RULES: &[Rule] = &[
         apply: settings::whole_messages,
     },
     Rule {
+        name: "told-at-start",
+        reason: "a session is told what was said when it begins, not when the first answer is asked for",
+        apply: settings::told_at_start,
+    },
+    Rule {
         name: "unchanged-settings",
         reason: "a session.update names what changes; one that changes nothing is not sent",
         apply: settings::unchanged_settings,
@@ -165,9 +170,9 @@ pub(super) const RULES: &[Rule] = &[
         apply: calls::waiters_resolved,
     },
     Rule {
-        name: "replaced-begins-anew",
-        reason: "messages that replace those of a conversation that runs begin it anew, over another connection; nothing more is sent over the one before",
-        apply: settings::replaced_begins_anew,
+        name: "replaced-in-place",
+        reason: "messages that replace those of a conversation that runs replace its items on the server",
+        apply: settings::replaced_in_place,
     },
 ];
 
@@ -196,6 +201,40 @@ impl<'a> Pair<'a> {
     fn fresh_id(&mut self) -> Value {
         self.inserted += 1;
         format!("<id:{}>", 900_000 + self.inserted).into()
+    }
+
+    /// Returns whether a record is the history that the other implementation tells.
+    fn is_history(&self, record: &Record) -> bool {
+        settings::is_history(self.scenario, record)
+    }
+
+    /// Returns whether the session was created before a step.
+    fn is_created_before(&self, step: usize) -> bool {
+        let same = |before: &usize| self.moments[*before].connection == self.moments[step].connection;
+        (0..step).rfind(same).is_some_and(|before| self.moments[before].created)
+    }
+
+    /// Returns whether the connection that is opened in a step goes on with the same context.
+    fn is_reset(&self, step: usize) -> bool {
+        self.scenario.numbered().any(|(at, here)| {
+            let Step::Call(call) = here else { return false };
+            at == step && call.get("call").is_some_and(|call| call == "reset_conversation")
+        })
+    }
+
+    /// The messages that the application appends in a step.
+    fn appended(&self, step: usize) -> Vec<Value> {
+        let frames = self.scenario.numbered().filter(|(at, _)| *at == step);
+        let messages = frames.filter_map(|(_, here)| match here {
+            Step::Frame(frame) if frame["type"] == "LLMMessagesAppendFrame" => {
+                frame["messages"].as_array().cloned()
+            }
+            _ => None,
+        });
+        messages
+            .flatten()
+            .filter(|message| message["role"] == "user" || message["role"] == "system")
+            .collect()
     }
 
     /// The context that is known when a connection is opened: the one whose run was asked for last.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Keep, Pair, change};
-use crate::scenario::{Chat, Step};
+use crate::scenario::{Chat, Scenario, Step};
 use crate::trace::Record;
 
 pub(super) fn modalities_are_a_set(pair: &mut Pair<'_>) -> bool {
@@ -160,39 +160,8 @@ pub(super) fn whole_messages(pair: &mut Pair<'_>) -> bool {
                 true
             });
         }
-        // A history that is one message goes as it is.
-        let said: Vec<&Value> = chat.messages.iter().filter(|message| message["role"] != "system").collect();
-        if let [message] = said[..]
-            && message["role"] == "user"
-            && message["content"].is_array()
-        {
-            changed |= change(&mut pair.seed, "conversation.item.create", |event| {
-                let Some(item) = event.get_mut("item").filter(|item| item["role"] == "user") else {
-                    return false;
-                };
-                let content = Value::Array(wire_content(message));
-                let grows = item["content"].as_array().map(Vec::len) < content.as_array().map(Vec::len);
-                if grows {
-                    item["content"] = content;
-                }
-                grows
-            });
-        }
-        // What is appended to a conversation that runs goes to the server.
-        let runs = (0..step).rev().find(|before| pair.moments[*before].context.is_some());
-        let runs =
-            runs.is_some_and(|before| pair.moments[before].connection == pair.moments[step].connection);
-        let frames = pair.scenario.numbered().filter(|(at, _)| runs && *at == step);
-        let appended: Vec<Value> = frames
-            .filter_map(|(_, here)| match here {
-                Step::Frame(frame) if frame["type"] == "LLMMessagesAppendFrame" => {
-                    frame["messages"].as_array().cloned()
-                }
-                _ => None,
-            })
-            .flatten()
-            .filter(|message| message["role"] == "user" || message["role"] == "system")
-            .collect();
+        // What is appended to a session goes to the server.
+        let appended = if pair.is_created_before(step) { pair.appended(step) } else { Vec::new() };
         let mut events = Vec::new();
         for message in &appended {
             let content = wire_content(message);
@@ -207,21 +176,64 @@ pub(super) fn whole_messages(pair: &mut Pair<'_>) -> bool {
     changed
 }
 
-pub(super) fn replaced_begins_anew(pair: &mut Pair<'_>) -> bool {
-    let replaced = pair.scenario.numbered().filter_map(|(at, step)| match step {
-        Step::Frame(frame) if frame["type"] == "LLMMessagesUpdateFrame" => Some(at),
-        _ => None,
-    });
-    let opens =
-        |record: &&Record| record.channel == "conn" && record.members.get("ev") == Some(&json!("open"));
-    let anew: Vec<usize> = replaced
-        .filter(|at| *at > 0 && pair.ours.records.iter().filter(opens).any(|record| record.step == *at))
-        .collect();
-    let moments = &pair.moments;
-    let left = |record: &Record, at: usize| {
-        record.step >= at && moments[record.step].connection == moments[at].connection
-    };
-    pair.seed.drop_client(|record| anew.iter().any(|at| left(record, *at)))
+pub(super) fn replaced_in_place(pair: &mut Pair<'_>) -> bool {
+    let mut changed = false;
+    for step in 0..pair.moments.len() {
+        let frames = pair.scenario.numbered().filter(|(at, _)| *at == step);
+        let replacing = frames.filter_map(|(_, here)| match here {
+            Step::Frame(frame) if frame["type"] == "LLMMessagesUpdateFrame" => Some(frame),
+            _ => None,
+        });
+        let Some(frame) = replacing.last().filter(|_| pair.is_created_before(step)) else { continue };
+        let messages = frame["messages"].as_array().cloned().unwrap_or_default();
+        let said = Chat { messages: messages.clone(), ..Chat::default() };
+        let mut events = Vec::new();
+        if let Some(instructions) = said_by(&said).remove("instructions") {
+            let session = json!({ "instructions": instructions });
+            events.push(json!({ "type": "session.update", "event_id": pair.fresh_id(), "session": session }));
+        }
+        for item_id in items_of(pair, step) {
+            let delete = json!({ "type": "conversation.item.delete", "item_id": item_id });
+            events.push(delete);
+            let event_id = pair.fresh_id();
+            events.last_mut().and_then(Value::as_object_mut).map(|it| it.insert("event_id".into(), event_id));
+        }
+        if let Some(content) = history(&messages) {
+            let item =
+                json!({ "id": pair.fresh_id(), "type": "message", "role": "user", "content": content });
+            events.push(
+                json!({ "type": "conversation.item.create", "event_id": pair.fresh_id(), "item": item }),
+            );
+        }
+        pair.seed.insert_client(step, true, events);
+        changed = true;
+    }
+    changed
+}
+
+/// What the server's conversation holds before a step: the items that this side creates, and the server's.
+fn items_of(pair: &Pair<'_>, step: usize) -> Vec<Value> {
+    let connection = pair.moments[step].connection;
+    let mut items: Vec<Value> = Vec::new();
+    for before in (0..step).filter(|before| pair.moments[*before].connection == connection) {
+        for event in &pair.moments[before].server {
+            let id = &event["item"]["id"];
+            let is_own = id.as_str().is_none_or(|id| id.starts_with("${"));
+            match event["type"].as_str() {
+                Some("conversation.item.created") if !is_own && !items.contains(id) => items.push(id.clone()),
+                Some("conversation.item.deleted") => items.retain(|item| *item != event["item_id"]),
+                _ => {}
+            }
+        }
+        for record in pair.seed.of(before, "client") {
+            match record.kind() {
+                "conversation.item.create" => items.push(record.event()["item"]["id"].clone()),
+                "conversation.item.delete" => items.retain(|item| *item != record.event()["item_id"]),
+                _ => {}
+            }
+        }
+    }
+    items
 }
 
 pub(super) fn ids_of_a_connection(pair: &mut Pair<'_>) -> bool {
@@ -242,4 +254,77 @@ pub(super) fn ids_of_a_connection(pair: &mut Pair<'_>) -> bool {
         }
     }
     changed
+}
+
+/// How a history is told: a single message of the user's as it is, anything else as one message.
+fn history(messages: &[Value]) -> Option<Vec<Value>> {
+    let first = usize::from(messages.first().is_some_and(|message| message["role"] == "system"));
+    let said = messages.get(first..).filter(|said| !said.is_empty())?;
+    Some(match said {
+        [message] if message["role"] == "user" => wire_content(message),
+        said => {
+            let text = format!("[before]{}[after]", Value::Array(said.to_vec()));
+            vec![json!({ "type": "input_text", "text": text })]
+        }
+    })
+}
+
+pub(super) fn told_at_start(pair: &mut Pair<'_>) -> bool {
+    let mut changed = false;
+    let last = pair.moments.last().map_or(0, |moment| moment.connection);
+    for connection in 1..=last {
+        let steps: Vec<usize> =
+            (0..pair.moments.len()).filter(|step| pair.moments[*step].connection == connection).collect();
+        // What the other implementation tells with its first run.
+        let first = steps.iter().find_map(|step| {
+            let history = pair.seed.of(*step, "client").find(|record| pair.is_history(record))?;
+            Some((*step, history.event()["item"]["content"].clone()))
+        });
+        if let Some((at, _)) = &first {
+            let scenario = pair.scenario;
+            let mut taken = false;
+            pair.seed.drop_client(|record| {
+                let it = record.step == *at && !taken && is_history(scenario, record);
+                taken |= it;
+                it
+            });
+        }
+        let (Some(opened), Some(created)) =
+            (steps.first().copied(), steps.iter().find(|step| pair.moments[**step].created).copied())
+        else {
+            continue;
+        };
+        let goes_on = connection > 1 && pair.is_reset(opened);
+        let content = if goes_on {
+            first.map(|(_, content)| content)
+        } else {
+            let mut messages = pair.chat_at(opened).unwrap_or_default().messages;
+            let until = |step: &usize| *step >= opened && *step < created;
+            steps.iter().filter(|step| until(step)).for_each(|step| messages.extend(pair.appended(*step)));
+            history(&messages).map(Value::Array)
+        };
+        let Some(content) = content else { continue };
+        let item = json!({ "id": pair.fresh_id(), "type": "message", "role": "user", "content": content });
+        let create = json!({ "type": "conversation.item.create", "event_id": pair.fresh_id(), "item": item });
+        let at = pair.seed.records.iter().position(|record| {
+            record.step > created
+                || record.step == created && record.channel == "client" && record.kind() != "session.update"
+        });
+        let record = crate::trace::Record {
+            step: created,
+            channel: "client".to_owned(),
+            members: Map::from_iter([("event".to_owned(), create)]),
+        };
+        pair.seed.records.insert(at.unwrap_or(pair.seed.records.len()), record);
+        changed = true;
+    }
+    changed
+}
+
+/// Returns whether a record is the history that the other implementation tells: a message of the user's in a
+/// step in which the application sends none itself.
+pub(super) fn is_history(scenario: &Scenario, record: &Record) -> bool {
+    let own = scenario.numbered().any(|(at, step)| at == record.step && matches!(step, Step::Call(_)));
+    let item = &record.event()["item"];
+    record.kind() == "conversation.item.create" && item["role"] == "user" && !own
 }
