@@ -57,6 +57,8 @@ pub(super) struct Moment {
     pub(super) gone: bool,
     /// The context whose run is asked for.
     pub(super) context: Option<String>,
+    /// A response runs, was asked for, or waits.
+    pub(super) busy: bool,
     /// The scenario ends the run.
     pub(super) ends: bool,
 }
@@ -87,6 +89,7 @@ pub(super) fn moments(scenario: &Scenario, seed: &Trace) -> Vec<Moment> {
         moment.responds = world.speech_responds;
         moment.pre_roll = world.pre_roll;
         moment.input_bytes = world.input_bytes;
+        moment.busy = world.floor.is_busy();
         moment.deaf = world.deaf;
         moment.never_ready = world.never_ready;
         moment.gone = world.gone;

@@ -156,7 +156,7 @@ impl<'a> Driver<'a> {
             .config(config)
             .playback(if reported { PlaybackSource::Reported } else { PlaybackSource::Estimated })
             .entropy(self.world.connections);
-        let endpoint = Endpoint::new("wss://oracle/v1", MODEL)?.key("sk-test").beta();
+        let endpoint = Endpoint::new("wss://oracle/v1/realtime", MODEL)?.key("sk-test").beta();
         let mut service = RealtimeService::new(endpoint)
             .input_paused(self.paused)
             .transcripts(header.service.send_transcription_frames.unwrap_or(true));

@@ -7,7 +7,7 @@ use realtime_client::Wired;
 use realtime_pipeline::chain::{Answer, Chain, Direction, FrameKind, Intent, Output as Put, Stages, Ticket};
 use realtime_pipeline::service::RealtimeService;
 use realtime_protocol::call::{
-    Asked, Call, CommandId, ConnectionId, DisconnectReason, Event, Listeners, Notice, Outcome, Output,
+    Asked, Call, CommandId, ConnectionId, DisconnectReason, Event, Listeners, Outcome, Output,
     Reseed, Seed,
 };
 use realtime_protocol::event::{ClientEvent, Dialect};
@@ -39,6 +39,8 @@ pub(super) struct Run {
     seeding: VecDeque<(ConnectionId, Vec<ItemId>, Option<usize>)>,
     /// Items with which a session is told what was said: the scenario's server knows nothing of them.
     to_acknowledge: Vec<(ConnectionId, Item)>,
+    /// No hook of the scenario's is called for these.
+    acknowledged_ids: Vec<String>,
     created: Arc<Mutex<Vec<String>>>,
     watched: Arc<Mutex<Vec<(&'static str, Value)>>>,
     answers: Vec<(Ticket, Answer)>,
@@ -88,6 +90,7 @@ impl Run {
             newest: None,
             seeding: VecDeque::new(),
             to_acknowledge: Vec::new(),
+            acknowledged_ids: Vec::new(),
             created,
             watched,
             answers: Vec::new(),
@@ -223,6 +226,8 @@ impl Run {
             let event =
                 json!({ "type": "conversation.item.created", "previous_item_id": null, "item": item });
             self.call.handle_text(now, connection, &event.to_string());
+            let id = item.id().unwrap_or_default();
+            self.acknowledged_ids.push(id.to_string());
         } else if let Some(output) = self.chain.poll_output() {
             self.put_out(output, world);
         } else if self.poll_timeout().is_some_and(|due| due <= now) {
@@ -345,7 +350,10 @@ impl Run {
     /// What the observer and the hooks have seen.
     fn note(&self, world: &mut World<'_>) {
         for (channel, record) in std::mem::take(&mut *lock(&self.watched)) {
-            world.record(channel, record);
+            let own = record["item_id"].as_str();
+            if own.is_none_or(|own| self.acknowledged_ids.iter().all(|id| id != own)) {
+                world.record(channel, record);
+            }
         }
     }
 }
@@ -359,6 +367,3 @@ impl std::fmt::Debug for Run {
 pub(super) fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// A notice of the client's that no trace has.
-const _: fn(Notice) = drop;

@@ -23,7 +23,7 @@ fn call_output(record: &Record) -> Option<(&str, Value)> {
 }
 
 /// The function that takes calls of that name.
-fn function_of<'a>(pair: &Pair<'a>, name: &str) -> Option<&'a Registration> {
+pub(super) fn function_of<'a>(pair: &Pair<'a>, name: &str) -> Option<&'a Registration> {
     let registered = |wanted: Option<&str>| {
         pair.scenario.numbered().find_map(|(_, step)| match step {
             Step::RegisterFunction(function) if function.name.as_deref() == wanted => Some(function),
@@ -34,7 +34,7 @@ fn function_of<'a>(pair: &Pair<'a>, name: &str) -> Option<&'a Registration> {
 }
 
 /// The calls of responses that are done in a step.
-fn calls_of(pair: &Pair<'_>, step: usize) -> Vec<Value> {
+pub(super) fn calls_of(pair: &Pair<'_>, step: usize) -> Vec<Value> {
     let done = pair.moments[step].server.iter().filter(|event| event["type"] == "response.done");
     done.filter(|event| event["response"]["status"] == "completed")
         .flat_map(|event| event["response"]["output"].as_array().cloned().unwrap_or_default())
@@ -97,7 +97,7 @@ pub(super) fn calls_do_not_wait(pair: &mut Pair<'_>) -> bool {
 }
 
 /// Returns whether arguments are what a function can take: an object, or nothing.
-fn is_object(arguments: &Value) -> bool {
+pub(super) fn is_object(arguments: &Value) -> bool {
     let text = arguments.as_str().unwrap_or_default();
     text.trim().is_empty() || serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }

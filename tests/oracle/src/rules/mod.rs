@@ -7,6 +7,7 @@
 
 mod audio;
 mod calls;
+mod lives;
 mod responses;
 mod settings;
 
@@ -174,6 +175,31 @@ pub(super) const RULES: &[Rule] = &[
         reason: "messages that replace those of a conversation that runs replace its items on the server",
         apply: settings::replaced_in_place,
     },
+    Rule {
+        name: "changes-over",
+        reason: "a conversation that is reset keeps its connection until the new one is configured",
+        apply: lives::changes_over,
+    },
+    Rule {
+        name: "fatal-errors-end",
+        reason: "after an error that ends the session or the account's use, this side closes the connection, and opens no other",
+        apply: lives::fatal_errors_end,
+    },
+    Rule {
+        name: "ends-when-all-is-said",
+        reason: "an end waits for what was asked and is not answered, and for what is being said; at the end of the scenario it is cut short",
+        apply: lives::ends_when_all_is_said,
+    },
+    Rule {
+        name: "functions-live",
+        reason: "a function runs when its response is done, and ends with an interruption of any kind or with its conversation",
+        apply: lives::functions_live,
+    },
+    Rule {
+        name: "hooks",
+        reason: "hooks hear of every item: when it gets its place, and once when it is final; a transcript is an event of its own",
+        apply: lives::hooks,
+    },
 ];
 
 /// The two traces of a scenario, and what holds at its steps.
@@ -201,6 +227,35 @@ impl<'a> Pair<'a> {
     fn fresh_id(&mut self) -> Value {
         self.inserted += 1;
         format!("<id:{}>", 900_000 + self.inserted).into()
+    }
+
+    /// Returns whether this side's connection is open when a step begins.
+    fn ours_is_open(&self, step: usize) -> bool {
+        let conns = self.ours.records.iter().filter(|it| it.channel == "conn");
+        let before = conns.filter(|it| it.step < step.max(1) || it.step == step && it.members["ev"] == "open");
+        let count = |ev: &str| before.clone().filter(|it| it.members["ev"] == ev).count();
+        count("open") > count("closed")
+    }
+
+    /// Puts what is right in the place of a channel's records, in the steps in which they differ. Returns
+    /// whether any did.
+    fn put(&mut self, channel: &str, model: Vec<Record>) -> bool {
+        let mut changed = false;
+        for step in 0..self.moments.len() {
+            let right: Vec<Record> = model.iter().filter(|it| it.step == step).cloned().collect();
+            let mut wanted = Trace::default();
+            wanted.records.clone_from(&right);
+            let mut told = Trace::default();
+            told.records.extend(self.seed.of(step, channel).cloned());
+            if super::compare::first_difference(&wanted, &told, &[channel.to_owned()]).is_none() {
+                continue;
+            }
+            self.seed.records.retain(|it| it.step != step || it.channel != channel);
+            let at = self.seed.records.partition_point(|it| it.step <= step);
+            self.seed.records.splice(at..at, right);
+            changed = true;
+        }
+        changed
     }
 
     /// Returns whether a record is the history that the other implementation tells.

@@ -152,7 +152,7 @@ pub(super) fn late_answers(pair: &mut Pair<'_>) -> bool {
 }
 
 /// Errors after which a session, or an account, is of no more use.
-const FATAL: [&str; 6] = [
+pub(super) const FATAL: [&str; 6] = [
     "session_expired",
     "insufficient_quota",
     "invalid_api_key",
