@@ -10,6 +10,7 @@ mod calls;
 mod lives;
 mod responses;
 mod settings;
+mod talk;
 
 use std::collections::BTreeMap;
 
@@ -191,6 +192,11 @@ pub(super) const RULES: &[Rule] = &[
         apply: lives::ends_when_all_is_said,
     },
     Rule {
+        name: "errors-end-nothing",
+        reason: "an error that ends neither the session nor the account's use does not end the run",
+        apply: talk::errors_end_nothing,
+    },
+    Rule {
         name: "functions-live",
         reason: "a function runs when its response is done, and ends with an interruption of any kind or with its conversation",
         apply: lives::functions_live,
@@ -199,6 +205,21 @@ pub(super) const RULES: &[Rule] = &[
         name: "hooks",
         reason: "hooks hear of every item: when it gets its place, and once when it is final; a transcript is an event of its own",
         apply: lives::hooks,
+    },
+    Rule {
+        name: "what-was-said",
+        reason: "the conversation holds what was said and heard, each in its place: the beginning of what was cut, unheard speech as such, the output that each call was given; nobody waits in the end",
+        apply: talk::what_was_said,
+    },
+    Rule {
+        name: "expected",
+        reason: "what another rule leaves out, or adds, is missing or there when the scenario's server expects it",
+        apply: talk::expected,
+    },
+    Rule {
+        name: "nothing-into-the-void",
+        reason: "nothing is sent over a connection that has ended",
+        apply: talk::nothing_into_the_void,
     },
 ];
 
