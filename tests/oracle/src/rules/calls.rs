@@ -13,7 +13,7 @@ use crate::trace::{Record, Trace, digested};
 const RETRIEVAL_WAIT: u64 = 10_000;
 
 /// What stands in for the words of an error, which are each side's own.
-const ERROR: &str = r#"{"error":"…"}"#;
+pub(super) const ERROR: &str = r#"{"error":"…"}"#;
 
 /// The call that an event answers, and the answer.
 fn call_output(record: &Record) -> Option<(&str, Value)> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Pair;
+use super::calls::ERROR;
 use super::lives::fatal;
 use crate::scenario::{Chat, Step, event_text};
 
@@ -85,8 +86,8 @@ impl Talk {
                 let told = messages.next();
                 let output = told.map(|message| parsed(&message["content"]));
                 let right = match outputs.get(id) {
-                    Some(sent) => output == Some(parsed(&json!(sent))),
-                    None => output.is_some_and(|output| output["error"].is_string()),
+                    Some(sent) if *sent != ERROR => output == Some(parsed(&json!(sent))),
+                    _ => output.is_some_and(|output| output["error"].is_string()),
                 };
                 if !right || told.is_none_or(|message| message["tool_call_id"] != id) {
                     return false;
@@ -212,7 +213,10 @@ fn talks(pair: &Pair<'_>) -> BTreeMap<String, Talk> {
             let id = event["item_id"].as_str().unwrap_or_default();
             let response = event["response_id"].as_str().unwrap_or_default();
             match event["type"].as_str().unwrap_or_default() {
-                "input_audio_buffer.committed" => talk.entry(id, "user").unheard = true,
+                "input_audio_buffer.committed" => {
+                    let item = json!({ "id": id, "type": "message", "role": "user" });
+                    talk.place(&item, &event["previous_item_id"]);
+                }
                 "input_audio_buffer.speech_started" if moment.heard.is_some() => {
                     interrupted.extend(running.clone());
                 }
@@ -222,6 +226,13 @@ fn talks(pair: &Pair<'_>) -> BTreeMap<String, Talk> {
                     let is_own = is_own(pair, step, item) || item["type"] == "function_call_output";
                     if !is_own {
                         talk.place(item, &event["previous_item_id"]);
+                    }
+                }
+                "conversation.item.retrieved" => {
+                    let words = words(&event["item"]);
+                    let known = talk.entries.iter_mut().find(|entry| event["item"]["id"] == entry.id.as_str());
+                    if let (Some(entry), Some(words)) = (known.filter(|entry| entry.unheard), words) {
+                        (entry.text, entry.unheard) = (words, false);
                     }
                 }
                 "conversation.item.deleted" => talk.entries.retain(|entry| entry.id != id),
