@@ -57,8 +57,6 @@ pub(super) struct Moment {
     pub(super) gone: bool,
     /// The context whose run is asked for.
     pub(super) context: Option<String>,
-    /// A response runs, was asked for, or waits.
-    pub(super) busy: bool,
     /// The scenario ends the run.
     pub(super) ends: bool,
 }
@@ -89,7 +87,6 @@ pub(super) fn moments(scenario: &Scenario, seed: &Trace) -> Vec<Moment> {
         moment.responds = world.speech_responds;
         moment.pre_roll = world.pre_roll;
         moment.input_bytes = world.input_bytes;
-        moment.busy = world.floor.is_busy() || !world.implied.is_empty();
         moment.deaf = world.deaf;
         moment.never_ready = world.never_ready;
         moment.gone = world.gone;
@@ -119,9 +116,6 @@ struct World {
     /// What was cancelled, and when.
     cancelled: Vec<(Option<String>, u64)>,
     running: Option<String>,
-    /// Responses that were announced, and those that run without having been.
-    announced: BTreeSet<String>,
-    implied: BTreeSet<String>,
     interrupted: BTreeSet<String>,
     parts: Vec<Part>,
     deaf: bool,
@@ -235,14 +229,6 @@ impl World {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let response = &event["response"];
         let begins = self.floor.server(event, self.at, self.speech_responds);
-        if let Some(id) = event["response_id"].as_str().filter(|id| !self.announced.contains(*id)) {
-            self.announced.insert(id.to_owned());
-            self.implied.insert(id.to_owned());
-        }
-        if let Some(id) = response["id"].as_str() {
-            self.announced.insert(id.to_owned());
-            self.implied.remove(id);
-        }
         match event["type"].as_str().unwrap_or_default() {
             "session.created" => {
                 self.created = Some(self.at);

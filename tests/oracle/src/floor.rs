@@ -129,11 +129,6 @@ impl Floor {
         matches!(self.place, Place::Requested { at } if now < at + PATIENCE)
     }
 
-    /// Returns whether a response runs, was asked for, or waits.
-    pub(super) fn is_busy(&self) -> bool {
-        self.place != Place::Free || self.waiting || self.late
-    }
-
     fn is_free(&self) -> bool {
         self.place == Place::Free && self.turn == Turn::Open
     }

@@ -44,9 +44,41 @@ pub(super) fn closing_step(pair: &Pair<'_>, step: usize) -> usize {
     let open = frames(&settings).into_iter().any(|at| !acknowledged(at, "session.updated"))
         || frames(&messages).into_iter().any(|at| !acknowledged(at, "conversation.item.created"))
         || asks("conversation.item.retrieve") > retrieved
-        || pair.moments[step].busy;
+        || is_answering(pair, step);
     let lives = pair.moments[step].connection > 0 && pair.ours_is_open(step);
     if open && lives { pair.moments.len() - 1 } else { step }
+}
+
+/// Returns whether a response runs, or one that the application asked for has not come.
+fn is_answering(pair: &Pair<'_>, step: usize) -> bool {
+    /// How long a request is waited for (ms).
+    const PATIENCE: u64 = 10_000;
+
+    let connection = pair.moments[step].connection;
+    let (mut running, mut known): (BTreeSet<String>, BTreeSet<String>) = (BTreeSet::new(), BTreeSet::new());
+    let mut asked: Vec<(u64, bool)> = Vec::new();
+    for at in (0..=step).filter(|at| pair.moments[*at].connection == connection) {
+        let moment = &pair.moments[at];
+        asked.retain(|(since, _)| moment.at < since + PATIENCE);
+        for event in &moment.server {
+            let id = event["response"]["id"].as_str().or_else(|| event["response_id"].as_str());
+            let Some(id) = id else { continue };
+            if event["type"] == "response.done" {
+                running.remove(id);
+                asked.retain(|(_, answered)| !answered);
+            } else if known.insert(id.to_owned()) {
+                running.insert(id.to_owned());
+                asked.iter_mut().for_each(|(_, answered)| *answered = true);
+            }
+        }
+        let asks = pair.scenario.numbered().filter(|(here, _)| *here == at).filter(|(_, here)| match here {
+            Step::ContextFrame(_) => true,
+            Step::Frame(frame) => frame["run_llm"] == true,
+            _ => false,
+        });
+        asked.extend(asks.map(|_| (moment.at, false)));
+    }
+    !running.is_empty() || !asked.is_empty()
 }
 
 pub(super) fn ends_when_all_is_said(pair: &mut Pair<'_>) -> bool {
