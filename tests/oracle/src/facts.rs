@@ -57,6 +57,8 @@ pub(super) struct Moment {
     pub(super) gone: bool,
     /// The context whose run is asked for.
     pub(super) context: Option<String>,
+    /// The user interrupts, and something is to be heard or runs.
+    pub(super) cuts: bool,
     /// The scenario ends the run.
     pub(super) ends: bool,
 }
@@ -337,6 +339,7 @@ impl World {
     fn interrupt(&mut self, moment: &mut Moment) {
         let audible = self.parts.iter().any(|part| self.played(part) < part.received);
         let mut heard = Vec::new();
+        moment.cuts |= audible || self.running.as_ref().is_some_and(|id| !self.interrupted.contains(id));
         if audible || self.running.is_some() {
             for part in &self.parts {
                 let played = self.played(part);

@@ -7,6 +7,7 @@
 
 mod audio;
 mod calls;
+mod frames;
 mod lives;
 mod responses;
 mod settings;
@@ -221,6 +222,71 @@ pub(super) const RULES: &[Rule] = &[
         reason: "nothing is sent over a connection that has ended",
         apply: talk::nothing_into_the_void,
     },
+    Rule {
+        name: "no-such-frames",
+        reason: "what there is asked by frames is asked by intents here; an end of an interruption, and frames of a transport, are not told again by the service",
+        apply: frames::no_such_frames,
+    },
+    Rule {
+        name: "frame-members",
+        reason: "a frame carries what it is about: its own time instead of a text, and neither the user nor the model of the whole call",
+        apply: frames::members,
+    },
+    Rule {
+        name: "run-of-a-conversation",
+        reason: "each conversation has a run of its own, which begins once the server is reached and ends as its connection does",
+        apply: frames::run,
+    },
+    Rule {
+        name: "input-of-a-run",
+        reason: "the user's audio flows through a run, as long as there is one",
+        apply: frames::input,
+    },
+    Rule {
+        name: "one-start-one-end",
+        reason: "a response in the conversation has one start and one end, when the server says so or its connection ends",
+        apply: frames::brackets,
+    },
+    Rule {
+        name: "words-until-the-cut",
+        reason: "words are told as they come, written ones too, and no more once their response is interrupted",
+        apply: frames::words,
+    },
+    Rule {
+        name: "sound-of-a-part",
+        reason: "each part's sound has one start and one end, and nothing of an interrupted response is played; a part that was cut has no end",
+        apply: frames::sound,
+    },
+    Rule {
+        name: "turns-as-they-are",
+        reason: "a turn begins and ends once: when the server says so, its speech is committed, or the pipeline detects it",
+        apply: frames::speech,
+    },
+    Rule {
+        name: "interruptions-cut",
+        reason: "an interruption is told when it cuts something: sound, a response, a function",
+        apply: frames::interruptions,
+    },
+    Rule {
+        name: "functions-begin-and-end",
+        reason: "each function's beginning and end is told both ways, with what the model was told",
+        apply: frames::functions,
+    },
+    Rule {
+        name: "metrics-when-known",
+        reason: "the first byte is measured at the first word or sound, each response's time and cost at its end, for every response",
+        apply: frames::metrics,
+    },
+    Rule {
+        name: "faults-are-faults",
+        reason: "a fault is told once, by what it ends: a failed response, an error that nobody was answered with, the end of the session; what is answered or harmless is none",
+        apply: frames::faults,
+    },
+    Rule {
+        name: "order-of-frames",
+        reason: "frames of different kinds have no order among each other within a step",
+        apply: frames::order,
+    },
 ];
 
 /// The two traces of a scenario, and what holds at its steps.
@@ -277,6 +343,75 @@ impl<'a> Pair<'a> {
             changed = true;
         }
         changed
+    }
+
+    /// Returns whether another context than before is adopted in a step.
+    fn is_another(&self, step: usize) -> bool {
+        let (mut current, mut replaced, mut other) = ("main", false, false);
+        for (at, here) in self.scenario.numbered().filter(|(at, _)| *at <= step) {
+            match here {
+                Step::Context(chat) => replaced |= chat.name == current,
+                Step::ContextFrame(name) => {
+                    other |= at == step && (replaced || name != current);
+                    (current, replaced) = (name, false);
+                }
+                _ => {}
+            }
+        }
+        other
+    }
+
+    /// Returns whether the connection of a conversation that was reset has taken over in a step.
+    fn is_reset_done(&self, step: usize) -> bool {
+        let closes = self.ours.of(step, "conn").any(|record| record.members["ev"] == "closed");
+        let connection = self.moments[step].connection;
+        let opened = self.moments.iter().position(|moment| moment.connection == connection);
+        closes && connection > 1 && opened.is_some_and(|opened| opened != step && self.is_reset(opened))
+            && self.ours.of(step, "conn").any(|record| record.members["n"] != connection)
+    }
+
+    /// Returns whether the server's end of the connection goes in a step.
+    fn is_lost(&self, step: usize) -> bool {
+        let goes = |here: &Step| matches!(here, Step::ServerClose { .. } | Step::ServerAbort);
+        self.scenario.numbered().any(|(at, here)| at == step && goes(here))
+    }
+
+    /// Returns whether functions run when a step begins.
+    fn runs_functions(&self, step: usize) -> bool {
+        let mut running = std::collections::BTreeSet::new();
+        for record in self.seed.records.iter().filter(|it| it.channel == "function" && it.step < step) {
+            let id = record.members["call_id"].as_str();
+            match record.members["phase"].as_str() {
+                Some("called") => drop(running.insert(id)),
+                _ => drop(running.remove(&id)),
+            }
+        }
+        !running.is_empty()
+    }
+
+    fn output_is_narrow(&self) -> bool {
+        let format = self.scenario.header.service.session_properties.get("output_audio_format");
+        format.is_some_and(|format| format != "pcm16")
+    }
+
+    /// Returns whether transcripts are told as frames.
+    const fn tells_transcripts(&self) -> bool {
+        !matches!(self.scenario.header.service.send_transcription_frames, Some(false))
+    }
+
+    /// Returns whether the tools that hold in a step have one of that name.
+    fn declares(&self, step: usize, name: &str) -> bool {
+        let mut chat = self.chat_at(step).unwrap_or_default();
+        for (_, here) in self.scenario.numbered().filter(|(at, _)| *at <= step) {
+            match here {
+                Step::Frame(frame) if frame["type"] == "LLMSetToolsFrame" => {
+                    chat.tools = frame["tools"].clone();
+                }
+                _ => {}
+            }
+        }
+        let tools = chat.wire_tools().unwrap_or_default();
+        tools.as_array().into_iter().flatten().any(|tool| tool["name"] == name)
     }
 
     /// Returns whether a record is the history that the other implementation tells.
