@@ -1,83 +1,92 @@
-//! Frames, processors and transports for voice agents on realtime models.
+//! Voice agents on realtime models: a chain of stages from the microphone to the loudspeaker, driven as one
+//! task per call.
 //!
-//! A pipeline is a chain of [`Processor`]s, each in a task of its own, that hand [`Frame`]s to their
-//! neighbours: audio from the user goes down to the model, its answer down to the loudspeaker, and what was
-//! played comes back up. This example sends a second of silence through a pipeline without a model, and an
-//! observer prints every frame:
+//! An [`Agent`] is the whole: what the model is told to be, its tools, and how it is heard. This one speaks
+//! from a file into a file:
 //!
-//! ```
-//! use realtime_pipeline::{FrameKind, Finished, Observed, Observer, Pipeline, Playout, WavInput};
+//! ```no_run
+//! use realtime_pipeline::{Agent, Endpoint, WavSink, WavSource};
 //!
-//! struct Watch;
-//!
-//! impl Observer for Watch {
-//!     fn on_frame(&mut self, seen: &Observed) {
-//!         eprintln!("{:?} {} -> {}: {:?}", seen.at, seen.source, seen.destination, seen.frame.kind);
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let microphone = WavInput::from_samples(16_000, vec![0; 16_000]);
-//! let mut task = Pipeline::new().then(microphone).then(Playout::new()).into_task();
-//! task.observe(Watch);
-//!
-//! let handle = task.handle();
-//! tokio::spawn(async move {
-//!     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-//!     handle.end();
-//! });
-//! assert_eq!(task.run().await?, Finished::Ended);
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = (WavSource::open("question.wav")?, WavSink::create("answer.wav")?);
+//! let agent = Agent::new("You are a friendly host.").greeting("Greet the user.");
+//! let call = agent.run(Endpoint::openai_from_env("gpt-realtime")?, transport).await?;
+//! eprintln!("{}", call.transcript());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! An agent is [`WavInput`] (or another source), [`RealtimeService`], [`Playout`], [`WavOutput`], in this
-//! order.
+//! Below it lies a [`Task`]: stages of one's own in a [chain], the service among them, a source and a sink.
+//! This one has no model. It plays a clip at once, and ends:
+//!
+//! ```
+//! use realtime_pipeline::chain::{Audio, AudioSource, FrameKind, OutputAudio};
+//! use realtime_pipeline::edges::memory;
+//! use realtime_pipeline::{Playout, Stages, Task};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (transport, mut peer) = memory::pair();
+//! let task = Task::new(Stages::new().then(Playout::new()))?.transport(transport);
+//! let (handle, source) = (task.handle().clone(), AudioSource::Clip("beep".into()));
+//! let audio = Audio::mono(8_000, vec![900; 800]);
+//! let clip = OutputAudio { response_id: None, source: source.clone(), start: 0, mark: None, audio };
+//! handle.queue(FrameKind::OutputAudio(clip))?;
+//! handle.queue(FrameKind::OutputFinished { source, total: 800 })?;
+//! handle.end("all is played")?;
+//! task.run().await?;
+//!
+//! let played = std::iter::from_fn(|| peer.output.try_next())
+//!     .filter(|frame| matches!(frame, FrameKind::PlayedAudio(_)))
+//!     .count();
+//! assert_eq!(played, 5, "100 ms in chunks of 20 ms");
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # What always holds
-//! - Start precedes every other frame at every processor, and frames of one lane keep their order.
-//! - An interruption begins a new [`Generation`]. Frames of an earlier one that do not survive it are dropped
-//!   wherever they are; no task is ended for it.
-//! - A processor only waits for its downstream neighbour, so neighbours never wait for each other. Input
-//!   audio never waits: a processor that is too slow loses the oldest.
-//! - If a task fails, the run ends with its error, and every other processor is still stopped properly.
-//! - Audio counts as played when it is handed to the output at its due time, counted in samples.
+//! - `Start` precedes every other frame at every stage, and frames keep their order. No stage can stop a chain
+//!   or keep its end back: [`chain`] has the rules.
+//! - One task drives a call: stages, machines, and both edges. It never waits for a stage.
+//! - What was heard is counted in samples, by one ledger: [`playout`].
+//! - What somebody asked for is answered exactly once: [`Intent`], [`Answer`](chain::Answer).
+//! - What is lost is counted and told.
 //!
 //! # What it does not do
-//! It opens no connection (`realtime-client` does), and decides nothing about the protocol: the session
-//! decides when to cancel, what to truncate and when to ask for a response. It does not detect speech, and
-//! does not code G.711; audio in the session's own format passes through.
+//! It decides nothing about the protocol: the session decides when to cancel, what to truncate and when to ask
+//! for a response.
 //!
 //! # Modules
 //! | module | what is in it |
 //! |---|---|
-//! | [`adapter`] | pure: frames to commands, call events to frames |
-//! | [`chain`] | pure: stages in a chain as a machine, with frames of its own; the next shape of the pipeline |
-//! | [`playout`] | audio out in real time, with every sample accounted for |
-//! | [`resample`] | conversion between sample rates |
-//! | [`turns`] | who speaks, and what is a turn |
-//! | [`wav`] | files to speak from and to record into |
+//! | [`agent`] | an agent in a few lines |
+//! | [`task`] | one call as one task, and many calls on several threads |
+//! | [`service`] | the model as a stage |
+//! | [`chain`] | pure: stages in a chain as a machine, frames and intents |
+//! | [`turns`] | pure: who speaks, what is a turn, and who is not listened to |
+//! | [`playout`] | pure: audio out in real time, with every sample accounted for |
+//! | [`edges`] | sources and sinks: memory, WAV files, raw PCM; recording |
+//! | [`convert`], [`resample`] | from any audio into the format that is wanted |
+//! | [`client`], [`context`], [`protocol`] | the crates below, so that this one is enough to depend on |
 //!
-//! The rest is re-exported here: frames and what they carry, the processor and its view of the pipeline, the
-//! pipeline and its run, observers, the service.
+//! # Features
+//! - `tls` (default): `wss://` addresses.
+//! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 
 pub mod agent;
 pub mod chain;
 pub mod convert;
 pub mod edges;
-#[allow(dead_code, unreachable_pub, missing_docs, unused)]
-pub mod old;
 mod pcm;
 pub mod playout;
 pub mod resample;
 pub mod service;
 pub mod task;
+pub mod turns;
 
 pub use realtime_client as client;
 pub use realtime_context as context;
 pub use realtime_protocol as protocol;
-pub mod turns;
 
 pub use agent::{Agent, AgentCall};
 pub use chain::{Audio, Cx, Direction, Frame, FrameKind, Intent, Processor, Samples, Stages};

@@ -2,6 +2,7 @@
 //! is told, and what stays in the conversation.
 
 mod flows;
+mod golden;
 mod losses;
 mod odd;
 mod policies;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Endpoint};
-use realtime_context::{Conversation, Transcript};
+use realtime_context::Conversation;
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Options, serve_stream};
 use realtime_pipeline::agent::Agent;
@@ -144,7 +144,7 @@ impl Stage {
                 heard.push(audio);
             }
         }
-        Told { finished, lines: seen.lines(), transcript: conversation.transcript(), conversation, heard }
+        Told { finished, lines: seen.lines(), conversation, heard }
     }
 }
 
@@ -152,7 +152,6 @@ impl Stage {
 pub(crate) struct Told {
     pub(crate) finished: Finished,
     pub(crate) lines: Vec<String>,
-    pub(crate) transcript: Transcript,
     pub(crate) conversation: Conversation,
     pub(crate) heard: Vec<realtime_pipeline::chain::OutputAudio>,
 }

@@ -128,7 +128,7 @@ mod tests {
     fn the_beginning_of_a_response_waits_and_the_rest_follows_without_a_gap() {
         let mut chain =
             Chain::new(Stages::new().then(PlaybackDelay::new(Duration::from_millis(300)))).unwrap();
-        let mut down = |chain: &mut Chain, ms, kind| {
+        let down = |chain: &mut Chain, ms, kind| {
             chain.handle_input(at(ms), Direction::Downstream, kind);
             out(chain)
         };
