@@ -45,16 +45,16 @@
 //! ```
 //!
 //! # What always holds
-//! - `Start` precedes every other frame at every stage, and frames keep their order. No stage can stop a chain
-//!   or keep its end back: [`chain`] has the rules.
+//! - `Start` precedes every other frame at every stage, and frames keep their order. No stage can stop a
+//!   chain or keep its end back: [`chain`] has the rules.
 //! - One task drives a call: stages, machines, and both edges. It never waits for a stage.
 //! - What was heard is counted in samples, by one ledger: [`playout`].
 //! - What somebody asked for is answered exactly once: [`Intent`], [`Answer`](chain::Answer).
 //! - What is lost is counted and told.
 //!
 //! # What it does not do
-//! It decides nothing about the protocol: the session decides when to cancel, what to truncate and when to ask
-//! for a response.
+//! It decides nothing about the protocol: the session decides when to cancel, what to truncate and when to
+//! ask for a response.
 //!
 //! # Modules
 //! | module | what is in it |

@@ -191,8 +191,8 @@ impl Agent {
         self
     }
 
-    /// Keeps the beginning of each answer back for so long, so that what a [`guard`](Self::guard) stops within
-    /// that time is not heard at all. Default: nothing is kept back.
+    /// Keeps the beginning of each answer back for so long, so that what a [`guard`](Self::guard) stops
+    /// within that time is not heard at all. Default: nothing is kept back.
     pub const fn playback_delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

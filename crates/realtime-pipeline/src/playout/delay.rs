@@ -13,8 +13,8 @@ const MOST_KEPT: usize = 4_096;
 
 /// Keeps each response's audio back for a while after its first sound has come.
 ///
-/// A [`Guard`](realtime_context::Guard) sees the words before that: what it interrupts within this time is not
-/// heard at all, and counts as unheard. All that follows comes without a gap. Clips pass at once, unless
+/// A [`Guard`](realtime_context::Guard) sees the words before that: what it interrupts within this time is
+/// not heard at all, and counts as unheard. All that follows comes without a gap. Clips pass at once, unless
 /// speech before them is kept back. Put it before the playout.
 #[derive(Debug)]
 pub struct PlaybackDelay {

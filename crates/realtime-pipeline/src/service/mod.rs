@@ -21,8 +21,8 @@
 //!
 //! # What becomes of a frame
 //! Audio from the user goes to the session, in its format, and on to the stages downstream. Where the session
-//! detects no turns, `User(Started)` from upstream interrupts the assistant, unless it is protected, and begins
-//! a turn, and `User(Stopped)` ends it and asks for an answer. Reports of playback end here.
+//! detects no turns, `User(Started)` from upstream interrupts the assistant, unless it is protected, and
+//! begins a turn, and `User(Stopped)` ends it and asks for an answer. Reports of playback end here.
 
 mod ask;
 mod core;
