@@ -27,7 +27,8 @@ use crate::trace::Trace;
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The channels that are compared if nobody chooses others.
-pub const CHANNELS: &[&str] = &["client", "call"];
+pub const CHANNELS: &[&str] =
+    &["client", "client_lost", "call", "conn", "expect", "function", "handler", "down", "up", "final"];
 
 /// Which scenarios are run, and which parts of their traces are compared.
 #[derive(Clone, Debug)]
@@ -151,7 +152,7 @@ mod tests {
     fn no_rule_hides_an_event_that_is_missing_doubled_or_altered() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let dir = std::env::var_os("ORACLE_DIR").map_or(fixtures, PathBuf::from);
-        let channels = ["client".to_owned(), "call".to_owned()];
+        let channels: Vec<String> = CHANNELS.iter().map(|channel| (*channel).to_owned()).collect();
         let mut unseen = Vec::new();
         for path in scenarios(&dir).unwrap() {
             let scenario = Scenario::read(&read(&path).unwrap()).unwrap();
@@ -184,18 +185,47 @@ mod tests {
         assert!(unseen.is_empty(), "{}", unseen.join("\n"));
     }
 
-    /// Changes one value of a record: another time, item, setting or caller.
+    /// Changes one value of a record: another time, item, setting, word or caller.
     fn alter(members: &mut Map<String, Value>) {
-        let Some(event) = members.get_mut("event").and_then(Value::as_object_mut) else {
-            members.insert("call".into(), "another".into());
+        if let Some(event) = members.get_mut("event").and_then(Value::as_object_mut) {
+            if let Some(millis) = event.get("audio_end_ms").and_then(Value::as_u64) {
+                event.insert("audio_end_ms".into(), (millis + 20).into());
+            } else if let Some(session) = event.get_mut("session").and_then(Value::as_object_mut) {
+                session.insert("voice".into(), "another".into());
+            } else {
+                event.insert("item_id".into(), "another".into());
+            }
             return;
-        };
-        if let Some(millis) = event.get("audio_end_ms").and_then(Value::as_u64) {
-            event.insert("audio_end_ms".into(), (millis + 20).into());
-        } else if let Some(session) = event.get_mut("session").and_then(Value::as_object_mut) {
-            session.insert("voice".into(), "another".into());
-        } else {
-            event.insert("item_id".into(), "another".into());
+        }
+        // Anything that it says, in turn.
+        let names = [
+            "text",
+            "audio",
+            "metrics",
+            "result",
+            "arguments",
+            "call_ids",
+            "item",
+            "code",
+            "phase",
+            "contexts",
+        ];
+        let name = names.into_iter().find(|name| members.contains_key(*name));
+        match name {
+            Some("contexts") => {
+                if let Some(Value::Object(contexts)) = members.get_mut("contexts") {
+                    let said = contexts.values_mut().next().and_then(|context| context.get_mut("messages"));
+                    if let Some(Value::Array(messages)) = said {
+                        messages.push(serde_json::json!({ "role": "user", "content": "another" }));
+                        return;
+                    }
+                }
+                members.insert("connections".into(), 99.into());
+            }
+            Some(name) => drop(members.insert(name.into(), "another".into())),
+            None if members.contains_key("call") => drop(members.insert("call".into(), "another".into())),
+            None if members.contains_key("frame") => drop(members.insert("frame".into(), "Another".into())),
+            None => drop(members.insert("another".into(), true.into())),
         }
     }
 }

@@ -188,9 +188,16 @@ pub(super) fn audio_bytes(spec: &Value) -> Option<Vec<u8>> {
 pub(super) fn delta_bytes(delta: &Value) -> Option<u64> {
     match delta {
         Value::Object(spec) => spec.get("$audio")?["bytes"].as_u64(),
-        Value::String(text) => Audio::from_base64(text).bytes().ok().map(|bytes| bytes.len() as u64),
+        Value::String(text) => decoded(text).map(|bytes| bytes.len() as u64),
         _ => None,
     }
+}
+
+/// The bytes of a delta, whose padding may be missing.
+pub(super) fn decoded(delta: &str) -> Option<Vec<u8>> {
+    let text = delta.trim_end_matches('=');
+    let padding = "=".repeat(text.len().next_multiple_of(4) - text.len());
+    Audio::from_base64(&format!("{text}{padding}")).bytes().ok().map(|bytes| bytes.to_vec())
 }
 
 /// An event as the server sends it: audio in base64, and ids of client events (all that were sent, in order)
@@ -324,6 +331,7 @@ mod tests {
         let event = json!({ "delta": { "$audio": { "bytes": 3, "seed": 1 } } });
         assert_eq!(audio_bytes(&event["delta"]["$audio"]), Some(vec![17, 48, 79]));
         assert_eq!(event_text(&event, &[]).as_deref(), Some(r#"{"delta":"ETBP"}"#));
-        assert_eq!((delta_bytes(&event["delta"]), delta_bytes(&json!("AAA"))), (Some(3), None));
+        assert_eq!(delta_bytes(&event["delta"]), Some(3));
+        assert_eq!((delta_bytes(&json!("AAA")), delta_bytes(&json!("A*"))), (Some(2), None));
     }
 }

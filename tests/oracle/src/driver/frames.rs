@@ -100,10 +100,14 @@ fn downstream(kind: &FrameKind, at: Timestamp) -> Vec<Value> {
                 [json!({ "frame": "LLMTextFrame", "text": delta })].into_iter().chain(spoken).collect()
             }
             Event::UserTranscriptDelta { delta, .. } => {
-                vec![json!({ "frame": "InterimTranscriptionFrame", "text": delta, "at": at.as_micros() / 1000 })]
+                vec![
+                    json!({ "frame": "InterimTranscriptionFrame", "text": delta, "at": at.as_micros() / 1000 }),
+                ]
             }
             Event::UserTranscript { transcript, .. } => {
-                vec![json!({ "frame": "TranscriptionFrame", "text": transcript, "at": at.as_micros() / 1000 })]
+                vec![
+                    json!({ "frame": "TranscriptionFrame", "text": transcript, "at": at.as_micros() / 1000 }),
+                ]
             }
             event => functions(event),
         },

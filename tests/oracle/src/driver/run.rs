@@ -7,8 +7,7 @@ use realtime_client::Wired;
 use realtime_pipeline::chain::{Answer, Chain, Direction, FrameKind, Intent, Output as Put, Stages, Ticket};
 use realtime_pipeline::service::RealtimeService;
 use realtime_protocol::call::{
-    Asked, Call, CommandId, ConnectionId, DisconnectReason, Event, Listeners, Outcome, Output,
-    Reseed, Seed,
+    Asked, Call, CommandId, ConnectionId, DisconnectReason, Event, Listeners, Outcome, Output, Reseed, Seed,
 };
 use realtime_protocol::event::{ClientEvent, Dialect};
 use realtime_protocol::id::ItemId;

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use realtime_protocol::audio::Audio;
 use serde_json::{Map, Value, json};
 
 use super::Pair;
 use super::calls::{ERROR, calls_of, function_of, is_object};
 use super::lives::{closing_step, fatal};
-use crate::scenario::{Step, audio_bytes, event_text};
+use crate::scenario::{Step, audio_bytes, decoded, event_text};
 use crate::trace::{Record, audio_digest};
 
 /// The families, in the order in which frames of one step are compared.
@@ -53,7 +52,9 @@ pub(super) fn no_such_frames(pair: &mut Pair<'_>) -> bool {
         let name = frame(record);
         let forwarded = record.members.get("fwd").is_some();
         let passes = ["StartFrame", "EndFrame", "CancelFrame", "InputAudioRawFrame"].contains(&name);
-        name == "ErrorFrame" || !forwarded && FAMILIES.iter().any(|(_, names)| names.contains(&name)) || passes
+        name == "ErrorFrame"
+            || !forwarded && FAMILIES.iter().any(|(_, names)| names.contains(&name))
+            || passes
     };
     let before = pair.seed.records.len();
     pair.seed.records.retain(|record| !is_frame(record) || known(record));
@@ -83,7 +84,8 @@ fn millis(time: &str) -> u64 {
     let clock = time.split_once('T').map_or("", |(_, clock)| clock);
     let part = |range| clock.get(range).and_then(|text: &str| text.parse::<u64>().ok()).unwrap_or_default();
     let (hours, minutes, seconds, millis) = (part(0..2), part(3..5), part(6..8), part(9..12));
-    (((hours * 60 + minutes) * 60 + seconds) * 1000 + millis).saturating_sub(((22 * 60 + 13) * 60 + 20) * 1000)
+    (((hours * 60 + minutes) * 60 + seconds) * 1000 + millis)
+        .saturating_sub(((22 * 60 + 13) * 60 + 20) * 1000)
 }
 
 pub(super) fn order(pair: &mut Pair<'_>) -> bool {
@@ -124,7 +126,7 @@ family!(run input brackets words sound speech interruptions functions metrics);
 /// Puts what is right in the place of a family's frames, in the steps in which they differ.
 fn put(pair: &mut Pair<'_>, family: &str) -> bool {
     let Some((_, names)) = FAMILIES.iter().find(|(name, _)| *name == family) else { return false };
-    let model = model(pair);
+    let model = take_model(pair);
     let mut changed = false;
     for channel in ["down", "up"] {
         let mine = |record: &Record| record.channel == channel && names.contains(&frame(record));
@@ -142,7 +144,13 @@ fn put(pair: &mut Pair<'_>, family: &str) -> bool {
             changed = true;
         }
     }
+    pair.frames = Some(model);
     changed
+}
+
+/// The frames as they should be, which are worked out once.
+fn take_model(pair: &mut Pair<'_>) -> Vec<Record> {
+    pair.frames.take().unwrap_or_else(|| model(pair))
 }
 
 struct Model {
@@ -311,8 +319,11 @@ fn model(pair: &Pair<'_>) -> Vec<Record> {
             hear(pair, &event, now, &mut service, &mut out);
             if fatal(&event) {
                 service.end_all(now, &mut out);
-                out.down(json!({ "frame": "EndFrame", "fwd": true }));
-                runs = false;
+                // A session that has expired has a successor; an account that is of no use has none.
+                if event["error"]["code"] != "session_expired" {
+                    out.down(json!({ "frame": "EndFrame", "fwd": true }));
+                    runs = false;
+                }
             }
         }
         if pair.is_lost(step) && runs {
@@ -384,8 +395,7 @@ fn hear(pair: &Pair<'_>, event: &Value, now: u64, service: &mut Service, out: &m
             }
         }
         "response.audio.delta" if !silent => {
-            let audio = Audio::from_base64(&text("delta"));
-            let Ok(bytes) = audio.bytes() else { return };
+            let Some(bytes) = decoded(&text("delta")) else { return };
             let bytes = &bytes[..bytes.len() / 2 * 2];
             if bytes.is_empty() {
                 return;
@@ -489,7 +499,9 @@ fn run_functions(pair: &Pair<'_>, step: usize, service: &mut Service, out: &mut 
         })
         .collect();
     for (id, output) in outputs {
-        let Some(call) = service.calls.get(&id).filter(|_| service.ended.insert(id.clone())) else { continue };
+        let Some(call) = service.calls.get(&id).filter(|_| service.ended.insert(id.clone())) else {
+            continue;
+        };
         service.asked = Some(pair.moments[step].at);
         if output == json!({ "status": "cancelled" }) {
             let record = json!({ "frame": "FunctionCallCancelFrame", "name": call["name"], "call_id": id });
@@ -513,7 +525,7 @@ fn named(call: &Value) -> Value {
 }
 
 pub(super) fn faults(pair: &mut Pair<'_>) -> bool {
-    let model = model(pair);
+    let model = take_model(pair);
     let is_fault = |record: &Record| frame(record) == "ErrorFrame";
     let mut changed = false;
     for step in 0..pair.moments.len() {

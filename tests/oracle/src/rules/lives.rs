@@ -17,7 +17,8 @@ pub(super) fn fatal(event: &Value) -> bool {
 /// The step in which a conversation closes that ends in `step`: at once, or at the end of the scenario if
 /// something is asked or said that nobody has answered.
 pub(super) fn closing_step(pair: &Pair<'_>, step: usize) -> usize {
-    let asks = |kind: &str| pair.seed.records.iter().filter(|it| it.kind() == kind && it.step <= step).count();
+    let asks =
+        |kind: &str| pair.seed.records.iter().filter(|it| it.kind() == kind && it.step <= step).count();
     let connection = pair.moments[step].connection;
     let server = || {
         (0..=step)
@@ -132,9 +133,8 @@ pub(super) fn fatal_errors_end(pair: &mut Pair<'_>) -> bool {
         if connection == 0 || !moment.server.iter().any(fatal) {
             continue;
         }
-        let same = |record: &Record| {
-            is_closed(record) && record.members["n"] == connection && record.step >= step
-        };
+        let same =
+            |record: &Record| is_closed(record) && record.members["n"] == connection && record.step >= step;
         pair.seed.records.retain(|record| !same(record));
         let at = pair.seed.records.partition_point(|record| record.step <= step);
         let closed = json!({ "ev": "closed", "n": connection, "code": 1000, "by_client": true });
@@ -174,7 +174,8 @@ pub(super) fn functions_live(pair: &mut Pair<'_>) -> bool {
         let moment = &pair.moments[step];
         let spoken = moment.server.iter().any(|event| event["type"] == "input_audio_buffer.speech_started");
         let interrupts = spoken && moment.heard.is_some() || moment.interrupts;
-        let other = step > 0 && moment.connection != pair.moments[step - 1].connection && !pair.is_reset(step);
+        let other =
+            step > 0 && moment.connection != pair.moments[step - 1].connection && !pair.is_reset(step);
         let closed = |record: &Record| is_closed(record) && record.step == step;
         over |= pair.seed.records.iter().any(closed) && !other;
         if interrupts || over || other {

@@ -184,7 +184,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "fatal-errors-end",
-        reason: "after an error that ends the session or the account's use, this side closes the connection, and opens no other",
+        reason: "after an error that ends the session or the account's use, this side closes the connection",
         apply: lives::fatal_errors_end,
     },
     Rule {
@@ -298,11 +298,13 @@ pub(super) struct Pair<'a> {
     pub(super) seed: Trace,
     pub(super) ours: Trace,
     inserted: usize,
+    /// The frames as they should be, once they were worked out.
+    frames: Option<Vec<Record>>,
 }
 
 impl<'a> Pair<'a> {
     pub(super) fn new(scenario: &'a Scenario, seed: Trace, ours: Trace) -> Self {
-        Self { scenario, moments: moments(scenario, &seed), seed, ours, inserted: 0 }
+        Self { scenario, moments: moments(scenario, &seed), seed, ours, inserted: 0, frames: None }
     }
 
     /// Applies all rules and names those that changed anything.
@@ -319,7 +321,8 @@ impl<'a> Pair<'a> {
     /// Returns whether this side's connection is open when a step begins.
     fn ours_is_open(&self, step: usize) -> bool {
         let conns = self.ours.records.iter().filter(|it| it.channel == "conn");
-        let before = conns.filter(|it| it.step < step.max(1) || it.step == step && it.members["ev"] == "open");
+        let before =
+            conns.filter(|it| it.step < step.max(1) || it.step == step && it.members["ev"] == "open");
         let count = |ev: &str| before.clone().filter(|it| it.members["ev"] == ev).count();
         count("open") > count("closed")
     }
@@ -366,7 +369,9 @@ impl<'a> Pair<'a> {
         let closes = self.ours.of(step, "conn").any(|record| record.members["ev"] == "closed");
         let connection = self.moments[step].connection;
         let opened = self.moments.iter().position(|moment| moment.connection == connection);
-        closes && connection > 1 && opened.is_some_and(|opened| opened != step && self.is_reset(opened))
+        closes
+            && connection > 1
+            && opened.is_some_and(|opened| opened != step && self.is_reset(opened))
             && self.ours.of(step, "conn").any(|record| record.members["n"] != connection)
     }
 

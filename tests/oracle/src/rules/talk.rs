@@ -230,7 +230,8 @@ fn talks(pair: &Pair<'_>) -> BTreeMap<String, Talk> {
                 }
                 "conversation.item.retrieved" => {
                     let words = words(&event["item"]);
-                    let known = talk.entries.iter_mut().find(|entry| event["item"]["id"] == entry.id.as_str());
+                    let known =
+                        talk.entries.iter_mut().find(|entry| event["item"]["id"] == entry.id.as_str());
                     if let (Some(entry), Some(words)) = (known.filter(|entry| entry.unheard), words) {
                         (entry.text, entry.unheard) = (words, false);
                     }
@@ -288,7 +289,8 @@ pub(super) fn expected(pair: &mut Pair<'_>) -> bool {
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     for (step, here) in pair.scenario.numbered() {
         let Step::ExpectClient(kind) = here else { continue };
-        let count = pair.seed.records.iter().filter(|it| it.step <= step && it.kind() == kind.as_str()).count();
+        let count =
+            pair.seed.records.iter().filter(|it| it.step <= step && it.kind() == kind.as_str()).count();
         let taken = taken.entry(kind).or_default();
         if count > *taken {
             *taken += 1;
@@ -312,9 +314,11 @@ pub(super) fn errors_end_nothing(pair: &mut Pair<'_>) -> bool {
     let ends = (step..last).find(|step| pair.moments[*step].ends);
     let end = ends.map_or(last, |step| super::lives::closing_step(pair, step));
     let mut changed = false;
-    for record in pair.seed.records.iter_mut().filter(|record| {
-        record.channel == "conn" && record.step == step && record.members["ev"] == "closed"
-    }) {
+    for record in
+        pair.seed.records.iter_mut().filter(|record| {
+            record.channel == "conn" && record.step == step && record.members["ev"] == "closed"
+        })
+    {
         record.step = end;
         changed = true;
     }
