@@ -11,6 +11,8 @@ mod floor;
 mod rules;
 mod scenario;
 mod sha256;
+#[cfg(test)]
+mod stress;
 mod trace;
 mod turns;
 

@@ -192,6 +192,8 @@ struct Service {
     parts: Vec<(String, u64, String)>,
     stopped: BTreeSet<(String, u64)>,
     speaking: bool,
+    /// What was told of each part's words.
+    words: BTreeMap<(String, u64), String>,
     asked: Option<u64>,
     calls: BTreeMap<String, Value>,
     ended: BTreeSet<String>,
@@ -204,6 +206,26 @@ impl Service {
             let after = now.saturating_sub(running.since) as f64 / 1000.0;
             let metric = json!({ "kind": "TTFBMetricsData", "value": after });
             out.down(json!({ "frame": "MetricsFrame", "metrics": [metric] }));
+        }
+    }
+
+    /// The words of a part are known: what was not told of them is told.
+    fn whole(
+        &mut self,
+        part: (String, u64),
+        text: &str,
+        spoken: bool,
+        response: &str,
+        now: u64,
+        out: &mut Model,
+    ) {
+        let told = self.words.get(&part).cloned().unwrap_or_default();
+        let Some(rest) = text.strip_prefix(told.as_str()).filter(|rest| !rest.is_empty()) else { return };
+        self.words.insert(part, text.to_owned());
+        self.first_byte(response, now, out);
+        out.down(json!({ "frame": "LLMTextFrame", "text": rest }));
+        if spoken {
+            out.down(json!({ "frame": "TTSTextFrame", "text": rest }));
         }
     }
 
@@ -388,11 +410,19 @@ fn hear(pair: &Pair<'_>, event: &Value, now: u64, service: &mut Service, out: &m
             if delta.is_empty() {
                 return;
             }
+            let part = (text("item_id"), event["content_index"].as_u64().unwrap_or(0));
+            service.words.entry(part).or_default().push_str(&delta);
             service.first_byte(&response, now, out);
             out.down(json!({ "frame": "LLMTextFrame", "text": delta }));
             if kind.starts_with("response.audio") {
                 out.down(json!({ "frame": "TTSTextFrame", "text": delta }));
             }
+        }
+        "response.audio_transcript.done" | "response.text.done" if !silent => {
+            let part = (text("item_id"), event["content_index"].as_u64().unwrap_or(0));
+            let spoken = kind.starts_with("response.audio");
+            let words = if spoken { text("transcript") } else { text("text") };
+            service.whole(part, &words, spoken, &response, now, out);
         }
         "response.audio.delta" if !silent => {
             let Some(bytes) = decoded(&text("delta")) else { return };

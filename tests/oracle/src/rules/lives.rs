@@ -251,6 +251,8 @@ pub(super) fn hooks(pair: &mut Pair<'_>) -> bool {
         model.push(Record { step, channel: "handler".to_owned(), members });
     };
     let (mut sent, mut made): (Vec<Value>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
+    // An id that comes again on a connection is the same item.
+    let mut placed: BTreeSet<(usize, String)> = BTreeSet::new();
     let mut closed: Option<usize> = None;
     let mut calls: Vec<(usize, Vec<Value>)> = Vec::new();
     for step in 0..pair.moments.len() {
@@ -268,11 +270,19 @@ pub(super) fn hooks(pair: &mut Pair<'_>) -> bool {
                     made.extend(item["id"].as_str().map(str::to_owned));
                 }
                 "conversation.item.created" => {
+                    let id = item["id"].as_str().unwrap_or_default().to_owned();
+                    if !placed.insert((moment.connection, id)) {
+                        continue;
+                    }
                     told(step, "on_conversation_item_created", item);
                     let is_made = item["id"].as_str().is_some_and(|id| made.contains(id));
                     if !is_made && item["status"] != "in_progress" {
                         told(step, "on_conversation_item_updated", item);
                     }
+                }
+                "conversation.item.deleted" => {
+                    let id = event["item_id"].as_str().unwrap_or_default().to_owned();
+                    placed.remove(&(moment.connection, id));
                 }
                 "response.done" => {
                     let output = event["response"]["output"].as_array().cloned().unwrap_or_default();
