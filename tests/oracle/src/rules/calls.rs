@@ -33,10 +33,25 @@ pub(super) fn function_of<'a>(pair: &Pair<'a>, name: &str) -> Option<&'a Registr
     registered(Some(name)).or_else(|| registered(None))
 }
 
+/// The ends of responses in a step. A response ends once on its connection.
+pub(super) fn ends<'a>(pair: &'a Pair<'_>, step: usize) -> impl Iterator<Item = &'a Value> {
+    let connection = pair.moments[step].connection;
+    let is_end = |event: &&Value| event["type"] == "response.done";
+    let here = pair.moments[step].server.iter().filter(is_end).enumerate();
+    here.filter(move |(index, event)| {
+        let id = &event["response"]["id"];
+        let same = |other: &Value| other["type"] == "response.done" && other["response"]["id"] == *id;
+        let mut earlier = (0..step).filter(|at| pair.moments[*at].connection == connection);
+        !earlier.any(|at| pair.moments[at].server.iter().any(same))
+            && !pair.moments[step].server.iter().filter(is_end).take(*index).any(same)
+    })
+    .map(|(_, event)| event)
+}
+
 /// The calls of responses that are done in a step.
 pub(super) fn calls_of(pair: &Pair<'_>, step: usize) -> Vec<Value> {
-    let done = pair.moments[step].server.iter().filter(|event| event["type"] == "response.done");
-    done.filter(|event| event["response"]["status"] == "completed")
+    ends(pair, step)
+        .filter(|event| event["response"]["status"] == "completed")
         .flat_map(|event| event["response"]["output"].as_array().cloned().unwrap_or_default())
         .filter(|item| item["type"] == "function_call" && item["call_id"].is_string())
         .collect()

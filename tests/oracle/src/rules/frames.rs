@@ -400,6 +400,18 @@ fn hear(pair: &Pair<'_>, event: &Value, now: u64, service: &mut Service, out: &m
         }
         "response.done" => {
             let response = &event["response"];
+            let id = response["id"].as_str().unwrap_or_default();
+            let heard = !service.interrupted.contains(id) && service.running.iter().any(|it| it.id == id);
+            for item in response["output"].as_array().into_iter().flatten().filter(|_| heard) {
+                let parts = item["content"].as_array().into_iter().flatten();
+                for (index, content) in (0..).zip(parts) {
+                    let part = (item["id"].as_str().unwrap_or_default().to_owned(), index);
+                    let spoken = content["transcript"].as_str();
+                    if let Some(words) = spoken.or_else(|| content["text"].as_str()) {
+                        service.whole(part, words, spoken.is_some(), id, now, out);
+                    }
+                }
+            }
             service.end(response["id"].as_str().unwrap_or_default(), now, &response["usage"], out);
             if response["status"] == "failed" {
                 out.push("up", json!({ "frame": "ErrorFrame" }));
@@ -446,8 +458,7 @@ fn hear(pair: &Pair<'_>, event: &Value, now: u64, service: &mut Service, out: &m
         }
         "response.audio.done" if !silent => {
             let part = (text("item_id"), event["content_index"].as_u64().unwrap_or(0));
-            let has = service.parts.iter().any(|(item, index, _)| (item, index) == (&part.0, &part.1));
-            if has && service.stopped.insert(part) {
+            if service.stopped.insert(part) {
                 out.down(json!({ "frame": "TTSStoppedFrame" }));
             }
         }
@@ -483,8 +494,8 @@ fn hear(pair: &Pair<'_>, event: &Value, now: u64, service: &mut Service, out: &m
 }
 
 fn run_functions(pair: &Pair<'_>, step: usize, service: &mut Service, out: &mut Model) {
-    for event in &pair.moments[step].server {
-        if event["type"] != "response.done" || event["response"]["status"] != "completed" {
+    for event in super::calls::ends(pair, step) {
+        if event["response"]["status"] != "completed" {
             continue;
         }
         let calls: Vec<Value> = event["response"]["output"]
@@ -572,7 +583,8 @@ pub(super) fn faults(pair: &mut Pair<'_>) -> bool {
         record.members.insert("error".into(), "…".into());
     }
     // So are those about arguments that can't be read.
-    for record in pair.ours.records.iter_mut().filter(|it| frame(it) == "FunctionCallResultFrame") {
+    let all = pair.ours.records.iter_mut().chain(&mut pair.seed.records);
+    for record in all.filter(|it| frame(it) == "FunctionCallResultFrame") {
         let unread = record.members.get("arguments").is_some_and(Value::is_string);
         if unread && record.members["result"]["error"].is_string() {
             record.members.insert("result".into(), serde_json::from_str(ERROR).unwrap_or_default());

@@ -253,6 +253,7 @@ pub(super) fn hooks(pair: &mut Pair<'_>) -> bool {
     let (mut sent, mut made): (Vec<Value>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
     // An id that comes again on a connection is the same item.
     let mut placed: BTreeSet<(usize, String)> = BTreeSet::new();
+    let mut done: BTreeSet<(usize, String)> = BTreeSet::new();
     let mut closed: Option<usize> = None;
     let mut calls: Vec<(usize, Vec<Value>)> = Vec::new();
     for step in 0..pair.moments.len() {
@@ -285,6 +286,10 @@ pub(super) fn hooks(pair: &mut Pair<'_>) -> bool {
                     placed.remove(&(moment.connection, id));
                 }
                 "response.done" => {
+                    let id = event["response"]["id"].as_str().unwrap_or_default().to_owned();
+                    if !done.insert((moment.connection, id)) {
+                        continue;
+                    }
                     let output = event["response"]["output"].as_array().cloned().unwrap_or_default();
                     output.iter().for_each(|item| told(step, "on_conversation_item_updated", item));
                     let ids: Vec<Value> = output
