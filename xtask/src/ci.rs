@@ -114,7 +114,7 @@ impl Check {
             }
             Self::NoStd => "cargo check -p realtime-protocol --no-default-features",
             Self::Wasm => {
-                "cargo build -p realtime-protocol -p realtime-context --target wasm32-unknown-unknown"
+                "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony --target wasm32-unknown-unknown"
             }
             Self::Msrv => {
                 "cargo check --workspace --all-targets --all-features, with the oldest supported compiler"
@@ -234,7 +234,17 @@ impl Tools {
         if !libdir.is_some_and(|libdir| Path::new(libdir.trim()).is_dir()) {
             return Outcome::Skipped(format!("the target {TARGET} is not installed"));
         }
-        self.cargo(["build", "-p", "realtime-protocol", "-p", "realtime-context", "--target", TARGET])
+        self.cargo([
+            "build",
+            "-p",
+            "realtime-protocol",
+            "-p",
+            "realtime-context",
+            "-p",
+            "realtime-telephony",
+            "--target",
+            TARGET,
+        ])
     }
 
     fn msrv(&self) -> Outcome {

@@ -24,7 +24,7 @@ use crate::layering::sources::{forbidden_in_folder, forbidden_paths, library_fil
 use crate::{Error, ci, workspace_root};
 
 /// The crates that are state machines only.
-const PURE: &[&str] = &["realtime-protocol", "realtime-context"];
+const PURE: &[&str] = &["realtime-protocol", "realtime-context", "realtime-telephony"];
 
 /// The folders that are state machines only, in crates that are not.
 const PURE_FOLDERS: &[&str] = &[

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[Edge])] = &[
         "realtime-pipeline",
         &[Edge::To("realtime-protocol"), Edge::To("realtime-context"), Edge::To("realtime-client")],
     ),
+    ("realtime-telephony", &[Edge::To("realtime-protocol")]),
 ];
 
 /// Unpublished crates on top of everything: they may depend on any crate and on each other, and no other
