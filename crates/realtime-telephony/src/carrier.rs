@@ -209,7 +209,7 @@ impl Digit {
 
 /// An error that the carrier reports. `Debug` and `Display` show its code and not its text.
 #[derive(Clone, Eq, PartialEq, thiserror::Error)]
-#[error("the carrier reports error {}", code.map_or_else(|| "without a code".to_owned(), |code| code.to_string()))]
+#[error("the carrier reports an error{}", code.map(|code| format!(" {code}")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct CarrierFault {
     /// The carrier's number for it.

@@ -1,8 +1,8 @@
 //! Phone carriers' media streams, as pure code.
 //!
-//! A carrier opens a WebSocket to us for each call and sends the caller's audio; we send ours back. Each carrier
-//! has its own messages. A [`MediaStream`] reads and writes them for one call: what comes goes in, what happened
-//! and what to send comes out.
+//! A carrier opens a WebSocket to us for each call and sends the caller's audio; we send ours back. Each
+//! carrier has its own messages. A [`MediaStream`] reads and writes them for one call: what comes goes in,
+//! what happened and what to send comes out.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -275,7 +275,8 @@ mod tests {
                     0 | 1 => marks.sent(at(now), amount),
                     2 => names.extend(marks.add(amount, marks.sent)),
                     3 => {
-                        let name = names.get(which as usize).cloned().unwrap_or_else(|| format!("{amount}.{which}"));
+                        let name = names.get(which as usize).cloned();
+                        let name = name.unwrap_or_else(|| format!("{amount}.{which}"));
                         let _ = marks.played(at(now), &name);
                     }
                     4 => drop(marks.drained(at(now))),
@@ -288,7 +289,8 @@ mod tests {
                 }
                 let position = marks.position(at(now));
                 prop_assert!(position.samples <= marks.sent);
-                prop_assert!(position.samples >= last.samples || position.is_reported, "{:?} {:?}", last, position);
+                let goes_on = position.samples >= last.samples || position.is_reported;
+                prop_assert!(goes_on, "{:?} {:?}", last, position);
                 last = position;
             }
         }

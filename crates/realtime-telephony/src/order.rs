@@ -1,4 +1,5 @@
-//! The caller's audio in its order: late pieces wait for, lost ones are silence, and repeated ones are dropped.
+//! The caller's audio in its order: late pieces wait for, lost ones are silence, and repeated ones are
+//! dropped.
 //!
 //! A carrier places a piece by its own clock or by its number. Where both say something the clock decides,
 //! since it also tells how much is missing. A piece that is ahead of its place waits for at most
@@ -312,11 +313,12 @@ mod tests {
 
         #[test]
         fn pieces_at_most_three_places_off_come_out_in_order(
-            keys in prop::collection::vec(0..4_u64, 1..80), drops in prop::collection::vec(prop::bool::weighted(0.1), 80),
+            keys in prop::collection::vec(0..4_u64, 1..80),
+            drops in prop::collection::vec(prop::bool::weighted(0.1), 80),
         ) {
             // Each piece is delayed by less than the window; the first one is never late.
-            let mut sent: Vec<(u64, u64)> =
-                keys.iter().enumerate().skip(1).map(|(n, delay)| (n as u64 + delay.min(&2), n as u64)).collect();
+            let delayed = |(n, delay): (usize, &u64)| (n as u64 + delay.min(&2), n as u64);
+            let mut sent: Vec<(u64, u64)> = keys.iter().enumerate().skip(1).map(delayed).collect();
             sent.sort();
             let mut reorder = Reorder::new(8_000);
             let mut pieces = Vec::new();

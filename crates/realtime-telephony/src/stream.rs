@@ -22,15 +22,15 @@ const MOST_PENDING: usize = 1_024;
 
 /// The media stream of one call.
 ///
-/// It does no I/O. A driver gives it what comes and the time, then takes outputs until there is none, and calls
-/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so. `handle_*` never
-/// fails: what is odd is counted. Time that goes back stands still.
+/// It does no I/O. A driver gives it what comes and the time, then takes outputs until there is none, and
+/// calls [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so.
+/// `handle_*` never fails: what is odd is counted. Time that goes back stands still.
 ///
 /// # Playing
 /// Audio goes to the carrier at once, in the pieces that it wants; the driver decides how far ahead that is.
-/// [`mark`](Self::mark) asks when what was given before is heard, and [`finish`](Self::finish) sends what is too
-/// short for a piece: call it at the end of what is said. [`flush`](Self::flush) drops what was not heard and
-/// begins the next generation, whose samples count from 0.
+/// [`mark`](Self::mark) asks when what was given before is heard, and [`finish`](Self::finish) sends what is
+/// too short for a piece: call it at the end of what is said. [`flush`](Self::flush) drops what was not heard
+/// and begins the next generation, whose samples count from 0.
 #[derive(Debug)]
 pub struct MediaStream {
     carrier: Box<dyn Carrier>,
@@ -185,8 +185,8 @@ impl MediaStream {
     /// The number is the caller's own, and may repeat.
     ///
     /// # Errors
-    /// [`StreamError::NotStarted`], [`StreamError::Ended`], and [`StreamError::TooManyMarks`] while 1,024 have
-    /// not come back: one a second is enough.
+    /// [`StreamError::NotStarted`], [`StreamError::Ended`], and [`StreamError::TooManyMarks`] while 1,024
+    /// have not come back: one a second is enough.
     pub fn mark(&mut self, now: Timestamp, mark: u64) -> Result<(), StreamError> {
         let line = self.open_line(now)?;
         let at = line.given;

@@ -1,9 +1,7 @@
 //! Exotel: raw PCM in pieces of 100 ms and more. Its applets differ in how they name members.
 //!
-//! Exotel's own bridges send the stream's id in both spellings, and a number and a time with each piece, since
-//! some streams end early without them. So does this.
-
-use std::fmt::Write as _;
+//! Exotel's own bridges send the stream's id in both spellings, and a number and a time with each piece,
+//! since some streams end early without them. So does this.
 
 use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
@@ -66,11 +64,10 @@ impl Carrier for Exotel {
         self.bytes += audio.len() as u64;
         let (id, chunk) = (self.texts.id(), self.chunks);
         let mut text = String::with_capacity(audio.len().div_ceil(3) * 4 + 2 * id.len() + 160);
-        // Writing into a string does not fail.
-        let _ = write!(
-            text,
-            r#"{{"event":"media","stream_sid":{id},"streamSid":{id},"sequence_number":"{chunk}","media":{{"chunk":"{chunk}","timestamp":"{at_ms}","payload":""#
-        );
+        let head =
+            format!(r#"{{"event":"media","stream_sid":{id},"streamSid":{id},"sequence_number":"{chunk}""#);
+        text.push_str(&head);
+        text.push_str(&format!(r#","media":{{"chunk":"{chunk}","timestamp":"{at_ms}","payload":""#));
         json::push_base64(&audio, &mut text);
         text.push_str("\"}}");
         Outgoing::Text(text)

@@ -47,8 +47,9 @@ impl Genesys {
         self.sequence += 1;
         let Self { sequence, their_sequence, .. } = self;
         let id = self.id.as_deref().unwrap_or("\"\"");
+        let numbers = format!(r#""seq":{sequence},"clientseq":{their_sequence}"#);
         Outgoing::Text(format!(
-            r#"{{"version":"2","id":{id},"type":"{kind}","seq":{sequence},"clientseq":{their_sequence},"parameters":{parameters}}}"#
+            r#"{{"version":"2","id":{id},"type":"{kind}",{numbers},"parameters":{parameters}}}"#
         ))
     }
 

@@ -97,6 +97,16 @@ pub(crate) fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
+/// A mark as the carrier sends it back.
+pub(crate) fn mark_back(kind: CarrierKind, name: &str) -> String {
+    match kind {
+        CarrierKind::Plivo => format!(r#"{{"event":"playedStream","sequenceNumber":"8","name":"{name}"}}"#),
+        CarrierKind::Vonage => format!(r#"{{"event":"websocket:notify","payload":{{"name":"{name}"}}}}"#),
+        CarrierKind::Jambonz => format!(r#"{{"type":"mark","data":{{"name":"{name}","event":"playout"}}}}"#),
+        _ => format!(r#"{{"event":"mark","mark":{{"name":"{name}"}}}}"#),
+    }
+}
+
 fn sent(text: &str) -> String {
     let message: Value = serde_json::from_str(text).unwrap();
     let kind = ["event", "type", "action"].iter().find_map(|name| message[*name].as_str()).unwrap();

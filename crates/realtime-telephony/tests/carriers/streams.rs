@@ -4,7 +4,7 @@ use realtime_protocol::audio::AudioFormat;
 use realtime_telephony::carrier::HangUp;
 use realtime_telephony::{CarrierKind, SampleOrder, StreamError, StreamOptions};
 
-use crate::line::{Line, at};
+use crate::line::{Line, at, mark_back};
 
 fn media(timestamp: &str, chunk: &str) -> String {
     let payload = "/".repeat(213) + "w==";
@@ -404,15 +404,6 @@ fn nothing_that_was_said_or_pressed_is_shown() {
         for secret in ["//", "\"en\"", "+1555", "'1'", "\"5\"", "1, 1", "\\x01\\x01", "AQEB"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
-    }
-}
-
-fn mark_back(kind: CarrierKind, name: &str) -> String {
-    match kind {
-        CarrierKind::Plivo => format!(r#"{{"event":"playedStream","sequenceNumber":"8","name":"{name}"}}"#),
-        CarrierKind::Vonage => format!(r#"{{"event":"websocket:notify","payload":{{"name":"{name}"}}}}"#),
-        CarrierKind::Jambonz => format!(r#"{{"type":"mark","data":{{"name":"{name}","event":"playout"}}}}"#),
-        _ => format!(r#"{{"event":"mark","mark":{{"name":"{name}"}}}}"#),
     }
 }
 
