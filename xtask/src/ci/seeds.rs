@@ -13,13 +13,21 @@ use serde_json::Value;
 
 use crate::{Error, workspace_root};
 
-/// Targets whose inputs are whole logs, and those whose inputs are the bytes of a plan; those of all others
-/// are events.
+/// Targets whose inputs are whole logs, those whose inputs are the bytes of a plan, and those whose inputs are
+/// the messages of a carrier; those of all others are events.
 const OF_LOGS: &[&str] = &["log_reader", "replay"];
 const OF_PLANS: &[&str] = &["session", "call"];
+const OF_CARRIERS: &[&str] = &["carrier"];
+
+/// The carriers, in the order of `CarrierKind::ALL`.
+const CARRIERS: &[&str] =
+    &["twilio", "telnyx", "plivo", "exotel", "vonage", "genesys", "jambonz", "signalwire"];
 
 /// The longest line of a log that is worth a seed (bytes): audio teaches nothing.
 const LONGEST_LINE: usize = 2_000;
+
+/// A carrier's message with hardly any audio, in place of one with much.
+const SHORT_MEDIA: &str = r#"{"event":"media","media":{"payload":"AAAA"}}"#;
 
 /// Lines of a log in one seed.
 const LINES: usize = 80;
@@ -45,12 +53,16 @@ pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
         let lines = text.lines().filter(|line| line.len() <= LONGEST_LINE).take(LINES);
         logs.push(lines.collect::<Vec<_>>().join("\n"));
     }
+    let calls = CARRIERS.iter().enumerate().map(|(index, carrier)| call_of(root, index, carrier));
+    let calls = calls.collect::<Result<Vec<_>, Error>>()?;
     for target in targets {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         let texts = if OF_LOGS.contains(&target.as_str()) { &logs } else { &events };
         let seeds: Vec<&[u8]> = if OF_PLANS.contains(&target.as_str()) {
             plans.iter().map(Vec::as_slice).collect()
+        } else if OF_CARRIERS.contains(&target.as_str()) {
+            calls.iter().map(String::as_bytes).collect()
         } else {
             texts.iter().map(String::as_bytes).collect()
         };
@@ -72,6 +84,26 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// A call of a carrier: its messages in order, with commands between them.
+fn call_of(root: &Path, index: usize, carrier: &str) -> Result<String, Error> {
+    let folder = root.join("crates/realtime-telephony/tests/fixtures").join(carrier).join("in");
+    let mut paths = Vec::new();
+    for entry in folder.read_dir().map_err(|error| format!("{}: {error}", folder.display()))? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    let mut call = index.to_string();
+    for path in paths {
+        let message: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+        let is_binary = message.get("$binary_base64").is_some();
+        let message = if is_binary { "=1234".to_owned() } else { message.to_string() };
+        let is_long = message.len() > LONGEST_LINE;
+        call.push_str(if is_long { SHORT_MEDIA } else { &message });
+        call.push_str("\n!0@\n!1\n!2\n");
+    }
+    Ok(call)
 }
 
 /// The event on a line of a golden session.
@@ -120,6 +152,15 @@ mod tests {
     use realtime_protocol::log::{Entry, read_header};
 
     use super::*;
+
+    #[test]
+    fn each_carrier_makes_a_call() {
+        for (index, carrier) in CARRIERS.iter().enumerate() {
+            let call = call_of(workspace_root(), index, carrier).unwrap();
+            assert!(call.lines().count() > 12, "{carrier}");
+            assert!(call.lines().all(|line| line.len() <= LONGEST_LINE + 1), "{carrier}");
+        }
+    }
 
     #[test]
     fn a_golden_session_makes_events_a_plan_and_a_log_that_can_be_read() {
