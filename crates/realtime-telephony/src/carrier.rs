@@ -34,6 +34,11 @@ pub trait Carrier: fmt::Debug + Send {
     /// One piece of audio, as it stands on the wire.
     fn audio(&mut self, audio: Bytes) -> Outgoing;
 
+    /// Returns whether the carrier says when marks were played.
+    fn has_marks(&self) -> bool {
+        self.kind().has_marks()
+    }
+
     /// Asks the carrier to say when the audio before this was played. `None`: it cannot.
     fn mark(&mut self, name: &str) -> Option<Outgoing>;
 

@@ -74,8 +74,8 @@ impl CarrierKind {
         !matches!(self, Self::Telnyx)
     }
 
-    /// Returns whether the carrier says when a mark was played. Otherwise the position is estimated, and
-    /// known only where all is played.
+    /// Returns whether the carrier says when a mark was played. Otherwise marks are due by the clock, and
+    /// the position is certain only where all is played.
     pub const fn has_marks(self) -> bool {
         !matches!(self, Self::Genesys)
     }

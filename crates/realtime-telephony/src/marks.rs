@@ -4,6 +4,7 @@
 //! were played: so a mark of an older generation counts for nothing.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::Timestamp;
@@ -20,7 +21,7 @@ pub struct Position {
     /// Samples that were played since the generation's start, in the output format.
     pub samples: u64,
     /// Whether a mark said so. Otherwise the position is reckoned by the clock since the newest mark, and
-    /// lies neither beyond the next mark nor beyond what was sent.
+    /// lies neither beyond what was sent nor beyond the next mark, if the carrier sends marks back.
     pub is_reported: bool,
 }
 
@@ -44,6 +45,8 @@ pub(crate) enum NoMark {
 #[derive(Debug)]
 pub(crate) struct Marks {
     format: AudioFormat,
+    /// Whether the carrier sends marks back. Otherwise they are due by the clock.
+    come_back: bool,
     generation: u64,
     /// The number of the next mark of this generation.
     serial: u64,
@@ -63,9 +66,17 @@ struct Waiting {
 }
 
 impl Marks {
-    pub(crate) fn new(format: AudioFormat, now: Timestamp) -> Self {
-        let base = (0, now);
-        Self { format, generation: 0, serial: 0, sent: 0, waiting: VecDeque::new(), base, is_reported: false }
+    pub(crate) fn new(format: AudioFormat, come_back: bool, now: Timestamp) -> Self {
+        Self {
+            format,
+            come_back,
+            generation: 0,
+            serial: 0,
+            sent: 0,
+            waiting: VecDeque::new(),
+            base: (0, now),
+            is_reported: false,
+        }
     }
 
     pub(crate) const fn generation(&self) -> u64 {
@@ -142,18 +153,35 @@ impl Marks {
         played
     }
 
+    /// When the next mark is due by the clock, where none comes back.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let next = self.waiting.front().filter(|_| !self.come_back)?;
+        let missing = next.at.saturating_sub(self.base.0);
+        // Rounded up, so that the position is there when it is due.
+        let time = self.format.time_of(missing).as_duration() + Duration::from_micros(1);
+        Some(self.base.1 + time)
+    }
+
+    /// The next mark that is due by the clock, where none comes back.
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<PlayedMark> {
+        self.due().filter(|due| *due <= now)?;
+        let Waiting { mark, at, .. } = self.waiting.pop_front()?;
+        Some(PlayedMark { mark, samples: at })
+    }
+
     /// Begins the next generation. Gives how far this one came.
     pub(crate) fn flush(&mut self, now: Timestamp) -> Position {
         let position = self.position(now);
         let generation = self.generation + 1;
-        *self = Self { generation, ..Self::new(self.format, now) };
+        *self = Self { generation, ..Self::new(self.format, self.come_back, now) };
         position
     }
 
     /// How far playback has come.
     pub(crate) fn position(&self, now: Timestamp) -> Position {
         let (base, since) = self.base;
-        let end = self.waiting.front().map_or(self.sent, |next| next.at.min(self.sent)).max(base);
+        let next = self.waiting.front().filter(|_| self.come_back);
+        let end = next.map_or(self.sent, |next| next.at.min(self.sent)).max(base);
         let reckoned = base.saturating_add(self.samples_of(now.saturating_since(since))).min(end);
         Position {
             generation: self.generation,
@@ -176,7 +204,7 @@ impl Marks {
         self.waiting.binary_search_by_key(&serial, |waiting| waiting.serial).map_err(|_| NoMark::Unknown)
     }
 
-    fn samples_of(&self, time: std::time::Duration) -> u64 {
+    fn samples_of(&self, time: Duration) -> u64 {
         self.format.samples_in(time.into())
     }
 }
@@ -192,7 +220,7 @@ mod tests {
     }
 
     fn marks() -> Marks {
-        Marks::new(AudioFormat::Pcmu, at(0))
+        Marks::new(AudioFormat::Pcmu, true, at(0))
     }
 
     #[test]
@@ -253,6 +281,20 @@ mod tests {
         assert_eq!(marks.drained(at(1_020)), []);
         assert_eq!(marks.drained(at(6_100)).len(), 1);
         assert!(marks.position(at(6_100)).is_reported);
+    }
+
+    #[test]
+    fn marks_are_due_by_the_clock_where_none_comes_back() {
+        let mut marks = Marks::new(AudioFormat::Pcmu, false, at(0));
+        marks.sent(at(100), 8_000);
+        let _ = marks.add(1, 4_000);
+        let _ = marks.add(2, 8_000);
+        assert_eq!(marks.due(), Some(at(600) + Duration::from_micros(1)));
+        assert_eq!(marks.take_due(at(600)), None);
+        assert_eq!(marks.take_due(at(601)), Some(PlayedMark { mark: 1, samples: 4_000 }));
+        assert_eq!(marks.position(at(850)).samples, 6_000);
+        assert_eq!(marks.take_due(at(9_000)).unwrap().mark, 2);
+        assert_eq!((marks.due(), marks.take_due(at(9_000))), (None, None));
     }
 
     #[test]

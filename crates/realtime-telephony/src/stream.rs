@@ -13,7 +13,7 @@ use crate::counts::Counts;
 use crate::event::{EndReason, Event, InputAudio, Output, Started, StreamError};
 use crate::format::{OrderDetector, WireAudio, silence};
 use crate::kind::CarrierKind;
-use crate::marks::{Marks, NoMark, Position};
+use crate::marks::{Marks, NoMark, PlayedMark, Position};
 use crate::options::StreamOptions;
 use crate::order::{Arrival, Piece, Reorder};
 
@@ -128,7 +128,10 @@ impl MediaStream {
     /// Time passed. A call that is early or was not asked for does nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.advance(now);
-        if self.poll_timeout().is_none_or(|until| self.now < until) {
+        if self.phase == Phase::Open {
+            self.due_marks();
+        }
+        if self.deadline().is_none_or(|until| self.now < until) {
             return;
         }
         match self.phase {
@@ -150,6 +153,13 @@ impl MediaStream {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let line = self.line.as_ref().filter(|_| self.phase == Phase::Open);
+        let mark = line.and_then(|line| line.marks.due());
+        [self.deadline(), mark].into_iter().flatten().min()
+    }
+
+    /// When something ends, if nothing else happens before.
+    fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Waiting { until } | Phase::Ending { until } | Phase::Closing { until } => Some(until),
             Phase::Open => {
@@ -393,7 +403,7 @@ impl MediaStream {
                 Ok(played) => {
                     let generation = line.marks.generation();
                     for played in played {
-                        self.event(Event::Played { generation, mark: played.mark, samples: played.samples });
+                        self.played(generation, played, true);
                     }
                 }
                 Err(no_mark) => self.no_mark(no_mark),
@@ -407,7 +417,7 @@ impl MediaStream {
                 let generation = line.marks.generation();
                 let all = line.marks.position(now).samples == line.given;
                 for played in played {
-                    self.event(Event::Played { generation, mark: played.mark, samples: played.samples });
+                    self.played(generation, played, true);
                 }
                 if all {
                     self.event(Event::Drained { generation });
@@ -460,6 +470,7 @@ impl MediaStream {
             (None, _) => same,
         };
         let rules = self.carrier.chunks(output.format);
+        let comes_back = self.carrier.has_marks();
         let now = self.now;
         self.line = Some(Line {
             input,
@@ -470,7 +481,7 @@ impl MediaStream {
             audio_at: now,
             is_paused: false,
             chunker: Chunker::new(rules, output.format),
-            marks: Marks::new(output.format, now),
+            marks: Marks::new(output.format, comes_back, now),
             given: 0,
             sent: 0,
             pending: VecDeque::new(),
@@ -545,6 +556,22 @@ impl MediaStream {
             let count = if is_gap { &mut self.counts.filled_samples } else { &mut self.counts.input_samples };
             *count = count.saturating_add(samples);
             self.event(Event::Audio(InputAudio { start, audio, is_gap }));
+        }
+    }
+
+    fn played(&mut self, generation: u64, mark: PlayedMark, is_reported: bool) {
+        let PlayedMark { mark, samples } = mark;
+        self.event(Event::Played { generation, mark, samples, is_reported });
+    }
+
+    /// Tells the marks that are due by the clock.
+    fn due_marks(&mut self) {
+        let now = self.now;
+        while let Some(line) = &mut self.line
+            && let Some(mark) = line.marks.take_due(now)
+        {
+            let generation = line.marks.generation();
+            self.played(generation, mark, false);
         }
     }
 

@@ -154,6 +154,10 @@ impl Carrier for Jambonz {
         Outgoing::Text(text)
     }
 
+    fn has_marks(&self) -> bool {
+        self.streams
+    }
+
     fn mark(&mut self, name: &str) -> Option<Outgoing> {
         let name = json::quoted(name);
         self.streams.then(|| Outgoing::Text(format!(r#"{{"type":"mark","data":{{"name":{name}}}}}"#)))

@@ -126,7 +126,10 @@ fn happened(event: &Event) -> String {
             format!("{what} at {}: {} bytes", audio.start, audio.audio.len())
         }
         Event::Digit { digit, .. } => format!("digit {}", digit.as_char()),
-        Event::Played { generation, mark, samples } => format!("played {generation}/{mark} at {samples}"),
+        Event::Played { generation, mark, samples, is_reported } => {
+            let how = if *is_reported { "" } else { ", reckoned" };
+            format!("played {generation}/{mark} at {samples}{how}")
+        }
         Event::Fault(fault) => fault.to_string(),
         other => format!("{other:?}").to_lowercase(),
     }

@@ -255,7 +255,7 @@ impl Told {
                     let (format, _) = line.stream.formats().unwrap();
                     self.audio_end += format.samples(audio.audio.len() as u64);
                 }
-                Event::Played { generation, mark, samples } => {
+                Event::Played { generation, mark, samples, .. } => {
                     prop_assert!((*generation, *samples) >= self.played);
                     prop_assert!(Some(*mark) > self.newest_mark);
                     self.played = (*generation, *samples);
