@@ -22,7 +22,8 @@ use std::time::Duration;
 use realtime_client::{ClientOptions, Endpoint};
 use realtime_context::{AgentSpec, Agents, Conversation, Function, Guard, Handler, Toolbox, Transcript};
 use realtime_protocol::call::Reconnect;
-use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::session::SessionOptions;
+use realtime_protocol::session_config::{SessionConfig, Transcription};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -57,6 +58,9 @@ struct RealtimeServiceOptions {
     change: Option<Change>,
 }
 
+/// What transcribes the user, unless the application says otherwise.
+const TRANSCRIBER: &str = "gpt-4o-mini-transcribe";
+
 type Change = Box<dyn FnOnce(RealtimeService) -> RealtimeService + Send>;
 
 /// How an agent's call ended, and what was said in it.
@@ -85,7 +89,10 @@ impl Agent {
     /// The agent of a description, such as one that was read from a file. Its tools are those that are given
     /// here by their names.
     pub fn from_spec(spec: AgentSpec) -> Self {
-        let client = ClientOptions::default().reconnect(Reconnect::default());
+        let mut config = SessionConfig::realtime();
+        config.input_mut().transcription = Transcription::default().model(TRANSCRIBER).into();
+        let session = SessionOptions::default().config(config);
+        let client = ClientOptions::new(session).reconnect(Reconnect::default());
         Self {
             spec,
             others: Vec::new(),
@@ -152,7 +159,8 @@ impl Agent {
         self
     }
 
-    /// The session's configuration, besides instructions, tools and voice.
+    /// The session's configuration, besides instructions, tools and voice. Default: the server's own, and
+    /// what the user says is transcribed by `gpt-4o-mini-transcribe`, for the conversation.
     pub fn session(mut self, config: SessionConfig) -> Self {
         self.service.client.session.config = config;
         self
