@@ -43,6 +43,8 @@ const MOST_LATE: f64 = 2.0;
 /// Memory of a session that is idle, and of one that was busy (KiB), at most.
 const MOST_IDLE: u64 = 40;
 const MOST_AFTER_BURST: u64 = 96;
+/// Memory of an agent that is idle (KiB), at most.
+const MOST_IDLE_AGENT: u64 = 64;
 /// Sessions by which memory is measured.
 const IDLE_SESSIONS: usize = 500;
 
@@ -50,6 +52,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
         Some("server") => server::run(),
+        Some("agents") => {
+            println!("{}", pipelines::memory(args.get(1).ok_or("expected ADDRESS")?, IDLE_SESSIONS)?);
+            Ok(())
+        }
         Some(mode @ ("quiet" | "burst")) => {
             println!("{}", clients::memory(args.get(1).ok_or("expected ADDRESS")?, mode, IDLE_SESSIONS)?);
             Ok(())
@@ -141,6 +147,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         )
     };
     let mut over = Vec::new();
+    let late_bare = median(clients[Kind::Bare as usize].1.iter().map(|round| round.p99_us));
     for ((title, ..), rounds) in &clients {
         let (x_floor, x_bare) = (beside(rounds, Kind::Floor), beside(rounds, Kind::Bare));
         for (kind, most) in MOST_CPU {
@@ -150,6 +157,9 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         }
         let p50 = median(rounds.iter().map(|round| round.p50_us));
         let p99 = median(rounds.iter().map(|round| round.p99_us));
+        if *title == Kind::Pipeline.title() && p99 > late_bare * MOST_LATE {
+            over.push(format!("{title}: p99 is {p99:.0} us, and the bare loop's {late_bare:.0} us"));
+        }
         let latency = if p50.is_nan() { "-".to_owned() } else { format!("{p50:.0} / {p99:.0}") };
         let cost = cpu(rounds);
         let (per_minute, per_core) = (cost * 60.0 / 1000.0, 1e6 / cost);
@@ -160,6 +170,8 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     println!(
         "memory of a session, resident: idle {idle} KiB (most {MOST_IDLE}), after a burst {after} KiB (most {MOST_AFTER_BURST})"
     );
+    let agent: u64 = run_self(&["agents", &server.address])?.trim().parse()?;
+    println!("memory of an agent, resident: idle {agent} KiB (most {MOST_IDLE_AGENT})");
 
     let late = |kind: Kind| -> Result<f64, Box<dyn Error>> {
         let arguments = ["functions", kind.name(), &CALLS_WITH_TOOLS.to_string(), &seconds.to_string()];
@@ -173,6 +185,9 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     );
     if ours > bare * MOST_LATE {
         over.push("outputs of functions leave too late".to_owned());
+    }
+    if agent > MOST_IDLE_AGENT {
+        over.push("an idle agent takes too much memory".to_owned());
     }
     if idle > MOST_IDLE || after > MOST_AFTER_BURST {
         over.push("a session takes too much memory".to_owned());

@@ -8,20 +8,22 @@ use bytes::Bytes;
 use realtime_client::{ClientOptions, Endpoint};
 use realtime_context::{Conversation, Message, ToolError, Toolbox};
 use realtime_pipeline::chain::{
-    Audio, ClearId, Cx, Frame, FrameKind, Processor, Shape, SinkReport, Stages,
+    Audio, ClearId, Cx, Frame, FrameKind, Intent, Processor, Shape, SinkReport, Stages,
 };
 use realtime_pipeline::edges::{EdgeError, Recorder, Recording, Sink, Source};
 use realtime_pipeline::playout::Playout;
 use realtime_pipeline::service::RealtimeService;
-use realtime_pipeline::task::Task;
+use realtime_pipeline::task::{Task, TaskHandle};
 use realtime_protocol::audio::AudioFormat;
+use realtime_protocol::event::InputAudioBufferClear;
 use realtime_protocol::session::SessionOptions;
 use serde_json::Value;
+use tokio::runtime::Builder;
 use tokio::select;
 use tokio::time::{Interval, interval};
 
 use crate::clients::Kind;
-use crate::gauge::{now_us, written_at};
+use crate::gauge::{now_us, resident_kib, written_at};
 use crate::hold::{APPEND, Ended, Latencies};
 
 /// How late what the sink got was (microseconds).
@@ -30,7 +32,7 @@ type Late = Arc<Mutex<Vec<u32>>>;
 pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &Latencies) -> Ended {
     let late = Late::default();
     let microphone = Microphone { ticks, audio: Bytes::from(vec![7; APPEND]) };
-    let mut service = service(address)?;
+    let mut service = service(address, "stream")?;
     let stages = Stages::new().then(service.core());
     let stages = match kind {
         Kind::Recorded => stages.then(Playout::new()).then(Recorder::to(Recording::stereo(), |_| ())),
@@ -51,13 +53,42 @@ pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &
     }
 }
 
-fn service(address: &str) -> Result<RealtimeService, Box<dyn std::error::Error>> {
-    let endpoint = Endpoint::new(&format!("ws://{address}"), "stream")?;
+fn service(address: &str, mode: &str) -> Result<RealtimeService, Box<dyn std::error::Error>> {
+    let endpoint = Endpoint::new(&format!("ws://{address}"), mode)?;
     let clock = |_: Value| async { Ok::<_, ToolError>(Value::Null) };
     Ok(RealtimeService::new(endpoint)
         .client(ClientOptions::new(SessionOptions::default()))
         .conversation(Conversation::from_messages([Message::system("Be brief.")]))
         .toolbox(Toolbox::new().tool("clock", "Tells the time", clock)))
+}
+
+/// Resident memory of an agent (KiB) while nothing happens: service, playout and recorder, with a
+/// conversation and tools.
+pub(crate) fn memory(address: &str, agents: usize) -> Result<u64, Box<dyn std::error::Error>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // What the process needs once is not an agent's.
+        let mut open = vec![idle(address).await?];
+        let before = resident_kib()?;
+        for _ in 0..agents {
+            open.push(idle(address).await?);
+        }
+        Ok((resident_kib()? - before) / agents as u64)
+    })
+}
+
+/// An agent whose session is ready.
+async fn idle(address: &str) -> Result<TaskHandle, Box<dyn std::error::Error>> {
+    let mut service = service(address, "quiet")?;
+    let stages = Stages::new().then(service.core()).then(Playout::new());
+    let stages = stages.then(Recorder::to(Recording::stereo(), |_| ()));
+    let sink = Clock { late: Late::default(), looks: false };
+    let task = Task::new(stages)?.service(service).sink(sink);
+    let handle = task.handle().clone();
+    tokio::spawn(task.run());
+    // It is answered once the session is ready and it is sent.
+    handle.ask(Intent::Raw(Box::new(InputAudioBufferClear::default().into()))).await?;
+    Ok(handle)
 }
 
 /// 20 ms of audio at each tick.

@@ -200,7 +200,10 @@ impl Toolbox {
         if companion.is_some() {
             self.shelf().companion = companion;
         }
-        self.change(|own| (own.functions, own.hosted) = (tools.functions.clone(), tools.hosted.clone()));
+        self.change(|own| {
+            (own.functions, own.hosted) = (tools.functions.clone(), tools.hosted.clone());
+            own.catch_all.clone_from(&tools.catch_all);
+        });
     }
 
     pub(crate) fn take_companion(&self) -> Option<Companion> {
@@ -387,6 +390,12 @@ pub struct Tools {
 impl Tools {
     pub(crate) const fn of(functions: Vec<Function>, hosted: Vec<HostedServer>) -> Self {
         Self { version: 0, functions, hosted, catch_all: None }
+    }
+
+    /// All of these, and more functions.
+    pub(crate) fn and(&self, more: impl Iterator<Item = Function>) -> Self {
+        let functions = self.functions.iter().cloned().chain(more).collect();
+        Self { functions, hosted: self.hosted.clone(), catch_all: self.catch_all.clone(), ..*self }
     }
 
     /// Returns whether it declares the same and runs it in the same way.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use realtime_context::{Function, FunctionContext, Message, ToolError, ToolPolicy};
+use realtime_context::{Function, FunctionContext, Message, ToolError, ToolPolicy, Toolbox};
 use realtime_pipeline::agent::Agent;
 use realtime_pipeline::chain::{Answer, Intent};
 use realtime_pipeline::turns::{EnergyVad, Key, Turns};
@@ -212,6 +212,28 @@ async fn settings_change_field_by_field() {
         stage.until("config updated", 1).await;
         let told = stage.finish().await;
         assert_eq!(told.count("config updated"), 1, "{:#?}", told.lines);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_are_replaced_in_the_call_declaration_and_handler() {
+    let script = json!({ "turns": [
+        { "on": "text", "reply": [{ "call": "new", "arguments": {} }] },
+        { "on": { "tool": "new" }, "reply": [{ "say": "It says {output}." }] },
+    ] });
+    for beta in DIALECTS {
+        let stage = Scene::new(beta, script.clone()).begin(host());
+        stage.until("ready", 1).await;
+        let new = |_: Value| async { Ok::<_, ToolError>("hi") };
+        let tools = Toolbox::new().with(Function::raw("new", "Says hi", json!({ "type": "object" }), new));
+        let answer = stage.ask(Intent::Toolbox(tools)).await;
+        assert_eq!(answer, Answer::Settled(Outcome::Done));
+        stage.until("config updated", 1).await;
+        let messages = vec![Message::user("Call it.")];
+        assert!(stage.ask(Intent::Append { messages, run: true }).await.is_ok());
+        stage.until("bot stopped", 1).await;
+        let told = stage.finish().await;
+        assert_eq!(told.words().last().unwrap(), "assistant: It says hi.", "{:#?}", told.lines);
     }
 }
 

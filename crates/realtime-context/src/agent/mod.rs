@@ -144,7 +144,9 @@ impl Agents {
     pub fn toolbox(&self, library: &Toolbox) -> Result<Toolbox, AgentError> {
         let tools = library.tools();
         for agent in self.shared.specs.values() {
-            let is_known = |name: &&String| tools.get(name).is_some() || tools.hosted(name).is_some();
+            let is_known = |name: &&String| {
+                *name == spec::ALL || tools.get(name).is_some() || tools.hosted(name).is_some()
+            };
             if let Some(missing) = agent.tools.iter().find(|name| !is_known(name)) {
                 return Err(AgentError::NoSuchTool { agent: agent.name.clone(), tool: missing.clone() });
             }
@@ -227,9 +229,12 @@ impl Agents {
     fn active_tools(&self) -> Tools {
         let spec = self.spec();
         let tools = self.state().library.tools();
+        let handoffs = spec.handoffs.iter().filter_map(|name| self.shared.handoffs.get(name)).cloned();
+        if spec.tools.iter().any(|name| name == spec::ALL) {
+            return tools.and(handoffs);
+        }
         let functions = spec.tools.iter().filter_map(|name| tools.get(name)).cloned();
         let hosted = spec.tools.iter().filter_map(|label| tools.hosted(label)).cloned().collect();
-        let handoffs = spec.handoffs.iter().filter_map(|name| self.shared.handoffs.get(name)).cloned();
         Tools::of(functions.chain(handoffs).collect(), hosted)
     }
 

@@ -31,7 +31,8 @@ pub struct AgentSpec {
     /// What the agent is for, for the agents that hand over to it. Default: nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Its tools, by name: functions, and hosted servers by label. Default: none.
+    /// Its tools, by name: functions, and hosted servers by label. `"*"` is all of them, also those that come
+    /// later. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
     /// The agents to which it may hand over, by name. Default: none.
@@ -45,6 +46,9 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greeting: Option<String>,
 }
+
+/// The name that stands for all tools.
+pub(super) const ALL: &str = "*";
 
 impl AgentSpec {
     /// An agent without tools.

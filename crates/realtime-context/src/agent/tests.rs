@@ -226,3 +226,19 @@ fn what_can_not_be_right_is_an_error() {
     let agents = Agents::new([agent("a")]).unwrap();
     assert!(matches!(agents.toolbox(&taken).unwrap_err(), AgentError::TakenName { .. }));
 }
+
+#[test]
+fn a_star_stands_for_all_tools_also_those_that_come_later() {
+    let agents = Agents::new([AgentSpec::new("all", "Do it.").tools(["*"])]).unwrap();
+    let library = Toolbox::new().with(Function::raw("one", "", json!({}), nothing));
+    let active = agents.toolbox(&library).unwrap();
+    library.register(Function::raw("two", "", json!({}), nothing)).unwrap();
+    let names: Vec<String> = active.tools().iter().map(|function| function.name().to_owned()).collect();
+    assert_eq!(names, ["one", "two"]);
+    library.unregister("one");
+    assert_eq!(active.tools().iter().count(), 1);
+}
+
+async fn nothing(_: Value) -> Result<Value, ToolError> {
+    Ok(Value::Null)
+}

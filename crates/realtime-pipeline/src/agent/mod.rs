@@ -83,7 +83,7 @@ impl AgentCall {
 impl Agent {
     /// An agent that is told to be this.
     pub fn new(instructions: impl Into<String>) -> Self {
-        Self::from_spec(AgentSpec::new("agent", instructions))
+        Self::from_spec(AgentSpec::new("agent", instructions).tools(["*"]))
     }
 
     /// The agent of a description, such as one that was read from a file. Its tools are those that are given
@@ -134,7 +134,10 @@ impl Agent {
 
     /// Adds a tool, with a policy of its own if it has one.
     pub fn function(mut self, function: Function) -> Self {
-        self.spec.tools.push(function.name().to_owned());
+        let name = function.name();
+        if !self.spec.tools.iter().any(|known| known == name || known == "*") {
+            self.spec.tools.push(name.to_owned());
+        }
         self.library = std::mem::take(&mut self.library).with(function);
         self
     }
