@@ -58,9 +58,8 @@ fn problem(trace: &Trace) -> Option<String> {
         match record.channel.as_str() {
             "conn" => {
                 let number = record.members.get("n").and_then(serde_json::Value::as_u64).unwrap_or_default();
-                match text("ev") {
-                    "open" => newest = newest.max(number),
-                    _ => {}
+                if text("ev") == "open" {
+                    newest = newest.max(number);
                 }
                 let fits = match text("ev") {
                     "open" => open.insert(number),

@@ -256,13 +256,13 @@ impl<'a> Driver<'a> {
 
     /// Does all that follows, until nothing does.
     fn settle(&mut self) {
-        loop {
-            let Some(run) = &mut self.run else { break };
+        while let Some(run) = &mut self.run {
             let goes_on = run.settle(&mut self.world, &self.tools);
             let retrieves = self.scenario.header.handlers.get("on_conversation_item_created");
             let created: Vec<String> = run.take_created();
             let answers = run.take_answers();
-            let is_over = run.is_over();
+            let is_over = run.is_over() && !goes_on && created.is_empty() && answers.is_empty();
+            let goes_on = goes_on || !created.is_empty();
             for (ticket, answer) in answers {
                 self.answered(ticket, &answer);
             }

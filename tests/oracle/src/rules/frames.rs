@@ -104,8 +104,8 @@ pub(super) fn order(pair: &mut Pair<'_>) -> bool {
                 }
                 !here
             });
-            changed |= !records.is_sorted_by_key(|record| place(record));
-            records.sort_by_key(|record| place(record));
+            changed |= !records.is_sorted_by_key(place);
+            records.sort_by_key(place);
             trace.records.extend(records);
         }
     }
