@@ -30,6 +30,7 @@ use crate::handle::Handle;
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::requests;
+use crate::spans::FunctionSpans;
 use crate::tap::{LogSink, Tap};
 use crate::wire::Wire;
 #[cfg(feature = "tools")]
@@ -70,6 +71,7 @@ pub struct ClientOptions {
     pub desk: DeskOptions,
     /// Wakes the client's task, so that it looks for what listeners ask.
     pub(crate) wake: Arc<Bell>,
+    pub(crate) functions: FunctionSpans,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -103,6 +105,7 @@ impl ClientOptions {
             #[cfg(feature = "tools")]
             desk: DeskOptions::default(),
             wake: Arc::default(),
+            functions: FunctionSpans::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -397,6 +400,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         reseed,
         listeners,
         wake,
+        functions,
         fallbacks,
         keepalive,
         trace_content,
@@ -421,7 +425,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         let header = Header::new(machines.clone(), model.as_str(), wall());
         Tap::new(sink, header, shared.tally.clone())
     });
-    let observer = Observer::new(endpoints.first(), trace_content);
+    let observer = Observer::new(endpoints.first(), functions, trace_content);
     let span = observer.span();
     let named = |(index, listener)| (format!("listener {}", index + 1), listener);
     listening.extend(listeners.into_iter().enumerate().map(named));

@@ -435,17 +435,25 @@ impl Driver {
 
     /// Tells an event, and the notices of listeners.
     fn deliver(&mut self, event: Event) {
+        // A function is begun by a listener, within the span that its call has.
+        self.observer.observe(&event);
         if !self.listeners.is_empty() {
             self.listeners.hear(self.state.at, (self.clock.wall)(), &event);
         }
-        self.deliver_one(event);
+        self.hand_on(event);
         while let Some(notice) = self.listeners.poll_notice() {
             self.deliver_one(Event::Notice(notice));
         }
     }
 
+    /// Tells an event that no listener hears.
     fn deliver_one(&mut self, event: Event) {
         self.observer.observe(&event);
+        self.hand_on(event);
+    }
+
+    /// Gives an event to who waits for it, or to the application.
+    fn hand_on(&mut self, event: Event) {
         if let Some(reseed) = &mut self.reseed {
             reseed.run(|it| it.observe(&event));
         }

@@ -8,7 +8,7 @@ use realtime_protocol::item::Item;
 use tracing::{Level, Span, debug, enabled, field, info, info_span, trace};
 
 use crate::connect::endpoint::Endpoint;
-use crate::spans::Spans;
+use crate::spans::{FunctionSpans, Spans};
 
 /// Turns what a session tells into spans and events.
 pub(crate) struct Observer {
@@ -19,7 +19,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(endpoint: &Endpoint, content: bool) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, functions: FunctionSpans, content: bool) -> Self {
         let session = info_span!(
             "realtime_session",
             otel.kind = "client",
@@ -31,7 +31,7 @@ impl Observer {
             server.port = endpoint.port(),
             error.r#type = field::Empty,
         );
-        Self { spans: Spans::new(session.clone()), session, content }
+        Self { spans: Spans::new(session.clone(), functions), session, content }
     }
 
     /// The span of the whole call.

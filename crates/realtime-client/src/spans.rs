@@ -4,6 +4,7 @@
 //! fields are those of OpenTelemetry's conventions for generative AI, where these have them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use realtime_protocol::call::{Event, FunctionCall, FunctionEnd, Notice, ResponseEnd, ResponseReport};
 use realtime_protocol::id::{CallId, ResponseId};
@@ -17,22 +18,48 @@ pub(crate) struct Spans {
     session: Span,
     turn: Option<Turn>,
     /// The turn before, which an interruption that is told later may be about.
-    before: Option<Span>,
+    before: Option<Turn>,
     turns: u64,
     responses: BTreeMap<ResponseId, Span>,
     /// The response that has just ended: its calls may be told next.
     ended: Option<(ResponseId, Span)>,
-    functions: BTreeMap<CallId, Span>,
+    functions: FunctionSpans,
+}
+
+/// The spans of functions that are open. What a function does belongs into its span, so who runs functions has
+/// them too.
+#[derive(Clone, Default)]
+pub(crate) struct FunctionSpans(Arc<Mutex<BTreeMap<CallId, Span>>>);
+
+impl FunctionSpans {
+    /// The span of a call that the model has made and that is not answered.
+    #[cfg_attr(not(feature = "tools"), expect(dead_code, reason = "only tools run functions"))]
+    pub(crate) fn get(&self, call_id: &CallId) -> Option<Span> {
+        self.lock().get(call_id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallId, Span>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Turn {
     span: Span,
     /// Whether it began with speech that is not an item yet.
     is_speech: bool,
+    /// Whether the assistant has answered.
+    is_answered: bool,
+    was_interrupted: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.span.record("turn.was_interrupted", self.was_interrupted);
+    }
 }
 
 impl Spans {
-    pub(crate) const fn new(session: Span) -> Self {
+    pub(crate) const fn new(session: Span, functions: FunctionSpans) -> Self {
         Self {
             session,
             turn: None,
@@ -40,7 +67,7 @@ impl Spans {
             turns: 0,
             responses: BTreeMap::new(),
             ended: None,
-            functions: BTreeMap::new(),
+            functions,
         }
     }
 
@@ -55,25 +82,20 @@ impl Spans {
                 self.response_started(response_id, *out_of_band);
             }
             Event::ResponseFinished(report) => self.response_finished(report),
-            Event::Interrupted(_) => {
-                let turn = self.before.as_ref().or_else(|| self.turn.as_ref().map(|turn| &turn.span));
-                if let Some(turn) = turn {
-                    turn.record("turn.was_interrupted", true);
-                }
-            }
+            Event::Interrupted(_) => self.interrupted(),
             Event::FunctionCalls { response_id, calls, .. } => {
                 let parent = self.response(response_id);
                 calls.iter().for_each(|call| self.function_called(call, &parent));
             }
             Event::Notice(Notice::FunctionStarted { call }) => {
-                if let Some(span) = self.functions.get(&call.call_id) {
+                if let Some(span) = self.functions.lock().get(&call.call_id) {
                     span.in_scope(|| debug!("function started"));
                 }
             }
             Event::FunctionEnded { call, end } => self.function_ended(call, end),
             Event::Closed { .. } => {
                 self.responses.clear();
-                self.functions.clear();
+                self.functions.lock().clear();
                 (self.turn, self.before) = (None, None);
             }
             _ => {}
@@ -102,7 +124,16 @@ impl Spans {
             turn.r#type = "conversation",
             turn.was_interrupted = field::Empty,
         );
-        self.before = self.turn.replace(Turn { span, is_speech }).map(|turn| turn.span);
+        let turn = Turn { span, is_speech, is_answered: false, was_interrupted: false };
+        self.before = self.turn.replace(turn);
+    }
+
+    /// Marks the last turn that was answered. Speech that interrupts has begun another one already.
+    fn interrupted(&mut self) {
+        let mut turns = [&mut self.turn, &mut self.before].into_iter().flatten();
+        if let Some(turn) = turns.find(|turn| turn.is_answered) {
+            turn.was_interrupted = true;
+        }
     }
 
     fn response_started(&mut self, response_id: &ResponseId, out_of_band: bool) {
@@ -125,6 +156,9 @@ impl Spans {
         span.in_scope(|| debug!("response started"));
         if self.responses.len() < MOST_OPEN {
             self.responses.insert(response_id.clone(), span);
+        }
+        if let Some(turn) = self.turn.as_mut().filter(|_| !out_of_band) {
+            turn.is_answered = true;
         }
     }
 
@@ -158,8 +192,9 @@ impl Spans {
         self.ended = Some((report.response_id.clone(), span));
     }
 
-    fn function_called(&mut self, call: &FunctionCall, parent: &Span) {
-        if self.functions.len() < MOST_OPEN {
+    fn function_called(&self, call: &FunctionCall, parent: &Span) {
+        let mut functions = self.functions.lock();
+        if functions.len() < MOST_OPEN {
             let span = info_span!(
                 parent: parent,
                 "execute_tool",
@@ -168,12 +203,12 @@ impl Spans {
                 gen_ai.tool.call.id = %call.call_id,
                 error.r#type = field::Empty,
             );
-            self.functions.insert(call.call_id.clone(), span);
+            functions.insert(call.call_id.clone(), span);
         }
     }
 
-    fn function_ended(&mut self, call: &FunctionCall, end: &FunctionEnd) {
-        let Some(span) = self.functions.remove(&call.call_id) else { return };
+    fn function_ended(&self, call: &FunctionCall, end: &FunctionEnd) {
+        let Some(span) = self.functions.lock().remove(&call.call_id) else { return };
         if !matches!(end, FunctionEnd::Result(_) | FunctionEnd::Detached) {
             span.record("error.type", kind_of_end(end));
         }

@@ -12,9 +12,10 @@ use realtime_protocol::call::{CommandError, CommandId, Event, FunctionOutput, Li
 use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, Span, debug};
 
 use crate::bell::Bell;
+use crate::spans::FunctionSpans;
 
 /// Hears the call's events for a desk, and runs its futures.
 pub(crate) struct ToolListener {
@@ -24,6 +25,7 @@ pub(crate) struct ToolListener {
     end: mpsc::UnboundedSender<Ended>,
     /// Wakes the driver.
     news: Arc<Bell>,
+    spans: FunctionSpans,
 }
 
 /// How a future ended. There are at most as many as calls that run.
@@ -38,14 +40,14 @@ const PANICKED: &str = "the function failed";
 const NOT_ASKED: &str = "the request for approval failed";
 
 impl ToolListener {
-    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Bell>) -> Self {
+    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Bell>, spans: FunctionSpans) -> Self {
         let mut desk = Desk::new(toolbox, options);
         desk.on_change({
             let news = Arc::clone(&news);
             move || news.ring()
         });
         let (end, ended) = mpsc::unbounded_channel();
-        Self { desk, running: HashMap::new(), ended, end, news }
+        Self { desk, running: HashMap::new(), ended, end, news, spans }
     }
 
     /// Tells the desk what ended, and does what it wants.
@@ -70,12 +72,7 @@ impl ToolListener {
                     self.spawn(job, asked, Ended::Approved);
                 }
                 DeskOutput::Start { job, call, work } => {
-                    let span = info_span!(
-                        "execute_tool",
-                        gen_ai.operation.name = "execute_tool",
-                        gen_ai.tool.name = call.name,
-                        gen_ai.tool.call.id = %call.call_id,
-                    );
+                    let span = self.spans.get(&call.call_id).unwrap_or_else(Span::current);
                     // The handler is entered within the task: what it does before its first await may panic.
                     let work = AssertUnwindSafe(async move { work.start().await }).catch_unwind();
                     let work = async move {
