@@ -122,7 +122,7 @@ impl Check {
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
             Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
-            Self::Examples => "cargo run -p realtime-client --example NAME, for each example",
+            Self::Examples => "cargo run -p PACKAGE --example NAME, for each example of client and pipeline",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -170,6 +170,9 @@ impl Check {
     }
 }
 
+/// The README's agent needs a key, an address and a file: `xtask/tests/readme.rs` has them.
+const RUN_BY_A_TEST: &str = "agent";
+
 /// The programs that checks run.
 #[derive(Debug)]
 struct Tools {
@@ -200,23 +203,25 @@ impl Tools {
         answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
     }
 
-    /// Runs what `crates/realtime-client/examples` holds. The features are those of the tests, so that little
-    /// is built anew.
+    /// Runs the examples of both crates. The features are those of the tests, so that little is built anew.
     fn examples(&self) -> Outcome {
-        let directory = workspace_root().join("crates/realtime-client/examples");
-        let Ok(entries) = std::fs::read_dir(&directory) else {
-            return Outcome::Failed(format!("cannot read {}", directory.display()));
-        };
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
-            .collect();
-        names.sort();
-        for name in names {
-            say!("\n-- {name}");
-            let args = ["run", "--quiet", "-p", "realtime-client", "--all-features", "--example", &name];
-            let outcome = self.cargo(args);
-            if outcome != Outcome::Passed {
-                return Outcome::Failed(format!("the example {name} failed"));
+        for package in ["realtime-client", "realtime-pipeline"] {
+            let directory = workspace_root().join("crates").join(package).join("examples");
+            let Ok(entries) = std::fs::read_dir(&directory) else {
+                return Outcome::Failed(format!("cannot read {}", directory.display()));
+            };
+            let mut names: Vec<String> = entries
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+                .filter(|name| name != RUN_BY_A_TEST)
+                .collect();
+            names.sort();
+            for name in names {
+                say!("\n-- {name}");
+                let args = ["run", "--quiet", "-p", package, "--all-features", "--example", &name];
+                let outcome = self.cargo(args);
+                if outcome != Outcome::Passed {
+                    return Outcome::Failed(format!("the example {name} of {package} failed"));
+                }
             }
         }
         Outcome::Passed
