@@ -56,7 +56,7 @@ enum Hold {
     #[default]
     Up,
     Down,
-    /// Down, and the turn that it began was too long.
+    /// Down, and begins no turn: the one that it began was too long, or nothing more is heard.
     Spent,
 }
 
@@ -169,6 +169,13 @@ impl Floor {
         }
     }
 
+    /// Begins no turn by the key until it is pressed again.
+    pub(super) fn spend_key(&mut self) {
+        if self.key == Hold::Down {
+            self.key = Hold::Spent;
+        }
+    }
+
     pub(super) const fn mute(&mut self) {
         self.is_muted = true;
     }
@@ -188,9 +195,7 @@ impl Floor {
     pub(super) fn time_passed(&mut self, now: Timestamp, stops: &[Stop]) {
         if self.longest_due(stops).is_some_and(|due| due <= now) {
             self.end_turn();
-            if self.key == Hold::Down {
-                self.key = Hold::Spent;
-            }
+            self.spend_key();
         }
         if let Some(turn) = &mut self.turn
             && turn.speaking_at <= now

@@ -35,6 +35,8 @@ impl Processor for Turns {
             }
             FrameKind::InputFinished => {
                 self.finish(cx);
+                // Silence may follow, as from a microphone.
+                self.floor.spend_key();
                 cx.forward(frame);
             }
             FrameKind::InputAudio(audio) => {

@@ -192,6 +192,18 @@ fn a_held_key_begins_another_turn_when_audio_comes_back() {
 }
 
 #[test]
+fn a_key_that_is_held_beyond_the_end_of_the_audio_begins_no_turn_of_silence() {
+    let mut run = Run::new(Turns::push_to_talk());
+    run.key(Key::Pressed);
+    run.hear(true, 500);
+    run.down(FrameKind::InputFinished);
+    run.hear(false, 500);
+    run.key(Key::Released);
+    run.hear(false, 500);
+    assert_eq!(run.turns(), ["started", "stopped"]);
+}
+
+#[test]
 fn audio_that_takes_another_way_does_not_end_a_turn() {
     let mut run = Run::new(Turns::external().no_audio(None));
     run.down(started());
