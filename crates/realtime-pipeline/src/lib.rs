@@ -72,6 +72,8 @@
 //! # Features
 //! - `tls` (default): `wss://` addresses.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
+//!
+#![doc = include_str!("../WORDS.md")]
 
 pub mod agent;
 pub mod chain;

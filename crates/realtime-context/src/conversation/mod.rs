@@ -48,6 +48,7 @@ use state::{State, Summariser};
 /// conversation.replace([Message::system("Sing."), Message::user("Hi")]);
 /// assert_eq!(conversation.messages().len(), 2);
 /// ```
+#[doc(alias("LLMUserAggregator", "LLMAssistantAggregator"))]
 #[derive(Clone, Default)]
 pub struct Conversation {
     shared: Arc<Mutex<State>>,
@@ -137,6 +138,7 @@ impl Conversation {
 
     /// Calls `hook` after each change by the application, so that a driver looks for what the conversation
     /// [asks](realtime_protocol::call::Listener::poll_timeout). There is one hook; another one replaces it.
+    #[doc(alias("TranscriptionUpdateFrame", "TranscriptProcessor"))]
     pub fn on_change(&self, hook: impl Fn() + Send + Sync + 'static) {
         self.lock().hook = Some(Arc::new(hook));
     }

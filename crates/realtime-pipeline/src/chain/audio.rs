@@ -161,6 +161,7 @@ pub struct OutputAudio {
     /// What it is part of.
     pub source: AudioSource,
     /// The position of its first sample in the part or clip (samples).
+    #[doc(alias = "TTSStartedFrame")]
     pub start: u64,
     /// The chunk's number at the session, by which a carrier may report that it was played.
     pub mark: Option<u64>,

@@ -46,6 +46,7 @@ impl Cx<'_> {
     }
 
     /// Pushes a new frame downstream.
+    #[doc(alias = "push_frame")]
     pub fn push(&mut self, kind: FrameKind) {
         self.push_to(Direction::Downstream, kind);
     }
@@ -84,6 +85,7 @@ impl Cx<'_> {
 
     /// Hands a frame on, the way of the step. A stage that keeps frames back for later uses
     /// [`forward_to`](Self::forward_to).
+    #[doc(alias = "push_frame")]
     pub fn forward(&mut self, frame: Frame) {
         self.forward_to(self.direction, frame);
     }

@@ -82,14 +82,14 @@ pub enum FrameKind {
     Start,
     /// The run ends once all that came before is done; downstream. A stage that pushes one asks for that, as
     /// by [`Cx::end`](crate::chain::Cx::end).
-    #[doc(alias("EndFrame", "EndTaskFrame"))]
+    #[doc(alias("EndFrame", "EndTaskFrame", "EndWorkerFrame"))]
     End {
         /// Why, for logs.
         reason: Arc<str>,
     },
     /// The run ends now; downstream. A stage that pushes one asks for that, as by
     /// [`Cx::cancel`](crate::chain::Cx::cancel).
-    #[doc(alias("CancelFrame", "CancelTaskFrame"))]
+    #[doc(alias("CancelFrame", "CancelTaskFrame", "CancelWorkerFrame"))]
     Cancel {
         /// Why, for logs.
         reason: Arc<str>,

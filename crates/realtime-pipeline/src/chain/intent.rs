@@ -19,7 +19,7 @@ use crate::chain::payload::Keys;
 #[non_exhaustive]
 pub enum Intent {
     /// The model says this.
-    #[doc(alias = "TTSSpeakFrame")]
+    #[doc(alias("TTSSpeakFrame", "TextFrame"))]
     Say {
         /// The words.
         text: Arc<str>,
@@ -49,7 +49,7 @@ pub enum Intent {
         protected: bool,
     },
     /// Changes the configuration. Members that are set replace the old ones, the others stay.
-    #[doc(alias = "LLMUpdateSettingsFrame")]
+    #[doc(alias("LLMUpdateSettingsFrame", "VADParamsUpdateFrame"))]
     Settings(Box<SessionConfig>),
     /// Puts these tools in place of the old ones: declarations and handlers.
     #[doc(alias = "LLMSetToolsFrame")]
@@ -58,7 +58,7 @@ pub enum Intent {
     #[doc(alias = "LLMSetToolChoiceFrame")]
     ToolChoice(ToolChoice),
     /// Stops what is being said, as if the user spoke.
-    #[doc(alias("InterruptionTaskFrame", "BotInterruptionFrame"))]
+    #[doc(alias("InterruptionTaskFrame", "InterruptionWorkerFrame", "BotInterruptionFrame"))]
     Interrupt,
     /// Sends none of the user's audio while `true`.
     #[doc(alias = "set_audio_input_paused")]

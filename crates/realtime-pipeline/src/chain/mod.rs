@@ -74,20 +74,7 @@
 //! | intents | exactly one [`Answer`] each: from the service, or refused at once without one, or closed |
 //! | wrong chains | refused by [`Chain::new`]: [`WrongChain`] |
 //!
-//! # Words
-//! Users of pipecat find their words by searching these docs. The ones whose shape differs:
-//!
-//! | there | here |
-//! |---|---|
-//! | `FrameProcessor.process_frame` | [`Processor::handle_frame`] |
-//! | `push_frame`, `broadcast_frame` | [`Cx::forward`] for the frame in hand, [`Cx::push`] and [`Cx::push_up`] for new ones, [`Cx::broadcast`] |
-//! | `Pipeline`, `ParallelPipeline` | [`Stages`], [`Parallel`] |
-//! | `PipelineTask` | [`Chain`], and its driver |
-//! | `create_task` | [`Cx::spawn`] |
-//! | `LLMMessagesAppendFrame`, `LLMUpdateSettingsFrame`, `LLMSetToolsFrame`, `LLMRunFrame` | [`Intent`]: no frames, and they have answers |
-//! | `LLMTextFrame`, `TranscriptionFrame`, `FunctionCallResultFrame` | [`FrameKind::Event`], with the session's own event |
-//! | `EndTaskFrame`, `CancelTaskFrame` | [`Cx::end`], [`Cx::cancel`] |
-//! | `StartInterruptionFrame`, `InterruptionFrame` | [`FrameKind::Interruption`] |
+//! Words that users of pipecat look for stand in the [crate's docs](crate#words-of-pipecat).
 //!
 //! # What it does not do
 //! It reads no clock, runs no future and opens nothing: the driver does. It plays nothing and speaks to no

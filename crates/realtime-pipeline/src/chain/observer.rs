@@ -37,6 +37,7 @@ pub trait Observer: Send {
 
     /// A step took longer than [`LONGEST_STEP`](crate::chain::LONGEST_STEP). Told each time. Default: does
     /// nothing.
+    #[doc(alias = "HeartbeatFrame")]
     fn on_slow_step(&mut self, at: Timestamp, stage: &str, took: Duration) {
         let _ = (at, stage, took);
     }

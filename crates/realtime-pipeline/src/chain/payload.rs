@@ -14,7 +14,7 @@ use crate::chain::audio::AudioSource;
 #[non_exhaustive]
 pub enum UserSpeech {
     /// A turn began.
-    #[doc(alias = "UserStartedSpeakingFrame")]
+    #[doc(alias("UserStartedSpeakingFrame", "ProposedUserStartedSpeakingFrame"))]
     Started {
         /// The item that will hold the speech, if it is known.
         item_id: Option<ItemId>,
@@ -23,7 +23,7 @@ pub enum UserSpeech {
     #[doc(alias = "UserSpeakingFrame")]
     Speaking,
     /// The turn ended.
-    #[doc(alias = "UserStoppedSpeakingFrame")]
+    #[doc(alias("UserStoppedSpeakingFrame", "ProposedUserStoppedSpeakingFrame"))]
     Stopped {
         /// The item that will hold the speech, if it is known.
         item_id: Option<ItemId>,
@@ -112,7 +112,11 @@ pub struct Message {
     /// The message.
     pub body: Arc<Value>,
     /// Whether it overtakes audio that waits to be played. `false`: it goes out in the order of hearing.
-    #[doc(alias("TransportMessageUrgentFrame", "OutputTransportMessageUrgentFrame"))]
+    #[doc(alias(
+        "TransportMessageUrgentFrame",
+        "OutputTransportMessageUrgentFrame",
+        "InputTransportMessageUrgentFrame"
+    ))]
     pub urgent: bool,
 }
 

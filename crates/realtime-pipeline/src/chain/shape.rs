@@ -1,6 +1,7 @@
 //! Which chains can't work: [`Shape`] says what a stage is for its chain, [`WrongChain`] why they do not fit.
 
 /// What a stage, or many of them, is for its chain. Stages in a row and stages side by side add up.
+#[doc(alias("ServiceMetadataFrame", "LLMServiceMetadataFrame", "STTMetadataFrame"))]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Shape {
     services: usize,

@@ -58,7 +58,13 @@ use crate::turns::vad::Vad;
 /// [`Start::VoiceFor`] for after some time. Playback that holds on a voice holds at `VoiceStarted`, and goes
 /// on at `VoiceStopped` if no turn began. Whether a response may be interrupted at all is the service's
 /// matter.
-#[doc(alias("VADProcessor", "VADController", "UserTurnController", "TurnAnalyzer"))]
+#[doc(alias(
+    "VADProcessor",
+    "VADController",
+    "UserTurnController",
+    "TurnAnalyzer",
+    "SpeechControlParamsFrame"
+))]
 pub struct Turns {
     pub(super) name: Arc<str>,
     /// Whether the server says it all.

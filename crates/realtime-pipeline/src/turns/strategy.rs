@@ -9,7 +9,12 @@ use crate::chain::Samples;
 /// What begins a turn. Any one of the chosen ones does.
 ///
 /// There is no "after so many words": the words of a turn are known only after it was committed.
-#[doc(alias("UserTurnStartStrategy", "VADUserTurnStartStrategy", "ExternalUserTurnStartStrategy"))]
+#[doc(alias(
+    "UserTurnStrategies",
+    "UserTurnStartStrategy",
+    "VADUserTurnStartStrategy",
+    "ExternalUserTurnStartStrategy"
+))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Start {

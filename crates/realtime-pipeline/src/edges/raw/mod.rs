@@ -27,6 +27,7 @@ mod tests;
 ///
 /// Audio comes as the reader gives it, at most 20 ms in a frame. At its end come
 /// [`FrameKind::InputFinished`] and the end of the source.
+#[doc(alias = "LocalAudioTransport")]
 pub struct RawSource<R> {
     reader: R,
     rate: u32,

@@ -19,13 +19,13 @@ struct Shared {
 impl RecorderHandle {
     /// Starts the recording, or goes on after a stop. Of the time between, nothing is in it. Does nothing if
     /// it records already.
-    #[doc(alias = "start_recording")]
+    #[doc(alias("start_recording", "AudioBufferStartRecordingFrame"))]
     pub fn start(&self) {
         self.turn(0);
     }
 
     /// Stops the recording, and writes what belongs to it. Does nothing if it does not record.
-    #[doc(alias = "stop_recording")]
+    #[doc(alias("stop_recording", "AudioBufferStopRecordingFrame"))]
     pub fn stop(&self) {
         self.turn(1);
     }
