@@ -12,6 +12,8 @@ use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options};
 use tokio::task::spawn_blocking;
 
+type Error = Box<dyn std::error::Error>;
+
 /// What the server says, briefly: it is heard in real time.
 const SCRIPT: &str = r#"{ "turns": [
     { "on": "request", "reply": [{ "say": "Hello! Which city?" }] },
@@ -28,12 +30,12 @@ assistant: It is sunny, with 21 degrees."#;
 
 #[tokio::test]
 async fn the_readmes_agent_greets_calls_its_tool_and_prints_what_was_said() {
-    let folder = Folder::new();
+    let folder = Folder::new().unwrap();
     let question = folder.0.join("question.wav");
-    write_speech(&question);
+    write_speech(&question).unwrap();
 
     let began = Instant::now();
-    let output = run(&folder.0).await;
+    let output = run(&folder.0).await.unwrap();
     let (told, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}: {errors}", output.status);
     assert_eq!(told.trim_end(), TRANSCRIPT);
@@ -62,40 +64,40 @@ fn the_example_is_the_readmes_only_block_of_rust() {
 }
 
 /// Runs the program in this folder, with an emulator as its server.
-async fn run(folder: &Path) -> Output {
-    let options = Options::default().script(Script::parse(SCRIPT).unwrap());
-    let emulator = Emulator::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), options).await.unwrap();
+async fn run(folder: &Path) -> Result<Output, Error> {
+    let options = Options::default().script(Script::parse(SCRIPT)?);
+    let emulator = Emulator::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), options).await?;
     let mut program = Command::new(env!("CARGO_BIN_EXE_readme-agent"));
     program
         .current_dir(folder)
         .env("OPENAI_API_KEY", "sk-emulator")
         .env("OPENAI_BASE_URL", format!("http://{}/v1", emulator.local_addr()));
     tokio::spawn(emulator.serve(pending::<()>()));
-    spawn_blocking(move || program.output()).await.unwrap().unwrap()
+    Ok(spawn_blocking(move || program.output()).await??)
 }
 
 /// A second of a tone that swells and falls four times, as syllables do.
-fn write_speech(path: &Path) {
+fn write_speech(path: &Path) -> Result<(), Error> {
     let spec =
         WavSpec { channels: 1, sample_rate: 16_000, bits_per_sample: 16, sample_format: SampleFormat::Int };
-    let mut wav = WavWriter::create(path, spec).unwrap();
+    let mut wav = WavWriter::create(path, spec)?;
     for at in 0..16_000 {
         let time = f64::from(at) / 16_000.0;
         let loudness = (time * 4.0 * std::f64::consts::PI).sin().abs();
         let tone = (time * 180.0 * std::f64::consts::TAU).sin();
-        wav.write_sample((loudness * tone * 9_000.0) as i16).unwrap();
+        wav.write_sample((loudness * tone * 9_000.0) as i16)?;
     }
-    wav.finalize().unwrap();
+    Ok(wav.finalize()?)
 }
 
 /// A new folder, removed with everything in it.
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    fn new() -> Result<Self, Error> {
         let path = std::env::temp_dir().join(format!("readme-agent-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct Spans {
     functions: FunctionSpans,
 }
 
-/// The spans of functions that are open. What a function does belongs into its span, so who runs functions has
-/// them too.
+/// The spans of functions that are open. What a function does belongs into its span, so who runs functions
+/// has them too.
 #[derive(Clone, Default)]
 pub(crate) struct FunctionSpans(Arc<Mutex<BTreeMap<CallId, Span>>>);
 
