@@ -47,7 +47,8 @@ pub enum Event {
         mark: u64,
         /// Samples from the generation's start to the mark, in the output format.
         samples: u64,
-        /// Whether the carrier said so. Otherwise it is reckoned by the clock, since this carrier says nothing.
+        /// Whether the carrier said so. Otherwise it is reckoned by the clock, since this carrier says
+        /// nothing.
         is_reported: bool,
     },
     /// All audio that was sent was played, says a carrier that knows no marks.

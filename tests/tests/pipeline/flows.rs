@@ -233,7 +233,7 @@ async fn tools_are_replaced_in_the_call_declaration_and_handler() {
         assert!(stage.ask(Intent::Append { messages, run: true }).await.is_ok());
         stage.until("bot stopped", 1).await;
         let told = stage.finish().await;
-        assert_eq!(told.words().last().unwrap(), "assistant: It says hi.", "{:#?}", told.lines);
+        assert_eq!(told.words().last().unwrap(), "assistant: It says \"hi\".", "{:#?}", told.lines);
     }
 }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::{Error, workspace_root};
 
-/// Targets whose inputs are whole logs, those whose inputs are the bytes of a plan, and those whose inputs are
-/// the messages of a carrier; those of all others are events.
+/// Targets whose inputs are whole logs, those whose inputs are the bytes of a plan, and those whose inputs
+/// are the messages of a carrier; those of all others are events.
 const OF_LOGS: &[&str] = &["log_reader", "replay"];
 const OF_PLANS: &[&str] = &["session", "call"];
 const OF_CARRIERS: &[&str] = &["carrier"];

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Endpoint, FileLog};
-use realtime_context::ToolError;
+use realtime_context::{Conversation, Message, ToolError};
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::Agent;
@@ -68,7 +68,9 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
     let session = SessionOptions::default().config(session_config(args)).entropy(1);
     let options = ClientOptions::new(session).log(session_log(args, &files.log, log.content)?);
     let (near, wall) = in_virtual_time(args);
-    let mut agent = Agent::new(args.instructions.as_deref().unwrap_or(INSTRUCTIONS))
+    let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
+    let mut agent = Agent::new(instructions)
+        .conversation(Conversation::from_messages([Message::system(instructions)]))
         .greeting("Greet the user, and ask for the city.")
         .tool("get_weather", "Looks up today's weather in a city", get_weather)
         .client(|_| match wall {

@@ -118,14 +118,26 @@ impl Core {
                 self.run(ticket, Some(Box::new(ResponseParams::saying(&text))), false, cx)
             }
             Intent::Run { params, protected } => self.run(ticket, params, protected, cx),
-            Intent::Append { messages, run } => self.asking.append(ticket, messages, run, cx),
-            Intent::Replace { messages, run } => self.asking.replace(ticket, messages, run, cx),
+            Intent::Append { messages, run } => {
+                self.stopwatch.asked_if(run, cx.now());
+                self.asking.append(ticket, messages, run, cx);
+            }
+            Intent::Replace { messages, run } => {
+                self.stopwatch.asked_if(run, cx.now());
+                self.asking.replace(ticket, messages, run, cx);
+            }
             Intent::Image { url, text, run } => {
                 let mut parts = vec![Part::image(&*url)];
                 parts.extend(text.map(|text| Part::text(&*text)));
-                self.asking.append(ticket, vec![Message::user("").with_parts(parts)], run, cx);
+                self.ask(
+                    ticket,
+                    Intent::Append { messages: vec![Message::user("").with_parts(parts)], run },
+                    cx,
+                );
             }
-            Intent::Dtmf { keys, run } => self.asking.append(ticket, vec![pressed(&keys)], run, cx),
+            Intent::Dtmf { keys, run } => {
+                self.ask(ticket, Intent::Append { messages: vec![pressed(&keys)], run }, cx);
+            }
             Intent::Settings(config) => self.asking.give(ticket, Command::UpdateConfig { config }, cx),
             Intent::ToolChoice(choice) => {
                 let config = Box::new(SessionConfig::default().tool_choice(choice));
@@ -160,7 +172,7 @@ impl Core {
     }
 
     fn run(&mut self, ticket: Ticket, params: Option<Box<ResponseParams>>, protected: bool, cx: &mut Cx<'_>) {
-        self.stopwatch.asked(cx.now());
+        self.stopwatch.asked_if(true, cx.now());
         self.asking.give(ticket, Command::CreateResponse { params, protected }, cx);
     }
 

@@ -39,8 +39,11 @@ impl Stopwatch {
         self.turn_ended = Some(now);
     }
 
-    pub(super) const fn asked(&mut self, now: Timestamp) {
-        self.asked = Some(now);
+    /// A response may be asked for.
+    pub(super) const fn asked_if(&mut self, asked: bool, now: Timestamp) {
+        if asked {
+            self.asked = Some(now);
+        }
     }
 
     pub(super) fn bot_started(&mut self, cx: &mut Cx<'_>) {

@@ -286,7 +286,7 @@ fn an_answer_to_messages_is_asked_for_behind_them_without_waiting_for_the_server
     let asked: Vec<Asked> = std::iter::from_fn(|| listeners.poll_asked()).collect();
     assert_eq!(asked.len(), 1, "an item for both");
     let sent = || Event::Committed { item_id: "another".into() };
-    assert_eq!(run.event(1, sent()), ["↑event", "!create_response", "↓event"]);
+    assert_eq!(run.event(1, sent()), ["!create_response", "↑event", "↓event"]);
     assert!(run.answers.is_empty());
     for asked in asked {
         let Asked::Command(id, _) = asked else { panic!() };

@@ -1,7 +1,7 @@
 //! Two agents in one call: the front desk hands over to billing, which greets and has a tool of its own.
 //!
 //! ```sh
-//! cargo run -p realtime-pipeline --example handoff
+//! cargo run -p realtime-pipeline --example two_agents
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -1,7 +1,7 @@
 //! Push to talk: the user's turn is what is said while a key is held, and a press stops the agent.
 //!
 //! ```sh
-//! cargo run -p realtime-pipeline --example push_to_talk
+//! cargo run -p realtime-pipeline --example talk_key
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
