@@ -100,7 +100,7 @@ pub(crate) fn run(kind: Kind, address: &str, calls: usize, seconds: u64) -> Resu
                 Kind::Tungstenite => bare::tungstenite(&address, ticks, &latencies).await,
                 Kind::Inline => inline::machines(&address, ticks, &latencies).await,
                 Kind::Polled | Kind::Ours | Kind::Listening => ours(kind, &address, ticks, &latencies).await,
-                Kind::Pipeline | Kind::Recorded => pipelines::run(kind, &address, ticks, &latencies).await,
+                Kind::Pipeline | Kind::Recorded => pipelines::run(kind, &address, ticks).await,
             }
         }
     })

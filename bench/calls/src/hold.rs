@@ -18,6 +18,11 @@ const WARM_UP: Duration = Duration::from_secs(2);
 
 /// How late each delta was (microseconds).
 pub(crate) type Latencies = Rc<RefCell<Vec<u32>>>;
+thread_local! {
+    /// Those of this thread's calls, for who can't hold them.
+    static HERE: Latencies = Latencies::default();
+}
+
 /// How a call ended, which it should not.
 pub(crate) type Ended = Result<(), Box<dyn Error>>;
 
@@ -29,7 +34,7 @@ pub(crate) fn hold<C: Future<Output = Ended> + 'static>(
 ) -> Result<Measured, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let latencies = Latencies::default();
+        let latencies = HERE.with(Rc::clone);
         for number in 0..calls {
             // Calls do not speak in step.
             let begin = Instant::now() + Duration::from_micros(20_000 * number as u64 / calls as u64);
@@ -50,6 +55,11 @@ pub(crate) fn hold<C: Future<Output = Ended> + 'static>(
         let cpu = cpu_us()? - before;
         Ok(Measured::new(cpu, calls, seconds, latencies.take()))
     })
+}
+
+/// A delta with this audio has come to a call of this thread.
+pub(crate) fn heard_here(audio: &[u8]) {
+    HERE.with(|latencies| heard(latencies, audio));
 }
 
 /// A delta with this audio has come.

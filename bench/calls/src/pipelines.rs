@@ -1,8 +1,6 @@
 //! Whole pipelines: a microphone, the service, and a sink that looks at the time, each call in one task.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_client::{ClientOptions, Endpoint};
@@ -19,18 +17,13 @@ use realtime_protocol::event::InputAudioBufferClear;
 use realtime_protocol::session::SessionOptions;
 use serde_json::Value;
 use tokio::runtime::Builder;
-use tokio::select;
-use tokio::time::{Interval, interval};
+use tokio::time::Interval;
 
 use crate::clients::Kind;
-use crate::gauge::{now_us, resident_kib, written_at};
-use crate::hold::{APPEND, Ended, Latencies};
+use crate::gauge::resident_kib;
+use crate::hold::{APPEND, Ended, heard_here};
 
-/// How late what the sink got was (microseconds).
-type Late = Arc<Mutex<Vec<u32>>>;
-
-pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &Latencies) -> Ended {
-    let late = Late::default();
+pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval) -> Ended {
     let microphone = Microphone { ticks, audio: Bytes::from(vec![7; APPEND]) };
     let mut service = service(address, "stream")?;
     let stages = Stages::new().then(service.core());
@@ -38,19 +31,10 @@ pub(crate) async fn run(kind: Kind, address: &str, ticks: Interval, latencies: &
         Kind::Recorded => stages.then(Playout::new()).then(Recorder::to(Recording::stereo(), |_| ())),
         _ => stages.then(Through),
     };
-    let sink = Clock { late: Arc::clone(&late), looks: kind == Kind::Pipeline };
+    let sink = Clock { looks: kind == Kind::Pipeline };
     let task = Task::new(stages)?.service(service).source(microphone).sink(sink);
-    let mut run = Box::pin(task.run());
-    let mut every = interval(Duration::from_millis(500));
-    loop {
-        select! {
-            finished = &mut run => return Err(format!("the run ended: {:?}", finished?.closed).into()),
-            _ = every.tick() => {
-                let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
-                latencies.borrow_mut().append(&mut late);
-            }
-        }
-    }
+    let finished = task.run().await?;
+    Err(format!("the run ended: {:?}", finished.closed).into())
 }
 
 fn service(address: &str, mode: &str) -> Result<RealtimeService, Box<dyn std::error::Error>> {
@@ -82,7 +66,7 @@ async fn idle(address: &str) -> Result<TaskHandle, Box<dyn std::error::Error>> {
     let mut service = service(address, "quiet")?;
     let stages = Stages::new().then(service.core()).then(Playout::new());
     let stages = stages.then(Recorder::to(Recording::stereo(), |_| ()));
-    let sink = Clock { late: Late::default(), looks: false };
+    let sink = Clock { looks: false };
     let task = Task::new(stages)?.service(service).sink(sink);
     let handle = task.handle().clone();
     tokio::spawn(task.run());
@@ -130,7 +114,6 @@ impl Processor for Through {
 
 /// Looks at the time that is written in the audio.
 struct Clock {
-    late: Late,
     looks: bool,
 }
 
@@ -148,9 +131,7 @@ impl Sink for Clock {
             && let Audio::Coded(coded) = &played.audio
             && self.looks
         {
-            let late = now_us().saturating_sub(written_at(&coded.bytes));
-            let mut all = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(u32::try_from(late).unwrap_or(u32::MAX));
+            heard_here(&coded.bytes);
         }
         Ok(())
     }

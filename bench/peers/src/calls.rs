@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "only memory is not measured here")]
 mod gauge;
 #[path = "../../calls/src/hold.rs"]
+#[allow(dead_code, reason = "every call here holds its latencies")]
 mod hold;
 
 use std::error::Error;

@@ -14,40 +14,54 @@ use crate::chain::fault::Fault;
 use crate::chain::metric::Metric;
 use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
 
-/// One unit that flows through a chain. Cheap to clone: what is large is shared.
+/// One unit that flows through a chain. A clone is the same frame: what it carries is shared.
 ///
 /// A frame never changes. A stage that changes something pushes a new frame in place of it.
-#[derive(Clone, Debug)]
-pub struct Frame {
+#[derive(Clone)]
+pub struct Frame(Arc<Made>);
+
+/// What there is of a frame. It is shared, because a frame is moved from stage to stage and kept in between,
+/// and what it carries may be large.
+struct Made {
     id: FrameId,
     made_at: Timestamp,
     kind: FrameKind,
 }
 
 impl Frame {
-    pub(super) const fn new(id: FrameId, made_at: Timestamp, kind: FrameKind) -> Self {
-        Self { id, made_at, kind }
+    pub(super) fn new(id: FrameId, made_at: Timestamp, kind: FrameKind) -> Self {
+        Self(Arc::new(Made { id, made_at, kind }))
     }
 
     /// The frame's number. A copy that flows elsewhere, as in the branches of a
     /// [`Parallel`](crate::chain::Parallel), has the same one.
-    pub const fn id(&self) -> FrameId {
-        self.id
+    pub fn id(&self) -> FrameId {
+        self.0.id
     }
 
     /// When it was made.
-    pub const fn made_at(&self) -> Timestamp {
-        self.made_at
+    pub fn made_at(&self) -> Timestamp {
+        self.0.made_at
     }
 
     /// What it carries.
-    pub const fn kind(&self) -> &FrameKind {
-        &self.kind
+    pub fn kind(&self) -> &FrameKind {
+        &self.0.kind
     }
 
     /// What it carries, to be kept.
     pub fn into_kind(self) -> FrameKind {
-        self.kind
+        Arc::try_unwrap(self.0).map_or_else(|shared| shared.kind.clone(), |made| made.kind)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("id", &self.0.id)
+            .field("made_at", &self.0.made_at)
+            .field("kind", &self.0.kind)
+            .finish()
     }
 }
 

@@ -249,7 +249,7 @@ impl Drive {
         while let Some(output) = self.chain.poll_output() {
             match output {
                 Output::Frame(Direction::Downstream, frame) => {
-                    self.outlet.push(frame.into_kind());
+                    self.outlet.push(frame);
                     self.signals.sink.set();
                 }
                 Output::Frame(Direction::Upstream, frame) => {

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::chain::{Category, Fault, FrameKind, SinkReport};
+use crate::chain::{Category, Fault, Frame, FrameKind, SinkReport};
 use crate::edges::{EdgeError, Sink};
 
 /// The most frames that wait for a sink that takes none. The playout stands still meanwhile, so only a stage
@@ -15,7 +15,7 @@ const MOST_WAITING: usize = 4096;
 /// A sink, and what waits for it.
 pub(super) struct Outlet {
     sink: Option<Box<dyn Sink>>,
-    waiting: VecDeque<FrameKind>,
+    waiting: VecDeque<Frame>,
     /// Whether the playout was told to wait.
     is_full: bool,
     /// What went wrong, until it is told.
@@ -28,17 +28,17 @@ impl Outlet {
     }
 
     /// A frame leaves the chain. The user's own audio is no output, and ends here.
-    pub(super) fn push(&mut self, kind: FrameKind) {
+    pub(super) fn push(&mut self, frame: Frame) {
         let Some(sink) = &mut self.sink else { return };
-        if matches!(kind, FrameKind::InputAudio(_)) {
+        if matches!(frame.kind(), FrameKind::InputAudio(_)) {
             return;
         }
-        if let FrameKind::ClearSink(id) = kind {
+        if let FrameKind::ClearSink(id) = frame.kind() {
             // It overtakes, and what waits is not sent.
-            self.waiting.retain(|kind| !matches!(kind, FrameKind::PlayedAudio(_)));
-            sink.clear(id);
+            self.waiting.retain(|waiting| !matches!(waiting.kind(), FrameKind::PlayedAudio(_)));
+            sink.clear(*id);
         } else if self.waiting.len() < MOST_WAITING {
-            self.waiting.push_back(kind);
+            self.waiting.push_back(frame);
         } else if self.failed.is_none() {
             let name = sink.name();
             let message = format!("{name} takes nothing, and {MOST_WAITING} frames wait for it");
@@ -65,8 +65,9 @@ impl Outlet {
                     return Some(Ok(SinkReport::Full));
                 }
                 Poll::Ready(ready) => {
-                    let sent =
-                        ready.and_then(|()| self.waiting.pop_front().map_or(Ok(()), |kind| sink.send(&kind)));
+                    let sent = ready.and_then(|()| {
+                        self.waiting.pop_front().map_or(Ok(()), |frame| sink.send(frame.kind()))
+                    });
                     if let Err(error) = sent {
                         let fault = fault(sink.name(), error.to_string(), Some(error));
                         self.sink = None;
@@ -83,9 +84,9 @@ impl Outlet {
         let Some(sink) = &mut self.sink else { return };
         let waiting = &mut self.waiting;
         let closed: Result<(), EdgeError> = poll_fn(|cx| {
-            while let Some(kind) = waiting.front() {
+            while let Some(frame) = waiting.front() {
                 std::task::ready!(sink.poll_ready(cx))?;
-                sink.send(kind)?;
+                sink.send(frame.kind())?;
                 waiting.pop_front();
             }
             sink.poll_close(cx)
