@@ -1,15 +1,18 @@
 //! Many calls on several threads, and how they end together.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use realtime_client::Endpoint;
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options};
 use realtime_pipeline::agent::Agent;
-use realtime_pipeline::chain::{Ended, FrameKind, Hop, Observer};
+use realtime_pipeline::chain::{Ended, Fault, FrameKind, Hop, Intent, Observer};
 use realtime_pipeline::edges::memory::pair;
-use realtime_pipeline::task::{Runner, TaskError};
+use realtime_pipeline::task::{Runner, Task, TaskError};
+use realtime_pipeline::{Playout, RealtimeService, Stages};
 use realtime_protocol::call::CloseReason;
+use realtime_protocol::time::Timestamp;
 use tokio::time::timeout;
 
 /// Real time, over real sockets: nothing here takes longer than this.
@@ -70,4 +73,36 @@ async fn a_call_that_can_not_connect_says_so_and_the_others_go_on() {
     let failed = timeout(LONGEST, runner.spawn(task).finished()).await.unwrap();
     assert!(matches!(failed, Err(TaskError::Connect(_))), "{failed:?}");
     assert_eq!(runner.running(), 0);
+}
+
+#[tokio::test]
+async fn a_task_says_which_half_of_the_service_was_left_out() {
+    let endpoint = Endpoint::new("ws://127.0.0.1:1", "gpt-realtime").unwrap();
+    let mut service = RealtimeService::new(endpoint);
+    let core = service.core();
+    let task = Task::new(Stages::new().then(Playout::new())).unwrap().service(service);
+    assert!(matches!(task.run().await, Err(TaskError::NoCore)));
+
+    let faults = Faults::default();
+    let task = Task::new(Stages::new().then(core).then(Playout::new())).unwrap().observe(faults.clone());
+    let handle = task.handle().clone();
+    let run = tokio::spawn(task.run());
+    let answer = timeout(LONGEST, handle.ask(Intent::Interrupt)).await.unwrap().unwrap();
+    assert!(!answer.is_ok(), "{answer:?}");
+    handle.end("enough").unwrap();
+    timeout(LONGEST, run).await.unwrap().unwrap().unwrap();
+    let faults = faults.0.lock().unwrap().clone();
+    assert!(faults.len() == 1 && faults[0].contains("Task::service"), "{faults:?}");
+}
+
+/// The faults that are told.
+#[derive(Clone, Default)]
+struct Faults(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Faults {
+    fn on_frame(&mut self, _: &Hop<'_>) {}
+
+    fn on_fault(&mut self, _: Timestamp, fault: &Fault) {
+        self.0.lock().unwrap().push(fault.to_string());
+    }
 }

@@ -10,7 +10,7 @@ use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::Agent;
 use realtime_pipeline::edges::{Discard, Recorder, Recording, WavSource};
-use realtime_pipeline::task::{Finished, TaskError};
+use realtime_pipeline::task::Finished;
 use realtime_protocol::event::Dialect;
 use realtime_protocol::field::Field;
 use realtime_protocol::log::{Filter, LogContent};
@@ -87,9 +87,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
     }
     let (task, conversation) = agent.task(endpoint, (input, Discard::new()))?;
     let finished = match timeout(longest, task.run()).await {
-        Ok(finished) => {
-            finished.map_err(TaskError::from).and_then(Finished::into_result).map_err(Error::from)
-        }
+        Ok(finished) => finished.and_then(Finished::into_result).map_err(Error::from),
         Err(_) => Err(format!("the conversation did not end within {} s", longest.as_secs()).into()),
     };
 

@@ -13,7 +13,7 @@ use crate::chain::meter::Meter;
 use crate::chain::observer::Observer;
 use crate::chain::options::ChainOptions;
 use crate::chain::output::{Ended, Losses, Output};
-use crate::chain::shape::WrongChain;
+use crate::chain::shape::{Shape, WrongChain};
 use crate::chain::shared::{Asker, Request, Shared, Waiting};
 use crate::chain::slot::Slot;
 use crate::chain::stages::Stages;
@@ -166,6 +166,11 @@ impl Chain {
         // What a livelock left over goes on soon, and lets the driver breathe.
         let waiting = self.shared.has_waiting().then(|| self.shared.now + Duration::from_millis(1));
         [self.root.poll_timeout(), limit, waiting].into_iter().flatten().min()
+    }
+
+    /// What its stages are together.
+    pub const fn shape(&self) -> Shape {
+        self.root.shape()
     }
 
     /// Returns whether the run is over.

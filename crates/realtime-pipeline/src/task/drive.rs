@@ -56,6 +56,8 @@ struct Session {
     closed: Option<CloseReason>,
     /// Whether it was told that media is lost, until some is taken again.
     is_full: bool,
+    /// Whether it was told that there is none.
+    is_missed: bool,
 }
 
 impl Drive {
@@ -71,7 +73,7 @@ impl Drive {
         let origin = Instant::now();
         Self {
             chain,
-            session: Session { call, handle, settling, closed: None, is_full: false },
+            session: Session { call, handle, settling, closed: None, is_full: false, is_missed: false },
             source,
             outlet: Outlet::new(sink),
             works: Works::default(),
@@ -307,6 +309,7 @@ impl Drive {
                 self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
             }
             None => {
+                self.miss_session();
                 let outcome = settled::ended(None);
                 let now = self.now();
                 self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
@@ -315,7 +318,7 @@ impl Drive {
     }
 
     fn media(&mut self, media: Media) {
-        let Some(handle) = &self.session.handle else { return };
+        let Some(handle) = &self.session.handle else { return self.miss_session() };
         match handle.media(media) {
             Ok(()) => self.session.is_full = false,
             // The run ends.
@@ -333,6 +336,18 @@ impl Drive {
                 }
             }
         }
+    }
+
+    /// The chain has something for a session, and the task was given none.
+    fn miss_session(&mut self) {
+        if std::mem::replace(&mut self.session.is_missed, true) {
+            return;
+        }
+        let message = "the chain speaks to a session, and there is none: give the service to `Task::service`";
+        let stage = crate::service::NAME.into();
+        let fault = Fault { stage, category: Category::Application, message: message.into(), cause: None };
+        let now = self.now();
+        self.chain.handle_input(now, Direction::Upstream, FrameKind::Fault(Arc::new(fault)));
     }
 
     /// Closes the sink and the session, within a limit.

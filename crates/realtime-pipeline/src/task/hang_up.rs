@@ -14,6 +14,9 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// How long an answer may take to begin before nobody waits for it any more.
 const ANSWER: Duration = Duration::from_secs(15);
 
+/// How long nobody may say anything from the beginning on.
+const NOBODY: Duration = Duration::from_secs(60);
+
 /// How long what has begun may go on without a sign: longer than the session waits before it tells that.
 const STALLED: Duration = Duration::from_secs(32);
 
@@ -21,7 +24,8 @@ const STALLED: Duration = Duration::from_secs(32);
 /// is due, no response and no function runs. What else a server tells meanwhile does not keep the run alive.
 ///
 /// Put it before the service, where frames of both sides pass. Without an end of the input
-/// ([`InputFinished`](FrameKind::InputFinished)) it ends the run only if the agent never speaks at all.
+/// ([`InputFinished`](FrameKind::InputFinished)) it ends the run only if nobody says anything within a
+/// minute, and the agent has not spoken before.
 #[doc(alias = "stop_when_done")]
 #[derive(Debug)]
 pub struct HangUp {
@@ -56,7 +60,7 @@ impl Activity {
             (true, false) if self.answer_due => Some(ANSWER),
             (true, false) => Some(quiet),
             // The input may wait for the agent's first turn: without one there is nothing to wait for.
-            (false, false) => Some(ANSWER),
+            (false, false) => Some(NOBODY),
         }
     }
 

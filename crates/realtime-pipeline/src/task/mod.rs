@@ -103,6 +103,10 @@ pub enum TaskError {
     /// The model can't be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The task has a service, and its stage is not in the chain: put
+    /// [`RealtimeService::core`] into it.
+    #[error("expected the service's stage in the chain: put `RealtimeService::core` into it")]
+    NoCore,
     /// An agent's names don't fit.
     #[error(transparent)]
     Agent(#[from] AgentError),
@@ -181,10 +185,14 @@ impl Task {
     /// call does best on a runtime of one thread.
     ///
     /// # Errors
-    /// [`ConnectError`]: the model can't be reached, and the run did not begin.
-    pub async fn run(self) -> Result<Finished, ConnectError> {
+    /// [`TaskError::Connect`]: the model can't be reached. [`TaskError::NoCore`]: the service's stage was left
+    /// out. The run did not begin.
+    pub async fn run(self) -> Result<Finished, TaskError> {
         let Self { chain, service, source, sink, handle, requests } = self;
         drop(handle);
+        if service.is_some() && !chain.shape().has_service() {
+            return Err(TaskError::NoCore);
+        }
         let call = match service {
             Some(service) => Some(service.connect().await?),
             None => None,

@@ -80,7 +80,7 @@ impl Runner {
                     let finished = task.run().await;
                     drop(load);
                     // Who spawned it may not wait for it.
-                    let _ = to.send(finished.map_err(TaskError::from));
+                    let _ = to.send(finished);
                 });
             });
             // A thread ends only with its runner.
