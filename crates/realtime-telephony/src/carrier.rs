@@ -76,6 +76,19 @@ pub enum Incoming<'a> {
     Binary(Bytes),
 }
 
+impl<'a> Incoming<'a> {
+    /// Its text. Binary is audio without a place of its own, and is read.
+    pub(crate) fn into_text(self, reads: &mut Vec<Read>) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(audio) => {
+                reads.push(Read::Audio(Packet::unplaced(audio)));
+                None
+            }
+        }
+    }
+}
+
 /// A message to a carrier.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]

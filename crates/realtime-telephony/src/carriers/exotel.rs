@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 
-use super::texts::{Habits, Texts};
+use super::texts::{Habits, Texts, started};
 use crate::carrier::{Carrier, Incoming, Odd, Outgoing, Read};
 use crate::chunk::ChunkRules;
 use crate::json;
@@ -45,11 +45,7 @@ impl Carrier for Exotel {
 
     fn read(&mut self, message: Incoming<'_>, reads: &mut Vec<Read>) -> Result<(), Odd> {
         self.texts.read(message, reads)?;
-        if let Some(Read::Started(start)) = reads.last()
-            && let Ok(audio) = &start.input
-        {
-            self.format = audio.format;
-        }
+        self.format = started(reads).unwrap_or(self.format);
         Ok(())
     }
 

@@ -11,9 +11,7 @@ use realtime_protocol::time::MediaTime;
 use serde_json::value::RawValue;
 
 use super::texts;
-use crate::carrier::{
-    CallStart, Carrier, CarrierFault, HangUp, Incoming, Odd, Outgoing, Packet, Read, Start, Stop,
-};
+use crate::carrier::{CallStart, Carrier, CarrierFault, HangUp, Incoming, Odd, Outgoing, Read, Start, Stop};
 use crate::chunk::ChunkRules;
 use crate::format::WireAudio;
 use crate::json::{self, Object};
@@ -169,13 +167,7 @@ impl Carrier for Genesys {
     }
 
     fn read(&mut self, message: Incoming<'_>, reads: &mut Vec<Read>) -> Result<(), Odd> {
-        match message {
-            Incoming::Text(text) => self.text(text, reads),
-            Incoming::Binary(audio) => {
-                reads.push(Read::Audio(Packet::unplaced(audio)));
-                Ok(())
-            }
-        }
+        message.into_text(reads).map_or(Ok(()), |text| self.text(text, reads))
     }
 
     /// 200 ms: Genesys answers many small messages with error 429.

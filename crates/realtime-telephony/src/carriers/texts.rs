@@ -48,6 +48,12 @@ pub(crate) struct UnsaidOrder {
     pub(crate) is_usually_big: bool,
 }
 
+/// The format of the input, if a start that says it was read last.
+pub(crate) fn started(reads: &[Read]) -> Option<AudioFormat> {
+    let Some(Read::Started(start)) = reads.last() else { return None };
+    start.input.as_ref().ok().map(|audio| audio.format)
+}
+
 impl Texts {
     pub(crate) fn new(habits: Habits) -> Self {
         Self { habits, ids: Vec::new(), is_started: false, quoted_id: "\"\"".to_owned() }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 
 use super::texts;
-use crate::carrier::{CallStart, Carrier, Incoming, Odd, Outgoing, Packet, Read, Start};
+use crate::carrier::{CallStart, Carrier, Incoming, Odd, Outgoing, Read, Start};
 use crate::chunk::ChunkRules;
 use crate::format::WireAudio;
 use crate::json::{self, Object};
@@ -48,13 +48,7 @@ impl Carrier for Vonage {
     }
 
     fn read(&mut self, message: Incoming<'_>, reads: &mut Vec<Read>) -> Result<(), Odd> {
-        let text = match message {
-            Incoming::Binary(audio) => {
-                reads.push(Read::Audio(Packet::unplaced(audio)));
-                return Ok(());
-            }
-            Incoming::Text(text) => text,
-        };
+        let Some(text) = message.into_text(reads) else { return Ok(()) };
         let message = Object::read(text).ok_or(Odd::NotAnObject)?;
         match message.text(&["event"]).as_deref() {
             Some("websocket:connected") => self.start(&message, reads),
