@@ -69,9 +69,8 @@ pub enum Policy {
     Cancel,
 }
 
-/// A panic's message, if it was text.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+/// A panic's text, if it has one.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("without a text"))
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
 }

@@ -120,6 +120,7 @@ mod work;
 pub use audio::{Audio, AudioSource, Coded, OutputAudio, Samples};
 pub use budget::MOST_STEPS;
 pub use cx::Cx;
+pub(crate) use fault::panic_text;
 pub use fault::{Category, Fault, Policy};
 pub use frame::{CustomFrame, Direction, Frame, FrameId, FrameKind};
 pub use idle::Idle;

@@ -13,7 +13,7 @@ use realtime_protocol::id::ResponseId;
 use realtime_protocol::time::Timestamp;
 
 use crate::chain::cx::{Cx, Push, Step};
-use crate::chain::fault::{Category, Fault, panic_message};
+use crate::chain::fault::{Category, Fault, panic_text};
 use crate::chain::frame::{Direction, Frame, FrameKind};
 use crate::chain::intent::Ticket;
 use crate::chain::meter::LONGEST_STEP;
@@ -328,7 +328,7 @@ impl Slot {
         cx.shared.give_back(step);
         match called {
             Ok((timeout, is_idle)) => (self.timeout, self.is_idle) = (timeout, is_idle),
-            Err(panic) => self.fail(&panic_message(&*panic), cx.shared, out),
+            Err(panic) => self.fail(&format!("it panicked: {}", panic_text(&*panic)), cx.shared, out),
         }
         if let Some(took) = took.filter(|took| *took > LONGEST_STEP && !self.is_group) {
             let (name, now) = (Arc::clone(&self.name), cx.shared.now);

@@ -5,6 +5,7 @@
 //! with a bound, so that other tasks of the runtime have their turns too.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -297,24 +298,19 @@ impl Drive {
     }
 
     fn command(&mut self, id: CommandId, command: Command) {
-        let given = self.session.handle.as_ref().map(|handle| handle.send(command));
-        match given {
+        let outcome = match self.session.handle.as_ref().map(|handle| handle.send(command)) {
             Some(Ok(pending)) => {
                 self.session.settling.push(Settling::new(id, pending));
-                self.signals.settled.set();
+                return self.signals.settled.set();
             }
-            Some(Err(error)) => {
-                let outcome = settled::not_sent(error);
-                let now = self.now();
-                self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
-            }
+            Some(Err(error)) => settled::not_sent(error),
             None => {
                 self.miss_session();
-                let outcome = settled::ended(None);
-                let now = self.now();
-                self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
+                settled::ended(None)
             }
-        }
+        };
+        let now = self.now();
+        self.chain.handle_event(now, &Arc::new(Event::Settled { id, outcome }));
     }
 
     fn media(&mut self, media: Media) {
@@ -325,14 +321,8 @@ impl Drive {
             Err(SendError::Closed { .. }) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.session.is_full, true) {
-                    let fault = Fault {
-                        stage: crate::service::NAME.into(),
-                        category: Category::Overflow,
-                        message: format!("audio is lost: {error}").into(),
-                        cause: Some(Arc::new(error)),
-                    };
-                    let now = self.now();
-                    self.chain.handle_input(now, Direction::Upstream, FrameKind::Fault(Arc::new(fault)));
+                    let message = format!("audio is lost: {error}").into();
+                    self.fault(Category::Overflow, message, Some(Arc::new(error)));
                 }
             }
         }
@@ -340,12 +330,16 @@ impl Drive {
 
     /// The chain has something for a session, and the task was given none.
     fn miss_session(&mut self) {
-        if std::mem::replace(&mut self.session.is_missed, true) {
-            return;
+        if !std::mem::replace(&mut self.session.is_missed, true) {
+            let message =
+                "the chain speaks to a session, and there is none: give the service to `Task::service`";
+            self.fault(Category::Application, message.into(), None);
         }
-        let message = "the chain speaks to a session, and there is none: give the service to `Task::service`";
-        let stage = crate::service::NAME.into();
-        let fault = Fault { stage, category: Category::Application, message: message.into(), cause: None };
+    }
+
+    /// The service's session has a fault.
+    fn fault(&mut self, category: Category, message: Arc<str>, cause: Option<Arc<dyn Error + Send + Sync>>) {
+        let fault = Fault { stage: crate::service::NAME.into(), category, message, cause };
         let now = self.now();
         self.chain.handle_input(now, Direction::Upstream, FrameKind::Fault(Arc::new(fault)));
     }

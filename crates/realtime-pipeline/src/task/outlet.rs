@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::chain::{Category, Fault, Frame, FrameKind, SinkReport};
+use crate::chain::{Fault, Frame, FrameKind, SinkReport};
 use crate::edges::{EdgeError, Sink};
 
 /// The most frames that wait for a sink that takes none. The playout stands still meanwhile, so only a stage
@@ -40,9 +40,8 @@ impl Outlet {
         } else if self.waiting.len() < MOST_WAITING {
             self.waiting.push_back(frame);
         } else if self.failed.is_none() {
-            let name = sink.name();
-            let message = format!("{name} takes nothing, and {MOST_WAITING} frames wait for it");
-            self.failed = Some(fault(name, message, None));
+            let message = format!("it takes nothing, and {MOST_WAITING} frames wait for it");
+            self.failed = Some(Arc::new(EdgeError::new(sink.name(), message).to_fault()));
         }
     }
 
@@ -69,9 +68,8 @@ impl Outlet {
                         self.waiting.pop_front().map_or(Ok(()), |frame| sink.send(frame.kind()))
                     });
                     if let Err(error) = sent {
-                        let fault = fault(sink.name(), error.to_string(), Some(error));
                         self.sink = None;
-                        return Some(Err(fault));
+                        return Some(Err(Arc::new(error.to_fault())));
                     }
                 }
             }
@@ -96,9 +94,4 @@ impl Outlet {
             tracing::warn!(sink = sink.name(), "{error}");
         }
     }
-}
-
-fn fault(sink: &str, message: String, cause: Option<EdgeError>) -> Arc<Fault> {
-    let cause = cause.map(|error| Arc::new(error) as Arc<dyn std::error::Error + Send + Sync>);
-    Arc::new(Fault { stage: sink.into(), category: Category::Device, message: message.into(), cause })
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::chain::{BlockingWork, Done, WorkFailed, WorkFuture, WorkId, WorkValue};
+use crate::chain::{BlockingWork, Done, WorkFailed, WorkFuture, WorkId, WorkValue, panic_text};
 
 /// The work that runs.
 #[derive(Debug, Default)]
@@ -18,14 +18,15 @@ pub(super) struct Works {
 impl Works {
     pub(super) fn spawn(&mut self, work: WorkId, future: WorkFuture) {
         let caught = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(future));
-        let handle =
-            self.running.spawn(async move { (work, caught.await.map_err(|panic| message(&*panic))) });
+        let handle = self
+            .running
+            .spawn(async move { (work, caught.await.map_err(|panic| panic_text(&*panic).to_owned())) });
         self.handles.insert(work, handle);
     }
 
     pub(super) fn spawn_blocking(&mut self, work: WorkId, act: BlockingWork) {
         let handle = self.running.spawn_blocking(move || {
-            (work, catch_unwind(AssertUnwindSafe(act)).map_err(|panic| message(&*panic)))
+            (work, catch_unwind(AssertUnwindSafe(act)).map_err(|panic| panic_text(&*panic).to_owned()))
         });
         self.handles.insert(work, handle);
     }
@@ -47,9 +48,4 @@ impl Works {
         }
         Poll::Pending
     }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text").to_owned()
 }
