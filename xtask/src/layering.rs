@@ -29,6 +29,7 @@ const PURE: &[&str] = &["realtime-protocol", "realtime-context", "realtime-telep
 /// The folders that are state machines only, in crates that are not.
 const PURE_FOLDERS: &[&str] = &[
     "crates/realtime-pipeline/src/chain",
+    "crates/realtime-pipeline/src/media",
     "crates/realtime-pipeline/src/playout",
     "crates/realtime-pipeline/src/turns",
 ];

@@ -66,11 +66,15 @@
 //! | [`turns`] | pure: who speaks, what is a turn, and who is not listened to |
 //! | [`playout`] | pure: audio out in real time, with every sample accounted for |
 //! | [`edges`] | sources and sinks: memory, WAV files, raw PCM; recording |
+//! | [`media`] | pure: what carriers, pages and RTVI clients say on their sockets |
+//! | [`sockets`] | calls over WebSockets: `axum`, `tokio-tungstenite` |
 //! | [`convert`], [`resample`] | from any audio into the format that is wanted |
 //! | [`client`], [`context`], [`protocol`] | the crates below, so that this one is enough to depend on |
 //!
 //! # Features
 //! - `tls` (default): `wss://` addresses.
+//! - `telephony`: calls over the media-stream sockets of phone carriers.
+//! - `axum`, `tungstenite`: calls over WebSockets of these libraries.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 //!
 #![doc = include_str!("../WORDS.md")]
@@ -79,10 +83,12 @@ pub mod agent;
 pub mod chain;
 pub mod convert;
 pub mod edges;
+pub mod media;
 mod pcm;
 pub mod playout;
 pub mod resample;
 pub mod service;
+pub mod sockets;
 pub mod task;
 pub mod turns;
 

@@ -15,7 +15,12 @@ const LAYERS: &[(&str, &[Edge])] = &[
     ("realtime-emulator", &[Edge::To("realtime-protocol")]),
     (
         "realtime-pipeline",
-        &[Edge::To("realtime-protocol"), Edge::To("realtime-context"), Edge::To("realtime-client")],
+        &[
+            Edge::To("realtime-protocol"),
+            Edge::To("realtime-context"),
+            Edge::To("realtime-client"),
+            Edge::Behind("realtime-telephony", "telephony"),
+        ],
     ),
     ("realtime-telephony", &[Edge::To("realtime-protocol")]),
 ];

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use realtime_client::{ClientOptions, Endpoint};
 use realtime_context::{AgentSpec, Agents, Conversation, Function, Guard, Handler, Toolbox, Transcript};
+use realtime_protocol::audio::WireFormat;
 use realtime_protocol::call::Reconnect;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{SessionConfig, Transcription};
@@ -164,6 +165,9 @@ impl Agent {
 
     /// The session's configuration, besides instructions, tools and voice. Default: the server's own, and
     /// what the user says is transcribed by `gpt-4o-mini-transcribe`, for the conversation.
+    ///
+    /// A format of audio that it leaves open is the one that the transport needs not convert, such as G.711
+    /// on the phone.
     pub fn session(mut self, config: SessionConfig) -> Self {
         self.service.client.session.config = config;
         self
@@ -240,7 +244,18 @@ impl Agent {
         let Self { spec, others, library, service, listen, speak, delay, playout, hang_up, observers } = self;
         let (source, sink) = transport.split();
         let agents = Agents::new(std::iter::once(spec).chain(others))?;
-        let RealtimeServiceOptions { client, conversation, change } = service;
+        let RealtimeServiceOptions { mut client, conversation, change } = service;
+        let config = &mut client.session.config;
+        if let Some(format) =
+            source.format().filter(|_| config.input().is_none_or(|input| input.format.is_absent()))
+        {
+            config.input_mut().format = WireFormat::from(format).into();
+        }
+        if let Some(format) =
+            sink.pace().format.filter(|_| config.output().is_none_or(|output| output.format.is_absent()))
+        {
+            config.output_mut().format = WireFormat::from(format).into();
+        }
         let mut service = RealtimeService::new(endpoint)
             .client(client.agents(agents))
             .conversation(conversation.clone())

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
+use realtime_protocol::audio::AudioFormat;
+
 use crate::chain::FrameKind;
 
 /// Where a call's input comes from: a microphone, a file, a caller.
@@ -13,6 +15,12 @@ use crate::chain::FrameKind;
 pub trait Source: Send {
     /// The source's name in faults and logs. Always the same.
     fn name(&self) -> &str;
+
+    /// The format in which its audio comes: what a session should listen in if it can. `None`: it does not
+    /// matter. Always the same. Default: it does not matter.
+    fn format(&self) -> Option<AudioFormat> {
+        None
+    }
 
     /// Gives the next frame of input: audio, keys, messages, and who comes and goes.
     ///
@@ -31,6 +39,10 @@ pub trait Source: Send {
 impl<S: Source + ?Sized> Source for Box<S> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn format(&self) -> Option<AudioFormat> {
+        (**self).format()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameKind>> {

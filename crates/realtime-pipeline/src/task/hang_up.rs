@@ -6,7 +6,7 @@ use std::time::Duration;
 use realtime_protocol::call::Event;
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{BotSpeech, Cx, Frame, FrameKind, Processor, UserSpeech};
+use crate::chain::{BotSpeech, Cx, Frame, FrameKind, Peer, Processor, UserSpeech};
 
 /// Silence on all sides that ends a conversation.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -22,6 +22,7 @@ const STALLED: Duration = Duration::from_secs(32);
 
 /// Ends the run once the user's input is over and nobody has anything left to say: nobody speaks, no answer
 /// is due, no response and no function runs. What else a server tells meanwhile does not keep the run alive.
+/// If the other end of the transport goes ([`Peer::Disconnected`]), the run ends at once.
 ///
 /// Put it before the service, where frames of both sides pass. Without an end of the input
 /// ([`InputFinished`](FrameKind::InputFinished)) it ends the run only if nobody says anything within a
@@ -120,6 +121,9 @@ impl Processor for HangUp {
 
     fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) {
         let before = self.activity.clone();
+        if matches!(frame.kind(), FrameKind::Peer(Peer::Disconnected)) {
+            cx.cancel("the other end has gone");
+        }
         self.activity.learn(frame.kind());
         if self.activity != before || matches!(frame.kind(), FrameKind::Start) {
             self.since = cx.now();
@@ -140,6 +144,20 @@ impl Processor for HangUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stages;
+    use crate::chain::{Chain, Direction, Ended, Output};
+
+    #[test]
+    fn a_caller_who_hangs_up_ends_the_run() {
+        let mut chain = Chain::new(Stages::new().then(HangUp::new())).unwrap();
+        let gone = FrameKind::Peer(Peer::Disconnected);
+        chain.handle_input(Timestamp::ZERO, Direction::Downstream, gone);
+        let ended = std::iter::from_fn(|| chain.poll_output()).find_map(|output| match output {
+            Output::Ended(ended) => Some(ended),
+            _ => None,
+        });
+        assert!(matches!(ended, Some(Ended::Cancelled { reason }) if &*reason == "the other end has gone"));
+    }
 
     #[test]
     fn a_response_that_never_ends_does_not_keep_the_conversation_for_ever() {

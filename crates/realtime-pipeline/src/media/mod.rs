@@ -1,0 +1,8 @@
+//! What is said on media sockets, as machines: no socket, no clock.
+//!
+//! A [`MediaProtocol`] turns the messages of the other end into frames, and frames into messages. A
+//! [`MediaSocket`](crate::sockets::MediaSocket) drives it over a WebSocket.
+
+mod protocol;
+
+pub use protocol::{MediaOutput, MediaProtocol, SocketMessage};

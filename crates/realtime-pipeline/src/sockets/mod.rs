@@ -1,0 +1,15 @@
+//! Calls over WebSockets that carry audio: [`MediaSocket`].
+//!
+//! A server accepts a socket with the library of its choice, says what is spoken on it
+//! ([`media`](crate::media)), and holds a call over it.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod line;
+mod socket;
+mod transport;
+#[cfg(feature = "tungstenite")]
+mod tungstenite;
+
+pub use socket::WebSocketMessage;
+pub use transport::{MediaLine, MediaSocket, NotReady};

@@ -1,0 +1,23 @@
+//! Messages of `tokio-tungstenite`.
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::media::SocketMessage;
+use crate::sockets::WebSocketMessage;
+
+impl WebSocketMessage for Message {
+    fn into_content(self) -> Option<SocketMessage> {
+        match self {
+            Self::Text(text) => Some(SocketMessage::Text(text.as_str().to_owned())),
+            Self::Binary(bytes) => Some(SocketMessage::Binary(bytes)),
+            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Frame(_) => None,
+        }
+    }
+
+    fn from_content(content: SocketMessage) -> Self {
+        match content {
+            SocketMessage::Text(text) => Self::Text(text.into()),
+            SocketMessage::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
