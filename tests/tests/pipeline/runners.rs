@@ -7,10 +7,10 @@ use realtime_client::Endpoint;
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options};
 use realtime_pipeline::agent::Agent;
-use realtime_pipeline::chain::{Ended, Fault, FrameKind, Hop, Intent, Observer};
+use realtime_pipeline::chain::{ChainOptions, Ended, Fault, FrameKind, Hop, Intent, Observer};
 use realtime_pipeline::edges::memory::pair;
 use realtime_pipeline::task::{Runner, Task, TaskError};
-use realtime_pipeline::{Playout, RealtimeService, Stages};
+use realtime_pipeline::{Playout, Processor, RealtimeService, Stages};
 use realtime_protocol::call::CloseReason;
 use realtime_protocol::time::Timestamp;
 use tokio::time::timeout;
@@ -62,6 +62,65 @@ async fn calls_run_on_the_threads_of_a_runner_and_drain_together() {
         assert_eq!(finished.closed, Some(CloseReason::Requested));
     }
     tokio::task::spawn_blocking(|| runner.join()).await.unwrap();
+}
+
+/// It has always something left to do.
+struct Busy;
+
+impl Processor for Busy {
+    fn name(&self) -> &str {
+        "busy"
+    }
+
+    fn is_idle(&self) -> bool {
+        false
+    }
+}
+
+/// Tells when the run is asked to end.
+struct Asked(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Observer for Asked {
+    fn on_frame(&mut self, hop: &Hop<'_>) {
+        if matches!(hop.frame.kind(), FrameKind::End { .. }) {
+            // Nobody listens after the first one.
+            let _ = self.0.send(());
+        }
+    }
+}
+
+/// Sends this process the signal that asks it to end.
+#[cfg(unix)]
+fn terminate() {
+    let this = std::process::id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &this]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_first_signal_asks_calls_to_end_and_the_second_cancels_them() {
+    let runner = Runner::new(1).unwrap();
+    let (to, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let options = ChainOptions::new().drain_limit(LONGEST * 2);
+    let task = Task::with(Stages::new().then(Busy), options).unwrap().observe(Asked(to));
+    let call = runner.spawn(task);
+    let mut drained = Box::pin(runner.drain_on_signal(LONGEST * 2));
+    tokio::select! {
+        biased;
+        _ = &mut drained => panic!("there was no signal"),
+        () = std::future::ready(()) => {}
+    }
+
+    terminate();
+    tokio::select! {
+        _ = &mut drained => panic!("a call is still busy"),
+        asked = timeout(LONGEST, asked.recv()) => asked.unwrap().expect("the call is asked to end"),
+    }
+    terminate();
+    timeout(LONGEST, drained).await.unwrap().unwrap();
+    let finished = timeout(LONGEST, call.finished()).await.unwrap().unwrap();
+    let Ended::Cancelled { reason } = finished.ended else { panic!("{:?}", finished.ended) };
+    assert_eq!(&*reason, "a second signal came");
 }
 
 #[tokio::test]

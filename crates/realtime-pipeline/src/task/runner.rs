@@ -100,16 +100,14 @@ impl Runner {
     /// Ends all calls: each may finish what it has begun, within its own limit and within this one. Those
     /// that have not ended by then are cancelled. New calls are still taken.
     pub async fn drain(&self, limit: Duration) {
-        let handles = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let handles = self.handles();
         for handle in &handles {
             // One that is over is drained.
             let _ = handle.end("the runner is drained");
         }
         let all = join_all(handles.iter().map(TaskHandle::over));
         if timeout(limit, all).await.is_err() {
-            for handle in &handles {
-                let _ = handle.cancel("the runner is drained, and its limit is over");
-            }
+            self.cancel("the runner is drained, and its limit is over");
         }
     }
 
@@ -119,13 +117,25 @@ impl Runner {
     /// # Errors
     /// The operating system lets nobody wait for signals.
     pub async fn drain_on_signal(&self, limit: Duration) -> io::Result<()> {
-        signal().await?;
+        let mut signals = Signals::new()?;
+        signals.next().await;
         let drained = Box::pin(self.drain(limit));
-        let again = Box::pin(signal());
+        let again = Box::pin(signals.next());
         if let futures_util::future::Either::Right(_) = select(drained, again).await {
-            self.drain(Duration::ZERO).await;
+            self.cancel("a second signal came");
         }
         Ok(())
+    }
+
+    fn cancel(&self, reason: &str) {
+        for handle in self.handles() {
+            // One that is over needs it no more.
+            let _ = handle.cancel(reason);
+        }
+    }
+
+    fn handles(&self) -> Vec<TaskHandle> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until all threads have ended, once their calls have.
@@ -139,21 +149,45 @@ impl Runner {
     }
 }
 
+/// What asks a process to end. A signal that comes between two waits is not missed.
 #[cfg(unix)]
-async fn signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What asks a process to end.
 #[cfg(not(unix))]
-async fn signal() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        // Without signals nobody asks.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Thread {
