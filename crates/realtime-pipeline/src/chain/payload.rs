@@ -65,6 +65,14 @@ pub enum SinkReport {
     Full,
     /// It takes audio again.
     Ready,
+    /// The other end is away, such as a page whose connection was lost, and may come back. Nothing is handed
+    /// out until then, nothing counts as heard, and it is no fault. What left meanwhile is handed out again.
+    Away,
+    /// The other end is back, and holds nothing of what it was given before.
+    Back {
+        /// The last audio that was heard. `None`: the sink can't know, and its last report counts.
+        at: Option<SinkPosition>,
+    },
     /// Audio has been heard up to here.
     Heard(SinkPosition),
     /// The answer to [`FrameKind::ClearSink`](crate::chain::FrameKind::ClearSink): what it held is dropped.

@@ -38,8 +38,9 @@ pub trait Sink: Send {
     /// [`poll_report`](Self::poll_report), exactly once: [`SinkReport::Cleared`] with this id.
     fn clear(&mut self, id: ClearId);
 
-    /// Tells what became of output: [`SinkReport::Heard`] and [`SinkReport::Cleared`]. The task makes `Full`
-    /// and `Ready` out of [`poll_ready`](Self::poll_ready).
+    /// Tells what became of output: [`SinkReport::Heard`] and [`SinkReport::Cleared`], and whether the other
+    /// end is [away](SinkReport::Away). The task makes `Full` and `Ready` out of
+    /// [`poll_ready`](Self::poll_ready).
     fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<SinkReport>;
 
     /// Writes out what it holds. Polled at the end of the run, until it is ready; nothing follows.

@@ -110,9 +110,34 @@ impl Playout {
     pub(super) fn expire_clearing(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now();
         if let Some(clearing) = self.clearing.take_if(|clearing| clearing.until() <= now) {
-            self.ledger.hear_until(clearing.asked);
-            self.cleared(clearing, cx);
+            self.give_up(clearing, cx);
         }
+    }
+
+    /// The other end is away. What it was asked for it does not answer.
+    pub(super) fn on_away(&mut self, cx: &mut Cx<'_>) {
+        if let Some(clearing) = self.clearing.take() {
+            self.give_up(clearing, cx);
+        }
+        self.full = None;
+        self.away.get_or_insert_with(|| cx.now());
+    }
+
+    /// The other end is back: what it has not heard is handed out again.
+    pub(super) fn on_back(&mut self, at: Option<&SinkPosition>, cx: &mut Cx<'_>) {
+        let Some(since) = self.away.take() else { return };
+        let is_known = at.is_some_and(|at| self.ledger.heard(&at.source, at.samples));
+        if !is_known && !self.reports {
+            self.ledger.hear_until(since);
+        }
+        self.tell_reports(cx);
+        self.take_back();
+    }
+
+    /// Returns whether time and reports say what is heard. Not while the sink drops what it holds, and not
+    /// while nobody is there.
+    pub(super) const fn counts(&self) -> bool {
+        self.clearing.is_none() && self.away.is_none()
     }
 
     /// Nothing goes out any longer. Returns whether it is known where playback stands.
@@ -128,6 +153,10 @@ impl Playout {
     fn clear(&mut self, cx: &mut Cx<'_>) -> bool {
         if self.clearing.is_some() {
             return true;
+        }
+        // What it has heard by now is told when it is back, and is not waited for.
+        if self.away.is_some() {
+            return false;
         }
         if self.ledger.hearing() == Hearing::HandedOut {
             return false;
@@ -156,6 +185,17 @@ impl Playout {
             tell_stopped(stop, at.clone(), cx);
         }
         self.ledger.forget_cut();
+        self.take_back();
+    }
+
+    /// The sink does not answer: the clock decides.
+    fn give_up(&mut self, clearing: Clearing, cx: &mut Cx<'_>) {
+        self.ledger.hear_until(clearing.asked);
+        self.cleared(clearing, cx);
+    }
+
+    /// The sink holds nothing: what was not heard waits again.
+    fn take_back(&mut self) {
         self.ledger.take_back();
         self.clock = None;
     }

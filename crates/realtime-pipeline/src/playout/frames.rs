@@ -100,6 +100,8 @@ impl Playout {
                 }
             }
             SinkReport::Cleared { id, at } => self.on_cleared(*id, at.as_ref(), cx),
+            SinkReport::Away => self.on_away(cx),
+            SinkReport::Back { at } => self.on_back(at.as_ref(), cx),
         }
     }
 
@@ -146,8 +148,7 @@ impl Playout {
 
     /// Does what is due.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>) {
-        // What the sink is about to drop is not heard.
-        if self.clearing.is_none() {
+        if self.counts() {
             self.ledger.advance(cx.now());
         }
         while let Some(frame) = self.order.pop(&self.ledger) {
@@ -165,7 +166,7 @@ impl Playout {
     }
 
     pub(super) fn tell_speech(&mut self, cx: &mut Cx<'_>) {
-        let sounds = self.clearing.is_none() && self.ledger.sounds(cx.now());
+        let sounds = self.counts() && self.ledger.sounds(cx.now());
         if let Some(told) = self.speech.step(cx.now(), sounds, self.ledger.is_drained()) {
             cx.broadcast(FrameKind::Bot(told));
         }

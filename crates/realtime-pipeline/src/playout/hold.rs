@@ -25,8 +25,8 @@ pub(super) struct Clearing {
     pub(super) stops: Vec<Option<StopId>>,
 }
 
-/// The sink's answer counts within this time.
-const CLEAR_LIMIT: Duration = Duration::from_millis(100);
+/// The sink's answer counts within this time. The session waits 200 ms for the playout's.
+const CLEAR_LIMIT: Duration = Duration::from_millis(180);
 
 impl Hold {
     pub(super) const fn is_on(&self) -> bool {

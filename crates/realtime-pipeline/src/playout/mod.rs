@@ -25,7 +25,7 @@
 //! In the first case a stop and a pause take effect between two chunks, after a fade of at most 5 ms. The
 //! samples of the fade are handed out once, fall to silence, and count as heard. After a pause, playback goes
 //! on at the next sample, which rises from silence within 5 ms. In the other cases the sink is emptied by
-//! [`ClearSink`], without a fade. Its answer decides what was heard; without one, after 100 ms, the clock
+//! [`ClearSink`], without a fade. Its answer decides what was heard; without one, after 180 ms, the clock
 //! does. After a pause everything that was not heard is handed out again.
 //!
 //! # What happens to frames
@@ -43,7 +43,7 @@
 //! | `Event(ResponseFinished)` | the response's parts are whole |
 //! | `Event(Connection(Lost))`, `Event(Closed)` | all parts are whole |
 //! | `User(VoiceStarted)`, `User(VoiceStopped)` | pauses, goes on: only with [`hold_on_voice`](Playout::hold_on_voice) |
-//! | [`Sink`] | ends here. `Full` stops the clock until `Ready`; longer than 2 s is a fault |
+//! | [`Sink`] | ends here. `Full` stops the clock until `Ready`; longer than 2 s is a fault. `Away` stops it until `Back`; what was not heard by then is handed out again, and a stop meanwhile is answered with what was told before |
 //! | `End` | leaves when all has been heard. Nothing is paused any longer, and no part waits for more |
 //! | any other | passes at once |
 //!

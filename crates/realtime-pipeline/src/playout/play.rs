@@ -39,7 +39,7 @@ impl Playout {
 
     /// When the next chunk goes out, or playback is known to have run dry.
     pub(super) fn next_play(&self) -> Option<Timestamp> {
-        if self.full.is_some() || self.clearing.is_some() {
+        if self.stands() {
             return None;
         }
         match (self.next(), &self.clock) {
@@ -70,7 +70,12 @@ impl Playout {
 
     /// Returns whether nothing goes out now.
     fn is_paused(&self) -> bool {
-        self.full.is_some() || self.clearing.is_some() || self.hold.is_on()
+        self.stands() || self.hold.is_on()
+    }
+
+    /// Returns whether the sink takes nothing now.
+    fn stands(&self) -> bool {
+        self.full.is_some() || !self.counts()
     }
 
     fn next(&self) -> Option<Next> {
@@ -101,7 +106,7 @@ impl Playout {
     /// Hands out the next chunk, if its time has come. Returns whether it has.
     fn play_chunk(&mut self, cx: &mut Cx<'_>) -> bool {
         let now = cx.now();
-        if self.full.is_some() || self.clearing.is_some() {
+        if self.stands() {
             return false;
         }
         let Some(next) = self.next() else {

@@ -39,6 +39,8 @@ pub struct Playout {
     pub(super) clearing: Option<Clearing>,
     pub(super) last_clear: ClearId,
     pub(super) full: Option<Full>,
+    /// The other end has been away since then.
+    pub(super) away: Option<Timestamp>,
     /// What was last played.
     pub(super) last_form: Option<Form>,
     /// The next chunk rises from silence: it follows a fade of this track.
@@ -91,6 +93,7 @@ impl Playout {
             clearing: None,
             last_clear: ClearId(0),
             full: None,
+            away: None,
             last_form: None,
             fade_in: None,
             run: Run::New,
@@ -194,8 +197,9 @@ impl Processor for Playout {
     fn poll_timeout(&self) -> Option<Timestamp> {
         let full = self.full.filter(|full| !full.is_told).map(|full| full.since + LONGEST_FULL);
         let play = self.next_play();
-        let heard = self.ledger.next_end().filter(|_| play.is_none() || !self.order.is_empty());
-        let sounds = self.ledger.next_due().filter(|_| !self.speech.is_on() && self.clearing.is_none());
+        let counts = self.counts();
+        let heard = self.ledger.next_end().filter(|_| counts && (play.is_none() || !self.order.is_empty()));
+        let sounds = self.ledger.next_due().filter(|_| counts && !self.speech.is_on());
         let limits = [full, play, heard, sounds, self.hold.poll_timeout(), self.speech.poll_timeout()];
         limits.into_iter().chain([self.clearing.as_ref().map(Clearing::until)]).flatten().min()
     }

@@ -35,8 +35,8 @@ impl Outlet {
         }
         if let FrameKind::ClearSink(id) = frame.kind() {
             // It overtakes, and what waits is not sent.
-            self.waiting.retain(|waiting| !matches!(waiting.kind(), FrameKind::PlayedAudio(_)));
             sink.clear(*id);
+            self.drop_audio();
         } else if self.waiting.len() < MOST_WAITING {
             self.waiting.push_back(frame);
         } else if self.failed.is_none() {
@@ -54,6 +54,10 @@ impl Outlet {
             return Some(Err(fault));
         }
         if let Poll::Ready(report) = sink.poll_report(cx) {
+            if matches!(report, SinkReport::Away) {
+                // The playout hands it out again.
+                self.drop_audio();
+            }
             return Some(Ok(report));
         }
         while !self.waiting.is_empty() {
@@ -75,6 +79,10 @@ impl Outlet {
             }
         }
         std::mem::take(&mut self.is_full).then_some(Ok(SinkReport::Ready))
+    }
+
+    fn drop_audio(&mut self) {
+        self.waiting.retain(|waiting| !matches!(waiting.kind(), FrameKind::PlayedAudio(_)));
     }
 
     /// Gives the sink the rest, and closes it.

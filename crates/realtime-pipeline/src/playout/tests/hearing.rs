@@ -96,7 +96,7 @@ fn without_an_answer_the_clock_decides() {
         // The sample that begins to sound at 310 ms was heard.
         assert_eq!(
             bench.of("stopped"),
-            lines([(410, "stopped 1 one 7441 samples"), (410, "stopped 2 one 7441 samples")])
+            lines([(490, "stopped 1 one 7441 samples"), (490, "stopped 2 one 7441 samples")])
         );
     }
 }
@@ -212,4 +212,77 @@ fn a_sink_that_stood_still_may_report_late() {
     bench.pass(3_900);
     bench.heard("one", 100);
     assert_eq!(bench.of("played").last(), Some(&(3_900, "played one 100".to_owned())));
+}
+
+#[test]
+fn a_sink_that_is_away_is_no_fault_and_hears_the_rest_when_it_is_back() {
+    let mut bench = Bench::new(carrier());
+    bench.send("one", 0, 2_000);
+    bench.done("one");
+    bench.message(false);
+    bench.pass(500);
+    bench.heard("one", 400);
+    bench.sink(SinkReport::Away);
+    bench.news();
+    bench.pass(30_000);
+    assert_eq!(bench.news(), ["fell silent"], "nothing leaves, is heard, or is given up");
+    bench.played.clear();
+    let at = SinkPosition { source: source("one"), samples: 650 * 24 };
+    bench.sink(SinkReport::Back { at: Some(at) });
+    assert_eq!(bench.news()[..2], ["played one 650", "started"]);
+    bench.pass(32_000);
+    assert_eq!(bench.samples("one"), (650 * 24..2_000 * 24).map(sample).collect::<Vec<_>>());
+    bench.heard("one", 2_000);
+    assert_eq!(bench.of("message").len(), 1, "it is heard in its order");
+    assert!(bench.faults.is_empty());
+}
+
+#[test]
+fn a_stop_while_the_sink_is_away_is_answered_at_once_with_what_was_told_before() {
+    let mut bench = Bench::new(carrier());
+    bench.send("one", 0, 2_000);
+    bench.pass(500);
+    bench.heard("one", 400);
+    bench.sink(SinkReport::Away);
+    bench.played.clear();
+    bench.pass(700);
+    bench.stop(3);
+    assert_eq!(bench.of("stopped"), lines([(700, "stopped 3 one 400")]));
+    bench.hold(4);
+    bench.send("two", 0, 100);
+    bench.sink(SinkReport::Back { at: Some(SinkPosition { source: source("one"), samples: 600 * 24 }) });
+    bench.resume(4);
+    assert!(bench.of("clear").is_empty(), "nobody is asked");
+    assert!(bench.samples("one").is_empty(), "it is not heard again");
+    assert!(!bench.samples("two").is_empty());
+}
+
+#[test]
+fn what_a_sink_was_asked_for_is_not_waited_for_when_it_goes_away() {
+    for playout in [carrier(), Playout::new().lead(Duration::from_secs(1))] {
+        let mut bench = Bench::new(playout);
+        bench.send("one", 0, 500);
+        bench.pass(310);
+        bench.stop(1);
+        bench.pass(350);
+        bench.sink(SinkReport::Away);
+        assert_eq!(bench.of("stopped"), lines([(350, "stopped 1 one 7441 samples")]));
+        bench.sink(SinkReport::Away);
+        bench.sink(SinkReport::Back { at: None });
+        bench.sink(SinkReport::Back { at: None });
+        bench.send("two", 0, 40);
+        assert_eq!(bench.samples("two").len(), 40 * 24);
+    }
+}
+
+#[test]
+fn time_does_not_stand_still_while_a_sink_is_emptied() {
+    let mut bench = Bench::new(Playout::new().lead(Duration::from_secs(1)));
+    bench.send("one", 0, 50);
+    bench.send("two", 0, 500);
+    bench.message(false);
+    bench.pass(45);
+    bench.stop(1);
+    bench.pass(300);
+    assert_eq!(bench.of("stopped").len(), 1);
 }

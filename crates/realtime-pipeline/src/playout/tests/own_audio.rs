@@ -101,7 +101,7 @@ fn tones_that_the_sink_held_are_sent_again_after_a_stop() {
     bench.pass(50);
     bench.stop(1);
     bench.pass(2_000);
-    assert_eq!(bench.of("stopped"), lines([(150, "stopped 1 one 1201 samples")]));
+    assert_eq!(bench.of("stopped"), lines([(230, "stopped 1 one 1201 samples")]));
     let again: Vec<_> = bench.played.iter().filter(|(at, _)| at.as_micros() >= 150_000).collect();
     assert_eq!(again.iter().map(|(_, chunk)| chunk.audio.frames()).sum::<u64>(), 1_200);
 }
