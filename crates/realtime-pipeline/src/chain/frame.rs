@@ -12,7 +12,7 @@ use realtime_protocol::time::Timestamp;
 use crate::chain::audio::{Audio, AudioSource, OutputAudio};
 use crate::chain::fault::Fault;
 use crate::chain::metric::Metric;
-use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
+use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserInput, UserSpeech};
 
 /// One unit that flows through a chain. A clone is the same frame: what it carries is shared.
 ///
@@ -183,6 +183,8 @@ pub enum FrameKind {
     /// A message from the other end of the transport, or for it.
     #[doc(alias("TransportMessageFrame", "InputTransportMessageFrame", "OutputTransportMessageFrame"))]
     Message(Message),
+    /// What the user types, and asks for without speaking; downstream, to the service.
+    UserInput(UserInput),
     /// Keys that the user pressed.
     #[doc(alias = "InputDTMFFrame")]
     InputDtmf(Keys),
@@ -264,6 +266,7 @@ impl FrameKind {
             Self::Bot(_) => "bot",
             Self::Peer(_) => "peer",
             Self::Message(_) => "message",
+            Self::UserInput(_) => "user_input",
             Self::InputDtmf(_) => "input_dtmf",
             Self::OutputDtmf(_) => "output_dtmf",
             Self::Custom(frame) => frame.name(),

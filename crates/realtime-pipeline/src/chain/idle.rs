@@ -105,6 +105,7 @@ impl Idle {
                 Some(Side::User)
             }
             FrameKind::User(UserSpeech::VoiceStarted | UserSpeech::VoiceStopped)
+            | FrameKind::UserInput(_)
             | FrameKind::InputDtmf(_)
             | FrameKind::Peer(Peer::Connected) => Some(Side::User),
             FrameKind::Bot(BotSpeech::Started | BotSpeech::Speaking) => {

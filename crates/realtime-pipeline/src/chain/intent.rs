@@ -25,7 +25,7 @@ pub enum Intent {
         text: Arc<str>,
     },
     /// Adds messages to the conversation.
-    #[doc(alias("LLMMessagesAppendFrame", "InputTextRawFrame"))]
+    #[doc(alias = "LLMMessagesAppendFrame")]
     Append {
         /// The messages.
         messages: Vec<Message>,

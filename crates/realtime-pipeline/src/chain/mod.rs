@@ -132,7 +132,7 @@ pub use observer::{Hop, Observer};
 pub use options::ChainOptions;
 pub use output::{Ended, Losses, Output};
 pub use parallel::Parallel;
-pub use payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkPosition, SinkReport, UserSpeech};
+pub use payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkPosition, SinkReport, UserInput, UserSpeech};
 pub use processor::Processor;
 pub use shape::{Shape, WrongChain};
 pub use shared::MOST_OPEN;

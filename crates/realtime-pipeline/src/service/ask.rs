@@ -13,7 +13,7 @@ use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Ticket};
+use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Ticket, UserInput};
 use crate::service::Core;
 
 /// How often it is looked for the end of edits of which no event tells.
@@ -180,6 +180,21 @@ impl Core {
     pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome, cx: &mut Cx<'_>) {
         if let Some(ticket) = self.asking.commands.remove(&id) {
             cx.answer(ticket, Answer::Settled(outcome.clone()));
+        }
+    }
+}
+
+/// What the user types and asks for becomes intents, in this order.
+pub(super) fn input_of(input: &UserInput, cx: &mut Cx<'_>) {
+    match input {
+        UserInput::Text { text, respond } => {
+            if *respond {
+                cx.ask(Intent::Command(Box::new(Command::BargeIn {})));
+            }
+            cx.ask(Intent::Append { messages: vec![Message::user(&**text)], run: *respond });
+        }
+        UserInput::Stop => {
+            cx.ask(Intent::Interrupt);
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use realtime_protocol::call::Event;
+use realtime_protocol::call::{Event, Outcome};
 use realtime_protocol::item::Item;
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{Cx, Direction, Frame, FrameKind, Intent, Processor, Shape, Ticket};
-use crate::service::ask::Asking;
+use crate::chain::{Answer, Category, Cx, Direction, Frame, FrameKind, Intent, Processor, Shape, Ticket};
+use crate::service::ask::{Asking, input_of};
 use crate::service::hear::Hearing;
 use crate::service::measure::Stopwatch;
 use crate::service::options::Clips;
@@ -52,6 +52,7 @@ impl Processor for Core {
                 self.hearing.hear(audio, cx);
             }
             (FrameKind::User(speech), Direction::Downstream) => self.turn(speech, cx),
+            (FrameKind::UserInput(input), Direction::Downstream) => input_of(input, cx),
             (FrameKind::Bot(speech), Direction::Upstream) => self.bot_speaks(*speech, cx),
             (FrameKind::Playback(report), Direction::Upstream) => {
                 cx.media(realtime_protocol::call::Media::Report(report.clone()));
@@ -68,6 +69,19 @@ impl Processor for Core {
 
     fn handle_intent(&mut self, ticket: Ticket, intent: Intent, cx: &mut Cx<'_>) {
         self.ask(ticket, intent, cx);
+    }
+
+    /// The user's input is asked for by nobody else, so that what becomes of it is told.
+    fn handle_answer(&mut self, _: Ticket, answer: &Answer, cx: &mut Cx<'_>) {
+        let why = match answer {
+            Answer::Refused(why) => why.to_string(),
+            Answer::Settled(Outcome::Declined { reason }) => reason.to_string(),
+            Answer::Settled(Outcome::Refused { error }) => error.to_string(),
+            Answer::Settled(Outcome::TimedOut) => "the server did not answer in time".to_owned(),
+            // The end is told by itself.
+            _ => return,
+        };
+        cx.fault(Category::Application, format!("the model was not given what the user typed: {why}"));
     }
 
     fn handle_timeout(&mut self, cx: &mut Cx<'_>) {

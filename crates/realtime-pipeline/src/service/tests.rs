@@ -15,7 +15,7 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 use super::*;
 use crate::chain::{
     Answer, Audio, BotSpeech, Category, Chain, Direction, Frame, FrameKind, Intent, Metric, Output,
-    Processor, Samples, Shape, Stages, UserSpeech,
+    Processor, Samples, Shape, Stages, UserInput, UserSpeech,
 };
 
 /// Stands where the playout does.
@@ -294,6 +294,23 @@ fn an_answer_to_messages_is_asked_for_behind_them_without_waiting_for_the_server
     }
     run.event(2, sent());
     assert_eq!(run.answers, [Answer::Settled(Outcome::Done)], "the server has the other one");
+}
+
+#[test]
+fn what_the_user_types_interrupts_and_is_answered_and_a_refusal_is_told() {
+    let conversation = Conversation::new();
+    let mut run = Run::new(|service| service.conversation(conversation.clone()));
+    let typed = |respond| FrameKind::UserInput(UserInput::Text { text: "Hi".into(), respond });
+    assert_eq!(run.down(0, typed(true)), ["↓user_input", "!barge_in"]);
+    assert_eq!(run.down(0, typed(false)), ["↓user_input"]);
+    assert_eq!(run.down(0, FrameKind::UserInput(UserInput::Stop)), ["↓user_input", "!interrupt"]);
+    let words: Vec<String> = conversation.messages().iter().map(realtime_context::Message::text).collect();
+    assert_eq!(words, ["Hi", "Hi"]);
+    run.settle(10, Outcome::Done);
+    assert!(run.faults.is_empty());
+    run.settle(10, Outcome::TimedOut);
+    assert_eq!(run.faults, [Category::Application]);
+    assert!(run.answers.is_empty(), "the application asked for nothing");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use realtime_protocol::call::Event;
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{BotSpeech, Cx, Frame, FrameKind, Peer, Processor, UserSpeech};
+use crate::chain::{BotSpeech, Cx, Frame, FrameKind, Peer, Processor, UserInput, UserSpeech};
 
 /// Silence on all sides that ends a conversation.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -72,6 +72,7 @@ impl Activity {
             FrameKind::User(UserSpeech::Stopped { .. }) => {
                 self.answer_due |= std::mem::take(&mut self.user_speaks);
             }
+            FrameKind::UserInput(UserInput::Text { respond: true, .. }) => self.answer_due = true,
             FrameKind::Bot(BotSpeech::Started) => (self.agent_speaks, self.agent_has_spoken) = (true, true),
             FrameKind::Bot(BotSpeech::Stopped) => self.agent_speaks = false,
             FrameKind::Event(event) => match &**event {
