@@ -43,6 +43,7 @@
 //! There is no socket, no clock and no HTTP client here: a driver has them. Around the stream there are
 //!
 //! - [`verify`]: whether a request is from the carrier, decided before the upgrade,
+//! - [`webhook`]: what a request says of a call: who calls whom, ringing, answered, busy,
 //! - [`answer`]: the document that tells a carrier to stream a call to us,
 //! - [`rest`]: requests that hang up, transfer, send digits and dial out.
 //!
@@ -53,6 +54,7 @@ pub mod carrier;
 pub mod carriers;
 pub mod rest;
 pub mod verify;
+pub mod webhook;
 
 mod chunk;
 mod counts;

@@ -1,14 +1,16 @@
-//! The demo's agent: a weather assistant with one tool, as anyone would assemble it from the crates.
+//! The demo's call: its agent ([`demo`]), the server, the recording, as anyone would assemble them from the
+//! crates.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use realtime_client::{Client, ClientOptions, Endpoint, FileLog};
-use realtime_context::{Conversation, Message, ToolError};
+use realtime_context::{Conversation, Message};
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::Agent;
+use realtime_pipeline::agent::demo;
 use realtime_pipeline::edges::{Discard, Recorder, Recording, WavSource};
 use realtime_pipeline::task::Finished;
 use realtime_protocol::event::Dialect;
@@ -17,9 +19,6 @@ use realtime_protocol::log::{Filter, LogContent};
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 use realtime_protocol::time::UnixTime;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::time::timeout;
 
@@ -33,24 +32,6 @@ const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
 /// The longest conversation beyond its input.
 const LONGEST: Duration = Duration::from_secs(180);
-
-const INSTRUCTIONS: &str = "You are a friendly weather assistant. Greet the user, answer briefly, and look the \
-    weather up with the tool; never guess it.";
-
-/// The arguments of the weather tool.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct WeatherArgs {
-    /// The city, such as "Paris"
-    city: String,
-}
-
-/// The agent's one tool. It knows the weather everywhere, and never leaves the room for it.
-async fn get_weather(args: WeatherArgs) -> Result<Value, ToolError> {
-    if args.city.trim().is_empty() {
-        return Err(ToolError::new("expected the name of a city, got nothing"));
-    }
-    Ok(json!({ "city": args.city, "sky": "sunny", "celsius": 21, "wind": "light" }))
-}
 
 /// Holds the conversation, writes its files to `folder`, and reports the results.
 pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Result<Report, Error> {
@@ -68,11 +49,14 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
     let session = SessionOptions::default().config(session_config(args)).entropy(1);
     let options = ClientOptions::new(session).log(session_log(args, &files.log, log.content)?);
     let (near, wall) = in_virtual_time(args);
-    let instructions = args.instructions.as_deref().unwrap_or(INSTRUCTIONS);
-    let mut agent = Agent::new(instructions)
-        .conversation(Conversation::from_messages([Message::system(instructions)]))
-        .greeting("Greet the user, and ask for the city.")
-        .tool("get_weather", "Looks up today's weather in a city", get_weather)
+    let mut spec = demo::spec();
+    if let Some(instructions) = &args.instructions {
+        spec.instructions.clone_from(instructions);
+    }
+    let conversation = Conversation::from_messages([Message::system(&*spec.instructions)]);
+    let mut agent = Agent::from_spec(spec)
+        .library(demo::tools())
+        .conversation(conversation)
         .client(|_| match wall {
             Some(wall) => options.wall(move || wall),
             None => options,

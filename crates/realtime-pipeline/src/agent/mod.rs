@@ -16,6 +16,8 @@
 //! says goes to the [service](crate::service), its answer to the [playout](crate::playout), and the run ends
 //! once the conversation is over. Every part can be replaced: see the methods.
 
+pub mod demo;
+
 use std::fmt;
 use std::time::Duration;
 

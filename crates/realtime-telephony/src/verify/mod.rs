@@ -20,6 +20,7 @@ mod genesys;
 mod jwt;
 mod plain;
 mod plivo;
+mod standard;
 mod telnyx;
 mod twilio;
 
@@ -62,6 +63,12 @@ impl<'a> Request<'a> {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
+    /// The parameters of the address.
+    pub(crate) fn query(&self) -> Vec<(String, String)> {
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        pairs(query).into_iter().map(|(name, value)| (decoded(name), decoded(value))).collect()
+    }
+
     fn required(&self, name: &'static str) -> Result<&'a str, Untrusted> {
         self.header(name).ok_or(Untrusted::Missing(name))
     }
@@ -76,7 +83,7 @@ impl<'a> Request<'a> {
     }
 
     /// The parameters of a form. None for another body.
-    fn form(&self) -> Vec<(String, String)> {
+    pub(crate) fn form(&self) -> Vec<(String, String)> {
         let is_form = self
             .header("content-type")
             .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
@@ -134,6 +141,11 @@ pub enum Proof {
         /// The client secret, in base64. `None`: the API key alone is checked.
         client_secret: Option<Secret>,
     },
+    /// The signature of Standard Webhooks, by which OpenAI tells of incoming SIP calls: `webhook-signature`.
+    StandardWebhook {
+        /// The endpoint's secret (`whsec_…`).
+        secret: Secret,
+    },
     /// `Authorization: Basic`: Exotel, jambonz.
     Basic {
         /// The user.
@@ -181,6 +193,7 @@ impl Proof {
             Self::Genesys { api_key, client_secret } => {
                 genesys::verify(request, api_key, client_secret.as_ref(), now)
             }
+            Self::StandardWebhook { secret } => standard::verify(request, secret, now),
             Self::Basic { user, password } => plain::basic(request, user, password),
             Self::Bearer { token } => plain::bearer(request, token),
             Self::Header { name, value } => plain::header(request, name, value),

@@ -226,6 +226,7 @@ proptest! {
                 let headers = [
                     (name, value.as_str()), ("x-plivo-signature-v3-nonce", "1"), ("telnyx-timestamp", &value),
                     ("x-api-key", "k"), ("signature-input", &input), ("signature", &value),
+                    ("webhook-id", "1"), ("webhook-timestamp", &value), ("webhook-signature", &value),
                 ];
                 let request = Request { method: &method, url: &url, headers: &headers, body: &body };
                 for proof in [
@@ -235,6 +236,7 @@ proptest! {
                     Proof::TelnyxWebhook { public_key: TELNYX_KEY.to_owned() },
                     Proof::Vonage { signature_secret: "s".into(), application_id: None },
                     Proof::Genesys { api_key: "k".into(), client_secret: Some("c2VjcmV0".into()) },
+                    Proof::StandardWebhook { secret: "s".into() },
                     Proof::Query { name: "t".to_owned(), value: "token".into() },
                 ] {
                     prop_assert!(proof.verify(&request, at(0)).is_err());
@@ -242,6 +244,38 @@ proptest! {
             }
         }
     }
+}
+
+/// The vector of the Standard Webhooks libraries.
+#[test]
+fn a_standard_webhook_is_trusted_for_five_minutes() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let proof = Proof::StandardWebhook { secret: secret.into() };
+    let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    let signed_at = 1_614_265_330;
+    let check = |signatures: &str, body: &str, now| {
+        let headers = [
+            ("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("Webhook-Timestamp", "1614265330"),
+            ("Webhook-Signature", signatures),
+        ];
+        let request = Request::post("https://voice.example.com/openai", &headers, body.as_bytes());
+        check_changes(&proof, &request, now, signatures);
+        proof.verify(&request, at(now))
+    };
+    let body = r#"{"test": 2432232314}"#;
+    assert_eq!(check(signature, body, signed_at), Ok(()));
+    assert_eq!(check(&format!("v1,AAAA v2,AAAA {signature}"), body, signed_at + 300), Ok(()));
+    assert_eq!(check(signature, body, signed_at + 301), Err(Untrusted::Expired { age_secs: 301 }));
+    assert_eq!(check(signature, r#"{"test": 2432232315}"#, signed_at), Err(Untrusted::Wrong));
+    assert_eq!(check("v1,AAAA", body, signed_at), Err(Untrusted::Wrong));
+    assert_eq!(
+        check(signature.trim_start_matches("v1,"), body, signed_at),
+        Err(Untrusted::Unreadable("webhook-signature"))
+    );
+    let unreadable = Proof::StandardWebhook { secret: "whsec_!".into() };
+    let request = Request::post("https://voice.example.com/openai", &[], b"");
+    assert_eq!(unreadable.verify(&request, at(0)), Err(Untrusted::Configuration("secret")));
 }
 
 /// The public key of the fixtures.
@@ -254,7 +288,7 @@ fn basic() -> Proof {
 /// Asserts that nothing is trusted once its address or its signature is another.
 #[track_caller]
 fn check_changes(proof: &Proof, request: &Request<'_>, now: u64, name: &str) {
-    let is_signed_by_address = !matches!(proof, Proof::Vonage { .. });
+    let is_signed_by_address = !matches!(proof, Proof::Vonage { .. } | Proof::StandardWebhook { .. });
     let url = format!("{}x", request.url);
     if is_signed_by_address {
         assert!(proof.verify(&Request { url: &url, ..*request }, at(now)).is_err(), "{name}: address");
