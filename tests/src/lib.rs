@@ -1,6 +1,7 @@
-//! What the tests share: golden sessions, the invariants of a session, a whole call in virtual time, and
-//! calls that bytes steer. The code in the README is compiled here.
+//! What the tests share: golden sessions, the invariants of a session, a whole call in virtual time, calls
+//! that bytes steer, and stand-ins for phone carriers. The code in the README is compiled here.
 
+pub mod carriers;
 pub mod fake_server;
 pub mod golden;
 pub mod grammar;
