@@ -180,8 +180,11 @@ pub enum FrameKind {
     /// The other end came or went.
     #[doc(alias = "ClientConnectedFrame")]
     Peer(Peer),
-    /// A message from the other end of the transport, or for it.
-    #[doc(alias("TransportMessageFrame", "InputTransportMessageFrame", "OutputTransportMessageFrame"))]
+    /// A message of the application's own from the other end of the transport; downstream.
+    #[doc(alias("InputTransportMessageFrame", "RTVIClientMessageFrame"))]
+    InputMessage(Message),
+    /// A message of the application's own for the other end of the transport; downstream.
+    #[doc(alias("TransportMessageFrame", "OutputTransportMessageFrame", "RTVIServerMessageFrame"))]
     Message(Message),
     /// What the user types, and asks for without speaking; downstream, to the service.
     UserInput(UserInput),
@@ -265,6 +268,7 @@ impl FrameKind {
             Self::User(_) => "user",
             Self::Bot(_) => "bot",
             Self::Peer(_) => "peer",
+            Self::InputMessage(_) => "input_message",
             Self::Message(_) => "message",
             Self::UserInput(_) => "user_input",
             Self::InputDtmf(_) => "input_dtmf",

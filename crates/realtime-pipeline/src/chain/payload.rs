@@ -139,12 +139,14 @@ pub enum Peer {
     Disconnected,
 }
 
-/// A message from the other end of a transport, or for it. `Debug` shows none of its content.
+/// A message of the application's own from the other end of a transport, or for it. `Debug` shows none of its
+/// content.
 #[derive(Clone, PartialEq)]
 pub struct Message {
     /// The message.
     pub body: Arc<Value>,
-    /// Whether it overtakes audio that waits to be played. `false`: it goes out in the order of hearing.
+    /// Whether it overtakes audio that waits to be played. `false`: it goes out in the order of hearing. Of
+    /// those that come in, it means nothing.
     #[doc(alias(
         "TransportMessageUrgentFrame",
         "OutputTransportMessageUrgentFrame",

@@ -64,6 +64,7 @@ fn kind(number: usize) -> FrameKind {
         FrameKind::User(UserSpeech::Speaking),
         FrameKind::Bot(BotSpeech::Started),
         FrameKind::Peer(Peer::Connected),
+        FrameKind::InputMessage(message.clone()),
         FrameKind::Message(message),
         FrameKind::InputDtmf(Keys::new("1").unwrap()),
         FrameKind::OutputDtmf(Keys::new("2").unwrap()),

@@ -132,6 +132,17 @@ fn frames_in_order_leave_at_a_stop_if_they_survive_it() {
 }
 
 #[test]
+fn a_message_from_the_other_end_does_not_wait_for_audio_as_one_for_it_does() {
+    let mut bench = Bench::new(Playout::new());
+    bench.send("one", 0, 500);
+    bench.message(false);
+    let body = std::sync::Arc::new(serde_json::json!({}));
+    bench.down(FrameKind::InputMessage(crate::chain::Message { body, urgent: false }));
+    bench.pass(10);
+    assert_eq!((bench.of("input_message").len(), bench.of("message").len()), (1, 0));
+}
+
+#[test]
 fn a_pause_keeps_the_queue_and_goes_on_at_the_next_sample() {
     let mut bench = Bench::new(Playout::new());
     bench.send("one", 0, 100);
