@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_context::{Function, FunctionContext, Message, ToolError, ToolPolicy, Toolbox};
 use realtime_pipeline::agent::Agent;
-use realtime_pipeline::chain::{Answer, Intent};
+use realtime_pipeline::chain::{Answer, FrameKind, Intent, Respond, UserInput};
 use realtime_pipeline::turns::{EnergyVad, Key, Turns};
 use realtime_protocol::call::{Outcome, ResponseEnd};
 use realtime_protocol::session_config::SessionConfig;
@@ -76,6 +76,31 @@ async fn a_user_who_speaks_over_the_agent_stops_it_and_the_conversation_holds_wh
         let said = words[1].strip_prefix("assistant: ").unwrap();
         assert!(LONG.starts_with(said) && said.len() < LONG.len() && !said.is_empty(), "{said}");
         assert_eq!(words[3], format!("assistant: {LONG}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_user_types_stops_the_agent_and_is_answered() {
+    let typed = |text: &str, respond| FrameKind::UserInput(UserInput::Text { text: text.into(), respond });
+    for beta in DIALECTS {
+        let script = json!({ "turns": [
+            { "on": "text", "reply": [{ "say": LONG }] },
+            { "on": "text", "repeat": true, "reply": [{ "say": "You wrote: {input}" }] },
+        ] });
+        let stage = Scene::new(beta, script).begin(host());
+        stage.handle.queue(typed("Tell me all.", Respond::Yes)).unwrap();
+        stage.until("bot started", 1).await;
+        sleep(Duration::from_millis(1_500)).await;
+        stage.handle.queue(typed("Stop.", Respond::Written)).unwrap();
+        stage.until("response finished", 2).await;
+        let told = stage.finish().await;
+        let words = told.words();
+        assert_eq!(words.len(), 4, "{words:?}");
+        assert_eq!((&*words[0], &*words[2]), ("user: Tell me all.", "user: Stop."));
+        assert!(words[1].len() < LONG.len(), "{words:?}");
+        assert_eq!(words[3], "assistant: You wrote: Stop.");
+        assert_eq!((told.count("interrupted"), told.count("bot started")), (1, 1), "{:#?}", told.lines);
+        assert_eq!(told.count("fault"), 0, "{:#?}", told.lines);
     }
 }
 

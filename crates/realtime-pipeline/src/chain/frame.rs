@@ -12,7 +12,8 @@ use realtime_protocol::time::Timestamp;
 use crate::chain::audio::{Audio, AudioSource, OutputAudio};
 use crate::chain::fault::Fault;
 use crate::chain::metric::Metric;
-use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserInput, UserSpeech};
+use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
+use crate::chain::user_input::UserInput;
 
 /// One unit that flows through a chain. A clone is the same frame: what it carries is shared.
 ///

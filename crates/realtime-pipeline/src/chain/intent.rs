@@ -12,6 +12,7 @@ use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::ToolChoice;
 
 use crate::chain::payload::Keys;
+use crate::chain::user_input::UserInput;
 
 /// Something to ask of the chain's service. Each is answered exactly once: see [`Answer`].
 ///
@@ -73,6 +74,9 @@ pub enum Intent {
         /// Whether the model answers.
         run: bool,
     },
+    /// Does what the user did besides speaking, as if it came from the source as
+    /// [`FrameKind::UserInput`](crate::chain::FrameKind::UserInput).
+    UserInput(UserInput),
     /// Tells the model which keys the user pressed.
     Dtmf {
         /// The keys.
@@ -111,6 +115,7 @@ impl Intent {
             Self::Interrupt => "interrupt",
             Self::PauseInput(_) => "pause_input",
             Self::Image { .. } => "image",
+            Self::UserInput(_) => "user_input",
             Self::Dtmf { .. } => "dtmf",
             Self::Retrieve { .. } => "retrieve",
             Self::Reset => "reset",

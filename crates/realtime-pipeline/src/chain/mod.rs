@@ -83,7 +83,7 @@
 //! # Map
 //! | file | what is in it |
 //! |---|---|
-//! | `frame`, `audio`, `payload`, `metric`, `intent`, `fault` | what flows, what is asked, what goes wrong |
+//! | `frame`, `audio`, `payload`, `user_input`, `metric`, `intent`, `fault` | what flows, what is asked, what goes wrong |
 //! | `processor`, `cx`, `work`, `observer` | what stages and observers see |
 //! | `slot` | the account of one stage: most of the rules |
 //! | `group`, `stages`, `parallel`, `switch` | stages that hold stages |
@@ -115,6 +115,7 @@ mod switch;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod user_input;
 mod work;
 
 pub use audio::{Audio, AudioSource, Coded, OutputAudio, Samples};
@@ -132,7 +133,7 @@ pub use observer::{Hop, Observer};
 pub use options::ChainOptions;
 pub use output::{Ended, Losses, Output};
 pub use parallel::Parallel;
-pub use payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkPosition, SinkReport, UserInput, UserSpeech};
+pub use payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkPosition, SinkReport, UserSpeech};
 pub use processor::Processor;
 pub use shape::{Shape, WrongChain};
 pub use shared::MOST_OPEN;
@@ -140,4 +141,5 @@ pub use slot::MOST_HELD;
 pub use stages::Stages;
 pub use switch::Switch;
 pub use tap::{Map, Tap};
+pub use user_input::{Respond, UserInput};
 pub use work::{BlockingWork, Done, Spawned, WorkFailed, WorkFuture, WorkId, WorkValue};

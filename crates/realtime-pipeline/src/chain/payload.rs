@@ -42,31 +42,6 @@ pub enum UserSpeech {
     Unmuted,
 }
 
-/// What the user does besides speaking. `Debug` shows none of the words.
-#[derive(Clone, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum UserInput {
-    /// The user types. If an answer is wanted, what is being said stops, unless it is protected.
-    #[doc(alias = "InputTextRawFrame")]
-    Text {
-        /// The words.
-        text: Arc<str>,
-        /// Whether the model answers.
-        respond: bool,
-    },
-    /// The user wants what is being said to stop, and says nothing.
-    Stop,
-}
-
-impl fmt::Debug for UserInput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text { text, respond } => write!(f, "Text({} bytes, respond: {respond})", text.len()),
-            Self::Stop => f.write_str("Stop"),
-        }
-    }
-}
-
 /// What is heard of the assistant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -198,7 +173,5 @@ mod tests {
         assert_eq!(Keys::new("47x"), None);
         let message = Message { body: Arc::new(json!({ "pin": "4711" })), urgent: true };
         assert!(!format!("{:?}", FrameKind::Message(message)).contains("4711"));
-        let typed = UserInput::Text { text: "4711".into(), respond: true };
-        assert_eq!(format!("{typed:?}"), "Text(4 bytes, respond: true)");
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use realtime_context::{Conversation, EntryId, Message, Part, Toolbox};
 use realtime_protocol::call::{Command, CommandId, Notice, Outcome};
 use realtime_protocol::response::ResponseParams;
-use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Ticket, UserInput};
+use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Respond, Ticket, UserInput};
 use crate::service::Core;
 
 /// How often it is looked for the end of edits of which no event tells.
@@ -34,9 +34,28 @@ pub(super) struct Asking {
 struct Edit {
     ticket: Ticket,
     entries: Vec<EntryId>,
-    run: bool,
+    then: Then,
     /// Why the server does not have all of them.
     refused: Option<Arc<str>>,
+}
+
+/// What follows messages once they are on their way.
+#[derive(Debug)]
+enum Then {
+    Nothing,
+    /// The model answers.
+    Run(Option<Box<ResponseParams>>),
+}
+
+impl From<Respond> for Then {
+    fn from(respond: Respond) -> Self {
+        let written = || Box::new(ResponseParams::default().output_modalities(vec![Modality::Text]));
+        match respond {
+            Respond::Yes => Self::Run(None),
+            Respond::Written => Self::Run(Some(written())),
+            Respond::No => Self::Nothing,
+        }
+    }
 }
 
 impl Asking {
@@ -67,20 +86,20 @@ impl Asking {
         self.commands.insert(id, ticket);
     }
 
-    fn edit(&mut self, ticket: Ticket, entries: Vec<EntryId>, run: bool, cx: &Cx<'_>) {
-        self.edits.push_back(Edit { ticket, entries, run, refused: None });
+    fn edit(&mut self, ticket: Ticket, entries: Vec<EntryId>, respond: Respond, cx: &Cx<'_>) {
+        self.edits.push_back(Edit { ticket, entries, then: respond.into(), refused: None });
         self.look_at = Some(cx.now() + LOOK_AGAIN);
     }
 
-    fn append(&mut self, ticket: Ticket, messages: Vec<Message>, run: bool, cx: &mut Cx<'_>) {
+    fn append(&mut self, ticket: Ticket, messages: Vec<Message>, respond: Respond, cx: &mut Cx<'_>) {
         let entries = messages.into_iter().map(|message| self.conversation.append(message)).collect();
-        self.edit(ticket, entries, run, cx);
+        self.edit(ticket, entries, respond, cx);
     }
 
     fn replace(&mut self, ticket: Ticket, messages: Vec<Message>, run: bool, cx: &mut Cx<'_>) {
         self.conversation.replace(messages);
         let entries = self.conversation.with(|log| log.entries().iter().map(|entry| entry.id()).collect());
-        self.edit(ticket, entries, run, cx);
+        self.edit(ticket, entries, run.into(), cx);
     }
 
     /// Answers what the server has by now.
@@ -90,17 +109,18 @@ impl Asking {
         }
         let (told, in_step) = (self.conversation.is_told(), self.conversation.is_in_step());
         for edit in std::mem::take(&mut self.edits) {
-            match edit.refused {
-                Some(reason) if told => {
+            match (edit.refused, edit.then) {
+                (Some(reason), _) if told => {
                     cx.answer(edit.ticket, Answer::Refused(NotAsked::Unable { reason }));
                 }
                 // The request follows the messages at once: it does not wait for the server's word on them.
-                None if told && edit.run => {
-                    let command = Command::CreateResponse { params: None, protected: false };
-                    self.give(edit.ticket, command, cx);
+                (None, Then::Run(params)) if told => {
+                    self.give(edit.ticket, Command::CreateResponse { params, protected: false }, cx);
                 }
-                None if in_step => cx.answer(edit.ticket, Answer::Settled(Outcome::Done)),
-                _ => self.edits.push_back(edit),
+                (None, Then::Nothing) if in_step => {
+                    cx.answer(edit.ticket, Answer::Settled(Outcome::Done));
+                }
+                (refused, then) => self.edits.push_back(Edit { refused, then, ..edit }),
             }
         }
         if self.edits.is_empty() {
@@ -120,21 +140,22 @@ impl Core {
             Intent::Run { params, protected } => self.run(ticket, params, protected, cx),
             Intent::Append { messages, run } => {
                 self.stopwatch.asked_if(run, cx.now());
-                self.asking.append(ticket, messages, run, cx);
+                self.asking.append(ticket, messages, run.into(), cx);
             }
             Intent::Replace { messages, run } => {
                 self.stopwatch.asked_if(run, cx.now());
                 self.asking.replace(ticket, messages, run, cx);
             }
             Intent::Image { url, text, run } => {
-                let mut parts = vec![Part::image(&*url)];
-                parts.extend(text.map(|text| Part::text(&*text)));
-                self.ask(
-                    ticket,
-                    Intent::Append { messages: vec![Message::user("").with_parts(parts)], run },
-                    cx,
-                );
+                self.ask(ticket, Intent::Append { messages: vec![shown(&url, text.as_deref())], run }, cx);
             }
+            Intent::UserInput(UserInput::Text { text, respond }) => {
+                self.user_says(ticket, Message::user(&*text), respond, cx);
+            }
+            Intent::UserInput(UserInput::Image { url, text, respond }) => {
+                self.user_says(ticket, shown(&url, text.as_deref()), respond, cx);
+            }
+            Intent::UserInput(UserInput::Stop) => self.asking.give(ticket, Command::Interrupt {}, cx),
             Intent::Dtmf { keys, run } => {
                 self.ask(ticket, Intent::Append { messages: vec![pressed(&keys)], run }, cx);
             }
@@ -176,6 +197,15 @@ impl Core {
         self.asking.give(ticket, Command::CreateResponse { params, protected }, cx);
     }
 
+    /// A message of the user's own. What is being said stops for its answer.
+    fn user_says(&mut self, ticket: Ticket, message: Message, respond: Respond, cx: &mut Cx<'_>) {
+        if respond.is_wanted() {
+            cx.command(Command::BargeIn {});
+        }
+        self.stopwatch.asked_if(respond.is_wanted(), cx.now());
+        self.asking.append(ticket, vec![message], respond, cx);
+    }
+
     /// A command has ended.
     pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome, cx: &mut Cx<'_>) {
         if let Some(ticket) = self.asking.commands.remove(&id) {
@@ -184,19 +214,10 @@ impl Core {
     }
 }
 
-/// What the user types and asks for becomes intents, in this order.
-pub(super) fn input_of(input: &UserInput, cx: &mut Cx<'_>) {
-    match input {
-        UserInput::Text { text, respond } => {
-            if *respond {
-                cx.ask(Intent::Command(Box::new(Command::BargeIn {})));
-            }
-            cx.ask(Intent::Append { messages: vec![Message::user(&**text)], run: *respond });
-        }
-        UserInput::Stop => {
-            cx.ask(Intent::Interrupt);
-        }
-    }
+/// The message that shows an image.
+fn shown(url: &str, text: Option<&str>) -> Message {
+    let parts = std::iter::once(Part::image(url)).chain(text.map(Part::text)).collect();
+    Message::user("").with_parts(parts)
 }
 
 /// What the model is told of keys.

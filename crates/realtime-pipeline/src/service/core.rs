@@ -8,7 +8,7 @@ use realtime_protocol::item::Item;
 use realtime_protocol::time::Timestamp;
 
 use crate::chain::{Answer, Category, Cx, Direction, Frame, FrameKind, Intent, Processor, Shape, Ticket};
-use crate::service::ask::{Asking, input_of};
+use crate::service::ask::Asking;
 use crate::service::hear::Hearing;
 use crate::service::measure::Stopwatch;
 use crate::service::options::Clips;
@@ -52,7 +52,9 @@ impl Processor for Core {
                 self.hearing.hear(audio, cx);
             }
             (FrameKind::User(speech), Direction::Downstream) => self.turn(speech, cx),
-            (FrameKind::UserInput(input), Direction::Downstream) => input_of(input, cx),
+            (FrameKind::UserInput(input), Direction::Downstream) => {
+                cx.ask(Intent::UserInput(input.clone()));
+            }
             (FrameKind::Bot(speech), Direction::Upstream) => self.bot_speaks(*speech, cx),
             (FrameKind::Playback(report), Direction::Upstream) => {
                 cx.media(realtime_protocol::call::Media::Report(report.clone()));

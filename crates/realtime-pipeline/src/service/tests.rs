@@ -9,13 +9,13 @@ use realtime_protocol::call::{
     Notice, Origin, Outcome, PlaybackReport, ResponseEnd, ResponseReport, StopId,
 };
 use realtime_protocol::field::Field;
-use realtime_protocol::session_config::SessionConfig;
+use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::{Timestamp, UnixTime};
 
 use super::*;
 use crate::chain::{
     Answer, Audio, BotSpeech, Category, Chain, Direction, Frame, FrameKind, Intent, Metric, Output,
-    Processor, Samples, Shape, Stages, UserInput, UserSpeech,
+    Processor, Respond, Samples, Shape, Stages, UserInput, UserSpeech,
 };
 
 /// Stands where the playout does.
@@ -300,7 +300,9 @@ fn an_answer_to_messages_is_asked_for_behind_them_without_waiting_for_the_server
 fn what_the_user_types_interrupts_and_is_answered_and_a_refusal_is_told() {
     let conversation = Conversation::new();
     let mut run = Run::new(|service| service.conversation(conversation.clone()));
-    let typed = |respond| FrameKind::UserInput(UserInput::Text { text: "Hi".into(), respond });
+    let typed = |respond| {
+        FrameKind::UserInput(UserInput::Text { text: "Hi".into(), respond: Respond::from(respond) })
+    };
     assert_eq!(run.down(0, typed(true)), ["↓user_input", "!barge_in"]);
     assert_eq!(run.down(0, typed(false)), ["↓user_input"]);
     assert_eq!(run.down(0, FrameKind::UserInput(UserInput::Stop)), ["↓user_input", "!interrupt"]);
@@ -311,6 +313,28 @@ fn what_the_user_types_interrupts_and_is_answered_and_a_refusal_is_told() {
     run.settle(10, Outcome::TimedOut);
     assert_eq!(run.faults, [Category::Application]);
     assert!(run.answers.is_empty(), "the application asked for nothing");
+}
+
+#[test]
+fn an_image_is_shown_with_its_words_and_may_be_answered_in_writing() {
+    let conversation = Conversation::new();
+    let mut listeners = Listeners::default();
+    listeners.add(Box::new(conversation.clone()));
+    let wall = UnixTime::from_secs(1);
+    listeners.hear(Timestamp::ZERO, wall, &Event::Created { session_id: None });
+    let mut run = Run::new(|service| service.conversation(conversation.clone()));
+    let (url, text) = ("data:image/png;base64,AA==".into(), Some("What is it?".into()));
+    let shown = UserInput::Image { url, text, respond: Respond::Written };
+    assert_eq!(run.down(0, FrameKind::UserInput(shown)), ["↓user_input", "!barge_in"]);
+    listeners.handle_timeout(Timestamp::ZERO);
+    assert!(matches!(listeners.poll_asked(), Some(Asked::Command(_, Command::CreateItem { .. }))));
+    let other = Event::Committed { item_id: "another".into() };
+    assert_eq!(run.event(1, other), ["!create_response", "↑event", "↓event"]);
+    let Some((_, Command::CreateResponse { params: Some(params), .. })) = run.commands.pop() else {
+        panic!("it asks for a written answer")
+    };
+    assert_eq!(params.output_modalities.value().map(Vec::as_slice), Some(&[Modality::Text][..]));
+    assert_eq!(conversation.messages()[0].parts().len(), 2, "the image and its words");
 }
 
 #[test]

@@ -72,7 +72,9 @@ impl Activity {
             FrameKind::User(UserSpeech::Stopped { .. }) => {
                 self.answer_due |= std::mem::take(&mut self.user_speaks);
             }
-            FrameKind::UserInput(UserInput::Text { respond: true, .. }) => self.answer_due = true,
+            FrameKind::UserInput(UserInput::Text { respond, .. } | UserInput::Image { respond, .. }) => {
+                self.answer_due |= respond.is_wanted()
+            }
             FrameKind::Bot(BotSpeech::Started) => (self.agent_speaks, self.agent_has_spoken) = (true, true),
             FrameKind::Bot(BotSpeech::Stopped) => self.agent_speaks = false,
             FrameKind::Event(event) => match &**event {
