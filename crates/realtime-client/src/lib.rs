@@ -104,6 +104,7 @@
 //! | `client` | [`Client`], [`ClientOptions`]: putting the parts together |
 //! | `connect` | one attempt to connect, from an [`Endpoint`] to an open WebSocket: its own map is there |
 //! | `rest` | `Rest`, with the feature `http`: short-lived keys and calls |
+//! | `http_request` | `HttpRequest`, with the feature `http`: one request to any server |
 //! | `wire` | [`Wire`]: what carries wire texts. A WebSocket without waiting, over either library |
 //! | `endpoints` | the endpoints of a call, and the attempts to connect to them |
 //! | `links` | the connections of a client, from the first attempt to the last byte |
@@ -131,7 +132,7 @@
 //!   provider, `platform-roots` for the roots of the operating system, or both. Without a provider `wss://`
 //!   is an error.
 //! - `socks` (default): SOCKS5 proxies.
-//! - `http`: short-lived keys, and making, taking, handing on and ending calls.
+//! - `http`: short-lived keys, and making, taking, handing on and ending calls; HTTP requests to any server.
 //! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
 //!   TRACE; the default one logs nothing.
 //! - `mcp`: `McpServer`, whose tools are put into a toolbox, by the SDK `rmcp`. It more than doubles the tree
@@ -152,6 +153,8 @@ mod error;
 mod events;
 mod file_log;
 mod handle;
+#[cfg(feature = "http")]
+mod http_request;
 mod links;
 #[cfg(feature = "mcp")]
 mod mcp;
@@ -179,6 +182,8 @@ pub use error::{Error, SendError, Unsent};
 pub use events::{Bounds, Events};
 pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending, Responded};
+#[cfg(feature = "http")]
+pub use http_request::{HttpAnswer, HttpRequest};
 #[cfg(feature = "mcp")]
 pub use mcp::{McpConnection, McpError, McpServer};
 pub use reply::Reply;

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use realtime_client::{ApiKey, Client, ClientOptions, ConnectError, Endpoint, Phase, Rest, RestError};
+use realtime_client::{
+    ApiKey, Client, ClientOptions, ConnectError, Endpoint, HttpAnswer, HttpRequest, Phase, Rest, RestError,
+};
 use realtime_emulator::{Emulator, Options};
 use realtime_protocol::call::Event;
 use realtime_protocol::http::{CallCreateRequest, ClientSecretRequest, ExpiresAfter};
@@ -153,6 +155,51 @@ async fn a_refusal_with_a_slow_body_stays_one_when_its_phase_ends() {
     assert!(
         matches!(result.unwrap_err(), RestError::Conflict(refused) if refused.message.as_deref() == Some("busy"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_server_is_asked_and_whatever_it_answers_is_told() {
+    let answer =
+        fetched("HTTP/1.1 302 X\r\nContent-Type: text/x\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+    assert_eq!((answer.status, answer.is_success(), answer.body.as_str()), (302, false, "hi"));
+    assert_eq!(answer.content_type.as_deref(), Some("text/x"));
+    assert!(!format!("{answer:?}").contains("hi"));
+    let error = fetched("SSH-2.0").await.unwrap_err();
+    assert!(error.to_string().contains("the answer is not HTTP"), "{error}");
+    let error = fetched("").await.unwrap_err();
+    assert!(matches!(error, RestError::Connect(ConnectError::Interrupted { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_of_http_is_told_without_its_secrets() {
+    for url in ["ws://h/canary?key=canary", "https://canary@h/", "h"] {
+        let error = HttpRequest::new("GET", url).send().await.unwrap_err();
+        assert!(matches!(error, RestError::Connect(ConnectError::BadUrl { .. })), "{url}: {error}");
+        assert!(!format!("{error} {error:?}").contains("key=canary"), "{error}");
+    }
+    let request = HttpRequest::new("GET", "http://127.0.0.1:1/").header("Content-Length", "7");
+    assert!(!format!("{request:?}").contains("127"));
+    let error = request.send().await.unwrap_err();
+    assert!(matches!(error, RestError::Connect(ConnectError::BadHeader { .. })), "{error}");
+}
+
+/// What comes of a request that got this answer.
+async fn fetched(answer: &str) -> Result<HttpAnswer, RestError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}/a/b?c=d", listener.local_addr().unwrap());
+    let request = HttpRequest::new("PUT", url).header("X-Key", "canary").body("text/plain", "hello");
+    let far = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("PUT /a/b?c=d HTTP/1.1\r\n"), "{head}");
+        for line in ["X-Key: canary", "Content-Type: text/plain", "Content-Length: 5", "Connection: close"] {
+            assert!(head.lines().any(|other| other == line), "{line}: {head}");
+        }
+        let mut body = [0; 5];
+        stream.read_exact(&mut body).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    };
+    tokio::join!(request.send(), far).0
 }
 
 /// The error of a request that got this answer.

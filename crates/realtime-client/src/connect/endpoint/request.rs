@@ -6,6 +6,8 @@ use realtime_protocol::event::Dialect;
 
 use super::{Endpoint, default_port};
 use crate::connect::address::percent_decode;
+#[cfg(feature = "http")]
+use crate::connect::address::{Parts, shown};
 use crate::connect::auth::{ApiKey, KeyPlace, KeySource, Secrets};
 use crate::connect::error::ConnectError;
 
@@ -36,6 +38,24 @@ impl Endpoint {
             self.key_place = KeyPlace::Bearer;
         }
         self
+    }
+
+    /// The server of any address of HTTP, whose path and query are asked for as they are.
+    #[cfg(feature = "http")]
+    pub(crate) fn for_any_http(url: &str) -> Result<Self, ConnectError> {
+        let bad = |reason| ConnectError::BadUrl { url: shown(url), reason };
+        let parts = Parts::of(url).map_err(bad)?;
+        let is_tls = match parts.scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            other => return Err(bad(format!("expected http:// or https://, got {other}://"))),
+        };
+        if parts.user.is_some() {
+            return Err(bad("expected no user in the address: give a header instead".to_owned()));
+        }
+        let port = parts.port.unwrap_or_else(|| default_port(is_tls));
+        let path = if parts.path.is_empty() { "/" } else { parts.path };
+        Ok(Self::at(is_tls, parts.host.to_owned(), port, path.to_owned(), parts.query.to_owned()))
     }
 
     /// The key for one attempt.
