@@ -1,68 +1,88 @@
 //! Speech from `espeak-ng`, if it is installed: words that a person understands.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::Write;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use realtime_protocol::audio::AudioFormat;
 
-use crate::voice::{SAMPLE_RATE, Utterance, spread};
+use crate::voice::{SAMPLE_RATE, Utterance, program, spread, wav};
 
 /// The program `espeak-ng`. Clones share what was spoken before.
 ///
-/// Each new text takes the program some 20 ms, and the caller waits. A server lets its connections speak on
-/// separate threads, so that no other connection waits.
+/// Each new text takes the program some 20 ms, and the caller waits, at most five seconds. A server lets its
+/// connections speak on separate threads, so that no other connection waits. If the program fails three times
+/// in a row, it is not asked again.
 #[derive(Clone)]
 pub struct Espeak {
-    spoken: Arc<Mutex<BTreeMap<String, Arc<Utterance>>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// What was spoken, oldest first.
+    spoken: VecDeque<(String, Utterance)>,
+    /// Samples in it.
+    samples: usize,
+    /// Failures since it last worked.
+    failures: u32,
 }
 
 impl Espeak {
     /// The program, if it is installed and works.
     pub fn find() -> Option<Self> {
-        let espeak = Self { spoken: Arc::default() };
-        (!espeak.run("one")?.is_empty()).then_some(espeak)
+        (!run("one")?.is_empty()).then(Self::perhaps)
     }
 
     /// One that might be installed or not.
-    #[cfg(test)]
     pub(crate) fn perhaps() -> Self {
-        Self { spoken: Arc::default() }
+        Self { shared: Arc::default() }
     }
 
     /// Speaks `text`. `None`: the program failed.
     pub(super) fn speak(&self, text: &str) -> Option<Utterance> {
-        let spoken = || self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = spoken().get(text) {
-            return Some(Utterance::clone(known));
+        {
+            let shared = self.lock();
+            if let Some((_, known)) = shared.spoken.iter().find(|(known, _)| known == text) {
+                return Some(known.clone());
+            }
+            if shared.failures >= MOST_FAILURES {
+                return None;
+            }
         }
-        let samples = self.run(text)?;
+        let samples = run(text);
+        let mut shared = self.lock();
+        let Some(samples) = samples else {
+            shared.failures += 1;
+            let says = if shared.failures < MOST_FAILURES { "this line is" } else { "all lines are" };
+            tracing::warn!(failures = shared.failures, "espeak-ng failed: {says} spoken as tones");
+            return None;
+        };
+        shared.failures = 0;
         let length = AudioFormat::PCM16_24K.duration(2 * samples.len() as u64);
         let utterance = Utterance { words: spread(text, length), samples };
-        let mut spoken = spoken();
-        if spoken.len() >= MOST_KEPT {
-            spoken.pop_first();
-        }
-        spoken.insert(text.into(), Arc::new(utterance.clone()));
+        shared.keep(text, &utterance);
         Some(utterance)
     }
 
-    fn run(&self, text: &str) -> Option<Vec<i16>> {
-        let mut child = Command::new("espeak-ng")
-            .args(["--stdin", "--stdout", "-b", "1", "-s", "150"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        // A text is far smaller than the pipe's buffer, or is cut to it, so this never blocks.
-        let end = (0..=text.len().min(MOST_TEXT)).rev().find(|at| text.is_char_boundary(*at))?;
-        child.stdin.take()?.write_all(&text.as_bytes()[..end]).ok()?;
-        let output = child.wait_with_output().ok()?;
-        let samples = read_wav(&output.stdout).filter(|_| output.status.success())?;
-        Some(samples)
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn keep(&mut self, text: &str, utterance: &Utterance) {
+        if utterance.samples.len() > MOST_SAMPLES || text.len() > MOST_TEXT {
+            return;
+        }
+        self.samples += utterance.samples.len();
+        self.spoken.push_back((text.into(), utterance.clone()));
+        while self.spoken.len() > MOST_KEPT || self.samples > MOST_SAMPLES {
+            let Some((_, oldest)) = self.spoken.pop_front() else { break };
+            self.samples -= oldest.samples.len();
+        }
     }
 }
 
@@ -72,21 +92,25 @@ impl fmt::Debug for Espeak {
     }
 }
 
-/// Samples at [`SAMPLE_RATE`] from a WAV file of 16-bit mono as the program writes it. Its lengths are not
-/// trusted.
-fn read_wav(wav: &[u8]) -> Option<Vec<i16>> {
-    let rate = u32::from_le_bytes(wav.get(24..28)?.try_into().ok()?);
-    let data = wav.windows(4).position(|name| name == b"data")?;
-    let bytes = wav.get(data + 8..)?;
-    let samples: Vec<i16> =
-        bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    Some(super::resample(&samples, f64::from(rate) / f64::from(SAMPLE_RATE)))
+fn run(text: &str) -> Option<Vec<i16>> {
+    let mut command = Command::new("espeak-ng");
+    command.args(["--stdin", "--stdout", "-b", "1", "-s", "150"]);
+    let end = (0..=text.len().min(MOST_TEXT)).rev().find(|at| text.is_char_boundary(*at))?;
+    wav::read(&program::run(&mut command, &text[..end], MOST_OUTPUT, SLOWEST)?)
 }
 
 /// Texts.
 const MOST_KEPT: usize = 64;
+/// Samples of all texts kept: about five minutes, 14 MB.
+const MOST_SAMPLES: usize = 300 * SAMPLE_RATE as usize;
 /// Bytes.
 const MOST_TEXT: usize = 16 << 10;
+/// Bytes of a WAV: about 20 minutes, which is more than the longest text takes.
+const MOST_OUTPUT: usize = 64 << 20;
+/// For one text.
+const SLOWEST: Duration = Duration::from_secs(5);
+/// In a row.
+const MOST_FAILURES: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -102,5 +126,24 @@ mod tests {
         assert_eq!(spoken.words.iter().map(|word| word.text.as_str()).collect::<String>(), text);
         assert!(spoken.samples.iter().any(|sample| sample.unsigned_abs() > 3000));
         assert_eq!(espeak.speak(text).unwrap(), spoken);
+    }
+
+    #[test]
+    fn what_it_spoke_is_kept_within_bounds() {
+        let mut shared = Shared::default();
+        let minute = Utterance { samples: vec![0; 60 * SAMPLE_RATE as usize], words: Vec::new() };
+        (0..7).for_each(|number| shared.keep(&number.to_string(), &minute));
+        let kept: Vec<&str> = shared.spoken.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!((kept.as_slice(), shared.samples), (&["2", "3", "4", "5", "6"][..], MOST_SAMPLES));
+        shared.keep("six minutes", &Utterance { samples: vec![0; MOST_SAMPLES + 1], words: Vec::new() });
+        (0..200).for_each(|number| shared.keep(&number.to_string(), &Utterance::default()));
+        assert_eq!((shared.spoken.len(), shared.samples), (MOST_KEPT, 0));
+    }
+
+    #[test]
+    fn a_program_that_fails_is_not_asked_for_ever() {
+        let espeak = Espeak::perhaps();
+        espeak.lock().failures = MOST_FAILURES;
+        assert_eq!(espeak.speak("One, two."), None);
     }
 }

@@ -6,6 +6,11 @@
 //! samples.
 
 mod espeak;
+mod program;
+mod rate;
+mod wav;
+
+use std::fmt;
 
 use realtime_protocol::time::MediaTime;
 
@@ -68,14 +73,17 @@ pub enum VoiceKind {
 }
 
 impl VoiceKind {
-    /// Speech if `espeak-ng` is installed, else tones.
+    /// Speech if `espeak-ng` is installed, else tones. It runs the program once to see, so ask once.
     pub fn best() -> Self {
         Espeak::find().map_or(Self::Tones, Self::Espeak)
     }
 
     /// Returns whether it runs a program to speak, which takes time.
-    pub(crate) const fn waits_for_a_program(&self) -> bool {
-        matches!(self, Self::Espeak(_))
+    pub(crate) fn waits_for_a_program(&self) -> bool {
+        match self {
+            Self::Tones => false,
+            Self::Espeak(_) => true,
+        }
     }
 
     /// Speaks `text`.
@@ -90,6 +98,16 @@ impl VoiceKind {
             spoken.samples.resize(least, 0);
         }
         spoken
+    }
+}
+
+/// Its name: `tones` or `espeak-ng`.
+impl fmt::Display for VoiceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tones => f.write_str("tones"),
+            Self::Espeak(_) => f.write_str("espeak-ng"),
+        }
     }
 }
 
