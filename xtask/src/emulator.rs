@@ -1,5 +1,6 @@
 //! `cargo xtask emulator`: a Realtime server on this machine, for agents in any language.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,7 +82,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum VoiceArg {
-    /// Speech if `espeak-ng` is installed and no seed is given, else tones
+    /// Speech if `espeak-ng` is installed and no seed is given, else tones. With `--demo`, its recorded lines
     Auto,
     /// Tones with the rhythm of words, the same everywhere
     Tones,
@@ -90,12 +91,14 @@ enum VoiceArg {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let options = options(args)?;
+    let voice = Chosen::by(args, VoiceKind::best)?;
+    let options = options(args)?.voice(voice.kind.clone());
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
         say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
+        say!("voice: {voice}");
         emulator.serve(told_to_stop()).await;
         say!("stopped");
         Ok(())
@@ -137,8 +140,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         .session_length(Duration::from_secs(args.session_length))
         .beta(!args.no_beta)
         .control(args.control)
-        .profile(Profile::named(&args.profile).unwrap_or_default())
-        .voice(voice(args)?);
+        .profile(Profile::named(&args.profile).unwrap_or_default());
     if let Some(seed) = args.seed {
         options = options.seed(seed);
     }
@@ -167,21 +169,81 @@ fn options(args: &Args) -> Result<Options, Error> {
     })
 }
 
-fn voice(args: &Args) -> Result<VoiceKind, Error> {
-    Ok(match args.voice {
-        VoiceArg::Auto if args.seed.is_none() => VoiceKind::best(),
-        VoiceArg::Auto | VoiceArg::Tones => VoiceKind::Tones,
-        VoiceArg::Espeak => match VoiceKind::best() {
-            VoiceKind::Tones => {
-                return Err("cannot run `espeak-ng`: install it, or choose another --voice".into());
+/// The voice, and why it is no better one.
+#[derive(Debug)]
+struct Chosen {
+    kind: VoiceKind,
+    note: &'static str,
+}
+
+impl Chosen {
+    /// The voice of the command line. `best` looks for a program that speaks.
+    fn by(args: &Args, best: impl FnOnce() -> VoiceKind) -> Result<Self, Error> {
+        let wanted = match args.voice {
+            VoiceArg::Auto if args.seed.is_some() => {
+                Self { kind: VoiceKind::Tones, note: " (the same everywhere, as --seed asks for)" }
             }
-            voice => voice,
-        },
-    })
+            VoiceArg::Auto => Self::spoken(best()),
+            VoiceArg::Tones => Self { kind: VoiceKind::Tones, note: "" },
+            VoiceArg::Espeak => match best() {
+                VoiceKind::Tones => {
+                    return Err("cannot run `espeak-ng`: install it, or choose another --voice".into());
+                }
+                kind => Self { kind, note: "" },
+            },
+        };
+        Ok(match (args.demo, args.voice) {
+            (true, VoiceArg::Auto) => Self { kind: VoiceKind::demo(wanted.kind), ..wanted },
+            _ => wanted,
+        })
+    }
+
+    fn spoken(kind: VoiceKind) -> Self {
+        let note = match kind {
+            VoiceKind::Tones => " (`espeak-ng` is not installed: with it, answers are spoken words)",
+            _ => "",
+        };
+        Self { kind, note }
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.kind, self.note)
+    }
 }
 
 fn read_script(path: &Path) -> Result<Script, Error> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     Ok(Script::parse(&text).map_err(|error| format!("{name}: {error}"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::{Cli, Task};
+
+    use super::*;
+
+    /// The voice's line where no program speaks.
+    fn voice(arguments: &[&str]) -> Result<String, String> {
+        let command = [&["xtask", "emulator"], arguments].concat();
+        let Task::Emulator(args) = Cli::try_parse_from(command).unwrap().task else { panic!("another task") };
+        let chosen = Chosen::by(&args, || VoiceKind::Tones);
+        chosen.map(|voice| voice.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_voice_that_does_not_speak_says_why() {
+        let why = "(`espeak-ng` is not installed: with it, answers are spoken words)";
+        assert_eq!(voice(&[]), Ok(format!("tones {why}")));
+        assert_eq!(voice(&["--demo"]), Ok(format!("recorded lines, else tones {why}")));
+        let seeded = Ok("tones (the same everywhere, as --seed asks for)".to_owned());
+        assert_eq!(voice(&["--seed", "7"]), seeded);
+        assert_eq!(voice(&["--voice", "tones"]), Ok("tones".into()));
+        assert_eq!(voice(&["--voice", "tones", "--demo"]), Ok("tones".into()));
+        assert!(voice(&["--voice", "espeak"]).is_err_and(|error| error.contains("install it")));
+    }
 }

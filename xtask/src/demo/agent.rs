@@ -8,6 +8,7 @@ use std::time::Duration;
 use realtime_client::{Client, ClientOptions, Endpoint, FileLog};
 use realtime_context::{Conversation, Message};
 use realtime_emulator::brain::Script;
+use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options, Profile, serve_stream};
 use realtime_pipeline::Agent;
 use realtime_pipeline::agent::demo;
@@ -154,10 +155,12 @@ fn profile(args: &Args) -> Profile {
     Profile::named(&args.profile).unwrap_or_default()
 }
 
-/// The server. It knows the words of the built-in user only.
+/// The server. It knows the words of the built-in user only. Its own words are recorded, so that they are
+/// heard everywhere and are the same in every run.
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()
         .profile(profile(args))
+        .voice(VoiceKind::demo(VoiceKind::Tones))
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
 }

@@ -1,10 +1,11 @@
-//! The voice: tones with the rhythm of words, made from the text alone; or speech, if `espeak-ng` is
-//! installed.
+//! The voice: tones with the rhythm of words, made from the text alone; speech, if `espeak-ng` is installed;
+//! and the recorded lines of the demo.
 //!
 //! Tones are not speech, but have what tests of speech need: words with a start, gaps between them, a level
 //! that turn detection hears, and a length that grows with the text. The same text always gives the same
 //! samples.
 
+mod demo;
 mod espeak;
 mod program;
 mod rate;
@@ -70,6 +71,9 @@ pub enum VoiceKind {
     Tones,
     /// Speech. What it sounds like depends on the machine.
     Espeak(Espeak),
+    /// The recorded lines of [`Script::demo`](crate::brain::Script::demo), the same everywhere. Any other
+    /// text is spoken by this voice.
+    Demo(Box<Self>),
 }
 
 impl VoiceKind {
@@ -78,11 +82,18 @@ impl VoiceKind {
         Espeak::find().map_or(Self::Tones, Self::Espeak)
     }
 
+    /// The recorded lines of the demo, and `others` for what is not among them.
+    #[must_use]
+    pub fn demo(others: Self) -> Self {
+        Self::Demo(Box::new(others))
+    }
+
     /// Returns whether it runs a program to speak, which takes time.
     pub(crate) fn waits_for_a_program(&self) -> bool {
         match self {
             Self::Tones => false,
             Self::Espeak(_) => true,
+            Self::Demo(others) => others.waits_for_a_program(),
         }
     }
 
@@ -91,6 +102,7 @@ impl VoiceKind {
         let mut spoken = match self {
             Self::Tones => return speak(text),
             Self::Espeak(espeak) => espeak.speak(text).unwrap_or_else(|| speak(text)),
+            Self::Demo(others) => return demo::speak(text).unwrap_or_else(|| others.speak(text)),
         };
         // Speech is never shorter than the tones, for tests that rely on their length.
         let least = speak(text).samples.len();
@@ -101,12 +113,13 @@ impl VoiceKind {
     }
 }
 
-/// Its name: `tones` or `espeak-ng`.
+/// Its name: `tones`, `espeak-ng`, or `recorded lines, else tones`.
 impl fmt::Display for VoiceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tones => f.write_str("tones"),
             Self::Espeak(_) => f.write_str("espeak-ng"),
+            Self::Demo(others) => write!(f, "recorded lines, else {others}"),
         }
     }
 }
@@ -263,5 +276,18 @@ mod tests {
             quiet = if sample.unsigned_abs() > 400 { 0 } else { quiet + 1 };
             assert!(quiet < millis(200));
         }
+    }
+
+    #[test]
+    fn a_line_without_a_recording_is_spoken_by_the_other_voice() {
+        let voice = VoiceKind::demo(VoiceKind::Tones);
+        assert_eq!(voice.speak("Who are you?"), speak("Who are you?"));
+        assert_ne!(
+            voice.speak("You are welcome. Have a nice day!"),
+            speak("You are welcome. Have a nice day!")
+        );
+        assert_eq!(voice.to_string(), "recorded lines, else tones");
+        assert!(!voice.waits_for_a_program());
+        assert!(VoiceKind::demo(VoiceKind::Espeak(Espeak::perhaps())).waits_for_a_program());
     }
 }
