@@ -8,7 +8,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Outcome, Tools, output, run_command, seeds};
+use crate::ci::report::Outcome;
+use crate::ci::seeds;
+use crate::ci::tools::{Tools, output, run_command};
 use crate::workspace_root;
 
 /// How long each target runs (s), how long one input may take (s), and the most memory (MiB).

@@ -1,0 +1,171 @@
+//! The programs that checks run, and what those are that need more than one command.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::ci::report::Outcome;
+use crate::{Error, workspace_root};
+
+/// The README's agent needs a key, an address and a file: `xtask/tests/readme.rs` has them.
+const RUN_BY_A_TEST: &str = "agent";
+
+/// The programs that checks run.
+#[derive(Debug)]
+pub(super) struct Tools {
+    /// The cargo that runs this task.
+    pub(super) cargo: OsString,
+    /// This very program. Its path is taken at the start, since `cargo test` may replace the file meanwhile.
+    pub(super) xtask: PathBuf,
+}
+
+impl Tools {
+    pub(super) fn find() -> Result<Self, Error> {
+        Ok(Self { cargo: cargo_program(), xtask: std::env::current_exe()? })
+    }
+
+    pub(super) fn cargo_command(&self) -> Command {
+        let mut command = Command::new(&self.cargo);
+        command.current_dir(workspace_root());
+        command
+    }
+
+    pub(super) fn cargo<const N: usize>(&self, args: [&str; N]) -> Outcome {
+        run_command(self.cargo_command().args(args))
+    }
+
+    /// `Some(Skipped)` when cargo has no such subcommand.
+    pub(super) fn missing_subcommand(&self, subcommand: &str, why: &str) -> Option<Outcome> {
+        let answer = output(self.cargo_command().args([subcommand, "--version"]));
+        answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
+    }
+
+    /// Runs the examples of both crates. The features are those of the tests, so that little is built anew.
+    pub(super) fn examples(&self) -> Outcome {
+        for package in ["realtime-client", "realtime-pipeline"] {
+            let directory = workspace_root().join("crates").join(package).join("examples");
+            let Ok(entries) = std::fs::read_dir(&directory) else {
+                return Outcome::Failed(format!("cannot read {}", directory.display()));
+            };
+            let mut names: Vec<String> = entries
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+                .filter(|name| name != RUN_BY_A_TEST)
+                .collect();
+            names.sort();
+            for name in names {
+                say!("\n-- {name}");
+                let args = ["run", "--quiet", "-p", package, "--all-features", "--example", &name];
+                let outcome = self.cargo(args);
+                if outcome != Outcome::Passed {
+                    return Outcome::Failed(format!("the example {name} of {package} failed"));
+                }
+            }
+        }
+        Outcome::Passed
+    }
+
+    pub(super) fn wasm(&self) -> Outcome {
+        const TARGET: &str = "wasm32-unknown-unknown";
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        let libdir = output(rustc.current_dir(workspace_root()).args([
+            "--print",
+            "target-libdir",
+            "--target",
+            TARGET,
+        ]));
+        if !libdir.is_some_and(|libdir| Path::new(libdir.trim()).is_dir()) {
+            return Outcome::Skipped(format!("the target {TARGET} is not installed"));
+        }
+        self.cargo([
+            "build",
+            "-p",
+            "realtime-protocol",
+            "-p",
+            "realtime-context",
+            "-p",
+            "realtime-telephony",
+            "--target",
+            TARGET,
+        ])
+    }
+
+    pub(super) fn msrv(&self) -> Outcome {
+        let oldest = env!("CARGO_PKG_RUST_VERSION");
+        let list = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
+        let Some(toolchain) = toolchain_of(oldest, &list) else {
+            return Outcome::Skipped(format!("the toolchain {oldest} is not installed"));
+        };
+        let mut command = Command::new("rustup");
+        command.current_dir(workspace_root()).args(["run", toolchain]);
+        command.args(["cargo", "check", "--workspace", "--all-targets", "--all-features", "--locked"]);
+        // Both name programs of the toolchain that runs this task.
+        run_command(command.env_remove("CARGO").env_remove("RUSTC"))
+    }
+
+    pub(super) fn advisories(&self) -> Outcome {
+        if let Some(skipped) = self.missing_subcommand("deny", "cargo-deny is not installed") {
+            return skipped;
+        }
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+        // Each database is a directory; a lock file may lie beside it.
+        let has_database = home
+            .and_then(|home| home.join("advisory-dbs").read_dir().ok())
+            .is_some_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()));
+        if !has_database {
+            return Outcome::Skipped("the advisory database is not here: `cargo deny fetch db`".to_owned());
+        }
+        self.cargo(["deny", "--offline", "check", "advisories"])
+    }
+}
+
+/// The cargo that runs this task, or the one on the path when the program was started by hand.
+pub(crate) fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Runs the command with its output shown.
+pub(super) fn run_command(command: &mut Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(status.to_string()),
+        Err(error) => Outcome::Failed(format!("cannot start {}: {error}", command.get_program().display())),
+    }
+}
+
+/// Runs the command quietly; its standard output, if it succeeded.
+pub(super) fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The installed toolchain that is this version, as `rustup toolchain list` names it.
+fn toolchain_of<'a>(version: &str, list: &'a str) -> Option<&'a str> {
+    list.lines().filter_map(|line| line.split_whitespace().next()).find(|name| {
+        let rest = name.strip_prefix(version);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_toolchain_is_found_by_its_version() {
+        let list = "stable-x86_64-unknown-linux-gnu (active, default)\n1.89.0-x86_64-unknown-linux-gnu\n";
+        assert_eq!(toolchain_of("1.89", list), Some("1.89.0-x86_64-unknown-linux-gnu"));
+        assert_eq!(toolchain_of("1.89", "1.89-aarch64-apple-darwin"), Some("1.89-aarch64-apple-darwin"));
+        assert_eq!(toolchain_of("1.8", list), None);
+        assert_eq!(toolchain_of("1.89", ""), None);
+    }
+
+    #[test]
+    fn a_program_that_cannot_start_is_a_failure_not_a_panic() {
+        let outcome = run_command(&mut Command::new("no-such-program-anywhere"));
+        assert!(
+            matches!(&outcome, Outcome::Failed(why) if why.starts_with("cannot start no-such-program-anywhere")),
+            "{outcome:?}"
+        );
+    }
+}
