@@ -4,6 +4,7 @@
 //! one line that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the
 //! dependencies, and of cargo-fuzz if that is missing.
 
+mod features;
 mod fuzz;
 mod readme;
 mod report;
@@ -25,9 +26,18 @@ pub(crate) struct Args {
     /// Runs these checks only; all of them when none is named
     #[arg(value_name = "CHECK")]
     only: Vec<Check>,
+
+    /// Leaves these checks out
+    #[arg(long, value_name = "CHECK")]
+    without: Vec<Check>,
+
+    /// Lists the checks and what they run, and runs none
+    #[arg(long)]
+    list: bool,
 }
 
-/// The checks, in the order in which they run: quick ones and those that fail most often come first.
+/// The checks, in the order in which they run: quick ones and those that fail most often come first. LIGHT
+/// stands for all features but the heavy ones, which have checks of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Check {
     /// Source format
@@ -59,9 +69,15 @@ enum Check {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let all = Check::value_variants().iter().copied();
+    let chosen = all
+        .filter(|check| args.only.is_empty() || args.only.contains(check))
+        .filter(|check| !args.without.contains(check));
+    if args.list {
+        chosen.for_each(|check| say!("{:<10}  {}", check.name(), check.describe()));
+        return Ok(());
+    }
     let tools = Tools::find()?;
-    let all = Check::value_variants();
-    let chosen = all.iter().copied().filter(|check| args.only.is_empty() || args.only.contains(check));
 
     let mut records = Vec::new();
     for check in chosen {
@@ -81,6 +97,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
 
     say!("\n{}", table(&records));
+    if !args.without.is_empty() {
+        let names: Vec<String> = args.without.iter().map(|check| check.name()).collect();
+        say!("left out: {}", names.join(", "));
+    }
     verdict(&records)
 }
 
@@ -93,17 +113,17 @@ impl Check {
     fn describe(self) -> &'static str {
         match self {
             Self::Fmt => "cargo fmt --all --check",
-            Self::Clippy => "cargo clippy --workspace --all-targets --all-features -- -D warnings",
-            Self::Test => "cargo test --workspace --all-features --no-fail-fast",
+            Self::Clippy => "cargo clippy --workspace --all-targets --features LIGHT -- -D warnings",
+            Self::Test => "cargo test --workspace --features LIGHT --no-fail-fast",
             Self::Doc => {
-                "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --all-features"
+                "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features LIGHT"
             }
             Self::NoStd => "cargo check -p realtime-protocol --no-default-features",
             Self::Wasm => {
                 "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony --target wasm32-unknown-unknown"
             }
             Self::Msrv => {
-                "cargo check --workspace --all-targets --all-features, with the oldest supported compiler"
+                "cargo check --workspace --all-targets --features LIGHT, with the oldest supported compiler"
             }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
@@ -126,16 +146,20 @@ impl Check {
                     "clippy",
                     "--workspace",
                     "--all-targets",
-                    "--all-features",
+                    "--features",
+                    &tools.features,
                     "--",
                     "-D",
                     "warnings",
                 ]),
             },
-            Self::Test => tools.cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]),
+            Self::Test => {
+                tools.cargo(["test", "--workspace", "--features", &tools.features, "--no-fail-fast"])
+            }
             Self::Doc => {
-                let args = ["doc", "--workspace", "--no-deps", "--document-private-items", "--all-features"];
-                run_command(tools.cargo_command().args(args).env("RUSTDOCFLAGS", "-D warnings"))
+                let args = ["doc", "--workspace", "--no-deps", "--document-private-items", "--features"];
+                let mut command = tools.cargo_command();
+                run_command(command.args(args).arg(&tools.features).env("RUSTDOCFLAGS", "-D warnings"))
             }
             Self::NoStd => tools.cargo(["check", "-p", "realtime-protocol", "--no-default-features"]),
             Self::Wasm => tools.wasm(),

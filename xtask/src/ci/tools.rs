@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::ci::features;
 use crate::ci::report::Outcome;
 use crate::{Error, workspace_root};
 
@@ -17,11 +18,13 @@ pub(super) struct Tools {
     pub(super) cargo: OsString,
     /// This very program. Its path is taken at the start, since `cargo test` may replace the file meanwhile.
     pub(super) xtask: PathBuf,
+    /// The features that are checked in all packages at once.
+    pub(super) features: String,
 }
 
 impl Tools {
     pub(super) fn find() -> Result<Self, Error> {
-        Ok(Self { cargo: cargo_program(), xtask: std::env::current_exe()? })
+        Ok(Self { cargo: cargo_program(), xtask: std::env::current_exe()?, features: features::light()? })
     }
 
     pub(super) fn cargo_command(&self) -> Command {
@@ -52,9 +55,10 @@ impl Tools {
                 .filter(|name| name != RUN_BY_A_TEST)
                 .collect();
             names.sort();
+            let features = features::of(&self.features, package);
             for name in names {
                 say!("\n-- {name}");
-                let args = ["run", "--quiet", "-p", package, "--all-features", "--example", &name];
+                let args = ["run", "--quiet", "-p", package, "--features", &features, "--example", &name];
                 let outcome = self.cargo(args);
                 if outcome != Outcome::Passed {
                     return Outcome::Failed(format!("the example {name} of {package} failed"));
@@ -97,7 +101,15 @@ impl Tools {
         };
         let mut command = Command::new("rustup");
         command.current_dir(workspace_root()).args(["run", toolchain]);
-        command.args(["cargo", "check", "--workspace", "--all-targets", "--all-features", "--locked"]);
+        command.args([
+            "cargo",
+            "check",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--features",
+            &self.features,
+        ]);
         // Both name programs of the toolchain that runs this task.
         run_command(command.env_remove("CARGO").env_remove("RUSTC"))
     }
