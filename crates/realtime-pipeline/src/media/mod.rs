@@ -3,6 +3,8 @@
 //! A [`MediaProtocol`] turns the messages of the other end into frames, and frames into messages. A
 //! [`MediaSocket`](crate::sockets::MediaSocket) drives it over a WebSocket.
 
+pub mod page;
 mod protocol;
 
+pub use page::{Page, PageOptions};
 pub use protocol::{MediaOutput, MediaProtocol, SocketMessage};
