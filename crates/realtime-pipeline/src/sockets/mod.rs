@@ -5,11 +5,15 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+mod first;
 mod line;
+mod lines;
 mod socket;
 mod transport;
 #[cfg(feature = "tungstenite")]
 mod tungstenite;
 
+pub use first::{First, NoText, first_text};
+pub use lines::{HeldLine, Lines, NotHeld, draw_token};
 pub use socket::WebSocketMessage;
 pub use transport::{MediaLine, MediaSocket, NotReady};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::{Sink as MessageSink, Stream};
 use realtime_protocol::audio::AudioFormat;
@@ -34,6 +35,9 @@ pub struct NotReady {
     #[source]
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
+
+/// How long the other end may take for its leave.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
 
 impl<P: MediaProtocol> MediaSocket<P> {
     /// An open socket of a WebSocket library, such as `axum`'s or `tokio-tungstenite`'s, on which this is
@@ -102,6 +106,26 @@ impl<P: MediaProtocol> MediaLine<P> {
     /// Reads what the protocol knows.
     pub fn read<T>(&self, read: impl FnOnce(&P) -> T) -> T {
         read(&lock(&self.0).protocol)
+    }
+
+    /// Hangs up where no call runs, such as one that could not begin: the other end is told, and the socket is
+    /// closed. Gives up after 2 s. Does nothing more if the call is over.
+    pub async fn finish(&self) {
+        lock(&self.0).tell(MediaProtocol::finish);
+        let closed = poll_fn(|cx| {
+            let mut line = lock(&self.0);
+            while !line.protocol.is_over() && line.poll_read(cx).is_ready() {
+                line.drop_inputs();
+            }
+            let written = line.poll_write(cx);
+            if line.protocol.is_over() { written } else { Poll::Pending }
+        });
+        if tokio::time::timeout(FINISH_LIMIT, closed).await.is_err() {
+            tracing::warn!(
+                "{}: the other end did not take its leave",
+                self.read(|line| line.name().to_owned())
+            );
+        }
     }
 
     /// Acts on the protocol.
