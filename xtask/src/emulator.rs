@@ -99,6 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
         say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
         say!("voice: {voice}");
+        say!("watch and talk at {}", emulator.page_url());
         emulator.serve(told_to_stop()).await;
         say!("stopped");
         Ok(())

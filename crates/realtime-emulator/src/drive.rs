@@ -6,7 +6,7 @@ use std::future::{Future, pending};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -14,12 +14,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionOptions};
 use crate::disaster::{Line, LineOutput, close_reason};
 use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
 use crate::record::Record;
 use crate::server::ServeError;
+use crate::watch::{Opening, Watched};
 
 /// Serves a session until one side closes.
 pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
@@ -30,8 +31,9 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), ServeError> {
     let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
+    let watched = options.registry.watch.enter(number, opening(&asked, &own, wall));
     let line = options.for_line(&own, std::mem::take(&mut asked.key));
-    let mut record = options.log_directory.as_ref().and_then(|directory| {
+    let record = options.log_directory.as_ref().and_then(|directory| {
         Record::begin(directory, number, own.dialect, &own.model, wall)
             .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
             .ok()
@@ -47,6 +49,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Some(call) => {
             let Some(shared) = options.registry.join(&call.id, make) else {
+                watched.ended(Timestamp::ZERO, ENDED);
                 return finish(socket, Some(close_frame(1000, ENDED.into()))).await;
             };
             let origin = shared.origin;
@@ -61,18 +64,11 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             () = ended(asked.call) => close_frame(1000, ENDED.into()),
         }
     };
-    let end = drive(socket, Driven { line, waits }, record.as_mut(), (origin, changes), stop).await;
+    let mut seeing = Seeing { record, watched, origin };
+    let end = drive(socket, Driven { line, waits }, &mut seeing, changes, stop).await;
     drop(entered);
-    if let Some(record) = &mut record {
-        let (code, reason) = match &end {
-            Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
-            Ok(End::Close(None)) => (None, "closed without a code"),
-            Ok(End::Violation(frame)) => (Some(frame.code.into()), frame.reason.as_str()),
-            Ok(End::Gone) => (None, "the client is gone"),
-            Err(_) => (None, "the connection broke"),
-        };
-        record.ended(now(origin), code, reason);
-    }
+    seeing.ended(&end);
+    drop(seeing);
     match end? {
         End::Close(frame) => finish(socket, frame).await,
         End::Violation(frame) => {
@@ -85,6 +81,58 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(())
         }
         End::Gone => Ok(()),
+    }
+}
+
+/// Who sees the texts of a session: its log, if there is one, and the page.
+struct Seeing {
+    record: Option<Record>,
+    watched: Watched,
+    origin: Instant,
+}
+
+impl Seeing {
+    fn sent(&mut self, text: &str) {
+        let at = now(self.origin);
+        if let Some(record) = &mut self.record {
+            record.sent(at, text);
+        }
+        self.watched.sent(at, text);
+    }
+
+    fn came(&mut self, text: &str) {
+        let at = now(self.origin);
+        if let Some(record) = &mut self.record {
+            record.came(at, text);
+        }
+        self.watched.came(at, text);
+    }
+
+    fn ended(&mut self, end: &Result<End, ServeError>) {
+        let (code, reason) = match end {
+            Ok(End::Close(Some(frame))) => (Some(frame.code.into()), frame.reason.as_str()),
+            Ok(End::Close(None)) => (None, "closed without a code"),
+            Ok(End::Violation(frame)) => (Some(frame.code.into()), frame.reason.as_str()),
+            Ok(End::Gone) => (None, "the client is gone"),
+            Err(_) => (None, "the connection broke"),
+        };
+        let at = now(self.origin);
+        if let Some(record) = &mut self.record {
+            record.ended(at, code, reason);
+        }
+        self.watched.ended(at, &code.map_or_else(|| reason.into(), |code| format!("{code} {reason}")));
+    }
+}
+
+/// What the page shows of a session from its beginning.
+fn opening(asked: &Asked, own: &ConnectionOptions, since: UnixTime) -> Opening {
+    Opening {
+        model: own.model.clone(),
+        kind: own.kind.clone(),
+        dialect: own.dialect,
+        since,
+        call: asked.call.as_ref().map(|call| call.id.clone()),
+        key: asked.key.clone(),
     }
 }
 
@@ -127,24 +175,21 @@ enum End {
 async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     mut driven: Driven,
-    mut record: Option<&mut Record>,
-    (origin, mut changes): (Instant, Option<watch::Receiver<()>>),
+    seeing: &mut Seeing,
+    mut changes: Option<watch::Receiver<()>>,
     stop: impl Future<Output = CloseFrame>,
 ) -> Result<End, ServeError> {
+    let origin = seeing.origin;
     tokio::pin!(stop);
     loop {
         while let Some(output) = driven.line.poll_output() {
             match output {
                 LineOutput::Text(text) => {
-                    if let Some(record) = &mut record {
-                        record.sent(now(origin), &text);
-                    }
+                    seeing.sent(&text);
                     in_time(socket.feed(Message::text(text))).await?;
                 }
                 LineOutput::Binary(text) => {
-                    if let Some(record) = &mut record {
-                        record.sent(now(origin), &text);
-                    }
+                    seeing.sent(&text);
                     in_time(socket.feed(Message::binary(text))).await?;
                 }
                 LineOutput::Close { code, reason } => {
@@ -164,9 +209,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             frame = &mut stop => return Ok(End::Close(Some(frame))),
             message = socket.next(), if driven.line.wants_input() => match message {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(record) = &mut record {
-                        record.came(now(origin), &text);
-                    }
+                    seeing.came(&text);
                     let at = now(origin);
                     driven = driven.step(move |line| line.handle_text(at, &text)).await;
                 }
@@ -270,7 +313,6 @@ mod tests {
     use std::thread::{self, ThreadId};
 
     use crate::brain::{Brain, Reply, Turn};
-    use crate::connection::ConnectionOptions;
     use crate::disaster::LineOptions;
     use crate::voice::{Espeak, VoiceKind};
 

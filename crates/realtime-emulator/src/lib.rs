@@ -54,12 +54,18 @@
 //! | `POST /v1/realtime/client_secrets` | a short-lived key; beta: `POST /v1/realtime/sessions`, `…/transcription_sessions` |
 //! | `POST /v1/realtime/calls`, `…/calls/{id}/accept`, `reject`, `refer`, `hangup` | calls, to be joined by their side channel |
 //! | `GET /v1/models`, `GET /healthz` | the models; whether the server is up |
+//! | `GET /` | a page for a person: the sessions, their events and what was said, and a microphone to talk by |
+//! | `GET /emulator/sessions`, `GET /emulator/sessions/{number}?after={change}` | the same as JSON |
 //!
 //! Keys come as `Authorization: Bearer KEY`, as the subprotocol `openai-insecure-api-key.KEY`, and for Azure
 //! as the header `api-key`. Any key is accepted if [`Options::api_key`] names none.
 //!
 //! A browser says which page a request comes from. Pages of this machine are answered, others with HTTP
 //! status 403 unless [`Options::allow_origin`] names them.
+//!
+//! The page needs no network and no build. It shows all that was said, to who has the key if there is one;
+//! keys themselves are shown nowhere. The latest 128 events of each session are kept, and the last 20
+//! sessions that ended.
 //!
 //! Compatible servers do less. A [`Profile`] imitates one of them, to test whether a client works with it. A
 //! [`Rehearsal`](disaster::Rehearsal) imitates a fault that was met in the field; its docs have the table.
@@ -74,8 +80,8 @@
 //! # Modules
 //!
 //! - [`brain`]: what is said; the built-in brains.
-//! - [`voice`]: tones that stand in for speech, or speech from `espeak-ng`, for the server's answers and for
-//!   a test's user.
+//! - [`voice`]: tones that stand in for speech, speech from `espeak-ng`, or recorded lines, for the server's
+//!   answers and for a test's user.
 //! - [`disaster`]: what can go wrong; the [`Line`](disaster::Line) between a connection and its client.
 //! - `connection`: the core. `turns` goes from speech to response, `trigger` finds what a response answers,
 //!   `plan` makes a timed schedule of a reply, `response` makes events of the schedule; `items` handles a
@@ -86,6 +92,7 @@
 //! - `call`: one conversation for all side channels of a call.
 //! - `profile`: servers with fewer features, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
+//! - `watch`: what the page shows.
 //! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
 
 mod access;
@@ -105,6 +112,7 @@ mod registry;
 mod server;
 pub mod voice;
 mod waiting;
+mod watch;
 
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};

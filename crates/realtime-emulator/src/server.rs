@@ -2,7 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -66,6 +66,20 @@ impl Emulator {
     /// The URL for clients, without the model: `ws://127.0.0.1:PORT/v1/realtime`.
     pub fn url(&self) -> String {
         format!("ws://{}/v1/realtime", self.address)
+    }
+
+    /// The URL of the page for a person, who watches the sessions there and talks to a new one by microphone:
+    /// `http://127.0.0.1:PORT/`. A server that listens on all addresses is named by that of this machine, as
+    /// browsers give the microphone only to such a page.
+    pub fn page_url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}/")
     }
 
     /// Serves until `shutdown` is ready; then closes all connections with code 1001, and returns when they

@@ -24,8 +24,8 @@ impl Answer {
         Self::text(status, "application/json", body.to_string())
     }
 
-    pub(crate) fn text(status: u16, kind: &str, body: String) -> Self {
-        Self { status, headers: vec![("Content-Type", kind.into())], body }
+    pub(crate) fn text(status: u16, kind: &str, body: impl Into<String>) -> Self {
+        Self { status, headers: vec![("Content-Type", kind.into())], body: body.into() }
     }
 
     /// An error object in the service's form.

@@ -5,9 +5,11 @@ mod answer;
 mod body;
 mod chunks;
 mod multipart;
+mod page;
 mod request;
 mod rest;
 mod sdp;
+mod sessions;
 
 pub(crate) use answer::Answer;
 pub(crate) use request::{HttpError, Request, read_body, read_head};

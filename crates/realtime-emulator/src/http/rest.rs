@@ -1,4 +1,4 @@
-//! The HTTP calls around a session: short-lived keys, calls, models, and whether the server is up.
+//! The HTTP calls around a session: short-lived keys, calls, models, whether the server is up, and the page.
 
 use realtime_protocol::event::Dialect;
 use realtime_protocol::http::ClientSecretResponse;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::access::{self, Access};
 use crate::connection::{Fault, opening_session};
-use crate::http::{Answer, Request, body, multipart, sdp};
+use crate::http::{Answer, Request, body, multipart, page, sdp, sessions};
 use crate::options::Options;
 use crate::registry::CallState;
 
@@ -26,11 +26,17 @@ pub(crate) fn answer(request: &Request, options: &Options) -> Answer {
             Answer::json(200, &json!({"status": "ok", "sessions": options.registry.sessions()}))
         });
     }
+    if request.path.is_empty() {
+        return only("GET", request, page::answer);
+    }
     let access = match access::check(request, options) {
         Ok(access) => access,
         Err(refusal) => return refusal,
     };
     let result = match parts.as_slice() {
+        ["emulator", "sessions", rest @ ..] => {
+            return only("GET", request, || sessions::answer(rest, request, &access, options));
+        }
         ["v1", "models"] => return only("GET", request, || Answer::json(200, &models())),
         ["v1", "models", name] => return only("GET", request, || Answer::json(200, &model(name))),
         ["v1", "realtime"] if request.method == "GET" => {

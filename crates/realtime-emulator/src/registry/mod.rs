@@ -1,4 +1,4 @@
-//! What connections share: how many there were, short-lived keys, and calls.
+//! What connections share: how many there were, short-lived keys, calls, and what is seen of each session.
 //!
 //! Sessions are kept as text, so that they take no more memory than was sent.
 
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::call::SharedCall;
 use crate::connection::{Connection, Ids};
 use crate::registry::store::Store;
+use crate::watch::Watch;
 
 /// Shared by all connections of a server.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct Registry {
     calls: Mutex<Store<Call>>,
     /// The calls that have a conversation, oldest first. Locked after the calls.
     joined: Mutex<VecDeque<String>>,
+    /// What the page shows.
+    pub(crate) watch: Watch,
 }
 
 #[derive(Debug)]

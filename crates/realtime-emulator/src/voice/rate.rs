@@ -6,8 +6,8 @@ use crate::voice::SAMPLE_RATE;
 
 /// The same sound at [`SAMPLE_RATE`]. `from` is its rate (Hz), which is not 0.
 ///
-/// Between `up` samples of the one and `down` of the other, whose ratio is that of the rates, a sound has only
-/// `up` places. Each has a filter of its own: a windowed sinc, moved to that place.
+/// The rates stand to each other as `up` to `down`, so a sample falls on one of only `up` places between two
+/// of the others. Each place has a filter of its own: a windowed sinc, moved to it.
 pub(super) fn to_own_rate(samples: &[i16], from: u32) -> Vec<i16> {
     if from == SAMPLE_RATE {
         return samples.to_vec();

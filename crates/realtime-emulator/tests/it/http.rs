@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-type Socket = WebSocketStream<DuplexStream>;
+pub(crate) type Socket = WebSocketStream<DuplexStream>;
 
 /// The answer's status, head and body.
-async fn ask(options: &Options, request: &str) -> (u16, String, String) {
+pub(crate) async fn ask(options: &Options, request: &str) -> (u16, String, String) {
     let (mut near, far) = tokio::io::duplex(1 << 16);
     let server = tokio::spawn(serve_stream(far, options.clone()));
     near.write_all(request.as_bytes()).await.unwrap();
@@ -32,7 +32,7 @@ async fn post(options: &Options, path: &str, kind: &str, body: &str) -> (u16, St
     ask(options, &(head + body)).await
 }
 
-async fn connect(options: &Options, path: &str, headers: &[(&'static str, &str)]) -> Socket {
+pub(crate) async fn connect(options: &Options, path: &str, headers: &[(&'static str, &str)]) -> Socket {
     let (near, far) = tokio::io::duplex(1 << 20);
     drop::<JoinHandle<Result<(), ServeError>>>(tokio::spawn(serve_stream(far, options.clone())));
     let mut request = format!("ws://emulator{path}").into_client_request().unwrap();
@@ -42,7 +42,7 @@ async fn connect(options: &Options, path: &str, headers: &[(&'static str, &str)]
     client_async(request, near).await.unwrap().0
 }
 
-async fn event(socket: &mut Socket) -> Value {
+pub(crate) async fn event(socket: &mut Socket) -> Value {
     let message = socket.next().await.expect("the connection is open").unwrap();
     serde_json::from_str(message.to_text().unwrap()).unwrap()
 }

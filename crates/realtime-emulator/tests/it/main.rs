@@ -12,6 +12,7 @@ mod far;
 mod http;
 mod items;
 mod mcp;
+mod page;
 mod profiles;
 mod random;
 mod rehearsals;
