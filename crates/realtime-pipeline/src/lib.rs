@@ -95,6 +95,8 @@ pub mod turns;
 pub use realtime_client as client;
 pub use realtime_context as context;
 pub use realtime_protocol as protocol;
+#[cfg(feature = "telephony")]
+pub use realtime_telephony as telephony;
 
 pub use agent::{Agent, AgentCall};
 pub use chain::{Audio, Cx, Direction, Frame, FrameKind, Intent, Processor, Samples, Stages};

@@ -8,7 +8,7 @@ use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::{MediaTime, Timestamp};
 
 use crate::carrier::{Carrier, Digit, HangUp, Incoming, Odd, Outgoing, Packet, Read, Start, Stop};
-use crate::chunk::{Chunk, Chunker};
+use crate::chunk::{Chunk, ChunkRules, Chunker};
 use crate::counts::Counts;
 use crate::event::{EndReason, Event, InputAudio, Output, Started, StreamError};
 use crate::format::{OrderDetector, WireAudio, silence};
@@ -98,6 +98,14 @@ impl MediaStream {
             outputs: VecDeque::new(),
             counts: Counts::default(),
             reads: Vec::new(),
+        }
+    }
+
+    /// The socket is open since `now`: the limit for the start counts from here. Does nothing after the start.
+    pub fn handle_opened(&mut self, now: Timestamp) {
+        self.advance(now);
+        if let Phase::Waiting { until } = &mut self.phase {
+            *until = now + self.options.start_within;
         }
     }
 
@@ -316,6 +324,16 @@ impl MediaStream {
     /// The formats of the caller's audio and of ours. `None` before the start.
     pub fn formats(&self) -> Option<(AudioFormat, AudioFormat)> {
         self.line.as_ref().map(|line| (line.input.format, line.output.format))
+    }
+
+    /// How long the pieces are in which the carrier takes our audio. `None` before the start.
+    pub fn chunk_rules(&self) -> Option<ChunkRules> {
+        self.line.as_ref().map(|line| self.carrier.chunks(line.output.format))
+    }
+
+    /// Returns whether the carrier says when marks were played. Otherwise they are due by the clock.
+    pub fn has_marks(&self) -> bool {
+        self.carrier.has_marks()
     }
 
     /// Which carrier it is.

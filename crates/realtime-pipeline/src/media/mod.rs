@@ -4,7 +4,11 @@
 //! [`MediaSocket`](crate::sockets::MediaSocket) drives it over a WebSocket.
 
 pub mod page;
+#[cfg(feature = "telephony")]
+pub mod phone;
 mod protocol;
 
 pub use page::{Page, PageOptions};
+#[cfg(feature = "telephony")]
+pub use phone::{Phone, PhoneCall};
 pub use protocol::{MediaOutput, MediaProtocol, SocketMessage};

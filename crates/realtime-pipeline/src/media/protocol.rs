@@ -1,5 +1,7 @@
 //! What the other end of a media socket speaks, as a machine: [`MediaProtocol`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::Timestamp;
@@ -35,6 +37,17 @@ pub trait MediaProtocol: Send + 'static {
 
     /// Returns whether nothing follows: the other end has gone for good, or it was hung up.
     fn is_over(&self) -> bool;
+
+    /// Why it is over, for errors and logs, without content. Default: it does not say.
+    fn why_over(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// What came wrong or was lost, in one line of numbers without content: it is logged once, at the end.
+    /// `None`: nothing. Default: nothing.
+    fn oddities(&self) -> Option<String> {
+        None
+    }
 
     /// A socket is there: the first one, or another one in place of one that was lost. Default: ignores it.
     fn handle_opened(&mut self, now: Timestamp) {
