@@ -15,10 +15,16 @@ use crate::media::{MediaOutput, MediaProtocol, SocketMessage};
 use crate::sockets::socket::{Socket, SocketError};
 
 /// Messages that wait for the socket, in bytes: beyond, no more audio is taken.
-const ROOM: usize = 64 * 1024;
+pub(super) const ROOM: usize = 64 * 1024;
 
 /// Messages that wait for the socket, in bytes, at the very most: a peer that reads nothing is gone.
-const MOST_WAITING: usize = 4 * 1024 * 1024;
+pub(super) const MOST_WAITING: usize = 4 * 1024 * 1024;
+
+/// How long the other end may take to close the socket after we have. What it has not read by then is lost.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The most things that are done before other tasks of the runtime have their turns.
+const MOST_AT_ONCE: usize = 64;
 
 /// A line that is shared by a source and a sink of one task, and by who attaches another socket.
 pub(super) type Shared<P> = Arc<Mutex<Line<P>>>;
@@ -26,9 +32,11 @@ pub(super) type Shared<P> = Arc<Mutex<Line<P>>>;
 /// A socket, the protocol on it, and what waits between them and the call.
 pub(super) struct Line<P> {
     pub(super) protocol: P,
-    socket: Option<Box<dyn Socket>>,
-    /// What closed or lost the last socket.
+    end: End,
+    /// What lost the last socket.
     pub(super) lost: Option<SocketError>,
+    /// How long the other end has to go.
+    goodbye: Option<Pin<Box<Sleep>>>,
     origin: Instant,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Timestamp>,
@@ -37,13 +45,23 @@ pub(super) struct Line<P> {
     messages: VecDeque<SocketMessage>,
     /// Bytes in `messages`.
     waiting: usize,
-    /// Whether the socket is closed once `messages` are sent.
-    closes: bool,
     /// Whether the call was told to wait until there is room.
     is_full: bool,
+    /// Whether it was logged what came wrong.
+    has_told: bool,
     /// Who reads, and who writes.
     source: Option<Waker>,
     sink: Option<Waker>,
+}
+
+/// The other end.
+enum End {
+    Open(Box<dyn Socket>),
+    /// It is told to go once the messages are written that wait.
+    Closing(Box<dyn Socket>),
+    /// It was told. What it says until it has gone is not heard.
+    Leaving(Box<dyn Socket>),
+    Gone,
 }
 
 /// The line, locked for one step. Nothing waits while it is.
@@ -56,8 +74,9 @@ impl<P: MediaProtocol> Line<P> {
         let origin = Instant::now();
         let mut line = Self {
             protocol,
-            socket: None,
+            end: End::Open(socket),
             lost: None,
+            goodbye: None,
             origin,
             timer: Box::pin(sleep_until(origin)),
             timer_at: None,
@@ -65,22 +84,28 @@ impl<P: MediaProtocol> Line<P> {
             reports: VecDeque::new(),
             messages: VecDeque::new(),
             waiting: 0,
-            closes: false,
             is_full: false,
+            has_told: false,
             source: None,
             sink: None,
         };
-        line.attach(socket);
+        line.protocol.handle_opened(Timestamp::ZERO);
+        line.collect();
         line
     }
 
-    /// Goes on over another socket. What waited for the old one is dropped with it.
-    pub(super) fn attach(&mut self, socket: Box<dyn Socket>) {
-        if self.socket.is_some() {
+    /// Ends the socket that stands. Returns whether another one may take its place.
+    pub(super) fn detach(&mut self) -> bool {
+        if !matches!(self.end, End::Gone) && !self.protocol.is_over() {
             self.lose(None);
+            self.collect();
         }
-        self.socket = Some(socket);
-        (self.lost, self.closes) = (None, false);
+        !self.protocol.is_over()
+    }
+
+    /// Goes on over another socket.
+    pub(super) fn attach(&mut self, socket: Box<dyn Socket>) {
+        (self.end, self.lost, self.goodbye) = (End::Open(socket), None, None);
         let now = self.now();
         self.protocol.handle_opened(now);
         self.collect();
@@ -95,26 +120,36 @@ impl<P: MediaProtocol> Line<P> {
 
     /// Reads and keeps time until there is a frame for the chain. `None`: nothing follows.
     pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameKind>> {
-        loop {
-            if let Some(frame) = self.inputs.pop_front() {
-                return Poll::Ready(Some(frame));
-            }
-            if self.protocol.is_over() {
-                return Poll::Ready(None);
+        let has_input = |line: &Self| !line.inputs.is_empty() || line.protocol.is_over();
+        std::task::ready!(self.poll_read_until(cx, has_input));
+        Poll::Ready(self.inputs.pop_front())
+    }
+
+    /// Reads and keeps time until this holds.
+    pub(super) fn poll_read_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Poll<()> {
+        for _ in 0..MOST_AT_ONCE {
+            if holds(self) {
+                return Poll::Ready(());
             }
             if self.poll_read(cx).is_pending() {
                 self.source = Some(cx.waker().clone());
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Does one thing that is due: a time, or a message. Pending: nothing is.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.poll_time(cx).is_ready() {
             return Poll::Ready(());
         }
-        let Some(socket) = &mut self.socket else { return Poll::Pending };
+        let (End::Open(socket) | End::Closing(socket)) = &mut self.end else { return Poll::Pending };
         let message = std::task::ready!(socket.poll_recv(cx));
         let now = self.now();
         match message {
@@ -165,9 +200,17 @@ impl<P: MediaProtocol> Line<P> {
         Poll::Pending
     }
 
-    /// Writes what waits, and closes the socket if it is to be closed. Ready: all is written.
+    /// Writes what waits, and sees the other end off if the protocol wants it closed. Ready: nothing waits.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(socket) = &mut self.socket else { return Poll::Ready(()) };
+        let written = self.poll_messages(cx);
+        match &self.end {
+            End::Open(_) | End::Gone => written,
+            End::Closing(_) | End::Leaving(_) => self.poll_leave(cx, written),
+        }
+    }
+
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (End::Open(socket) | End::Closing(socket)) = &mut self.end else { return Poll::Ready(()) };
         let written = loop {
             if self.messages.is_empty() {
                 break std::task::ready!(socket.poll_flush(cx));
@@ -181,17 +224,65 @@ impl<P: MediaProtocol> Line<P> {
                 break Err(error);
             }
         };
-        let closed = match written {
-            Ok(()) if self.closes => std::task::ready!(socket.poll_close(cx)),
-            written => written,
-        };
-        if let Err(error) = closed {
+        if let Err(error) = written {
             self.lose(Some(error));
             self.collect();
-        } else if self.closes {
-            self.socket = None;
         }
         Poll::Ready(())
+    }
+
+    /// Closes the socket once all is written, and waits for the other end to do the same, within a limit.
+    fn poll_leave(&mut self, cx: &mut Context<'_>, written: Poll<()>) -> Poll<()> {
+        let until = || Box::pin(sleep_until(Instant::now() + GOODBYE));
+        let is_late = self.goodbye.get_or_insert_with(until).as_mut().poll(cx).is_ready();
+        if !is_late {
+            std::task::ready!(written);
+            std::task::ready!(self.poll_goodbye(cx));
+        }
+        self.lose(self.lost.clone());
+        self.collect();
+        Poll::Ready(())
+    }
+
+    /// Says goodbye, and reads until the other end has gone: a socket that is dropped with something unread
+    /// takes along what the other end has not read.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let End::Closing(socket) = &mut self.end {
+            if let Err(error) = std::task::ready!(socket.poll_close(cx)) {
+                self.lost = Some(error);
+                return Poll::Ready(());
+            }
+            if let End::Closing(socket) = std::mem::replace(&mut self.end, End::Gone) {
+                self.end = End::Leaving(socket);
+            }
+        }
+        let End::Leaving(socket) = &mut self.end else { return Poll::Ready(()) };
+        for _ in 0..MOST_AT_ONCE {
+            match std::task::ready!(socket.poll_recv(cx)) {
+                Some(Ok(_)) => {}
+                None | Some(Err(_)) => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Waits until the protocol is over, and what it said last is written. What comes is not heard.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = self.poll_read_until(cx, |line| line.protocol.is_over());
+        self.inputs.clear();
+        let written = self.poll_write(cx);
+        std::task::ready!(over);
+        written
+    }
+
+    /// Logs what came wrong, once.
+    pub(super) fn tell_oddities(&mut self) {
+        if !std::mem::replace(&mut self.has_told, true)
+            && let Some(oddities) = self.protocol.oddities()
+        {
+            tracing::info!(transport = self.protocol.name(), "of the call that is over: {oddities}");
+        }
     }
 
     /// Waits for what makes room: the socket takes more, or the other end tells something.
@@ -206,17 +297,11 @@ impl<P: MediaProtocol> Line<P> {
         self.waiting < ROOM && self.protocol.has_room()
     }
 
-    /// Frames for the chain are of no use any more.
-    pub(super) fn drop_inputs(&mut self) {
-        self.inputs.clear();
-    }
-
     /// The socket is of no use any more.
     fn lose(&mut self, why: Option<SocketError>) {
-        self.socket = None;
+        self.end = End::Gone;
         self.messages.clear();
-        self.waiting = 0;
-        self.lost = why;
+        (self.waiting, self.lost, self.goodbye) = (0, why, None);
         let now = self.now();
         self.protocol.handle_closed(now);
     }
@@ -234,19 +319,23 @@ impl<P: MediaProtocol> Line<P> {
                     self.reports.push_back(report);
                     writes = true;
                 }
-                // There is nobody to send it to.
-                MediaOutput::Send(_) if self.socket.is_none() => {}
                 MediaOutput::Send(message) => {
-                    self.waiting += message.len();
-                    self.messages.push_back(message);
-                    writes = true;
+                    // Else there is nobody to send it to.
+                    if let End::Open(_) = &self.end {
+                        self.waiting += message.len();
+                        self.messages.push_back(message);
+                        writes = true;
+                    }
                     if self.waiting > MOST_WAITING {
                         let error = format!("it reads nothing, and {MOST_WAITING} bytes wait for it");
                         self.lose(Some(Arc::new(std::io::Error::other(error))));
                     }
                 }
                 MediaOutput::Close => {
-                    self.closes = true;
+                    self.end = match std::mem::replace(&mut self.end, End::Gone) {
+                        End::Open(socket) => End::Closing(socket),
+                        other => other,
+                    };
                     writes = true;
                 }
             }

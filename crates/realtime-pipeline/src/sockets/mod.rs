@@ -9,6 +9,8 @@ mod first;
 mod line;
 mod lines;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod transport;
 #[cfg(feature = "tungstenite")]
 mod tungstenite;

@@ -29,9 +29,10 @@ pub struct MediaLine<P>(Shared<P>);
 
 /// The other end has gone before a call began.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{name}: the other end has gone before the call began")]
+#[error("{name}: expected a call, and the other end has gone before it began: {why}")]
 pub struct NotReady {
     name: String,
+    why: Arc<str>,
     #[source]
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -58,17 +59,19 @@ impl<P: MediaProtocol> MediaSocket<P> {
     pub async fn ready(&mut self) -> Result<(), NotReady> {
         poll_fn(|cx| {
             let mut line = lock(&self.0);
-            while !line.protocol.is_ready() {
-                if line.protocol.is_over() {
-                    // What was said last, such as why.
-                    std::task::ready!(line.poll_write(cx));
-                    let name = line.protocol.name().to_owned();
-                    return Poll::Ready(Err(NotReady { name, cause: line.lost.clone() }));
-                }
-                let _ = line.poll_write(cx);
-                std::task::ready!(line.poll_read(cx));
+            let is_known = |line: &Line<P>| line.protocol.is_ready() || line.protocol.is_over();
+            let known = line.poll_read_until(cx, is_known);
+            // Answers to what was read go out, and what was said last, such as why there is no call.
+            let written = line.poll_write(cx);
+            std::task::ready!(known);
+            if line.protocol.is_ready() {
+                return Poll::Ready(Ok(()));
             }
-            Poll::Ready(Ok(()))
+            std::task::ready!(written);
+            line.tell_oddities();
+            let name = line.protocol.name().to_owned();
+            let why = line.protocol.why_over().unwrap_or_else(|| "it closed the socket".into());
+            Poll::Ready(Err(NotReady { name, why, cause: line.lost.clone() }))
         })
         .await
     }
@@ -88,7 +91,7 @@ impl<P: MediaProtocol> MediaLine<P> {
     /// Goes on over another socket, in place of the one that was lost or stands.
     ///
     /// # Errors
-    /// Gives the socket back if the call is over.
+    /// Gives the socket back if the call is over, or if it is over without the socket that stands.
     pub fn attach<S, M, E>(&self, socket: S) -> Result<(), S>
     where
         S: Stream<Item = Result<M, E>> + MessageSink<M, Error = E> + Unpin + Send + 'static,
@@ -96,7 +99,7 @@ impl<P: MediaProtocol> MediaLine<P> {
         E: Error + Send + Sync + 'static,
     {
         let mut line = lock(&self.0);
-        if line.protocol.is_over() {
+        if !line.detach() {
             return Err(socket);
         }
         line.attach(Box::new(Messages(socket)));
@@ -112,14 +115,7 @@ impl<P: MediaProtocol> MediaLine<P> {
     /// closed. Gives up after 2 s. Does nothing more if the call is over.
     pub async fn finish(&self) {
         lock(&self.0).tell(MediaProtocol::finish);
-        let closed = poll_fn(|cx| {
-            let mut line = lock(&self.0);
-            while !line.protocol.is_over() && line.poll_read(cx).is_ready() {
-                line.drop_inputs();
-            }
-            let written = line.poll_write(cx);
-            if line.protocol.is_over() { written } else { Poll::Pending }
-        });
+        let closed = poll_fn(|cx| lock(&self.0).poll_over(cx));
         if tokio::time::timeout(FINISH_LIMIT, closed).await.is_err() {
             tracing::warn!(
                 "{}: the other end did not take its leave",
@@ -161,7 +157,7 @@ struct SocketSource<P> {
 }
 
 /// What the other end hears.
-struct SocketSink<P> {
+struct SocketSink<P: MediaProtocol> {
     name: Arc<str>,
     pace: Pace,
     line: Shared<P>,
@@ -222,11 +218,13 @@ impl<P: MediaProtocol> Sink for SocketSink<P> {
             line.tell(MediaProtocol::finish);
         }
         // Who read before is gone: the goodbyes of the other end are read here.
-        while !line.protocol.is_over() && line.poll_read(cx).is_ready() {
-            line.drop_inputs();
-        }
-        let written = line.poll_write(cx);
-        if line.protocol.is_over() { written.map(Ok) } else { Poll::Pending }
+        line.poll_over(cx).map(Ok)
+    }
+}
+
+impl<P: MediaProtocol> Drop for SocketSink<P> {
+    fn drop(&mut self) {
+        lock(&self.line).tell_oddities();
     }
 }
 
