@@ -7,8 +7,12 @@ pub mod page;
 #[cfg(feature = "telephony")]
 pub mod phone;
 mod protocol;
+pub mod rtvi;
+mod tool_answer;
 
 pub use page::{Page, PageOptions};
 #[cfg(feature = "telephony")]
 pub use phone::{Phone, PhoneCall};
 pub use protocol::{MediaOutput, MediaProtocol, SocketMessage};
+pub use rtvi::{Rtvi, RtviOptions};
+pub use tool_answer::ToolAnswer;

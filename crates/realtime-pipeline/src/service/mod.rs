@@ -22,8 +22,8 @@
 //! # What becomes of a frame
 //! Audio from the user goes to the session, in its format, and on to the stages downstream. Where the session
 //! detects no turns, `User(Started)` from upstream interrupts the assistant, unless it is protected, and
-//! begins a turn, and `User(Stopped)` ends it and asks for an answer. What the user types
-//! or shows ([`UserInput`](crate::chain::UserInput)) is added to the conversation and answered; if the model can't be
+//! begins a turn, and `User(Stopped)` ends it and asks for an answer. What the user types or shows
+//! ([`UserInput`](crate::chain::UserInput)) is added to the conversation and answered; if the model can't be
 //! given it, that is a fault. Reports of playback end here.
 
 mod ask;

@@ -8,6 +8,7 @@ mod axum;
 mod first;
 mod line;
 mod lines;
+mod peer_tools;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -17,5 +18,6 @@ mod tungstenite;
 
 pub use first::{First, NoText, first_text};
 pub use lines::{HeldLine, Lines, NotHeld, draw_token};
+pub use peer_tools::PeerTools;
 pub use socket::WebSocketMessage;
 pub use transport::{MediaLine, MediaSocket, NotReady};
