@@ -40,6 +40,12 @@ struct Told<'a> {
     text: Option<Cow<'a, str>>,
     audio_end_ms: u64,
     #[serde(borrow)]
+    call_id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Cow<'a, str>,
+    #[serde(borrow)]
     item: Item<'a>,
 }
 
@@ -86,6 +92,7 @@ impl Transcript {
             "conversation.item.truncated" => Self::cut,
             "conversation.item.added" | "conversation.item.created" => Self::added,
             "response.output_item.done" => Self::called,
+            "response.function_call_arguments.done" => Self::asked,
             _ => return,
         };
         if let Ok(told) = serde_json::from_str(text) {
@@ -147,6 +154,14 @@ impl Transcript {
         let item = &told.item;
         if matches!(&*item.kind, "function_call" | "mcp_call") {
             self.line(&item.id, TOOL).complete(Some(&format!("{}({})", item.name, item.arguments)));
+        }
+    }
+
+    /// The same from a server that ends no items.
+    fn asked(&mut self, told: &Told<'_>) {
+        if !told.name.is_empty() {
+            let item = if told.item_id.is_empty() { &told.call_id } else { &told.item_id };
+            self.line(item, TOOL).complete(Some(&format!("{}({})", told.name, told.arguments)));
         }
     }
 
@@ -249,7 +264,12 @@ mod tests {
         let mut told = Transcript::default();
         hear(&mut told, r#"{"type":"response.audio_transcript.delta","item_id":"a","delta":"One"}"#);
         hear(&mut told, r#"{"type":"response.text.done","item_id":"b","text":"Two \"quoted\""}"#);
-        assert_eq!(lines(&told), [("assistant", "One", None), ("assistant", "Two \"quoted\"", None)]);
+        hear(
+            &mut told,
+            r#"{"type":"response.function_call_arguments.done","call_id":"c","name":"f","arguments":"{}"}"#,
+        );
+        let (one, two) = (("assistant", "One", None), ("assistant", "Two \"quoted\"", None));
+        assert_eq!(lines(&told), [one, two, ("tool", "f({})", None)]);
     }
 
     #[test]

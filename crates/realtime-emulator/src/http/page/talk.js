@@ -54,6 +54,8 @@ class Conversation {
   dropped = null;
   /** Whether a response is running. */
   isAnswering = false;
+  /** The sound thread's player. `null`: this page has no sound. */
+  player = null;
   isOver = false;
 
   async open(withMicrophone) {
@@ -61,14 +63,16 @@ class Conversation {
       if (!navigator.mediaDevices) throw new Error("a browser gives the microphone to pages of localhost or https only");
       const wanted = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
       this.microphone = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+      // Somebody may have given up while the browser asked.
+      if (this.isOver) return this.letGo();
       showTalking(true);
     }
     await this.openSound();
+    if (this.isOver) return this.letGo();
     await this.openSocket();
   }
 
   async openSound() {
-    const module = URL.createObjectURL(new Blob([byId("worklet").textContent], { type: "text/javascript" }));
     // Some browsers take a microphone at the device's rate only. Then the sound thread changes the rate.
     for (const options of [{ sampleRate: 24000 }, {}]) {
       this.sound = new AudioContext({ latencyHint: "interactive", ...options });
@@ -80,12 +84,16 @@ class Conversation {
         if (!options.sampleRate) throw error;
       }
     }
+    // Only pages of localhost or https have a sound thread. Others can still write.
+    if (!this.sound.audioWorklet) return;
+    const module = URL.createObjectURL(new Blob([byId("worklet").textContent], { type: "text/javascript" }));
     await this.sound.audioWorklet.addModule(module);
     URL.revokeObjectURL(module);
     await this.sound.resume();
-    this.player = new AudioWorkletNode(this.sound, "player", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.player.port.onmessage = ({ data }) => ("playing" in data ? this.played(data) : this.stopped(data));
-    this.player.connect(this.sound.destination);
+    const player = new AudioWorkletNode(this.sound, "player", { numberOfInputs: 0, outputChannelCount: [1] });
+    player.port.onmessage = ({ data }) => ("playing" in data ? this.played(data) : this.stopped(data));
+    player.connect(this.sound.destination);
+    this.player = player;
     if (this.source) {
       this.input = new AudioWorkletNode(this.sound, "microphone", { numberOfOutputs: 0 });
       this.input.port.onmessage = ({ data }) => this.hear(data);
@@ -113,6 +121,7 @@ class Conversation {
   }
 
   handle(text) {
+    if (this.isOver) return;
     let event = {};
     try {
       event = JSON.parse(text);
@@ -130,10 +139,10 @@ class Conversation {
         return this.play(event);
       case "response.output_audio.done":
       case "response.audio.done":
-        return this.player.port.postMessage({ do: "end" });
+        return this.player?.port.postMessage({ do: "end" });
       case "input_audio_buffer.speech_started":
         tell("You speak.");
-        return this.player.port.postMessage({ do: "stop" });
+        return this.player?.port.postMessage({ do: "stop" });
       case "input_audio_buffer.speech_stopped":
         return tell("You have spoken.");
       case "response.done":
@@ -155,7 +164,8 @@ class Conversation {
     this.send({ type: "session.update", session: changes });
     if (this.microphone) this.send({ type: "response.create" });
     awaited = session.id ?? null;
-    tell(this.microphone ? "Speak. The emulator hears when you stop." : "connected");
+    if (this.microphone) tell("Speak. The emulator hears when you stop.");
+    else tell(this.player ? "connected" : "connected, without sound: only pages of localhost or https have it");
     this.isReady();
   }
 
@@ -168,7 +178,7 @@ class Conversation {
   }
 
   play({ item_id: item, content_index: index, delta }) {
-    if (item === this.dropped) return;
+    if (!this.player || item === this.dropped) return;
     this.index = index ?? 0;
     const bytes = Uint8Array.from(atob(delta), (character) => character.charCodeAt(0));
     const samples = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
@@ -191,7 +201,7 @@ class Conversation {
   }
 
   write(text) {
-    this.player.port.postMessage({ do: "stop" });
+    this.player?.port.postMessage({ do: "stop" });
     if (this.isAnswering) this.send({ type: "response.cancel" });
     const item = { type: "message", role: "user", content: [{ type: "input_text", text }] };
     this.send({ type: "conversation.item.create", item });
@@ -207,12 +217,16 @@ class Conversation {
     if (calls.length > 0) this.send({ type: "response.create" });
   }
 
-  close(reason) {
-    if (this.isOver) return;
-    this.isOver = true;
+  letGo() {
     this.microphone?.getTracks().forEach((track) => track.stop());
     this.socket?.close();
     if (this.sound && this.sound.state !== "closed") this.sound.close();
+  }
+
+  close(reason) {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.letGo();
     if (conversation === this) {
       conversation = null;
       showTalking(false);
