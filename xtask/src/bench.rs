@@ -21,9 +21,9 @@ pub(crate) struct Args {
     /// Measures only this
     #[arg(long, value_enum)]
     only: Option<Subject>,
-    /// Calls in one process
-    #[arg(long, default_value_t = 50)]
-    calls: usize,
+    /// Calls in one process [default: 50, and 200 on the phone]
+    #[arg(long)]
+    calls: Option<usize>,
     /// How long each round of calls takes (s)
     #[arg(long, default_value_t = 6)]
     seconds: u64,
@@ -36,6 +36,8 @@ enum Subject {
     Codec,
     /// Whole calls in real time: CPU beside the floor, latency, memory
     Calls,
+    /// Phone calls in real time, beside a bare relay of the same frames
+    Phones,
 }
 
 /// A workload, and the most instructions that it may take.
@@ -66,23 +68,37 @@ const ROUNDS: (u64, u64) = (10, 110);
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // Each prints its results, even if the other failed.
     let peers = if args.peers { build_peers(workspace_root()) } else { None };
-    let codec = if args.only == Some(Subject::Calls) { Ok(()) } else { codec(peers.as_deref()) };
-    let calls = if args.only == Some(Subject::Codec) { Ok(()) } else { calls(args, peers.as_deref()) };
-    codec.and(calls)
+    let is_wanted = |subject| args.only.is_none_or(|only| only == subject);
+    let codec = if is_wanted(Subject::Codec) { codec(peers.as_deref()) } else { Ok(()) };
+    let calls = if is_wanted(Subject::Calls) { calls(args, peers.as_deref()) } else { Ok(()) };
+    let phones = if is_wanted(Subject::Phones) { phones(args) } else { Ok(()) };
+    codec.and(calls).and(phones)
 }
 
 /// Holds calls in real time, in release, with the server in a separate process.
 fn calls(args: &Args, peers: Option<&Path>) -> Result<(), Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let (calls, seconds) = (args.calls.to_string(), args.seconds.to_string());
-    let status = Command::new(cargo)
-        .current_dir(workspace_root())
-        .args(["run", "--quiet", "--release", "--package", "realtime-bench", "--"])
-        .args(["--calls", &calls, "--seconds", &seconds])
-        .args(peers.iter().flat_map(|program| [OsStr::new("--peers"), program.as_os_str()]))
-        .status()
-        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    let peers = peers.iter().flat_map(|program| [OsStr::new("--peers"), program.as_os_str()]);
+    let status =
+        bench(args, None).args(peers).status().map_err(|error| format!("cannot run cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err("calls cost more than they may, as told above".into()) }
+}
+
+/// The same for phone calls.
+fn phones(args: &Args) -> Result<(), Error> {
+    let status =
+        bench(args, Some("phones")).status().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("phone calls cost more than they may, as told above".into()) }
+}
+
+/// The program that holds calls, in a role of it.
+fn bench(args: &Args, role: Option<&str>) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace_root());
+    command.args(["run", "--quiet", "--release", "--package", "realtime-bench", "--"]);
+    command.args(role).args(["--seconds", &args.seconds.to_string()]);
+    command.args(args.calls.iter().flat_map(|calls| ["--calls".to_owned(), calls.to_string()]));
+    command
 }
 
 fn codec(peers: Option<&Path>) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::gauge::{Measured, cpu_us, now_us, written_at};
 /// 20 ms of PCM at 24 kHz: what a call sends at each tick.
 pub(crate) const APPEND: usize = 960;
 /// How long connections settle before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// How late each delta was (microseconds).
 pub(crate) type Latencies = Rc<RefCell<Vec<u32>>>;

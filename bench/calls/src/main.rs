@@ -17,6 +17,7 @@ mod functions;
 mod gauge;
 mod hold;
 mod inline;
+mod phones;
 mod pipelines;
 mod server;
 mod turn;
@@ -52,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
         Some("server") => server::run(),
+        Some("phones") => phones::run(&args[1..]),
         Some("agents") => {
             println!("{}", pipelines::memory(args.get(1).ok_or("expected ADDRESS")?, IDLE_SESSIONS)?);
             Ok(())

@@ -7,9 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::phones;
 use crate::turn::{self, Delta, PACE, Said};
 use crate::until_input_ends;
 
@@ -22,20 +24,20 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         std::process::exit(0);
     });
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         for number in 0_u32.. {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             // A client that ends is not an error.
-            tokio::spawn(async move { serve(stream, number).await.unwrap_or_default() });
+            tokio::task::spawn_local(async move { serve(stream, number).await.unwrap_or_default() });
         }
         Ok(())
     })
 }
 
-async fn serve(mut stream: TcpStream, number: u32) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, number: u32) -> Result<(), Box<dyn Error>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
@@ -51,21 +53,27 @@ async fn serve(mut stream: TcpStream, number: u32) -> std::io::Result<()> {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         stream.write_all(answer.as_bytes()).await?;
+        if head.contains("model=phone") {
+            return phones::serve(&head, stream, number).await;
+        }
         stream.write_all(&frame(r#"{"type":"session.created","session":{"id":"sess_1"}}"#)).await?;
         // The first to come is the configuration.
         stream.read_u8().await?;
         stream.write_all(&frame(r#"{"type":"session.updated","session":{}}"#)).await?;
     }
+    if key.is_none() && !head.starts_with("floor") {
+        return phones::serve(&head, stream, number).await;
+    }
     let (reader, mut writer) = stream.into_split();
     let mut reading = tokio::spawn(discard(reader));
     if head.contains("quiet") {
-        return reading.await?;
+        return Ok(reading.await??);
     }
     if head.contains("burst") {
         for said in burst() {
             writer.write_all(&frame(&said.text())).await?;
         }
-        return reading.await?;
+        return Ok(reading.await??);
     }
     // Calls do not hear in step.
     let begin = Instant::now() + PACE * (number % 64) / 64;
@@ -75,7 +83,7 @@ async fn serve(mut stream: TcpStream, number: u32) -> std::io::Result<()> {
         for said in turn {
             ticks.tick().await;
             if reading.is_finished() {
-                return (&mut reading).await?;
+                return Ok((&mut reading).await??);
             }
             writer.write_all(&frame(&said.text())).await?;
         }
