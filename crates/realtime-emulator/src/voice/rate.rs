@@ -24,10 +24,20 @@ pub(super) fn to_own_rate(samples: &[i16], from: u32) -> Vec<i16> {
     let padded: Vec<f32> = silence.clone().chain(sound).chain(silence).collect();
     let one = |index: usize| {
         let (whole, place) = (index * down / up, index * down % up);
-        let around = padded.get(whole + 1..).unwrap_or_default();
-        around.iter().zip(&filters[place]).map(|(sample, weight)| sample * weight).sum::<f32>() as i16
+        weighted(&padded[whole + 1..], &filters[place]) as i16
     };
     (0..samples.len() * up / down).map(one).collect()
+}
+
+/// The sum of what the filter weighs. Without optimisation, as the demo is built, a loop over indices is five
+/// times as fast as iterators, which is a third of a second for a long line.
+fn weighted(samples: &[f32], filter: &[f32]) -> f32 {
+    let (mut sum, mut index) = (0.0, 0);
+    while index < filter.len() {
+        sum += samples[index] * filter[index];
+        index += 1;
+    }
+    sum
 }
 
 /// The weights of the `2 * half` samples around a place. The place is a part of a sample after the one in the
