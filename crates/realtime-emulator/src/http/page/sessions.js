@@ -175,7 +175,7 @@ function eventRow({ line }) {
   row.ontoggle = () => {
     if (row.children[1]) row.children[1].remove();
     const { event, text } = row.line;
-    if (row.open) row.append(element("pre", "", event ? JSON.stringify(event, null, 2) : String(text)));
+    if (row.open) row.append(element("pre", "", text ?? JSON.stringify(event, null, 2)));
   };
   return row;
 }

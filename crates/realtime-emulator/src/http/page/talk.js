@@ -108,7 +108,7 @@ class Conversation {
     this.socket = new WebSocket(url, protocols);
     return new Promise((resolve, reject) => {
       this.isReady = resolve;
-      this.socket.onmessage = ({ data }) => this.handle(data);
+      this.socket.onmessage = ({ data }) => this.read(data);
       this.socket.onclose = ({ code, reason }) => {
         this.close(`The session has ended: ${code} ${reason}`);
         reject(new Error(`the emulator closed the connection (${code} ${reason})`));
@@ -120,14 +120,17 @@ class Conversation {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(event));
   }
 
-  handle(text) {
+  /** Whatever comes, the conversation goes on: the emulator can be asked to send anything. */
+  read(text) {
     if (this.isOver) return;
-    let event = {};
     try {
-      event = JSON.parse(text);
-    } catch {
-      return tell("The emulator sent text that is no JSON.", true);
+      this.handle(JSON.parse(text));
+    } catch (error) {
+      tell(`The emulator sent what this page cannot read: ${error.message}`, true);
     }
+  }
+
+  handle(event) {
     switch (event.type) {
       case "session.created":
         return this.configure(event.session ?? {});
