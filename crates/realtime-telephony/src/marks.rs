@@ -63,6 +63,9 @@ struct Waiting {
     serial: u64,
     mark: u64,
     at: u64,
+    /// What was on the wire before it: where a mark that comes back finds playback. More than `at` if the
+    /// piece goes on behind it.
+    reach: u64,
 }
 
 impl Marks {
@@ -99,7 +102,8 @@ impl Marks {
         }
         let serial = self.serial;
         self.serial += 1;
-        self.waiting.push_back(Waiting { serial, mark, at });
+        let reach = self.sent.max(at);
+        self.waiting.push_back(Waiting { serial, mark, at, reach });
         Some(format!("{}.{serial}", self.generation))
     }
 
@@ -107,15 +111,14 @@ impl Marks {
     /// its order.
     pub(crate) fn played(&mut self, now: Timestamp, name: &str) -> Result<Vec<PlayedMark>, NoMark> {
         let count = self.find(name)? + 1;
+        let reach = self.waiting[count - 1].reach;
         let played: Vec<PlayedMark> = self
             .waiting
             .drain(..count)
             .map(|waiting| PlayedMark { mark: waiting.mark, samples: waiting.at })
             .collect();
-        if let Some(last) = played.last() {
-            self.base = (last.samples.min(self.sent), now);
-            self.is_reported = true;
-        }
+        self.base = (reach.min(self.sent), now);
+        self.is_reported = true;
         Ok(played)
     }
 
@@ -181,7 +184,7 @@ impl Marks {
     pub(crate) fn position(&self, now: Timestamp) -> Position {
         let (base, since) = self.base;
         let next = self.waiting.front().filter(|_| self.come_back);
-        let end = next.map_or(self.sent, |next| next.at.min(self.sent)).max(base);
+        let end = next.map_or(self.sent, |next| next.reach.min(self.sent)).max(base);
         let reckoned = base.saturating_add(self.samples_of(now.saturating_since(since))).min(end);
         Position {
             generation: self.generation,
@@ -226,8 +229,9 @@ mod tests {
     #[test]
     fn the_position_is_the_newest_mark_and_the_time_since() {
         let mut marks = marks();
-        marks.sent(at(100), 8_000);
+        marks.sent(at(100), 4_000);
         let first = marks.add(1, 4_000).unwrap();
+        marks.sent(at(100), 4_000);
         let second = marks.add(2, 8_000).unwrap();
         assert_eq!(marks.position(at(300)), Position { generation: 0, samples: 1_600, is_reported: false });
         assert_eq!(marks.position(at(5_000)).samples, 4_000, "not beyond the next mark");
@@ -244,6 +248,17 @@ mod tests {
         marks.sent(at(0), 800);
         marks.sent(at(1_000), 800);
         assert_eq!(marks.position(at(1_050)).samples, 1_200);
+    }
+
+    #[test]
+    fn a_mark_behind_a_piece_finds_playback_at_the_end_of_the_piece() {
+        let mut marks = marks();
+        marks.sent(at(0), 1_600);
+        let name = marks.add(1, 100).unwrap();
+        marks.sent(at(0), 1_600);
+        assert_eq!(marks.position(at(5_000)).samples, 1_600);
+        assert_eq!(marks.played(at(250), &name), Ok(vec![PlayedMark { mark: 1, samples: 100 }]));
+        assert_eq!(marks.position(at(300)).samples, 2_000);
     }
 
     #[test]
