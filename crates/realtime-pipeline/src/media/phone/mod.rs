@@ -46,7 +46,9 @@ use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::Timestamp;
 use realtime_telephony::carrier::{Carrier, Digit, HangUp, Outgoing};
-use realtime_telephony::{CarrierKind, EndReason, Event, MediaStream, Output, StreamError, StreamOptions};
+use realtime_telephony::{
+    CarrierKind, EndReason, Event, MediaStream, Output, Position, StreamError, StreamOptions,
+};
 use serde_json::json;
 
 use crate::chain::{
@@ -95,15 +97,22 @@ pub struct Phone {
     hang_up: HangUp,
     /// Why it is over.
     why: Option<Arc<str>>,
+    /// Whether the run ends as it should: the caller hears the last word.
+    ends_well: bool,
+    /// When to hang up, whatever was heard by then.
+    hang_up_at: Option<Timestamp>,
     /// Frames with audio that came before the start or after the end.
     unplayed: u64,
 }
 
-/// A carrier has this long to end a call: less than a task waits for its edges.
-const LONGEST_END: Duration = Duration::from_secs(4);
+/// A carrier has this long to end a call. With the last word and the goodbye of the socket, that is as long as
+/// a task waits for its edges.
+const LONGEST_END: Duration = Duration::from_secs(3);
+/// A carrier that says late, or never, what was played has this long for the last word.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl Phone {
-    /// A call of this carrier. [`StreamOptions::end_within`] counts as 4 s at most, since a task does not
+    /// A call of this carrier. [`StreamOptions::end_within`] counts as 3 s at most, since a task does not
     /// wait longer for its edges.
     pub fn new(kind: CarrierKind, options: StreamOptions) -> Self {
         let carrier = kind.carrier(&options);
@@ -123,6 +132,8 @@ impl Phone {
             outputs: VecDeque::new(),
             hang_up: HangUp::default(),
             why: None,
+            ends_well: false,
+            hang_up_at: None,
             unplayed: 0,
         }
     }
@@ -185,7 +196,12 @@ impl Phone {
             }
             Event::Digit { digit, .. } => self.input_key(digit),
             Event::Played { .. } => self.voice.mark_came(now, &self.stream),
-            Event::Drained { .. } => self.voice.look(now, &self.stream),
+            Event::Drained { .. } => {
+                self.voice.look(now, &self.stream);
+                if self.hang_up_at.is_some() {
+                    self.hang_up(now);
+                }
+            }
             Event::Paused => self.input(FrameKind::User(UserSpeech::Muted)),
             Event::Resumed => self.input(FrameKind::User(UserSpeech::Unmuted)),
             Event::Language(language) => {
@@ -232,6 +248,22 @@ impl Phone {
             }
             self.input(FrameKind::Peer(Peer::Disconnected));
         }
+    }
+
+    fn hang_up(&mut self, now: Timestamp) {
+        self.hang_up_at = None;
+        // It may be over already.
+        let _ = self.stream.hang_up(now, &self.hang_up);
+    }
+
+    /// Returns whether the carrier has yet to say that it has played everything.
+    fn owes_last_word(&self, now: Timestamp) -> bool {
+        let given = self.stream.given();
+        let is_over = |at: Position| at.is_reported && at.samples >= given;
+        self.ends_well
+            && !self.stream.is_over()
+            && given > 0
+            && !self.stream.position(now).is_some_and(is_over)
     }
 
     fn input_key(&mut self, digit: Digit) {
@@ -343,6 +375,7 @@ impl MediaProtocol for Phone {
                     }
                 }
             }
+            (Direction::Downstream, FrameKind::End { .. }) => self.ends_well = true,
             (Direction::Downstream, FrameKind::OutputDtmf(keys)) => self.send_keys(now, keys),
             _ => {}
         }
@@ -357,20 +390,27 @@ impl MediaProtocol for Phone {
     }
 
     fn finish(&mut self, now: Timestamp) {
-        // It may be over already.
-        let _ = self.stream.hang_up(now, &self.hang_up);
+        if self.owes_last_word(now) {
+            self.hang_up_at = Some(now + LAST_WORD);
+        } else {
+            self.hang_up(now);
+        }
         self.collect(now);
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
         self.stream.handle_timeout(now);
         self.voice.handle_timeout(now, &mut self.stream);
+        if self.hang_up_at.is_some_and(|at| at <= now) {
+            self.hang_up(now);
+        }
         self.collect(now);
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
         let voice = self.voice.poll_timeout().filter(|_| !self.stream.is_over());
-        [self.stream.poll_timeout(), voice].into_iter().flatten().min()
+        let hang_up = self.hang_up_at.filter(|_| !self.stream.is_over());
+        [self.stream.poll_timeout(), voice, hang_up].into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<MediaOutput> {

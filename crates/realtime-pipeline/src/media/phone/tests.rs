@@ -410,12 +410,43 @@ fn the_end_of_the_run_ends_the_call_as_the_carrier_wants_it() {
     bench.phone.handle_closed(bench.now);
     assert!(bench.phone.is_over());
 
-    // And if it does not answer, within 4 s.
+    // And if it does not answer, within 3 s.
     let mut bench = Bench::started(CarrierKind::Genesys);
     bench.phone.finish(bench.now);
-    bench.pass(4_000);
+    bench.pass(3_000);
     assert!(bench.phone.is_over());
     assert_eq!(bench.news().last().map(String::as_str), Some("close"));
+}
+
+#[test]
+fn a_caller_hears_the_last_word_of_a_run_that_ends_and_not_of_one_that_is_cancelled() {
+    let end = FrameKind::End { reason: "over".into() };
+    let mut bench = Bench::started(CarrierKind::Genesys);
+    bench.play("one", 0, 400);
+    bench.pass(400);
+    bench.frame(&end);
+    bench.phone.finish(bench.now);
+    bench.pass(300);
+    assert!(bench.news().is_empty(), "it is still heard, for all that is known");
+    let parameters = r#""type":"playback_completed","seq":2,"serverseq":1,"parameters":{}"#;
+    bench.text(&format!(r#"{{"version":"2","id":"a",{parameters}}}"#));
+    assert_eq!(bench.news(), ["> disconnect"]);
+
+    let mut bench = Bench::started(CarrierKind::Genesys);
+    bench.play("one", 0, 400);
+    bench.frame(&end);
+    bench.phone.finish(bench.now);
+    bench.pass(999);
+    assert!(bench.news().is_empty());
+    bench.pass(1);
+    assert_eq!(bench.news(), ["> disconnect"], "it says nothing");
+
+    let mut bench = Bench::started(CarrierKind::Genesys);
+    bench.play("one", 0, 400);
+    bench.frame(&FrameKind::Cancel { reason: "at once".into() });
+    bench.phone.finish(bench.now);
+    bench.collect();
+    assert_eq!(bench.news(), ["> disconnect"]);
 }
 
 #[test]

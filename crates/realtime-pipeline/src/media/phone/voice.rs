@@ -24,6 +24,8 @@ pub(super) struct Voice {
     places: Places,
     /// Where marks are due, in the carrier's samples; in order.
     marks: VecDeque<u64>,
+    /// Where the last mark stands.
+    marked: u64,
     /// Marks that went out, and whether one has come back.
     marks_sent: u64,
     marks_come: bool,
@@ -63,6 +65,7 @@ impl Voice {
             converter: Converter::new(format),
             places: Places::new(format.sample_rate()),
             marks: VecDeque::new(),
+            marked: 0,
             marks_sent: 0,
             marks_come: false,
             ends: Timestamp::ZERO,
@@ -122,7 +125,7 @@ impl Voice {
             self.places.restart();
             self.converter.reset();
             self.marks.clear();
-            self.ends = now;
+            (self.marked, self.ends) = (0, now);
             (self.finish_at, self.look_at) = (None, None);
         }
         self.places.heard().cloned()
@@ -191,7 +194,7 @@ impl Voice {
     /// A part begins here, and the one before it ends.
     fn begin_part(&mut self, begins: u64) {
         self.marks.retain(|at| *at < begins);
-        if begins > 0 {
+        if begins > self.marked {
             self.marks.push_back(begins);
         }
         self.marks.push_back(begins + self.samples_in(FIRST_MARK));
@@ -214,6 +217,7 @@ impl Voice {
         if !self.has_marks {
             return;
         }
+        self.marked = stream.given();
         // What is too many is counted by the stream.
         self.marks_sent += u64::from(stream.mark(now, self.marks_sent).is_ok());
     }
