@@ -186,7 +186,7 @@ async fn what_the_server_believes_was_heard_is_what_sounded() {
         let (report, noted) = hold(carrier).await;
         let name = carrier.name();
         assert_eq!(report.violations, [""; 0], "{name}");
-        assert_eq!((report.end, report.clears), (End::ByServer, 1), "{name}: {report:?}");
+        assert_eq!((report.end, report.cleared_at.len()), (End::ByServer, 1), "{name}: {report:?}");
         assert_eq!(noted.keys, "5#", "{name}");
         // The greeting of the stand-in: half a second at 12,000.
         assert!((11_000..13_000).contains(&noted.loudest), "{name}: {}", noted.loudest);

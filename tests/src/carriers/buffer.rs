@@ -12,7 +12,8 @@ pub(super) struct Buffer {
     pub(super) received: u64,
     pub(super) sounded: u64,
     pub(super) dropped: u64,
-    pub(super) clears: usize,
+    /// How much had sounded each time that the rest was dropped (samples).
+    pub(super) cleared_at: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Buffer {
 
     /// Drops what waits. Returns the marks in it.
     pub(super) fn clear(&mut self) -> Vec<String> {
-        self.clears += 1;
+        self.cleared_at.push(self.sounded);
         let mut marks = Vec::new();
         for piece in self.queue.drain(..) {
             match piece {

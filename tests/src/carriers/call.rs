@@ -239,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
                 Step::Spoken => self.speech.is_empty(),
                 Step::Hear(time) => self.time_of(self.buffer.sounded - self.since.1) >= *time,
                 Step::Silence(time) => self.buffer.is_empty() && self.sounded_at.elapsed() >= *time,
-                Step::Cleared(times) => self.buffer.clears >= *times,
+                Step::Cleared(times) => self.buffer.cleared_at.len() >= *times,
                 Step::Wait(time) => self.since.0.elapsed() >= *time,
                 Step::Keys(keys) => {
                     for key in keys.clone().chars() {
@@ -342,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
             received: time(self.buffer.received),
             sounded: time(self.buffer.sounded),
             dropped: time(self.buffer.dropped),
-            clears: self.buffer.clears,
+            cleared_at: self.buffer.cleared_at.iter().copied().map(time).collect(),
             heard: self.buffer.played,
             marks: self.marks,
             keys: self.keys,

@@ -19,8 +19,8 @@ pub struct Report {
     pub sounded: Duration,
     /// Audio of it that was dropped since the server asked for that.
     pub dropped: Duration,
-    /// How often the server asked for that.
-    pub clears: usize,
+    /// How much had sounded each time that the server asked for that.
+    pub cleared_at: Vec<Duration>,
     /// The marks that were sent back, in order.
     pub marks: Vec<ReturnedMark>,
     /// Keys that the server sent to the caller's end.
@@ -60,7 +60,7 @@ impl fmt::Debug for Report {
             .field("received", &self.received)
             .field("sounded", &self.sounded)
             .field("dropped", &self.dropped)
-            .field("clears", &self.clears)
+            .field("cleared_at", &self.cleared_at)
             .field("marks", &self.marks)
             .field("keys", &self.keys)
             .field("violations", &self.violations)
