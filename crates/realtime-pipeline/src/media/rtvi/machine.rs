@@ -1,6 +1,7 @@
 //! The machine: [`Rtvi`].
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -21,6 +22,8 @@ use crate::media::{MediaOutput, MediaProtocol};
 
 /// The name in faults and logs.
 pub(super) const NAME: &str = "rtvi";
+/// What the playout hands over at once: it comes so long before its end.
+const CHUNK: Duration = Duration::from_millis(20);
 
 /// RTVI over a WebSocket with protocol buffers, as pipecat's clients speak it.
 ///
@@ -141,7 +144,8 @@ impl MediaProtocol for Rtvi {
 
     /// The client tells nothing of what it has played: that is an estimate by the clock.
     fn pace(&self) -> Pace {
-        Pace { lead: self.options.lead, format: Some(FORMAT), ..Pace::default() }
+        let lead = self.options.lead.saturating_sub(CHUNK);
+        Pace { lead, format: Some(FORMAT), ..Pace::default() }
     }
 
     fn is_ready(&self) -> bool {

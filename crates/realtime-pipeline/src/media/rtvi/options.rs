@@ -61,7 +61,7 @@ impl RtviOptions {
         Self { user_id: user_id.into(), ..self }
     }
 
-    /// How long before its due time audio is sent, limited to 200 ms. The client drops audio that comes in
+    /// How much audio the client has before its time, limited to 200 ms. The client drops audio that comes in
     /// the moment in which it has run out of it, so more is safer over bad networks. All of it is heard after
     /// an interruption, since the client can't be told to drop it. Default: 200 ms.
     #[must_use]
