@@ -31,8 +31,8 @@ struct Noted {
     ended: bool,
 }
 
-/// A server: it sends 4 s of tone at once, drops it when the first key comes, sends 1 s more, and hangs up when
-/// that has been played.
+/// A server: it sends 4 s of tone at once, drops it when the first key comes, sends 1 s more, and hangs up
+/// when that has been played.
 struct Server {
     stream: MediaStream,
     socket: WebSocketStream<DuplexStream>,

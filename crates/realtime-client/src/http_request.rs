@@ -95,7 +95,8 @@ impl HttpRequest {
     ///
     /// # Errors
     /// [`RestError::Connect`]: the address or a header cannot be used, there was no connection, or it was
-    /// lost before the answer; then the request may have been carried out. [`RestError::BadAnswer`]: the answer cannot be read, or has more than 1 MiB.
+    /// lost before the answer; then the request may have been carried out. [`RestError::BadAnswer`]: the
+    /// answer cannot be read, or has more than 1 MiB.
     pub async fn send(self) -> Result<HttpAnswer, RestError> {
         let Self { method, url, headers, content, deadline } = self;
         let mut endpoint = Endpoint::for_any_http(&url)?.connect_deadline(deadline);

@@ -101,7 +101,8 @@ impl MediaStream {
         }
     }
 
-    /// The socket is open since `now`: the limit for the start counts from here. Does nothing after the start.
+    /// The socket is open since `now`: the limit for the start counts from here. Does nothing after the
+    /// start.
     pub fn handle_opened(&mut self, now: Timestamp) {
         self.advance(now);
         if let Phase::Waiting { until } = &mut self.phase {

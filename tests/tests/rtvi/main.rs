@@ -1,4 +1,5 @@
-//! An RTVI client, written without a line of the server's, against an agent and the emulator, in virtual time.
+//! An RTVI client, written without a line of the server's, against an agent and the emulator, in virtual
+//! time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 

@@ -54,7 +54,8 @@ impl Holder {
     }
 }
 
-/// What holding calls has cost: CPU (µs per call and second), lateness of appends (µs), memory (KiB per call).
+/// What holding calls has cost: CPU (µs per call and second), lateness of appends (µs), memory (KiB per
+/// call).
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     cpu: f64,

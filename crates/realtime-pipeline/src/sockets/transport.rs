@@ -111,8 +111,8 @@ impl<P: MediaProtocol> MediaLine<P> {
         read(&lock(&self.0).protocol)
     }
 
-    /// Hangs up where no call runs, such as one that could not begin: the other end is told, and the socket is
-    /// closed. Gives up after 2 s. Does nothing more if the call is over.
+    /// Hangs up where no call runs, such as one that could not begin: the other end is told, and the socket
+    /// is closed. Gives up after 2 s. Does nothing more if the call is over.
     pub async fn finish(&self) {
         lock(&self.0).tell(MediaProtocol::finish);
         let closed = poll_fn(|cx| lock(&self.0).poll_over(cx));

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! # What it says and hears
-//! `docs/page-protocol.md` in the repository has every message with an example, for who writes another client.
+//! `docs/page-protocol.md` in the repository has every message with an example, for who writes another
+//! client.
 //!
 //! | from the page | frame |
 //! |---|---|

@@ -20,8 +20,8 @@
 //!
 //! # What was heard
 //! A mark goes out 200 ms after the beginning of each part, each second, and at the end. When it comes back
-//! the audio before it was heard. Between two marks the position is an estimate by the clock, and lies neither
-//! beyond what was sent nor beyond the next mark. Marks of audio that was dropped count for nothing.
+//! the audio before it was heard. Between two marks the position is an estimate by the clock, and lies
+//! neither beyond what was sent nor beyond the next mark. Marks of audio that was dropped count for nothing.
 //!
 //! # Map
 //! | file | what is in it |
@@ -105,8 +105,8 @@ pub struct Phone {
     unplayed: u64,
 }
 
-/// A carrier has this long to end a call. With the last word and the goodbye of the socket, that is as long as
-/// a task waits for its edges.
+/// A carrier has this long to end a call. With the last word and the goodbye of the socket, that is as long
+/// as a task waits for its edges.
 const LONGEST_END: Duration = Duration::from_secs(3);
 /// A carrier that says late, or never, what was played has this long for the last word.
 const LAST_WORD: Duration = Duration::from_secs(1);

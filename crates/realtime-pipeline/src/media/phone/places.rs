@@ -86,8 +86,8 @@ impl Places {
         self.run = Run::default();
     }
 
-    /// The carrier has played up to here. Gives what was heard that was not told: the ends of sources that are
-    /// over, and the place in the one that sounds.
+    /// The carrier has played up to here. Gives what was heard that was not told: the ends of sources that
+    /// are over, and the place in the one that sounds.
     pub(super) fn advance(&mut self, played: u64, heard: &mut VecDeque<SinkPosition>) {
         while let Some(span) = self.spans.front()
             && span.begins < played
