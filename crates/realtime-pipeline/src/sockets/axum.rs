@@ -1,6 +1,6 @@
 //! Messages of `axum`.
 
-use axum::extract::ws::Message;
+use axum::extract::ws::{CloseFrame, Message, close_code};
 
 use crate::media::SocketMessage;
 use crate::sockets::WebSocketMessage;
@@ -19,5 +19,9 @@ impl WebSocketMessage for Message {
             SocketMessage::Text(text) => Self::Text(text.into()),
             SocketMessage::Binary(bytes) => Self::Binary(bytes),
         }
+    }
+
+    fn goodbye() -> Option<Self> {
+        Some(Self::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "".into() })))
     }
 }

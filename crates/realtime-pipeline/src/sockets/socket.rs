@@ -17,6 +17,12 @@ pub trait WebSocketMessage: Sized + Send + 'static {
 
     /// A message to send.
     fn from_content(content: SocketMessage) -> Self;
+
+    /// The message that closes a socket with status 1000. Default, `None`: the library closes it in its own
+    /// way.
+    fn goodbye() -> Option<Self> {
+        None
+    }
 }
 
 /// Why a socket is of no use any more.
@@ -41,7 +47,17 @@ pub(super) trait Socket: Send {
 }
 
 /// A stream and sink of a library's messages, as a [`Socket`].
-pub(super) struct Messages<S>(pub(super) S);
+pub(super) struct Messages<S> {
+    socket: S,
+    /// Whether the message that closes it has gone out.
+    is_closing: bool,
+}
+
+impl<S> Messages<S> {
+    pub(super) const fn new(socket: S) -> Self {
+        Self { socket, is_closing: false }
+    }
+}
 
 impl<S, M, E> Socket for Messages<S>
 where
@@ -51,7 +67,7 @@ where
 {
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<SocketMessage, SocketError>>> {
         loop {
-            let message = std::task::ready!(Pin::new(&mut self.0).poll_next(cx));
+            let message = std::task::ready!(Pin::new(&mut self.socket).poll_next(cx));
             match message.map(|message| message.map(M::into_content)) {
                 None => return Poll::Ready(None),
                 Some(Ok(None)) => {}
@@ -62,19 +78,26 @@ where
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.0).poll_ready(cx).map_err(shared)
+        Pin::new(&mut self.socket).poll_ready(cx).map_err(shared)
     }
 
     fn send(&mut self, message: SocketMessage) -> Result<(), SocketError> {
-        Pin::new(&mut self.0).start_send(M::from_content(message)).map_err(shared)
+        Pin::new(&mut self.socket).start_send(M::from_content(message)).map_err(shared)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.0).poll_flush(cx).map_err(shared)
+        Pin::new(&mut self.socket).poll_flush(cx).map_err(shared)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        Pin::new(&mut self.0).poll_close(cx).map_err(shared)
+        if !self.is_closing {
+            std::task::ready!(self.poll_ready(cx))?;
+            self.is_closing = true;
+            if let Some(goodbye) = M::goodbye() {
+                Pin::new(&mut self.socket).start_send(goodbye).map_err(shared)?;
+            }
+        }
+        Pin::new(&mut self.socket).poll_close(cx).map_err(shared)
     }
 }
 

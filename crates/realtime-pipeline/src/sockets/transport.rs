@@ -49,7 +49,7 @@ impl<P: MediaProtocol> MediaSocket<P> {
         M: WebSocketMessage,
         E: Error + Send + Sync + 'static,
     {
-        Self(Arc::new(Mutex::new(Line::new(Box::new(Messages(socket)), protocol))))
+        Self(Arc::new(Mutex::new(Line::new(Box::new(Messages::new(socket)), protocol))))
     }
 
     /// Waits until the other end has said who it is.
@@ -102,7 +102,7 @@ impl<P: MediaProtocol> MediaLine<P> {
         if !line.detach() {
             return Err(socket);
         }
-        line.attach(Box::new(Messages(socket)));
+        line.attach(Box::new(Messages::new(socket)));
         Ok(())
     }
 

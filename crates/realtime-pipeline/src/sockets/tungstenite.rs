@@ -1,6 +1,8 @@
 //! Messages of `tokio-tungstenite`.
 
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::media::SocketMessage;
 use crate::sockets::WebSocketMessage;
@@ -19,5 +21,9 @@ impl WebSocketMessage for Message {
             SocketMessage::Text(text) => Self::Text(text.into()),
             SocketMessage::Binary(bytes) => Self::Binary(bytes),
         }
+    }
+
+    fn goodbye() -> Option<Self> {
+        Some(Self::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })))
     }
 }
