@@ -1,6 +1,7 @@
 //! The machine: [`Rtvi`].
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Rtvi {
     pub(super) told: Told,
     /// Mistakes of the client that belonged to no message.
     pub(super) complaints: u32,
+    /// Whether the client was given up before it was ready.
+    is_given_up: bool,
 }
 
 /// How far the call is.
@@ -82,12 +85,22 @@ impl Rtvi {
             waiting: Waiting::default(),
             told: Told::default(),
             complaints: 0,
+            is_given_up: false,
         }
     }
 
     /// What the client says of itself, once it is ready: its library and platform. It may be anything.
     pub const fn about_client(&self) -> &Value {
         &self.about
+    }
+
+    /// Tells the client that there is no call, such as when the model can't be reached: it gives up. Then
+    /// [finish](crate::sockets::MediaLine::finish) the line.
+    #[doc(alias = "send_error")]
+    pub fn unavailable(&mut self, why: &str) {
+        if self.hears() {
+            self.out.say(&Said::Error { error: why, fatal: true });
+        }
     }
 
     /// The run has begun.
@@ -156,6 +169,14 @@ impl MediaProtocol for Rtvi {
         self.phase == Phase::Over
     }
 
+    fn why_over(&self) -> Option<Arc<str>> {
+        self.is_given_up.then(|| "the client did not say in time that it is ready".into())
+    }
+
+    fn oddities(&self) -> Option<String> {
+        (self.complaints > 0).then(|| format!("messages that were not understood: {}", self.complaints))
+    }
+
     fn handle_opened(&mut self, now: Timestamp) {
         self.advance(now);
         if self.phase == (Phase::Waiting { until: None }) {
@@ -218,7 +239,8 @@ impl MediaProtocol for Rtvi {
         self.downlink.handle_timeout(self.now, &mut self.out);
         match self.phase {
             Phase::Waiting { until: Some(until) } if until <= self.now => {
-                self.complain("expected client-ready, got nothing of it");
+                self.out.say(&Said::Error { error: "expected client-ready in time", fatal: true });
+                self.is_given_up = true;
                 self.close();
             }
             Phase::Closing { until } if until <= self.now => self.close(),

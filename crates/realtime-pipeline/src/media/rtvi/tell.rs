@@ -75,8 +75,11 @@ impl Rtvi {
             self.told.part = Some(played.source.clone());
             self.out.say(&Said::BotTtsStarted);
         }
-        let upto = played.start + played.audio.frames();
-        self.speech.heard(&played.source, upto, played.audio.rate(), &mut self.out);
+        // What the client has now it plays later.
+        let rate = played.audio.rate();
+        let ahead = self.options.lead.as_millis() as u64 * u64::from(rate) / 1_000;
+        let upto = (played.start + played.audio.frames()).saturating_sub(ahead);
+        self.speech.heard(&played.source, upto, rate, &mut self.out);
         self.downlink
             .push(self.now, played, &mut self.out)
             .map_err(|error| EdgeError::new(NAME, "audio can't be converted for the client").caused_by(error))

@@ -193,6 +193,7 @@ fn what_is_not_understood_is_refused_and_mistakes_without_end_are_told_no_more()
     let refused = bench.refused();
     assert_eq!(refused.len(), 32);
     assert!(refused.last().unwrap().1.ends_with("more of such mistakes are not told"));
+    assert_eq!(bench.rtvi.oddities().as_deref(), Some("messages that were not understood: 80"));
     bench.ask("dance", "4", json!({}));
     assert_eq!(bench.refused().len(), 1, "this one has an id");
 }

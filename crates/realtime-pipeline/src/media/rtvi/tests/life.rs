@@ -58,6 +58,21 @@ fn a_client_that_is_never_ready_is_given_up() {
     bench.pass(5_000);
     assert!(bench.rtvi.is_over() && !bench.rtvi.is_ready());
     assert_eq!((bench.others, bench.rtvi.poll_timeout()), (vec!["Close".to_owned()], None));
+    let why = bench.rtvi.why_over();
+    assert_eq!(why.as_deref(), Some("the client did not say in time that it is ready"));
+    assert_eq!(bench.rtvi.oddities(), None);
+}
+
+#[test]
+fn a_client_without_a_call_is_told_so_and_gives_up() {
+    let mut bench = Bench::new(|options| options);
+    bench.ask("client-ready", "7", json!({ "version": "2.1.0" }));
+    bench.rtvi.unavailable("the model can't be reached");
+    bench.rtvi.finish(bench.now);
+    bench.rtvi.unavailable("it is over");
+    bench.drain();
+    assert_eq!(bench.news(), [r#"error {"error":"the model can't be reached","fatal":true}"#]);
+    assert!(bench.rtvi.is_over() && bench.others == ["Close"]);
 }
 
 #[test]

@@ -4,6 +4,11 @@ use serde_json::json;
 
 use super::*;
 
+/// A client that hears all audio when it comes.
+fn heard_at_once() -> Bench {
+    Bench::open(|options| options.lead(Duration::ZERO))
+}
+
 /// Of each `bot-output`: its segment, text, status and what was heard.
 fn outputs(bench: &mut Bench) -> Vec<String> {
     let said = std::mem::take(&mut bench.said).into_iter().filter(|said| said["type"] == "bot-output");
@@ -43,7 +48,7 @@ fn item_done(bench: &mut Bench, item: &str) {
 
 #[test]
 fn a_sentence_is_new_when_it_is_whole_and_completed_when_it_was_heard() {
-    let mut bench = Bench::open(|options| options);
+    let mut bench = heard_at_once();
     bench.words("one", "Hello th", true);
     assert_eq!(outputs(&mut bench), [""; 0]);
     bench.words("one", "ere. How are ", true);
@@ -67,8 +72,18 @@ fn a_sentence_is_new_when_it_is_whole_and_completed_when_it_was_heard() {
 }
 
 #[test]
-fn words_are_told_once_and_in_their_order_as_they_are_heard() {
+fn what_the_client_has_before_its_time_is_not_heard_yet() {
     let mut bench = Bench::open(|options| options);
+    bench.words("one", "These are thirty bytes of text. ", true);
+    bench.play("one", 0, 550);
+    assert_eq!(heard_words(&mut bench), [""; 0]);
+    bench.play("one", 550, 100);
+    assert_eq!(heard_words(&mut bench), ["These"], "450 ms of it are heard");
+}
+
+#[test]
+fn words_are_told_once_and_in_their_order_as_they_are_heard() {
+    let mut bench = heard_at_once();
     bench.words("one", "It is sunny in Paris today. Take a hat with you.", true);
     item_done(&mut bench, "one");
     audio_done(&mut bench, "one", 4_800);
@@ -85,7 +100,7 @@ fn words_are_told_once_and_in_their_order_as_they_are_heard() {
 
 #[test]
 fn what_is_cut_off_is_never_completed() {
-    let mut bench = Bench::open(|options| options);
+    let mut bench = heard_at_once();
     bench.words("one", "One two three. Four five six. ", true);
     audio_done(&mut bench, "one", 3_000);
     bench.play("one", 0, 500);
@@ -97,7 +112,7 @@ fn what_is_cut_off_is_never_completed() {
 
 #[test]
 fn until_the_length_is_known_words_go_at_the_pace_of_speech() {
-    let mut bench = Bench::open(|options| options);
+    let mut bench = heard_at_once();
     bench.words("one", "These are thirty bytes of text. And more", true);
     bench.play("one", 0, 1_000);
     let heard = outputs(&mut bench).pop().unwrap();
@@ -110,7 +125,7 @@ fn until_the_length_is_known_words_go_at_the_pace_of_speech() {
 
 #[test]
 fn what_is_written_is_told_once() {
-    let mut bench = Bench::open(|options| options);
+    let mut bench = heard_at_once();
     bench.words("one", "Written. Not spoken.", false);
     item_done(&mut bench, "one");
     let said: Vec<Value> = bench.said.iter().filter(|said| said["type"] == "bot-output").cloned().collect();
@@ -126,7 +141,7 @@ fn what_is_written_is_told_once() {
 
 #[test]
 fn a_client_of_version_1_gets_what_it_knows() {
-    let mut bench = Bench::new(|options| options);
+    let mut bench = Bench::new(|options| options.lead(Duration::ZERO));
     bench.ask("client-ready", "1", json!({ "version": "1.4.0" }));
     bench.words("one", "Hello there. ", true);
     bench.play("one", 0, 600);
@@ -145,7 +160,7 @@ fn a_client_of_version_1_gets_what_it_knows() {
 
 #[test]
 fn parts_without_end_leave_nothing_behind() {
-    let mut bench = Bench::open(|options| options);
+    let mut bench = heard_at_once();
     for item in 0..1_000 {
         bench.words(&item.to_string(), "Never heard. Never done", true);
     }
