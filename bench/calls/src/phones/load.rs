@@ -38,9 +38,9 @@ pub(crate) async fn serve(head: &str, mut stream: TcpStream, number: u32) -> Res
     match words[..] {
         ["dial", port, calls] => {
             for _ in 0..calls.parse::<u64>()? {
-                let stream = TcpStream::connect(("127.0.0.1", port.parse()?)).await?;
                 // One that is hung up is not an error.
-                tokio::task::spawn_local(async move { dial(stream).await.unwrap_or_default() });
+                let port = port.parse()?;
+                tokio::task::spawn_local(async move { dial(port).await.unwrap_or_default() });
             }
         }
         ["late"] => {
@@ -60,7 +60,8 @@ fn frame() -> String {
     STANDARD.encode(frame)
 }
 
-async fn dial(stream: TcpStream) -> Result<(), Box<dyn Error>> {
+async fn dial(port: u16) -> Result<(), Box<dyn Error>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let (mut socket, _) = tokio_tungstenite::client_async("ws://127.0.0.1/twilio", stream).await?;
     let start = format!(
