@@ -28,6 +28,7 @@ mod outlet;
 mod runner;
 mod settled;
 mod signals;
+mod stop_signals;
 mod works;
 
 use std::fmt;
@@ -45,6 +46,7 @@ use crate::service::RealtimeService;
 pub use handle::{AskError, TaskHandle};
 pub use hang_up::HangUp;
 pub use runner::{Runner, RunningTask};
+pub use stop_signals::StopSignals;
 
 /// How long the sink and the session may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);

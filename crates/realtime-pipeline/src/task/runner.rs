@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::task::{Finished, Task, TaskError, TaskHandle};
+use crate::task::{Finished, StopSignals, Task, TaskError, TaskHandle};
 
 /// Runs calls on threads of its own: each thread has a runtime, and each call stays on one thread, which is
 /// what calls are cheapest on. A new call goes to the thread that has the fewest.
@@ -117,7 +117,7 @@ impl Runner {
     /// # Errors
     /// The operating system lets nobody wait for signals.
     pub async fn drain_on_signal(&self, limit: Duration) -> io::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut signals = StopSignals::new()?;
         signals.next().await;
         let drained = Box::pin(self.drain(limit));
         let again = Box::pin(signals.next());
@@ -145,47 +145,6 @@ impl Runner {
             drop(tasks);
             // A thread that panicked has ended.
             let _ = joined.join();
-        }
-    }
-}
-
-/// What asks a process to end. A signal that comes between two waits is not missed.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// What asks a process to end.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        // Without signals nobody asks.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }
