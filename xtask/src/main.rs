@@ -20,6 +20,7 @@ mod oracle;
 mod record;
 mod replay;
 mod schema;
+mod serve;
 mod story;
 
 use std::fmt;
@@ -47,6 +48,8 @@ enum Task {
     Demo(demo::Args),
     /// Serves the Realtime protocol on this machine, without network or key
     Emulator(emulator::Args),
+    /// Serves the demo's agent, or yours, to browsers, RTVI clients and phone carriers
+    Serve(serve::Args),
     /// Holds the demo's conversation and writes its session log to a given file
     Record(record::Args),
     /// Replays a session log and compares every output
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Emulator(args) => emulator::run(&args),
+        Task::Serve(args) => serve::run(&args),
         Task::Record(args) => record::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Conformance(args) => conformance::run(&args),

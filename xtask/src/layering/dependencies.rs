@@ -23,6 +23,17 @@ const LAYERS: &[(&str, &[Edge])] = &[
         ],
     ),
     ("realtime-telephony", &[Edge::To("realtime-protocol")]),
+    (
+        "realtime-cli",
+        &[
+            Edge::To("realtime-protocol"),
+            Edge::To("realtime-context"),
+            Edge::To("realtime-client"),
+            Edge::To("realtime-pipeline"),
+            Edge::To("realtime-emulator"),
+            Edge::Behind("realtime-telephony", "serve"),
+        ],
+    ),
 ];
 
 /// Unpublished crates on top of everything: they may depend on any crate and on each other, and no other

@@ -1,0 +1,104 @@
+//! Accounts with carriers, from the variables of the environment: for requests to them.
+
+use realtime_client::{HttpAnswer, HttpRequest};
+use realtime_telephony::rest::{Account, Login};
+use realtime_telephony::{CarrierKind, Secret};
+
+use crate::Error;
+use crate::environment::Environment;
+
+/// The account with a carrier.
+///
+/// # Errors
+/// A variable that is needed is not set, or the carrier takes no requests.
+pub(crate) fn account(kind: CarrierKind, environment: &Environment) -> Result<Account, Error> {
+    let need = |name: &str| environment.require(name, &format!("what {kind} knows this account by"));
+    let text = |name: &str| need(name).map(str::to_owned);
+    let secret = |name: &str| need(name).map(Secret::new);
+    let login = match kind {
+        CarrierKind::Twilio => match environment.get("TWILIO_API_KEY") {
+            Some(key) => Login::Twilio {
+                account_sid: text("TWILIO_ACCOUNT_SID")?,
+                key: Some(key.to_owned()),
+                secret: secret("TWILIO_API_SECRET")?,
+            },
+            None => Login::Twilio {
+                account_sid: text("TWILIO_ACCOUNT_SID")?,
+                key: None,
+                secret: secret("TWILIO_AUTH_TOKEN")?,
+            },
+        },
+        CarrierKind::Telnyx => Login::Telnyx {
+            api_key: secret("TELNYX_API_KEY")?,
+            connection_id: environment.get("TELNYX_CONNECTION_ID").map(str::to_owned),
+        },
+        CarrierKind::Plivo => {
+            Login::Plivo { auth_id: text("PLIVO_AUTH_ID")?, auth_token: secret("PLIVO_AUTH_TOKEN")? }
+        }
+        CarrierKind::Exotel => Login::Exotel {
+            account_sid: text("EXOTEL_ACCOUNT_SID")?,
+            api_key: text("EXOTEL_API_KEY")?,
+            api_token: secret("EXOTEL_API_TOKEN")?,
+        },
+        CarrierKind::Vonage => Login::Vonage { token: secret("VONAGE_TOKEN")? },
+        CarrierKind::Jambonz => Login::Jambonz {
+            account_sid: text("JAMBONZ_ACCOUNT_SID")?,
+            api_key: secret("JAMBONZ_API_KEY")?,
+            application_sid: environment.get("JAMBONZ_APPLICATION_SID").map(str::to_owned),
+        },
+        CarrierKind::SignalWire => Login::SignalWire {
+            space: text("SIGNALWIRE_SPACE")?,
+            project_id: text("SIGNALWIRE_PROJECT_ID")?,
+            api_token: secret("SIGNALWIRE_API_TOKEN")?,
+        },
+        _ => return Err(format!("expected a carrier that takes requests, got {kind}").into()),
+    };
+    let account = Account::new(login);
+    // Regions, and a stand-in of a test, have other addresses.
+    Ok(match environment.get(&format!("{}_API_URL", kind.name().to_ascii_uppercase())) {
+        Some(url) => account.base_url(url),
+        None => account,
+    })
+}
+
+/// Sends a request to a carrier.
+///
+/// # Errors
+/// There was no answer.
+pub(crate) async fn send(request: realtime_telephony::rest::HttpRequest) -> Result<HttpAnswer, Error> {
+    let realtime_telephony::rest::HttpRequest { method, url, headers, body, .. } = request;
+    let mut sent = HttpRequest::new(method, url);
+    for (name, value) in headers {
+        sent = sent.header(name, value);
+    }
+    if let Some(media_type) = body.content_type() {
+        sent = sent.body(media_type, body.text());
+    }
+    Ok(sent.send().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_for_an_account_is_named() {
+        let environment = Environment::of([("TWILIO_ACCOUNT_SID", "AC1")]);
+        let error = account(CarrierKind::Twilio, &environment).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "expected what twilio knows this account by in the variable TWILIO_AUTH_TOKEN: set it"
+        );
+        let error = account(CarrierKind::Genesys, &environment).unwrap_err().to_string();
+        assert_eq!(error, "expected a carrier that takes requests, got genesys");
+    }
+
+    #[test]
+    fn another_address_is_asked_where_one_is_set() {
+        let environment =
+            Environment::of([("TELNYX_API_KEY", "canary"), ("TELNYX_API_URL", "http://127.0.0.1:1")]);
+        let account = account(CarrierKind::Telnyx, &environment).unwrap();
+        assert_eq!(account.hang_up("c").unwrap()[0].url, "http://127.0.0.1:1/v2/calls/c/actions/hangup");
+        assert!(!format!("{account:?}").contains("canary"));
+    }
+}

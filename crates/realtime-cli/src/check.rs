@@ -1,0 +1,24 @@
+//! `realtime check`: what an agent's file says.
+
+use std::path::PathBuf;
+
+use tokio::runtime::Builder;
+
+use crate::agent::LoadedAgent;
+use crate::environment::Environment;
+use crate::{Error, say};
+
+/// Which file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The agent's file: TOML or JSON. Its MCP servers are started
+    file: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let agent = LoadedAgent::load(Some(&args.file), environment).await?;
+        agent.description().into_iter().for_each(say);
+        Ok(())
+    })
+}

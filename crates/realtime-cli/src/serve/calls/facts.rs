@@ -1,0 +1,84 @@
+//! What is known of a call, in numbers: [`Facts`].
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use realtime_pipeline::TaskHandle;
+use realtime_protocol::usage::Usage;
+use serde_json::{Value, json};
+
+use crate::time::millis;
+
+/// The most latencies that are kept, of each kind.
+const MOST: usize = 200;
+
+/// What is known of a call. It has no words of it.
+#[derive(Debug, Default)]
+pub(in crate::serve) struct Facts {
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) carrier_id: Option<String>,
+    /// Whether the model's session serves.
+    pub(super) is_live: bool,
+    pub(super) user_turns: u64,
+    pub(super) agent_turns: u64,
+    pub(super) interruptions: u64,
+    pub(super) tool_calls: u64,
+    /// From the end of the user's turn to the agent's voice (ms).
+    pub(super) voice_to_voice_ms: VecDeque<u64>,
+    /// From a request to the first word or sound of its answer (ms).
+    pub(super) first_byte_ms: VecDeque<u64>,
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    /// The last thing that went wrong.
+    pub(super) trouble: Option<String>,
+    pub(super) end: Option<String>,
+    pub(super) seconds: Option<f64>,
+    pub(super) handle: Option<TaskHandle>,
+}
+
+impl Facts {
+    pub(super) fn voice_to_voice(&mut self, after: Duration) {
+        push(&mut self.voice_to_voice_ms, after);
+    }
+
+    pub(super) fn first_byte(&mut self, after: Duration) {
+        push(&mut self.first_byte_ms, after);
+    }
+
+    pub(super) fn used(&mut self, usage: &Usage) {
+        self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens.unwrap_or(0));
+        self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens.unwrap_or(0));
+    }
+
+    /// All of it, as JSON.
+    pub(super) fn told(&self) -> Value {
+        let state = match (&self.end, self.is_live) {
+            (Some(_), _) => "ended",
+            (None, true) => "live",
+            (None, false) => "connecting",
+        };
+        json!({
+            "state": state,
+            "from": self.from,
+            "to": self.to,
+            "carrier_id": self.carrier_id,
+            "user_turns": self.user_turns,
+            "agent_turns": self.agent_turns,
+            "interruptions": self.interruptions,
+            "tool_calls": self.tool_calls,
+            "voice_to_voice_ms": self.voice_to_voice_ms,
+            "first_byte_ms": self.first_byte_ms,
+            "tokens": { "input": self.input_tokens, "output": self.output_tokens },
+            "trouble": self.trouble,
+            "end": self.end,
+        })
+    }
+}
+
+fn push(queue: &mut VecDeque<u64>, time: Duration) {
+    if queue.len() >= MOST {
+        queue.pop_front();
+    }
+    queue.push_back(millis(time));
+}

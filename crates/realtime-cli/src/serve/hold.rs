@@ -1,0 +1,51 @@
+//! Holds one call, to its end: on one of the threads for calls.
+
+use realtime_client::Endpoint;
+use realtime_context::budget::Budget;
+use realtime_pipeline::chain::Ended;
+use realtime_pipeline::task::Finished;
+use realtime_pipeline::{Agent, Transport};
+
+use crate::one_line;
+use crate::serve::calls::LiveCall;
+use crate::serve::server::Parts;
+
+/// Holds a call with the server's agent.
+pub(super) async fn hold(parts: &Parts, call: LiveCall, budget: Budget, transport: impl Transport) {
+    match parts.model.endpoint() {
+        Ok(endpoint) => {
+            let agent = parts.agent.agent(parts.voice.as_deref());
+            hold_at(parts, call, budget, endpoint, agent, transport).await;
+        }
+        Err(error) => call.ended(one_line(&*error)),
+    }
+}
+
+/// Holds a call with this agent, at this endpoint.
+pub(super) async fn hold_at(
+    parts: &Parts,
+    call: LiveCall,
+    budget: Budget,
+    endpoint: Endpoint,
+    agent: Agent,
+    transport: impl Transport,
+) {
+    let agent = agent.client(|client| client.listener(budget)).observe(call.books());
+    let (task, _conversation) = match agent.task(endpoint, transport) {
+        Ok(made) => made,
+        Err(error) => return call.ended(one_line(&error)),
+    };
+    let running = parts.runner.spawn(task);
+    call.runs(running.handle().clone());
+    if parts.places.is_draining() {
+        // It began while the others were asked to end.
+        let _ = running.handle().end("the server ends");
+    }
+    match running.finished().await.and_then(Finished::into_result) {
+        Ok(Finished { ended: Ended::Ended { reason } | Ended::Cancelled { reason }, .. }) => {
+            call.ended(reason)
+        }
+        Ok(_) => call.ended("the run is over"),
+        Err(error) => call.ended(one_line(&error)),
+    }
+}

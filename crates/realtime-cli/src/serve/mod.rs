@@ -1,0 +1,85 @@
+//! The server: pages, RTVI clients and phone carriers speak with an agent ([`Server`]).
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use realtime_cli::environment::Environment;
+//! use realtime_cli::serve::{Args, Server};
+//!
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(flatten)]
+//!     serve: Args,
+//! }
+//!
+//! # async fn run() -> Result<(), realtime_cli::Error> {
+//! let args = Cli::parse_from(["mine", "--listen", "127.0.0.1:0"]).serve;
+//! let server = Server::bind(&args, &Environment::of_process()).await?;
+//! println!("listening on {}", server.url());
+//! server.serve().await
+//! # }
+//! ```
+//!
+//! # How a call comes to be
+//! 1. The request is verified: a page by its origin and token (`access`), a carrier by its signature or
+//!    secret (`trust`).
+//! 2. It takes a place (`places`), or is answered with 503.
+//! 3. Only now the socket is upgraded, and what is spoken on it says who is there.
+//! 4. The agent gets a task, which runs on one of the threads for calls (`hold`). `calls` writes down what
+//!    happens in it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `options` | the command line |
+//! | `server`, `routes`, `listen`, `tls` | the server, its paths, its connections |
+//! | `address`, `access`, `trust`, `places` | who may do what, and how many |
+//! | `asking`, `answers` | what is read of requests, and what is answered |
+//! | `page`, `rtvi`, `phone`, `webhook`, `sip` | the ways in |
+//! | `hold`, `calls` | a call, and what is known of all of them |
+
+mod access;
+mod address;
+mod answers;
+mod asking;
+mod calls;
+mod hold;
+mod listen;
+mod options;
+mod page;
+mod phone;
+mod places;
+mod routes;
+mod rtvi;
+mod server;
+mod sip;
+mod tls;
+mod trust;
+mod webhook;
+
+use realtime_pipeline::task::StopSignals;
+use tokio::runtime::Builder;
+
+use crate::environment::Environment;
+use crate::{Error, logging, say};
+
+pub use options::{AFTER_HELP, Args};
+pub use server::{Server, Stopper};
+
+/// `realtime serve`.
+pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
+    logging::begin(&args.log)?;
+    // Requests are answered here. Calls have threads of their own.
+    Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let server = Server::bind(args, environment).await?;
+        server.introduction().into_iter().for_each(say);
+        let (stopper, mut signals) = (server.stopper(), StopSignals::new()?);
+        tokio::spawn(async move {
+            signals.next().await;
+            stopper.stop();
+            signals.next().await;
+            stopper.hurry();
+        });
+        server.serve().await?;
+        say("stopped");
+        Ok(())
+    })
+}

@@ -1,0 +1,71 @@
+//! The media stream of a carrier, over which a phone call is held.
+
+use axum::extract::ws::WebSocket;
+use axum::extract::{FromRequestParts as _, Request, WebSocketUpgrade};
+use axum::response::{IntoResponse as _, Response};
+use realtime_pipeline::media::Phone;
+use realtime_pipeline::sockets::MediaSocket;
+use realtime_protocol::audio::AudioFormat;
+use realtime_telephony::{CarrierKind, StreamOptions};
+
+use crate::one_line;
+use crate::serve::answers;
+use crate::serve::asking::Asking;
+use crate::serve::hold::hold;
+use crate::serve::places::Place;
+use crate::serve::server::{Parts, Shared};
+use crate::time::wall;
+
+/// The longest message of a carrier (bytes).
+const LONGEST: usize = 64 * 1024;
+
+/// A carrier opens a stream: verified, then given a place, and only then upgraded.
+pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) -> Response {
+    let (mut head, _) = request.into_parts();
+    let asking = Asking::of(&head, &server.address);
+    if let Err(refused) = server.trust.stream(kind, &asking.with(b""), wall()) {
+        return answers::refused(kind.name(), refused);
+    }
+    let place = match server.place(kind.name()) {
+        Ok(place) => place,
+        Err(why) => return answers::no_place(why),
+    };
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
+        Ok(upgrade) => upgrade.max_message_size(LONGEST).max_frame_size(LONGEST),
+        Err(refused) => return refused.into_response(),
+    };
+    let upgrade = match kind.subprotocol() {
+        Some(protocol) => upgrade.protocols([protocol]),
+        None => upgrade,
+    };
+    upgrade.on_upgrade(move |socket| async move { talk(&server, kind, socket, place).await })
+}
+
+async fn talk(server: &Parts, kind: CarrierKind, socket: WebSocket, place: Place) {
+    let (call, budget) = server.begin(kind.name(), place);
+    let mut socket = MediaSocket::new(socket, Phone::new(kind, options(kind)));
+    if let Err(error) = socket.ready().await {
+        return call.ended(one_line(&error));
+    }
+    let who = socket.read(|phone| phone.call().cloned());
+    let id = who.as_ref().and_then(|who| who.id()).map(str::to_owned);
+    if let Some(who) = &who {
+        let number = |number: Option<&str>, name| number.or_else(|| who.parameter(name)).map(str::to_owned);
+        call.between(number(who.from(), "from"), number(who.to(), "to"));
+    }
+    call.known_as(id.clone());
+    hold(server, call, budget, socket).await;
+    if let Some(id) = id.filter(|_| !kind.closing_hangs_up()) {
+        server.hang_up(kind, &id).await;
+    }
+}
+
+/// What a carrier does not say by itself, as the answer to its webhook has it.
+fn options(kind: CarrierKind) -> StreamOptions {
+    let options = StreamOptions::default();
+    match kind {
+        // Its caller may be heard in another codec than the one in which it is sent ours.
+        CarrierKind::Telnyx => options.output(AudioFormat::Pcmu),
+        _ => options,
+    }
+}

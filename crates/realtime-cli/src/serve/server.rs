@@ -1,0 +1,306 @@
+//! The server as a whole: [`Server`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use realtime_context::budget::Budget;
+use realtime_pipeline::Runner;
+use realtime_pipeline::media::Page;
+use realtime_pipeline::sockets::Lines;
+use realtime_telephony::CarrierKind;
+use realtime_telephony::rest::Account;
+use realtime_telephony::webhook::Webhook;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::Error;
+use crate::accounts::{self, account};
+use crate::agent::LoadedAgent;
+use crate::environment::Environment;
+use crate::model::Model;
+use crate::serve::access::Access;
+use crate::serve::address::Address;
+use crate::serve::calls::{Calls, LiveCall};
+use crate::serve::places::{NoPlace, Place, Places};
+use crate::serve::sip::Seen;
+use crate::serve::trust::Trust;
+use crate::serve::{Args, listen, routes, tls};
+
+/// How long what is left of ended calls may take.
+const REST: Duration = Duration::from_secs(6);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    shared: Shared,
+    listener: TcpListener,
+    tls: Option<Acceptor>,
+    at: SocketAddr,
+    drain: Duration,
+}
+
+/// What all requests share.
+pub(super) type Shared = Arc<Parts>;
+
+/// The parts of a server.
+pub(super) struct Parts {
+    pub(super) agent: LoadedAgent,
+    pub(super) model: Model,
+    pub(super) voice: Option<String>,
+    /// Whether pages are shown what tools are given.
+    pub(super) shows_arguments: bool,
+    pub(super) address: Address,
+    pub(super) access: Access,
+    pub(super) trust: Trust,
+    /// The accounts with carriers, as far as they are known.
+    accounts: BTreeMap<CarrierKind, Account>,
+    pub(super) places: Arc<Places>,
+    pub(super) calls: Arc<Calls>,
+    /// The lines of pages that may come back.
+    pub(super) lines: Lines<Page>,
+    pub(super) runner: Runner,
+    /// The longest call.
+    pub(super) longest: Duration,
+    /// What carriers tell of calls.
+    pub(super) progress: broadcast::Sender<(CarrierKind, Webhook)>,
+    /// The webhooks of OpenAI that were carried out.
+    pub(super) seen: Seen,
+    pub(super) began: Instant,
+    stage: watch::Sender<Stage>,
+}
+
+/// How far a server is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
+enum Stage {
+    Serving,
+    Stopping,
+    Hurrying,
+}
+
+/// Ends a server from outside. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stopper(Shared);
+
+/// What accepts TLS, without a `Debug` of its own.
+#[derive(Clone)]
+struct Acceptor(TlsAcceptor);
+
+impl Server {
+    /// Loads the agent, finds the model, and listens.
+    ///
+    /// Must be called within a tokio runtime with time and I/O enabled.
+    ///
+    /// # Errors
+    /// Something of the options, the agent's file or the environment cannot be: the error says what to do.
+    pub async fn bind(args: &Args, environment: &Environment) -> Result<Self, Error> {
+        let tls = match (&args.tls_cert, &args.tls_key) {
+            (Some(certificate), Some(key)) => Some(Acceptor(tls::acceptor(certificate, key)?)),
+            _ => None,
+        };
+        // What needs no address is checked before one is taken.
+        drop(Address::new(args.public_url.as_deref(), args.listen, tls.is_some())?);
+        let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
+        let model = args.model.as_deref().or_else(|| agent.model());
+        let model = match &args.url {
+            Some(url) => Model::at(url, model, environment)?,
+            None => Model::emulator(agent.is_demo()).await?,
+        };
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+        let at = listener.local_addr()?;
+        let address = Address::new(args.public_url.as_deref(), at, tls.is_some())?;
+        let access = Access::new(environment, &address, &args.allow_origin, !at.ip().is_loopback())?;
+        let trust = Trust::new(environment, &args.unverified, address.is_open());
+        let most = usize::try_from(args.most_calls).unwrap_or(usize::MAX);
+        let parts = Parts {
+            agent,
+            model,
+            voice: args.voice.clone(),
+            shows_arguments: args.show_arguments,
+            address,
+            access,
+            trust,
+            accounts: CarrierKind::ALL
+                .into_iter()
+                .filter_map(|kind| Some((kind, account(kind, environment).ok()?)))
+                .collect(),
+            places: Places::new(most),
+            calls: Arc::default(),
+            lines: Lines::new(most),
+            runner: Runner::new(args.thread_count())?,
+            longest: args.longest(),
+            progress: broadcast::channel(64).0,
+            seen: Seen::default(),
+            began: Instant::now(),
+            stage: watch::channel(Stage::Serving).0,
+        };
+        Ok(Self { shared: Arc::new(parts), listener, tls, at, drain: Duration::from_secs(args.drain) })
+    }
+
+    /// Where it listens.
+    pub const fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Its address, for others if it has one for them.
+    pub fn url(&self) -> String {
+        self.shared.address.http("")
+    }
+
+    /// Ends it from outside.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.shared))
+    }
+
+    /// What a person is told at the start: where it is, who speaks, and which ways in are open.
+    pub fn introduction(&self) -> Vec<String> {
+        let parts = &self.shared;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let mut lines = vec![format!("listening on {scheme}://{} (end with Ctrl-C)", self.at)];
+        let mut say = |name: &str, text: String| lines.push(format!("  {name:<9} {text}"));
+        if parts.model.is_emulator() {
+            say("model", "the emulator inside; give --url for a real one".to_owned());
+        } else {
+            say("model", format!("{} at {}", parts.model.name(), parts.model.shown()));
+        }
+        let tools = parts.agent.tools();
+        let tools = if tools.is_empty() { "no tools".to_owned() } else { tools.join(", ") };
+        say("agent", format!("{} ({tools})", parts.agent.name()));
+        let page = match (parts.access.takes_pages(), parts.access.needs_token()) {
+            (false, _) => "closed, since others reach this server: set REALTIME_PAGE_TOKEN".to_owned(),
+            (true, false) => parts.address.http("/"),
+            (true, true) => parts.address.http("/?token=<REALTIME_PAGE_TOKEN>"),
+        };
+        say("page", page);
+        let (verified, believed): (Vec<_>, Vec<_>) =
+            parts.trust.taken().into_iter().partition(|(_, verified)| *verified);
+        let names = |kinds: &[(CarrierKind, bool)]| {
+            kinds.iter().map(|(kind, _)| kind.name()).collect::<Vec<_>>().join(", ")
+        };
+        if !verified.is_empty() {
+            say("carriers", format!("{} (verified)", names(&verified)));
+        }
+        if !believed.is_empty() {
+            say("carriers", format!("{} (without proof)", names(&believed)));
+        }
+        if parts.trust.takes_openai() == Some(true) {
+            say("openai", parts.address.http("/openai"));
+        }
+        lines
+    }
+
+    /// Serves until it is [stopped](Stopper::stop) and its calls have ended.
+    ///
+    /// # Errors
+    /// No connection can be accepted any more.
+    pub async fn serve(self) -> Result<(), Error> {
+        let Self { shared, listener, tls, drain, .. } = self;
+        let router = routes::router(&shared);
+        let tls = tls.map(|Acceptor(tls)| tls);
+        tokio::select! {
+            error = listen::serve(listener, tls, router, shared.places.most()) => Err(error.into()),
+            () = stopped(&shared, drain) => Ok(()),
+        }
+    }
+}
+
+/// Waits until the server is told to stop, and its calls have ended.
+async fn stopped(parts: &Parts, drain: Duration) {
+    let mut stage = parts.stage.subscribe();
+    reached(&mut stage, Stage::Stopping).await;
+    parts.places.drain();
+    tracing::info!(calls = parts.places.taken(), "the server ends: its calls have {drain:?} to do so");
+    tokio::select! {
+        () = parts.runner.drain(drain) => {}
+        () = reached(&mut stage, Stage::Hurrying) => parts.runner.drain(Duration::ZERO).await,
+    }
+    let rest = async {
+        while parts.places.taken() > 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if timeout(REST, rest).await.is_err() {
+        tracing::warn!(calls = parts.places.taken(), "some calls did not end in time");
+    }
+}
+
+async fn reached(stage: &mut watch::Receiver<Stage>, least: Stage) {
+    // Its other end lives as long as the server.
+    let _ = stage.wait_for(|stage| *stage >= least).await;
+}
+
+impl Stopper {
+    /// Takes no more calls, ends those that run, and then the server.
+    pub fn stop(&self) {
+        self.reach(Stage::Stopping);
+    }
+
+    /// The same, at once: calls that run are cut off.
+    pub fn hurry(&self) {
+        self.reach(Stage::Hurrying);
+    }
+
+    fn reach(&self, stage: Stage) {
+        self.0.stage.send_if_modified(|now| {
+            let further = stage > *now;
+            if further {
+                *now = stage;
+            }
+            further
+        });
+    }
+}
+
+impl Parts {
+    /// Takes a place for a call of this kind.
+    pub(super) fn place(&self, kind: &'static str) -> Result<Place, NoPlace> {
+        self.places.take().inspect_err(|why| tracing::warn!(kind, "a call was refused: {why}"))
+    }
+
+    /// Asks a carrier to end a call, where closing its socket does not.
+    pub(super) async fn hang_up(&self, kind: CarrierKind, call_id: &str) {
+        let Some(account) = self.accounts.get(&kind) else {
+            return tracing::warn!(
+                carrier = kind.name(),
+                "a call may go on at the carrier: no account is set"
+            );
+        };
+        for request in account.hang_up(call_id).unwrap_or_default() {
+            match accounts::send(request).await {
+                Ok(answer)
+                    if answer.is_success() || account.says_call_is_over(answer.status, &answer.body) => {}
+                Ok(answer) => {
+                    tracing::warn!(carrier = kind.name(), status = answer.status, "a call was not ended");
+                }
+                Err(error) => tracing::warn!(carrier = kind.name(), "a call was not ended: {error}"),
+            }
+        }
+    }
+
+    /// A call of this kind begins.
+    pub(super) fn begin(&self, kind: &'static str, place: Place) -> (LiveCall, Budget) {
+        let budget = self.agent.budget(Some(self.longest));
+        let told = self.agent.knows_prices().then(|| budget.clone());
+        (self.calls.begin(kind, place, told), budget)
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("model", &self.model)
+            .field("agent", &self.agent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}

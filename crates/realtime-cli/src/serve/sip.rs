@@ -1,0 +1,179 @@
+//! Calls by SIP at OpenAI: its webhook tells of a call, which is accepted with the agent's configuration; the
+//! agent then joins it on its side channel. The audio stays at OpenAI.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use realtime_pipeline::Source;
+use realtime_pipeline::chain::FrameKind;
+use realtime_pipeline::edges::Discard;
+use realtime_protocol::http::{IncomingCall, Webhook};
+use realtime_protocol::session::{Begin, PlaybackSource};
+use realtime_protocol::session_config::{SessionConfig, Transcription};
+
+use crate::serve::answers;
+use crate::serve::asking::{Asking, body};
+use crate::serve::hold::hold_at;
+use crate::serve::places::Place;
+use crate::serve::server::{Parts, Shared};
+use crate::time::wall;
+use crate::{Error, one_line};
+
+/// How many webhooks are remembered, so that one that is sent again makes no second call.
+const REMEMBERED: usize = 1024;
+
+/// The SIP status of a call for which there is no place: busy.
+const BUSY: u16 = 486;
+
+/// The webhooks that were carried out.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<VecDeque<String>>);
+
+impl Seen {
+    /// Returns whether it is new, and remembers it.
+    fn is_new(&self, id: &str) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.iter().any(|known| known == id) {
+            return false;
+        }
+        if seen.len() >= REMEMBERED {
+            seen.pop_front();
+        }
+        seen.push_back(id.to_owned());
+        true
+    }
+}
+
+/// OpenAI tells of an incoming call.
+pub(super) async fn webhook(State(server): State<Shared>, request: Request) -> Response {
+    let (head, content) = request.into_parts();
+    let content = match body(content).await {
+        Ok(content) => content,
+        Err(response) => return response,
+    };
+    let asking = Asking::of(&head, &server.address);
+    if let Err(refused) = server.trust.openai(&asking.with(&content), wall()) {
+        return answers::refused("openai", refused);
+    }
+    let event = std::str::from_utf8(&content).ok().and_then(|text| Webhook::decode(text).ok());
+    let Some(Webhook::RealtimeCallIncoming(incoming)) = event else {
+        // Others are told to whom it may concern.
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    if !server.seen.is_new(&incoming.data.call_id) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    // OpenAI wants an answer at once; the call follows.
+    let place = server.place("openai");
+    tokio::spawn(async move {
+        match place {
+            Ok(place) => answer(&server, incoming.data, place).await,
+            Err(_) => decline(&server, &incoming.data.call_id).await,
+        }
+    });
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// Accepts a call, and holds it.
+async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
+    let (call, budget) = server.begin("openai", place);
+    call.known_as(Some(incoming.call_id.clone()));
+    call.between(number(&incoming, "From"), number(&incoming, "To"));
+    if let Err(error) = accept(server, &incoming.call_id).await {
+        return call.ended(one_line(&*error));
+    }
+    let endpoint = match server.model.side_channel(&incoming.call_id) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return call.ended(one_line(&*error)),
+    };
+    let agent = server.agent.agent(server.voice.as_deref()).client(|mut client| {
+        client.session.begin = Begin::Attach;
+        client.session.playback = PlaybackSource::Server;
+        client
+    });
+    hold_at(server, call, budget, endpoint, agent, (Nothing, Discard::new())).await;
+    // One that is over needs it no more.
+    if let Ok(rest) = server.model.rest() {
+        let _ = rest.hang_up_call(&incoming.call_id).await;
+    }
+}
+
+async fn accept(server: &Parts, call_id: &str) -> Result<(), Error> {
+    let mut config = SessionConfig::realtime().model(server.model.name());
+    config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
+    let config = server.agent.session_config(config, server.voice.as_deref())?;
+    Ok(server.model.rest()?.accept_call(call_id, &config).await?)
+}
+
+async fn decline(server: &Parts, call_id: &str) {
+    let declined = match server.model.rest() {
+        Ok(rest) => rest.reject_call(call_id, Some(BUSY)).await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = declined {
+        tracing::warn!("a call could not be declined: {}", one_line(&*error));
+    }
+}
+
+/// The number or the name in a SIP header such as `"Ann" <sip:+15550100001@example.com>;tag=1`.
+fn number(call: &IncomingCall, name: &str) -> Option<String> {
+    let headers = call.sip_headers.value()?;
+    let header =
+        headers.iter().find(|header| header.name.value().is_some_and(|it| it.eq_ignore_ascii_case(name)))?;
+    let value = header.value.value()?;
+    let address = value.split_once('<').map_or(value.as_str(), |(_, rest)| rest);
+    let address = address.split(['>', ';']).next()?.trim();
+    let user = address.trim_start_matches("sips:").trim_start_matches("sip:").trim_start_matches("tel:");
+    let user = user.split('@').next()?;
+    (!user.is_empty()).then(|| user.chars().take(64).collect())
+}
+
+/// No input: the audio of such a call stays at the server.
+#[derive(Debug)]
+struct Nothing;
+
+impl Source for Nothing {
+    fn name(&self) -> &str {
+        "side_channel"
+    }
+
+    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<FrameKind>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_that_comes_again_is_not_new() {
+        let seen = Seen::default();
+        assert!(seen.is_new("a") && !seen.is_new("a"));
+        for number in 0..REMEMBERED {
+            assert!(seen.is_new(&number.to_string()));
+        }
+        assert!(seen.is_new("a"));
+    }
+
+    #[test]
+    fn who_calls_stands_in_the_sip_headers() {
+        let call = |value: &str| {
+            let text = format!(
+                r#"{{"type":"realtime.call.incoming","data":{{"call_id":"c","sip_headers":[{{"name":"from","value":{value:?}}}]}}}}"#
+            );
+            let Webhook::RealtimeCallIncoming(call) = Webhook::decode(&text).unwrap() else {
+                panic!("{text}")
+            };
+            number(&call.data, "From")
+        };
+        assert_eq!(call("\"Ann\" <sip:+15550100001@example.com>;tag=1").as_deref(), Some("+15550100001"));
+        assert_eq!(call("sip:ann@example.com;tag=1").as_deref(), Some("ann"));
+        assert_eq!(call("<tel:+15550100001>").as_deref(), Some("+15550100001"));
+        assert_eq!(call(""), None);
+    }
+}
