@@ -6,8 +6,8 @@
 //! ```
 //!
 //! `serve` is one HTTP server, at which people speak with an agent from a page, from an RTVI client, and over
-//! phone carriers. Without `--url` the model is the emulator, and without `--agent` the agent is the demo's:
-//! neither needs a key nor a network.
+//! phone carriers. `call` is such a server that dials out first. Without `--url` the model is the emulator,
+//! and without `--agent` the agent is the demo's: neither needs a key nor a network.
 //!
 //! A program may use it as a library: [`serve::Server`] is the server.
 //!
@@ -71,6 +71,10 @@ enum Command {
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::AFTER_HELP)]
     Serve(Box<serve::Args>),
+    /// Calls a number by a phone carrier, and has the agent speak
+    #[cfg(feature = "serve")]
+    #[command(after_long_help = serve::dial::AFTER_HELP)]
+    Call(Box<serve::dial::Args>),
 }
 
 /// Runs the command that this process was given.
@@ -90,6 +94,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Error> {
         Command::Check(args) => check::run(&args, environment),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, environment),
+        #[cfg(feature = "serve")]
+        Command::Call(args) => serve::dial::run(&args, environment),
     }
 }
 

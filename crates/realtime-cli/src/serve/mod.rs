@@ -35,12 +35,14 @@
 //! | `asking`, `answers` | what is read of requests, and what is answered |
 //! | `page`, `rtvi`, `phone`, `webhook`, `sip` | the ways in |
 //! | `hold`, `calls` | a call, and what is known of all of them |
+//! | `dial` | `realtime call`: the server dials out |
 
 mod access;
 mod address;
 mod answers;
 mod asking;
 mod calls;
+pub(crate) mod dial;
 mod hold;
 mod listen;
 mod options;

@@ -207,6 +207,11 @@ impl Server {
             () = stopped(&shared, drain) => Ok(()),
         }
     }
+
+    /// What its requests share.
+    pub(super) const fn parts(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 /// Waits until the server is told to stop, and its calls have ended.

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod dialling;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod limits;

@@ -51,6 +51,21 @@ impl Facts {
         self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens.unwrap_or(0));
     }
 
+    /// The most of it, in one line for a person.
+    pub(super) fn summary(&self) -> String {
+        let mut sorted: Vec<u64> = self.voice_to_voice_ms.iter().copied().collect();
+        sorted.sort_unstable();
+        let median =
+            sorted.get(sorted.len() / 2).map(|ms| format!(", answers after {ms} ms")).unwrap_or_default();
+        format!(
+            "{:.0} s, {} turns of the caller, {} interruptions, {} tool calls{median}",
+            self.seconds.unwrap_or_default(),
+            self.user_turns,
+            self.interruptions,
+            self.tool_calls,
+        )
+    }
+
     /// All of it, as JSON.
     pub(super) fn told(&self) -> Value {
         let state = match (&self.end, self.is_live) {

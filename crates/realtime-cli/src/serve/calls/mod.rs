@@ -86,6 +86,19 @@ impl Calls {
         json!({ "live": live, "ended": ended })
     }
 
+    /// How many run, and how many that ended are remembered.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.live.len(), state.ended.len())
+    }
+
+    /// The call that ended last, in one line for a person. `None`: none has.
+    pub(super) fn summary(&self) -> Option<String> {
+        let entry = self.state().ended.front().cloned()?;
+        let facts = entry.facts();
+        Some(facts.summary())
+    }
+
     /// One call.
     pub(super) fn told_of(&self, id: &str) -> Option<Value> {
         self.find(id).map(|entry| entry.told())
