@@ -74,12 +74,15 @@
 //! # Features
 //! - `tls` (default): `wss://` addresses.
 //! - `telephony`: calls over the media-stream sockets of phone carriers.
+//! - `telephony-rest`: requests to carriers, such as to transfer a call (`carrier_client`).
 //! - `axum`, `tungstenite`: calls over WebSockets of these libraries.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 //!
 #![doc = include_str!("../WORDS.md")]
 
 pub mod agent;
+#[cfg(feature = "telephony-rest")]
+pub mod carrier_client;
 pub mod chain;
 pub mod convert;
 pub mod edges;

@@ -13,6 +13,6 @@ mod tool_answer;
 pub use page::{Page, PageOptions};
 #[cfg(feature = "telephony")]
 pub use phone::{Phone, PhoneCall};
-pub use protocol::{MediaOutput, MediaProtocol, SocketMessage};
+pub use protocol::{MediaOutput, MediaProtocol, MediaWork, SocketMessage};
 pub use rtvi::{Rtvi, RtviOptions};
 pub use tool_answer::ToolAnswer;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{ClearId, Direction, FrameKind, SinkReport};
+use crate::chain::{ClearId, Direction, Done, FrameKind, SinkReport, WorkFuture};
 use crate::edges::{EdgeError, Pace};
 
 /// What the other end of a media socket speaks: a carrier, a page, an RTVI client.
@@ -84,6 +84,11 @@ pub trait MediaProtocol: Send + 'static {
     /// Time has passed. Too early does nothing.
     fn handle_timeout(&mut self, now: Timestamp);
 
+    /// Work that it handed out has ended. Default: it hands none out.
+    fn handle_work(&mut self, now: Timestamp, id: u64, done: Done) {
+        let _ = (now, id, done);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due. `None`: nothing is.
     fn poll_timeout(&self) -> Option<Timestamp>;
 
@@ -103,6 +108,18 @@ pub enum MediaOutput {
     Report(SinkReport),
     /// Closes the socket, after what was sent before.
     Close,
+    /// Runs something slow, such as a request, in a task of its own. Its end is told by
+    /// [`handle_work`](MediaProtocol::handle_work) while the line is there, and it runs on if it is not.
+    Work(MediaWork),
+}
+
+/// Something slow that a [`MediaProtocol`] hands out.
+#[expect(clippy::exhaustive_structs, reason = "work has a number, and is a future")]
+pub struct MediaWork {
+    /// The protocol's own number for it.
+    pub id: u64,
+    /// What is done.
+    pub future: WorkFuture,
 }
 
 /// A message of a media socket. `Debug` shows its length.
@@ -123,6 +140,12 @@ impl SocketMessage {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
         }
+    }
+}
+
+impl std::fmt::Debug for MediaWork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MediaWork({})", self.id)
     }
 }
 

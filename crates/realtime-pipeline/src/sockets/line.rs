@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::chain::{FrameKind, SinkReport};
 use crate::media::{MediaOutput, MediaProtocol, SocketMessage};
 use crate::sockets::socket::{Socket, SocketError};
+use crate::sockets::works::Works;
 
 /// Messages that wait for the socket, in bytes: beyond, no more audio is taken.
 pub(super) const ROOM: usize = 64 * 1024;
@@ -38,6 +39,7 @@ pub(super) struct Line<P> {
     /// How long the other end has to go.
     goodbye: Option<Pin<Box<Sleep>>>,
     origin: Instant,
+    works: Works,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Timestamp>,
     inputs: VecDeque<FrameKind>,
@@ -78,6 +80,7 @@ impl<P: MediaProtocol> Line<P> {
             lost: None,
             goodbye: None,
             origin,
+            works: Works::default(),
             timer: Box::pin(sleep_until(origin)),
             timer_at: None,
             inputs: VecDeque::new(),
@@ -144,9 +147,15 @@ impl<P: MediaProtocol> Line<P> {
         Poll::Pending
     }
 
-    /// Does one thing that is due: a time, or a message. Pending: nothing is.
+    /// Does one thing that is due: a time, the end of work, or a message. Pending: nothing is.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.poll_time(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if let Poll::Ready((id, done)) = self.works.poll(cx) {
+            let now = self.now();
+            self.protocol.handle_work(now, id, done);
+            self.collect();
             return Poll::Ready(());
         }
         let (End::Open(socket) | End::Closing(socket)) = &mut self.end else { return Poll::Pending };
@@ -330,6 +339,10 @@ impl<P: MediaProtocol> Line<P> {
                         let error = format!("it reads nothing, and {MOST_WAITING} bytes wait for it");
                         self.lose(Some(Arc::new(std::io::Error::other(error))));
                     }
+                }
+                MediaOutput::Work(work) => {
+                    self.works.spawn(work);
+                    reads = true;
                 }
                 MediaOutput::Close => {
                     self.end = match std::mem::replace(&mut self.end, End::Gone) {

@@ -15,6 +15,7 @@ mod tests;
 mod transport;
 #[cfg(feature = "tungstenite")]
 mod tungstenite;
+mod works;
 
 pub use first::{First, NoText, first_text};
 pub use lines::{HeldLine, Lines, NotHeld, draw_token};

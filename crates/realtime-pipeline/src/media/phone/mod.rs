@@ -13,10 +13,10 @@
 //! | reports an error | `Fault` |
 //! | ends the stream | `Peer(Disconnected)`, after a `Fault` if it was for silence |
 //! | is sent audio, in its own format | `PlayedAudio` |
-//! | is sent keys | `OutputDtmf`; a `Fault` where it takes none |
+//! | is sent keys, on the socket or by a request | `OutputDtmf`; a `Fault` where neither can be |
 //! | says that a mark was played | `SinkReport::Heard` |
 //! | is told to drop its audio | `ClearSink`, answered by one `SinkReport::Cleared` |
-//! | is asked to end the call, or its socket is closed | the end of the run |
+//! | is asked to end the call, on the socket or by a request, or its socket is closed | the end of the run |
 //!
 //! # What was heard
 //! A mark goes out 200 ms after the beginning of each part, each second, and at the end. When it comes back
@@ -29,11 +29,14 @@
 //! | `call` | who calls |
 //! | `voice` | our audio on its way to the caller: formats, marks, times |
 //! | `places` | what of it stands where in what the carrier was sent |
+//! | `control`, `requests` | what a call is asked for, on the socket or beside it |
 //! | `oddities` | what came wrong, in one line |
 
 mod call;
+mod control;
 mod oddities;
 mod places;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod voice;
@@ -52,13 +55,15 @@ use realtime_telephony::{
 use serde_json::json;
 
 use crate::chain::{
-    Audio, Category, ClearId, Direction, Fault, FrameKind, Keys, Message, Peer, SinkReport, UserSpeech,
+    Audio, Category, ClearId, Direction, Done, Fault, FrameKind, Keys, Message, Peer, SinkReport, UserSpeech,
 };
 use crate::edges::{EdgeError, Pace};
+use crate::media::phone::control::Control;
 use crate::media::phone::voice::Voice;
 use crate::media::{MediaOutput, MediaProtocol, SocketMessage};
 
 pub use call::PhoneCall;
+pub use requests::{HttpReply, NoReply, RequestFailed, Requests, SendRequest};
 
 /// The media stream of one phone call, as a machine. A [`MediaSocket`](crate::sockets::MediaSocket) drives it
 /// over the socket that the carrier has opened.
@@ -92,6 +97,7 @@ pub struct Phone {
     stream: MediaStream,
     call: Option<PhoneCall>,
     voice: Voice,
+    control: Control,
     outputs: VecDeque<MediaOutput>,
     /// What the carrier is told when we hang up.
     hang_up: HangUp,
@@ -129,6 +135,7 @@ impl Phone {
             voice: Voice::new(stream.has_marks()),
             stream,
             call: None,
+            control: Control::default(),
             outputs: VecDeque::new(),
             hang_up: HangUp::default(),
             why: None,
@@ -250,12 +257,6 @@ impl Phone {
         }
     }
 
-    fn hang_up(&mut self, now: Timestamp) {
-        self.hang_up_at = None;
-        // It may be over already.
-        let _ = self.stream.hang_up(now, &self.hang_up);
-    }
-
     /// Returns whether the carrier has yet to say that it has played everything.
     fn owes_last_word(&self, now: Timestamp) -> bool {
         let given = self.stream.given();
@@ -270,20 +271,6 @@ impl Phone {
         let mut buffer = [0; 4];
         if let Some(keys) = Keys::new(digit.as_char().encode_utf8(&mut buffer)) {
             self.input(FrameKind::InputDtmf(keys));
-        }
-    }
-
-    fn send_keys(&mut self, now: Timestamp, keys: &Keys) {
-        match self.stream.send_digits(now, keys.as_str()) {
-            // The caller has gone.
-            Ok(()) | Err(StreamError::Ended) => {}
-            Err(error) => {
-                let kind = self.stream.kind();
-                let advice = "let the playout sound them: `Playout::tones`";
-                let message =
-                    format!("{} keys were not sent to {kind}: {error}; {advice}", keys.as_str().len());
-                self.fault(Category::Application, message.into());
-            }
         }
     }
 
@@ -335,7 +322,11 @@ impl MediaProtocol for Phone {
     }
 
     fn oddities(&self) -> Option<String> {
-        oddities::of(self.stream.counts(), self.unplayed, self.voice.unanswered_marks())
+        let told = oddities::of(self.stream.counts(), self.unplayed, self.voice.unanswered_marks());
+        let left_behind =
+            "the call was not hung up: closing the socket does not end it, give `Phone::requests`";
+        let left_behind = self.control.is_left_behind.then(|| left_behind.to_owned());
+        left_behind.into_iter().chain(told).reduce(|all, more| format!("{all}; {more}"))
     }
 
     fn handle_opened(&mut self, now: Timestamp) {
@@ -401,9 +392,14 @@ impl MediaProtocol for Phone {
     fn handle_timeout(&mut self, now: Timestamp) {
         self.stream.handle_timeout(now);
         self.voice.handle_timeout(now, &mut self.stream);
-        if self.hang_up_at.is_some_and(|at| at <= now) {
+        if self.hang_up_at.take_if(|at| *at <= now).is_some() {
             self.hang_up(now);
         }
+        self.collect(now);
+    }
+
+    fn handle_work(&mut self, now: Timestamp, id: u64, done: Done) {
+        self.request_ended(now, id, done);
         self.collect(now);
     }
 

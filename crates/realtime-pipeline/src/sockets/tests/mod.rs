@@ -9,9 +9,9 @@ use bytes::Bytes;
 use realtime_protocol::time::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chain::{ClearId, Direction, FrameKind, Message, Peer as PeerFrame, SinkReport};
+use crate::chain::{ClearId, Direction, Done, FrameKind, Message, Peer as PeerFrame, SinkReport, WorkValue};
 use crate::edges::{EdgeError, Pace, Sink, Source, Transport};
-use crate::media::{MediaOutput, MediaProtocol, SocketMessage};
+use crate::media::{MediaOutput, MediaProtocol, MediaWork, SocketMessage};
 use crate::sockets::line::{GOODBYE, MOST_WAITING, ROOM};
 use crate::sockets::{MediaLine, MediaSocket};
 use pipe::{Peer, pipe};
@@ -85,6 +85,15 @@ impl MediaProtocol for Few {
             "gone" => self.end(),
             "tick" => self.tick = Some(now + Duration::from_secs(1)),
             "noise" => {}
+            "work" | "panic" => {
+                let (id, is_bug) = (7, text == "panic");
+                let future = Box::pin(async move {
+                    sleep(Duration::from_secs(2)).await;
+                    assert!(!is_bug, "oh");
+                    Box::new("done") as WorkValue
+                });
+                self.outputs.push_back(MediaOutput::Work(MediaWork { id, future }));
+            }
             other => self.tell(other),
         }
     }
@@ -114,6 +123,11 @@ impl MediaProtocol for Few {
         if self.bye.take_if(|at| *at <= now).is_some() {
             self.end();
         }
+    }
+
+    fn handle_work(&mut self, _: Timestamp, id: u64, done: Done) {
+        let word = done.map(|value| *value.downcast::<&str>().unwrap());
+        self.tell(&format!("{id} {}", word.map_or_else(|failed| failed.to_string(), str::to_owned)));
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
@@ -229,6 +243,21 @@ async fn messages_and_times_come_as_they_are_due() {
     let ((), next) = tokio::join!(set, next);
     assert!(matches!(next, Some(FrameKind::Message(message)) if *message.body == "tock"));
     assert_eq!(begun.elapsed(), Duration::from_millis(6_010));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_runs_beside_the_line_and_its_end_is_told_also_if_it_panics() {
+    let mut bench = Bench::new().await;
+    bench.peer.say("work");
+    bench.peer.say("panic");
+    bench.peer.say("meanwhile");
+    let begun = Instant::now();
+    assert_eq!(bench.next().await.as_deref(), Some("meanwhile"));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let mut ends = [bench.next().await.unwrap(), bench.next().await.unwrap()];
+    ends.sort();
+    assert_eq!(ends, ["7 done", "7 the work panicked: oh"]);
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]

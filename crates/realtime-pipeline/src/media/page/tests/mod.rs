@@ -62,6 +62,7 @@ impl Bench {
                 MediaOutput::Input(frame) => self.inputs.push(frame),
                 MediaOutput::Report(report) => self.reports.push(report),
                 MediaOutput::Close => self.closed += 1,
+                MediaOutput::Work(work) => panic!("{work:?}"),
             }
         }
         done

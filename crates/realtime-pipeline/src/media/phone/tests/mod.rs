@@ -1,5 +1,7 @@
 //! A phone in virtual time, with a carrier that plays what it is sent.
 
+mod control;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,6 +10,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::chain::{AudioSource, OutputAudio, SinkPosition};
+use crate::media::MediaWork;
 
 const STARTS: [(CarrierKind, &str); 4] = [
     (
@@ -33,6 +36,8 @@ struct Bench {
     lines: Vec<String>,
     /// Audio that was sent (bytes), with the marks in their places.
     sent: Vec<Sent>,
+    /// Work that was handed out and has not ended.
+    works: Vec<MediaWork>,
     /// What was told as heard, and where flushes found playback.
     positions: Vec<SinkPosition>,
 }
@@ -45,10 +50,13 @@ enum Sent {
 
 impl Bench {
     fn new(kind: CarrierKind) -> Self {
-        let mut phone = Phone::new(kind, StreamOptions::default().audio_within(None));
+        Self::with(Phone::new(kind, StreamOptions::default().audio_within(None)))
+    }
+
+    fn with(mut phone: Phone) -> Self {
         let now = Timestamp::from_millis(500);
         phone.handle_opened(now);
-        Self { phone, now, lines: Vec::new(), sent: Vec::new(), positions: Vec::new() }
+        Self { phone, now, lines: Vec::new(), sent: Vec::new(), works: Vec::new(), positions: Vec::new() }
     }
 
     fn started(kind: CarrierKind) -> Self {
@@ -165,6 +173,10 @@ impl Bench {
                 MediaOutput::Report(SinkReport::Cleared { id, at }) => {
                     self.positions.extend(at.clone());
                     format!("{id} at {}", at.as_ref().map_or_else(|| "nothing".to_owned(), shown))
+                }
+                MediaOutput::Work(work) => {
+                    self.works.push(work);
+                    continue;
                 }
                 other => format!("{other:?}").to_lowercase(),
             };
@@ -365,23 +377,6 @@ fn a_carrier_without_marks_is_asked_by_the_clock_at_a_flush_alone() {
     assert!(bench.news().is_empty() && bench.marks().is_empty());
     bench.clear(1);
     assert_eq!(bench.news(), ["> event", "clear 1 at one 600"]);
-}
-
-#[test]
-fn keys_go_out_where_the_carrier_takes_them_and_elsewhere_it_is_a_fault() {
-    let keys = FrameKind::OutputDtmf(Keys::new("12#").unwrap());
-    let mut bench = Bench::started(CarrierKind::Twilio);
-    bench.frame(&keys);
-    let told = bench.news();
-    assert!(told[0].starts_with("fault Application twilio: 3 keys were not sent to twilio"), "{told:?}");
-    assert!(!told[0].contains("12#"));
-
-    let mut phone = Phone::new(CarrierKind::Plivo, StreamOptions::default());
-    phone.handle_text(Timestamp::ZERO, r#"{"event":"start","start":{"callId":"c","streamId":"s"}}"#);
-    phone.handle_frame(Timestamp::ZERO, Direction::Downstream, &keys).unwrap();
-    let sent = std::iter::from_fn(|| phone.poll_output()).last();
-    let Some(MediaOutput::Send(SocketMessage::Text(text))) = sent else { panic!("{sent:?}") };
-    assert_eq!(text, r##"{"event":"sendDTMF","dtmf":"12#"}"##);
 }
 
 #[test]
