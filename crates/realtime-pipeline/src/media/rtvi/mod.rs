@@ -10,7 +10,7 @@
 //! await client.connect({ wsUrl: "wss://example.com/rtvi" });
 //! ```
 //!
-//! The server accepts the WebSocket and holds the call over it; `examples/rtvi_server.rs` is a whole one:
+//! The server accepts the WebSocket and holds the call over it; the example `rtvi_server` is a whole one:
 //!
 //! ```no_run
 //! use realtime_pipeline::media::rtvi::{Rtvi, RtviOptions};
