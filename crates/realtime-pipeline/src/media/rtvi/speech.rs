@@ -207,9 +207,8 @@ impl Sentence {
         let within = within.unwrap_or_default();
         let word = match self.text[..within].rfind(char::is_whitespace) {
             Some(blank) => blank,
-            // Some languages have no blanks.
-            None if self.text.contains(char::is_whitespace) => return,
-            None => within,
+            None if self.text.contains(has_no_blanks) => within,
+            None => return,
         };
         if word > self.heard {
             self.tell_words(word, out);
@@ -256,6 +255,12 @@ impl Sentence {
         };
         out.say(&Said::BotOutput(output));
     }
+}
+
+/// Returns whether a character is of a writing that puts no blanks between words: Thai and Lao, Chinese and
+/// Japanese.
+const fn has_no_blanks(char: char) -> bool {
+    matches!(char, '\u{0e00}'..='\u{0eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}')
 }
 
 impl std::fmt::Debug for Part {

@@ -99,6 +99,20 @@ fn words_are_told_once_and_in_their_order_as_they_are_heard() {
 }
 
 #[test]
+fn one_word_is_told_whole_and_a_writing_without_blanks_character_by_character() {
+    for (text, expected) in [("Hello! ", vec!["Hello!"]), ("はい。そ", vec!["は", "い", "。"])] {
+        let mut bench = heard_at_once();
+        bench.words("one", text, true);
+        let mut words = Vec::new();
+        for at in (0..600).step_by(20) {
+            bench.play("one", at, 20);
+            words.extend(heard_words(&mut bench));
+        }
+        assert_eq!(words, expected);
+    }
+}
+
+#[test]
 fn what_is_cut_off_is_never_completed() {
     let mut bench = heard_at_once();
     bench.words("one", "One two three. Four five six. ", true);
