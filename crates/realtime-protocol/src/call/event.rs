@@ -40,7 +40,7 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 ///     | ResponseStarted[out_of_band] (said | FunctionCalls | StopPlayback)* ended
 ///     | StopPlayback )*
 /// said = Text | Audio | AudioDone
-/// ended = ResponseFinished FunctionCalls?
+/// ended = ResponseFinished FunctionCalls? (Audio | AudioDone)*
 /// answer by response_id := (ResponseFinished (Settled[responded] | Settled[superseded])*)*
 /// interruption by age := StopPlayback? Interrupted
 /// hold := (HoldPlayback (ResumePlayback | StopPlayback) | StopPlayback)* Closed
@@ -64,7 +64,9 @@ use crate::usage::{RateLimit, TranscriptionUsage};
 ///
 /// - Nothing follows `Closed`, and everything that began has ended by then.
 /// - A response says nothing before its beginning or after its end, and one in the conversation nothing after
-///   `StopPlayback`.
+///   `StopPlayback`. But what the server plays itself
+///   ([`PlaybackSource::Server`](crate::session::PlaybackSource::Server)) may sound on after the end, until
+///   the server has played it.
 /// - `FunctionCalls` comes with the end of its response. For the functions in the option `early_functions` it
 ///   comes while the response runs. A function that could not run ends without it.
 /// - A function ends once. It ends once more only if another connection is given its output, too.

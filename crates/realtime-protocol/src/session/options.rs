@@ -167,7 +167,8 @@ pub enum PlaybackSource {
     /// The server plays, on a side channel of a call by WebRTC or SIP: `output_audio_buffer.started`,
     /// `stopped` and `cleared` say when, and positions in between are estimates. Interrupting clears the
     /// server's buffer, and the server truncates what was not heard. Usually no audio comes here; do not play
-    /// it if it does.
+    /// it if it does. A call by WebRTC whose audio this side carries is the exception: the audio comes as it
+    /// is heard, and may go on after the end of its response.
     Server,
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Part {
     deleted: bool,
     /// How much of it the server had played at the last look, on a side channel.
     pub(super) served: Option<Served>,
+    /// Whether its audio comes while the server plays it: then it says nothing of what is still to be heard.
+    live: bool,
     words: Words,
 }
 
@@ -183,6 +185,15 @@ impl Playback {
         }
         part.marks.push_back((mark, part.received));
         (start, mark, audio)
+    }
+
+    /// The audio of a part comes while the server plays it. It may go on after the end of its response.
+    pub(super) fn play_live(&mut self, id: &PartId, format: AudioFormat) {
+        let is_it =
+            |part: &Part| part.is(&id.item_id, id.content_index) && part.id.response_id == id.response_id;
+        let index = self.parts.iter().rposition(is_it).unwrap_or_else(|| self.index_of(id, format));
+        let part = &mut self.parts[index];
+        (part.live, part.ended) = (true, false);
     }
 
     /// When a part begins to play, without reports.
@@ -348,6 +359,7 @@ impl Playback {
                 protected: false,
                 deleted: false,
                 served: None,
+                live: false,
                 words: Words::default(),
             });
             self.parts.len() - 1
@@ -369,9 +381,9 @@ impl Part {
         self.words.characters()
     }
 
-    /// Returns whether any audio has come.
+    /// Returns whether any audio has come that was not played by then.
     pub(super) const fn has_audio(&self) -> bool {
-        self.received > 0
+        self.received > 0 && !self.live
     }
 
     /// Returns whether an interruption need not name it: it was heard completely, is empty, or was deleted.

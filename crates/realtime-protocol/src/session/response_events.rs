@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-use crate::audio::Audio;
+use crate::audio::{Audio, AudioFormat};
 use crate::call::{Advice, AudioChunk, Event, Origin, Outcome, ResponseEnd, ResponseReport, Warning};
 use crate::error::ApiError;
 use crate::field::Field;
@@ -240,7 +240,7 @@ impl Session {
     }
 
     pub(super) fn on_audio(&mut self, place: PartPlace<'_>, audio: Audio) {
-        let Some(part) = self.part(place) else { return };
+        let Some(part) = self.sounding_part(place) else { return };
         let bytes = match audio.into_bytes() {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -248,37 +248,18 @@ impl Session {
                 return self.tell(Event::Warning(warning));
             }
         };
-        let now = self.now;
-        let Some(response) = self.responses.get_mut(&part.response_id) else { return };
-        let format = response.format.unwrap_or_else(|| self.config.output_format());
-        if response.interrupted {
-            response.dropped_bytes += bytes.len() as u64;
-            return;
-        }
-        self.voice_locked = true;
-        response.timeline.first_audio.get_or_insert(now);
-        let unplayed = response.timeline.first_played.is_none();
-        response.spoke = true;
-        response.audio_bytes += bytes.len() as u64;
-        let came = format.duration(response.audio_bytes);
-        if response.audio_bytes > self.options.largest_response
-            || came.as_duration() > self.options.longest_response
-        {
-            response.interrupted = true;
-            response.dropped_bytes += bytes.len() as u64;
-            let response_id = part.response_id;
-            let warning = Warning::ResponseTooLong { response_id: response_id.clone(), audio: came };
-            self.tell(Event::Warning(warning));
-            return self.cancel(None, Some(response_id));
-        }
-        let out_of_band = response.out_of_band;
+        let Some(sounding) = self.note_audio(&part, bytes.len() as u64) else { return };
+        let Sounding { format, out_of_band, protected, unplayed } = sounding;
+        let (now, source) = (self.now, self.options.playback);
         let ledger = if out_of_band { &mut self.out_of_band } else { &mut self.playback };
-        let protected = response.protected;
-        let (start, mark, audio) = ledger.receive(now, &part, format, bytes, self.options.playback);
+        if source == PlaybackSource::Server && ledger.serving.plays(&part.response_id) {
+            ledger.play_live(&part, format);
+        }
+        let (start, mark, audio) = ledger.receive(now, &part, format, bytes, source);
         if protected {
             ledger.protect(&part);
         }
-        if unplayed && !out_of_band && self.options.playback == PlaybackSource::Estimated {
+        if unplayed && !out_of_band && source == PlaybackSource::Estimated {
             let begins = self.playback.begins(&part);
             if let (Some(begins), Some(response)) = (begins, self.responses.get_mut(&part.response_id)) {
                 response.timeline.played(begins, PlaybackSource::Estimated);
@@ -299,18 +280,85 @@ impl Session {
         }
     }
 
-    pub(super) fn on_audio_done(&mut self, place: PartPlace<'_>) {
-        let Some(part) = self.part(place) else { return };
-        let Some(response) = self.responses.get_mut(&part.response_id) else { return };
+    /// The part that audio belongs to. What the server plays may sound on after the end of its response;
+    /// what comes after it has stopped playing is not heard.
+    fn sounding_part(&mut self, place: PartPlace<'_>) -> Option<PartId> {
+        if self.options.playback == PlaybackSource::Server
+            && let Some(response_id) = place.response_id.map(ResponseId::from)
+            && self.responses.get_mut(&response_id).is_none()
+            && self.responses.is_finished(&response_id)
+        {
+            let PartPlace { item_id, content_index, .. } = place;
+            if self.playback.serving.plays(&response_id) {
+                return Some(PartId { response_id, item_id: item_id.into(), content_index });
+            }
+            if self.playback.serving.is_over(&response_id) {
+                return None;
+            }
+        }
+        self.part(place)
+    }
+
+    /// Counts audio that came. `None`: it is not to be heard.
+    fn note_audio(&mut self, part: &PartId, bytes: u64) -> Option<Sounding> {
+        let now = self.now;
+        let Some(response) = self.responses.get_mut(&part.response_id) else {
+            let format = self.config.output_format();
+            return Some(Sounding { format, out_of_band: false, protected: false, unplayed: false });
+        };
+        let format = response.format.unwrap_or_else(|| self.config.output_format());
         if response.interrupted {
+            response.dropped_bytes += bytes;
+            return None;
+        }
+        self.voice_locked = true;
+        response.timeline.first_audio.get_or_insert(now);
+        response.spoke = true;
+        response.audio_bytes += bytes;
+        let came = format.duration(response.audio_bytes);
+        if response.audio_bytes > self.options.largest_response
+            || came.as_duration() > self.options.longest_response
+        {
+            response.interrupted = true;
+            response.dropped_bytes += bytes;
+            let response_id = part.response_id.clone();
+            let warning = Warning::ResponseTooLong { response_id: response_id.clone(), audio: came };
+            self.tell(Event::Warning(warning));
+            self.cancel(None, Some(response_id));
+            return None;
+        }
+        Some(Sounding {
+            format,
+            out_of_band: response.out_of_band,
+            protected: response.protected,
+            unplayed: response.timeline.first_played.is_none(),
+        })
+    }
+
+    pub(super) fn on_audio_done(&mut self, place: PartPlace<'_>) {
+        let Some(part) = self.sounding_part(place) else { return };
+        let response = self.responses.get_mut(&part.response_id);
+        if response.as_ref().is_some_and(|response| response.interrupted) {
             return;
         }
-        let ledger = if response.out_of_band { &mut self.out_of_band } else { &mut self.playback };
+        let is_beside = response.is_some_and(|response| response.out_of_band);
+        let ledger = if is_beside { &mut self.out_of_band } else { &mut self.playback };
         let total = ledger.whole(&part).unwrap_or_default();
         self.playback.forget_played(self.now, self.options.playback);
         let PartId { response_id, item_id, content_index } = part;
         self.tell(Event::AudioDone { response_id, item_id, content_index, total });
     }
+}
+
+/// What is known of audio that came, from its response.
+#[derive(Clone, Copy, Debug)]
+struct Sounding {
+    format: AudioFormat,
+    out_of_band: bool,
+    /// Whether the user's speech does not interrupt it.
+    protected: bool,
+    /// Whether nothing of it was played before.
+    unplayed: bool,
 }
 
 fn end_of(response: &Response) -> ResponseEnd {

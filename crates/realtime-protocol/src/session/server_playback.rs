@@ -6,6 +6,10 @@
 //! estimated from that time as well: at the pace of the session's earlier responses, and for the first
 //! response at [`PACE`].
 //!
+//! Where this side carries the audio itself (WebRTC), it comes as `output_audio.delta` while the server plays
+//! it, also after `response.done`, and is told as it comes. Since it comes no sooner than it is heard, the
+//! rules above hold for it as if no audio came.
+//!
 //! On a WebSocket the client stops playback and sends `conversation.item.truncate`, since only the client
 //! knows what was played. Here the server holds the buffer and knows how much of it was played. When it
 //! clears the buffer, it truncates the item itself, so this side truncates nothing
@@ -65,6 +69,11 @@ impl Serving {
     /// Returns whether the server plays a response.
     pub(super) fn plays(&self, id: &ResponseId) -> bool {
         self.playing.iter().any(|(playing, _)| playing == id)
+    }
+
+    /// Returns whether nothing of a response is heard any more: it was played or interrupted.
+    pub(super) fn is_over(&self, id: &ResponseId) -> bool {
+        self.over.contains(id)
     }
 
     fn began(&mut self, now: Timestamp, id: &ResponseId) -> bool {

@@ -165,3 +165,46 @@ fn the_timeline_says_when_the_server_began_to_play() {
     let timeline = timeline.unwrap();
     assert_eq!((timeline.first_played, timeline.first_played_source), (Some(began), PlaybackSource::Server));
 }
+
+fn audio_at(bench: &mut Bench, response: &str, millis: u64) -> (u64, u64) {
+    assert_eq!(bench.server(audio_delta(response, &format!("{response}_i"), millis)), ["audio"]);
+    let chunk = bench.told().filter_map(|event| match event {
+        Event::Audio(chunk) => Some((chunk.start, chunk.samples())),
+        _ => None,
+    });
+    chunk.last().unwrap()
+}
+
+#[test]
+fn what_the_server_plays_sounds_on_after_the_end_of_its_response() {
+    let mut bench = side_channel();
+    bench.server(created("r1"));
+    bench.server(spoken("r1", "r1_i", &words_150()));
+    bench.server(buffer("started", "r1"));
+    assert_eq!(audio_at(&mut bench, "r1", 20), (0, samples(20)));
+    bench.server(done("r1", "completed"));
+    assert_eq!(audio_at(&mut bench, "r1", 20), (samples(20), samples(20)));
+    bench.later(1000);
+    assert_eq!(audio_at(&mut bench, "r1", 20), (samples(40), samples(20)));
+    let told = bench.server(audio_done("r1", "r1_i", 0));
+    assert_eq!(told, ["audio_done"]);
+    assert!(matches!(bench.told().last(), Some(Event::AudioDone { total, .. }) if *total == samples(60)));
+    bench.server(buffer("stopped", "r1"));
+    assert_eq!(bench.server(audio_delta("r1", "r1_i", 20)), [""; 0], "it has been played");
+}
+
+#[test]
+fn audio_that_comes_as_it_is_heard_does_not_say_how_many_words_were_heard() {
+    let mut bench = side_channel();
+    playing(&mut bench, "r1");
+    for _ in 0..10 {
+        audio_at(&mut bench, "r1", 200);
+        bench.later(200);
+    }
+    assert_eq!(bench.server(speech_started()), ["speech_started", "interrupted"]);
+    let part = &bench.interruption().parts[0];
+    assert_eq!((part.cut, part.received), (Cut::ByServer, samples(2000)));
+    assert!((2000..2050).contains(&part.heard_time().as_millis()), "{:?}", part.heard_time());
+    assert_eq!(part.heard_text.trim_end(), "word ".repeat(6).trim_end());
+    assert_eq!(bench.server(audio_delta("r1", "r1_i", 20)), [""; 0], "it was interrupted");
+}
