@@ -11,8 +11,15 @@ use crate::layering::PURE;
 const LAYERS: &[(&str, &[Edge])] = &[
     ("realtime-protocol", &[]),
     ("realtime-context", &[Edge::To("realtime-protocol")]),
-    ("realtime-client", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-context", "tools")]),
-    ("realtime-emulator", &[Edge::To("realtime-protocol")]),
+    (
+        "realtime-client",
+        &[
+            Edge::To("realtime-protocol"),
+            Edge::Behind("realtime-context", "tools"),
+            Edge::Behind("realtime-webrtc", "webrtc"),
+        ],
+    ),
+    ("realtime-emulator", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-webrtc", "webrtc")]),
     (
         "realtime-pipeline",
         &[
@@ -34,6 +41,7 @@ const LAYERS: &[(&str, &[Edge])] = &[
             Edge::Behind("realtime-telephony", "serve"),
         ],
     ),
+    ("realtime-webrtc", &[]),
 ];
 
 /// Unpublished crates on top of everything: they may depend on any crate and on each other, and no other
