@@ -11,6 +11,8 @@ use futures_util::FutureExt;
 use realtime_context::{Agents, Conversation, DeskOptions, Guard, Guarded, Toolbox};
 use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
 use realtime_protocol::log::Header;
+#[cfg(feature = "webrtc")]
+use realtime_protocol::session::PlaybackSource;
 use realtime_protocol::session::SessionOptions;
 use realtime_protocol::time::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -32,6 +34,8 @@ use crate::observe::Observer;
 use crate::requests;
 use crate::spans::FunctionSpans;
 use crate::tap::{LogSink, Tap};
+#[cfg(feature = "webrtc")]
+use crate::webrtc::WebRtc;
 use crate::wire::Wire;
 #[cfg(feature = "tools")]
 use crate::wiring;
@@ -353,6 +357,24 @@ impl Client {
         options: impl Into<ClientOptions>,
     ) -> Result<ActiveCall, ConnectError> {
         Self::first_dial(Bounded(dial), endpoint, options.into()).await
+    }
+
+    /// Connects like [`connect`](Self::connect), but by WebRTC, also to fallbacks: see [`WebRtc`] for what
+    /// differs. The server plays, so the options' playback is set to [`PlaybackSource::Server`].
+    ///
+    /// Must be called within a tokio runtime with time and I/O enabled.
+    ///
+    /// # Errors
+    /// [`ConnectError`], by who must act.
+    #[cfg(feature = "webrtc")]
+    pub async fn over_webrtc(
+        webrtc: WebRtc,
+        endpoint: Endpoint,
+        options: impl Into<ClientOptions>,
+    ) -> Result<ActiveCall, ConnectError> {
+        let mut options = options.into();
+        options.session.playback = PlaybackSource::Server;
+        Self::first_dial(Bounded(webrtc), endpoint, options).await
     }
 
     async fn first_dial(

@@ -120,6 +120,7 @@
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
+//! | `webrtc` | with the feature `webrtc`: `WebRtc`, calls whose media go by UDP |
 //! | `wiring` | with the feature `tools`: conversation, tools, agents and guards become listeners, in order |
 //! | `mcp` | with the feature `mcp`: tools of MCP servers on this side |
 //! | `counters` | [`Counters`]: what happened so far, in numbers |
@@ -133,6 +134,9 @@
 //!   is an error.
 //! - `socks` (default): SOCKS5 proxies.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls; HTTP requests to any server.
+//! - `webrtc`: calls by WebRTC (`WebRtc`, `Client::over_webrtc`), with `http`. Speech goes by UDP, as Opus, by
+//!   the crates `str0m` and `ropus`. str0m's cryptography is AWS-LC, whose C takes a minute to build; and at
+//!   TRACE str0m writes what is said to `tracing`.
 //! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
 //!   TRACE; the default one logs nothing.
 //! - `mcp`: `McpServer`, whose tools are put into a toolbox, by the SDK `rmcp`. It more than doubles the tree
@@ -168,6 +172,8 @@ mod spans;
 mod tap;
 #[cfg(feature = "tools")]
 mod tools;
+#[cfg(feature = "webrtc")]
+mod webrtc;
 mod wire;
 #[cfg(feature = "tools")]
 mod wiring;
@@ -190,6 +196,8 @@ pub use reply::Reply;
 #[cfg(feature = "http")]
 pub use rest::{CreatedCall, Refused, Rest, RestError};
 pub use tap::{LogSink, MemoryLog};
+#[cfg(feature = "webrtc")]
+pub use webrtc::WebRtc;
 pub use wire::{Received, Text, WebSocketLibrary, Wire};
 #[cfg(feature = "tools")]
 pub use wiring::Wired;

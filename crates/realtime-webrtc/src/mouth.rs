@@ -3,7 +3,8 @@
 //!
 //! While nothing is said, silence goes out, as from any microphone. Speech begins when two frames are there,
 //! so that the application may be late by one. If it is later, its frames go out as soon as they come, and
-//! only after three frames silence takes their place. What has piled up goes out two frames at a time.
+//! only after three frames silence takes their place. Where speech must not be late, what has piled up goes
+//! out two frames at a time.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,8 @@ use crate::opus::Rate;
 #[derive(Debug)]
 pub(crate) struct Mouth {
     rate: Rate,
+    /// Whether what has piled up goes out faster.
+    hurries: bool,
     samples: VecDeque<i16>,
     /// Whether it speaks.
     speaks: bool,
@@ -23,8 +26,8 @@ pub(crate) struct Mouth {
 }
 
 impl Mouth {
-    pub(crate) const fn new(rate: Rate) -> Self {
-        Self { rate, samples: VecDeque::new(), speaks: false, waited: 0, ahead: 0 }
+    pub(crate) const fn new(rate: Rate, hurries: bool) -> Self {
+        Self { rate, hurries, samples: VecDeque::new(), speaks: false, waited: 0, ahead: 0 }
     }
 
     /// Samples of another rate follow. What waits is dropped.
@@ -62,7 +65,7 @@ impl Mouth {
         }
         if self.speaks {
             let owed = usize::try_from(-self.ahead).unwrap_or(0);
-            let most = if whole > PILED_UP { 2 } else { 1 };
+            let most = if self.hurries && whole > PILED_UP { 2 } else { 1 };
             for _ in 0..most.max(owed).min(whole) {
                 frames.push(self.take());
             }
@@ -107,7 +110,7 @@ mod tests {
     const FRAME: usize = 480;
 
     fn mouth() -> Mouth {
-        Mouth::new(Rate::HZ_24000)
+        Mouth::new(Rate::HZ_24000, true)
     }
 
     /// The first sample of each frame that goes out in each of so many frames; 0 for silence.
@@ -161,6 +164,14 @@ mod tests {
         let said = pull(&mut mouth, 7);
         assert_eq!(said, [vec![1, 2], vec![3, 4], vec![5], vec![6], vec![7], vec![8], vec![9]]);
         assert_eq!(pull(&mut mouth, 6), [vec![], vec![], vec![], vec![], vec![0, 0, 0], vec![0]]);
+    }
+
+    #[test]
+    fn who_does_not_hurry_speaks_at_an_even_pace() {
+        let mut mouth = Mouth::new(Rate::HZ_24000, false);
+        mouth.push(&frames(1..=50));
+        let said = pull(&mut mouth, 50);
+        assert!(said.iter().all(|frames| frames.len() == 1), "{said:?}");
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub struct PeerOptions {
     /// Whether [`PeerEvent::Audio`] comes without a pause from the beginning to the end of the call: where
     /// nothing is heard, it is silence. Default: `false`.
     pub fills_silence: bool,
+    /// Whether what has piled up is said twice as fast as it sounds, until no more than 100 ms of it wait: for
+    /// a microphone, which must not be late for the rest of the call. Default: `false`.
+    pub hurries: bool,
     /// The most audio that waits to be said. What is too much is refused. Default: 10 s.
     pub most_audio: Duration,
 }
@@ -57,6 +60,7 @@ impl Default for PeerOptions {
             channel_deadline: Duration::from_secs(5),
             longest_silence: Duration::from_secs(5),
             fills_silence: false,
+            hurries: false,
             most_audio: Duration::from_secs(10),
         }
     }

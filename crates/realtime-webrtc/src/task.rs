@@ -42,7 +42,7 @@ pub(crate) async fn drive(machine: Machine, socket: UdpSocket, driven: Driven) {
         encoder: Encoder::new(options.rate),
         decoder: Decoder::new(options.rate),
         heard_rate: options.rate,
-        mouth: Mouth::new(options.rate),
+        mouth: Mouth::new(options.rate, options.hurries),
         jitter: Jitter::default(),
         is_quiet: true,
         dropped: 0,

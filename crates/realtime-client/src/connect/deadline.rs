@@ -25,6 +25,10 @@ pub enum Phase {
     WebSocket,
     /// The answer to an HTTP request (feature `http`).
     Http,
+    /// Looking for the server by UDP (feature `webrtc`).
+    Ice,
+    /// Agreeing on keys and opening the data channel (feature `webrtc`).
+    Dtls,
     /// All of it, where the application dials itself ([`Dial`](crate::Dial)).
     Dial,
 }
@@ -32,9 +36,10 @@ pub enum Phase {
 impl Phase {
     /// How many there are. The `match` does not compile if a new phase is missing here.
     pub(crate) const COUNT: usize = match Self::Key {
-        Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http | Self::Dial => {
+        Self::Key | Self::Tcp | Self::Proxy | Self::Tls | Self::WebSocket | Self::Http => {
             Self::Dial as usize + 1
         }
+        Self::Ice | Self::Dtls | Self::Dial => Self::Dial as usize + 1,
     };
 }
 
@@ -47,6 +52,8 @@ impl fmt::Display for Phase {
             Self::Tls => "agreeing on TLS",
             Self::WebSocket => "in the WebSocket handshake",
             Self::Http => "waiting for the answer to the request",
+            Self::Ice => "looking for the server by UDP (ICE)",
+            Self::Dtls => "agreeing on keys by UDP (DTLS)",
             Self::Dial => "dialing",
         })
     }
@@ -114,8 +121,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
-        let phases =
-            [Phase::Key, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::WebSocket, Phase::Http, Phase::Dial];
+        let phases = [
+            Phase::Key,
+            Phase::Tcp,
+            Phase::Proxy,
+            Phase::Tls,
+            Phase::WebSocket,
+            Phase::Http,
+            Phase::Ice,
+            Phase::Dtls,
+            Phase::Dial,
+        ];
         assert_eq!(phases.len(), Phase::COUNT);
         for own in phases {
             let second = Duration::from_secs(1);

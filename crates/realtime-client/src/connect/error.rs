@@ -210,6 +210,29 @@ pub enum ConnectError {
         /// What happened.
         reason: String,
     },
+    /// The server's answer to a WebRTC offer cannot be used (feature `webrtc`).
+    #[error("cannot use the answer of {address} to the call: {reason}")]
+    BadAnswer {
+        /// Host and port.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A WebRTC call ended before it was open (feature `webrtc`).
+    #[error("the call with {address} ended before it was open: {reason}")]
+    CallEnded {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// This machine has no UDP for the media of a WebRTC call (feature `webrtc`).
+    #[error("cannot open a UDP socket for the call")]
+    NoUdp {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// It took too long.
     #[error("no connection to {address} within {} ms: still {phase}", .after.as_millis())]
     TimedOut {
@@ -251,10 +274,10 @@ impl ConnectError {
             Self::NoKey { .. } | Self::KeyExpired { .. } => ConnectFailure::Key,
             Self::ProxyUnreachable { .. } | Self::ProxyRefused { .. } => ConnectFailure::Proxy,
             Self::SocksRefused { .. } | Self::ProxyFailed { .. } => ConnectFailure::Proxy,
-            Self::Unreachable { .. } => ConnectFailure::Unreachable,
+            Self::Unreachable { .. } | Self::NoUdp { .. } => ConnectFailure::Unreachable,
             Self::Tls { .. } => ConnectFailure::Tls,
-            Self::HungUp { .. } | Self::Interrupted { .. } => ConnectFailure::HungUp,
-            Self::NotWebSocket { .. } => ConnectFailure::NotWebSocket,
+            Self::HungUp { .. } | Self::Interrupted { .. } | Self::CallEnded { .. } => ConnectFailure::HungUp,
+            Self::NotWebSocket { .. } | Self::BadAnswer { .. } => ConnectFailure::NotWebSocket,
             Self::Redirected { .. } => ConnectFailure::Redirected,
             Self::TimedOut { .. } => ConnectFailure::TimedOut,
             Self::KeyRefused { status, .. } => return Err((*status, None)),
@@ -276,6 +299,8 @@ impl ConnectError {
             Self::Unreachable { source, .. } => source.kind() != io::ErrorKind::Unsupported,
             Self::HungUp { .. } | Self::ProxyFailed { .. } | Self::TimedOut { .. } => true,
             Self::NoKey { .. } | Self::Interrupted { .. } => true,
+            Self::CallEnded { .. } | Self::NoUdp { .. } => true,
+            Self::BadAnswer { .. } => false,
             Self::KeyExpired { .. } => false,
             // rustls reports a disagreement of the peers as invalid data; anything else comes from the
             // network.

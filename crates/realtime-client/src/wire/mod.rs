@@ -18,7 +18,7 @@ use redacted::Redacted;
 use socket::Socket;
 use stream::{ByteStream, Tracked};
 
-mod redacted;
+pub(crate) mod redacted;
 pub(crate) mod socket;
 pub(crate) mod stream;
 #[cfg(feature = "tungstenite")]

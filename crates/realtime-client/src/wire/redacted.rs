@@ -8,13 +8,13 @@ use super::{Received, Wire};
 use crate::connect::auth::Secrets;
 
 /// The wire, and what must not be shown.
-pub(super) struct Redacted<W> {
+pub(crate) struct Redacted<W> {
     wire: W,
     secrets: Secrets,
 }
 
 impl<W: Wire> Redacted<W> {
-    pub(super) const fn new(wire: W, secrets: Secrets) -> Self {
+    pub(crate) const fn new(wire: W, secrets: Secrets) -> Self {
         Self { wire, secrets }
     }
 }

@@ -113,7 +113,7 @@ pub enum ConnectFailure {
     Tls,
     /// The server closed the connection before it had answered.
     HungUp,
-    /// Something else than a WebSocket server answers there.
+    /// Something else than a WebSocket server answers there, or the answer to a WebRTC offer is none.
     NotWebSocket,
     /// The server is elsewhere: it redirected.
     Redirected,
