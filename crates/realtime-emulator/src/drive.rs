@@ -137,13 +137,13 @@ fn opening(asked: &Asked, own: &ConnectionOptions, since: UnixTime) -> Opening {
 }
 
 /// The line, and whether its work may wait for a program and so must run outside of the runtime.
-struct Driven {
-    line: Line,
-    waits: bool,
+pub(crate) struct Driven {
+    pub(crate) line: Line,
+    pub(crate) waits: bool,
 }
 
 impl Driven {
-    async fn step(self, act: impl FnOnce(&mut Line) + Send + 'static) -> Self {
+    pub(crate) async fn step(self, act: impl FnOnce(&mut Line) + Send + 'static) -> Self {
         let Self { mut line, waits } = self;
         if !waits {
             act(&mut line);
@@ -266,7 +266,7 @@ async fn ended(call: Option<AskedCall>) {
 }
 
 /// Waits until something happened in the call that was joined.
-async fn changed(changes: &mut Option<watch::Receiver<()>>) {
+pub(crate) async fn changed(changes: &mut Option<watch::Receiver<()>>) {
     if let Some(changes) = changes
         && changes.changed().await.is_ok()
     {
@@ -297,7 +297,7 @@ fn close_frame(code: u16, reason: String) -> CloseFrame {
     CloseFrame { code: code.into(), reason: close_reason(reason).into() }
 }
 
-fn now(origin: Instant) -> Timestamp {
+pub(crate) fn now(origin: Instant) -> Timestamp {
     Timestamp::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn accept(request: &Request, options: &Options) -> Result<Asked, Answ
 
 impl Asked {
     /// The session begins with the configuration of a key or a call.
-    fn begin_with(&mut self, session: Box<SessionConfig>) {
+    pub(crate) fn begin_with(&mut self, session: Box<SessionConfig>) {
         if let Some(kind) = session.kind.value() {
             self.kind = kind.clone();
         }

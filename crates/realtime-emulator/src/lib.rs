@@ -73,9 +73,14 @@
 //!
 //! # What it does not do
 //!
-//! It understands nothing: its transcripts come from its script. Calls have no media: the answer to a WebRTC
-//! offer looks right, but nothing listens there. It contacts no MCP server: their lists and results come from
+//! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, calls have no
+//! media: the answer to a WebRTC offer looks right, but nothing listens there. It contacts no MCP server: their lists and results come from
 //! the brain. It has no translation sessions and no TLS.
+//!
+//! # Features
+//!
+//! - `webrtc`: an offer to `POST /v1/realtime/calls` is answered by a WebRTC peer, which hears the caller's
+//!   audio and speaks the session's answers, in real time, by UDP. The peer lives as long as the call.
 //!
 //! # Modules
 //!
@@ -90,6 +95,7 @@
 //!   in addition; `client_event`, `spelling`, `session_check`, `item_check` and `fault` refuse what the
 //!   service refuses.
 //! - `call`: one conversation for all side channels of a call.
+//! - `webrtc`: with that feature, calls with media.
 //! - `profile`: servers with fewer features, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `watch`: what the page shows.
@@ -113,6 +119,8 @@ mod server;
 pub mod voice;
 mod waiting;
 mod watch;
+#[cfg(feature = "webrtc")]
+mod webrtc;
 
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};

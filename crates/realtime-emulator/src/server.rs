@@ -119,6 +119,8 @@ impl Emulator {
             }
         }
         drop(stop);
+        #[cfg(feature = "webrtc")]
+        self.options.registry.end_calls();
         let all_gone = async {
             while let Some(result) = connections.join_next().await {
                 report(result);

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::{Call, ChannelId};
+#[cfg(feature = "webrtc")]
+use crate::connection::Sound;
 use crate::connection::{Connection, Fault, Output};
 use crate::registry::Entered;
 
@@ -47,6 +49,31 @@ impl SharedCall {
         };
         self.changed.send_replace(());
         Channel { shared: self, id, dialect, due }
+    }
+
+    /// Keeps what is to be heard, for who carries the call's audio.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn carry_sound(&self) {
+        self.lock().carry_sound();
+    }
+
+    /// Audio of the user came: samples at 24 kHz.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn handle_sound(&self, now: Timestamp, samples: &[i16]) {
+        let mut call = self.lock();
+        let before = (call.poll_timeout(), call.given());
+        call.handle_sound(now, samples);
+        let rings = before != (call.poll_timeout(), call.given());
+        drop(call);
+        if rings {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// What is to be heard next; `None` until there is more.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn poll_sound(&self) -> Option<Sound> {
+        self.lock().poll_sound()
     }
 
     /// Returns whether the session has ended.

@@ -13,6 +13,8 @@ use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::EventId;
 use realtime_protocol::time::Timestamp;
 
+#[cfg(feature = "webrtc")]
+use crate::connection::Sound;
 use crate::connection::{Connection, Fault, Output};
 
 pub(crate) use channel::{Channel, SharedCall};
@@ -89,6 +91,25 @@ impl Call {
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
         self.connection.handle_timeout(now);
         self.share(None, is_answer);
+    }
+
+    /// Keeps what is to be heard, for who carries the call's audio.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn carry_sound(&mut self) {
+        self.connection.carry_sound();
+    }
+
+    /// Audio of the user came: samples at 24 kHz.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn handle_sound(&mut self, now: Timestamp, samples: &[i16]) {
+        self.connection.handle_sound(now, samples);
+        self.share(None, is_answer);
+    }
+
+    /// What is to be heard next; `None` until there is more.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn poll_sound(&mut self) -> Option<Sound> {
+        self.connection.poll_sound()
     }
 
     /// The next thing to send to a channel; `None` until more happens.

@@ -49,6 +49,8 @@ pub(crate) use fault::{Fault, FaultKind, no_unknown};
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
+#[cfg(feature = "webrtc")]
+pub(crate) use playing::Sound;
 pub(crate) use session::opening_session;
 
 /// One client's session, from `session.created` to the close.
@@ -306,11 +308,11 @@ impl Connection {
     fn step_response(&mut self, index: usize) {
         let Some(running) = self.running.get_mut(index) else { return };
         if let Some((_, plan::Beat::Sound(sound))) = running.schedule.front() {
-            let length = running.format.duration(sound.len() as u64);
-            let id = (!running.is_cancelled()).then(|| running.id.clone());
+            let (format, sound) = (running.format, sound.clone());
+            let place = running.open_item().filter(|_| !running.is_cancelled());
             self.session.spoken = true;
-            if let Some(id) = id {
-                self.play(id, length);
+            if let Some((id, item_id)) = place {
+                self.play(id, item_id, format, sound);
             }
         }
         let Some(running) = self.running.get_mut(index) else { return };

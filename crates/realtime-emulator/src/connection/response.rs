@@ -135,6 +135,11 @@ impl Running {
         self.schedule.push_back((at, Beat::Cancel(reason)));
     }
 
+    /// Its id, and that of the item that it is making.
+    pub(crate) fn open_item(&self) -> Option<(ResponseId, ItemId)> {
+        self.open.as_ref().map(|open| (self.id.clone(), open.id.clone()))
+    }
+
     /// Returns whether it is being cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         matches!(self.schedule.back(), Some((_, Beat::Cancel(_))))

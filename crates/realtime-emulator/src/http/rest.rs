@@ -103,11 +103,21 @@ fn create_call(request: &Request, access: Access, options: &Options) -> Result<A
         (None, Access::Key) => SessionConfig::realtime(),
     };
     opening_session(&session, Dialect::Ga)?;
+    #[cfg(feature = "webrtc")]
+    if crate::webrtc::is_real(offer) {
+        let (id, answer) = crate::webrtc::take(offer, &session, options)
+            .map_err(|reason| Fault::invalid_value("sdp", reason))?;
+        return Ok(created(&id, answer));
+    }
     let answer = sdp::answer(offer)
         .ok_or_else(|| Fault::invalid_value("sdp", "Expected an SDP offer, which begins with 'v=0'."))?;
     let id = options.registry.add_call(&session, options.key_seed);
     tracing::info!(id, "a WebRTC call without media: it can be joined by ?call_id=");
-    Ok(Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}")))
+    Ok(created(&id, answer))
+}
+
+fn created(id: &str, answer: String) -> Answer {
+    Answer::text(201, "application/sdp", answer).header("Location", format!("/v1/realtime/calls/{id}"))
 }
 
 /// Accepts, rejects, refers or ends a call. Any id can be accepted or rejected: it stands for a ringing SIP

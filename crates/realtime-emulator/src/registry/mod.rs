@@ -128,6 +128,12 @@ impl Registry {
         }
     }
 
+    /// Ends all calls: the server stops.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn end_calls(&self) {
+        lock(&self.calls).values_mut().for_each(Call::end);
+    }
+
     /// What is known of a call.
     pub(crate) fn call(&self, id: &str) -> Option<CallState> {
         let mut calls = lock(&self.calls);

@@ -43,6 +43,11 @@ impl<T> Store<T> {
         self.by_id.get_mut(id).map(|kept| &mut kept.value)
     }
 
+    #[cfg(feature = "webrtc")]
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.by_id.values_mut().map(|kept| &mut kept.value)
+    }
+
     fn remove(&mut self, id: &str) {
         if let Some(kept) = self.by_id.remove(id) {
             self.order.remove(&kept.number);
