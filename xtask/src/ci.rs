@@ -62,6 +62,8 @@ enum Check {
     Fuzz,
     /// Each example, against the emulator
     Examples,
+    /// Calls by WebRTC: a heavy feature, which builds C
+    Webrtc,
     /// The rules that no compiler checks
     Tidy,
     /// The README's commands
@@ -129,6 +131,9 @@ impl Check {
             Self::Advisories => "cargo deny --offline check advisories",
             Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
             Self::Examples => "cargo run -p PACKAGE --example NAME, for each example of client and pipeline",
+            Self::Webrtc => {
+                "cargo clippy, doc, test and run of the packages with the feature webrtc, with that feature"
+            }
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -174,6 +179,7 @@ impl Check {
             // The same properties run as proptests among the tests; this goes deeper if the tools are there.
             Self::Fuzz => fuzz::run(tools),
             Self::Examples => tools.examples(),
+            Self::Webrtc => tools.webrtc(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),
         }

@@ -31,13 +31,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), ServeError> {
     let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
-    let watched = options.registry.watch.enter(number, opening(&asked, &own, wall));
+    let mut seeing = Seeing::begin(options, number, &asked, &own, wall);
     let line = options.for_line(&own, std::mem::take(&mut asked.key));
-    let record = options.log_directory.as_ref().and_then(|directory| {
-        Record::begin(directory, number, own.dialect, &own.model, wall)
-            .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
-            .ok()
-    });
     let waits = own.voice.waits_for_a_program();
     let make = || Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
     let mut entered = None;
@@ -49,7 +44,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Some(call) => {
             let Some(shared) = options.registry.join(&call.id, make) else {
-                watched.ended(Timestamp::ZERO, ENDED);
+                seeing.watched.ended(Timestamp::ZERO, ENDED);
                 return finish(socket, Some(close_frame(1000, ENDED.into()))).await;
             };
             let origin = shared.origin;
@@ -64,7 +59,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             () = ended(asked.call) => close_frame(1000, ENDED.into()),
         }
     };
-    let mut seeing = Seeing { record, watched, origin };
+    seeing.origin = origin;
     let end = drive(socket, Driven { line, waits }, &mut seeing, changes, stop).await;
     drop(entered);
     seeing.ended(&end);
@@ -85,14 +80,32 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Who sees the texts of a session: its log, if there is one, and the page.
-struct Seeing {
+pub(crate) struct Seeing {
     record: Option<Record>,
     watched: Watched,
-    origin: Instant,
+    /// When the session's time began.
+    pub(crate) origin: Instant,
 }
 
 impl Seeing {
-    fn sent(&mut self, text: &str) {
+    /// A session begins, now.
+    pub(crate) fn begin(
+        options: &Options,
+        number: u64,
+        asked: &Asked,
+        own: &ConnectionOptions,
+        wall: UnixTime,
+    ) -> Self {
+        let watched = options.registry.watch.enter(number, opening(asked, own, wall));
+        let record = options.log_directory.as_ref().and_then(|directory| {
+            Record::begin(directory, number, own.dialect, &own.model, wall)
+                .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
+                .ok()
+        });
+        Self { record, watched, origin: Instant::now() }
+    }
+
+    pub(crate) fn sent(&mut self, text: &str) {
         let at = now(self.origin);
         if let Some(record) = &mut self.record {
             record.sent(at, text);
@@ -100,7 +113,7 @@ impl Seeing {
         self.watched.sent(at, text);
     }
 
-    fn came(&mut self, text: &str) {
+    pub(crate) fn came(&mut self, text: &str) {
         let at = now(self.origin);
         if let Some(record) = &mut self.record {
             record.came(at, text);
@@ -116,6 +129,11 @@ impl Seeing {
             Ok(End::Gone) => (None, "the client is gone"),
             Err(_) => (None, "the connection broke"),
         };
+        self.ended_as(code, reason);
+    }
+
+    /// The session has ended, with this close code and reason.
+    pub(crate) fn ended_as(&mut self, code: Option<u16>, reason: &str) {
         let at = now(self.origin);
         if let Some(record) = &mut self.record {
             record.ended(at, code, reason);

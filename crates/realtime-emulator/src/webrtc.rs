@@ -1,5 +1,5 @@
-//! Calls by WebRTC: each has a peer, which hears the user and speaks the session's audio in real time, and the
-//! first of the call's channels, over its data channel.
+//! Calls by WebRTC: each has a peer, which hears the user and speaks the session's audio in real time, and
+//! the first of the call's channels, over its data channel.
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -13,17 +13,16 @@ use realtime_protocol::tool::Secret;
 use realtime_webrtc::{Ended, Peer, PeerEvent, PeerOptions};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use tracing::Instrument;
 
 use crate::call::SharedCall;
 use crate::codec;
 use crate::connection::{Connection, Sound};
 use crate::disaster::{Line, LineOptions, LineOutput};
-use crate::drive::{Driven, changed, now};
+use crate::drive::{Driven, Seeing, changed, now};
 use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
-use crate::record::Record;
 use crate::registry::CallState;
 
 /// Returns whether an offer comes from a peer. Others only ask for an answer that looks right.
@@ -63,22 +62,19 @@ pub(crate) fn take(
     }
     let wall = (options.wall)();
     let (number, own) = options.for_connection(&mut asked);
+    let mut seeing = Seeing::begin(options, number, &asked, &own, wall);
     let line = options.for_line(&own, Secret::default());
     let waits = own.voice.waits_for_a_program();
-    let record = options.log_directory.as_ref().and_then(|directory| {
-        Record::begin(directory, number, own.dialect, &own.model, wall)
-            .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
-            .ok()
-    });
     let make = || Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
     let shared = options.registry.join(&id, make).ok_or("the call has ended")?;
     shared.carry_sound();
+    seeing.origin = shared.origin;
 
     let (registry, call) = (Arc::clone(&options.registry), id.clone());
     let span = tracing::info_span!("call", id);
     let served = async move {
         tracing::info!("a WebRTC call");
-        let end = Call { peer, shared, waits, record }.serve(line, ended).await;
+        let end = Call { peer, shared, waits, seeing }.serve(line, ended).await;
         tracing::debug!(%end, "the call has ended");
         registry.end_call(&call);
     };
@@ -92,12 +88,18 @@ struct Call {
     shared: Arc<SharedCall>,
     /// Whether its work may wait for a program.
     waits: bool,
-    record: Option<Record>,
+    seeing: Seeing,
 }
 
 impl Call {
     /// Serves the call. Returns how it ended.
     async fn serve(mut self, line: LineOptions, ended: watch::Receiver<bool>) -> Ended {
+        let end = self.open_and_run(line, ended).await;
+        self.seeing.ended_as(None, &end.to_string());
+        end
+    }
+
+    async fn open_and_run(&mut self, line: LineOptions, ended: watch::Receiver<bool>) -> Ended {
         loop {
             match self.peer.next().await {
                 Some(PeerEvent::Opened) => break,
@@ -110,9 +112,6 @@ impl Call {
         // What was said last arrives, if the other side is there.
         let told = poll_fn(|cx| self.peer.poll_room(cx, 0, usize::MAX));
         let _ = timeout(CLOSING, told).await;
-        if let Some(record) = &mut self.record {
-            record.ended(now(self.shared.origin), None, &end.to_string());
-        }
         end
     }
 
@@ -124,7 +123,7 @@ impl Call {
         let mut changes = Some(channel.changes());
         let mut driven = Driven { line: Line::of_call(channel, line, now(origin)), waits: self.waits };
         loop {
-            if self.send(&mut driven.line, origin) {
+            if self.send(&mut driven.line) {
                 return Ended::Closed;
             }
             let deadline =
@@ -134,9 +133,7 @@ impl Call {
                 () = &mut over => return Ended::Closed,
                 event = self.peer.next() => match event {
                     Some(PeerEvent::Text(text)) => {
-                        if let Some(record) = &mut self.record {
-                            record.came(now(origin), &text);
-                        }
+                        self.seeing.came(&text);
                         let at = now(origin);
                         driven = driven.step(move |line| line.handle_text(at, &text)).await;
                     }
@@ -160,15 +157,13 @@ impl Call {
     }
 
     /// Sends what is to be sent. Returns whether the call is over.
-    fn send(&mut self, line: &mut Line, origin: Instant) -> bool {
+    fn send(&mut self, line: &mut Line) -> bool {
         while let Some(output) = line.poll_output() {
             let text = match output {
                 LineOutput::Text(text) | LineOutput::Binary(text) => text,
                 LineOutput::Close { .. } | LineOutput::Break => return true,
             };
-            if let Some(record) = &mut self.record {
-                record.sent(now(origin), &text);
-            }
+            self.seeing.sent(&text);
             self.peer.send_text(text);
         }
         while let Some(sound) = self.shared.poll_sound() {

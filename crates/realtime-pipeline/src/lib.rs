@@ -76,6 +76,7 @@
 //! - `telephony`: calls over the media-stream sockets of phone carriers.
 //! - `telephony-rest`: requests to carriers, such as to transfer a call (`carrier_client`).
 //! - `axum`, `tungstenite`: calls over WebSockets of these libraries.
+//! - `webrtc`: speech to and from the model goes by UDP, as Opus (`RealtimeService::webrtc`). It builds C.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 //!
 #![doc = include_str!("../WORDS.md")]

@@ -1,10 +1,10 @@
-//! The jitter buffer: puts packets in order and hands them out at an even pace. Pure: the driver asks once per
-//! frame of 20 ms.
+//! The jitter buffer: puts packets in order and hands them out at an even pace. Pure: the driver asks once
+//! per frame of 20 ms.
 //!
 //! It waits until three packets are there, so that one may be late by two frames. A packet that is missing
-//! while a later one is there is told as lost, to be concealed. While nothing is there, nothing is handed out
-//! and nothing counts as lost: what comes late is heard late. If more has come than it keeps, it is handed out
-//! two at a time.
+//! while a later one is there is told as lost, to be concealed. While nothing is there, nothing is handed
+//! out and nothing counts as lost: what comes late is heard late. If more has come than it keeps, it is
+//! handed out two at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

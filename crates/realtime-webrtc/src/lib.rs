@@ -1,33 +1,17 @@
 //! One WebRTC peer of a voice call: an audio track both ways, and a data channel of texts beside it.
 //!
-//! [`Offer`] calls, [`Peer::answer`] answers; both give a [`Peer`]. It takes samples and texts, and tells what
-//! is heard and said as [`PeerEvent`]s. Speech travels as Opus, in frames of 20 ms; the samples are mono, in
-//! a [`Rate`] that Opus takes, so that nothing is resampled here.
+//! `Offer` calls, `Peer::answer` answers; both give a `Peer`. It takes samples and texts, and tells what
+//! is heard and said as `PeerEvent`s. Speech travels as Opus, in frames of 20 ms; the samples are mono, in
+//! a `Rate` that Opus takes, so that nothing is resampled here.
 //!
-//! ```
-//! use realtime_webrtc::{Offer, Peer, PeerEvent, PeerOptions};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut options = PeerOptions::default();
-//! options.local = Some([127, 0, 0, 1].into());
-//! let offer = Offer::new(options.clone())?;
-//! // The descriptions go another way, such as an HTTP request and its answer.
-//! let (answer, mut far) = Peer::answer(options, offer.sdp())?;
-//! let mut near = offer.accept(&answer)?;
-//!
-//! assert_eq!(near.next().await, Some(PeerEvent::Opened));
-//! near.send_text("hello".to_owned());
-//! while far.next().await != Some(PeerEvent::Text("hello".into())) {}
-//! # Ok(())
-//! # }
-//! ```
+//! Everything here needs the feature `webrtc`. It is off by default, because AWS-LC, which brings the
+//! cryptography, is C and takes a minute to build: without it the crate is empty.
 //!
 //! # What holds
 //!
 //! - **One task, one UDP socket per call**, and str0m's machine in between, which has neither.
-//! - **Time is bounded.** A call that is not open within the deadlines of [`PeerOptions`] ends, and says
-//!   whether the other side was not found ([`Ended::NoRoute`]) or did not agree ([`Ended::NoChannel`]). A
+//! - **Time is bounded.** A call that is not open within the deadlines of `PeerOptions` ends, and says
+//!   whether the other side was not found (`Ended::NoRoute`) or did not agree (`Ended::NoChannel`). A
 //!   call whose other side cannot be reached for a while goes on if it can be reached again in time.
 //! - **Memory is bounded.** Texts are never lost: where the application does not read them, the call ends.
 //!   Audio that it does not read is dropped.
@@ -46,22 +30,32 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `peer` | [`Offer`], [`Peer`]: what an application holds |
+//! | `peer` | `Offer`, `Peer`: what an application holds |
 //! | `task` | the loop around the socket |
 //! | `rtc` | str0m's machine with one track and one channel |
 //! | `jitter` | what came, in order and at an even pace |
 //! | `mouth` | what is said, at an even pace |
 //! | `opus` | packets and samples |
-//! | `error` | [`PeerError`], [`Ended`] |
+//! | `error` | `PeerError`, `Ended` |
 
+#[cfg(feature = "webrtc")]
 mod error;
+#[cfg(feature = "webrtc")]
 mod jitter;
+#[cfg(feature = "webrtc")]
 mod mouth;
+#[cfg(feature = "webrtc")]
 mod opus;
+#[cfg(feature = "webrtc")]
 mod peer;
+#[cfg(feature = "webrtc")]
 mod rtc;
+#[cfg(feature = "webrtc")]
 mod task;
 
+#[cfg(feature = "webrtc")]
 pub use error::{Ended, PeerError};
+#[cfg(feature = "webrtc")]
 pub use opus::Rate;
+#[cfg(feature = "webrtc")]
 pub use peer::{Heard, Offer, Peer, PeerEvent, PeerOptions};

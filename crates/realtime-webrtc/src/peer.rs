@@ -41,8 +41,8 @@ pub struct PeerOptions {
     /// Whether [`PeerEvent::Audio`] comes without a pause from the beginning to the end of the call: where
     /// nothing is heard, it is silence. Default: `false`.
     pub fills_silence: bool,
-    /// Whether what has piled up is said twice as fast as it sounds, until no more than 100 ms of it wait: for
-    /// a microphone, which must not be late for the rest of the call. Default: `false`.
+    /// Whether what has piled up is said twice as fast as it sounds, until no more than 100 ms of it wait:
+    /// for a microphone, which must not be late for the rest of the call. Default: `false`.
     pub hurries: bool,
     /// The most audio that waits to be said. What is too much is refused. Default: 10 s.
     pub most_audio: Duration,
@@ -133,6 +133,25 @@ impl Offer {
 }
 
 /// One side of a call. A task of its own carries it on; it ends when this is dropped.
+///
+/// ```
+/// use realtime_webrtc::{Offer, Peer, PeerEvent, PeerOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut options = PeerOptions::default();
+/// options.local = Some([127, 0, 0, 1].into());
+/// let offer = Offer::new(options.clone())?;
+/// // The descriptions go another way, such as an HTTP request and its answer.
+/// let (answer, mut far) = Peer::answer(options, offer.sdp())?;
+/// let mut near = offer.accept(&answer)?;
+///
+/// assert_eq!(near.next().await, Some(PeerEvent::Opened));
+/// near.send_text("hello".to_owned());
+/// while far.next().await != Some(PeerEvent::Text("hello".into())) {}
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Peer {
     orders: mpsc::UnboundedSender<Order>,

@@ -8,8 +8,9 @@ use crate::ci::features;
 use crate::ci::report::Outcome;
 use crate::{Error, workspace_root};
 
-/// The README's agent needs a key, an address and a file: `xtask/tests/readme.rs` has them.
-const RUN_BY_A_TEST: &str = "agent";
+/// The README's agent needs a key, an address and a file: `xtask/tests/readme.rs` has them. The other example
+/// needs a heavy feature, and its check runs it.
+const RUN_ELSEWHERE: [&str; 2] = ["agent", "webrtc"];
 
 /// The programs that checks run.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Tools {
             };
             let mut names: Vec<String> = entries
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
-                .filter(|name| name != RUN_BY_A_TEST)
+                .filter(|name| !RUN_ELSEWHERE.contains(&name.as_str()))
                 .collect();
             names.sort();
             let features = features::of(&self.features, package);
@@ -63,6 +64,45 @@ impl Tools {
                 if outcome != Outcome::Passed {
                     return Outcome::Failed(format!("the example {name} of {package} failed"));
                 }
+            }
+        }
+        Outcome::Passed
+    }
+
+    /// Everything about calls by WebRTC, with the features that need C.
+    pub(super) fn webrtc(&self) -> Outcome {
+        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+        if output(Command::new(compiler).arg("--version")).is_none() {
+            return Outcome::Skipped("there is no C compiler".to_owned());
+        }
+        let packages = [
+            "realtime-client",
+            "realtime-emulator",
+            "realtime-pipeline",
+            "realtime-webrtc",
+            "realtime-tests",
+        ];
+        let features = packages.map(|package| format!("{package}/webrtc")).join(",");
+        let chosen = packages.map(|package| ["-p", package]).concat();
+        let run = |before: &[&str], after: &[&str]| {
+            let mut command = self.cargo_command();
+            command.args(before).args(&chosen).args(["--features", &features]).args(after);
+            if before == ["doc", "--no-deps", "--document-private-items"] {
+                command.env("RUSTDOCFLAGS", "-D warnings");
+            }
+            run_command(&mut command)
+        };
+        let steps: [(&[&str], &[&str]); 5] = [
+            (&["clippy", "--all-targets"], &["--", "-D", "warnings"]),
+            (&["doc", "--no-deps", "--document-private-items"], &[]),
+            (&["test", "--test", "peers", "--test", "webrtc"], &[]),
+            (&["test", "--lib"], &["--", "webrtc"]),
+            (&["run", "--quiet", "--example", "webrtc"], &[]),
+        ];
+        for (before, after) in steps {
+            let outcome = run(before, after);
+            if outcome != Outcome::Passed {
+                return Outcome::Failed(format!("cargo {} failed", before.join(" ")));
             }
         }
         Outcome::Passed

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+#[cfg(feature = "webrtc")]
+use realtime_client::WebRtc;
 use realtime_client::{ActiveCall, Client, ClientOptions, ConnectError, Endpoint};
 use realtime_context::{Conversation, Toolbox};
 use realtime_protocol::call::Reconnect;
@@ -98,6 +100,15 @@ impl RealtimeService {
     {
         self.connect = Some(Box::new(move |endpoint, options| connect(endpoint, options).boxed()));
         self
+    }
+
+    /// Connects by WebRTC, also when reconnecting. The model's speech comes at the pace at which it is to be
+    /// heard, and the server knows what was heard: an interruption drops what waits here and truncates
+    /// nothing.
+    #[cfg(feature = "webrtc")]
+    #[must_use]
+    pub fn webrtc(self, webrtc: WebRtc) -> Self {
+        self.connect_with(move |endpoint, options| Client::over_webrtc(webrtc, endpoint, options))
     }
 
     /// The session's configuration.

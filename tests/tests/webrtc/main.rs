@@ -5,6 +5,7 @@
 mod conversation;
 mod ends;
 mod failures;
+mod pipeline;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
