@@ -16,12 +16,14 @@ mod conformance;
 mod demo;
 mod emulator;
 mod layering;
+mod log_lines;
 mod oracle;
 mod record;
 mod replay;
 mod schema;
 mod serve;
 mod story;
+mod view;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -54,6 +56,8 @@ enum Task {
     Record(record::Args),
     /// Replays a session log and compares every output
     Replay(replay::Args),
+    /// Writes one or two session logs as a page to look at and to listen to
+    View(view::Args),
     /// Reads JSON files, logs or JSON Lines of events and reports what is not understood, not written as it
     /// came, or violates a schema
     Conformance(conformance::Args),
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Task::Serve(args) => serve::run(&args),
         Task::Record(args) => record::run(&args),
         Task::Replay(args) => replay::run(&args),
+        Task::View(args) => view::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Schema(args) => schema::run(&args),
         Task::Bench(args) => bench::run(&args),
