@@ -1,89 +1,94 @@
-//! `cargo xtask replay LOG`: feeds a session log to fresh machines, compares every output, and prints the
-//! conversation.
+//! `cargo xtask replay LOG`: tells a session log's conversation, feeds its inputs to fresh machines, and
+//! compares every output. With `--story`, `--events`, `--stats` or `--html` it only reads, which needs no
+//! more than the log holds.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+mod compare;
+mod difference;
+mod listing;
+mod stats;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
-use realtime_client::audio_path;
-use realtime_protocol::call::Output;
-use realtime_protocol::log::{LogContent, LogError, Replay, read_header, restore};
+use realtime_protocol::time::Timestamp;
 
 use crate::Error;
-use crate::story::Story;
+use crate::story;
+use crate::view::{self, Sight};
 
-/// The log.
+/// The log, and what to show of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A session log, such as target/demo/session.jsonl
     log: PathBuf,
+    /// Tells the conversation and replays nothing: also for logs without words or sound
+    #[arg(long)]
+    story: bool,
+    /// Lists the log's lines with their sizes, and replays nothing
+    #[arg(long)]
+    events: bool,
+    /// Prints waits, tokens and losses, and replays nothing
+    #[arg(long)]
+    stats: bool,
+    /// Writes the call as a page, as `view` does, and replays nothing
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// Shows only what happens from this time on: seconds, or `1:02.5`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+    /// Shows only what happens up to this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<Timestamp>,
 }
-
-/// The longest difference that is shown (bytes per line of it).
-const SHOWN: usize = 600;
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let name = args.log.display();
-    let file = File::open(&args.log).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let mut lines = BufReader::new(file).lines().enumerate();
-    let damaged = |error: LogError| format!("{name}: {error}");
-    let (_, first) =
-        lines.next().ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
-    let header = read_header(&first.map_err(|error| format!("{name}: {error}"))?).map_err(damaged)?;
-    let aside = match header.content {
-        LogContent::AudioAside => {
-            let path = audio_path(&args.log);
-            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
-        }
-        content if content.replays() => Vec::new(),
-        _ => {
-            return Err(format!(
-                "{name}: expected a log with all that was said, got one without: record another"
-            )
-            .into());
-        }
-    };
-    let mut replay = Replay::new(&header);
-    let mut story = Story::default();
-    say!("{:>9}  {}", "time", header.model);
-    for (index, line) in lines {
-        let number = index + 1;
-        let line = line.map_err(|error| format!("{name}: line {number}: {error}"))?;
-        let outputs = replay.line(number, &restore(&line, &aside)).map_err(damaged)?;
-        for output in outputs {
-            if let Output::Event(event) = output {
-                for moment in story.moments(&event) {
-                    say!("{:>9}  {moment}", replay.now().to_string());
-                }
-            }
+    let model = view::read(&args.log)?;
+    let reads_only = args.story || args.events || args.stats || args.html.is_some();
+    let shown = |at: Timestamp| args.from.is_none_or(|from| at >= from) && args.to.is_none_or(|to| at <= to);
+    if args.story || !reads_only {
+        say!("{:>10}  {}", "time", model.model);
+        for (at, moment) in story::told_by(&model).iter().filter(|(at, _)| shown(*at)) {
+            story::print(*at, moment);
         }
     }
-    let (inputs, outputs) = (replay.inputs(), replay.outputs());
-    if let Some(changed) = replay.changed() {
-        say!(
-            "{inputs} inputs of a log of version {} ran; its outputs are told, not compared",
-            header.version
-        );
-        for (kind, changed) in changed {
-            say!("  {kind}: {} sent then and not now, {} now and not then", changed.then, changed.now);
-        }
-        return Ok(());
+    if args.events {
+        listing::print(&model, shown);
     }
-    if let Some(mut difference) = replay.finish() {
-        for line in [&mut difference.logged, &mut difference.replayed].into_iter().flatten() {
-            shorten(line);
-        }
-        say!("{difference}");
-        return Err(format!("{name}: the replay differs at line {}", difference.line).into());
+    if args.stats {
+        stats::print(&model);
     }
-    say!("identical: {inputs} inputs gave the same {outputs} outputs");
-    Ok(())
+    if let Some(out) = &args.html {
+        view::write(std::slice::from_ref(&args.log), out, &Sight::default())?;
+    } else if reads_only {
+        model.notes.iter().for_each(|note| say!("note: {}", note.text));
+    }
+    if reads_only { Ok(()) } else { compare::run(&args.log) }
 }
 
-fn shorten(line: &mut String) {
-    if line.len() > SHOWN {
-        let end = line.char_indices().map(|(index, _)| index).take_while(|index| *index <= SHOWN).last();
-        line.truncate(end.unwrap_or(0));
-        line.push_str(" …");
+/// A time of the call: seconds, or minutes and seconds, or with hours.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let wrong = || format!("expected seconds, or a time such as 1:02.5, got {text}");
+    let seconds = text.split(':').try_fold(0.0, |sum, part| {
+        let part: f64 = part.parse().ok()?;
+        (part >= 0.0).then_some(sum * 60.0 + part)
+    });
+    let time = Duration::try_from_secs_f64(seconds.ok_or_else(wrong)?).map_err(|_| wrong())?;
+    Ok(Timestamp::from_micros(u64::try_from(time.as_micros()).map_err(|_| wrong())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_seconds_or_has_minutes_and_hours() {
+        for (text, micros) in
+            [("0", 0), ("12.5", 12_500_000), ("1:02.5", 62_500_000), ("1:00:00", 3_600_000_000)]
+        {
+            assert_eq!(time(text), Ok(Timestamp::from_micros(micros)), "{text}");
+        }
+        for text in ["", "x", "-1", "1:-2", "NaN", "1e99", "inf"] {
+            assert!(time(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! The demo's view of the pipeline: prints what happens while it happens, and keeps statistics.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use realtime_pipeline::chain::{BotSpeech, Direction, Fault, FrameKind, Hop, Observer};
 use realtime_protocol::call::{Event, Notice};
 use realtime_protocol::time::Timestamp;
 
 use crate::demo::report::Report;
-use crate::story::{Moment, Story};
+use crate::story::{Moment, Story, print};
 
 /// The statistics, shared by the observer that writes them and the demo that reads them in the end.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +94,4 @@ impl Observer for Timeline {
             print(at, &Moment::Trouble { text: fault.to_string() });
         }
     }
-}
-
-fn print(at: Timestamp, moment: &Moment) {
-    let at = Duration::from_micros(at.as_micros());
-    say!("{:>4}.{:03} s  {moment}", at.as_secs(), at.subsec_millis());
 }

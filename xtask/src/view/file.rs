@@ -58,6 +58,11 @@ pub(super) fn prices(path: &Path) -> Result<Prices, Error> {
         .map_err(|error| format!("{}: expected a price table: {error}", path.display()).into())
 }
 
+/// Reads a log as far as it goes, without its sound.
+pub(crate) fn read(log: &Path) -> Result<Model, Error> {
+    read_with(log, Options { prices: None, audio: 0 })
+}
+
 /// Reads a log as far as it goes.
 pub(super) fn read_with(log: &Path, options: Options) -> Result<Model, Error> {
     let name = log.display();

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use crate::Error;
 
-pub(crate) use file::{Sight, write};
+pub(crate) use file::{Sight, read, write};
 
 /// The logs, and what the page should hold.
 #[derive(Debug, clap::Args)]

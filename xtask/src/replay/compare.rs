@@ -1,0 +1,123 @@
+//! Feeds a log's inputs to fresh machines, and compares every output with the log's.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use realtime_client::audio_path;
+use realtime_protocol::log::{Difference, Header, LogContent, Replay, read_header, restore};
+
+use crate::Error;
+use crate::log_lines::LogLines;
+use crate::replay::difference;
+
+/// Replays a log, and says what came of it.
+pub(super) fn run(log: &Path) -> Result<(), Error> {
+    let name = log.display();
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::InvalidData => format!("{name}: expected a session log: {error}"),
+        _ => format!("cannot read {name}: {error}"),
+    };
+    let mut lines = LogLines::new(BufReader::new(File::open(log).map_err(cannot)?));
+    let (_, first) = lines
+        .next()
+        .map_err(cannot)?
+        .ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
+    let header = read_header(first).map_err(|error| format!("{name}: {error}"))?;
+    let aside = Aside::of(log, &header)?;
+    let mut replay = Replay::new(&header);
+    let mut cut = None;
+    while let Some((number, line)) = lines.next().map_err(cannot)? {
+        let line = restore(line, &aside.audio);
+        aside.check(number, &line)?;
+        if let Err(error) = replay.line(number, &line) {
+            if lines.is_open() {
+                cut = Some(number);
+                break;
+            }
+            let inputs = replay.inputs();
+            let difference = replay.finish();
+            let until = match difference.filter(|difference| difference.line < number) {
+                Some(difference) => format!("it differs before that, at line {}", difference.line),
+                None => format!("{inputs} inputs until there gave the same outputs"),
+            };
+            return Err(format!("{name}: {error}; {until}").into());
+        }
+    }
+    if let Some(number) = cut {
+        say!("the log ends in the middle of line {number}: whoever wrote it was cut off");
+    }
+    verdict(log, &header, replay, cut.is_some())
+}
+
+fn verdict(log: &Path, header: &Header, mut replay: Replay, cut: bool) -> Result<(), Error> {
+    let (inputs, outputs) = (replay.inputs(), replay.outputs());
+    if let Some(changed) = replay.changed() {
+        say!(
+            "{inputs} inputs of a log of version {} ran; its outputs are told, not compared",
+            header.version
+        );
+        for (kind, changed) in changed {
+            say!("  {kind}: {} sent then and not now, {} now and not then", changed.then, changed.now);
+        }
+        return Ok(());
+    }
+    // A log that was cut off may lack outputs at its end.
+    let end = inputs + outputs + 2;
+    let is_cut_off = |found: &Difference| cut && found.logged.is_none() && found.line == end;
+    let difference = replay.finish().filter(|found| !is_cut_off(found));
+    if let Some(found) = difference {
+        say!("{}", difference::describe(&found));
+        let line = found.line;
+        return Err(format!("{}: the replay differs at line {line}", log.display()).into());
+    }
+    let until = if cut { "identical until there" } else { "identical" };
+    say!("{until}: {inputs} inputs gave the same {outputs} outputs");
+    Ok(())
+}
+
+/// The audio in the file beside a log.
+struct Aside {
+    audio: Vec<u8>,
+    name: String,
+    is_used: bool,
+}
+
+impl Aside {
+    fn of(log: &Path, header: &Header) -> Result<Self, Error> {
+        let path = audio_path(log);
+        let name = path.display().to_string();
+        match header.content {
+            LogContent::AudioAside => {
+                let audio = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+                Ok(Self { audio, name, is_used: true })
+            }
+            content if content.replays() => Ok(Self { audio: Vec::new(), name, is_used: false }),
+            content => {
+                let holds = serde_json::to_value(content)?;
+                let holds = holds.as_str().unwrap_or_default().replace('_', " ");
+                Err(format!(
+                    "{}: not replayed: expected a log with all that was said, got one that holds {holds}; \
+                     `--story`, `--events`, `--stats` and `--html` read it",
+                    log.display()
+                )
+                .into())
+            }
+        }
+    }
+
+    /// Whether all audio of a line was there.
+    fn check(&self, number: usize, restored: &str) -> Result<(), Error> {
+        let is_left = ["\"audio\":\"aside:", "\"delta\":\"aside:"].iter().any(|left| restored.contains(left));
+        if self.is_used && is_left {
+            let bytes = self.audio.len();
+            return Err(format!(
+                "{}: expected the audio of line {number}, got {bytes} bytes that end before it: the file is cut \
+                 short, or belongs to another log",
+                self.name
+            )
+            .into());
+        }
+        Ok(())
+    }
+}
