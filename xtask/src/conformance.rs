@@ -76,14 +76,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     say!(
-        "{} files, {} typed, {} lossless, {} failed",
-        total.files,
+        "{} documents in {} files, {} typed, {} lossless, {} failed",
+        total.documents,
+        files.len(),
         total.typed,
         total.lossless,
         total.failed
     );
     if total.failed > 0 {
-        Err(format!("{} of {} files failed", total.failed, total.files).into())
+        Err(format!("{} of {} documents failed", total.failed, total.documents).into())
     } else {
         Ok(())
     }
@@ -163,7 +164,8 @@ fn documents(path: &Path, text: &str, known: Known, schemas: &Schemas) -> Vec<(S
 
 #[derive(Debug, Default)]
 struct Total {
-    files: usize,
+    /// Events, and bodies of HTTP calls.
+    documents: usize,
     typed: usize,
     lossless: usize,
     failed: usize,
@@ -171,7 +173,7 @@ struct Total {
 
 impl Total {
     fn add(&mut self, name: &str, document: &Document) {
-        self.files += 1;
+        self.documents += 1;
         self.typed += usize::from(document.is_typed());
         self.lossless += usize::from(document.is_lossless());
         self.failed += usize::from(!document.findings.is_empty());
