@@ -10,9 +10,9 @@
 //! await client.connect({ wsUrl: "ws://127.0.0.1:8080/rtvi" });
 //! ```
 //!
-//! The agent is the demo's, with one tool more, which runs in the page. With `OPENAI_API_KEY` in the environment
-//! the model is OpenAI, or the server that `OPENAI_BASE_URL` names. Without, it is the emulator within this
-//! program, which follows `script.json`.
+//! The agent is the demo's, with one tool more, which runs in the page. With `OPENAI_API_KEY` in the
+//! environment the model is OpenAI, or the server that `OPENAI_BASE_URL` names. Without, it is the emulator
+//! within this program, which follows `script.json`.
 
 use std::error::Error;
 
@@ -57,8 +57,8 @@ async fn open(headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     upgrade.max_message_size(LONGEST).on_upgrade(hold)
 }
 
-/// Returns whether the request is of a page that came from this machine: any page may open a socket anywhere. A
-/// server in production names its own origins here, or checks the client's `token`.
+/// Returns whether the request is of a page that came from this machine: any page may open a socket anywhere.
+/// A server in production names its own origins here, or checks the client's `token`.
 fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
