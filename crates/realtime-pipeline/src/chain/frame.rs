@@ -13,6 +13,7 @@ use crate::chain::audio::{Audio, AudioSource, OutputAudio};
 use crate::chain::fault::Fault;
 use crate::chain::metric::Metric;
 use crate::chain::payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkReport, UserSpeech};
+use crate::chain::phone::{PhoneAnswer, PhoneRequest};
 use crate::chain::user_input::UserInput;
 
 /// One unit that flows through a chain. A clone is the same frame: what it carries is shared.
@@ -196,6 +197,11 @@ pub enum FrameKind {
     #[doc(alias("OutputDTMFFrame", "OutputDTMFUrgentFrame"))]
     OutputDtmf(Keys),
 
+    /// Something to do with the phone call; downstream, from the service to the transport.
+    PhoneRequest(PhoneRequest),
+    /// What became of it; to the service, whichever way.
+    PhoneAnswer(PhoneAnswer),
+
     /// A frame of the application's own.
     Custom(Arc<dyn CustomFrame>),
 }
@@ -223,6 +229,7 @@ impl FrameKind {
             | Self::Playback(_)
             | Self::Sink(_)
             | Self::ClearSink(_)
+            | Self::PhoneAnswer(_)
             | Self::Fault(_) => true,
             Self::Custom(frame) => frame.passes_hold(),
             _ => false,
@@ -274,6 +281,8 @@ impl FrameKind {
             Self::UserInput(_) => "user_input",
             Self::InputDtmf(_) => "input_dtmf",
             Self::OutputDtmf(_) => "output_dtmf",
+            Self::PhoneRequest(_) => "phone_request",
+            Self::PhoneAnswer(_) => "phone_answer",
             Self::Custom(frame) => frame.name(),
         }
     }

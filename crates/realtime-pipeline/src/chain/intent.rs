@@ -12,6 +12,7 @@ use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::ToolChoice;
 
 use crate::chain::payload::Keys;
+use crate::chain::phone::PhoneAction;
 use crate::chain::user_input::UserInput;
 
 /// Something to ask of the chain's service. Each is answered exactly once: see [`Answer`].
@@ -84,6 +85,9 @@ pub enum Intent {
         /// Whether the model answers.
         run: bool,
     },
+    /// Does something with the phone call. It goes to the transport, once all audio before it has sounded, and
+    /// is answered when it is done: [`Outcome::Done`].
+    Phone(PhoneAction),
     /// Asks for an item as the server has it. Its answer is
     /// [`Outcome::Retrieved`].
     #[doc(alias = "retrieve_conversation_item")]
@@ -117,6 +121,7 @@ impl Intent {
             Self::Image { .. } => "image",
             Self::UserInput(_) => "user_input",
             Self::Dtmf { .. } => "dtmf",
+            Self::Phone(action) => action.name(),
             Self::Retrieve { .. } => "retrieve",
             Self::Reset => "reset",
             Self::Command(command) => command.name(),
@@ -134,6 +139,14 @@ impl fmt::Debug for Intent {
 /// Identifies an intent, so that its answer finds who asked. Unique in its chain.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(pub(super) u64);
+
+#[cfg(test)]
+impl Ticket {
+    /// The ticket of this number.
+    pub(crate) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

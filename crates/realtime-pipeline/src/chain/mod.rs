@@ -83,7 +83,7 @@
 //! # Map
 //! | file | what is in it |
 //! |---|---|
-//! | `frame`, `audio`, `payload`, `user_input`, `metric`, `intent`, `fault` | what flows, what is asked, what goes wrong |
+//! | `frame`, `audio`, `payload`, `user_input`, `phone`, `metric`, `intent`, `fault` | what flows, what is asked, what goes wrong |
 //! | `processor`, `cx`, `work`, `observer` | what stages and observers see |
 //! | `slot` | the account of one stage: most of the rules |
 //! | `group`, `stages`, `parallel`, `switch` | stages that hold stages |
@@ -106,6 +106,7 @@ mod options;
 mod output;
 mod parallel;
 mod payload;
+mod phone;
 mod processor;
 mod shape;
 mod shared;
@@ -134,6 +135,7 @@ pub use options::ChainOptions;
 pub use output::{Ended, Losses, Output};
 pub use parallel::Parallel;
 pub use payload::{BotSpeech, ClearId, Keys, Message, Peer, SinkPosition, SinkReport, UserSpeech};
+pub use phone::{PhoneAction, PhoneAnswer, PhoneRequest};
 pub use processor::Processor;
 pub use shape::{Shape, WrongChain};
 pub use shared::MOST_OPEN;

@@ -34,6 +34,13 @@ pub trait Sink: Send {
     /// [`EdgeError`] if the frame is lost: there is no room, it can't be converted, or the sink has failed.
     fn send(&mut self, frame: &FrameKind) -> Result<(), EdgeError>;
 
+    /// Returns whether it takes each [`FrameKind::PhoneRequest`] but to hang up, which the task does. It
+    /// answers every one by a [`FrameKind::PhoneAnswer`], which its source gives. Always the same. Default:
+    /// no, and the task refuses them.
+    fn takes_phone_requests(&self) -> bool {
+        false
+    }
+
     /// Drops the audio that it holds and has not sounded. It overtakes all that waits. The answer comes from
     /// [`poll_report`](Self::poll_report), exactly once: [`SinkReport::Cleared`] with this id.
     fn clear(&mut self, id: ClearId);
@@ -82,6 +89,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn send(&mut self, frame: &FrameKind) -> Result<(), EdgeError> {
         (**self).send(frame)
+    }
+
+    fn takes_phone_requests(&self) -> bool {
+        (**self).takes_phone_requests()
     }
 
     fn clear(&mut self, id: ClearId) {

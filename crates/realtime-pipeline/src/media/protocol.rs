@@ -35,6 +35,12 @@ pub trait MediaProtocol: Send + 'static {
         true
     }
 
+    /// Returns whether it takes each [`FrameKind::PhoneRequest`] but to hang up, and answers it by a
+    /// [`FrameKind::PhoneAnswer`] as input. Always the same. Default: no.
+    fn takes_phone_requests(&self) -> bool {
+        false
+    }
+
     /// Returns whether nothing follows: the other end has gone for good, or it was hung up.
     fn is_over(&self) -> bool;
 

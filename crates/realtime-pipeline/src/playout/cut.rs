@@ -71,7 +71,12 @@ impl Playout {
         }
         cx.losses().interrupted += self.ledger.cut() as u64;
         for frame in self.order.take_all() {
-            if frame.kind().survives_interruption() {
+            if let FrameKind::PhoneRequest(request) = frame.kind()
+                && request.action.is_called_off_by_speech()
+            {
+                let why = "the user spoke before it was done: ask again if it is still wanted";
+                cx.push_up(FrameKind::PhoneAnswer(request.answer(Err(why))));
+            } else if frame.kind().survives_interruption() {
                 cx.forward_to(Direction::Downstream, frame);
             } else {
                 cx.losses().interrupted += 1;

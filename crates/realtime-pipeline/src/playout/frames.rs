@@ -2,7 +2,10 @@
 
 use realtime_protocol::call::{ConnectionEvent, Event, PlaybackReport};
 
-use crate::chain::{AudioSource, Category, Cx, Direction, Frame, FrameKind, Keys, SinkReport, UserSpeech};
+use crate::chain::{
+    AudioSource, Category, Cx, Direction, Frame, FrameKind, Keys, PhoneAction, PhoneRequest, SinkReport,
+    UserSpeech,
+};
 use crate::playout::ledger::Refused;
 use crate::playout::order::is_heard_in_order;
 use crate::playout::stage::{Full, LONGEST_FULL, Playout, Run};
@@ -35,10 +38,18 @@ impl Playout {
                     return;
                 }
                 self.ledger.finish(|track| track.is_growing(source));
-                self.wait_in_order(frame, cx);
+                let _ = self.wait_in_order(frame, cx);
             }
-            FrameKind::OutputDtmf(keys) if self.tones.is_some() => self.push_tones(&keys.clone(), cx),
-            kind if is_heard_in_order(kind) => self.wait_in_order(frame, cx),
+            FrameKind::OutputDtmf(keys) if self.tones.is_some() => {
+                self.push_tones(&keys.clone(), cx);
+            }
+            FrameKind::PhoneRequest(request) => {
+                let request = request.clone();
+                self.on_phone_request(&request, frame, cx);
+            }
+            kind if is_heard_in_order(kind) => {
+                let _ = self.wait_in_order(frame, cx);
+            }
             _ => self.handle_both(frame, cx),
         }
     }
@@ -105,8 +116,8 @@ impl Playout {
         }
     }
 
-    /// A frame leaves once the audio before it has sounded.
-    fn wait_in_order(&mut self, frame: Frame, cx: &mut Cx<'_>) {
+    /// A frame leaves once the audio before it has sounded. Returns whether it will.
+    fn wait_in_order(&mut self, frame: Frame, cx: &mut Cx<'_>) -> bool {
         match self.order.push(frame, &self.ledger) {
             Ok(None) => self.too_many = false,
             Ok(Some(frame)) => cx.forward_to(Direction::Downstream, frame),
@@ -115,17 +126,35 @@ impl Playout {
                 if !std::mem::replace(&mut self.too_many, true) {
                     cx.fault(Category::Overflow, too_many.to_string());
                 }
+                return false;
             }
         }
+        true
     }
 
-    fn push_tones(&mut self, keys: &Keys, cx: &mut Cx<'_>) {
+    /// A request leaves in the order of hearing; keys become tones if that was chosen.
+    fn on_phone_request(&mut self, request: &PhoneRequest, frame: Frame, cx: &mut Cx<'_>) {
+        let done = match &request.action {
+            PhoneAction::SendKeys(keys) if self.tones.is_some() => {
+                let taken = self.push_tones(keys, cx);
+                if taken { Ok(()) } else { Err("there is no room for the tones: wait, and ask again") }
+            }
+            _ if self.wait_in_order(frame, cx) => return,
+            _ => Err("too much waits to be heard: wait, and ask again"),
+        };
+        cx.push_up(FrameKind::PhoneAnswer(request.answer(done)));
+    }
+
+    /// Returns whether they will sound.
+    fn push_tones(&mut self, keys: &Keys, cx: &mut Cx<'_>) -> bool {
         let rate = self.tones.unwrap_or_default();
         let taken = self.ledger.check(rate, duration_of(keys));
         if taken.is_ok() && !keys.as_str().is_empty() {
             self.ledger.push_surviving(AudioSource::Clip("dtmf".into()), tones(keys, rate));
         }
+        let will_sound = taken.is_ok();
         self.tell_refusal(taken, cx);
+        will_sound
     }
 
     /// Audio that does not fit is a fault, once each time.

@@ -34,6 +34,7 @@
 //! | [`OutputAudio`] | waits for its turn and leaves as [`PlayedAudio`]. Dropped and [counted](crate::chain::Losses) if its response or clip was stopped, or if ten minutes wait |
 //! | [`OutputFinished`] | ends its part or clip at once, and leaves in the order of hearing |
 //! | [`OutputDtmf`] | becomes [tones](Playout::tones), or leaves in the order of hearing |
+//! | [`PhoneRequest`] | leaves in the order of hearing; keys become [tones](Playout::tones), if that was chosen. An interruption calls it off, but for keys, and answers it |
 //! | [`Message`], not urgent | leaves in the order of hearing |
 //! | [`Custom`] | leaves in the order of hearing, unless it [passes a hold](crate::chain::CustomFrame::passes_hold) |
 //! | [`Interruption`] | stops all that came so far, but tones. Answered by `Stopped`, or told by `Played` if it has no id. Frames that wait leave at once, or are dropped if they do not survive |
@@ -71,6 +72,7 @@
 //! [`OutputAudio`]: crate::chain::FrameKind::OutputAudio
 //! [`OutputFinished`]: crate::chain::FrameKind::OutputFinished
 //! [`OutputDtmf`]: crate::chain::FrameKind::OutputDtmf
+//! [`PhoneRequest`]: crate::chain::FrameKind::PhoneRequest
 //! [`Message`]: crate::chain::FrameKind::Message
 //! [`Custom`]: crate::chain::FrameKind::Custom
 //! [`Interruption`]: crate::chain::FrameKind::Interruption

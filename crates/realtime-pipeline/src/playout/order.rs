@@ -19,7 +19,7 @@ pub(super) const MOST_FRAMES: usize = 1024;
 pub(super) fn is_heard_in_order(kind: &FrameKind) -> bool {
     match kind {
         FrameKind::Message(message) => !message.urgent,
-        FrameKind::OutputFinished { .. } | FrameKind::OutputDtmf(_) => true,
+        FrameKind::OutputFinished { .. } | FrameKind::OutputDtmf(_) | FrameKind::PhoneRequest(_) => true,
         FrameKind::Custom(frame) => !frame.passes_hold(),
         _ => false,
     }

@@ -3,7 +3,7 @@
 //! Messages go by way of the conversation: it is changed at once, its own edits tell the server, and the
 //! intent is answered once the server has what it says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::Timestamp;
 
-use crate::chain::{Answer, Cx, Intent, Keys, NotAsked, Respond, Ticket, UserInput};
+use crate::chain::{
+    Answer, Cx, FrameKind, Intent, Keys, NotAsked, PhoneAnswer, PhoneRequest, Respond, Ticket, UserInput,
+};
 use crate::service::Core;
 
 /// How often it is looked for the end of edits of which no event tells.
@@ -25,6 +27,8 @@ pub(super) struct Asking {
     pub(super) conversation: Conversation,
     pub(super) toolbox: Toolbox,
     commands: BTreeMap<CommandId, Ticket>,
+    /// What the transport was asked for.
+    phone: BTreeSet<Ticket>,
     edits: VecDeque<Edit>,
     look_at: Option<Timestamp>,
 }
@@ -60,12 +64,12 @@ impl From<Respond> for Then {
 
 impl Asking {
     pub(super) fn new(conversation: Conversation, toolbox: Toolbox) -> Self {
-        let (commands, edits) = (BTreeMap::new(), VecDeque::new());
-        Self { conversation, toolbox, commands, edits, look_at: None }
+        let (commands, phone, edits) = (BTreeMap::new(), BTreeSet::new(), VecDeque::new());
+        Self { conversation, toolbox, commands, phone, edits, look_at: None }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.commands.is_empty() && self.edits.is_empty()
+        self.commands.is_empty() && self.edits.is_empty() && self.phone.is_empty()
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Timestamp> {
@@ -173,6 +177,10 @@ impl Core {
                 self.hearing.paused = paused;
                 cx.answer(ticket, Answer::Settled(Outcome::Done));
             }
+            Intent::Phone(action) => {
+                self.asking.phone.insert(ticket);
+                cx.push(FrameKind::PhoneRequest(PhoneRequest { ticket, action }));
+            }
             Intent::Retrieve { item_id } => {
                 self.asking.give(ticket, Command::RetrieveItem { item_id }, cx);
             }
@@ -204,6 +212,17 @@ impl Core {
         }
         self.stopwatch.asked_if(respond.is_wanted(), cx.now());
         self.asking.append(ticket, vec![message], respond, cx);
+    }
+
+    /// The transport, or a stage before it, has done what it was asked for, or has not.
+    pub(super) fn phone_answered(&mut self, answer: &PhoneAnswer, cx: &mut Cx<'_>) {
+        if self.asking.phone.remove(&answer.ticket) {
+            let told = match &answer.done {
+                Ok(()) => Answer::Settled(Outcome::Done),
+                Err(reason) => Answer::Refused(NotAsked::Unable { reason: Arc::clone(reason) }),
+            };
+            cx.answer(answer.ticket, told);
+        }
     }
 
     /// A command has ended.

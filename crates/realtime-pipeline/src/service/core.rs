@@ -60,6 +60,7 @@ impl Processor for Core {
                 cx.media(realtime_protocol::call::Media::Report(report.clone()));
                 return;
             }
+            (FrameKind::PhoneAnswer(answer), _) => return self.phone_answered(answer, cx),
             _ => {}
         }
         cx.forward(frame);

@@ -14,8 +14,8 @@ use realtime_protocol::time::{Timestamp, UnixTime};
 
 use super::*;
 use crate::chain::{
-    Answer, Audio, BotSpeech, Category, Chain, Direction, Frame, FrameKind, Intent, Metric, Output,
-    Processor, Respond, Samples, Shape, Stages, UserInput, UserSpeech,
+    Answer, Audio, BotSpeech, Category, Chain, Direction, Frame, FrameKind, Intent, Metric, NotAsked, Output,
+    PhoneAction, PhoneAnswer, Processor, Respond, Samples, Shape, Stages, UserInput, UserSpeech,
 };
 
 /// Stands where the playout does.
@@ -381,4 +381,34 @@ fn the_end_waits_for_what_is_being_said_and_asked() {
     assert!(!run.ended, "the response runs");
     run.event(30, finished("r"));
     assert!(run.ended);
+}
+
+#[test]
+fn what_is_asked_of_the_phone_call_goes_to_the_transport_and_its_answer_comes_back_once() {
+    let mut run = Run::new(|service| service);
+    run.down(0, FrameKind::InputFinished);
+    for direction in [Direction::Downstream, Direction::Upstream] {
+        for (done, expected) in [
+            (Ok(()), Answer::Settled(Outcome::Done)),
+            (Err("no line".into()), Answer::Refused(NotAsked::Unable { reason: "no line".into() })),
+        ] {
+            let now = Timestamp::from_millis(10);
+            let ticket = run.chain.ask(now, Intent::Phone(PhoneAction::HangUp));
+            assert_eq!(run.drain(), ["↓phone_request"]);
+            let answer = PhoneAnswer { ticket, done };
+            for _ in 0..2 {
+                run.chain.handle_input(now, direction, FrameKind::PhoneAnswer(answer.clone()));
+                assert!(run.drain().is_empty(), "it ends at the service");
+            }
+            assert_eq!(std::mem::take(&mut run.answers), [expected]);
+        }
+    }
+
+    // The end waits for it.
+    let ticket = run.chain.ask(Timestamp::from_millis(20), Intent::Phone(PhoneAction::HangUp));
+    run.down(20, FrameKind::End { reason: "over".into() });
+    assert!(!run.ended);
+    run.down(30, FrameKind::PhoneAnswer(PhoneAnswer { ticket, done: Ok(()) }));
+    assert!(run.ended);
+    assert_eq!(run.answers.len(), 1);
 }

@@ -138,13 +138,14 @@ impl<P> Clone for MediaLine<P> {
 
 impl<P: MediaProtocol> Transport for MediaSocket<P> {
     fn split(self) -> (Box<dyn Source>, Box<dyn Sink>) {
-        let (name, format, pace) = {
+        let (name, format, pace, takes_phone_requests) = {
             let line = lock(&self.0);
             let protocol = &line.protocol;
-            (Arc::<str>::from(protocol.name()), protocol.input_format(), protocol.pace())
+            let name = Arc::<str>::from(protocol.name());
+            (name, protocol.input_format(), protocol.pace(), protocol.takes_phone_requests())
         };
         let source = SocketSource { name: Arc::clone(&name), format, line: Arc::clone(&self.0) };
-        let sink = SocketSink { name, pace, line: self.0, is_finished: false };
+        let sink = SocketSink { name, pace, takes_phone_requests, line: self.0, is_finished: false };
         (Box::new(source), Box::new(sink))
     }
 }
@@ -160,6 +161,7 @@ struct SocketSource<P> {
 struct SocketSink<P: MediaProtocol> {
     name: Arc<str>,
     pace: Pace,
+    takes_phone_requests: bool,
     line: Shared<P>,
     is_finished: bool,
 }
@@ -202,6 +204,10 @@ impl<P: MediaProtocol> Sink for SocketSink<P> {
 
     fn send(&mut self, frame: &FrameKind) -> Result<(), EdgeError> {
         lock(&self.line).tell(|line, now| line.handle_frame(now, Direction::Downstream, frame))
+    }
+
+    fn takes_phone_requests(&self) -> bool {
+        self.takes_phone_requests
     }
 
     fn clear(&mut self, id: ClearId) {

@@ -20,7 +20,10 @@ use realtime_protocol::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::chain::{Answer, Category, Chain, Direction, Ended, Fault, FrameKind, Losses, Output, Ticket};
+use crate::chain::{
+    Answer, Category, Chain, Direction, Ended, Fault, FrameKind, Losses, Output, PhoneAction, PhoneRequest,
+    Ticket,
+};
 use crate::edges::{Sink, Source};
 use crate::task::handle::{Request, Requests};
 use crate::task::outlet::Outlet;
@@ -252,6 +255,11 @@ impl Drive {
         while let Some(output) = self.chain.poll_output() {
             match output {
                 Output::Frame(Direction::Downstream, frame) => {
+                    if let FrameKind::PhoneRequest(request) = frame.kind()
+                        && self.answers_itself(request)
+                    {
+                        continue;
+                    }
                     self.outlet.push(frame);
                     self.signals.sink.set();
                 }
@@ -284,6 +292,24 @@ impl Drive {
             }
         }
         self.set_alarm();
+    }
+
+    /// Hangs up, and refuses what the transport can't do. Returns whether the request is answered.
+    fn answers_itself(&mut self, request: &PhoneRequest) -> bool {
+        let hangs_up = request.action == PhoneAction::HangUp;
+        let done = match self.outlet.refuses_phone_requests() {
+            _ if hangs_up => Ok(()),
+            Some(reason) => Err(reason),
+            None => return false,
+        };
+        let (now, answer) = (self.now(), FrameKind::PhoneAnswer(request.answer(done)));
+        self.chain.handle_input(now, Direction::Downstream, answer);
+        if hangs_up {
+            // The end of the run ends the call.
+            let reason = "the agent hung up".into();
+            self.chain.handle_input(now, Direction::Downstream, FrameKind::End { reason });
+        }
+        true
     }
 
     /// Sets the alarm for what is due next. If that moves away the alarm stays: one needless turn costs less

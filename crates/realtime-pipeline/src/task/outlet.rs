@@ -45,6 +45,17 @@ impl Outlet {
         }
     }
 
+    /// Why it does nothing with the phone call. `None`: it does.
+    pub(super) fn refuses_phone_requests(&self) -> Option<String> {
+        match &self.sink {
+            None => Some("nobody is there: the run has no sink".to_owned()),
+            Some(sink) if !sink.takes_phone_requests() => {
+                Some(format!("expected a phone call to do it with, and {} holds none", sink.name()))
+            }
+            Some(_) => None,
+        }
+    }
+
     /// Gives the sink what it takes. Returns what the chain must know: a report, or that the sink has failed
     /// and is gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Result<SinkReport, Arc<Fault>>> {

@@ -16,6 +16,7 @@
 //! | is sent keys, on the socket or by a request | `OutputDtmf`; a `Fault` where neither can be |
 //! | says that a mark was played | `SinkReport::Heard` |
 //! | is told to drop its audio | `ClearSink`, answered by one `SinkReport::Cleared` |
+//! | is asked for a transfer or for keys | `PhoneRequest`, answered by `PhoneAnswer` when it is done |
 //! | is asked to end the call, on the socket or by a request, or its socket is closed | the end of the run |
 //!
 //! # What was heard
@@ -312,6 +313,10 @@ impl MediaProtocol for Phone {
         self.call.is_some()
     }
 
+    fn takes_phone_requests(&self) -> bool {
+        true
+    }
+
     fn is_over(&self) -> bool {
         // Until it has nothing to wait for, the carrier is given time to close the socket.
         self.stream.is_over() && self.stream.poll_timeout().is_none()
@@ -367,6 +372,7 @@ impl MediaProtocol for Phone {
                 }
             }
             (Direction::Downstream, FrameKind::End { .. }) => self.ends_well = true,
+            (Direction::Downstream, FrameKind::PhoneRequest(request)) => self.on_phone_request(now, request),
             (Direction::Downstream, FrameKind::OutputDtmf(keys)) => self.send_keys(now, keys),
             _ => {}
         }
@@ -392,6 +398,7 @@ impl MediaProtocol for Phone {
     fn handle_timeout(&mut self, now: Timestamp) {
         self.stream.handle_timeout(now);
         self.voice.handle_timeout(now, &mut self.stream);
+        self.expire_requests(now);
         if self.hang_up_at.take_if(|at| *at <= now).is_some() {
             self.hang_up(now);
         }
@@ -406,7 +413,8 @@ impl MediaProtocol for Phone {
     fn poll_timeout(&self) -> Option<Timestamp> {
         let voice = self.voice.poll_timeout().filter(|_| !self.stream.is_over());
         let hang_up = self.hang_up_at.filter(|_| !self.stream.is_over());
-        [self.stream.poll_timeout(), voice, hang_up].into_iter().flatten().min()
+        let request = self.next_expiry().filter(|_| !self.is_over());
+        [self.stream.poll_timeout(), voice, hang_up, request].into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<MediaOutput> {

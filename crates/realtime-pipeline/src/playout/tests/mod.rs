@@ -3,6 +3,7 @@
 mod cutting;
 mod hearing;
 mod own_audio;
+mod phone;
 mod properties;
 mod timing;
 

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use realtime_telephony::rest::{Account, Dial, HttpRequest, Login, RestError, Transfer};
 
 use super::*;
-use crate::chain::{WorkFailed, WorkValue};
+use crate::chain::{PhoneAction, PhoneRequest, Ticket, WorkFailed, WorkValue};
 
 /// A carrier that notes what it is asked for, and answers with these statuses.
 fn carrier(statuses: &[u16]) -> (Arc<Mutex<Vec<String>>>, Requests) {
@@ -46,6 +46,10 @@ impl Bench {
 
     fn keys(&mut self, keys: &str) {
         self.frame(&FrameKind::OutputDtmf(Keys::new(keys).unwrap()));
+    }
+
+    fn ask(&mut self, number: u64, action: PhoneAction) {
+        self.frame(&FrameKind::PhoneRequest(PhoneRequest { ticket: Ticket::of(number), action }));
     }
 
     /// All that was handed out ends.
@@ -179,6 +183,68 @@ fn where_closing_the_socket_does_not_hang_up_a_request_does_and_then_the_socket_
     let mut bench = Bench::new(CarrierKind::Telnyx);
     bench.finish();
     assert!(!left_behind(&bench));
+}
+
+#[test]
+fn a_transfer_is_answered_when_it_is_done_and_then_the_call_is_not_hung_up() {
+    let to = |to: &str| PhoneAction::Transfer { to: to.into() };
+    let (asked, requests) = carrier(&[200]);
+    let mut bench = Bench::telnyx(Some(requests));
+    bench.ask(1, to("+15550100009"));
+    assert!(bench.news().is_empty());
+    bench.work();
+    assert_eq!(bench.news(), ["answer ticket 1 done"]);
+    assert!(asked.lock().unwrap()[0].ends_with(r#"/actions/transfer {"to":"+15550100009"}"#));
+    bench.finish();
+    assert_eq!(bench.news(), ["close", "Peer(Disconnected)"]);
+    assert!(bench.works.is_empty() && bench.phone.is_over() && bench.phone.oddities().is_none());
+    bench.ask(2, to("+15550100009"));
+    assert_eq!(bench.news(), ["answer ticket 2 the caller has gone"]);
+
+    // A document, for a carrier that takes no number.
+    let login = Login::Plivo { auth_id: "MA1".to_owned(), auth_token: "hidden".into() };
+    let (asked, requests) = carrier_of(login, &[202]);
+    let plivo = Phone::new(CarrierKind::Plivo, StreamOptions::default().audio_within(None));
+    let mut bench = Bench::with(plivo.requests(requests));
+    bench.text(r#"{"event":"start","start":{"callId":"c","streamId":"s"}}"#);
+    bench.news();
+    bench.ask(1, to("+15550100009"));
+    bench.work();
+    let told = bench.news();
+    assert!(told[0].starts_with("answer ticket 1 expected the address of a document for plivo"), "{told:?}");
+    bench.ask(2, to("https://voice.example.com/sales"));
+    bench.work();
+    assert_eq!(bench.news(), ["answer ticket 2 done"]);
+    assert!(asked.lock().unwrap()[0].contains("https://voice.example.com/sales"));
+    bench.ask(3, PhoneAction::SendKeys(Keys::new("1").unwrap()));
+    assert_eq!(bench.news(), ["> sendDTMF", "answer ticket 3 done"]);
+}
+
+#[test]
+fn every_request_has_one_answer_also_without_an_account_and_if_none_ever_comes() {
+    let keys = || PhoneAction::SendKeys(Keys::new("1").unwrap());
+    let mut bench = Bench::telnyx(None);
+    bench.ask(1, keys());
+    bench.ask(2, PhoneAction::Transfer { to: "+15550100009".into() });
+    for (told, number) in bench.news().iter().zip([1, 2]) {
+        assert!(
+            told.starts_with(&format!("answer ticket {number} expected an account to ask telnyx")),
+            "{told}"
+        );
+    }
+
+    let mut bench = Bench::telnyx(Some(carrier(&[500]).1));
+    bench.ask(1, keys());
+    bench.work();
+    assert_eq!(bench.news(), ["answer ticket 1 the carrier refused it with HTTP status 500"]);
+
+    bench.ask(2, keys());
+    bench.pass(14_999);
+    assert!(bench.news().is_empty());
+    bench.pass(1);
+    assert_eq!(bench.news(), ["answer ticket 2 the carrier gave no answer"]);
+    bench.work();
+    assert!(bench.news().is_empty(), "it comes too late");
 }
 
 #[test]

@@ -162,6 +162,10 @@ impl Bench {
                     FrameKind::InputAudio(Audio::Coded(coded)) => {
                         format!("audio {:?} {}", coded.format, coded.bytes.len())
                     }
+                    FrameKind::PhoneAnswer(answer) => {
+                        let done = answer.done.as_ref().map_or_else(|why| &**why, |()| "done");
+                        format!("answer {} {done}", answer.ticket)
+                    }
                     FrameKind::InputDtmf(keys) => format!("keys {}", keys.as_str()),
                     FrameKind::InputMessage(message) => message.body.to_string(),
                     frame => format!("{frame:?}"),
