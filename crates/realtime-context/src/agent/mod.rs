@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use realtime_protocol::call::{Command, Notice};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::CallId;
-use realtime_protocol::response::ResponseParams;
 use realtime_protocol::session_config::SessionConfig;
 use serde_json::{Value, json};
 
@@ -300,9 +299,7 @@ fn lock(handing: &Handing) -> MutexGuard<'_, Option<(CallId, String)>> {
 
 /// Has an agent say its greeting. One without a greeting answers, if it `must_speak`.
 fn greet(spec: &AgentSpec, must_speak: bool) -> Option<Command> {
-    let params = spec
-        .greeting_instructions()
-        .map(|instructions| Box::new(ResponseParams::default().instructions(instructions)));
+    let params = spec.greeting_params().map(Box::new);
     let protected = params.is_some();
     (must_speak || protected).then_some(Command::CreateResponse { params, protected })
 }

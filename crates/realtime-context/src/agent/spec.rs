@@ -1,5 +1,6 @@
 //! What an agent is, as data: [`AgentSpec`].
 
+use realtime_protocol::response::ResponseParams;
 use serde::{Deserialize, Serialize};
 
 use crate::tool::Function;
@@ -96,10 +97,12 @@ impl AgentSpec {
         format!("{HANDOFF}{}", self.name)
     }
 
-    /// What a greeting response is told: instructions of a response stand in place of the session's.
-    pub(super) fn greeting_instructions(&self) -> Option<String> {
+    /// What the response is asked for that says the greeting. `None`: there is no greeting.
+    pub fn greeting_params(&self) -> Option<ResponseParams> {
         let greeting = self.greeting.as_ref()?;
-        Some(format!("{}\n\nBegin now: {greeting}", self.instructions))
+        // Instructions of a response stand in place of the session's.
+        let instructions = format!("{}\n\nBegin now: {greeting}", self.instructions);
+        Some(ResponseParams::default().instructions(instructions))
     }
 }
 

@@ -30,11 +30,12 @@ use realtime_protocol::session_config::{SessionConfig, Transcription};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::chain::{Observer, Processor, Stages};
+use crate::chain::{Intent, Observer, Processor, Stages};
 use crate::edges::{Sink, Transport};
 use crate::playout::{PlaybackDelay, Playout};
 use crate::service::RealtimeService;
 use crate::task::{Finished, HangUp, Task, TaskError};
+use crate::turns::FirstWord;
 
 /// A voice agent: what the model is told to be, its tools, and what stands in its chain.
 ///
@@ -51,6 +52,7 @@ pub struct Agent {
     delay: Duration,
     playout: Option<Playout>,
     hang_up: Option<HangUp>,
+    first_word: Option<FirstWord>,
     observers: Vec<Box<dyn Observer>>,
 }
 
@@ -106,6 +108,7 @@ impl Agent {
             delay: Duration::ZERO,
             playout: None,
             hang_up: Some(HangUp::new()),
+            first_word: None,
             observers: Vec::new(),
         }
     }
@@ -113,6 +116,13 @@ impl Agent {
     /// What the model is told to say when the call begins. The user can't interrupt it by speaking.
     pub fn greeting(mut self, greeting: impl Into<String>) -> Self {
         self.spec.greeting = Some(greeting.into());
+        self
+    }
+
+    /// When an agent that calls somebody greets: not at once, but after the other one's first word and a
+    /// pause, or after some silence. So it does not talk into the announcement of an answering machine.
+    pub fn greets_after(mut self, first_word: FirstWord) -> Self {
+        self.first_word = Some(first_word);
         self
     }
 
@@ -243,7 +253,13 @@ impl Agent {
         endpoint: Endpoint,
         transport: impl Transport,
     ) -> Result<(Task, Conversation), TaskError> {
-        let Self { spec, others, library, service, listen, speak, delay, playout, hang_up, observers } = self;
+        let Self { mut spec, others, library, service, listen, speak, delay, playout, hang_up, .. } = self;
+        let Self { first_word, observers, .. } = self;
+        let first_word = first_word.map(|first_word| {
+            let params = spec.greeting_params().map(Box::new);
+            spec.greeting = None;
+            first_word.then(Intent::Run { params, protected: true })
+        });
         let (source, sink) = transport.split();
         let agents = Agents::new(std::iter::once(spec).chain(others))?;
         let RealtimeServiceOptions { mut client, conversation, change } = service;
@@ -271,6 +287,7 @@ impl Agent {
             stages = stages.then(hang_up);
         }
         let stages = listen.into_iter().fold(stages, Stages::then);
+        let stages = first_word.into_iter().fold(stages, Stages::then);
         let stages = stages.then(service.core());
         let stages = if delay.is_zero() { stages } else { stages.then(PlaybackDelay::new(delay)) };
         let stages = speak.into_iter().fold(stages.then(playout), Stages::then);

@@ -57,6 +57,7 @@
 //! | `detector`, `ear` | windows from any audio, and the edges of a voice |
 //! | `strategy`, `key`, `floor`, `stage`, `steps` | what begins and ends a turn |
 //! | `mute` | when the user is not heard |
+//! | `first_word` | when an agent that calls somebody begins to speak |
 //! | `tracker` | how long the user waited |
 
 mod detector;
@@ -64,6 +65,7 @@ mod ear;
 #[cfg(feature = "vad")]
 mod earshot;
 mod energy;
+mod first_word;
 mod floor;
 mod key;
 mod mute;
@@ -78,6 +80,7 @@ mod vad;
 #[cfg(feature = "vad")]
 pub use earshot::Earshot;
 pub use energy::EnergyVad;
+pub use first_word::FirstWord;
 pub use key::{Key, PushToTalk};
 pub use mute::{Mute, MuteButton, MuteRequest};
 pub use stage::Turns;
