@@ -75,7 +75,7 @@ pub(crate) fn barges_in(carrier: Carrier, last: Step) -> Vec<Step> {
 
 /// The agent's side of a call: it answers whoever is on the socket. `act` acts on the run.
 pub(crate) async fn answer<S, M, E>(
-    carrier: Carrier,
+    phone: Phone,
     socket: S,
     agent: Agent,
     script: &Value,
@@ -86,9 +86,8 @@ where
     M: WebSocketMessage,
     E: Error + Send + Sync + 'static,
 {
-    let kind = CarrierKind::of_name(carrier.name()).unwrap();
     let (server, agent, endpoint) = Server::new(agent, script);
-    let mut socket = MediaSocket::new(socket, Phone::new(kind, StreamOptions::default()));
+    let mut socket = MediaSocket::new(socket, phone);
     socket.ready().await.unwrap();
     let (task, conversation) = agent.task(endpoint, socket).unwrap();
     let handle = task.handle().clone();
@@ -100,9 +99,26 @@ where
     (server.seen(), conversation.messages().into_iter().map(word).collect())
 }
 
+/// The phone of a carrier's call.
+pub(crate) fn phone(carrier: Carrier) -> Phone {
+    Phone::new(CarrierKind::of_name(carrier.name()).unwrap(), StreamOptions::default())
+}
+
 /// A call over a socket in memory.
 pub(crate) async fn hold(
     carrier: Carrier,
+    agent: Agent,
+    script: &Value,
+    steps: Vec<Step>,
+    act: impl AsyncFnOnce(TaskHandle),
+) -> Held {
+    hold_with(carrier, phone(carrier), agent, script, steps, act).await
+}
+
+/// The same, with a phone that was changed.
+pub(crate) async fn hold_with(
+    carrier: Carrier,
+    phone: Phone,
     agent: Agent,
     script: &Value,
     steps: Vec<Step>,
@@ -112,7 +128,7 @@ pub(crate) async fn hold(
     let caller = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
     let socket = WebSocketStream::from_raw_socket(there, Role::Server, None).await;
     let (report, (seen, words)) =
-        tokio::join!(call_over(carrier, caller, steps), answer(carrier, socket, agent, script, act));
+        tokio::join!(call_over(carrier, caller, steps), answer(phone, socket, agent, script, act));
     Held { carrier, report: report.unwrap(), seen, words }
 }
 

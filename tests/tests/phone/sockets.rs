@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
-use crate::line::{Held, answer, barges_in, host, script};
+use crate::line::{Held, answer, barges_in, host, phone, script};
 use crate::server::Seen;
 
 const LONGEST: Duration = Duration::from_secs(80);
@@ -35,7 +35,7 @@ async fn over_axum(carrier: Carrier) {
     let (calls, mut over) = mpsc::channel::<(Seen, Vec<String>)>(1);
     let upgrade = move |upgrade: WebSocketUpgrade| async move {
         let hold = async move |socket: WebSocket| {
-            let told = answer(carrier, socket, host(), &script(), async |_| {}).await;
+            let told = answer(phone(carrier), socket, host(), &script(), async |_| {}).await;
             calls.send(told).await.ok();
         };
         upgrade.max_message_size(64 * 1024).protocols(carrier.subprotocol()).on_upgrade(hold)
@@ -68,7 +68,7 @@ async fn a_vonage_call_over_a_socket_of_tungstenite() {
     let server = async {
         let (stream, _) = listener.accept().await.unwrap();
         let socket: WebSocketStream<_> = accept_async(stream).await.unwrap();
-        answer(carrier, socket, host(), &script(), async |_| {}).await
+        answer(phone(carrier), socket, host(), &script(), async |_| {}).await
     };
     let (report, (seen, words)) =
         timeout(LONGEST, async { tokio::join!(dial(carrier, address), server) }).await.unwrap();

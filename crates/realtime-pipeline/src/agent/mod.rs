@@ -18,6 +18,8 @@
 
 pub mod demo;
 
+mod phone_tools;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use crate::service::RealtimeService;
 use crate::task::{Finished, HangUp, Task, TaskError};
 use crate::turns::FirstWord;
 
+pub use phone_tools::PhoneTools;
+
 /// A voice agent: what the model is told to be, its tools, and what stands in its chain.
 ///
 /// From the microphone to the loudspeaker: [`HangUp`], the stages of [`listen`](Self::listen), the service,
@@ -52,6 +56,7 @@ pub struct Agent {
     delay: Duration,
     playout: Option<Playout>,
     hang_up: Option<HangUp>,
+    phone: Option<PhoneTools>,
     first_word: Option<FirstWord>,
     observers: Vec<Box<dyn Observer>>,
 }
@@ -108,6 +113,7 @@ impl Agent {
             delay: Duration::ZERO,
             playout: None,
             hang_up: Some(HangUp::new()),
+            phone: None,
             first_word: None,
             observers: Vec::new(),
         }
@@ -124,6 +130,13 @@ impl Agent {
     pub fn greets_after(mut self, first_word: FirstWord) -> Self {
         self.first_word = Some(first_word);
         self
+    }
+
+    /// Adds tools by which the model acts on its phone call. They replace those that were added before.
+    pub fn phone_tools(mut self, tools: PhoneTools) -> Self {
+        let functions = tools.functions();
+        self.phone = Some(tools);
+        functions.into_iter().fold(self, Self::function)
     }
 
     /// The voice.
@@ -254,7 +267,7 @@ impl Agent {
         transport: impl Transport,
     ) -> Result<(Task, Conversation), TaskError> {
         let Self { mut spec, others, library, service, listen, speak, delay, playout, hang_up, .. } = self;
-        let Self { first_word, observers, .. } = self;
+        let Self { phone, first_word, observers, .. } = self;
         let first_word = first_word.map(|first_word| {
             let params = spec.greeting_params().map(Box::new);
             spec.greeting = None;
@@ -292,6 +305,9 @@ impl Agent {
         let stages = if delay.is_zero() { stages } else { stages.then(PlaybackDelay::new(delay)) };
         let stages = speak.into_iter().fold(stages.then(playout), Stages::then);
         let mut task = Task::new(stages)?.service(service).source(source).sink(sink);
+        if let Some(phone) = phone {
+            phone.act_on(task.handle());
+        }
         for observer in observers {
             task = task.observe(observer);
         }
