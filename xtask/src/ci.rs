@@ -132,7 +132,7 @@ impl Check {
             Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
             Self::Examples => "cargo run -p PACKAGE --example NAME, for each example of client and pipeline",
             Self::Webrtc => {
-                "cargo clippy, doc, test and run of the packages with the feature webrtc, with that feature"
+                "cargo clippy, doc and test of the packages with the feature webrtc, and an example of it"
             }
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",

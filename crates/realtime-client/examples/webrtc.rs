@@ -1,8 +1,7 @@
 //! A call by WebRTC: the model greets, a WAV file asks, and what was heard becomes another WAV file.
 //!
 //! ```sh
-//! cargo run -p realtime-client -p realtime-emulator --example webrtc \
-//!     --features realtime-client/webrtc,realtime-emulator/webrtc
+//! cargo run -p realtime-client --features webrtc,realtime-emulator/webrtc --example webrtc
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -75,37 +75,27 @@ impl Tools {
         if output(Command::new(compiler).arg("--version")).is_none() {
             return Outcome::Skipped("there is no C compiler".to_owned());
         }
-        let packages = [
-            "realtime-client",
-            "realtime-emulator",
-            "realtime-pipeline",
-            "realtime-webrtc",
-            "realtime-tests",
+        const TESTED: [&str; 2] = ["realtime-webrtc", "realtime-tests"];
+        const ALL: [&str; 5] =
+            ["realtime-client", "realtime-emulator", "realtime-pipeline", TESTED[0], TESTED[1]];
+        let steps: [(&[&str], &[&str], &[&str]); 5] = [
+            (&["clippy", "--all-targets"], &ALL, &["--", "-D", "warnings"]),
+            (&["doc", "--no-deps", "--document-private-items"], &ALL, &[]),
+            (&["test", "--lib"], &ALL[..2], &["webrtc"]),
+            (&["test"], &TESTED[..1], &[]),
+            (&["test", "--test", "webrtc"], &TESTED[1..], &[]),
         ];
-        let features = packages.map(|package| format!("{package}/webrtc")).join(",");
-        let chosen = packages.map(|package| ["-p", package]).concat();
-        let run = |before: &[&str], after: &[&str]| {
+        for (task, packages, rest) in steps {
+            let features: Vec<String> = packages.iter().map(|package| format!("{package}/webrtc")).collect();
             let mut command = self.cargo_command();
-            command.args(before).args(&chosen).args(["--features", &features]).args(after);
-            if before == ["doc", "--no-deps", "--document-private-items"] {
-                command.env("RUSTDOCFLAGS", "-D warnings");
-            }
-            run_command(&mut command)
-        };
-        let steps: [(&[&str], &[&str]); 5] = [
-            (&["clippy", "--all-targets"], &["--", "-D", "warnings"]),
-            (&["doc", "--no-deps", "--document-private-items"], &[]),
-            (&["test", "--test", "peers", "--test", "webrtc"], &[]),
-            (&["test", "--lib"], &["--", "webrtc"]),
-            (&["run", "--quiet", "--example", "webrtc"], &[]),
-        ];
-        for (before, after) in steps {
-            let outcome = run(before, after);
-            if outcome != Outcome::Passed {
-                return Outcome::Failed(format!("cargo {} failed", before.join(" ")));
+            command.args(task).args(["--features", &features.join(",")]).env("RUSTDOCFLAGS", "-D warnings");
+            packages.iter().for_each(|package| drop(command.args(["-p", package])));
+            if run_command(command.args(rest)) != Outcome::Passed {
+                return Outcome::Failed(format!("cargo {} failed", task.join(" ")));
             }
         }
-        Outcome::Passed
+        let features = "webrtc,realtime-emulator/webrtc";
+        self.cargo(["run", "--quiet", "-p", "realtime-client", "--features", features, "--example", "webrtc"])
     }
 
     pub(super) fn wasm(&self) -> Outcome {
