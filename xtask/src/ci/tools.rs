@@ -89,7 +89,9 @@ impl Tools {
             let features: Vec<String> = packages.iter().map(|package| format!("{package}/webrtc")).collect();
             let mut command = self.cargo_command();
             command.args(task).args(["--features", &features.join(",")]).env("RUSTDOCFLAGS", "-D warnings");
-            packages.iter().for_each(|package| drop(command.args(["-p", package])));
+            for package in packages {
+                command.args(["-p", package]);
+            }
             if run_command(command.args(rest)) != Outcome::Passed {
                 return Outcome::Failed(format!("cargo {} failed", task.join(" ")));
             }
