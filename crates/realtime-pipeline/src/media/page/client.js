@@ -9,8 +9,9 @@
  *
  * It needs a secure context (https, or localhost), and `blob:` for scripts in a content security policy.
  *
- * Events are `CustomEvent`s. Those named as messages of the protocol carry the message: `delta`, `transcript`,
- * `interrupted`, `speaking`, `muted`, `tool`, `message`, `keys`, `notice`, `error`, `item`, `ended`. The others:
+ * Events are `CustomEvent`s. Those named as messages of the protocol carry the message: `delta`,
+ * `transcript`, `interrupted`, `speaking`, `muted`, `tool`, `message`, `keys`, `notice`, `error`, `item`,
+ * `ended`. The others:
  *
  * | event | detail |
  * |---|---|
@@ -32,11 +33,11 @@ const VERSION = 1;
 const PLAYER_LIMIT = 150;
 const PING_EVERY = 5000, SILENT_AFTER = 12000;
 const FIRST_ATTEMPTS = 5;
-const FORWARDED = new Set(['delta', 'transcript', 'interrupted', 'speaking', 'muted', 'tool', 'message', 'keys',
-  'notice', 'error', 'latency', 'item']);
+const FORWARDED = new Set(['delta', 'transcript', 'interrupted', 'speaking', 'muted', 'tool', 'message',
+  'keys', 'notice', 'error', 'latency', 'item']);
 
 /**
- * @typedef {'idle'|'connecting'|'open'|'away'|'ended'} State `away`: the connection was lost, and is made again
+ * @typedef {'idle'|'connecting'|'open'|'away'|'ended'} State `away`: the connection is lost, and made again
  * @typedef {{item: number, samples: number}} Place
  * @typedef {object} Options
  * @property {boolean} [microphone] Whether the user speaks. Default: true
@@ -60,13 +61,15 @@ export class VoiceCall extends EventTarget {
   /** @type {Place|null} */ #played = null;
   /** @type {((place: Place|null) => void)|null} */ #dropped = null;
   #url; #options;
-  #rate = RATE; #muted = false; #attempt = 0; #awayUntil = Infinity; #wasOpen = false; #lastWord = 0;
+  #rate = RATE; #muted = false; #attempt = 0; #wasOpen = false; #lastWord = 0;
+  #awayUntil = Infinity; #resumeWithin = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #timer;
   /** @type {ReturnType<typeof setInterval>|undefined} */ #ping;
   /** How loud both sides are now, 0 to 1. */
   levels = { input: 0, output: 0 };
   /** Counts, for tests and curious users. */
-  stats = { sent: 0, dropped: 0, received: 0, underruns: 0, resumed: 0, cleared: /** @type {Place[]} */ ([]) };
+  stats = { sent: 0, dropped: 0, received: 0, underruns: 0, resumed: 0,
+    /** @type {Place[]} Where playback was stopped lately */ cleared: [] };
 
   /** @param {string|URL} url The server's WebSocket @param {Options} [options] */
   constructor(url, options = {}) {
@@ -91,7 +94,7 @@ export class VoiceCall extends EventTarget {
   /** Begins the call. Call it in a gesture. */
   async start() {
     if (this.#state !== 'idle') throw new Error(`expected a call that is new, and it is ${this.#state}`);
-    if (!globalThis.isSecureContext) throw new Error('expected https or localhost: browsers give no audio elsewhere');
+    if (!isSecureContext) throw new Error('expected https or localhost: browsers give no audio elsewhere');
     this.#enter('connecting');
     try {
       await this.#openAudio();
@@ -100,6 +103,8 @@ export class VoiceCall extends EventTarget {
       this.#end({ code: 'no_audio', text: 'This browser can play no audio.' });
       throw error;
     }
+    // Somebody may have hung up while the browser asked for the microphone.
+    if (this.state === 'ended') return;
     addEventListener('pagehide', this.#leave);
     addEventListener('online', this.#retry);
     document.addEventListener('visibilitychange', this.#wake);
@@ -176,7 +181,7 @@ export class VoiceCall extends EventTarget {
     try {
       source = context.createMediaStreamSource(stream);
     } catch {
-      // Firefox converts no microphone to a context's rate: it has a context of its own, and the server converts.
+      // Firefox converts no microphone to a context's rate: it has its own, and the server converts.
       await this.#ear?.close();
       this.#ear = context = new AudioContext({ latencyHint: 'interactive' });
       await context.audioWorklet.addModule(workletUrl());
@@ -219,7 +224,7 @@ export class VoiceCall extends EventTarget {
       if (at) this.#played = at;
       if (id === undefined) this.#dropped?.(at);
       else {
-        if (at) this.stats.cleared.push(at);
+        if (at) this.stats.cleared = [...this.stats.cleared.slice(-9), at];
         this.#say({ type: 'stopped', id, ...at });
       }
     }
@@ -235,6 +240,7 @@ export class VoiceCall extends EventTarget {
 
   #connect() {
     clearTimeout(this.#timer);
+    this.#lastWord = performance.now();
     const socket = new WebSocket(this.#url);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
@@ -245,7 +251,6 @@ export class VoiceCall extends EventTarget {
 
   /** @param {WebSocket} socket */
   async #hello(socket) {
-    this.#lastWord = performance.now();
     const hello = { type: 'hello', version: VERSION, rate: this.#rate, muted: this.#muted };
     if (this.#token) Object.assign(hello, { token: this.#token });
     if (this.#wasOpen) {
@@ -286,7 +291,8 @@ export class VoiceCall extends EventTarget {
       case 'ready': return this.#onReady(message);
       case 'clear': return this.#player?.port.postMessage({ clear: message.id });
       case 'done': return this.#player?.port.postMessage({ done: message.number });
-      case 'pong': return this.#tell('latency', { name: 'network', ms: Math.round(performance.now() - message.at) });
+      case 'pong':
+        return this.#tell('latency', { name: 'network', ms: Math.round(performance.now() - message.at) });
       case 'ended': return this.#end(message);
       default: if (FORWARDED.has(message.type)) this.#tell(message.type, message);
     }
@@ -301,12 +307,14 @@ export class VoiceCall extends EventTarget {
     this.#awayUntil = Infinity;
     this.#wasOpen = true;
     if (ready.resumed) this.stats.resumed += 1;
-    else this.#played = null;
+    else {
+      this.#played = null;
+      this.#player?.port.postMessage({ fresh: true });
+    }
     this.#tellLatency();
     this.#enter('open');
     if (hadCall && !ready.resumed) this.#tell('restarted', null);
   }
-  #resumeWithin = 0;
 
   /** @param {WebSocket} socket */
   #onLost(socket) {
@@ -323,12 +331,11 @@ export class VoiceCall extends EventTarget {
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
-  /** A connection may break without a word. */
+  /** A connection may break, or not be made, without a word. */
   #checkLine() {
     this.#tellLatency();
-    if (this.#state !== 'open') return;
     const socket = this.#socket;
-    if (performance.now() - this.#lastWord > SILENT_AFTER && socket) {
+    if (socket && performance.now() - this.#lastWord > SILENT_AFTER) {
       socket.close();
       this.#onLost(socket);
     } else this.#say({ type: 'ping', at: performance.now() });
@@ -369,8 +376,14 @@ export class VoiceCall extends EventTarget {
   /** @param {string} type @param {unknown} detail */
   #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 
-  #leave = (/** @type {PageTransitionEvent} */ event) => { if (!event.persisted && !this.#options.keep) this.stop(); };
-  #retry = () => { if (this.#socket === null && this.#state !== 'ended') { this.#attempt = 0; this.#connect(); } };
+  #leave = (/** @type {PageTransitionEvent} */ event) => {
+    if (!event.persisted && !this.#options.keep) this.stop();
+  };
+  #retry = () => {
+    if (this.#socket || this.#state === 'ended') return;
+    this.#attempt = 0;
+    this.#connect();
+  };
   #wake = () => { if (document.visibilityState === 'visible') this.resume().catch(() => {}); };
   #devices = async () => {
     const all = await navigator.mediaDevices.enumerateDevices();
@@ -395,7 +408,8 @@ function ear() {
   registerProcessor('voice-ear', class extends AudioWorkletProcessor {
     constructor({ processorOptions: { frame, thin } }) {
       super();
-      Object.assign(this, { frame, thin, samples: new Int16Array(frame), filled: 0, sum: 0, parts: 0, energy: 0 });
+      Object.assign(this, { frame, thin, samples: new Int16Array(frame) });
+      this.filled = this.sum = this.parts = this.energy = 0;
     }
     process([[input]]) {
       for (const sample of input ?? []) {
@@ -419,8 +433,8 @@ function ear() {
 
 /**
  * Plays items in the order in which they come, and knows at each moment what is heard.
- * What it hands out sounds `latency` samples later, so reports look back by that. What it has handed out when it
- * is stopped will still be heard: that place is exact.
+ * What it hands out sounds `latency` samples later, so reports look back by that. What it has handed out when
+ * it is stopped will still be heard: that place is exact.
  */
 function player() {
   const EVERY = sampleRate / 10, FADE = 120, MOST = 60 * sampleRate;
@@ -440,10 +454,11 @@ function player() {
       this.tail = null;         // the end of what was stopped, falling to silence
       this.port.onmessage = ({ data }) => this.on(data);
     }
-    on({ audio, clear, done, drop, latency }) {
+    on({ audio, clear, done, drop, fresh, latency }) {
       if (latency !== undefined) this.latency = latency;
       if (done !== undefined) this.done = Math.max(this.done, done);
       if (clear !== undefined) this.port.postMessage({ stopped: { id: clear, at: this.stop() } });
+      if (fresh) Object.assign(this, { done: 0, told: null });      // another call counts anew
       if (drop) this.port.postMessage({ stopped: { at: this.stop() } });
       if (audio && this.queued + audio.samples.length <= MOST) {
         if (!this.queue.length) this.since = currentFrame;
@@ -483,9 +498,10 @@ function player() {
     }
     note(number, offset, length, frame) {
       const last = this.spans.at(-1);
-      if (last?.number === number && last.offset + last.length === offset && last.frame + last.length === frame) {
-        last.length += length;
-      } else this.spans.push({ number, offset, length, frame });
+      const goesOn = last?.number === number && last.offset + last.length === offset
+        && last.frame + last.length === frame;
+      if (goesOn) last.length += length;
+      else this.spans.push({ number, offset, length, frame });
     }
     process(_, [[out]]) {
       const isWhole = () => this.queue.length && this.queue.at(-1).number <= this.done;

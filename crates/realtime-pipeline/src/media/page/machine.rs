@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Page {
     pub(super) backlog: Backlog,
     /// Why the call is over, as the page is told.
     pub(super) ended: Option<Words>,
+    /// Why the page is over, for logs.
+    pub(super) why: Option<&'static str>,
     outputs: VecDeque<MediaOutput>,
 }
 
@@ -68,6 +71,17 @@ pub struct PageCounts {
     pub dropped_texts: u64,
     /// How often the page came back.
     pub resumed: u64,
+}
+
+impl fmt::Display for PageCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { unknown, malformed, stale, dropped_audio, dropped_texts, resumed } = self;
+        write!(
+            f,
+            "unknown messages: {unknown}, malformed: {malformed}, late reports: {stale}, dropped pieces of "
+        )?;
+        write!(f, "audio: {dropped_audio}, dropped texts: {dropped_texts}, came back: {resumed}")
+    }
 }
 
 /// So much more than the lead may be on its way to a page, before no more is sent.
@@ -99,6 +113,7 @@ impl Page {
             teller: Teller::default(),
             backlog: Backlog::default(),
             ended: None,
+            why: None,
             outputs: VecDeque::new(),
         }
     }
@@ -194,9 +209,17 @@ impl MediaProtocol for Page {
         self.link == Link::Over
     }
 
+    fn why_over(&self) -> Option<Arc<str>> {
+        self.why.map(Arc::from)
+    }
+
+    fn oddities(&self) -> Option<String> {
+        (self.counts != PageCounts::default()).then(|| self.counts.to_string())
+    }
+
     fn handle_opened(&mut self, now: Timestamp) {
         if self.link.is_open() {
-            self.lose(now);
+            self.lose(now, "another socket took its place");
         }
         let (until, away) = match self.link {
             Link::Away { until } => (until, Some(until)),
@@ -208,7 +231,7 @@ impl MediaProtocol for Page {
     }
 
     fn handle_closed(&mut self, now: Timestamp) {
-        self.lose(now);
+        self.lose(now, "it has gone");
     }
 
     fn handle_text(&mut self, now: Timestamp, text: &str) {
@@ -278,7 +301,7 @@ impl MediaProtocol for Page {
             Link::Open { .. } => {
                 self.say(&notice(words::SILENT));
                 self.output(MediaOutput::Close);
-                self.lose(now);
+                self.lose(now, "it said nothing for too long");
             }
             Link::Greeting { .. } => {
                 self.refuse(words::SILENT);

@@ -58,25 +58,29 @@ impl Page {
         };
         self.output(MediaOutput::Send(SocketMessage::Text(ended(words).to_string())));
         self.output(MediaOutput::Close);
+        if away.is_none() {
+            self.why = Some(words.1);
+        }
         self.link = away.map_or(Link::Over, |until| Link::Away { until });
     }
 
     /// The connection is lost.
-    pub(super) fn lose(&mut self, now: Timestamp) {
+    pub(super) fn lose(&mut self, now: Timestamp, why: &'static str) {
         self.answer_clear(now);
         match self.link {
             Link::Open { .. } if self.options.resumes() => {
                 self.link = Link::Away { until: now + self.options.resume_within };
                 self.report(SinkReport::Away);
             }
-            Link::Open { .. } | Link::Greeting { away: None, .. } => self.leave(now),
+            Link::Open { .. } | Link::Greeting { away: None, .. } => self.leave(now, why),
             Link::Greeting { away: Some(until), .. } => self.link = Link::Away { until },
             Link::Away { .. } | Link::Over => {}
         }
     }
 
     /// The page is gone for good.
-    pub(super) fn leave(&mut self, now: Timestamp) {
+    pub(super) fn leave(&mut self, now: Timestamp, why: &'static str) {
+        self.why.get_or_insert(why);
         self.answer_clear(now);
         if self.is_away() {
             // Nobody waits for it any longer.
@@ -91,7 +95,7 @@ impl Page {
     /// Gives a page up that has been away for too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
         if matches!(self.link, Link::Away { until } if until <= now) {
-            self.leave(now);
+            self.leave(now, "it was lost and did not come back");
         }
     }
 

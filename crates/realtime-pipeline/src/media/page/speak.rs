@@ -71,7 +71,7 @@ impl Page {
             Up::Ping(at) => self.say(&json!({ "type": "pong", "at": at })),
             Up::Bye => {
                 self.output(MediaOutput::Close);
-                self.leave(now);
+                self.leave(now, "it hung up");
             }
         }
     }

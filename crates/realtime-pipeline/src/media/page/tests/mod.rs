@@ -205,9 +205,11 @@ fn a_page_of_another_version_or_one_that_says_nothing_is_refused_in_words() {
     bench.pass(10_000);
     assert_eq!(bench.news()[0]["code"], "silent");
     assert!(bench.page.is_over() && bench.closed == 1);
+    assert_eq!(bench.page.why_over().as_deref(), Some("The page said nothing for too long."));
     let mut bench = Bench::silent(PageOptions::new(TOKEN));
     bench.close();
     assert!(bench.page.is_over() && bench.inputs.is_empty());
+    assert_eq!(bench.page.why_over().as_deref(), Some("it has gone"));
 }
 
 #[test]
@@ -284,6 +286,8 @@ fn complaints_are_bounded_and_all_is_counted() {
         bench.raw("\u{fffd}");
     }
     assert_eq!(bench.news().len(), 10);
+    let oddities = bench.page.oddities().unwrap();
+    assert!(oddities.starts_with("unknown messages: 1000, malformed: 1000, "), "{oddities}");
     assert_eq!((bench.page.counts().unknown, bench.page.counts().malformed), (1_000, 1_000));
     bench.pass(3_000);
     bench.raw("{}");
