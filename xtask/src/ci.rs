@@ -2,8 +2,9 @@
 //!
 //! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with
 //! one line that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the
-//! dependencies, and of cargo-fuzz if that is missing.
+//! dependencies, of cargo-fuzz if that is missing, and of the script library that drives a browser.
 
+mod browser;
 mod features;
 mod fuzz;
 mod readme;
@@ -64,6 +65,8 @@ enum Check {
     Examples,
     /// Calls by WebRTC: a heavy feature, which builds C
     Webrtc,
+    /// A page in a browser talks with the agent
+    Browser,
     /// The rules that no compiler checks
     Tidy,
     /// The README's commands
@@ -134,6 +137,7 @@ impl Check {
             Self::Webrtc => {
                 "cargo clippy, doc and test of the packages with the feature webrtc, and an example of it"
             }
+            Self::Browser => "node tests/browser/page/page.mjs, with the example page_server",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -180,6 +184,7 @@ impl Check {
             Self::Fuzz => fuzz::run(tools),
             Self::Examples => tools.examples(),
             Self::Webrtc => tools.webrtc(),
+            Self::Browser => browser::run(tools),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),
         }

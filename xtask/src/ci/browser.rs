@@ -1,0 +1,130 @@
+//! A browser holds a call with a page, by voice: `tests/browser/page` drives the Chromium of the system.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::ci::features;
+use crate::ci::report::Outcome;
+use crate::ci::tools::{Tools, run_command};
+use crate::{Error, workspace_root};
+
+/// What a server says before the address of its page.
+const READY: &str = "the page is at ";
+
+/// What browsers are called.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+pub(super) fn run(tools: &Tools) -> Outcome {
+    let (Some(node), Some(npm)) = (program("node"), program("npm")) else {
+        return Outcome::Skipped("node and npm are not installed".to_owned());
+    };
+    let chosen = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let Some(chromium) = chosen.or_else(|| BROWSERS.into_iter().find_map(program)) else {
+        return Outcome::Skipped("chromium is not installed, and CHROMIUM names none".to_owned());
+    };
+    let modules = workspace_root().join("target/browser");
+    if let Err(why) = install(&npm, &modules) {
+        return Outcome::Skipped(format!("playwright-core can't be installed: {why}"));
+    }
+    let features = features::of(&tools.features, "realtime-pipeline");
+    let example = ["run", "--quiet", "-p", "realtime-pipeline", "--features", &features, "--example"];
+    let mut server = tools.cargo_command();
+    server.args(example).args(["page_server", "--", "127.0.0.1:0"]);
+    match Page::serve(&mut server) {
+        Err(error) => Outcome::Failed(format!("the example page_server does not serve a page: {error}")),
+        Ok(page) => {
+            let mut call = Command::new(node);
+            call.current_dir(workspace_root()).arg("tests/browser/page/page.mjs").arg(&page.address);
+            call.arg("--modules").arg(&modules).arg("--out").arg(&modules).env("CHROMIUM", chromium);
+            run_command(&mut call)
+        }
+    }
+}
+
+/// Installs what the script needs, as its lock file says, unless it is there.
+fn install(npm: &Path, modules: &Path) -> Result<(), Error> {
+    let source = workspace_root().join("tests/browser/page");
+    let lock = std::fs::read(source.join("package-lock.json"))?;
+    let is_there = modules.join("node_modules/playwright-core").is_dir();
+    if is_there && std::fs::read(modules.join("package-lock.json")).is_ok_and(|there| there == lock) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(modules)?;
+    std::fs::copy(source.join("package.json"), modules.join("package.json"))?;
+    std::fs::write(modules.join("package-lock.json"), lock)?;
+    let mut npm = Command::new(npm);
+    npm.current_dir(modules).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    match run_command(&mut npm) {
+        Outcome::Passed => Ok(()),
+        Outcome::Skipped(why) | Outcome::Failed(why) => Err(format!("npm ci failed: {why}").into()),
+    }
+}
+
+/// A server of a page, until this is dropped.
+struct Page {
+    server: Child,
+    address: String,
+}
+
+impl Page {
+    /// Starts a server that says on standard error where its page is. It has no key: the model is the
+    /// emulator.
+    fn serve(command: &mut Command) -> Result<Self, Error> {
+        let mut server = command.env_remove("OPENAI_API_KEY").stderr(Stdio::piped()).spawn()?;
+        let errors = server.stderr.take().ok_or("there is no standard error")?;
+        let mut page = Self { server, address: String::new() };
+        let mut lines = BufReader::new(errors).lines();
+        for line in lines.by_ref() {
+            let line = line?;
+            if let Some(address) = line.strip_prefix(READY) {
+                page.address = address.to_owned();
+                break;
+            }
+            eprintln!("{line}");
+        }
+        if page.address.is_empty() {
+            return Err("it ended before its page was there".into());
+        }
+        // What it says later is shown too; unread, it would wait for somebody who reads.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        Ok(page)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Where a program is, on the path.
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn the_address_of_a_page_is_read_and_its_server_ends_with_it() {
+        let shell = |script: &str| Page::serve(Command::new("sh").args(["-c", script]));
+        let page = shell("echo building >&2; echo 'the page is at http://x/' >&2; sleep 60").unwrap();
+        assert_eq!(page.address, "http://x/");
+        drop(page);
+        let error = shell("echo broken >&2").err().unwrap();
+        assert_eq!(error.to_string(), "it ended before its page was there");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn programs_are_found_on_the_path() {
+        assert!(program("sh").is_some());
+        assert_eq!(program("no-such-program-anywhere"), None);
+    }
+}
