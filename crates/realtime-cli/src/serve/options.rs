@@ -13,7 +13,7 @@ pub struct Args {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
-    /// The address under which others reach this server, such as https://voice.example.com. Carriers are told
+    /// The address under which others reach this server, such as `https://voice.example.com`. Carriers are told
     /// it, and their signatures are checked against it
     #[arg(long, value_name = "URL", help_heading = "Who reaches it")]
     pub public_url: Option<String>,
@@ -23,7 +23,7 @@ pub struct Args {
     /// The certificate's key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Who reaches it")]
     pub tls_key: Option<PathBuf>,
-    /// Lets pages of this origin hold calls, such as https://app.example.com; `*`: all. The server's own page
+    /// Lets pages of this origin hold calls, such as `https://app.example.com`; `*`: all. The server's own page
     /// may always. Can be given more than once
     #[arg(long, value_name = "ORIGIN", help_heading = "Who reaches it")]
     pub allow_origin: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Args {
     /// The agent: a TOML or JSON file with instructions, tools, greeting and voice. Default: the demo's
     #[arg(long, value_name = "FILE", help_heading = "Who speaks")]
     pub agent: Option<PathBuf>,
-    /// The server of the model, such as https://api.openai.com/v1; its key is read from OPENAI_API_KEY.
+    /// The server of the model, such as `https://api.openai.com/v1`; its key is read from OPENAI_API_KEY.
     /// Default: the emulator inside, without network or key
     #[arg(long, value_name = "URL", help_heading = "Who speaks")]
     pub url: Option<String>,
