@@ -18,6 +18,9 @@ pub(super) const ADMIN_TOKEN: &str = "REALTIME_ADMIN_TOKEN";
 /// How long a short-lived token is good for a call to begin (s).
 const LIFETIME: u64 = 600;
 
+/// How long after that a page may come back with it to a call that runs (s): no call is longer.
+const COMES_BACK: u64 = 24 * 3600;
+
 /// The shortest token that nobody guesses (bytes).
 const SHORTEST: usize = 16;
 
@@ -39,6 +42,15 @@ pub(super) struct Caller<'a> {
     pub(super) host: Option<&'a str>,
     /// The token, of the query or of `Authorization`.
     pub(super) token: Option<&'a str>,
+}
+
+/// What a page may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Admitted {
+    /// Begin a call, or go on with one.
+    Begin,
+    /// Go on with a call. Its token has expired since, and a page connects to the same address again.
+    Return,
 }
 
 /// Why a request is refused.
@@ -104,18 +116,22 @@ impl Access {
         self.page.is_some() || !self.is_open
     }
 
-    /// Whether a page may hold a call now.
+    /// What a page may do now.
     ///
     /// # Errors
     /// [`Denied`].
-    pub(super) fn page(&self, caller: Caller<'_>, now: UnixTime) -> Result<(), Denied> {
+    pub(super) fn page(&self, caller: Caller<'_>, now: UnixTime) -> Result<Admitted, Denied> {
         self.origin(caller)?;
         match (&self.page, caller.token) {
             (None, _) if self.is_open => Err(Denied::NoPages),
-            (None, _) => Ok(()),
+            (None, _) => Ok(Admitted::Begin),
             (Some(_), None) => Err(Denied::NoToken),
-            (Some(page), Some(token)) if page.is(token) || is_short_lived(page, token, now) => Ok(()),
-            (Some(_), Some(_)) => Err(Denied::WrongToken),
+            (Some(page), Some(token)) if page.is(token) => Ok(Admitted::Begin),
+            (Some(page), Some(token)) => match seconds(now).checked_sub(expiry(page, token)?) {
+                None => Ok(Admitted::Begin),
+                Some(since) if since < COMES_BACK => Ok(Admitted::Return),
+                Some(_) => Err(Denied::WrongToken),
+            },
         }
     }
 
@@ -174,11 +190,14 @@ impl Access {
     }
 }
 
-/// Whether it is a token of ours that has not expired.
-fn is_short_lived(page: &Secret, token: &str, now: UnixTime) -> bool {
-    let Some((expires, tag)) = token.split_once('.') else { return false };
-    let (Ok(expires), Ok(tag)) = (expires.parse::<u64>(), URL_SAFE_NO_PAD.decode(tag)) else { return false };
-    expires > seconds(now) && mac(page, expires).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
+/// When a short-lived token of ours expires (s since 1970).
+fn expiry(page: &Secret, token: &str) -> Result<u64, Denied> {
+    let read = || {
+        let (expires, tag) = token.split_once('.')?;
+        let (expires, tag) = (expires.parse().ok()?, URL_SAFE_NO_PAD.decode(tag).ok()?);
+        mac(page, expires)?.verify_slice(&tag).ok().map(|()| expires)
+    };
+    read().ok_or(Denied::WrongToken)
 }
 
 fn signature(page: &Secret, expires: u64) -> Vec<u8> {
@@ -225,7 +244,8 @@ mod tests {
             ("https://evil.example", Err(Denied::Origin)),
             ("null", Err(Denied::Origin)),
         ] {
-            assert_eq!(access.page(from(origin, None), NOW), expected, "{origin}");
+            let admitted = expected.map(|()| Admitted::Begin);
+            assert_eq!(access.page(from(origin, None), NOW), admitted, "{origin}");
             assert_eq!(access.admin(from(origin, None)), expected, "{origin}");
         }
         // A name that was made to lead to this machine.
@@ -247,7 +267,7 @@ mod tests {
         );
         assert_eq!(open.page(from("https://v.example", None), NOW), Err(Denied::NoToken));
         assert_eq!(open.page(from("https://v.example", Some("x")), NOW), Err(Denied::WrongToken));
-        assert_eq!(open.page(from("https://v.example", Some(TOKEN)), NOW), Ok(()));
+        assert_eq!(open.page(from("https://v.example", Some(TOKEN)), NOW), Ok(Admitted::Begin));
         assert_eq!(open.page(from("https://evil.example", Some(TOKEN)), NOW), Err(Denied::Origin));
         assert_eq!(open.admin(from("", Some(TOKEN))), Err(Denied::WrongToken));
         assert_eq!(open.admin(from("", Some("canary-admin-token"))), Ok(()));
@@ -260,8 +280,12 @@ mod tests {
         assert_eq!(access.short_lived(from("", None), NOW), Err(Denied::NoToken));
         let (token, lives) = access.short_lived(from("", Some(TOKEN)), NOW).unwrap().unwrap();
         let later = |seconds| UnixTime::from_secs(1_790_000_000 + seconds);
-        assert_eq!(access.page(from("", Some(&token)), later(lives - 1)), Ok(()));
-        assert_eq!(access.page(from("", Some(&token)), later(lives)), Err(Denied::WrongToken));
+        assert_eq!(access.page(from("", Some(&token)), later(lives - 1)), Ok(Admitted::Begin));
+        // A page comes back to its call with the token by which it began.
+        for seconds in [lives, lives + COMES_BACK - 1] {
+            assert_eq!(access.page(from("", Some(&token)), later(seconds)), Ok(Admitted::Return));
+        }
+        assert_eq!(access.page(from("", Some(&token)), later(lives + COMES_BACK)), Err(Denied::WrongToken));
         assert_eq!(access.short_lived(from("", Some(&token)), NOW), Err(Denied::WrongToken));
         let longer = token.replacen("179", "189", 1);
         assert_eq!(access.page(from("", Some(&longer)), NOW), Err(Denied::WrongToken));

@@ -20,6 +20,7 @@ use realtime_pipeline::sockets::{MediaSocket, draw_token, first_text};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::serve::access::{Admitted, Denied};
 use crate::serve::answers;
 use crate::serve::asking::{caller, is_upgrade};
 use crate::serve::hold::hold;
@@ -92,24 +93,30 @@ fn policy(ws: &str) -> String {
 /// The page's socket. Asked without an upgrade, it says whether a call could begin.
 pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Response {
     let (mut head, _) = request.into_parts();
-    if let Err(denied) = server.access.page(caller(&head), wall()) {
-        return answers::denied(denied);
-    }
-    let place = server.places.take();
+    let admitted = match server.access.page(caller(&head), wall()) {
+        Ok(admitted) => admitted,
+        Err(denied) => return answers::denied(denied),
+    };
+    let place = match admitted {
+        Admitted::Begin => Some(server.places.take()),
+        Admitted::Return => None,
+    };
     if !is_upgrade(&head.headers) {
         return match place {
-            Ok(_) => Json(json!({ "takes_calls": true })).into_response(),
-            Err(why) => answers::no_place(why),
+            Some(Ok(_)) => Json(json!({ "takes_calls": true })).into_response(),
+            Some(Err(why)) => answers::no_place(why),
+            None => answers::denied(Denied::WrongToken),
         };
     }
     let place = match place {
-        Ok(place) => Some(place),
+        Some(Ok(place)) => Some(place),
         // Somebody may come back to a call, which has its place.
-        Err(_) if !server.lines.is_empty() => None,
-        Err(why) => {
+        Some(Err(_)) | None if !server.lines.is_empty() => None,
+        Some(Err(why)) => {
             tracing::warn!("a page's call was refused: {why}");
             return answers::no_place(why);
         }
+        None => return answers::denied(Denied::WrongToken),
     };
     match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
         Ok(upgrade) => upgrade
@@ -148,7 +155,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Option<Place>) {
     }
 }
 
-/// There is no call to come back to, and no place for another one.
+/// There is no call to come back to, and no other one may begin.
 async fn turn_away(mut socket: impl Sink<Message> + Unpin) {
     let text = json!({ "type": "ended", "code": "busy", "text": "All lines are busy. Try again later." });
     // It may have gone by now.

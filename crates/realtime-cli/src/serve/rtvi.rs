@@ -8,6 +8,7 @@ use realtime_pipeline::sockets::MediaSocket;
 use serde_json::json;
 
 use crate::one_line;
+use crate::serve::access::{Admitted, Denied};
 use crate::serve::answers;
 use crate::serve::asking::caller;
 use crate::serve::hold::hold;
@@ -22,8 +23,11 @@ const LONGEST: usize = 1024 * 1024;
 /// A client connects.
 pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Response {
     let (mut head, _) = request.into_parts();
-    if let Err(denied) = server.access.page(caller(&head), wall()) {
-        return answers::denied(denied);
+    match server.access.page(caller(&head), wall()) {
+        Ok(Admitted::Begin) => {}
+        // These clients do not come back to a call.
+        Ok(Admitted::Return) => return answers::denied(Denied::WrongToken),
+        Err(denied) => return answers::denied(denied),
     }
     let place = match server.place("rtvi") {
         Ok(place) => place,
