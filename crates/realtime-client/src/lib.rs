@@ -134,9 +134,9 @@
 //!   is an error.
 //! - `socks` (default): SOCKS5 proxies.
 //! - `http`: short-lived keys, and making, taking, handing on and ending calls; HTTP requests to any server.
-//! - `webrtc`: calls by WebRTC (`WebRtc`, `Client::over_webrtc`), with `http`. Speech goes by UDP, as Opus, by
-//!   the crates `str0m` and `ropus`. str0m's cryptography is AWS-LC, whose C takes a minute to build; and at
-//!   TRACE str0m writes what is said to `tracing`.
+//! - `webrtc`: calls by WebRTC (`WebRtc`, `Client::over_webrtc`), with `http`. Speech goes by UDP, as Opus,
+//!   by the crates `str0m` and `ropus`. str0m's cryptography is AWS-LC, whose C takes a minute to build; and
+//!   at TRACE str0m writes what is said to `tracing`.
 //! - `tungstenite`: a second WebSocket library to choose ([`WebSocketLibrary`]). It logs what is said, at
 //!   TRACE; the default one logs nothing.
 //! - `mcp`: `McpServer`, whose tools are put into a toolbox, by the SDK `rmcp`. It more than doubles the tree

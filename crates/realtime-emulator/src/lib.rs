@@ -74,8 +74,8 @@
 //! # What it does not do
 //!
 //! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, calls have no
-//! media: the answer to a WebRTC offer looks right, but nothing listens there. It contacts no MCP server: their lists and results come from
-//! the brain. It has no translation sessions and no TLS.
+//! media: the answer to a WebRTC offer looks right, but nothing listens there. It contacts no MCP server:
+//! their lists and results come from the brain. It has no translation sessions and no TLS.
 //!
 //! # Features
 //!

@@ -56,6 +56,8 @@ type OnCall = dyn Fn(&str) + Send + Sync;
 ///   [`PlaybackSource::Server`](realtime_protocol::session::PlaybackSource::Server) for that. Audio may come
 ///   after the end of its response. Play it as it comes, and drop what waits at
 ///   [`Event::Interrupted`](realtime_protocol::call::Event::Interrupted).
+/// - [`Handle::ask`](crate::Handle::ask) and [`say`](crate::Handle::say) return when the response has ended:
+///   their voice has what was heard by then, which may be only its beginning.
 /// - The user's audio is sent at the pace at which it sounds, and twice as fast where it has piled up. Where
 ///   there is none, silence is sent. A commit waits until the audio before it was sent, and 200 ms more, so
 ///   that the server has heard it.
