@@ -1,17 +1,18 @@
 //! Accounts with carriers, from the variables of the environment: for requests to them.
 
-use realtime_client::{HttpAnswer, HttpRequest};
+use realtime_pipeline::carrier_client::CarrierClient;
+use realtime_pipeline::media::phone::Requests;
 use realtime_telephony::rest::{Account, Login};
 use realtime_telephony::{CarrierKind, Secret};
 
 use crate::Error;
 use crate::environment::Environment;
 
-/// The account with a carrier.
+/// Requests of the account with a carrier.
 ///
 /// # Errors
 /// A variable that is needed is not set, or the carrier takes no requests.
-pub(crate) fn account(kind: CarrierKind, environment: &Environment) -> Result<Account, Error> {
+pub(crate) fn requests(kind: CarrierKind, environment: &Environment) -> Result<Requests, Error> {
     let need = |name: &str| environment.require(name, &format!("what {kind} knows this account by"));
     let text = |name: &str| need(name).map(str::to_owned);
     let secret = |name: &str| need(name).map(Secret::new);
@@ -55,26 +56,11 @@ pub(crate) fn account(kind: CarrierKind, environment: &Environment) -> Result<Ac
     };
     let account = Account::new(login);
     // Regions, and a stand-in of a test, have other addresses.
-    Ok(match environment.get(&format!("{}_API_URL", kind.name().to_ascii_uppercase())) {
+    let account = match environment.get(&format!("{}_API_URL", kind.name().to_ascii_uppercase())) {
         Some(url) => account.base_url(url),
         None => account,
-    })
-}
-
-/// Sends a request to a carrier.
-///
-/// # Errors
-/// There was no answer.
-pub(crate) async fn send(request: realtime_telephony::rest::HttpRequest) -> Result<HttpAnswer, Error> {
-    let realtime_telephony::rest::HttpRequest { method, url, headers, body, .. } = request;
-    let mut sent = HttpRequest::new(method, url);
-    for (name, value) in headers {
-        sent = sent.header(name, value);
-    }
-    if let Some(media_type) = body.content_type() {
-        sent = sent.body(media_type, body.text());
-    }
-    Ok(sent.send().await?)
+    };
+    Ok(Requests::new(account, CarrierClient::new()))
 }
 
 #[cfg(test)]
@@ -84,12 +70,12 @@ mod tests {
     #[test]
     fn what_is_missing_for_an_account_is_named() {
         let environment = Environment::of([("TWILIO_ACCOUNT_SID", "AC1")]);
-        let error = account(CarrierKind::Twilio, &environment).unwrap_err().to_string();
+        let error = requests(CarrierKind::Twilio, &environment).unwrap_err().to_string();
         assert_eq!(
             error,
             "expected what twilio knows this account by in the variable TWILIO_AUTH_TOKEN: set it"
         );
-        let error = account(CarrierKind::Genesys, &environment).unwrap_err().to_string();
+        let error = requests(CarrierKind::Genesys, &environment).unwrap_err().to_string();
         assert_eq!(error, "expected a carrier that takes requests, got genesys");
     }
 
@@ -97,8 +83,11 @@ mod tests {
     fn another_address_is_asked_where_one_is_set() {
         let environment =
             Environment::of([("TELNYX_API_KEY", "canary"), ("TELNYX_API_URL", "http://127.0.0.1:1")]);
-        let account = account(CarrierKind::Telnyx, &environment).unwrap();
-        assert_eq!(account.hang_up("c").unwrap()[0].url, "http://127.0.0.1:1/v2/calls/c/actions/hangup");
-        assert!(!format!("{account:?}").contains("canary"));
+        let requests = requests(CarrierKind::Telnyx, &environment).unwrap();
+        assert_eq!(
+            requests.account().hang_up("c").unwrap()[0].url,
+            "http://127.0.0.1:1/v2/calls/c/actions/hangup"
+        );
+        assert!(!format!("{requests:?}").contains("canary"));
     }
 }

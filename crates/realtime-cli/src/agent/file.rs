@@ -1,5 +1,6 @@
 //! The file of an agent, as it is written: [`AgentFile`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use realtime_context::AgentSpec;
@@ -46,6 +47,26 @@ pub struct AgentFile {
     /// When a call ends.
     #[serde(default)]
     pub limits: Limits,
+    /// What the model may do with a phone call.
+    #[serde(default)]
+    pub phone: PhoneFile,
+}
+
+/// What the model may do with a phone call, by tools.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PhoneFile {
+    /// Whether it may end the call: `hang_up`. Calls of pages, too.
+    #[serde(default)]
+    pub hang_up: bool,
+    /// Whether it may press keys at the other end: `send_digits`.
+    #[serde(default)]
+    pub send_digits: bool,
+    /// To whom it may give the call, by name: `transfer_call`. A number, or the address of a document that
+    /// tells the carrier where.
+    #[serde(default)]
+    pub transfer: BTreeMap<String, String>,
 }
 
 /// When a call ends, whatever is said.

@@ -19,6 +19,7 @@
 //! | `agents` | others to hand over to, as [`AgentSpec`] has them; all of them know all tools | none |
 //! | `prices` | of a million tokens, as [`Prices`] has them, for the cost of each call | unknown |
 //! | `limits` | `minutes`, `cost`, and `last_words` that the model says then | none |
+//! | `phone` | what the model may do with a call: `hang_up`, `send_digits`, `transfer` | nothing |
 //!
 //! `${NAME}` in an address, a header or a command stands for a variable of the environment, so that no secret
 //! stands in the file. `$$` stands for `$`.
@@ -32,15 +33,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_context::budget::{Budget, Prices, SpendLimits};
-use realtime_context::{AgentSpec, Agents, Toolbox};
+use realtime_context::{AgentSpec, Agents, Function, Toolbox};
 use realtime_pipeline::Agent;
-use realtime_pipeline::agent::demo;
+use realtime_pipeline::agent::{PhoneTools, demo};
 use realtime_protocol::session_config::SessionConfig;
 
 use crate::Error;
 use crate::environment::Environment;
 
-pub use file::{AgentFile, Limits};
+pub use file::{AgentFile, Limits, PhoneFile};
 pub use http_tool::HttpTool;
 pub use mcp::McpTools;
 
@@ -53,10 +54,21 @@ pub struct LoadedAgent {
     model: Option<String>,
     prices: Option<Prices>,
     limits: SpendLimits,
+    phone: PhoneFile,
     /// Whether the emulator's built-in script knows it.
     is_demo: bool,
     /// The MCP servers run as long as these are kept.
     _servers: mcp::Connections,
+}
+
+/// How the other end of a call is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reach {
+    /// By a phone carrier, which transfers calls and presses keys.
+    Phone,
+    /// In another way: a page, an RTVI client, SIP at the model's server.
+    Other,
 }
 
 impl LoadedAgent {
@@ -69,6 +81,7 @@ impl LoadedAgent {
             model: None,
             prices: None,
             limits: SpendLimits::default(),
+            phone: PhoneFile::default(),
             is_demo: true,
             _servers: mcp::Connections::default(),
         }
@@ -125,9 +138,15 @@ impl LoadedAgent {
                 duration: file.limits.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
                 last_words: file.limits.last_words,
             },
+            phone: file.phone,
             is_demo: false,
             _servers: servers,
         };
+        for name in loaded.phone_tools(Reach::Phone).functions().iter().map(Function::name) {
+            if loaded.library.tools().get(name).is_some() {
+                return Err(format!("phone: a tool has the name `{name}`: rename it").into());
+            }
+        }
         // Names that don't fit are told now, and not at the first call.
         loaded.agents()?.toolbox(&loaded.library)?;
         if loaded.limits.cost.is_some() && loaded.prices.is_none() {
@@ -186,24 +205,55 @@ impl LoadedAgent {
     }
 
     /// The agent of one call, which speaks with this voice if one is given.
-    pub fn agent(&self, voice: Option<&str>) -> Agent {
+    pub fn agent(&self, reach: Reach, voice: Option<&str>) -> Agent {
         let mut spec = self.spec.clone();
         spec.voice = voice.map(str::to_owned).or(spec.voice);
-        let agent = Agent::from_spec(spec).library(self.library.clone());
-        self.others.iter().cloned().fold(agent, Agent::hands_over_to)
+        let agent = self.others.iter().cloned().fold(Agent::from_spec(spec), Agent::hands_over_to);
+        let tools = self.phone_tools(reach);
+        if tools.functions().is_empty() {
+            return agent.library(self.library.clone());
+        }
+        // These tools act on one call, so the other tools are copied for it.
+        let library = Toolbox::new();
+        library.replace(&self.library);
+        agent.library(library).phone_tools(tools)
     }
 
     /// What a session is told of it, where another side begins the session.
     ///
     /// # Errors
     /// Its names don't fit.
-    pub fn session_config(&self, base: SessionConfig, voice: Option<&str>) -> Result<SessionConfig, Error> {
-        let agents = self.agents()?;
-        let mut config = agents.toolbox(&self.library)?.session_config(agents.session_config(base));
+    pub fn session_config(
+        &self,
+        base: SessionConfig,
+        reach: Reach,
+        voice: Option<&str>,
+    ) -> Result<SessionConfig, Error> {
+        let (agents, library) = (self.agents()?, Toolbox::new());
+        library.replace(&self.library);
+        let library = self.phone_tools(reach).functions().into_iter().fold(library, Toolbox::with);
+        let mut config = agents.toolbox(&library)?.session_config(agents.session_config(base));
         if let Some(voice) = voice {
             config.output_mut().voice = voice.into();
         }
         Ok(config)
+    }
+
+    /// What the model may do with a call that is reached like this.
+    fn phone_tools(&self, reach: Reach) -> PhoneTools {
+        let mut tools = PhoneTools::new();
+        if self.phone.hang_up {
+            tools = tools.hang_up();
+        }
+        if reach == Reach::Phone {
+            if self.phone.send_digits {
+                tools = tools.send_digits();
+            }
+            for (name, to) in &self.phone.transfer {
+                tools = tools.transfer_to(name, to.as_str());
+            }
+        }
+        tools
     }
 
     fn agents(&self) -> Result<Agents, Error> {
@@ -238,16 +288,24 @@ mod tests {
             output_audio = 64.0
             [limits]
             minutes = 10
+            [phone]
+            hang_up = true
+            transfer = { sales = "+15550100001" }
             "#,
         )
         .await
         .unwrap();
         assert_eq!(agent.tools(), ["rooms"]);
-        let config = agent.session_config(SessionConfig::realtime(), None).unwrap();
+        let config = agent.session_config(SessionConfig::realtime(), Reach::Other, None).unwrap();
         let text = config.encode(realtime_protocol::event::Dialect::Ga);
         for part in ["receptionist", "marin", "handoff_to_billing", "\"day\""] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(text.contains("hang_up") && !text.contains("transfer_call"), "{text}");
+        let phone = agent.session_config(SessionConfig::realtime(), Reach::Phone, None).unwrap();
+        let phone = phone.encode(realtime_protocol::event::Dialect::Ga);
+        assert!(phone.contains("transfer_call") && !phone.contains("15550100001"), "{phone}");
+        assert_eq!(agent.tools(), ["rooms"], "tools of one call are no one else's");
         assert!(!format!("{agent:?}{text}").contains("secret"));
         assert!(!agent.is_demo() && agent.knows_prices());
     }
@@ -273,6 +331,10 @@ mod tests {
                 "`a` is there twice",
             ),
             ("instructions = ''\n[[agents]]\nname = 'a b'\ninstructions = ''".into(), "got `a b`: rename it"),
+            (
+                format!("{tool}url = 'http://h'\n[phone]\nhang_up = true").replace("'a'", "'hang_up'"),
+                "phone: a tool has the name `hang_up`: rename it",
+            ),
             ("instructions = ''\n[limits]\ncost = 1".into(), "limits.cost needs the member `prices`"),
         ] {
             let error = load(&text).await.unwrap_err();

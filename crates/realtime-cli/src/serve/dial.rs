@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
+use realtime_pipeline::media::phone::{HttpReply, RequestFailed, Requests};
 use realtime_pipeline::task::StopSignals;
 use realtime_telephony::CarrierKind;
-use realtime_telephony::rest::{Account, Dial};
+use realtime_telephony::rest::Dial;
 use realtime_telephony::webhook::{AnsweredBy, Progress, Webhook};
 use tokio::runtime::Builder;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval, sleep_until};
 
-use crate::accounts::{account, send};
+use crate::accounts::requests;
 use crate::environment::Environment;
 use crate::serve::options::carrier;
 use crate::serve::server::{Server, Shared};
 use crate::serve::webhook::stream_answer;
-use crate::{Error, logging, say};
+use crate::{Error, logging, one_line, say};
 
 /// How long a carrier may take, beyond the ringing, to tell what becomes of a call.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -72,15 +73,15 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     if args.serve.public_url.is_none() {
         return Err("expected --public-url: the carrier must reach this process for the call's audio".into());
     }
-    let account = account(args.via, environment)?;
+    let requests = requests(args.via, environment)?;
     Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let server = Server::bind(&args.serve, environment).await?;
+        let server = Server::bind_for(&args.serve, environment, true).await?;
         let (stopper, parts) = (server.stopper(), server.parts().clone());
         let mut signals = StopSignals::new()?;
         let serving = tokio::spawn(server.serve());
         let flow = environment.get("EXOTEL_FLOW_URL");
         let ended = tokio::select! {
-            ended = place(args, &account, flow, &parts, say) => ended,
+            ended = place(args, &requests, flow, &parts, say) => ended,
             () = signals.next() => Err("interrupted before the call was over".into()),
         };
         stopper.stop();
@@ -98,7 +99,7 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
 /// The carrier does not dial, or nobody answered.
 async fn place(
     args: &Args,
-    account: &Account,
+    requests: &Requests,
     flow: Option<&str>,
     parts: &Shared,
     say: impl Fn(String),
@@ -106,7 +107,7 @@ async fn place(
     let kind = args.via;
     // Whatever comes from here on is heard.
     let mut progress = parts.progress.subscribe();
-    let call_id = dial(args, account, flow, parts).await?;
+    let call_id = dial(args, requests, flow, parts).await?;
     say(format!("dialling {} by {kind}", args.number));
 
     let mut far = Far::default();
@@ -159,7 +160,7 @@ async fn place(
 /// Has the carrier dial. Returns the id of the call.
 async fn dial(
     args: &Args,
-    account: &Account,
+    requests: &Requests,
     flow: Option<&str>,
     parts: &Shared,
 ) -> Result<Option<String>, Error> {
@@ -177,13 +178,14 @@ async fn dial(
         }
         _ => {}
     }
-    let answer = send(account.dial(&dial)?).await?;
-    if !answer.is_success() {
-        let text: String = answer.body.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text: String = text.chars().take(300).collect();
-        return Err(format!("{kind} does not dial: it answered with status {}: {text}", answer.status).into());
-    }
-    Ok(account.dialled_call_id(&answer.body))
+    requests.dial(&dial).await.map_err(|error| match &error {
+        RequestFailed::Refused(HttpReply { status, body }) => {
+            let text: String = body.split_whitespace().collect::<Vec<_>>().join(" ");
+            let text: String = text.chars().take(300).collect();
+            format!("{kind} does not dial: it answered with status {status}: {text}").into()
+        }
+        _ => format!("{kind} does not dial: {}", one_line(&error)).into(),
+    })
 }
 
 /// Returns whether a webhook is about the call. Plivo tells calls by other ids than it answers with.

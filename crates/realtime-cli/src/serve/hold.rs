@@ -4,17 +4,26 @@ use realtime_client::Endpoint;
 use realtime_context::budget::Budget;
 use realtime_pipeline::chain::Ended;
 use realtime_pipeline::task::Finished;
+use realtime_pipeline::turns::FirstWord;
 use realtime_pipeline::{Agent, Transport};
 
+use crate::agent::Reach;
 use crate::one_line;
 use crate::serve::calls::LiveCall;
 use crate::serve::server::Parts;
 
 /// Holds a call with the server's agent.
-pub(super) async fn hold(parts: &Parts, call: LiveCall, budget: Budget, transport: impl Transport) {
+pub(super) async fn hold(
+    parts: &Parts,
+    call: LiveCall,
+    budget: Budget,
+    reach: Reach,
+    transport: impl Transport,
+) {
     match parts.model.endpoint() {
         Ok(endpoint) => {
-            let agent = parts.agent.agent(parts.voice.as_deref());
+            let agent = parts.agent.agent(reach, parts.voice.as_deref());
+            let agent = if parts.dials { agent.greets_after(FirstWord::new()) } else { agent };
             hold_at(parts, call, budget, endpoint, agent, transport).await;
         }
         Err(error) => call.ended(one_line(&*error)),

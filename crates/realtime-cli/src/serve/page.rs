@@ -20,6 +20,7 @@ use realtime_pipeline::sockets::{MediaSocket, draw_token, first_text};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::agent::Reach;
 use crate::serve::access::{Admitted, Denied};
 use crate::serve::answers;
 use crate::serve::asking::{caller, is_upgrade};
@@ -150,7 +151,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Option<Place>) {
     // Without it the page can't come back, and that is all.
     let _line = server.lines.hold(token, socket.line());
     match socket.ready().await {
-        Ok(()) => hold(server, call, budget, socket).await,
+        Ok(()) => hold(server, call, budget, Reach::Other, socket).await,
         Err(error) => call.ended(crate::one_line(&error)),
     }
 }

@@ -8,6 +8,7 @@ use realtime_pipeline::sockets::MediaSocket;
 use realtime_protocol::audio::AudioFormat;
 use realtime_telephony::{CarrierKind, StreamOptions};
 
+use crate::agent::Reach;
 use crate::one_line;
 use crate::serve::answers;
 use crate::serve::asking::Asking;
@@ -18,6 +19,9 @@ use crate::time::wall;
 
 /// The longest message of a carrier (bytes).
 const LONGEST: usize = 64 * 1024;
+
+/// The parameter with the call's id, for carriers that do not say it on the stream.
+pub(super) const CALL_ID: &str = "call_id";
 
 /// A carrier opens a stream: verified, then given a place, and only then upgraded.
 pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) -> Response {
@@ -43,21 +47,20 @@ pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) 
 
 async fn talk(server: &Parts, kind: CarrierKind, socket: WebSocket, place: Place) {
     let (call, budget) = server.begin(kind.name(), place);
-    let mut socket = MediaSocket::new(socket, Phone::new(kind, options(kind)));
+    let mut phone = Phone::new(kind, options(kind)).call_id_in(CALL_ID);
+    if let Some(requests) = server.requests.get(&kind) {
+        phone = phone.requests(requests.clone());
+    }
+    let mut socket = MediaSocket::new(socket, phone);
     if let Err(error) = socket.ready().await {
         return call.ended(one_line(&error));
     }
-    let who = socket.read(|phone| phone.call().cloned());
-    let id = who.as_ref().and_then(|who| who.id()).map(str::to_owned);
-    if let Some(who) = &who {
-        let number = |number: Option<&str>, name| number.or_else(|| who.parameter(name)).map(str::to_owned);
-        call.between(number(who.from(), "from"), number(who.to(), "to"));
+    if let Some(who) = socket.read(|phone| phone.call().cloned()) {
+        let said = |said: Option<&str>, name| said.or_else(|| who.parameter(name)).map(str::to_owned);
+        call.between(said(who.from(), "from"), said(who.to(), "to"));
+        call.known_as(said(who.id(), CALL_ID));
     }
-    call.known_as(id.clone());
-    hold(server, call, budget, socket).await;
-    if let Some(id) = id.filter(|_| !kind.closing_hangs_up()) {
-        server.hang_up(kind, &id).await;
-    }
+    hold(server, call, budget, Reach::Phone, socket).await;
 }
 
 /// What a carrier does not say by itself, as the answer to its webhook has it.

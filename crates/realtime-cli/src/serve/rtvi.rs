@@ -7,6 +7,7 @@ use realtime_pipeline::media::rtvi::{FunctionReport, Rtvi, RtviOptions};
 use realtime_pipeline::sockets::MediaSocket;
 use serde_json::json;
 
+use crate::agent::Reach;
 use crate::one_line;
 use crate::serve::access::{Admitted, Denied};
 use crate::serve::answers;
@@ -47,7 +48,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Place) {
     let functions = if server.shows_arguments { FunctionReport::Full } else { FunctionReport::Name };
     let mut socket = MediaSocket::new(socket, Rtvi::new(RtviOptions::new(wall()).functions(functions)));
     match socket.ready().await {
-        Ok(()) => hold(server, call, budget, socket).await,
+        Ok(()) => hold(server, call, budget, Reach::Other, socket).await,
         Err(error) => call.ended(one_line(&error)),
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use realtime_context::budget::Budget;
 use realtime_pipeline::Runner;
 use realtime_pipeline::media::Page;
+use realtime_pipeline::media::phone::Requests;
 use realtime_pipeline::sockets::Lines;
 use realtime_telephony::CarrierKind;
-use realtime_telephony::rest::Account;
 use realtime_telephony::webhook::Webhook;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
-use crate::accounts::{self, account};
+use crate::accounts::requests;
 use crate::agent::LoadedAgent;
 use crate::environment::Environment;
 use crate::model::Model;
@@ -56,8 +56,10 @@ pub(super) struct Parts {
     pub(super) address: Address,
     pub(super) access: Access,
     pub(super) trust: Trust,
-    /// The accounts with carriers, as far as they are known.
-    accounts: BTreeMap<CarrierKind, Account>,
+    /// Requests to carriers, as far as accounts are known.
+    pub(super) requests: BTreeMap<CarrierKind, Requests>,
+    /// Whether the server dials out: its agent waits for the first word.
+    pub(super) dials: bool,
     pub(super) places: Arc<Places>,
     pub(super) calls: Arc<Calls>,
     /// The lines of pages that may come back.
@@ -97,6 +99,11 @@ impl Server {
     /// # Errors
     /// Something of the options, the agent's file or the environment cannot be: the error says what to do.
     pub async fn bind(args: &Args, environment: &Environment) -> Result<Self, Error> {
+        Self::bind_for(args, environment, false).await
+    }
+
+    /// The same; `dials`: whether it dials out.
+    pub(super) async fn bind_for(args: &Args, environment: &Environment, dials: bool) -> Result<Self, Error> {
         let tls = match (&args.tls_cert, &args.tls_key) {
             (Some(certificate), Some(key)) => Some(Acceptor(tls::acceptor(certificate, key)?)),
             _ => None,
@@ -125,10 +132,11 @@ impl Server {
             address,
             access,
             trust,
-            accounts: CarrierKind::ALL
+            requests: CarrierKind::ALL
                 .into_iter()
-                .filter_map(|kind| Some((kind, account(kind, environment).ok()?)))
+                .filter_map(|kind| Some((kind, requests(kind, environment).ok()?)))
                 .collect(),
+            dials,
             places: Places::new(most),
             calls: Arc::default(),
             lines: Lines::new(most),
@@ -265,26 +273,6 @@ impl Parts {
     /// Takes a place for a call of this kind.
     pub(super) fn place(&self, kind: &'static str) -> Result<Place, NoPlace> {
         self.places.take().inspect_err(|why| tracing::warn!(kind, "a call was refused: {why}"))
-    }
-
-    /// Asks a carrier to end a call, where closing its socket does not.
-    pub(super) async fn hang_up(&self, kind: CarrierKind, call_id: &str) {
-        let Some(account) = self.accounts.get(&kind) else {
-            return tracing::warn!(
-                carrier = kind.name(),
-                "a call may go on at the carrier: no account is set"
-            );
-        };
-        for request in account.hang_up(call_id).unwrap_or_default() {
-            match accounts::send(request).await {
-                Ok(answer)
-                    if answer.is_success() || account.says_call_is_over(answer.status, &answer.body) => {}
-                Ok(answer) => {
-                    tracing::warn!(carrier = kind.name(), status = answer.status, "a call was not ended");
-                }
-                Err(error) => tracing::warn!(carrier = kind.name(), "a call was not ended: {error}"),
-            }
-        }
     }
 
     /// A call of this kind begins.

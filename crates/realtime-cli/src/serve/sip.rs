@@ -15,6 +15,7 @@ use realtime_protocol::http::{IncomingCall, Webhook};
 use realtime_protocol::session::{Begin, PlaybackSource};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 
+use crate::agent::Reach;
 use crate::serve::answers;
 use crate::serve::asking::{Asking, body};
 use crate::serve::hold::hold_at;
@@ -90,7 +91,7 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
         Ok(endpoint) => endpoint,
         Err(error) => return call.ended(one_line(&*error)),
     };
-    let agent = server.agent.agent(server.voice.as_deref()).client(|mut client| {
+    let agent = server.agent.agent(Reach::Other, server.voice.as_deref()).client(|mut client| {
         client.session.begin = Begin::Attach;
         client.session.playback = PlaybackSource::Server;
         client
@@ -105,7 +106,7 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
 async fn accept(server: &Parts, call_id: &str) -> Result<(), Error> {
     let mut config = SessionConfig::realtime().model(server.model.name());
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
-    let config = server.agent.session_config(config, server.voice.as_deref())?;
+    let config = server.agent.session_config(config, Reach::Other, server.voice.as_deref())?;
     Ok(server.model.rest()?.accept_call(call_id, &config).await?)
 }
 

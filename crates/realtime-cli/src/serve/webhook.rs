@@ -10,6 +10,7 @@ use realtime_telephony::webhook::Webhook;
 
 use crate::serve::answers;
 use crate::serve::asking::{Asking, body};
+use crate::serve::phone;
 use crate::serve::server::{Parts, Shared};
 use crate::time::wall;
 
@@ -55,13 +56,18 @@ pub(super) async fn status(server: Shared, kind: CarrierKind, request: Request) 
 pub(super) fn stream_answer(server: &Parts, kind: CarrierKind, webhook: &Webhook) -> StreamAnswer {
     let url = server.trust.address(kind, &server.address.ws(&format!("/{kind}")));
     let answer = StreamAnswer::new(url).proof(server.trust.told(kind));
-    // The others say by themselves who calls, or have no place for it.
-    let says = matches!(kind, CarrierKind::Twilio | CarrierKind::SignalWire | CarrierKind::Vonage);
-    let who = [("from", &webhook.from), ("to", &webhook.to)];
-    let known = who.into_iter().filter_map(|(name, number)| Some((name, number.as_deref()?)));
+    // The others say it by themselves, or have no place for it.
+    let told: &[(&str, &Option<String>)] = match kind {
+        CarrierKind::Twilio | CarrierKind::SignalWire => &[("from", &webhook.from), ("to", &webhook.to)],
+        CarrierKind::Vonage => {
+            &[("from", &webhook.from), ("to", &webhook.to), (phone::CALL_ID, &webhook.call_id)]
+        }
+        _ => &[],
+    };
+    let known = told.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     known
-        .filter(|(_, number)| says && number.len() <= 64)
-        .fold(answer, |answer, (name, number)| answer.parameter(name, number))
+        .filter(|(_, value)| value.len() <= 64)
+        .fold(answer, |answer, (name, value)| answer.parameter(name, value))
 }
 
 /// A webhook, if it is from the carrier.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use realtime_client::HttpRequest;
 use realtime_emulator::voice;
 use realtime_tests::carriers::{Carrier, End, Report, Step, call};
 use serde_json::json;
@@ -72,7 +73,12 @@ async fn where_closing_the_socket_ends_nothing_the_carrier_is_asked_to_hang_up()
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
         String::from_utf8_lossy(&head[..length]).into_owned()
     };
-    let script = vec![Step::hear(Duration::from_millis(300)), Step::hang_up()];
-    let (_, asked) = tokio::join!(hold(&server, Carrier::Telnyx, script), asked);
+    let ending = async {
+        let calls = server.calls(|calls| calls["live"][0]["agent_turns"] == 1).await;
+        let path = format!("/calls/{}", calls["live"][0]["id"].as_str().unwrap());
+        HttpRequest::new("DELETE", server.url(&path)).send().await.unwrap();
+    };
+    let (report, asked, ()) = tokio::join!(hold(&server, Carrier::Telnyx, vec![Step::Stay]), asked, ending);
+    assert_eq!(report.end, End::ByServer);
     assert!(asked.starts_with("POST /v2/calls/") && asked.contains("/actions/hangup HTTP/1.1"), "{asked}");
 }
