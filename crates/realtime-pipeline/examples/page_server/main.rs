@@ -5,8 +5,8 @@
 //! ```
 //!
 //! With `OPENAI_API_KEY` in the environment the model is OpenAI, or the server that `OPENAI_BASE_URL` names.
-//! Without, it is the emulator within this program, which knows the demo's lines. A connection that is lost is
-//! made again by the page, and the call goes on.
+//! Without, it is the emulator within this program, which knows the demo's lines. A connection that is lost
+//! is made again by the page, and the call goes on.
 
 use std::error::Error;
 use std::time::Duration;

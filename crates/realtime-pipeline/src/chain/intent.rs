@@ -85,8 +85,8 @@ pub enum Intent {
         /// Whether the model answers.
         run: bool,
     },
-    /// Does something with the phone call. It goes to the transport, once all audio before it has sounded, and
-    /// is answered when it is done: [`Outcome::Done`].
+    /// Does something with the phone call. It goes to the transport, once all audio before it has sounded,
+    /// and is answered when it is done: [`Outcome::Done`].
     Phone(PhoneAction),
     /// Asks for an item as the server has it. Its answer is
     /// [`Outcome::Retrieved`].
