@@ -1,4 +1,5 @@
-//! A browser holds a call with a page, by voice: `tests/browser/page` drives the Chromium of the system.
+//! What the Chromium of the system does with the project's pages: a page and pipecat's client hold calls by
+//! voice, and the picture of a call is opened. The scripts are in `tests/browser`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,20 @@ use crate::ci::report::Outcome;
 use crate::ci::tools::{Tools, run_command};
 use crate::{Error, workspace_root};
 
-/// What a server says before the address of its page.
-const READY: &str = "the page is at ";
+/// A script that holds a call with an example's server.
+struct Call {
+    /// The script's folder in `tests/browser`, with the packages that it needs, and its name.
+    folder: &'static str,
+    script: &'static str,
+    example: &'static str,
+    /// What the example says before the address that the script is told.
+    ready: &'static str,
+}
+
+const CALLS: [Call; 2] = [
+    Call { folder: "page", script: "page.mjs", example: "page_server", ready: "the page is at " },
+    Call { folder: "rtvi", script: "rtvi.mjs", example: "rtvi_server", ready: "clients connect to " },
+];
 
 /// What browsers are called.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -23,30 +36,47 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     let Some(chromium) = chosen.or_else(|| BROWSERS.into_iter().find_map(program)) else {
         return Outcome::Skipped("chromium is not installed, and CHROMIUM names none".to_owned());
     };
-    let modules = workspace_root().join("target/browser");
-    if let Err(why) = install(&npm, &modules) {
-        return Outcome::Skipped(format!("playwright-core can't be installed: {why}"));
+    for call in &CALLS {
+        let outcome = call.hold(tools, &node, &npm, &chromium);
+        if outcome != Outcome::Passed {
+            return outcome;
+        }
     }
-    let features = features::of(&tools.features, "realtime-pipeline");
-    let example = ["run", "--quiet", "-p", "realtime-pipeline", "--features", &features, "--example"];
-    let mut server = tools.cargo_command();
-    server.args(example).args(["page_server", "--", "127.0.0.1:0"]);
-    match Page::serve(&mut server) {
-        Err(error) => Outcome::Failed(format!("the example page_server does not serve a page: {error}")),
-        Ok(page) => {
-            let mut call = Command::new(node);
-            call.current_dir(workspace_root()).arg("tests/browser/page/page.mjs").arg(&page.address);
-            call.arg("--modules").arg(&modules).arg("--out").arg(&modules).env("CHROMIUM", chromium);
-            run_command(&mut call)
+    // It finds playwright-core where the page's script has it.
+    let mut view = Command::new(node);
+    view.current_dir(workspace_root()).arg("tests/browser/view.mjs");
+    run_command(view.env("CHROMIUM", chromium).env("XTASK", &tools.xtask))
+}
+
+impl Call {
+    fn hold(&self, tools: &Tools, node: &Path, npm: &Path, chromium: &Path) -> Outcome {
+        let Self { folder, script, example, .. } = self;
+        let target = workspace_root().join("target/browser");
+        let modules = if *folder == "page" { target } else { target.join(folder) };
+        let source = workspace_root().join("tests/browser").join(folder);
+        if let Err(why) = install(npm, &source, &modules) {
+            return Outcome::Skipped(format!("what {script} needs can't be installed: {why}"));
+        }
+        let features = features::of(&tools.features, "realtime-pipeline");
+        let run = ["run", "--quiet", "-p", "realtime-pipeline", "--features", &features, "--example"];
+        let mut server = tools.cargo_command();
+        server.args(run).args([example, "--", "127.0.0.1:0"]);
+        match Page::serve(&mut server, self.ready) {
+            Err(error) => Outcome::Failed(format!("the example {example} does not serve: {error}")),
+            Ok(page) => {
+                let mut call = Command::new(node);
+                call.current_dir(workspace_root()).arg(source.join(script)).arg(&page.address);
+                call.arg("--modules").arg(&modules).arg("--out").arg(&modules).env("CHROMIUM", chromium);
+                run_command(&mut call)
+            }
         }
     }
 }
 
-/// Installs what the script needs, as its lock file says, unless it is there.
-fn install(npm: &Path, modules: &Path) -> Result<(), Error> {
-    let source = workspace_root().join("tests/browser/page");
+/// Installs what a script needs, as its lock file says, unless it is there.
+fn install(npm: &Path, source: &Path, modules: &Path) -> Result<(), Error> {
     let lock = std::fs::read(source.join("package-lock.json"))?;
-    let is_there = modules.join("node_modules/playwright-core").is_dir();
+    let is_there = modules.join("node_modules").is_dir();
     if is_there && std::fs::read(modules.join("package-lock.json")).is_ok_and(|there| there == lock) {
         return Ok(());
     }
@@ -70,14 +100,14 @@ struct Page {
 impl Page {
     /// Starts a server that says on standard error where its page is. It has no key: the model is the
     /// emulator.
-    fn serve(command: &mut Command) -> Result<Self, Error> {
+    fn serve(command: &mut Command, ready: &str) -> Result<Self, Error> {
         let mut server = command.env_remove("OPENAI_API_KEY").stderr(Stdio::piped()).spawn()?;
         let errors = server.stderr.take().ok_or("there is no standard error")?;
         let mut page = Self { server, address: String::new() };
         let mut lines = BufReader::new(errors).lines();
         for line in lines.by_ref() {
             let line = line?;
-            if let Some(address) = line.strip_prefix(READY) {
+            if let Some(address) = line.strip_prefix(ready) {
                 page.address = address.to_owned();
                 break;
             }
@@ -113,7 +143,7 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn the_address_of_a_page_is_read_and_its_server_ends_with_it() {
-        let shell = |script: &str| Page::serve(Command::new("sh").args(["-c", script]));
+        let shell = |script: &str| Page::serve(Command::new("sh").args(["-c", script]), "the page is at ");
         let page = shell("echo building >&2; echo 'the page is at http://x/' >&2; sleep 60").unwrap();
         assert_eq!(page.address, "http://x/");
         drop(page);
