@@ -55,6 +55,7 @@ mod server;
 mod sip;
 mod tls;
 mod trust;
+mod upgrade;
 mod webhook;
 
 use realtime_pipeline::task::StopSignals;

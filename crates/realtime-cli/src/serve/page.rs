@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
-use axum::extract::{FromRequestParts as _, Request, State, WebSocketUpgrade};
+use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -27,6 +27,7 @@ use crate::serve::asking::{caller, is_upgrade};
 use crate::serve::hold::hold;
 use crate::serve::places::Place;
 use crate::serve::server::{Parts, Shared};
+use crate::serve::upgrade::upgrade;
 use crate::time::wall;
 
 /// The page. Its own text says what it does; `{{about}}` is what it is told.
@@ -119,12 +120,9 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         }
         None => return answers::denied(Denied::WrongToken),
     };
-    match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-        Ok(upgrade) => upgrade
-            .max_message_size(LONGEST)
-            .max_frame_size(LONGEST)
-            .on_upgrade(move |socket| async move { talk(&server, socket, place).await }),
-        Err(refused) => refused.into_response(),
+    match upgrade(&mut head, LONGEST).await {
+        Ok(upgrade) => upgrade.on_upgrade(move |socket| async move { talk(&server, socket, place).await }),
+        Err(refused) => refused,
     }
 }
 

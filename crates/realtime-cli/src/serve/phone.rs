@@ -1,8 +1,8 @@
 //! The media stream of a carrier, over which a phone call is held.
 
+use axum::extract::Request;
 use axum::extract::ws::WebSocket;
-use axum::extract::{FromRequestParts as _, Request, WebSocketUpgrade};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use realtime_pipeline::media::Phone;
 use realtime_pipeline::sockets::MediaSocket;
 use realtime_protocol::audio::AudioFormat;
@@ -15,6 +15,7 @@ use crate::serve::asking::Asking;
 use crate::serve::hold::hold;
 use crate::serve::places::Place;
 use crate::serve::server::{Parts, Shared};
+use crate::serve::upgrade::upgrade;
 use crate::time::wall;
 
 /// The longest message of a carrier (bytes).
@@ -34,9 +35,9 @@ pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) 
         Ok(place) => place,
         Err(why) => return answers::no_place(why),
     };
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-        Ok(upgrade) => upgrade.max_message_size(LONGEST).max_frame_size(LONGEST),
-        Err(refused) => return refused.into_response(),
+    let upgrade = match upgrade(&mut head, LONGEST).await {
+        Ok(upgrade) => upgrade,
+        Err(refused) => return refused,
     };
     let upgrade = match kind.subprotocol() {
         Some(protocol) => upgrade.protocols([protocol]),

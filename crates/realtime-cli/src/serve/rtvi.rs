@@ -1,7 +1,7 @@
 //! Clients that speak RTVI, such as pipecat's.
 
 use axum::extract::ws::WebSocket;
-use axum::extract::{FromRequestParts as _, Request, State, WebSocketUpgrade};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Json, Response};
 use realtime_pipeline::media::rtvi::{FunctionReport, Rtvi, RtviOptions};
 use realtime_pipeline::sockets::MediaSocket;
@@ -16,6 +16,7 @@ use crate::serve::hold::hold;
 use crate::serve::page::shared_with;
 use crate::serve::places::Place;
 use crate::serve::server::{Parts, Shared};
+use crate::serve::upgrade::upgrade;
 use crate::time::wall;
 
 /// The longest message of a client (bytes): its transport sends none that is longer.
@@ -34,12 +35,9 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         Ok(place) => place,
         Err(why) => return answers::no_place(why),
     };
-    match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-        Ok(upgrade) => upgrade
-            .max_message_size(LONGEST)
-            .max_frame_size(LONGEST)
-            .on_upgrade(move |socket| async move { talk(&server, socket, place).await }),
-        Err(refused) => refused.into_response(),
+    match upgrade(&mut head, LONGEST).await {
+        Ok(upgrade) => upgrade.on_upgrade(move |socket| async move { talk(&server, socket, place).await }),
+        Err(refused) => refused,
     }
 }
 
