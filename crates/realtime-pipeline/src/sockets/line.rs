@@ -40,6 +40,7 @@ pub(super) struct Line<P> {
     goodbye: Option<Pin<Box<Sleep>>>,
     origin: Instant,
     works: Works,
+    /// The alarm, and for when it is set.
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Timestamp>,
     inputs: VecDeque<FrameKind>,
@@ -172,18 +173,28 @@ impl<P: MediaProtocol> Line<P> {
     }
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.protocol.poll_timeout() else { return Poll::Pending };
-        if self.timer_at != Some(due) {
-            self.timer.as_mut().reset(self.origin + Duration::from_micros(due.as_micros()));
-            self.timer_at = Some(due);
+        loop {
+            let Some(due) = self.protocol.poll_timeout() else { return Poll::Pending };
+            if self.comes_before_the_alarm(due) {
+                self.timer.as_mut().reset(self.origin + Duration::from_micros(due.as_micros()));
+                self.timer_at = Some(due);
+            }
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            // It may have been set for what is due later now.
+            if self.timer_at.take().is_some_and(|at| at >= due) || self.now() >= due {
+                // The clock of the runtime counts whole milliseconds.
+                let now = self.now().max(due);
+                self.protocol.handle_timeout(now);
+                self.collect();
+                return Poll::Ready(());
+            }
         }
-        std::task::ready!(self.timer.as_mut().poll(cx));
-        self.timer_at = None;
-        // The clock of the runtime counts whole milliseconds.
-        let now = self.now().max(due);
-        self.protocol.handle_timeout(now);
-        self.collect();
-        Poll::Ready(())
+    }
+
+    /// Returns whether the alarm must be set anew. If what is due moves away it stays: one needless turn costs
+    /// less than moving it with each frame.
+    fn comes_before_the_alarm(&self, due: Timestamp) -> bool {
+        self.timer_at.is_none_or(|at| due < at)
     }
 
     /// Gives the protocol something of the call, and does what follows.
@@ -191,10 +202,6 @@ impl<P: MediaProtocol> Line<P> {
         let now = self.now();
         let told = act(&mut self.protocol, now);
         self.collect();
-        // Who reads keeps the time too.
-        if self.timer_at != self.protocol.poll_timeout() {
-            wake(&mut self.source);
-        }
         told
     }
 
@@ -353,7 +360,9 @@ impl<P: MediaProtocol> Line<P> {
                 }
             }
         }
-        if reads || self.protocol.is_over() {
+        // Who reads keeps the time too.
+        let is_sooner = || self.protocol.poll_timeout().is_some_and(|due| self.comes_before_the_alarm(due));
+        if reads || self.protocol.is_over() || is_sooner() {
             wake(&mut self.source);
         }
         if writes || (self.is_full && self.has_room()) {

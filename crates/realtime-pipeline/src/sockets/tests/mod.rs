@@ -243,6 +243,20 @@ async fn messages_and_times_come_as_they_are_due() {
     let ((), next) = tokio::join!(set, next);
     assert!(matches!(next, Some(FrameKind::Message(message)) if *message.body == "tock"));
     assert_eq!(begun.elapsed(), Duration::from_millis(6_010));
+
+    // One that moves away, as it does with each frame that is played, is not kept too early.
+    bench.peer.say("tick");
+    let begun = Instant::now();
+    let set = async {
+        for ms in [900, 1_500] {
+            sleep(Duration::from_millis(ms) - begun.elapsed()).await;
+            bench.line.tell(|few, now| few.tick = Some(now + Duration::from_secs(1)));
+        }
+    };
+    let next = poll_fn(|cx| bench.source.poll_next(cx));
+    let ((), next) = tokio::join!(set, next);
+    assert!(matches!(next, Some(FrameKind::Message(message)) if *message.body == "tock"));
+    assert_eq!(begun.elapsed(), Duration::from_millis(2_500));
 }
 
 #[tokio::test(start_paused = true)]
