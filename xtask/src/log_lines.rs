@@ -1,7 +1,11 @@
 //! The lines of a session log's file, which may have been edited, moved between systems, or cut off by a
 //! crash: a byte order mark, carriage returns and blank lines are passed over.
 
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::Error;
 
 /// The longest line that is read (bytes). The protocol's largest event has 15 MiB of base64.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -15,8 +19,31 @@ pub(crate) struct LogLines<R> {
     ends: bool,
 }
 
+/// Opens a log. Returns its first line, which is its header, and the lines after it.
+///
+/// # Errors
+/// The file cannot be read, is empty, or is no text.
+pub(crate) fn open(log: &Path) -> Result<(String, LogLines<BufReader<File>>), Error> {
+    let file = File::open(log).map_err(|error| cannot_read(log, &error))?;
+    let mut lines = LogLines::new(BufReader::new(file));
+    match lines.next() {
+        Ok(Some((_, first))) => Ok((first.to_owned(), lines)),
+        Ok(None) => Err(format!("{}: expected a session log, got an empty file", log.display()).into()),
+        Err(error) => Err(cannot_read(log, &error)),
+    }
+}
+
+/// What is told of a log whose lines end with this error.
+pub(crate) fn cannot_read(log: &Path, error: &io::Error) -> Error {
+    let name = log.display();
+    match error.kind() {
+        io::ErrorKind::InvalidData => format!("{name}: expected a session log: {error}").into(),
+        _ => format!("cannot read {name}: {error}").into(),
+    }
+}
+
 impl<R: BufRead> LogLines<R> {
-    pub(crate) const fn new(file: R) -> Self {
+    const fn new(file: R) -> Self {
         Self { file, line: Vec::new(), number: 0, ends: true }
     }
 

@@ -1,33 +1,23 @@
 //! Feeds a log's inputs to fresh machines, and compares every output with the log's.
 
-use std::fs::File;
-use std::io::{self, BufReader};
 use std::path::Path;
 
 use realtime_client::audio_path;
 use realtime_protocol::log::{Difference, Header, LogContent, Replay, read_header, restore};
 
 use crate::Error;
-use crate::log_lines::LogLines;
+use crate::log_lines::{self, cannot_read};
 use crate::replay::difference;
 
 /// Replays a log, and says what came of it.
 pub(super) fn run(log: &Path) -> Result<(), Error> {
     let name = log.display();
-    let cannot = |error: io::Error| match error.kind() {
-        io::ErrorKind::InvalidData => format!("{name}: expected a session log: {error}"),
-        _ => format!("cannot read {name}: {error}"),
-    };
-    let mut lines = LogLines::new(BufReader::new(File::open(log).map_err(cannot)?));
-    let (_, first) = lines
-        .next()
-        .map_err(cannot)?
-        .ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
-    let header = read_header(first).map_err(|error| format!("{name}: {error}"))?;
+    let (first, mut lines) = log_lines::open(log)?;
+    let header = read_header(&first).map_err(|error| format!("{name}: {error}"))?;
     let aside = Aside::of(log, &header)?;
     let mut replay = Replay::new(&header);
     let mut cut = None;
-    while let Some((number, line)) = lines.next().map_err(cannot)? {
+    while let Some((number, line)) = lines.next().map_err(|error| cannot_read(log, &error))? {
         let line = restore(line, &aside.audio);
         aside.check(number, &line)?;
         if let Err(error) = replay.line(number, &line) {

@@ -11,7 +11,7 @@ use super::call::{Options, Reader};
 use super::model::Model;
 use super::page;
 use crate::Error;
-use crate::log_lines::LogLines;
+use crate::log_lines::{self, cannot_read};
 
 /// The most sound that a page holds unless told otherwise (MB, as base64).
 pub(super) const AUDIO_MB: u32 = 64;
@@ -66,17 +66,9 @@ pub(crate) fn read(log: &Path) -> Result<Model, Error> {
 /// Reads a log as far as it goes.
 pub(super) fn read_with(log: &Path, options: Options) -> Result<Model, Error> {
     let name = log.display();
-    let cannot = |error: io::Error| match error.kind() {
-        io::ErrorKind::InvalidData => format!("{name}: expected a session log: {error}"),
-        _ => format!("cannot read {name}: {error}"),
-    };
-    let mut lines = LogLines::new(BufReader::new(File::open(log).map_err(cannot)?));
-    let (_, first) = lines
-        .next()
-        .map_err(cannot)?
-        .ok_or_else(|| format!("{name}: expected a session log, got an empty file"))?;
+    let (first, mut lines) = log_lines::open(log)?;
     let shown = log.file_name().unwrap_or_default().to_string_lossy();
-    let mut reader = Reader::new(&shown, first, options).map_err(|error| format!("{name}: {error}"))?;
+    let mut reader = Reader::new(&shown, &first, options).map_err(|error| format!("{name}: {error}"))?;
     let mut audio = File::open(audio_path(log)).ok().map(BufReader::new);
     let mut aside = |first: u64, bytes: usize| piece(audio.as_mut()?, first, bytes);
     loop {
@@ -92,7 +84,7 @@ pub(super) fn read_with(log: &Path, options: Options) -> Result<Model, Error> {
                 let number = lines.number();
                 if lines.is_open() { reader.cut(number) } else { reader.damaged(number) }
             }
-            Err(error) => return Err(cannot(error).into()),
+            Err(error) => return Err(cannot_read(log, &error)),
         }
     }
     Ok(reader.finish())
