@@ -6,8 +6,8 @@ use crate::Error;
 use crate::ci::tools::{cargo_program, output};
 use crate::workspace_root;
 
-/// Features that need much time to build, or packages of the system: each has a check of its own.
-const HEAVY: [&str; 4] = ["echo-cancellation", "local-audio", "nats", "webrtc"];
+/// Features that need much time to build: each has a check of its own.
+const HEAVY: [&str; 1] = ["webrtc"];
 
 /// The features as cargo takes them: `realtime-client/mcp,realtime-client/tls`.
 ///
