@@ -9,6 +9,14 @@ use serde_json::json;
 
 use super::*;
 
+/// A way to servers that notes the ids of its calls.
+fn noting_calls() -> (WebRtc, Arc<Mutex<Vec<String>>>) {
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&ids);
+    let webrtc = WebRtc::new().on_call(move |id| noted.lock().unwrap().push(id.to_owned()));
+    (webrtc, ids)
+}
+
 #[tokio::test]
 async fn a_short_lived_key_brings_its_session() {
     let url = server(json!({ "turns": [] })).await;
@@ -26,9 +34,7 @@ async fn a_short_lived_key_brings_its_session() {
 #[tokio::test]
 async fn the_server_hangs_up_and_the_call_goes_on_with_another_if_it_may() {
     let url = server(json!({ "turns": [{ "on": "request", "reply": [{ "say": "I am back." }] }] })).await;
-    let ids = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&ids);
-    let webrtc = WebRtc::new().on_call(move |id| noted.lock().unwrap().push(id.to_owned()));
+    let (webrtc, ids) = noting_calls();
     let options = options().reconnect(Reconnect::default());
     let call = Client::over_webrtc(webrtc, endpoint(&url), options).await.unwrap();
     let mut talk = Talk::of(call);
@@ -50,9 +56,7 @@ async fn the_server_hangs_up_and_the_call_goes_on_with_another_if_it_may() {
 #[tokio::test]
 async fn a_call_that_may_not_reconnect_is_told_that_the_server_hung_up() {
     let url = server(json!({ "turns": [] })).await;
-    let ids = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&ids);
-    let webrtc = WebRtc::new().on_call(move |id| noted.lock().unwrap().push(id.to_owned()));
+    let (webrtc, ids) = noting_calls();
     let call = Client::over_webrtc(webrtc, endpoint(&url), options()).await.unwrap();
     let mut talk = Talk::of(call);
     talk.until(is_ready).await;
@@ -72,9 +76,7 @@ async fn a_call_that_may_not_reconnect_is_told_that_the_server_hung_up() {
 #[tokio::test]
 async fn a_caller_who_leaves_ends_the_call_at_the_server() {
     let url = server(json!({ "turns": [] })).await;
-    let ids = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&ids);
-    let webrtc = WebRtc::new().on_call(move |id| noted.lock().unwrap().push(id.to_owned()));
+    let (webrtc, ids) = noting_calls();
     let call = Client::over_webrtc(webrtc, endpoint(&url), options()).await.unwrap();
     let mut talk = Talk::of(call);
     talk.until(is_ready).await;
