@@ -8,6 +8,10 @@
 //! Without, it is the emulator within this program, which knows the demo's lines. A connection that is lost
 //! is made again by the page, and the call goes on.
 
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "it holds calls in real time")]
+mod support;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -17,15 +21,14 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use realtime_emulator::Options;
 use realtime_emulator::brain::Script;
 use realtime_emulator::voice::VoiceKind;
-use realtime_emulator::{Options, serve_stream};
+use realtime_pipeline::Agent;
 use realtime_pipeline::agent::demo;
-use realtime_pipeline::client::Client;
 use realtime_pipeline::media::page::{CLIENT_JS, token_in};
 use realtime_pipeline::media::{Page, PageOptions};
 use realtime_pipeline::sockets::{Lines, MediaSocket, draw_token, first_text};
-use realtime_pipeline::{Agent, Endpoint};
 use tokio::net::TcpListener;
 
 /// The most calls at once.
@@ -40,15 +43,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 struct Server {
     lines: Lines<Page>,
     /// The model, if no key is given.
-    emulator: Option<Options>,
+    emulator: Options,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let has_key = std::env::var_os("OPENAI_API_KEY").is_some_and(|key| !key.is_empty());
-    let emulator = || Options::default().script(Script::demo()).voice(VoiceKind::demo(VoiceKind::best()));
-    let server = Server { lines: Lines::new(MOST_CALLS), emulator: (!has_key).then(emulator) };
+    let emulator = Options::default().script(Script::demo()).voice(VoiceKind::demo(VoiceKind::best()));
+    let server = Server { lines: Lines::new(MOST_CALLS), emulator };
 
     let javascript = [(header::CONTENT_TYPE, "text/javascript")];
     let app = Router::new()
@@ -104,21 +106,9 @@ async fn hold(server: Server, socket: WebSocket) {
 }
 
 /// Holds a call, to its end.
-async fn call(emulator: Option<Options>, socket: MediaSocket<Page>) -> Result<()> {
+async fn call(emulator: Options, socket: MediaSocket<Page>) -> Result<()> {
     let agent = Agent::from_spec(demo::spec()).library(demo::tools());
-    let (agent, endpoint) = match emulator {
-        None => (agent, Endpoint::openai_from_env("gpt-realtime")?),
-        Some(options) => {
-            let agent = agent.service(|service| {
-                service.connect_with(|endpoint, client| async move {
-                    let (near, far) = tokio::io::duplex(1 << 20);
-                    tokio::spawn(serve_stream(far, options));
-                    Client::over(near, &endpoint, client).await
-                })
-            });
-            (agent, Endpoint::new("ws://emulator", "gpt-realtime")?)
-        }
-    };
+    let (agent, endpoint) = support::model_or(agent, emulator)?;
     let call = agent.run(endpoint, socket).await?;
     eprintln!("{}", call.transcript());
     Ok(())

@@ -14,6 +14,10 @@
 //! environment the model is OpenAI, or the server that `OPENAI_BASE_URL` names. Without, it is the emulator
 //! within this program, which follows `script.json`.
 
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "it holds calls in real time")]
+mod support;
+
 use std::error::Error;
 
 use axum::Router;
@@ -21,16 +25,15 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use realtime_emulator::Options;
 use realtime_emulator::brain::Script;
 use realtime_emulator::voice::VoiceKind;
-use realtime_emulator::{Options, serve_stream};
+use realtime_pipeline::Agent;
 use realtime_pipeline::agent::demo;
 use realtime_pipeline::chain::{Cx, Frame, FrameKind, Tap};
-use realtime_pipeline::client::Client;
 use realtime_pipeline::media::rtvi::{ClientMessage, FunctionReport, Rtvi, RtviOptions};
 use realtime_pipeline::protocol::time::UnixTime;
 use realtime_pipeline::sockets::{MediaSocket, PeerTools};
-use realtime_pipeline::{Agent, Endpoint};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -93,21 +96,9 @@ async fn call(socket: MediaSocket<Rtvi>) -> Result<()> {
         .function(title)
         .listen(page.stage())
         .listen(Tap::new(answer));
-    let has_key = std::env::var_os("OPENAI_API_KEY").is_some_and(|key| !key.is_empty());
-    let (agent, endpoint) = if has_key {
-        (agent, Endpoint::openai_from_env("gpt-realtime")?)
-    } else {
-        let script = Script::parse(include_str!("script.json"))?;
-        let options = Options::default().script(script).voice(VoiceKind::demo(VoiceKind::best()));
-        let agent = agent.service(|service| {
-            service.connect_with(|endpoint, client| async move {
-                let (near, far) = tokio::io::duplex(1 << 20);
-                tokio::spawn(serve_stream(far, options));
-                Client::over(near, &endpoint, client).await
-            })
-        });
-        (agent, Endpoint::new("ws://emulator", "gpt-realtime")?)
-    };
+    let script = Script::parse(include_str!("script.json"))?;
+    let emulator = Options::default().script(script).voice(VoiceKind::demo(VoiceKind::best()));
+    let (agent, endpoint) = support::model_or(agent, emulator)?;
     let call = agent.run(endpoint, socket).await?;
     eprintln!("{}", call.transcript());
     Ok(())

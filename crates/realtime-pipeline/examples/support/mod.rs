@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Options, serve_stream};
-use realtime_pipeline::client::Client;
+use realtime_pipeline::client::{Client, ConnectError};
 use realtime_pipeline::{Agent, Endpoint};
 use tokio::runtime::Builder;
 
@@ -21,10 +21,17 @@ pub(crate) fn run(example: impl Future<Output = Result<()>>) -> Result<()> {
 
 /// The agent with its model's address. An emulator follows this script.
 pub(crate) fn model(agent: Agent, script: &str) -> Result<(Agent, Endpoint)> {
+    Ok(model_or(agent, Options::default().script(Script::parse(script)?))?)
+}
+
+/// The agent with its model's address. An emulator has these options.
+pub(crate) fn model_or(
+    agent: Agent,
+    options: Options,
+) -> std::result::Result<(Agent, Endpoint), ConnectError> {
     if is_real() {
         return Ok((agent, Endpoint::openai_from_env("gpt-realtime")?));
     }
-    let options = Options::default().script(Script::parse(script)?);
     let agent = agent.service(|service| {
         service.connect_with(|endpoint, client| async move {
             let (near, far) = tokio::io::duplex(1 << 20);
