@@ -15,6 +15,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
+import { withSilence } from '../microphone.mjs';
 
 const here = import.meta.dirname;
 const { values, positionals } = parseArgs({
@@ -35,7 +36,7 @@ const SILENCE = 7;
 
 fs.mkdirSync(values.out, { recursive: true });
 const microphone = path.resolve(values.out, 'microphone.wav');
-fs.writeFileSync(microphone, withSilence(fs.readFileSync(values.wav)));
+fs.writeFileSync(microphone, withSilence(fs.readFileSync(values.wav), SILENCE, 60));
 
 /** The connections of the browser. */
 const connections = new Set();
@@ -184,18 +185,4 @@ async function seen(page, type, members, nth = 1) {
   } catch (error) {
     throw new Error(`${nth} x ${type} ${JSON.stringify(members)} did not come`, { cause: error });
   }
-}
-
-/** The WAV file after so much silence, and before as much again: the file must outlast the call. */
-function withSilence(wav) {
-  let at = 12;
-  while (wav.toString('latin1', at, at + 4) !== 'data') at += 8 + wav.readUInt32LE(at + 4);
-  const second = wav.readUInt32LE(28);
-  const speech = wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
-  const silence = seconds => Buffer.alloc(seconds * second);
-  const data = Buffer.concat([silence(SILENCE), speech, silence(60)]);
-  const head = Buffer.from(wav.subarray(0, at + 8));
-  head.writeUInt32LE(at + data.length, 4);
-  head.writeUInt32LE(data.length, at + 4);
-  return Buffer.concat([head, data]);
 }

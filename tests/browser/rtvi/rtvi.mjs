@@ -14,6 +14,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
+import { withSilence } from '../microphone.mjs';
 
 const here = import.meta.dirname;
 const { values, positionals } = parseArgs({
@@ -38,7 +39,7 @@ const TITLE = 'A garden in spring';
 
 fs.mkdirSync(values.out, { recursive: true });
 const microphone = path.resolve(values.out, 'microphone.wav');
-fs.writeFileSync(microphone, withSilence(fs.readFileSync(values.wav)));
+fs.writeFileSync(microphone, withSilence(fs.readFileSync(values.wav), SILENCE, 120));
 
 const { outputFiles: [bundle] } = await esbuild.build({
   entryPoints: [path.join(here, 'page.js')],
@@ -166,18 +167,4 @@ async function seen(type, members = {}, nth = 1) {
     throw new Error(`no ${type} ${JSON.stringify(members)} came`);
   });
   return (await found.jsonValue()).detail;
-}
-
-/** The WAV file after so much silence, and before as much again: the file must outlast the call. */
-function withSilence(wav) {
-  let at = 12;
-  while (wav.toString('latin1', at, at + 4) !== 'data') at += 8 + wav.readUInt32LE(at + 4);
-  const second = wav.readUInt32LE(28);
-  const speech = wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
-  const silence = seconds => Buffer.alloc(seconds * second);
-  const data = Buffer.concat([silence(SILENCE), speech, silence(120)]);
-  const head = Buffer.from(wav.subarray(0, at + 8));
-  head.writeUInt32LE(at + data.length, 4);
-  head.writeUInt32LE(data.length, at + 4);
-  return Buffer.concat([head, data]);
 }
