@@ -77,6 +77,8 @@ async fn a_network_that_comes_back_soon_is_borne_and_another_is_not() {
     near.send_text("are you there?".to_owned());
     relay.is_cut.store(false, Ordering::Relaxed);
     assert_eq!(text(&mut far).await, "are you there?");
+    far.send_text("I am".to_owned());
+    assert_eq!(text(&mut near).await, "I am");
 
     let began = Instant::now();
     relay.is_cut.store(true, Ordering::Relaxed);
