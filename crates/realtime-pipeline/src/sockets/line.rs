@@ -191,8 +191,8 @@ impl<P: MediaProtocol> Line<P> {
         }
     }
 
-    /// Returns whether the alarm must be set anew. If what is due moves away it stays: one needless turn costs
-    /// less than moving it with each frame.
+    /// Returns whether the alarm must be set anew. If what is due moves away it stays: one needless turn
+    /// costs less than moving it with each frame.
     fn comes_before_the_alarm(&self, due: Timestamp) -> bool {
         self.timer_at.is_none_or(|at| due < at)
     }
