@@ -7,6 +7,7 @@ pub mod golden;
 pub mod grammar;
 pub mod invariants;
 pub mod owner;
+pub mod seen;
 pub mod slow;
 pub mod steered;
 pub mod world;

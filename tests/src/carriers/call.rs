@@ -111,6 +111,7 @@ struct Call<S> {
     carrier: Carrier,
     line: Box<dyn Line>,
     coding: Coding,
+    server_coding: Coding,
     socket: WebSocketStream<S>,
     script: VecDeque<Step>,
     /// When the step that is due began, and how much had sounded then.
@@ -134,6 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
         Self {
             carrier,
             coding: line.coding(),
+            server_coding: line.server_coding(),
             line,
             socket,
             script,
@@ -294,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
 
     async fn obey(&mut self, order: Order) {
         match order {
-            Order::Play(bytes) => match self.coding.decode(&bytes) {
+            Order::Play(bytes) => match self.server_coding.decode(&bytes) {
                 Some(samples) => self.buffer.push(samples),
                 None => self.violations.push(format!("{} bytes of 16-bit audio", bytes.len())),
             },

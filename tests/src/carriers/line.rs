@@ -8,8 +8,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// One call's messages, for one carrier. It knows no time and no socket.
 pub(super) trait Line: Send {
-    /// How the bytes of its audio are coded, both ways.
+    /// How the bytes of the caller's audio are coded.
     fn coding(&self) -> Coding;
+
+    /// How the bytes of the server's audio are coded. Usually as the caller's.
+    fn server_coding(&self) -> Coding {
+        self.coding()
+    }
 
     /// How long one message of the caller's audio sounds (ms).
     fn frame_ms(&self) -> u64 {

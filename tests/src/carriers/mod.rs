@@ -46,7 +46,7 @@ pub enum Carrier {
     Twilio,
     /// SignalWire cXML, µ-law.
     SignalWire,
-    /// Telnyx media streaming, A-law as in Europe.
+    /// Telnyx media streaming, the caller in A-law as in Europe, the server in µ-law.
     Telnyx,
     /// Plivo audio streaming, µ-law.
     Plivo,

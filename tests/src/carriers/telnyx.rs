@@ -1,4 +1,5 @@
-//! Telnyx media streaming in the mode `rtp`, with A-law.
+//! Telnyx media streaming in the mode `rtp`: the caller in A-law, the server in µ-law, as an answer without
+//! `stream_bidirectional_codec` asks for.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -25,6 +26,10 @@ impl Telnyx {
 impl Line for Telnyx {
     fn coding(&self) -> Coding {
         Coding::ALaw
+    }
+
+    fn server_coding(&self) -> Coding {
+        Coding::MuLaw
     }
 
     fn hello(&mut self) -> Vec<Message> {

@@ -9,15 +9,17 @@ use realtime_pipeline::agent::Agent;
 use realtime_pipeline::media::Phone;
 use realtime_pipeline::sockets::{MediaSocket, WebSocketMessage};
 use realtime_pipeline::task::TaskHandle;
+use realtime_protocol::audio::AudioFormat;
 use realtime_telephony::{CarrierKind, StreamOptions};
 use realtime_tests::carriers::{Carrier, Report, Step, call_over};
+use realtime_tests::seen::Seen;
 use serde_json::{Value, json};
 use tokio::io::duplex;
 use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Seen, Server};
+use crate::server::Server;
 
 /// What both ends know of a call that is over.
 pub(crate) struct Held {
@@ -101,7 +103,11 @@ where
 
 /// The phone of a carrier's call.
 pub(crate) fn phone(carrier: Carrier) -> Phone {
-    Phone::new(CarrierKind::of_name(carrier.name()).unwrap(), StreamOptions::default())
+    let options = match carrier {
+        Carrier::Telnyx => StreamOptions::default().output(AudioFormat::Pcmu),
+        _ => StreamOptions::default(),
+    };
+    Phone::new(CarrierKind::of_name(carrier.name()).unwrap(), options)
 }
 
 /// A call over a socket in memory.
@@ -142,12 +148,12 @@ impl Held {
         let [cut_at] = report.cleared_at[..] else { panic!("{name}: {report:?}") };
         assert!(seen.errors().is_empty(), "{name}: {:?}", seen.errors());
 
-        let (kind, bytes_per_second) = match carrier {
-            Carrier::Telnyx => ("audio/pcma", 8_000),
-            Carrier::Vonage | Carrier::Exotel | Carrier::Jambonz => ("audio/pcm", 48_000),
-            _ => ("audio/pcmu", 8_000),
+        let (caller, agent, bytes_per_second) = match carrier {
+            Carrier::Telnyx => ("audio/pcma", "audio/pcmu", 8_000),
+            Carrier::Vonage | Carrier::Exotel | Carrier::Jambonz => ("audio/pcm", "audio/pcm", 48_000),
+            _ => ("audio/pcmu", "audio/pcmu", 8_000),
         };
-        assert_eq!(seen.formats(), (kind.to_owned(), kind.to_owned()), "{name}");
+        assert_eq!(seen.formats(), (caller.to_owned(), agent.to_owned()), "{name}");
 
         let spoken = seen.spoken(bytes_per_second);
         let [(_, greeting), (cut_id, long), _] = &spoken[..] else { panic!("{name}: {spoken:?}") };

@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use realtime_tests::carriers::{Carrier, End, Step, call};
+use realtime_tests::seen::Seen;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use crate::line::{Held, answer, barges_in, host, phone, script};
-use crate::server::Seen;
 
 const LONGEST: Duration = Duration::from_secs(80);
 
