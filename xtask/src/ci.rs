@@ -65,6 +65,8 @@ enum Check {
     Examples,
     /// Calls by WebRTC: a heavy feature, which builds C
     Webrtc,
+    /// Callers of eight carriers hold calls with the server
+    Carriers,
     /// A page in a browser talks with the agent
     Browser,
     /// The rules that no compiler checks
@@ -137,7 +139,12 @@ impl Check {
             Self::Webrtc => {
                 "cargo clippy, doc and test of the packages with the feature webrtc, and an example of it"
             }
-            Self::Browser => "node tests/browser/page/page.mjs, with the example page_server",
+            Self::Carriers => {
+                "cargo test --workspace --features LIGHT --test serve --test phone --test carriers"
+            }
+            Self::Browser => {
+                "node tests/browser/page/page.mjs and more, with the examples page_server and rtvi_server, and with serve"
+            }
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -184,6 +191,12 @@ impl Check {
             Self::Fuzz => fuzz::run(tools),
             Self::Examples => tools.examples(),
             Self::Webrtc => tools.webrtc(),
+            // All tests have these among them; alone they take a minute.
+            Self::Carriers => {
+                let tests = ["--test", "serve", "--test", "phone", "--test", "carriers"];
+                let mut command = tools.cargo_command();
+                run_command(command.args(["test", "--workspace", "--features", &tools.features]).args(tests))
+            }
             Self::Browser => browser::run(tools),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),

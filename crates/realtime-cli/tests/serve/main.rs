@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod dialling;
 #[cfg(test)]
 mod ending;

@@ -1,0 +1,92 @@
+//! Every carrier's caller holds a whole call with the demo's agent, over sockets and in real time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use realtime_emulator::brain::Script;
+use realtime_emulator::{Emulator, Options, voice};
+use realtime_tests::carriers::{Carrier, End, Report, Step, call};
+use realtime_tests::seen::Seen;
+
+use crate::support::start;
+
+/// By how much what a caller heard and what the model is told of it may differ (ms).
+const MOST_APART: u64 = 200;
+
+/// Words of 24 kHz, at a carrier's rate.
+fn words(carrier: Carrier, text: &str) -> Step {
+    let spoken = voice::speak(text).samples;
+    let step = 24_000.0 / f64::from(carrier.rate());
+    let at = |n: usize| spoken.get((n as f64 * step) as usize).copied();
+    Step::say((0..).map_while(at).collect())
+}
+
+/// The caller is greeted, asks, speaks over the answer, hears the next one, and hangs up.
+fn conversation(carrier: Carrier) -> Vec<Step> {
+    vec![
+        Step::hear(Duration::from_secs(1)),
+        Step::Silence(Duration::from_millis(600)),
+        words(carrier, "What is the weather in Paris today?"),
+        Step::Spoken,
+        Step::hear(Duration::from_secs(2)),
+        words(carrier, "Thank you. And how about tomorrow?"),
+        Step::Cleared(1),
+        Step::Spoken,
+        Step::hear(Duration::from_secs(1)),
+        Step::Silence(Duration::from_millis(800)),
+        Step::hang_up(),
+    ]
+}
+
+/// An emulator of the demo's model on a port of its own, and where it writes down what it sees.
+async fn model(carrier: Carrier) -> (String, PathBuf) {
+    let name = format!("realtime-carriers-{}-{}", std::process::id(), carrier.name());
+    let directory = std::env::temp_dir().join(name);
+    let options = Options::default().brain(|| Script::demo().without_transcripts()).log_directory(&directory);
+    let emulator = Emulator::bind("127.0.0.1:0", options).await.unwrap();
+    let url = emulator.url();
+    tokio::spawn(emulator.serve(std::future::pending::<()>()));
+    (url, directory)
+}
+
+async fn hold(carrier: Carrier) {
+    let name = carrier.name();
+    let (model, directory) = model(carrier).await;
+    let server = start(&["--url", &model], &[]).await;
+    let url = server.ws(&format!("/{name}"));
+    let report = call(carrier, &url, &[], conversation(carrier)).await.unwrap();
+    assert_eq!((report.end, &report.violations[..]), (End::HungUp, &[][..]), "{name}: {report:?}");
+    let calls = server.calls(|calls| calls["ended"].as_array().unwrap().len() == 1).await;
+    let told = &calls["ended"][0];
+    for (count, number) in [("user_turns", 2), ("agent_turns", 3), ("tool_calls", 1), ("interruptions", 1)] {
+        assert_eq!(told[count], number, "{name}: {count} of {told}");
+    }
+    assert_eq!(told["trouble"], serde_json::Value::Null, "{name}");
+    let seen = Seen::read(&directory).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert!(seen.errors().is_empty(), "{name}: {:?}", seen.errors());
+    assert_heard(carrier, &report, &seen);
+}
+
+/// What the model is told to be heard of the answer that was cut is what its caller heard.
+fn assert_heard(carrier: Carrier, report: &Report, seen: &Seen) {
+    let name = carrier.name();
+    let bytes_per_second = match carrier {
+        Carrier::Vonage | Carrier::Exotel | Carrier::Jambonz => 48_000,
+        _ => 8_000,
+    };
+    let spoken = seen.spoken(bytes_per_second);
+    let [(_, greeting), (cut_item, long), _] = &spoken[..] else { panic!("{name}: {spoken:?}") };
+    let ([(item, told)], [cut_at]) = (&seen.cuts()[..], &report.cleared_at[..]) else {
+        panic!("{name}: {:?}, {report:?}", seen.cuts());
+    };
+    assert_eq!(item, cut_item, "{name}");
+    let heard = u64::try_from(cut_at.as_millis()).unwrap() - greeting;
+    assert!(told < long && told.abs_diff(heard) <= MOST_APART, "{name}: {told} of {heard} ms");
+}
+
+#[tokio::test]
+async fn every_carrier_s_caller_is_greeted_asks_interrupts_and_hangs_up() {
+    join_all(Carrier::ALL.map(hold)).await;
+}
