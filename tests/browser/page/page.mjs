@@ -121,6 +121,16 @@ try {
   await page.evaluate(() => voice.stop());
   await seen(page, 'ended', { code: 'stopped' });
   await page.screenshot({ path: path.join(values.out, 'ended.png') });
+  // What a page shows in `#lines`: the words of both, and crossed out what was not heard.
+  if (await page.$('#lines')) {
+    const shown = await page.evaluate(() => ({ all: document.querySelector('#lines').textContent,
+      unheard: document.querySelector('#lines .unheard')?.textContent }));
+    for (const text of [greeting.text, question.text, interrupted.text, called.name, written.text]) {
+      assert.ok(shown.all.includes(text), `the page shows: ${text}`);
+    }
+    assert.ok(shown.unheard?.trim(), 'the page shows what was not heard');
+    say('crossed out', shown.unheard.trim());
+  }
   const stats = await page.evaluate(() => voice.stats);
   say('chromium', browser.version());
   say('microphone', `${stats.sent / 24000} s sent, ${stats.dropped} frames dropped`);

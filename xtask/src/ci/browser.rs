@@ -1,28 +1,48 @@
 //! What the Chromium of the system does with the project's pages: a page and pipecat's client hold calls by
 //! voice, and the picture of a call is opened. The scripts are in `tests/browser`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use crate::ci::features;
 use crate::ci::report::Outcome;
 use crate::ci::tools::{Tools, run_command};
 use crate::{Error, workspace_root};
 
-/// A script that holds a call with an example's server.
+/// A script that holds a call with a server.
 struct Call {
     /// The script's folder in `tests/browser`, with the packages that it needs, and its name.
     folder: &'static str,
     script: &'static str,
-    example: &'static str,
-    /// What the example says before the address that the script is told.
+    server: Program,
+    /// What the server says before the address that the script is told.
     ready: &'static str,
 }
 
-const CALLS: [Call; 2] = [
-    Call { folder: "page", script: "page.mjs", example: "page_server", ready: "the page is at " },
-    Call { folder: "rtvi", script: "rtvi.mjs", example: "rtvi_server", ready: "clients connect to " },
+/// What serves.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    /// An example of the pipeline.
+    Example(&'static str),
+    /// `realtime serve`.
+    Serve,
+}
+
+const CALLS: [Call; 3] = [
+    Call {
+        folder: "page",
+        script: "page.mjs",
+        server: Program::Example("page_server"),
+        ready: "the page is at ",
+    },
+    Call { folder: "page", script: "page.mjs", server: Program::Serve, ready: "  page      " },
+    Call {
+        folder: "rtvi",
+        script: "rtvi.mjs",
+        server: Program::Example("rtvi_server"),
+        ready: "clients connect to ",
+    },
 ];
 
 /// What browsers are called.
@@ -50,26 +70,46 @@ pub(super) fn run(tools: &Tools) -> Outcome {
 
 impl Call {
     fn hold(&self, tools: &Tools, node: &Path, npm: &Path, chromium: &Path) -> Outcome {
-        let Self { folder, script, example, .. } = self;
+        let Self { folder, script, server, .. } = self;
         let target = workspace_root().join("target/browser");
-        let modules = if *folder == "page" { target } else { target.join(folder) };
+        let modules = if *folder == "page" { target.clone() } else { target.join(folder) };
         let source = workspace_root().join("tests/browser").join(folder);
         if let Err(why) = install(npm, &source, &modules) {
             return Outcome::Skipped(format!("what {script} needs can't be installed: {why}"));
         }
-        let features = features::of(&tools.features, "realtime-pipeline");
-        let run = ["run", "--quiet", "-p", "realtime-pipeline", "--features", &features, "--example"];
-        let mut server = tools.cargo_command();
-        server.args(run).args([example, "--", "127.0.0.1:0"]);
-        match Page::serve(&mut server, self.ready) {
-            Err(error) => Outcome::Failed(format!("the example {example} does not serve: {error}")),
+        match Page::serve(server.command(tools), self.ready) {
+            Err(error) => Outcome::Failed(format!("{} does not serve: {error}", server.name())),
             Ok(page) => {
                 let mut call = Command::new(node);
                 call.current_dir(workspace_root()).arg(source.join(script)).arg(&page.address);
-                call.arg("--modules").arg(&modules).arg("--out").arg(&modules).env("CHROMIUM", chromium);
+                call.arg("--modules").arg(&modules).env("CHROMIUM", chromium);
+                call.arg("--out").arg(target.join(server.name()));
                 run_command(&mut call)
             }
         }
+    }
+}
+
+impl Program {
+    /// What it is called, as is the folder of its screenshots.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Example(name) => name,
+            Self::Serve => "serve",
+        }
+    }
+
+    /// Serves on a free port of this machine.
+    fn command(self, tools: &Tools) -> Command {
+        let (package, target, args): (_, &[&str], &[&str]) = match &self {
+            Self::Example(name) => ("realtime-pipeline", &["--example", *name], &["127.0.0.1:0"]),
+            Self::Serve => ("realtime-cli", &[], &["serve", "--listen", "127.0.0.1:0"]),
+        };
+        let mut command = tools.cargo_command();
+        command.args(["run", "--quiet", "-p", package]);
+        command.args(["--features", &features::of(&tools.features, package)]);
+        command.args(target).arg("--").args(args);
+        command
     }
 }
 
@@ -98,13 +138,15 @@ struct Page {
 }
 
 impl Page {
-    /// Starts a server that says on standard error where its page is. It has no key: the model is the
-    /// emulator.
-    fn serve(command: &mut Command, ready: &str) -> Result<Self, Error> {
-        let mut server = command.env_remove("OPENAI_API_KEY").stderr(Stdio::piped()).spawn()?;
-        let errors = server.stderr.take().ok_or("there is no standard error")?;
+    /// Starts a server that says where its page is. It has no key: the model is the emulator.
+    fn serve(mut command: Command, ready: &str) -> Result<Self, Error> {
+        let (said, both) = io::pipe()?;
+        command.env_remove("OPENAI_API_KEY").stdout(both.try_clone()?).stderr(both);
+        let server = command.spawn()?;
+        // It has the other end of the pipe, which says when it ends.
+        drop(command);
         let mut page = Self { server, address: String::new() };
-        let mut lines = BufReader::new(errors).lines();
+        let mut lines = BufReader::new(said).lines();
         for line in lines.by_ref() {
             let line = line?;
             if let Some(address) = line.strip_prefix(ready) {
@@ -143,7 +185,11 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn the_address_of_a_page_is_read_and_its_server_ends_with_it() {
-        let shell = |script: &str| Page::serve(Command::new("sh").args(["-c", script]), "the page is at ");
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            Page::serve(command, "the page is at ")
+        };
         let page = shell("echo building >&2; echo 'the page is at http://x/' >&2; sleep 60").unwrap();
         assert_eq!(page.address, "http://x/");
         drop(page);
