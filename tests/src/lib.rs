@@ -8,6 +8,7 @@ pub mod grammar;
 pub mod invariants;
 pub mod owner;
 pub mod seen;
+pub mod shell;
 pub mod slow;
 pub mod steered;
 pub mod world;

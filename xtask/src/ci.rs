@@ -9,7 +9,6 @@ mod features;
 mod fuzz;
 mod readme;
 mod report;
-mod seeds;
 mod tools;
 
 use std::time::Instant;

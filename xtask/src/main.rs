@@ -1,9 +1,10 @@
 //! The project's tasks: `cargo xtask <task>`, or `cargo xtask --help` for the list.
 //!
-//! Each task is a module with its own arguments and one `run`; [`Task`] is where they meet. A task reports on
-//! standard output. When it fails it returns an [`Error`], which comes out as one line, `error: …`, on
-//! standard error, with exit code 1. (A command line that cannot be parsed is clap's to report; its exit code
-//! is 2.)
+//! The checks are here, and depend on little, so that they run when nothing else compiles. All that a user of
+//! the crates does is a command of `realtime`, which is built with that command alone and run in place of
+//! this program. A task reports on standard output. When it fails it returns an [`Error`], which comes out as
+//! one line, `error: …`, on standard error, with exit code 1. (A command line that cannot be parsed is clap's
+//! to report; its exit code is 2.)
 
 /// Prints a line of a task's report.
 macro_rules! say {
@@ -12,18 +13,8 @@ macro_rules! say {
 
 mod bench;
 mod ci;
-mod conformance;
-mod demo;
-mod emulator;
 mod layering;
-mod log_lines;
-mod oracle;
-mod record;
-mod replay;
-mod schema;
-mod serve;
-mod story;
-mod view;
+mod program;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -31,6 +22,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::program::Options;
 
 /// Why a task failed. The text, with its sources, is all that the user sees: it says what to do, or what was
 /// wrong.
@@ -47,26 +40,26 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Holds a whole voice conversation and writes it to target/demo
-    Demo(demo::Args),
+    Demo(Options),
     /// Serves the Realtime protocol on this machine, without network or key
-    Emulator(emulator::Args),
+    Emulator(Options),
     /// Serves the demo's agent, or yours, to browsers, RTVI clients and phone carriers
-    Serve(serve::Args),
+    Serve(Options),
     /// Holds the demo's conversation and writes its session log to a given file
-    Record(record::Args),
+    Record(Options),
     /// Replays a session log and compares every output
-    Replay(replay::Args),
+    Replay(Options),
     /// Writes one or two session logs as a page to look at and to listen to
-    View(view::Args),
+    View(Options),
     /// Reads JSON files, logs or JSON Lines of events and reports what is not understood, not written as it
     /// came, or violates a schema
-    Conformance(conformance::Args),
+    Conformance(Options),
     /// Writes the JSON Schemas of the wire's types
-    Schema(schema::Args),
+    Schema(Options),
+    /// Runs scenarios step by step and compares with traces of another implementation
+    Oracle(Options),
     /// Measures codec, session and calls, beside their limits and other crates
     Bench(bench::Args),
-    /// Runs scenarios step by step and compares with traces of another implementation
-    Oracle(oracle::Args),
     /// Runs every check: format, clippy, tests, docs, layering, the README's commands
     Ci(ci::Args),
     /// Checks the rules that no compiler checks: dependencies, the pure crates, tests that docs name
@@ -75,16 +68,16 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Demo(args) => demo::run(&args),
-        Task::Emulator(args) => emulator::run(&args),
-        Task::Serve(args) => serve::run(&args),
-        Task::Record(args) => record::run(&args),
-        Task::Replay(args) => replay::run(&args),
-        Task::View(args) => view::run(&args),
-        Task::Conformance(args) => conformance::run(&args),
-        Task::Schema(args) => schema::run(&args),
+        Task::Demo(options) => program::realtime("demo", &options),
+        Task::Emulator(options) => program::realtime("emulator", &options),
+        Task::Serve(options) => program::realtime("serve", &options),
+        Task::Record(options) => program::realtime("record", &options),
+        Task::Replay(options) => program::realtime("replay", &options),
+        Task::View(options) => program::realtime("view", &options),
+        Task::Conformance(options) => program::realtime("conformance", &options),
+        Task::Schema(options) => program::realtime("schema", &options),
+        Task::Oracle(options) => program::oracle(&options),
         Task::Bench(args) => bench::run(&args),
-        Task::Oracle(args) => oracle::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => layering::run(),
     };

@@ -7,18 +7,24 @@
 //!
 //! `serve` is one HTTP server, at which people speak with an agent from a page, from an RTVI client, and over
 //! phone carriers. `call` is such a server that dials out first. Without `--url` the model is the emulator,
-//! and without `--agent` the agent is the demo's: neither needs a key nor a network.
+//! and without `--agent` the agent is the demo's: neither needs a key nor a network. `demo` holds a whole
+//! conversation, `emulator` is a Realtime server for agents in any language, `replay` and `view` show what
+//! happened in a call. Each command has a feature of its name.
 //!
 //! A program may use it as a library: [`serve::Server`] is the server.
 //!
 //! # Modules
 //! | module | what is in it |
 //! |---|---|
-//! | [`agent`] | the agent's file, and the agent that is made of it |
+//! | [`agent`] | the agent's file, and the agent that is made of it (feature `check`) |
 //! | [`environment`] | the variables that hold keys and secrets |
 //! | `check` | what a file says |
-//! | [`model`] | the server of the model, or the emulator inside |
+//! | [`model`] | the server of the model, or the emulator inside (feature `check`) |
 //! | [`serve`] | the HTTP server (feature `serve`) |
+//! | `demo`, `record` | the demo's conversation, and its session log |
+//! | `emulator` | a Realtime server on this machine |
+//! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
+//! | `conformance`, `schema` | what a server sends, against the protocol's types; their JSON Schemas |
 //!
 //! # What always holds
 //! - A carrier's request is verified before the upgrade, and before any session of a model.
@@ -26,18 +32,49 @@
 //! - Nobody from another machine reaches a page's socket without a token.
 //! - No key and no secret is in a page, an answer about calls, or a log.
 
+/// Prints a line of a command's report.
+#[cfg(feature = "light")]
+macro_rules! say {
+    ($($text:tt)*) => { $crate::say(format_args!($($text)*)) };
+}
+
 #[cfg(feature = "serve")]
 mod accounts;
+#[cfg(feature = "check")]
 pub mod agent;
+#[cfg(feature = "check")]
 mod check;
+#[cfg(feature = "light")]
+mod conformance;
+#[cfg(feature = "light")]
+mod demo;
+#[cfg(feature = "light")]
+mod dialect;
+#[cfg(feature = "light")]
+mod emulator;
 pub mod environment;
+#[cfg(feature = "light")]
+mod log_lines;
 #[cfg(feature = "serve")]
 mod logging;
+#[cfg(feature = "check")]
 pub mod model;
+#[cfg(feature = "light")]
+mod profile;
+#[cfg(feature = "light")]
+mod record;
+#[cfg(feature = "light")]
+mod replay;
+#[cfg(feature = "light")]
+mod schema;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "light")]
+mod story;
 #[cfg(feature = "serve")]
 mod time;
+#[cfg(feature = "light")]
+mod view;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -65,8 +102,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reads an agent's file and says what is in it, or what is wrong with it
-    Check(check::Args),
+    /// Holds a whole voice conversation, and writes its recording, transcript and session log
+    #[cfg(feature = "light")]
+    Demo(demo::Args),
     /// Serves an agent to pages, RTVI clients and phone carriers
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::AFTER_HELP)]
@@ -75,6 +113,28 @@ enum Command {
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::dial::AFTER_HELP)]
     Call(Box<serve::dial::Args>),
+    /// Reads an agent's file and says what is in it, or what is wrong with it
+    #[cfg(feature = "check")]
+    Check(check::Args),
+    /// Serves the Realtime protocol on this machine, without network or key
+    #[cfg(feature = "light")]
+    Emulator(emulator::Args),
+    /// Holds the demo's conversation and writes its session log to a given file
+    #[cfg(feature = "light")]
+    Record(record::Args),
+    /// Replays a session log and compares every output
+    #[cfg(feature = "light")]
+    Replay(replay::Args),
+    /// Writes one or two session logs as a page to look at and to listen to
+    #[cfg(feature = "light")]
+    View(view::Args),
+    /// Reads JSON files, logs or JSON Lines of events and reports what is not understood, not written as it
+    /// came, or violates a schema
+    #[cfg(feature = "light")]
+    Conformance(conformance::Args),
+    /// Writes the JSON Schemas of the wire's types
+    #[cfg(feature = "light")]
+    Schema(schema::Args),
 }
 
 /// Runs the command that this process was given.
@@ -90,12 +150,29 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, environment: &Environment) -> Result<(), Error> {
+    // Which commands there are is a matter of features: with few of them, none may read the environment.
+    let _ = environment;
     match command {
-        Command::Check(args) => check::run(&args, environment),
+        #[cfg(feature = "light")]
+        Command::Demo(args) => demo::run(&args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, environment),
         #[cfg(feature = "serve")]
         Command::Call(args) => serve::dial::run(&args, environment),
+        #[cfg(feature = "check")]
+        Command::Check(args) => check::run(&args, environment),
+        #[cfg(feature = "light")]
+        Command::Emulator(args) => emulator::run(&args),
+        #[cfg(feature = "light")]
+        Command::Record(args) => record::run(&args),
+        #[cfg(feature = "light")]
+        Command::Replay(args) => replay::run(&args),
+        #[cfg(feature = "light")]
+        Command::View(args) => view::run(&args),
+        #[cfg(feature = "light")]
+        Command::Conformance(args) => conformance::run(&args),
+        #[cfg(feature = "light")]
+        Command::Schema(args) => schema::run(&args),
     }
 }
 
@@ -128,5 +205,45 @@ mod tests {
     #[test]
     fn the_command_line_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_with_sources_and_line_breaks_is_one_line() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read\n    the log")]
+        struct Outer(#[source] io::Error);
+
+        let error = Outer(io::Error::other("disk on fire"));
+        assert_eq!(one_line(&error), "cannot read the log: disk on fire");
+    }
+
+    #[test]
+    #[cfg(all(feature = "light", feature = "serve"))]
+    fn every_command_that_a_paper_names_is_there() {
+        use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+        use realtime_tests::shell::commands;
+
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let of_cli =
+            Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect::<Vec<_>>();
+        let mut count = 0;
+        for paper in ["README.md", "CONTRIBUTING.md", "docs/live.md", "docs/page-protocol.md"] {
+            let text = std::fs::read_to_string(root.join(paper)).unwrap();
+            let mut told = commands(&text, "realtime");
+            told.extend(commands(&text, "cargo xtask").into_iter().filter(|args| {
+                // The tasks of `xtask` itself are for its own test.
+                args.first().is_some_and(|name| of_cli.contains(name))
+            }));
+            for args in told {
+                count += 1;
+                let words = std::iter::once("realtime").chain(args.iter().map(String::as_str));
+                if let Err(error) = Cli::try_parse_from(words)
+                    && !matches!(error.kind(), DisplayHelp | DisplayVersion)
+                {
+                    panic!("{paper} says `realtime {}`: {error}", args.join(" "));
+                }
+            }
+        }
+        assert!(count > 8, "{count}");
     }
 }

@@ -22,7 +22,7 @@ const CHUNK: usize = 4800;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let said = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;
+    let said = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../realtime-cli/fixtures/demo.wav"))?;
 
     // No turn detection: the turn is the audio between `begin_turn` and the commit.
     let mut config = SessionConfig::realtime();

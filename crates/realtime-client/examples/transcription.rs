@@ -56,8 +56,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Speaks a file as a microphone would: 20 ms every 20 ms, and silence after it.
 async fn speak(handle: Handle) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut wav =
-        hound::WavReader::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;
+    let mut wav = hound::WavReader::open(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../realtime-cli/fixtures/demo.wav"),
+    )?;
     let samples = wav.samples::<i16>().collect::<Result<Vec<_>, _>>()?;
     let mut pcm: Vec<u8> = samples.into_iter().flat_map(i16::to_le_bytes).collect();
     pcm.extend(vec![0; 48_000]);

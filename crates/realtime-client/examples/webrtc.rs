@@ -24,7 +24,7 @@ const FRAME: usize = 960;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let asked = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures/demo.wav"))?;
+    let asked = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../realtime-cli/fixtures/demo.wav"))?;
 
     let mut config = SessionConfig::realtime();
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();

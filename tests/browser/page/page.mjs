@@ -21,7 +21,7 @@ const here = import.meta.dirname;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    wav: { type: 'string', default: path.join(here, '../../../xtask/fixtures/demo.wav') },
+    wav: { type: 'string', default: path.join(here, '../../../crates/realtime-cli/fixtures/demo.wav') },
     out: { type: 'string', default: path.join(here, '../../../target/browser') },
     modules: { type: 'string', default: here },
   },

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::ci::report::Outcome;
-use crate::ci::seeds;
 use crate::ci::tools::{Tools, output, run_command};
 use crate::workspace_root;
 
@@ -36,8 +35,10 @@ pub(super) fn run(tools: &Tools) -> Outcome {
         Err(error) => return Outcome::Failed(format!("cannot read fuzz/fuzz_targets: {error}")),
     };
     let target = workspace_root().join("target");
-    if let Err(error) = seeds::write(&target.join("fuzz-corpus"), &targets) {
-        return Outcome::Failed(format!("cannot write the seeds: {error}"));
+    let mut seeds = tools.cargo_command();
+    seeds.args(["run", "--quiet", "-p", "realtime-tests", "--example", "fuzz_seeds", "--"]);
+    if run_command(seeds.arg(target.join("fuzz-corpus")).args(&targets)) != Outcome::Passed {
+        return Outcome::Failed("cannot write the seeds".into());
     }
     let mut failed = Vec::new();
     for name in targets {

@@ -8,7 +8,7 @@ use crate::ci::features;
 use crate::ci::report::Outcome;
 use crate::{Error, workspace_root};
 
-/// The README's agent needs a key, an address and a file: `xtask/tests/readme.rs` has them. The other example
+/// The README's agent needs a key, an address and a file: `tests/tests/readme.rs` has them. The other example
 /// needs a heavy feature, and its check runs it.
 const RUN_ELSEWHERE: [&str; 2] = ["agent", "webrtc"];
 

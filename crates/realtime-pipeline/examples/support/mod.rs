@@ -44,7 +44,7 @@ pub(crate) fn model_or(
 
 /// A recording of a user.
 pub(crate) fn recording(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fixtures").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../realtime-cli/fixtures").join(name)
 }
 
 fn is_real() -> bool {

@@ -13,7 +13,11 @@ use crate::resample::{RATES, mix_to_mono};
 
 /// A file's sound: mono samples and their rate in Hz.
 pub(super) fn read(path: &Path) -> Result<(u32, Vec<i16>), WavError> {
-    let bytes = bytes(path).map_err(|error| WavError::read(path, error))?;
+    read_bytes(path, bytes(path).map_err(|error| WavError::read(path, error))?)
+}
+
+/// The sound in the bytes of a file that errors call `path`.
+pub(super) fn read_bytes(path: &Path, bytes: Vec<u8>) -> Result<(u32, Vec<i16>), WavError> {
     if !matches!(bytes.get(..4), Some(b"RIFF")) || bytes.get(8..12) != Some(b"WAVE") {
         return Err(WavError::read(path, format_args!("expected a WAV file, got {}", what(&bytes))));
     }

@@ -67,6 +67,15 @@ impl WavSource {
         Ok(Self::from_samples(rate, samples))
     }
 
+    /// Reads the bytes of a whole file, wherever they come from. Errors call it `name`.
+    ///
+    /// # Errors
+    /// [`WavError`] if they are no WAV file of a kind that is read.
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Vec<u8>>) -> Result<Self, WavError> {
+        let (rate, samples) = read::read_bytes(name.as_ref(), bytes.into())?;
+        Ok(Self::from_samples(rate, samples))
+    }
+
     /// Speaks mono samples of `rate` Hz instead of a file.
     pub fn from_samples(rate: u32, samples: impl Into<Arc<[i16]>>) -> Self {
         let most = u64::from(rate) * FRAME_MS / 1000 + 1;

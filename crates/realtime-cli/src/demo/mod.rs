@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a whole voice conversation, from a WAV file to a WAV file.
+//! `realtime demo`: a whole voice conversation, from a WAV file to a WAV file.
 //!
 //! The agent is a real pipeline and a real WebSocket; only the server is the emulator, unless `--url` names
 //! another. With `--fast` the socket is in memory and time is virtual: the same conversation in a moment, and
@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use realtime_protocol::log::LogContent;
 use tokio::runtime::Builder;
 
-use crate::conformance::DialectName;
-use crate::{Error, workspace_root};
+use crate::Error;
+use crate::dialect::DialectName;
+use crate::profile::profile;
 
 use report::{Report, Scene};
 
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "url", value_enum)]
     dialect: Option<DialectName>,
     /// The server that the built-in emulator imitates
-    #[arg(long, default_value = "openai", value_parser = crate::emulator::profile(), conflicts_with = "url")]
+    #[arg(long, default_value = "openai", value_parser = profile(), conflicts_with = "url")]
     profile: String,
     /// The model to ask for
     #[arg(long, default_value = "gpt-realtime")]
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// The agent's instructions
     #[arg(long)]
     instructions: Option<String>,
+    /// Where the recording, the transcript and the session log go; created if it is missing
+    #[arg(long, value_name = "FOLDER", default_value = "realtime-demo", overrides_with = "out")]
+    out: PathBuf,
     /// Runs in virtual time over an in-memory stream: seconds instead of half a minute
     #[arg(long, conflicts_with = "url")]
     fast: bool,
@@ -63,8 +67,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 
 /// Holds the conversation. Its log goes to `log`, or beside the other files.
 pub(crate) fn hold(args: &Args, log: Option<Recording>) -> Result<(), Error> {
-    let folder = workspace_root().join("target/demo");
-    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let folder = &args.out;
+    std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let log =
         log.unwrap_or_else(|| Recording { path: folder.join("session.jsonl"), content: LogContent::Full });
     let runtime = if args.fast {
@@ -72,7 +76,7 @@ pub(crate) fn hold(args: &Args, log: Option<Recording>) -> Result<(), Error> {
     } else {
         Builder::new_current_thread().enable_all().build()
     }?;
-    let report = runtime.block_on(agent::converse(args, &folder, log))?;
+    let report = runtime.block_on(agent::converse(args, folder, log))?;
     let scene = if args.url.is_none() && args.input.is_none() { Scene::Known } else { Scene::Unknown };
     finish(&report, scene, args.json)
 }

@@ -7,15 +7,14 @@ use std::process::Command;
 
 /// Runs the task: its report, and whether all agree.
 fn oracle(dir: &Path, arguments: &[&str]) -> (String, bool) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let output =
-        command.arg("oracle").arg(dir).args(arguments).output().expect("the binary was built for this test");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_realtime-oracle"));
+    let output = command.arg(dir).args(arguments).output().expect("the binary was built for this test");
     let report = String::from_utf8(output.stdout).expect("tasks print text");
     (report, output.status.success())
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracle/fixtures")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 /// The line of a scenario.

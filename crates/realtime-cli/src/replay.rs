@@ -1,4 +1,4 @@
-//! `cargo xtask replay LOG`: tells a session log's conversation, feeds its inputs to fresh machines, and
+//! `realtime replay LOG`: tells a session log's conversation, feeds its inputs to fresh machines, and
 //! compares every output. With `--story`, `--events`, `--stats` or `--html` it only reads, which needs no
 //! more than the log holds.
 

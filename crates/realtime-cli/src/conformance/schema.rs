@@ -1,4 +1,4 @@
-//! Compares an event with a schema file: OpenAPI 3, or JSON Schema as `cargo xtask schema` writes it.
+//! Compares an event with a schema file: OpenAPI 3, or JSON Schema as `realtime schema` writes it.
 //!
 //! The file names the events itself: each schema whose member `type` can be one word alone is the schema of
 //! the events of that type. Known are the words that such files use: `$ref` within the file, `type`, `enum`,

@@ -92,8 +92,8 @@ fn filtered(log: &str, content: LogContent) -> String {
     kept
 }
 
-fn workspace() -> &'static Path {
-    crate::workspace_root()
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn page(models: &[Model]) -> String {

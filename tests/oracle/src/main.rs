@@ -2,14 +2,15 @@
 //! and compares what they did with traces of what another implementation did on them.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use clap::Parser;
 use realtime_oracle::{CHANNELS, Options, Verdict, rules};
 
-use crate::Error;
-
 /// The scenarios, and which parts of them are compared.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask oracle", about = "Compares this implementation with traces of another one")]
+struct Args {
     /// The folder that holds `scenarios` and `traces`, files of JSON lines with the same names
     dir: PathBuf,
 
@@ -26,10 +27,20 @@ pub(crate) struct Args {
     rules: bool,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Error> {
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if args.rules {
         for (name, reason) in rules() {
-            say!("{name}: {reason}");
+            println!("{name}: {reason}");
         }
         return Ok(());
     }
@@ -37,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Options { dir: args.dir.clone(), patterns: args.patterns.clone(), channels: args.channels.clone() };
     let mut counts = [0_usize; 3];
     realtime_oracle::run(&options, |name, verdict| {
-        say!("{name}: {verdict}");
+        println!("{name}: {verdict}");
         counts[match verdict {
             Verdict::Same => 0,
             Verdict::ByDesign(_) => 1,
@@ -46,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     })?;
     let [same, by_design, differ] = counts;
     let all = same + by_design + differ;
-    say!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
+    println!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
     if all == 0 {
         return Err(format!("{}: no scenario matches", args.dir.display()).into());
     }

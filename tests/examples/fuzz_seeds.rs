@@ -1,5 +1,9 @@
 //! The seeds of fuzzing: meaningful events, session logs and plans, so that little time goes into discovering
 //! JSON.
+//!
+//! ```sh
+//! cargo run -p realtime-tests --example fuzz_seeds -- target/fuzz-corpus round_trip session
+//! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +15,7 @@ use realtime_tests::golden::Golden;
 use realtime_tests::steered::Plan;
 use serde_json::Value;
 
-use crate::{Error, workspace_root};
+type Error = Box<dyn std::error::Error>;
 
 /// Targets whose inputs are whole logs, those whose inputs are the bytes of a plan, and those whose inputs
 /// are the messages of a carrier; those of all others are events.
@@ -32,8 +36,19 @@ const SHORT_MEDIA: &str = r#"{"event":"media","media":{"payload":"AAAA"}}"#;
 /// Lines of a log in one seed.
 const LINES: usize = 80;
 
+/// Writes the seeds of the given targets below the given folder.
+fn main() -> Result<(), Error> {
+    let mut arguments = std::env::args().skip(1);
+    let corpus = arguments.next().ok_or("expected a folder, and the names of fuzz targets")?;
+    write(Path::new(&corpus), &arguments.collect::<Vec<_>>())
+}
+
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// Writes the seeds of each target to `corpus/<target>`. What is there already stays.
-pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
+fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
     let root = workspace_root();
     let golden = files(&root.join("tests/golden"))?;
     let mut events = Vec::new();
@@ -53,7 +68,7 @@ pub(super) fn write(corpus: &Path, targets: &[String]) -> Result<(), Error> {
         let lines = text.lines().filter(|line| line.len() <= LONGEST_LINE).take(LINES);
         logs.push(lines.collect::<Vec<_>>().join("\n"));
     }
-    let calls = CARRIERS.iter().enumerate().map(|(index, carrier)| call_of(root, index, carrier));
+    let calls = CARRIERS.iter().enumerate().map(|(index, carrier)| call_of(&root, index, carrier));
     let calls = calls.collect::<Result<Vec<_>, Error>>()?;
     for target in targets {
         let folder = corpus.join(target);
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn each_carrier_makes_a_call() {
         for (index, carrier) in CARRIERS.iter().enumerate() {
-            let call = call_of(workspace_root(), index, carrier).unwrap();
+            let call = call_of(&workspace_root(), index, carrier).unwrap();
             assert!(call.lines().count() > 12, "{carrier}");
             assert!(call.lines().all(|line| line.len() <= LONGEST_LINE + 1), "{carrier}");
         }

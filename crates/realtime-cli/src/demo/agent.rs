@@ -9,7 +9,7 @@ use realtime_client::{Client, ClientOptions, Endpoint, FileLog};
 use realtime_context::{Conversation, Message};
 use realtime_emulator::brain::Script;
 use realtime_emulator::voice::VoiceKind;
-use realtime_emulator::{Emulator, Options, Profile, serve_stream};
+use realtime_emulator::{Emulator, Options, serve_stream};
 use realtime_pipeline::Agent;
 use realtime_pipeline::agent::demo;
 use realtime_pipeline::edges::{Discard, Recorder, Recording, WavSource};
@@ -23,10 +23,14 @@ use realtime_protocol::time::UnixTime;
 use tokio::io::DuplexStream;
 use tokio::time::timeout;
 
+use crate::Error;
 use crate::demo::report::{Files, Report};
 use crate::demo::timeline::{Books, Timeline};
 use crate::demo::{Args, Recording as Recorded};
-use crate::{Error, workspace_root};
+use crate::profile::profile_of;
+
+/// What the built-in user says.
+const BUILT_IN: &[u8] = include_bytes!("../../fixtures/demo.wav");
 
 /// The time of day in virtual time: the same in every run, so that logs are the same too.
 const VIRTUAL_NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -41,8 +45,11 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
         transcript: folder.join("transcript.json"),
         log: log.path,
     };
-    let built_in = workspace_root().join("xtask/fixtures/demo.wav");
-    let input = WavSource::open(args.input.as_deref().unwrap_or(&built_in))?.after_first_bot_turn();
+    let input = match &args.input {
+        Some(file) => WavSource::open(file)?,
+        None => WavSource::from_bytes("demo.wav", BUILT_IN)?,
+    };
+    let input = input.after_first_bot_turn();
     let longest = input.duration() + LONGEST;
     let endpoint = endpoint(args).await?;
 
@@ -145,14 +152,10 @@ async fn endpoint(args: &Args) -> Result<Endpoint, Error> {
 
 /// The endpoint, in the dialect of the command line or the profile.
 fn in_dialect(args: &Args, endpoint: Endpoint) -> Endpoint {
-    match args.dialect.map(Dialect::from).or_else(|| profile(args).dialect()) {
+    match args.dialect.map(Dialect::from).or_else(|| profile_of(&args.profile).dialect()) {
         Some(Dialect::Beta) => endpoint.beta(),
         _ => endpoint,
     }
-}
-
-fn profile(args: &Args) -> Profile {
-    Profile::named(&args.profile).unwrap_or_default()
 }
 
 /// The server. It knows the words of the built-in user only. Its own words are recorded, so that they are
@@ -160,7 +163,7 @@ fn profile(args: &Args) -> Profile {
 fn emulator(args: &Args) -> Options {
     let known = args.input.is_none();
     Options::default()
-        .profile(profile(args))
+        .profile(profile_of(&args.profile))
         .voice(VoiceKind::demo(VoiceKind::Tones))
         .brain(move || if known { Script::demo() } else { Script::demo().without_transcripts() })
 }

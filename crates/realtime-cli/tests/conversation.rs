@@ -1,33 +1,31 @@
-//! The tasks as a user runs them: the demo over loopback and in virtual time, and replays of its log.
+//! The commands as a user runs them: the demo over loopback and in virtual time, and replays of its log.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-/// Runs a task; the one place that touches the binary.
-fn xtask(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_xtask"))
+/// Runs a command; the one place that touches the binary.
+fn realtime(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_realtime"))
         .args(arguments)
         .output()
         .expect("the binary was built for this test")
 }
 
-/// Keeps `target/demo` to one test at a time: each demo writes there, one that fails too.
-fn folder() -> MutexGuard<'static, ()> {
-    static FOLDER: Mutex<()> = Mutex::new(());
-    FOLDER.lock().unwrap_or_else(PoisonError::into_inner)
+/// A folder of one test's own.
+fn folder(name: &str) -> String {
+    format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"))
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("tasks print text")
+    std::str::from_utf8(bytes).expect("commands print text")
 }
 
 /// Runs a demo that must succeed, and gives back the JSON of its last line.
-fn demo(arguments: &[&str]) -> Value {
-    let output = xtask(&[&["demo", "--json"], arguments].concat());
+fn demo(folder: &str, arguments: &[&str]) -> Value {
+    let output = realtime(&[&["demo", "--json", "--out", folder], arguments].concat());
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     let last = out.lines().last().expect("a report");
@@ -38,9 +36,9 @@ fn file(report: &Value, name: &str) -> PathBuf {
     report["files"][name].as_str().expect("a path").into()
 }
 
-/// A failing task says why in one line, and exits with 1.
+/// A failing command says why in one line, and exits with 1.
 fn failure(arguments: &[&str]) -> String {
-    let output = xtask(arguments);
+    let output = realtime(arguments);
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
@@ -81,28 +79,28 @@ fn assert_whole(report: &Value) {
 
 #[test]
 fn the_demo_holds_its_conversation_and_the_log_replays() {
-    let _folder = folder();
+    let folder = &folder("demo");
     // Over a real socket, in real time.
-    let report = demo(&[]);
+    let report = demo(folder, &[]);
     assert_whole(&report);
     let log = file(&report, "log");
     let log = log.to_str().expect("a path of text");
-    let output = xtask(&["replay", log]);
+    let output = realtime(&["replay", log]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).lines().last().is_some_and(|line| line.starts_with("identical")));
 
     // In virtual time, twice: the same log to the byte.
-    let report = demo(&["--fast"]);
+    let report = demo(folder, &["--fast"]);
     assert_whole(&report);
     let first = fs::read(file(&report, "log")).expect("the session log");
-    demo(&["--fast"]);
+    demo(folder, &["--fast"]);
     assert!(first == fs::read(file(&report, "log")).expect("the session log"), "two logs differ");
 
     damaged_logs(&String::from_utf8(first).expect("a log is text"), Path::new(log));
 
     // Another user: any rate, stereo, one turn.
     let input = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/one-turn-44k1-stereo.wav");
-    let report = demo(&["--fast", "--input", input]);
+    let report = demo(folder, &["--fast", "--input", input]);
     assert_eq!(report["turns"], 1, "{report}");
     let transcript = fs::read_to_string(file(&report, "transcript")).expect("the transcript");
     assert!(transcript.contains("speech, "), "nobody knows what was said: {transcript}");
@@ -110,12 +108,12 @@ fn the_demo_holds_its_conversation_and_the_log_replays() {
 
 #[test]
 fn the_demo_talks_to_servers_that_do_not_do_all_of_it() {
-    let _folder = folder();
+    let folder = &folder("profiles");
     for profile in ["azure-preview", "minimal", "speaches"] {
-        let report = demo(&["--fast", "--profile", profile]);
+        let report = demo(folder, &["--fast", "--profile", profile]);
         assert_whole(&report);
         let log = file(&report, "log");
-        let output = xtask(&["replay", log.to_str().expect("a path of text")]);
+        let output = realtime(&["replay", log.to_str().expect("a path of text")]);
         assert!(output.status.success(), "{profile}: {}", text(&output.stderr));
         conforms(&log, profile);
         let log = fs::read_to_string(log).expect("the session log");
@@ -130,13 +128,13 @@ fn conforms(log: &Path, profile: &str) {
     let (folder, log) = (log.with_file_name("schemas"), log.to_str().expect("a path of text"));
     let mut arguments = vec!["conformance".to_owned(), log.to_owned()];
     if profile == "minimal" {
-        let output = xtask(&["schema", folder.to_str().expect("a path of text")]);
+        let output = realtime(&["schema", folder.to_str().expect("a path of text")]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         for name in ["ClientEvent.json", "ServerEvent.json"] {
             arguments.extend(["--schema".into(), folder.join(name).display().to_string()]);
         }
     }
-    let output = xtask(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = realtime(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{profile}: {out}\n{err}");
     assert!(out.lines().last().is_some_and(|line| line.ends_with(" 0 failed")), "{out}");
@@ -164,20 +162,23 @@ fn damaged_logs(log: &str, path: &Path) {
 
 #[test]
 fn bad_input_gives_one_clear_line() {
-    let _folder = folder();
+    let folder = folder("bad-input");
+    let fails = |arguments: &[&str]| failure(&[&["demo", "--out", &folder], arguments].concat());
     let no_wav = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    assert!(failure(&["demo", "--fast", "--input", "/no/such.wav"]).contains("/no/such.wav"));
-    assert!(failure(&["demo", "--fast", "--input", no_wav]).contains("expected a WAV file"));
-    assert!(failure(&["demo", "--url", "nonsense"]).contains("nonsense"));
+    assert!(fails(&["--fast", "--input", "/no/such.wav"]).contains("/no/such.wav"));
+    assert!(fails(&["--fast", "--input", no_wav]).contains("expected a WAV file"));
+    assert!(fails(&["--url", "nonsense"]).contains("nonsense"));
     // Port 9 of this machine: nobody listens there.
-    assert!(failure(&["demo", "--url", "ws://127.0.0.1:9"]).contains("cannot reach 127.0.0.1:9"));
+    assert!(fails(&["--url", "ws://127.0.0.1:9"]).contains("cannot reach 127.0.0.1:9"));
+    // The last folder counts.
+    assert!(fails(&["--fast", "--out", "/dev/null/x"]).contains("cannot make /dev/null/x"));
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_a_task_quietly() {
+fn a_reader_that_has_gone_ends_a_command_quietly() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+    let output = Command::new(env!("CARGO_BIN_EXE_realtime"))
         .args(["emulator", "--listen", "127.0.0.1:0"])
         .stdout(writer)
         .stderr(Stdio::piped())
@@ -189,13 +190,12 @@ fn a_reader_that_has_gone_ends_a_task_quietly() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_log_that_cannot_be_written_is_told_at_the_end() {
-    let _folder = folder();
-    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo/session.jsonl");
-    fs::create_dir_all(Path::new(log).parent().expect("a folder")).expect("the folder");
-    drop(fs::remove_file(log));
-    std::os::unix::fs::symlink("/dev/full", log).expect("a link");
-    let output = xtask(&["demo", "--fast"]);
-    fs::remove_file(log).expect("the link");
+    let folder = folder("full");
+    let log = Path::new(&folder).join("session.jsonl");
+    fs::create_dir_all(&folder).expect("the folder");
+    drop(fs::remove_file(&log));
+    std::os::unix::fs::symlink("/dev/full", &log).expect("a link");
+    let output = realtime(&["demo", "--fast", "--out", &folder]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("session.jsonl"), "{}", text(&output.stderr));
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask emulator`: a Realtime server on this machine, for agents in any language.
+//! `realtime emulator`: a Realtime server on this machine, for agents in any language.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,10 +10,11 @@ use clap::builder::PossibleValuesParser;
 use realtime_emulator::brain::{Parrot, Script};
 use realtime_emulator::disaster::Rehearsal;
 use realtime_emulator::voice::VoiceKind;
-use realtime_emulator::{Emulator, Options, Profile};
+use realtime_emulator::{Emulator, Options};
 use tokio::runtime::Builder;
 
 use crate::Error;
+use crate::profile::{profile, profile_of};
 
 /// How the emulator listens and what it answers.
 #[derive(Debug, clap::Args)]
@@ -122,11 +123,6 @@ async fn told_to_stop() {
     }
 }
 
-/// Reads a profile's name.
-pub(crate) fn profile() -> PossibleValuesParser {
-    PossibleValuesParser::new(Profile::ALL.iter().map(|profile| profile.name()))
-}
-
 /// Reads a rehearsal's name.
 fn rehearsal() -> PossibleValuesParser {
     PossibleValuesParser::new(Rehearsal::ALL.iter().map(Rehearsal::name))
@@ -141,7 +137,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         .session_length(Duration::from_secs(args.session_length))
         .beta(!args.no_beta)
         .control(args.control)
-        .profile(Profile::named(&args.profile).unwrap_or_default());
+        .profile(profile_of(&args.profile));
     if let Some(seed) = args.seed {
         options = options.seed(seed);
     }
@@ -224,14 +220,16 @@ fn read_script(path: &Path) -> Result<Script, Error> {
 mod tests {
     use clap::Parser;
 
-    use crate::{Cli, Task};
+    use crate::{Cli, Command};
 
     use super::*;
 
     /// The voice's line where no program speaks.
     fn voice(arguments: &[&str]) -> Result<String, String> {
-        let command = [&["xtask", "emulator"], arguments].concat();
-        let Task::Emulator(args) = Cli::try_parse_from(command).unwrap().task else { panic!("another task") };
+        let command = [&["realtime", "emulator"], arguments].concat();
+        let Command::Emulator(args) = Cli::try_parse_from(command).unwrap().command else {
+            panic!("another command")
+        };
         let chosen = Chosen::by(&args, || VoiceKind::Tones);
         chosen.map(|voice| voice.to_string()).map_err(|error| error.to_string())
     }

@@ -4,30 +4,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
-/// Runs a task; the one place that touches the binary.
-fn xtask(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_xtask"))
+/// Runs a command; the one place that touches the binary.
+fn realtime(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_realtime"))
         .args(arguments)
         .output()
         .expect("the binary was built for this test")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("tasks print text")
+    std::str::from_utf8(bytes).expect("commands print text")
 }
 
-/// What a task that succeeds prints.
+/// What a command that succeeds prints.
 fn printed(arguments: &[&str]) -> String {
-    let output = xtask(arguments);
+    let output = realtime(arguments);
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout).to_owned()
 }
 
-/// What a task that fails prints, and the one line that says why.
+/// What a command that fails prints, and the one line that says why.
 fn failed(arguments: &[&str]) -> (String, String) {
-    let output = xtask(arguments);
+    let output = realtime(arguments);
     let error = text(&output.stderr);
     assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
     (text(&output.stdout).to_owned(), error.to_owned())
@@ -48,11 +48,10 @@ fn written(file: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// Records a log of this content, and gives what was printed. Each recording also writes to `target/demo`.
+/// Records a log of this content, and gives what was printed.
 fn record(log: &Path, content: &str) -> String {
-    static FOLDER: Mutex<()> = Mutex::new(());
-    let _folder = FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
-    printed(&["record", name(log), "--fast", "--content", content])
+    let folder = log.with_extension("demo");
+    printed(&["record", name(log), "--fast", "--content", content, "--out", name(&folder)])
 }
 
 /// What the demo printed, and its log.

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance PATH…`: reads what a server or client really sends, writes it again, and reports
+//! `realtime conformance PATH…`: reads what a server or client really sends, writes it again, and reports
 //! the differences. So it shows whether another server speaks the protocol, and whether this workspace reads
 //! all of it. With `--schema FILE` each event is also compared with a published schema; `null` may stand for
 //! any optional member.
@@ -17,6 +17,7 @@ use realtime_protocol::event::Dialect;
 use crate::Error;
 use crate::conformance::document::{Document, Finding, Spelling};
 use crate::conformance::schema::Schemas;
+use crate::dialect::DialectName;
 
 /// What to check, and what is known of it.
 #[derive(Debug, clap::Args)]
@@ -36,21 +37,6 @@ pub(crate) struct Args {
     /// Refuses members that the schema does not name
     #[arg(long, requires = "schema")]
     closed: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum DialectName {
-    Ga,
-    Beta,
-}
-
-impl From<DialectName> for Dialect {
-    fn from(name: DialectName) -> Self {
-        match name {
-            DialectName::Ga => Self::Ga,
-            DialectName::Beta => Self::Beta,
-        }
-    }
 }
 
 /// Who sent an event.

@@ -1,4 +1,4 @@
-//! `cargo xtask record`: holds the demo's conversation and writes its session log, with the chosen content.
+//! `realtime record`: holds the demo's conversation and writes its session log, with the chosen content.
 
 use std::path::PathBuf;
 

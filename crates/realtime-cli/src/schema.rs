@@ -1,4 +1,4 @@
-//! `cargo xtask schema DIR`: writes the JSON Schemas of the wire's types, one file each.
+//! `realtime schema DIR`: writes the JSON Schemas of the wire's types, one file each.
 
 use std::path::PathBuf;
 
