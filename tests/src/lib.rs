@@ -1,6 +1,9 @@
 //! What the tests share: golden sessions, the invariants of a session, a whole call in virtual time, calls
-//! that bytes steer, and stand-ins for phone carriers. The code in the README is compiled here.
+//! that bytes steer, and stand-ins for phone carriers and audio devices. The code in the README is compiled
+//! here.
 
+#[cfg(unix)]
+pub mod alsa;
 pub mod carriers;
 pub mod fake_server;
 pub mod golden;

@@ -7,6 +7,7 @@
 mod browser;
 mod features;
 mod fuzz;
+mod local_audio;
 mod readme;
 mod report;
 mod tools;
@@ -66,6 +67,8 @@ enum Check {
     Webrtc,
     /// Callers of eight carriers hold calls with the server
     Carriers,
+    /// The microphone and the loudspeaker of this machine: features that need ALSA and a newer compiler
+    LocalAudio,
     /// A page in a browser talks with the agent
     Browser,
     /// The rules that no compiler checks
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         .filter(|check| args.only.is_empty() || args.only.contains(check))
         .filter(|check| !args.without.contains(check));
     if args.list {
-        chosen.for_each(|check| say!("{:<10}  {}", check.name(), check.describe()));
+        chosen.for_each(|check| say!("{:<11}  {}", check.name(), check.describe()));
         return Ok(());
     }
     let tools = Tools::find()?;
@@ -144,6 +147,9 @@ impl Check {
             Self::Browser => {
                 "node tests/browser/page/page.mjs and more, with the examples page_server and rtvi_server, and with serve"
             }
+            Self::LocalAudio => {
+                "cargo clippy, doc and test of the pipeline with local-audio and echo-cancellation"
+            }
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -196,6 +202,7 @@ impl Check {
                 let mut command = tools.cargo_command();
                 run_command(command.args(["test", "--workspace", "--features", &tools.features]).args(tests))
             }
+            Self::LocalAudio => local_audio::run(tools),
             Self::Browser => browser::run(tools),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),

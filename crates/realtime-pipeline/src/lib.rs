@@ -69,6 +69,7 @@
 //! | [`media`] | pure: what carriers, pages and RTVI clients say on their sockets |
 //! | [`sockets`] | calls over WebSockets: `axum`, `tokio-tungstenite` |
 //! | [`convert`], [`resample`] | from any audio into the format that is wanted |
+//! | `echo` | what the loudspeaker plays is taken out of what the microphone hears (feature) |
 //! | [`client`], [`context`], [`protocol`] | the crates below, so that this one is enough to depend on |
 //!
 //! # Features
@@ -77,6 +78,10 @@
 //! - `telephony-rest`: requests to carriers, such as to transfer a call (`carrier_client`).
 //! - `axum`, `tungstenite`: calls over WebSockets of these libraries.
 //! - `webrtc`: speech to and from the model goes by UDP, as Opus (`RealtimeService::webrtc`). It builds C.
+//! - `local-audio`: the microphone and the loudspeaker of this machine (`edges::local`). On Linux it needs
+//!   Debian's `libasound2-dev`.
+//! - `echo-cancellation`: takes the echo of a loudspeaker, and noise, out of a microphone's audio (`echo`).
+//!   It needs Rust 1.91 or newer.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 //!
 #![doc = include_str!("../WORDS.md")]
@@ -86,6 +91,8 @@ pub mod agent;
 pub mod carrier_client;
 pub mod chain;
 pub mod convert;
+#[cfg(feature = "echo-cancellation")]
+pub mod echo;
 pub mod edges;
 pub mod media;
 mod pcm;

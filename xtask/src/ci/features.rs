@@ -6,8 +6,9 @@ use crate::Error;
 use crate::ci::tools::{cargo_program, output};
 use crate::workspace_root;
 
-/// Features that need much time to build: each has a check of its own.
-const HEAVY: [&str; 1] = ["webrtc"];
+/// Features that need much time to build, a system's library, or a newer compiler. The checks `webrtc` and
+/// `local-audio` have them.
+const HEAVY: [&str; 3] = ["echo-cancellation", "local-audio", "webrtc"];
 
 /// The features as cargo takes them: `realtime-client/mcp,realtime-client/tls`.
 ///

@@ -39,9 +39,9 @@ pub(super) fn table(records: &[Record]) -> String {
         };
         (record.name.as_str(), seconds(record.elapsed), result)
     });
-    let mut text = format!("{:<10}  {:>8}  result\n", "check", "time");
+    let mut text = format!("{:<11}  {:>8}  result\n", "check", "time");
     for (name, time, result) in rows {
-        text.push_str(&format!("{name:<10}  {time:>8}  {result}\n"));
+        text.push_str(&format!("{name:<11}  {time:>8}  {result}\n"));
     }
     text
 }
@@ -76,11 +76,11 @@ mod tests {
         assert_eq!(
             table(&records),
             "\
-check           time  result
-fmt            1.5 s  FAILED
-test           1.5 s  ok
-deny           1.5 s  skipped: cargo-deny is not installed
-doc            1.5 s  FAILED
+check            time  result
+fmt             1.5 s  FAILED
+test            1.5 s  ok
+deny            1.5 s  skipped: cargo-deny is not installed
+doc             1.5 s  FAILED
 "
         );
     }

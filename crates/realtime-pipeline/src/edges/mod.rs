@@ -12,11 +12,14 @@
 //! | [`memory`] | a transport within the program |
 //! | `raw` | samples from a reader, and into a writer: other programs as microphone and loudspeaker |
 //! | `wav` | files to speak from and to record into |
+//! | `local` | the microphone and the loudspeaker of this machine (feature `local-audio`) |
 //! | `recorder` | a stage that records both sides |
 //! | `timeline` | pure: what stands where in a recording |
 
 mod discard;
 mod error;
+#[cfg(feature = "local-audio")]
+pub mod local;
 pub mod memory;
 mod raw;
 mod recorder;
