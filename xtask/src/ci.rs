@@ -148,7 +148,7 @@ impl Check {
                 "node tests/browser/page/page.mjs and more, with the examples page_server and rtvi_server, and with serve"
             }
             Self::LocalAudio => {
-                "cargo clippy, doc and test of the pipeline with local-audio and echo-cancellation"
+                "cargo clippy, doc and test of pipeline and program with local-audio, echo-cancellation and talk"
             }
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",

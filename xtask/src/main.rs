@@ -45,6 +45,8 @@ enum Task {
     Emulator(Options),
     /// Serves the demo's agent, or yours, to browsers, RTVI clients and phone carriers
     Serve(Options),
+    /// Has the demo's agent, or yours, speak by the microphone and the loudspeaker of this machine
+    Talk(Options),
     /// Holds the demo's conversation and writes its session log to a given file
     Record(Options),
     /// Replays a session log and compares every output
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => program::realtime("demo", &options),
         Task::Emulator(options) => program::realtime("emulator", &options),
         Task::Serve(options) => program::realtime("serve", &options),
+        Task::Talk(options) => program::realtime("talk", &options),
         Task::Record(options) => program::realtime("record", &options),
         Task::Replay(options) => program::realtime("replay", &options),
         Task::View(options) => program::realtime("view", &options),

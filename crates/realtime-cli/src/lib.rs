@@ -6,10 +6,11 @@
 //! ```
 //!
 //! `serve` is one HTTP server, at which people speak with an agent from a page, from an RTVI client, and over
-//! phone carriers. `call` is such a server that dials out first. Without `--url` the model is the emulator,
-//! and without `--agent` the agent is the demo's: neither needs a key nor a network. `demo` holds a whole
-//! conversation, `emulator` is a Realtime server for agents in any language, `replay` and `view` show what
-//! happened in a call. Each command has a feature of its name.
+//! phone carriers. `call` is such a server that dials out first. `talk` has the agent speak by the microphone
+//! and the loudspeaker of this machine. Without `--url` the model is the emulator, and without `--agent` the
+//! agent is the demo's: neither needs a key nor a network. `demo` holds a whole conversation, `emulator` is a
+//! Realtime server for agents in any language, `replay` and `view` show what happened in a call. Each command
+//! has a feature of its name.
 //!
 //! A program may use it as a library: [`serve::Server`] is the server.
 //!
@@ -25,6 +26,7 @@
 //! | `emulator` | a Realtime server on this machine |
 //! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
 //! | `conformance`, `schema` | what a server sends, against the protocol's types; their JSON Schemas |
+//! | `talk` | a talk at this machine (feature `talk`, off by default) |
 //!
 //! # What always holds
 //! - A carrier's request is verified before the upgrade, and before any session of a model.
@@ -55,7 +57,7 @@ mod emulator;
 pub mod environment;
 #[cfg(feature = "light")]
 mod log_lines;
-#[cfg(feature = "serve")]
+#[cfg(any(feature = "serve", feature = "talk"))]
 mod logging;
 #[cfg(feature = "check")]
 pub mod model;
@@ -71,6 +73,8 @@ mod schema;
 pub mod serve;
 #[cfg(feature = "light")]
 mod story;
+#[cfg(feature = "talk")]
+mod talk;
 #[cfg(feature = "serve")]
 mod time;
 #[cfg(feature = "light")]
@@ -135,6 +139,10 @@ enum Command {
     /// Writes the JSON Schemas of the wire's types
     #[cfg(feature = "light")]
     Schema(schema::Args),
+    /// Has an agent speak by the microphone and the loudspeaker of this machine
+    #[cfg(feature = "talk")]
+    #[command(after_long_help = talk::AFTER_HELP)]
+    Talk(talk::Args),
 }
 
 /// Runs the command that this process was given.
@@ -173,6 +181,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Error> {
         Command::Conformance(args) => conformance::run(&args),
         #[cfg(feature = "light")]
         Command::Schema(args) => schema::run(&args),
+        #[cfg(feature = "talk")]
+        Command::Talk(args) => talk::run(&args, environment),
     }
 }
 

@@ -10,6 +10,7 @@ use realtime_emulator::{Emulator, Options};
 use tokio::sync::oneshot;
 
 use crate::Error;
+use crate::agent::LoadedAgent;
 use crate::environment::Environment;
 
 /// The model, unless a file or the command line names another.
@@ -28,6 +29,22 @@ pub struct Model {
 }
 
 impl Model {
+    /// The model that the command line and the agent ask for, and the emulator inside without an address.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at) and [`emulator`](Self::emulator).
+    pub async fn chosen(
+        url: Option<&str>,
+        name: Option<&str>,
+        agent: &LoadedAgent,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        match url {
+            Some(url) => Self::at(url, name.or_else(|| agent.model()), environment),
+            None => Self::emulator(agent.is_demo()).await,
+        }
+    }
+
     /// The model at this address, with the key of the environment.
     ///
     /// # Errors
@@ -69,6 +86,14 @@ impl Model {
     /// The model's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which model it is and where, for a person.
+    pub fn introduction(&self) -> String {
+        match self.is_emulator {
+            true => "the emulator inside; give --url for a real one".to_owned(),
+            false => format!("{} at {}", self.name, self.shown()),
+        }
     }
 
     /// The address without its query, which may hold a key.

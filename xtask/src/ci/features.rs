@@ -8,7 +8,7 @@ use crate::workspace_root;
 
 /// Features that need much time to build, a system's library, or a newer compiler. The checks `webrtc` and
 /// `local-audio` have them.
-const HEAVY: [&str; 3] = ["echo-cancellation", "local-audio", "webrtc"];
+const HEAVY: [&str; 4] = ["echo-cancellation", "local-audio", "talk", "webrtc"];
 
 /// The features as cargo takes them: `realtime-client/mcp,realtime-client/tls`.
 ///

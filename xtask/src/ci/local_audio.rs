@@ -17,9 +17,9 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     if let Some(missing) = missing() {
         return Outcome::Skipped(missing);
     }
-    let (pipeline, tests) = ("realtime-pipeline", "realtime-tests");
+    let (pipeline, program, tests) = ("realtime-pipeline", "realtime-cli", "realtime-tests");
     let deny = ["-D", "warnings"];
-    let steps: [(&[&str], &str, &str, &[&str]); 8] = [
+    let steps: [(&[&str], &str, &str, &[&str]); 10] = [
         (&["clippy", "--all-targets"], pipeline, PIPELINE, &deny),
         (&["clippy"], pipeline, "local-audio", &deny),
         (&["clippy"], pipeline, "echo-cancellation", &deny),
@@ -28,6 +28,9 @@ pub(super) fn run(tools: &Tools) -> Outcome {
         (&["test", "--doc"], pipeline, PIPELINE, &["local", "echo"]),
         (&["clippy", "--test", "local_audio"], tests, "local-audio", &deny),
         (&["test", "--test", "local_audio"], tests, "local-audio", &[]),
+        // As `cargo xtask talk` builds it.
+        (&["clippy", "--no-default-features", "--all-targets"], program, "talk", &deny),
+        (&["test", "--no-default-features", "--lib", "--test", "talk"], program, "talk", &[]),
     ];
     for (task, package, features, rest) in steps {
         let mut command = tools.cargo_command();

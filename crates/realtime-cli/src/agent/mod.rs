@@ -170,6 +170,13 @@ impl LoadedAgent {
         self.library.tools().iter().map(|tool| tool.name().to_owned()).collect()
     }
 
+    /// Its name and its tools, for a person.
+    pub fn introduction(&self) -> String {
+        let tools = self.tools();
+        let tools = if tools.is_empty() { "no tools".to_owned() } else { tools.join(", ") };
+        format!("{} ({tools})", self.name())
+    }
+
     /// What it is, in lines for a person.
     pub fn description(&self) -> Vec<String> {
         let listed = |names: Vec<String>| match names.is_empty() {

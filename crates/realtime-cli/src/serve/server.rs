@@ -111,11 +111,7 @@ impl Server {
         // What needs no address is checked before one is taken.
         drop(Address::new(args.public_url.as_deref(), args.listen, tls.is_some())?);
         let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
-        let model = args.model.as_deref().or_else(|| agent.model());
-        let model = match &args.url {
-            Some(url) => Model::at(url, model, environment)?,
-            None => Model::emulator(agent.is_demo()).await?,
-        };
+        let model = Model::chosen(args.url.as_deref(), args.model.as_deref(), &agent, environment).await?;
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -171,14 +167,8 @@ impl Server {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let mut lines = vec![format!("listening on {scheme}://{} (end with Ctrl-C)", self.at)];
         let mut say = |name: &str, text: String| lines.push(format!("  {name:<9} {text}"));
-        if parts.model.is_emulator() {
-            say("model", "the emulator inside; give --url for a real one".to_owned());
-        } else {
-            say("model", format!("{} at {}", parts.model.name(), parts.model.shown()));
-        }
-        let tools = parts.agent.tools();
-        let tools = if tools.is_empty() { "no tools".to_owned() } else { tools.join(", ") };
-        say("agent", format!("{} ({tools})", parts.agent.name()));
+        say("model", parts.model.introduction());
+        say("agent", parts.agent.introduction());
         let page = match (parts.access.takes_pages(), parts.access.needs_token()) {
             (false, _) => "closed, since others reach this server: set REALTIME_PAGE_TOKEN".to_owned(),
             (true, false) => parts.address.http("/"),
