@@ -1,0 +1,167 @@
+//! An engine in memory: [`Memory`], for tests and for fleets within one process.
+//!
+//! It is a machine, too: a request comes in with its time, and the answer goes out. Offers are for others to
+//! carry, so it does not know them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use realtime_protocol::time::Timestamp;
+
+use crate::engine::{Answer, Owners, Push, Request};
+use crate::id::{CallId, Sequence, WorkerId};
+use crate::line::{Entry, Line, Listed};
+use crate::record::CallRecord;
+
+/// Journals and leases.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    ttl: Duration,
+    last: u64,
+    journals: BTreeMap<CallId, Vec<(Sequence, Entry)>>,
+    leases: BTreeMap<WorkerId, (Sequence, Timestamp)>,
+    fences: bool,
+}
+
+impl Memory {
+    /// An engine without calls, whose leases last this long.
+    pub const fn new(ttl: Duration) -> Self {
+        Self { ttl, last: 0, journals: BTreeMap::new(), leases: BTreeMap::new(), fences: true }
+    }
+
+    /// Takes every line, wherever it stands: for showing what fences are for.
+    #[must_use]
+    pub const fn without_fences(mut self) -> Self {
+        self.fences = false;
+        self
+    }
+
+    /// Does what is asked. `None`: it is an offer.
+    pub fn handle(&mut self, now: Timestamp, request: &Request) -> Option<Answer> {
+        self.expire(now);
+        Some(match request {
+            Request::Append { call, after, entry } => self.append(call, *after, entry),
+            Request::Read { call } => Answer::Lines(self.journal(call).to_vec()),
+            Request::List { of, shards } => Answer::Calls(self.list(of, shards)),
+            Request::Forget { call } => {
+                let journal = self.journals.entry(call.clone()).or_default();
+                journal.retain(|(_, entry)| matches!(entry.line, Line::Ended { .. }));
+                Answer::Done(Sequence::default())
+            }
+            Request::Renew { worker, after, .. } => {
+                let found = self.leases.get(worker).map(|(sequence, _)| *sequence).unwrap_or_default();
+                if found != *after {
+                    return Some(Answer::Refused);
+                }
+                let sequence = self.next();
+                self.leases.insert(worker.clone(), (sequence, now + self.ttl));
+                Answer::Done(sequence)
+            }
+            Request::ReadLease { worker } => {
+                Answer::Lease(self.leases.get(worker).map(|(sequence, _)| *sequence))
+            }
+            Request::Release { worker } => {
+                self.leases.remove(worker);
+                Answer::Done(Sequence::default())
+            }
+            Request::Offer { .. } => return None,
+        })
+    }
+
+    /// Ends the leases whose time is over, and tells which.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Push> {
+        let is_over = |(_, until): &(Sequence, Timestamp)| *until <= now;
+        let over = self.leases.iter().filter(|(_, lease)| is_over(lease)).map(|(worker, _)| worker.clone());
+        let over: Vec<WorkerId> = over.collect();
+        for worker in &over {
+            self.leases.remove(worker);
+        }
+        over.into_iter().map(Push::Ended).collect()
+    }
+
+    /// When the next lease ends, unless it is renewed.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.leases.values().map(|(_, until)| *until).min()
+    }
+
+    /// A call's lines, oldest first.
+    pub fn journal(&self, call: &CallId) -> &[(Sequence, Entry)] {
+        self.journals.get(call).map_or(&[], Vec::as_slice)
+    }
+
+    /// The calls that it knows, with those that are over.
+    pub fn calls(&self) -> impl Iterator<Item = &CallId> {
+        self.journals.keys()
+    }
+
+    /// Returns whether this worker has a lease.
+    pub fn has_lease(&self, worker: &WorkerId) -> bool {
+        self.leases.contains_key(worker)
+    }
+
+    fn append(&mut self, call: &CallId, after: Sequence, entry: &Entry) -> Answer {
+        let last = self.journal(call).last().map(|(sequence, _)| *sequence).unwrap_or_default();
+        if self.fences && last != after {
+            return Answer::Refused;
+        }
+        let sequence = self.next();
+        let journal = self.journals.entry(call.clone()).or_default();
+        if let Line::Snap { .. } = entry.line {
+            journal.retain(|(_, entry)| entry.line.is_about_owners());
+        }
+        journal.push((sequence, entry.clone()));
+        Answer::Done(sequence)
+    }
+
+    fn list(&self, of: &Owners, shards: &[u8]) -> Vec<Listed> {
+        let records = self.journals.iter().filter(|(call, _)| shards.contains(&call.shard()));
+        let records = records.map(|(call, lines)| (call, CallRecord::fold(lines)));
+        let open = records.filter(|(_, record)| !record.is_over());
+        let listed = open.map(|(call, record)| Listed::new(call.clone(), record.owner().cloned()));
+        let is_meant = |listed: &Listed| match of {
+            Owners::One(worker) => listed.owner.as_ref() == Some(worker),
+            Owners::Nobody => listed.owner.is_none(),
+            Owners::All => true,
+        };
+        listed.filter(is_meant).collect()
+    }
+
+    const fn next(&mut self) -> Sequence {
+        self.last += 1;
+        Sequence(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Card;
+    use crate::samples::{at, entry, placed};
+
+    #[test]
+    fn of_two_lines_behind_the_same_one_is_taken() {
+        let mut engine = Memory::new(Duration::from_secs(3));
+        let call = CallId::of_bits(1);
+        let mut append = |after: u64| {
+            let entry = entry("g", 0, placed());
+            engine.handle(at(0), &Request::Append { call: call.clone(), after: Sequence(after), entry })
+        };
+        assert_eq!(append(0), Some(Answer::Done(Sequence(1))));
+        assert_eq!(append(0), Some(Answer::Refused));
+        assert_eq!(append(1), Some(Answer::Done(Sequence(2))));
+    }
+
+    #[test]
+    fn a_lease_that_is_not_renewed_ends_and_is_told_once() {
+        let mut engine = Memory::new(Duration::from_secs(3));
+        let worker = WorkerId::of_bits(1, 0);
+        let renew = |after| Request::Renew { worker: worker.clone(), after, card: Card::default() };
+        assert_eq!(engine.handle(at(0), &renew(Sequence(0))), Some(Answer::Done(Sequence(1))));
+        assert_eq!(engine.poll_timeout(), Some(at(3000)));
+        assert_eq!(engine.handle(at(2999), &renew(Sequence(1))), Some(Answer::Done(Sequence(2))));
+        assert_eq!(engine.expire(at(5998)), []);
+        assert_eq!(engine.expire(at(5999)), [Push::Ended(worker.clone())]);
+        assert_eq!(engine.expire(at(9000)), []);
+        assert_eq!(engine.handle(at(9000), &renew(Sequence(2))), Some(Answer::Refused), "it came too late");
+    }
+}

@@ -1,0 +1,196 @@
+//! What the machines ask of an engine, as values: [`Request`] and [`Answer`], and what it tells by itself:
+//! [`Push`].
+//!
+//! An engine keeps the journals of calls and the leases of workers, and carries offers. What it must do:
+//!
+//! - It takes a line only behind the sequence that its author names, atomically.
+//! - It takes a renewal only behind the sequence that the worker names, and ends a lease that was not
+//!   renewed for as long as it lasts, by its own clock.
+//! - A line that it has answered for is kept.
+//!
+//! Everything else may go wrong: answers get lost ([`Answer::Unclear`]), arrive late, and reads may be of a
+//! moment ago. [`memory::Memory`] is one for tests and for fleets within one process.
+
+pub mod memory;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CallId, Sequence, Tenant, WorkerId};
+use crate::line::{Entry, Listed};
+
+/// What a request is, for its answer.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(pub u64);
+
+/// What a machine asks. Each is answered once, if only by [`Answer::Unclear`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Appends a line to a call's journal behind this one, 0 for the first. A [`Snap`](crate::Line::Snap)
+    /// replaces earlier lines that are not about owners. [`Answer::Done`] or [`Answer::Refused`].
+    Append {
+        /// Which call.
+        call: CallId,
+        /// The last line that the author knows.
+        after: Sequence,
+        /// The line.
+        entry: Entry,
+    },
+    /// Reads a call's journal. [`Answer::Lines`].
+    Read {
+        /// Which call.
+        call: CallId,
+    },
+    /// Lists calls that are not over. It may name too many: a call that has another owner by now.
+    /// [`Answer::Calls`].
+    List {
+        /// Whose.
+        of: Owners,
+        /// In which shards.
+        shards: Vec<u8>,
+    },
+    /// Forgets all lines of a call that is over but the last one. [`Answer::Done`].
+    Forget {
+        /// Which call.
+        call: CallId,
+    },
+    /// Writes a lease behind this sequence, 0 where there is none. [`Answer::Done`] or [`Answer::Refused`].
+    Renew {
+        /// Whose.
+        worker: WorkerId,
+        /// The last renewal that the worker knows.
+        after: Sequence,
+        /// What others see of the worker.
+        card: Card,
+    },
+    /// Reads a lease. [`Answer::Lease`].
+    ReadLease {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// Ends a lease at once. [`Answer::Done`].
+    Release {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// Offers a call to a worker. [`Answer::Offered`].
+    Offer {
+        /// To whom.
+        to: WorkerId,
+        /// What.
+        offer: Offer,
+    },
+}
+
+/// Whose calls to list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Owners {
+    /// Those that this worker owns or owned.
+    One(WorkerId),
+    /// Those that have no owner yet.
+    Nobody,
+    /// All.
+    All,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is done, under this sequence where one is written.
+    Done(Sequence),
+    /// Another line or renewal stands there.
+    Refused,
+    /// The journal, oldest first.
+    Lines(Vec<(Sequence, Entry)>),
+    /// Calls.
+    Calls(Vec<Listed>),
+    /// The lease's last renewal, or `None` where there is no lease.
+    Lease(Option<Sequence>),
+    /// What the worker says to an offer.
+    Offered(OfferAnswer),
+    /// It is not known whether it was done: no answer came in time.
+    Unclear,
+}
+
+/// What an engine tells by itself. It may be lost.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Push {
+    /// A worker renewed its lease.
+    Renewed(WorkerId, Card),
+    /// A worker's lease has ended.
+    Ended(WorkerId),
+    /// The engine was away and is back: what it told meanwhile is lost.
+    Back,
+}
+
+/// What others see of a worker.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Card {
+    /// Calls that it takes in all.
+    pub slots: u32,
+    /// Calls that it has, with those that it is about to have.
+    pub calls: u32,
+    /// Whether it takes no more.
+    #[serde(default)]
+    pub draining: bool,
+    /// The newest version of snapshots that it reads.
+    #[serde(default)]
+    pub reads: u32,
+    /// Where it is and what it can do: `zone`, for example.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// How many of its calls are whose.
+    #[serde(default)]
+    pub tenants: BTreeMap<Tenant, u32>,
+}
+
+/// A call that waits for a worker.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Offer {
+    /// Which call.
+    pub call: CallId,
+    /// What the worker finds.
+    pub state: Offered,
+}
+
+/// In which state an offered call is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Offered {
+    /// It is new: its journal has this line, and the owner's line must follow just that one. So an offer that
+    /// is answered too late, and was repeated elsewhere, takes the call from nobody.
+    New {
+        /// The line's sequence.
+        after: Sequence,
+        /// The line.
+        entry: Entry,
+    },
+    /// Its owner's lease has ended, or it never had one.
+    Lost {
+        /// The owner.
+        of: Option<WorkerId>,
+    },
+}
+
+/// What a worker says to an offer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OfferAnswer {
+    /// It will take the call.
+    Taken,
+    /// All its slots are taken.
+    Full,
+    /// It has room, but is too busy now: its tasks run late, or it has adopted many calls just now.
+    Busy,
+    /// It takes no more calls.
+    Draining,
+    /// Its own lease is in doubt.
+    NoLease,
+}

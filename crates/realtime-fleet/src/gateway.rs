@@ -1,0 +1,347 @@
+//! A gateway as a machine: [`Gateway`], which writes a call's first line and finds a worker for it.
+//!
+//! Its contract is that of a [`Worker`](crate::worker::Worker): poll outputs, carry out requests, answer
+//! each.
+//!
+//! The rules kept here: the call stands in its journal before it is offered, so that it is found if the
+//! gateway dies. A full fleet is told at once; no call waits in silence. Where nobody took a call for sure, a
+//! last line is written, and if it can't be written somebody did take it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use realtime_protocol::time::Timestamp;
+
+use crate::engine::{Answer, Offer, OfferAnswer, Offered, Push, Request, RequestId};
+use crate::entropy::Entropy;
+use crate::id::{CallId, WorkerId};
+use crate::line::{Entry, Line, Placing};
+use crate::placement::{Wants, Workers};
+use crate::record::CallRecord;
+use crate::writer::{Step, Writer, Written};
+
+/// Workers that are asked for one call.
+const OFFERS: usize = 5;
+/// How long a call is tried to be placed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A call that is to be placed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewCall {
+    /// What its worker is told.
+    pub placing: Placing,
+    /// What it wants of its worker.
+    pub wants: Wants,
+    /// How many calls its tenant may have in the fleet. Cards are a moment old, so a gateway may let a few
+    /// more in that come at once, and each other gateway, too.
+    pub tenant_limit: Option<u32>,
+}
+
+impl NewCall {
+    /// A call for any worker, without a limit.
+    pub fn new(placing: Placing) -> Self {
+        Self { placing, wants: Wants::default(), tenant_limit: None }
+    }
+
+    /// Replaces what it wants of its worker.
+    #[must_use]
+    pub fn wants(mut self, wants: Wants) -> Self {
+        self.wants = wants;
+        self
+    }
+
+    /// Replaces how many calls its tenant may have.
+    #[must_use]
+    pub const fn tenant_limit(mut self, limit: u32) -> Self {
+        self.tenant_limit = Some(limit);
+        self
+    }
+}
+
+/// Why a call was not placed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// No worker has room: tell the caller that the line is busy.
+    #[error("no worker has room for the call")]
+    Full,
+    /// The tenant has as many calls as it may have.
+    #[error("the tenant has as many calls as it may have")]
+    TenantFull,
+    /// No worker is known that has what the call wants: start one.
+    #[error("there is no worker that has what the call wants")]
+    NoWorker,
+    /// The engine does not answer. The call may still come to a worker.
+    #[error("the engine does not answer")]
+    EngineAway,
+}
+
+/// What a gateway's driver is to do.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver carries out each of them")]
+pub enum GatewayOutput {
+    /// Ask the engine.
+    Request(RequestId, Request),
+    /// The call has a worker, or has none. Told once for each call.
+    Placed {
+        /// Which call.
+        call: CallId,
+        /// The worker, where it is known.
+        result: Result<Option<WorkerId>, PlaceError>,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The first line is being written.
+    Writing,
+    /// A worker is asked.
+    Offering,
+    /// Nobody takes it: the last line is being written.
+    Refusing(PlaceError),
+}
+
+#[derive(Clone, Debug)]
+struct Placement {
+    new: NewCall,
+    writer: Writer,
+    refused: BTreeSet<WorkerId>,
+    offers: usize,
+    state: State,
+    until: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+enum Asking {
+    Journal(CallId),
+    Offer(CallId, WorkerId),
+    Lease(WorkerId),
+}
+
+/// A gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    id: WorkerId,
+    ttl: Duration,
+    workers: Workers,
+    entropy: Entropy,
+    placements: BTreeMap<CallId, Placement>,
+    doubted: BTreeSet<WorkerId>,
+    asked: BTreeMap<RequestId, Asking>,
+    requests: u64,
+    outputs: VecDeque<GatewayOutput>,
+}
+
+impl Gateway {
+    /// A gateway. `ttl`: how long the fleet's leases are. `entropy`: random bits that no other gateway has.
+    pub fn new(ttl: Duration, entropy: u64) -> Self {
+        let mut entropy = Entropy::new(entropy);
+        let id = WorkerId::new(format!("g_{:016x}", entropy.bits())).expect("hexadecimal digits are a name");
+        Self {
+            id,
+            ttl,
+            workers: Workers::new(entropy.bits()),
+            entropy,
+            placements: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            requests: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Places a call, under a new name.
+    pub fn place(&mut self, now: Timestamp, new: NewCall) -> CallId {
+        let bits = u128::from(self.entropy.bits()) << 64 | u128::from(self.entropy.bits());
+        let call = CallId::of_bits(bits);
+        if let Some(error) = self.refusal(&new) {
+            self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result: Err(error) });
+            return call;
+        }
+        let mut writer = Writer::new(self.id.clone(), CallRecord::new());
+        writer.push(Line::Placed(new.placing.clone()));
+        let placement = Placement {
+            new,
+            writer,
+            refused: BTreeSet::new(),
+            offers: 0,
+            state: State::Writing,
+            until: now + PATIENCE,
+        };
+        self.placements.insert(call.clone(), placement);
+        self.advance(now, &call);
+        call
+    }
+
+    /// A request was answered.
+    pub fn handle_answer(&mut self, now: Timestamp, request: RequestId, answer: Answer) {
+        match self.asked.remove(&request) {
+            None => {}
+            Some(Asking::Lease(worker)) => {
+                self.doubted.remove(&worker);
+                match answer {
+                    Answer::Lease(None) => self.workers.remove(&worker),
+                    Answer::Lease(Some(_)) => self.workers.handle_alive(now, &worker),
+                    _ => {}
+                }
+            }
+            Some(Asking::Journal(call)) => {
+                let Some(placement) = self.placements.get_mut(&call) else { return };
+                let written = match answer {
+                    Answer::Done(sequence) => placement.writer.handle_appended(sequence),
+                    Answer::Lines(lines) => placement.writer.handle_read(now, &lines),
+                    _ => {
+                        placement.writer.handle_unclear(now);
+                        None
+                    }
+                };
+                match written {
+                    Some(written) => self.handle_written(now, &call, &written),
+                    None => self.advance(now, &call),
+                }
+            }
+            Some(Asking::Offer(call, to)) => self.handle_offered(now, &call, to, &answer),
+        }
+    }
+
+    /// The engine tells something.
+    pub fn handle_push(&mut self, now: Timestamp, push: Push) {
+        match push {
+            Push::Renewed(worker, card) => self.workers.handle_card(now, worker, card),
+            Push::Ended(worker) => self.doubt(worker),
+            Push::Back => {}
+        }
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Too early is no harm.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        for worker in self.workers.silent_since(now - self.ttl) {
+            self.doubt(worker);
+        }
+        let over = self.placements.iter().filter(|(_, placement)| placement.until <= now);
+        let over: Vec<CallId> = over.map(|(call, _)| call.clone()).collect();
+        for call in over {
+            self.finish(&call, Err(PlaceError::EngineAway));
+        }
+        let waiting = |placement: &Placement| placement.writer.poll_timeout().is_some_and(|at| at <= now);
+        let due = self.placements.iter().filter(|(_, placement)| waiting(placement));
+        let due: Vec<CallId> = due.map(|(call, _)| call.clone()).collect();
+        for call in due {
+            self.advance(now, &call);
+        }
+    }
+
+    /// What to do next.
+    pub fn poll_output(&mut self) -> Option<GatewayOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let placements = self.placements.values();
+        let times = placements.flat_map(|placement| [Some(placement.until), placement.writer.poll_timeout()]);
+        times
+            .chain([self.workers.next_silent(self.ttl, |worker| self.doubted.contains(worker))])
+            .flatten()
+            .min()
+    }
+
+    /// How many workers it knows.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    fn refusal(&self, new: &NewCall) -> Option<PlaceError> {
+        if self.workers.len() == 0 {
+            return Some(PlaceError::NoWorker);
+        }
+        let tenant = &new.placing.tenant;
+        let placing = self.placements.values().filter(|other| other.new.placing.tenant == *tenant).count();
+        let calls = self.workers.calls_of(tenant) as usize + placing;
+        new.tenant_limit.filter(|limit| calls >= *limit as usize).map(|_| PlaceError::TenantFull)
+    }
+
+    fn handle_written(&mut self, now: Timestamp, call: &CallId, written: &Written) {
+        let Some(placement) = self.placements.get(call) else { return };
+        match (&placement.state, written) {
+            (State::Writing, Written::Line(_)) => self.offer(now, call),
+            (State::Refusing(error), Written::Line(_)) => self.finish(call, Err(*error)),
+            // Somebody has it after all.
+            (State::Refusing(_) | State::Offering, Written::Fenced | Written::Refused(..)) => {
+                self.finish(call, Ok(None));
+            }
+            (State::Writing, Written::Fenced | Written::Refused(..)) => {
+                self.finish(call, Err(PlaceError::EngineAway));
+            }
+            (State::Offering, Written::Line(_)) => {}
+        }
+    }
+
+    fn offer(&mut self, now: Timestamp, call: &CallId) {
+        let Some(placement) = self.placements.get_mut(call) else { return };
+        let to = match placement.offers < OFFERS {
+            true => self.workers.choose(&placement.new.wants, &placement.refused),
+            false => None,
+        };
+        let Some(to) = to else {
+            placement.state = State::Refusing(PlaceError::Full);
+            placement.writer.push(Line::Ended { why: "no worker has room".to_owned() });
+            self.advance(now, call);
+            return;
+        };
+        placement.state = State::Offering;
+        placement.offers += 1;
+        let after = placement.writer.record().fence();
+        let line = Line::Placed(placement.new.placing.clone());
+        let entry = Entry { by: self.id.clone(), n: 0, line };
+        let offer = Offer { call: call.clone(), state: Offered::New { after, entry } };
+        self.ask(Asking::Offer(call.clone(), to.clone()), Request::Offer { to, offer });
+    }
+
+    fn handle_offered(&mut self, now: Timestamp, call: &CallId, to: WorkerId, answer: &Answer) {
+        let Some(placement) = self.placements.get_mut(call) else { return };
+        if let Answer::Offered(OfferAnswer::Taken) = answer {
+            self.finish(call, Ok(Some(to)));
+            return;
+        }
+        placement.refused.insert(to.clone());
+        if !matches!(answer, Answer::Offered(_)) {
+            self.doubt(to);
+        }
+        self.offer(now, call);
+    }
+
+    fn advance(&mut self, now: Timestamp, call: &CallId) {
+        let Some(placement) = self.placements.get_mut(call) else { return };
+        let call = call.clone();
+        match placement.writer.poll(now) {
+            Some(Ok(Step::Append(after, entry))) => {
+                self.ask(Asking::Journal(call.clone()), Request::Append { call, after, entry });
+            }
+            Some(Ok(Step::Read)) => self.ask(Asking::Journal(call.clone()), Request::Read { call }),
+            Some(Err(written)) => self.handle_written(now, &call, &written),
+            None => {}
+        }
+    }
+
+    fn finish(&mut self, call: &CallId, result: Result<Option<WorkerId>, PlaceError>) {
+        self.placements.remove(call);
+        self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result });
+    }
+
+    fn doubt(&mut self, worker: WorkerId) {
+        if self.workers.contains(&worker) && self.doubted.insert(worker.clone()) {
+            self.ask(Asking::Lease(worker.clone()), Request::ReadLease { worker });
+        }
+    }
+
+    fn ask(&mut self, asking: Asking, request: Request) {
+        self.requests += 1;
+        self.asked.insert(RequestId(self.requests), asking);
+        self.outputs.push_back(GatewayOutput::Request(RequestId(self.requests), request));
+    }
+}
+
+#[cfg(test)]
+mod tests;

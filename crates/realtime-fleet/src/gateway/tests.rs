@@ -1,0 +1,139 @@
+use super::*;
+use crate::engine::Card;
+use crate::id::{Sequence, Tenant};
+use crate::line::Why;
+use crate::samples::{at, id, placing};
+
+#[test]
+fn a_call_stands_in_its_journal_before_it_is_offered() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    assert!(matches!(&bench.requests()[..], [Request::Append { after: Sequence(0), .. }]));
+    bench.answer(at(20), Answer::Done(Sequence(5)));
+    let [Request::Offer { to, offer }] = &bench.requests()[..] else { panic!() };
+    assert!(matches!(offer.state, Offered::New { after: Sequence(5), .. }));
+    assert_eq!(*to, id("a"));
+    bench.answer(at(30), Answer::Offered(OfferAnswer::Taken));
+    assert_eq!(bench.placed, [(call, Ok(Some(id("a"))))]);
+}
+
+#[test]
+fn a_worker_that_refuses_or_is_silent_is_not_the_last_one_asked() {
+    let mut bench = Bench::new(&[("a", 9), ("b", 9), ("c", 9)]);
+    bench.gateway.place(at(10), NewCall::new(placing()));
+    bench.answer(at(20), Answer::Done(Sequence(5)));
+    let mut asked = BTreeSet::new();
+    for answer in [Answer::Offered(OfferAnswer::Busy), Answer::Unclear, Answer::Offered(OfferAnswer::Taken)] {
+        let offer = bench.requests().into_iter().find_map(|request| match request {
+            Request::Offer { to, .. } => Some(to),
+            _ => None,
+        });
+        asked.insert(offer.unwrap());
+        bench.answer(at(30), answer);
+    }
+    assert_eq!(asked.len(), 3);
+    assert!(matches!(&bench.placed[..], [(_, Ok(Some(_)))]));
+}
+
+#[test]
+fn a_full_fleet_is_told_once_no_worker_can_take_the_call_any_more() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    bench.answer(at(20), Answer::Done(Sequence(5)));
+    bench.answer(at(30), Answer::Offered(OfferAnswer::Full));
+    let [Request::Append { after: Sequence(5), entry, .. }] = &bench.requests()[..] else { panic!() };
+    assert!(matches!(entry.line, Line::Ended { .. }));
+    assert_eq!(bench.placed, []);
+    bench.answer(at(40), Answer::Done(Sequence(6)));
+    assert_eq!(bench.placed, [(call, Err(PlaceError::Full))]);
+}
+
+#[test]
+fn a_yes_that_was_lost_on_the_way_is_found_in_the_journal() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    let [Request::Append { entry: placed, .. }] = &bench.requests()[..] else { panic!() };
+    let placed = placed.clone();
+    bench.answer(at(20), Answer::Done(Sequence(5)));
+    bench.answer(at(220), Answer::Unclear);
+    bench.requests.retain(|(_, request)| !matches!(request, Request::ReadLease { .. }));
+    bench.answer(at(230), Answer::Refused);
+    let owner = Line::Owner { worker: id("a"), epoch: 1, why: Why::Placed };
+    let owner = Entry { by: id("a"), n: 0, line: owner };
+    bench.answer(at(240), Answer::Lines(vec![(Sequence(5), placed), (Sequence(6), owner)]));
+    assert_eq!(bench.placed, [(call, Ok(None))]);
+}
+
+#[test]
+fn an_engine_that_is_away_is_told_after_some_seconds() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    bench.gateway.handle_timeout(at(5009));
+    bench.drain();
+    assert_eq!(bench.placed, []);
+    bench.gateway.handle_timeout(at(5010));
+    bench.drain();
+    assert_eq!(bench.placed, [(call, Err(PlaceError::EngineAway))]);
+}
+
+#[test]
+fn a_tenant_has_its_limit_over_all_workers_and_what_is_being_placed() {
+    let mut bench = Bench::new(&[("a", 9), ("b", 9)]);
+    for name in ["a", "b"] {
+        let tenants = [(Tenant::unnamed(), 2)].into();
+        let card = Card { slots: 9, calls: 2, tenants, ..Card::default() };
+        bench.gateway.handle_push(at(0), Push::Renewed(id(name), card));
+    }
+    let new = || NewCall::new(placing()).tenant_limit(5);
+    bench.gateway.place(at(10), new());
+    let over = bench.gateway.place(at(10), new());
+    bench.drain();
+    assert_eq!(bench.placed, [(over, Err(PlaceError::TenantFull))]);
+}
+
+#[test]
+fn without_a_worker_nothing_is_written() {
+    let mut bench = Bench::new(&[]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    assert!(bench.requests().is_empty());
+    assert_eq!(bench.placed, [(call, Err(PlaceError::NoWorker))]);
+}
+
+struct Bench {
+    gateway: Gateway,
+    requests: Vec<(RequestId, Request)>,
+    placed: Vec<(CallId, Result<Option<WorkerId>, PlaceError>)>,
+}
+
+impl Bench {
+    fn new(workers: &[(&str, u32)]) -> Self {
+        let mut gateway = Gateway::new(Duration::from_secs(3), 7);
+        for (name, slots) in workers {
+            gateway.handle_push(at(0), Push::Renewed(id(name), Card { slots: *slots, ..Card::default() }));
+        }
+        Self { gateway, requests: Vec::new(), placed: Vec::new() }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.gateway.poll_output() {
+            match output {
+                GatewayOutput::Request(id, request) => self.requests.push((id, request)),
+                GatewayOutput::Placed { call, result } => self.placed.push((call, result)),
+            }
+        }
+    }
+
+    fn requests(&mut self) -> Vec<Request> {
+        self.drain();
+        self.requests.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// Answers the oldest request that is no read of a lease.
+    fn answer(&mut self, now: Timestamp, answer: Answer) {
+        self.drain();
+        let is_meant = |(_, request): &(RequestId, Request)| !matches!(request, Request::ReadLease { .. });
+        let (id, _) = self.requests.remove(self.requests.iter().position(is_meant).unwrap());
+        self.gateway.handle_answer(now, id, answer);
+        self.drain();
+    }
+}

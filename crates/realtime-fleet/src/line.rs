@@ -1,0 +1,176 @@
+//! The lines of a call's journal: [`Line`], and [`Entry`], a line with its author.
+//!
+//! The rule kept here: a line says what is so from now on. Lines that allow something (an owner, a claim, a
+//! result) are written before it happens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::id::{CallId, Tenant, WorkerId};
+use crate::ledger::{Claim, OnTakeover};
+
+/// Where a call's media runs, and so what is left of it when its worker is lost.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Leg {
+    /// Between the caller and the model, by SIP or WebRTC: a worker attaches by the call's id at the model's
+    /// server, and another may do so after it.
+    Sideband {
+        /// The call's id there: `rtc_…`.
+        call_id: String,
+    },
+    /// Through the worker itself: its connection is lost with it.
+    Direct {},
+}
+
+/// A call as the gateway placed it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Placing {
+    /// Who pays.
+    pub tenant: Tenant,
+    /// Where its media runs.
+    pub leg: Leg,
+    /// What the application needs to begin: numbers, languages, keys of its own records.
+    #[serde(default)]
+    pub metadata: Content,
+}
+
+/// Why a worker owns a call.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Why {
+    /// It was placed there.
+    Placed,
+    /// Its owner's lease has ended, or nobody took it.
+    Lost,
+    /// Its owner gave it away.
+    Moved,
+    /// Its owner could not renew its lease for a while and has a new one. Nobody had taken the call.
+    Back,
+}
+
+/// A line of a call's journal.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Line {
+    /// The call exists. The first line.
+    Placed(Placing),
+    /// This worker owns the call: from here on, nobody else's line is taken.
+    Owner {
+        /// Who.
+        worker: WorkerId,
+        /// 1 for the first owner, and one more for each next one.
+        epoch: u64,
+        /// Why.
+        why: Why,
+    },
+    /// A function is about to run.
+    Claim {
+        /// The function call's key: the same for the same function call, whoever runs it.
+        key: String,
+        /// The function's name.
+        name: String,
+        /// What the next owner does if there is no result.
+        on_takeover: OnTakeover,
+    },
+    /// A function has run.
+    Result {
+        /// Its key.
+        key: String,
+        /// What it returned.
+        output: Content,
+    },
+    /// The model has the output.
+    Delivered {
+        /// The function's key.
+        key: String,
+    },
+    /// What the next owner goes on with. It replaces all claims, results and snapshots before it.
+    Snap {
+        /// The snapshot's version.
+        v: u32,
+        /// A [`Snapshot`](crate::Snapshot) of that version.
+        body: Content,
+        /// The functions so far: their claims stand on no other line any more.
+        claims: Vec<Claim>,
+    },
+    /// The next owner is to be this worker.
+    Handover {
+        /// Who.
+        to: WorkerId,
+    },
+    /// The call is over. The last line.
+    Ended {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+impl Line {
+    /// Returns whether the line changes whose the call is. The others may be replaced by a later snapshot.
+    pub const fn is_about_owners(&self) -> bool {
+        match self {
+            Self::Placed(_) | Self::Owner { .. } | Self::Handover { .. } | Self::Ended { .. } => true,
+            Self::Claim { .. } | Self::Result { .. } | Self::Delivered { .. } | Self::Snap { .. } => false,
+        }
+    }
+}
+
+/// A line, and who wrote it. The author finds its own lines again by that: an answer may be lost on the way.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Entry {
+    /// Who wrote it.
+    pub by: WorkerId,
+    /// A number that this author gave no other line of the call.
+    pub n: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub line: Line,
+}
+
+/// Whose a call is, as a list of calls says it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Which call.
+    pub call: CallId,
+    /// Its owner, if it ever had one.
+    pub owner: Option<WorkerId>,
+}
+
+impl Listed {
+    /// A call of this owner.
+    pub const fn new(call: CallId, owner: Option<WorkerId>) -> Self {
+        Self { call, owner }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_flat_object() {
+        let claim = Line::Claim { key: "k".into(), name: "book".into(), on_takeover: OnTakeover::Unknown };
+        let entry = Entry { by: WorkerId::new("w1").unwrap(), n: 3, line: claim };
+        let text =
+            json!({ "by": "w1", "n": 3, "t": "claim", "key": "k", "name": "book", "on_takeover": "unknown" });
+        assert_eq!(serde_json::to_value(&entry).unwrap(), text);
+        assert_eq!(serde_json::from_value::<Entry>(text).unwrap(), entry);
+    }
+
+    #[test]
+    fn no_words_show() {
+        let leg = Leg::Sideband { call_id: "rtc_1".into() };
+        let metadata = Content(json!("+15550100"));
+        let placed = Line::Placed(Placing { tenant: Tenant::unnamed(), leg, metadata });
+        let result = Line::Result { key: "k".into(), output: Content(json!("secret")) };
+        let shown = format!("{placed:?} {result:?}");
+        assert!(!shown.contains("+1555") && !shown.contains("secret"), "{shown}");
+    }
+}

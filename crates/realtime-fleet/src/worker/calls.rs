@@ -1,0 +1,156 @@
+//! The calls of a worker: how one comes, what its journal answers, and how it goes.
+
+use realtime_protocol::time::Timestamp;
+
+use crate::engine::{Answer, Offer, Offered, Request};
+use crate::id::CallId;
+use crate::line::{Line, Why};
+use crate::record::CallRecord;
+use crate::recovery::is_lost;
+use crate::snapshot::Resume;
+use crate::worker::held::{Held, Phase};
+use crate::worker::{Asking, Event, Verdict, Worker};
+use crate::writer::{Step, Written};
+
+impl Worker {
+    pub(super) fn take(&mut self, offer: Offer) {
+        let call = offer.call;
+        let held = match offer.state {
+            Offered::New { after, entry } => {
+                let record = CallRecord::fold(&[(after, entry)]);
+                let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Placed));
+                held.writer.push(self.owner_line(Why::Placed));
+                held
+            }
+            Offered::Lost { of } => {
+                self.ask(Asking::Adoption(call.clone()), Request::Read { call: call.clone() });
+                Held::new(self.id.clone(), CallRecord::new(), Phase::Reading { of })
+            }
+        };
+        self.calls.insert(call.clone(), held);
+        self.dirty.insert(call);
+    }
+
+    pub(super) fn handle_adoption(&mut self, now: Timestamp, call: CallId, answer: &Answer) {
+        let Some(held) = self.calls.get_mut(&call) else { return };
+        let Phase::Reading { of } = &held.phase else { return };
+        let Answer::Lines(lines) = answer else {
+            self.drop_call(now, &call); // whoever offered it looks after it
+            return;
+        };
+        let record = CallRecord::fold(lines);
+        let is_sure = self.lease.may_act(now) && !self.is_new;
+        if !is_sure || !is_lost(lines, of.as_ref()) || Resume::of(&record).is_err() {
+            if record.is_over() {
+                self.ask(Asking::Forget, Request::Forget { call: call.clone() });
+            }
+            self.drop_call(now, &call);
+            return;
+        }
+        let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Lost));
+        held.writer.push(self.owner_line(Why::Lost));
+        self.calls.insert(call.clone(), held);
+        self.dirty.insert(call);
+    }
+
+    pub(super) fn handle_journal(&mut self, now: Timestamp, call: CallId, answer: Answer) {
+        let Some(held) = self.calls.get_mut(&call) else { return };
+        let written = match answer {
+            Answer::Done(sequence) => held.writer.handle_appended(sequence),
+            Answer::Lines(lines) => held.writer.handle_read(now, &lines),
+            _ => {
+                held.writer.handle_unclear(now);
+                None
+            }
+        };
+        self.dirty.insert(call.clone());
+        if let Some(written) = written {
+            self.handle_written(now, &call, written);
+        }
+    }
+
+    pub(super) fn handle_written(&mut self, now: Timestamp, call: &CallId, written: Written) {
+        let Some(held) = self.calls.get_mut(call) else { return };
+        match written {
+            Written::Fenced => {
+                let was_told = held.phase == Phase::Serving;
+                self.drop_call(now, call);
+                if was_told {
+                    self.tell(Event::Stopped { call: call.clone() });
+                }
+            }
+            Written::Line(Line::Owner { worker, epoch, why }) if worker == self.id => {
+                if let Phase::Owning(_) = held.phase {
+                    held.phase = Phase::Serving;
+                    let begun = held.begin(call, epoch, why);
+                    match begun {
+                        Ok(placed) => self.tell(Event::Begin(Box::new(placed))),
+                        Err(_) => self.drop_call(now, call),
+                    }
+                }
+            }
+            Written::Line(Line::Claim { key, .. }) => held.grants.push_back(key),
+            Written::Line(Line::Result { key, .. }) => {
+                self.tell(Event::Recorded { call: call.clone(), key });
+            }
+            Written::Line(Line::Ended { .. }) => {
+                self.drop_call(now, call);
+                self.ask(Asking::Forget, Request::Forget { call: call.clone() });
+                self.tell(Event::Stopped { call: call.clone() });
+            }
+            Written::Line(_) => {}
+            Written::Refused(Line::Claim { key, .. }, error) => match held.verdict(&key, error) {
+                Verdict::Run => held.grants.push_back(key),
+                verdict => self.tell(Event::Function { call: call.clone(), key, verdict }),
+            },
+            // A result that is there already, or a call that is over: nothing is missing.
+            Written::Refused(Line::Result { key, .. }, _) => {
+                self.tell(Event::Recorded { call: call.clone(), key });
+            }
+            Written::Refused(..) => {}
+        }
+    }
+
+    pub(super) fn advance_call(&mut self, now: Timestamp, call: &CallId) {
+        loop {
+            let may_act = self.may_act(now, call);
+            let Some(held) = self.calls.get_mut(call) else { return };
+            if let Some(at) = held.advance_snap(now, self.options.snapshot_pace) {
+                self.waits.insert((at, call.clone()));
+            }
+            if may_act && let Some(key) = held.grants.pop_front() {
+                let verdict = Verdict::Run;
+                self.tell(Event::Function { call: call.clone(), key, verdict });
+                continue;
+            }
+            match held.writer.poll(now) {
+                Some(Ok(step)) => {
+                    let call = call.clone();
+                    let request = match step {
+                        Step::Append(after, entry) => Request::Append { call: call.clone(), after, entry },
+                        Step::Read => Request::Read { call: call.clone() },
+                    };
+                    self.ask(Asking::Journal(call), request);
+                }
+                Some(Err(written)) => self.handle_written(now, call, written),
+                None => {
+                    if let Some(at) = held.writer.poll_timeout() {
+                        self.waits.insert((at, call.clone()));
+                    }
+                    if !held.grants.is_empty() {
+                        // Claimed, and the lease is in doubt: looked at again with the next renewal.
+                        self.waits.insert((now + self.options.lease.renewal() / 8, call.clone()));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn drop_call(&mut self, now: Timestamp, call: &CallId) {
+        self.calls.remove(call);
+        if self.admission.is_draining() {
+            self.lease.hurry(now);
+        }
+    }
+}

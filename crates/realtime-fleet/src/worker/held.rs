@@ -1,0 +1,94 @@
+//! One call of a worker.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use realtime_protocol::time::Timestamp;
+
+use crate::content::Content;
+use crate::id::{CallId, WorkerId};
+use crate::ledger::{OnTakeover, Progress};
+use crate::line::{Line, Why};
+use crate::record::{CallRecord, LineError};
+use crate::snapshot::{Resume, SNAPSHOT_VERSION, SnapshotError};
+use crate::worker::{PlacedCall, Verdict};
+use crate::writer::Writer;
+
+/// How far the worker is with a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// The journal is being read. The call was this worker's.
+    Reading { of: Option<WorkerId> },
+    /// The owner's line is being written.
+    Owning(Why),
+    /// The application serves it.
+    Serving,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) writer: Writer,
+    pub(super) phase: Phase,
+    /// Claimed functions that may run once the lease is sure.
+    pub(super) grants: VecDeque<String>,
+    /// What the next owner would go on with, not written yet.
+    pub(super) snap: Option<Content>,
+    next_snap: Timestamp,
+    /// Functions that an earlier owner claimed and this one has not looked at.
+    inherited: BTreeSet<String>,
+}
+
+impl Held {
+    pub(super) const fn new(by: WorkerId, record: CallRecord, phase: Phase) -> Self {
+        Self {
+            writer: Writer::new(by, record),
+            phase,
+            grants: VecDeque::new(),
+            snap: None,
+            next_snap: Timestamp::ZERO,
+            inherited: BTreeSet::new(),
+        }
+    }
+
+    /// What the application begins with.
+    pub(super) fn begin(&mut self, call: &CallId, epoch: u64, why: Why) -> Result<PlacedCall, SnapshotError> {
+        let record = self.writer.record();
+        let placing = record.placing().cloned().expect("a call with an owner was placed: its record says so");
+        let resume = match epoch {
+            1 => None,
+            _ => Some(Resume::of(record)?),
+        };
+        let claimed = record.unsettled().filter(|claim| claim.progress == Progress::Claimed);
+        self.inherited = claimed.map(|claim| claim.key.clone()).collect();
+        Ok(PlacedCall { id: call.clone(), epoch, why, placing, resume })
+    }
+
+    /// What to do with a function that may not be claimed.
+    pub(super) fn verdict(&mut self, key: &str, error: LineError) -> Verdict {
+        let Some(claim) = self.writer.record().claim(key) else { return Verdict::Refused(error) };
+        match (&claim.progress, claim.on_takeover) {
+            (Progress::Done { output }, _) => Verdict::Answer(output.clone()),
+            (Progress::Delivered, _) => Verdict::Refused(error),
+            (Progress::Claimed, _) if !self.inherited.contains(key) => Verdict::Refused(error), // it runs
+            (Progress::Claimed, OnTakeover::Again) => {
+                self.inherited.remove(key);
+                Verdict::Run
+            }
+            (Progress::Claimed, OnTakeover::Unknown) => Verdict::Unknown,
+            (Progress::Claimed, OnTakeover::Ask) => Verdict::Ask,
+        }
+    }
+
+    /// Writes the snapshot that waits, if it is time. Returns when to look again.
+    pub(super) fn advance_snap(&mut self, now: Timestamp, pace: Duration) -> Option<Timestamp> {
+        self.snap.as_ref()?;
+        if self.next_snap > now {
+            return Some(self.next_snap);
+        }
+        if let Some(body) = self.snap.take() {
+            self.next_snap = now + pace;
+            self.writer.push(Line::Snap { v: SNAPSHOT_VERSION, body, claims: Vec::new() });
+        }
+        None
+    }
+}
