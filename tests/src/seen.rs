@@ -49,9 +49,8 @@ impl Seen {
 
     /// Where each item was cut: its id, and how much of it was heard (ms).
     pub fn cuts(&self) -> Vec<(String, u64)> {
-        let cut = |event: &Value| {
-            (event["item_id"].as_str().unwrap().to_owned(), event["audio_end_ms"].as_u64().unwrap())
-        };
+        let cut =
+            |event: &Value| (text(&event["item_id"]), event["audio_end_ms"].as_u64().unwrap_or_default());
         self.events(Side::Client, "conversation.item.truncate").map(cut).collect()
     }
 
@@ -60,19 +59,20 @@ impl Seen {
     pub fn spoken(&self, bytes_per_second: u64) -> Vec<(String, u64)> {
         let mut items: Vec<(String, u64)> = Vec::new();
         for event in self.events(Side::Server, "response.output_audio.delta") {
-            let (id, bytes) = (event["item_id"].as_str().unwrap(), audio_bytes(&event["delta"]));
-            match items.last_mut().filter(|(last, _)| last == id) {
+            let (id, bytes) = (text(&event["item_id"]), audio_bytes(&event["delta"]));
+            match items.last_mut().filter(|(last, _)| *last == id) {
                 Some((_, sum)) => *sum += bytes,
-                None => items.push((id.to_owned(), bytes)),
+                None => items.push((id, bytes)),
             }
         }
         items.into_iter().map(|(id, bytes)| (id, bytes * 1_000 / bytes_per_second)).collect()
     }
 
     /// The formats that the session speaks, as the server acknowledged them: of the user, and of the model.
+    /// Empty texts if it did not.
     pub fn formats(&self) -> (String, String) {
-        let session = &self.events(Side::Server, "session.updated").next().unwrap()["session"]["audio"];
-        let kind = |side: &str| session[side]["format"]["type"].as_str().unwrap().to_owned();
+        let updated = self.events(Side::Server, "session.updated").next().unwrap_or(&Value::Null);
+        let kind = |side: &str| text(&updated["session"]["audio"][side]["format"]["type"]);
         (kind("input"), kind("output"))
     }
 
@@ -80,6 +80,10 @@ impl Seen {
     pub fn errors(&self) -> Vec<&Value> {
         self.events(Side::Server, "error").collect()
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Bytes of audio, as a log writes them.

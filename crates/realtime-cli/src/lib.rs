@@ -237,7 +237,7 @@ mod tests {
         let of_cli =
             Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect::<Vec<_>>();
         let mut count = 0;
-        for paper in ["README.md", "CONTRIBUTING.md", "docs/live.md", "docs/page-protocol.md"] {
+        for paper in ["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/page-protocol.md"] {
             let text = std::fs::read_to_string(root.join(paper)).unwrap();
             let mut told = commands(&text, "realtime");
             told.extend(commands(&text, "cargo xtask").into_iter().filter(|args| {

@@ -160,6 +160,11 @@ impl LoadedAgent {
         self.model.as_deref()
     }
 
+    /// What the model is told to say when a call begins, if the agent begins it.
+    pub fn greeting(&self) -> Option<&str> {
+        self.spec.greeting.as_deref()
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.spec.name

@@ -19,11 +19,7 @@ pub(super) fn error(status: StatusCode, code: &str, message: impl std::fmt::Disp
 
 /// There is no place for another call.
 pub(super) fn no_place(why: NoPlace) -> Response {
-    let code = match why {
-        NoPlace::Full => "busy",
-        NoPlace::Draining => "draining",
-    };
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, code, why);
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, why.code(), why);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     response
 }

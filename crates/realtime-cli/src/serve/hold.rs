@@ -22,11 +22,11 @@ pub(super) async fn hold(
 ) {
     match parts.model.endpoint() {
         Ok(endpoint) => {
-            let agent = parts.agent.agent(reach, parts.voice.as_deref());
+            let agent = parts.agent(reach);
             let agent = if parts.dials { agent.greets_after(FirstWord::new()) } else { agent };
             hold_at(parts, call, budget, endpoint, agent, transport).await;
         }
-        Err(error) => call.ended(one_line(&*error)),
+        Err(error) => call.failed(one_line(&*error)),
     }
 }
 
@@ -39,10 +39,26 @@ pub(super) async fn hold_at(
     agent: Agent,
     transport: impl Transport,
 ) {
-    let agent = agent.client(|client| client.listener(budget)).observe(call.books());
+    let log = match parts.recordings.as_ref().map(|recordings| recordings.log(call.id())).transpose() {
+        Ok(log) => log,
+        // A call that can't be recorded is held nonetheless, and whoever runs the server is told.
+        Err(error) => {
+            tracing::error!(call = call.id(), "the call's session log cannot be written: {error}");
+            None
+        }
+    };
+    let agent = agent
+        .client(|client| {
+            let client = client.listener(budget);
+            match log {
+                Some(log) => client.log(log),
+                None => client,
+            }
+        })
+        .observe(call.books());
     let (task, _conversation) = match agent.task(endpoint, transport) {
         Ok(made) => made,
-        Err(error) => return call.ended(one_line(&error)),
+        Err(error) => return call.failed(one_line(&error)),
     };
     let running = parts.runner.spawn(task);
     call.runs(running.handle().clone());
@@ -55,6 +71,6 @@ pub(super) async fn hold_at(
             call.ended(reason)
         }
         Ok(_) => call.ended("the run is over"),
-        Err(error) => call.ended(one_line(&error)),
+        Err(error) => call.failed(one_line(&error)),
     }
 }

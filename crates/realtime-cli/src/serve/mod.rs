@@ -34,7 +34,8 @@
 //! | `address`, `access`, `trust`, `places` | who may do what, and how many |
 //! | `asking`, `answers` | what is read of requests, and what is answered |
 //! | `page`, `rtvi`, `phone`, `webhook`, `sip` | the ways in |
-//! | `hold`, `calls` | a call, and what is known of all of them |
+//! | `hold`, `calls`, `metrics` | a call, and what is known and counted of all of them |
+//! | `recordings` | session logs of calls on disk |
 //! | `dial` | `realtime call`: the server dials out |
 
 mod access;
@@ -45,10 +46,12 @@ mod calls;
 pub(crate) mod dial;
 mod hold;
 mod listen;
+mod metrics;
 mod options;
 mod page;
 mod phone;
 mod places;
+mod recordings;
 mod routes;
 mod rtvi;
 mod server;
@@ -65,6 +68,7 @@ use crate::environment::Environment;
 use crate::{Error, logging, say};
 
 pub use options::{AFTER_HELP, Args};
+pub use recordings::RecordedContent;
 pub use server::{Server, Stopper};
 
 /// `realtime serve`.

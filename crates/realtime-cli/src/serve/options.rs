@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use realtime_telephony::CarrierKind;
 
+use crate::Error;
+use crate::serve::recordings::{RecordedContent, Recordings};
+
 /// How the server listens, and who speaks.
 #[derive(Clone, Debug, clap::Args)]
 #[non_exhaustive]
@@ -60,6 +63,19 @@ pub struct Args {
     /// Threads that calls run on. Default: one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024), help_heading = "Limits")]
     pub threads: Option<u16>,
+    /// Writes a session log of each call to this folder: `realtime view` and `replay` read it
+    #[arg(long, value_name = "FOLDER", help_heading = "Recording")]
+    pub record: Option<PathBuf>,
+    /// How much of a call its log holds
+    #[arg(long, value_enum, default_value = "full", requires = "record", help_heading = "Recording")]
+    pub record_content: RecordedContent,
+    /// How long logs are kept (days); then they are deleted. Default: for ever
+    #[arg(long, value_name = "DAYS", requires = "record", value_parser = clap::value_parser!(u32).range(1..=36_500),
+        help_heading = "Recording")]
+    pub keep: Option<u32>,
+    /// What agents say first where words are recorded; an empty text if callers are told in another way
+    #[arg(long, value_name = "TEXT", default_value = "This call is recorded.", help_heading = "Recording")]
+    pub record_notice: String,
     /// What is logged to standard error: a level, or levels by target, as in `info,realtime_client=debug`
     #[arg(long, default_value = "info", value_name = "LEVELS")]
     pub log: String,
@@ -69,6 +85,14 @@ impl Args {
     /// The longest call.
     pub(super) const fn longest(&self) -> Duration {
         Duration::from_secs(self.longest_call as u64 * 60)
+    }
+
+    /// Where session logs go, if anywhere.
+    pub(super) fn recordings(&self) -> Result<Option<Recordings>, Error> {
+        let keep = self.keep.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+        let folder = self.record.as_deref();
+        let open = |folder| Recordings::new(folder, self.record_content, keep, &self.record_notice);
+        folder.map(open).transpose()
     }
 
     /// How many threads calls run on.
@@ -96,7 +120,9 @@ Paths:
                   /telnyx /plivo /exotel /vonage /genesys /jambonz /signalwire
   /openai         webhook of incoming SIP calls at OpenAI
   /tokens         POST: a short-lived token for a page of yours
-  /calls          calls as JSON; /calls/ID one of them, which DELETE ends
+  /calls          calls as JSON; /calls/ID one of them, which DELETE ends; DELETE /calls/ID/log deletes
+                  its session log
+  /metrics        what is counted over all calls, for Prometheus
   /healthz        whether the server takes calls, and how many it has
 
 Examples:
@@ -113,7 +139,7 @@ Variables:
   OPENAI_API_KEY           the key of the model
   OPENAI_WEBHOOK_SECRET    verifies /openai (whsec_…)
   REALTIME_PAGE_TOKEN      what pages must show; needed where other machines reach the server
-  REALTIME_ADMIN_TOKEN     what /calls must be shown (`Authorization: Bearer …`)
+  REALTIME_ADMIN_TOKEN     what /calls and /metrics must be shown (`Authorization: Bearer …`)
   TWILIO_AUTH_TOKEN        verifies Twilio
   TELNYX_PUBLIC_KEY        verifies Telnyx; TELNYX_STREAM_TOKEN its streams (default: drawn)
   PLIVO_AUTH_TOKEN         verifies Plivo

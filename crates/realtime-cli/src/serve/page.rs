@@ -26,6 +26,7 @@ use crate::serve::answers;
 use crate::serve::asking::{caller, is_upgrade};
 use crate::serve::hold::hold;
 use crate::serve::places::Place;
+use crate::serve::recordings::Recordings;
 use crate::serve::server::{Parts, Shared};
 use crate::serve::upgrade::upgrade;
 use crate::time::wall;
@@ -47,6 +48,7 @@ pub(super) async fn html(State(server): State<Shared>) -> Response {
         "tools": server.agent.tools(),
         "needs_token": server.access.needs_token(),
         "takes_pages": server.access.takes_pages(),
+        "records": server.recordings.as_ref().is_some_and(Recordings::has_words),
     });
     // It stands in a script.
     let about = about.to_string().replace('<', "\\u003c");
@@ -115,7 +117,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         // Somebody may come back to a call, which has its place.
         Some(Err(_)) | None if !server.lines.is_empty() => None,
         Some(Err(why)) => {
-            tracing::warn!("a page's call was refused: {why}");
+            server.refused("page", why);
             return answers::no_place(why);
         }
         None => return answers::denied(Denied::WrongToken),
@@ -150,7 +152,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Option<Place>) {
     let _line = server.lines.hold(token, socket.line());
     match socket.ready().await {
         Ok(()) => hold(server, call, budget, Reach::Other, socket).await,
-        Err(error) => call.ended(crate::one_line(&error)),
+        Err(error) => call.failed(crate::one_line(&error)),
     }
 }
 

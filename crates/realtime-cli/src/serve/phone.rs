@@ -54,7 +54,7 @@ async fn talk(server: &Parts, kind: CarrierKind, socket: WebSocket, place: Place
     }
     let mut socket = MediaSocket::new(socket, phone);
     if let Err(error) = socket.ready().await {
-        return call.ended(one_line(&error));
+        return call.failed(one_line(&error));
     }
     if let Some(who) = socket.read(|phone| phone.call().cloned()) {
         let said = |said: Option<&str>, name| said.or_else(|| who.parameter(name)).map(str::to_owned);

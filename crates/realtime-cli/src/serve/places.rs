@@ -24,6 +24,16 @@ pub(super) enum NoPlace {
     Draining,
 }
 
+impl NoPlace {
+    /// It in one word, for programs.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Full => "busy",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 impl Places {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, taken: AtomicUsize::new(0), is_draining: AtomicBool::new(false) })

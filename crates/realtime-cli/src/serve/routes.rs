@@ -2,17 +2,17 @@
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use realtime_telephony::CarrierKind;
 use serde_json::json;
 
 use crate::serve::answers;
 use crate::serve::asking::{caller, is_upgrade};
 use crate::serve::server::Shared;
-use crate::serve::{page, phone, rtvi, sip, webhook};
+use crate::serve::{metrics, page, phone, rtvi, sip, webhook};
 
 /// All paths of a server.
 pub(super) fn router(server: &Shared) -> Router {
@@ -25,7 +25,9 @@ pub(super) fn router(server: &Shared) -> Router {
         .route("/openai", post(sip::webhook))
         .route("/healthz", get(health))
         .route("/calls", get(calls))
-        .route("/calls/{id}", get(call).delete(hang_up));
+        .route("/calls/{id}", get(call).delete(hang_up))
+        .route("/calls/{id}/log", delete(delete_log))
+        .route("/metrics", get(metrics));
     for kind in CarrierKind::ALL {
         let stream = move |State(server): State<Shared>, request: Request| carrier(server, kind, request);
         let status =
@@ -88,6 +90,28 @@ async fn hang_up(State(server): State<Shared>, Path(id): Path<String>, request: 
     match server.access.admin(caller(&parts)) {
         Ok(()) if server.calls.hang_up(&id) => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => no_call(),
+        Err(denied) => answers::denied(denied),
+    }
+}
+
+async fn delete_log(State(server): State<Shared>, Path(id): Path<String>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(denied) = server.access.admin(caller(&parts)) {
+        return answers::denied(denied);
+    }
+    match server.recordings.as_ref().map(|recordings| recordings.delete(&id)) {
+        Some(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
+        Some(Ok(false)) | None => {
+            answers::error(StatusCode::NOT_FOUND, "log", "there is no log of such a call")
+        }
+        Some(Err(error)) => answers::broken("a session log cannot be deleted", &error),
+    }
+}
+
+async fn metrics(State(server): State<Shared>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match server.access.admin(caller(&parts)) {
+        Ok(()) => no_store(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], server.metrics.text()).into_response()),
         Err(denied) => answers::denied(denied),
     }
 }

@@ -47,7 +47,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Place) {
     let mut socket = MediaSocket::new(socket, Rtvi::new(RtviOptions::new(wall()).functions(functions)));
     match socket.ready().await {
         Ok(()) => hold(server, call, budget, Reach::Other, socket).await,
-        Err(error) => call.ended(one_line(&error)),
+        Err(error) => call.failed(one_line(&error)),
     }
 }
 

@@ -3,29 +3,31 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use realtime_context::budget::Budget;
-use realtime_pipeline::Runner;
 use realtime_pipeline::media::Page;
 use realtime_pipeline::media::phone::Requests;
 use realtime_pipeline::sockets::Lines;
+use realtime_pipeline::{Agent, Runner};
 use realtime_telephony::CarrierKind;
 use realtime_telephony::webhook::Webhook;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
 use crate::accounts::requests;
-use crate::agent::LoadedAgent;
+use crate::agent::{LoadedAgent, Reach};
 use crate::environment::Environment;
 use crate::model::Model;
 use crate::serve::access::Access;
 use crate::serve::address::Address;
 use crate::serve::calls::{Calls, LiveCall};
+use crate::serve::metrics::Metrics;
 use crate::serve::places::{NoPlace, Place, Places};
+use crate::serve::recordings::{Recordings, SWEEP};
 use crate::serve::sip::Seen;
 use crate::serve::trust::Trust;
 use crate::serve::{Args, listen, routes, tls};
@@ -62,6 +64,9 @@ pub(super) struct Parts {
     pub(super) dials: bool,
     pub(super) places: Arc<Places>,
     pub(super) calls: Arc<Calls>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Where session logs go, if anywhere.
+    pub(super) recordings: Option<Recordings>,
     /// The lines of pages that may come back.
     pub(super) lines: Lines<Page>,
     pub(super) runner: Runner,
@@ -112,6 +117,7 @@ impl Server {
         drop(Address::new(args.public_url.as_deref(), args.listen, tls.is_some())?);
         let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
         let model = Model::chosen(args.url.as_deref(), args.model.as_deref(), &agent, environment).await?;
+        let (metrics, recordings) = (Arc::new(Metrics::new()), args.recordings()?);
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -134,7 +140,9 @@ impl Server {
                 .collect(),
             dials,
             places: Places::new(most),
-            calls: Arc::default(),
+            calls: Arc::new(Calls::new(Arc::clone(&metrics))),
+            metrics,
+            recordings,
             lines: Lines::new(most),
             runner: Runner::new(args.thread_count())?,
             longest: args.longest(),
@@ -189,6 +197,9 @@ impl Server {
         if parts.trust.takes_openai() == Some(true) {
             say("openai", parts.address.http("/openai"));
         }
+        if let Some(recordings) = &parts.recordings {
+            say("records", recordings.introduction());
+        }
         lines
     }
 
@@ -203,12 +214,27 @@ impl Server {
         tokio::select! {
             error = listen::serve(listener, tls, router, shared.places.most()) => Err(error.into()),
             () = stopped(&shared, drain) => Ok(()),
+            () = sweep(&shared) => Ok(()),
         }
     }
 
     /// What its requests share.
     pub(super) const fn parts(&self) -> &Shared {
         &self.shared
+    }
+}
+
+/// Deletes session logs that are too old, again and again.
+async fn sweep(parts: &Parts) {
+    let Some(recordings) = &parts.recordings else { return std::future::pending().await };
+    let mut due = interval(SWEEP);
+    loop {
+        due.tick().await;
+        match recordings.sweep(SystemTime::now()) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "session logs were deleted, since they were too old"),
+            Err(error) => tracing::error!("session logs that are too old cannot be deleted: {error}"),
+        }
     }
 }
 
@@ -262,7 +288,22 @@ impl Stopper {
 impl Parts {
     /// Takes a place for a call of this kind.
     pub(super) fn place(&self, kind: &'static str) -> Result<Place, NoPlace> {
-        self.places.take().inspect_err(|why| tracing::warn!(kind, "a call was refused: {why}"))
+        self.places.take().inspect_err(|why| self.refused(kind, *why))
+    }
+
+    /// A call of this kind found no place.
+    pub(super) fn refused(&self, kind: &'static str, why: NoPlace) {
+        self.metrics.refused(kind, why.code());
+        tracing::warn!(kind, "a call was refused: {why}");
+    }
+
+    /// The agent of a call, which tells that it is recorded if that is so.
+    pub(super) fn agent(&self, reach: Reach) -> Agent {
+        let agent = self.agent.agent(reach, self.voice.as_deref());
+        match self.recordings.as_ref().and_then(|recordings| recordings.greeting(self.agent.greeting())) {
+            Some(greeting) => agent.greeting(greeting),
+            None => agent,
+        }
     }
 
     /// A call of this kind begins.

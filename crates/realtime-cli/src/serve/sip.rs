@@ -85,13 +85,13 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
     call.known_as(Some(incoming.call_id.clone()));
     call.between(number(&incoming, "From"), number(&incoming, "To"));
     if let Err(error) = accept(server, &incoming.call_id).await {
-        return call.ended(one_line(&*error));
+        return call.failed(one_line(&*error));
     }
     let endpoint = match server.model.side_channel(&incoming.call_id) {
         Ok(endpoint) => endpoint,
-        Err(error) => return call.ended(one_line(&*error)),
+        Err(error) => return call.failed(one_line(&*error)),
     };
-    let agent = server.agent.agent(Reach::Other, server.voice.as_deref()).client(|mut client| {
+    let agent = server.agent(Reach::Other).client(|mut client| {
         client.session.begin = Begin::Attach;
         client.session.playback = PlaybackSource::Server;
         client

@@ -14,6 +14,8 @@ mod ending;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod pages;

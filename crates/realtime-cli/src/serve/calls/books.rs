@@ -9,6 +9,7 @@ use realtime_protocol::call::Event;
 use realtime_protocol::time::Timestamp;
 
 use super::{Facts, Shared};
+use crate::serve::metrics::Metrics;
 
 /// An observer that counts turns, interruptions, tools, latencies and tokens.
 pub(in crate::serve) struct Books(Arc<Shared>);
@@ -34,28 +35,48 @@ impl Observer for Books {
             _ => false,
         };
         if counts {
-            learn(&mut self.0.facts(), hop.frame.kind());
+            learn(&mut self.0.facts(), self.0.metrics(), hop.frame.kind());
         }
     }
 
     fn on_fault(&mut self, _at: Timestamp, fault: &Fault) {
+        self.0.metrics().fault();
         self.0.facts().trouble = Some(fault.to_string());
     }
 }
 
-fn learn(facts: &mut Facts, kind: &FrameKind) {
+fn learn(facts: &mut Facts, metrics: &Metrics, kind: &FrameKind) {
     match kind {
         FrameKind::User(UserSpeech::Started { .. }) | FrameKind::UserInput(UserInput::Text { .. }) => {
             facts.user_turns += 1;
+            metrics.user_turn();
         }
-        FrameKind::Bot(BotSpeech::Started) => facts.agent_turns += 1,
-        FrameKind::Metric(Metric::VoiceToVoice { after }) => facts.voice_to_voice(*after),
-        FrameKind::Metric(Metric::FirstByte { after, .. }) => facts.first_byte(*after),
-        FrameKind::Metric(Metric::Response { usage: Some(usage), .. }) => facts.used(usage),
+        FrameKind::Bot(BotSpeech::Started) => {
+            facts.agent_turns += 1;
+            metrics.agent_turn();
+        }
+        FrameKind::Metric(Metric::VoiceToVoice { after }) => {
+            facts.voice_to_voice(*after);
+            metrics.voice_to_voice(*after);
+        }
+        FrameKind::Metric(Metric::FirstByte { after, .. }) => {
+            facts.first_byte(*after);
+            metrics.first_byte(*after);
+        }
+        FrameKind::Metric(Metric::Response { usage: Some(usage), .. }) => {
+            facts.used(usage);
+            metrics.used(usage);
+        }
         FrameKind::Event(event) => match &**event {
             Event::Ready { .. } => facts.is_live = true,
-            Event::Interrupted(_) => facts.interruptions += 1,
-            Event::FunctionCalls { calls, .. } => facts.tool_calls += calls.len() as u64,
+            Event::Interrupted(_) => {
+                facts.interruptions += 1;
+                metrics.interrupted();
+            }
+            Event::FunctionCalls { calls, .. } => {
+                facts.tool_calls += calls.len() as u64;
+                metrics.tool_calls(calls.len() as u64);
+            }
             _ => {}
         },
         _ => {}

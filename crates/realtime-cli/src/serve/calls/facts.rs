@@ -33,6 +33,8 @@ pub(in crate::serve) struct Facts {
     /// The last thing that went wrong.
     pub(super) trouble: Option<String>,
     pub(super) end: Option<String>,
+    /// Whether it ended since something went wrong.
+    pub(super) failed: bool,
     pub(super) seconds: Option<f64>,
     pub(super) handle: Option<TaskHandle>,
 }
@@ -87,6 +89,7 @@ impl Facts {
             "tokens": { "input": self.input_tokens, "output": self.output_tokens },
             "trouble": self.trouble,
             "end": self.end,
+            "failed": self.failed,
         })
     }
 }

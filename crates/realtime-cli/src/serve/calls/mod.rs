@@ -12,6 +12,7 @@ use realtime_pipeline::TaskHandle;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::serve::metrics::{Metrics, Outcome};
 use crate::serve::places::Place;
 use crate::time::{wall, written};
 
@@ -22,8 +23,11 @@ pub(super) use facts::Facts;
 const REMEMBERED: usize = 100;
 
 /// The calls of a server.
-#[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Calls {
+    state: Mutex<State>,
+    metrics: Arc<Metrics>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -41,6 +45,7 @@ struct Entry {
     since: String,
     began: Instant,
     facts: Mutex<Facts>,
+    metrics: Arc<Metrics>,
     budget: Option<Budget>,
 }
 
@@ -53,6 +58,11 @@ pub(super) struct LiveCall {
 }
 
 impl Calls {
+    /// No calls yet. What happens in them is counted here.
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), metrics }
+    }
+
     /// A call begins. `budget`: what it costs, if prices are known.
     pub(super) fn begin(
         self: &Arc<Self>,
@@ -70,10 +80,12 @@ impl Calls {
             since: written(wall()),
             began: Instant::now(),
             facts: Mutex::default(),
+            metrics: Arc::clone(&self.metrics),
             budget,
         });
         state.live.insert(number, Arc::clone(&entry));
         drop(state);
+        self.metrics.began(kind);
         tracing::info!(call = %entry.id, kind, "a call begins");
         LiveCall { entry, calls: Arc::clone(self), _place: place }
     }
@@ -120,13 +132,12 @@ impl Calls {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LiveCall {
     /// Its id.
-    #[cfg(test)]
     pub(super) fn id(&self) -> &str {
         &self.entry.id
     }
@@ -152,6 +163,12 @@ impl LiveCall {
         self.entry.facts().handle = Some(handle);
     }
 
+    /// The call has failed, for this reason.
+    pub(super) fn failed(self, why: impl fmt::Display) {
+        self.entry.facts().failed = true;
+        self.ended(why);
+    }
+
     /// The call has ended, for this reason.
     pub(super) fn ended(self, why: impl fmt::Display) {
         self.entry.facts().end = Some(why.to_string());
@@ -161,13 +178,16 @@ impl LiveCall {
 impl Drop for LiveCall {
     fn drop(&mut self) {
         let entry = &self.entry;
-        let why = {
+        let (why, outcome) = {
             let mut facts = entry.facts();
             facts.handle = None;
             facts.is_live = false;
             facts.seconds = Some(entry.began.elapsed().as_secs_f64());
-            facts.end.get_or_insert_with(|| "the other end has gone before the call began".to_owned()).clone()
+            let why =
+                facts.end.get_or_insert_with(|| "the other end has gone before the call began".to_owned());
+            (why.clone(), if facts.failed { Outcome::failed } else { Outcome::completed })
         };
+        entry.metrics.ended(entry.kind, outcome, entry.began.elapsed());
         tracing::info!(call = %entry.id, "the call has ended: {why}");
         let mut state = self.calls.state();
         if let Some(entry) = state.live.remove(&entry.number) {
@@ -208,6 +228,10 @@ impl Shared {
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.facts()
     }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_call_is_listed_while_it_runs_and_remembered_after_its_end() {
-        let (calls, places) = (Arc::new(Calls::default()), Places::new(200));
+        let (calls, places) = (Arc::new(Calls::new(Arc::new(Metrics::new()))), Places::new(200));
         let call = calls.begin("twilio", places.take().unwrap(), None);
         call.between(Some("+15550100001".into()), None);
         call.known_as(Some("CA1".into()));
