@@ -71,6 +71,8 @@ enum Check {
     LocalAudio,
     /// A page in a browser talks with the agent
     Browser,
+    /// The packages that users get, built from what is in them
+    Package,
     /// The rules that no compiler checks
     Tidy,
     /// The README's commands
@@ -150,6 +152,7 @@ impl Check {
             Self::LocalAudio => {
                 "cargo clippy, doc and test of pipeline and program with local-audio, echo-cancellation and talk"
             }
+            Self::Package => "cargo package, of each crate in crates/",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -204,6 +207,7 @@ impl Check {
             }
             Self::LocalAudio => local_audio::run(tools),
             Self::Browser => browser::run(tools),
+            Self::Package => tools.package(),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),
         }

@@ -144,6 +144,8 @@
 //! - `tools`: what needs `realtime-context`. `ClientOptions::conversation` follows a call and tells each new
 //!   session what was said; `ClientOptions::toolbox`, which declares and runs tools; agents and guards.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod bell;
 mod call;
 mod client;

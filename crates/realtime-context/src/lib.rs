@@ -90,6 +90,8 @@
 //! | [`desk`] | [`Desk`]: which functions start, wait, are approved, stop and are answered |
 //! | `schema`, `arguments` | the JSON Schema of a tool's parameters; reading a call's arguments |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod agent;
 pub mod aggregator;
 mod arguments;

@@ -84,6 +84,8 @@
 //!   It needs Rust 1.91 or newer.
 //! - `vad`: a small neural network that detects voices, `turns::Earshot`.
 //!
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../WORDS.md")]
 
 pub mod agent;

@@ -66,6 +66,7 @@
 //! # Features
 //! `std` (default): the fast base64 path. Without it the crate is `no_std` and needs `alloc`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;

@@ -49,6 +49,8 @@
 //!
 //! Rates are not converted, and speech is not decoded: G.711 passes as it came.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod answer;
 pub mod carrier;
 pub mod carriers;

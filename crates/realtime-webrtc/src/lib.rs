@@ -38,6 +38,8 @@
 //! | `opus` | packets and samples |
 //! | `error` | `PeerError`, `Ended` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "webrtc")]
 mod error;
 #[cfg(feature = "webrtc")]

@@ -100,6 +100,26 @@ impl Tools {
         self.cargo(["run", "--quiet", "-p", "realtime-client", "--features", features, "--example", "webrtc"])
     }
 
+    /// Packs each crate that is published, and builds what is in its package. Uncommitted changes go along.
+    pub(super) fn package(&self) -> Outcome {
+        let mut command = self.cargo_command();
+        command.args(["package", "--locked", "--allow-dirty"]);
+        let crates = match workspace_root().join("crates").read_dir() {
+            Ok(crates) => crates,
+            Err(error) => return Outcome::Failed(format!("cannot read crates: {error}")),
+        };
+        for name in crates.flatten().map(|entry| entry.file_name()) {
+            for needed in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+                let file = workspace_root().join("crates").join(&name).join(needed);
+                if !file.is_file() {
+                    return Outcome::Failed(format!("{} is missing", file.display()));
+                }
+            }
+            command.arg("-p").arg(name);
+        }
+        run_command(&mut command)
+    }
+
     pub(super) fn wasm(&self) -> Outcome {
         const TARGET: &str = "wasm32-unknown-unknown";
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
