@@ -82,6 +82,6 @@ async fn metrics_are_for_whoever_runs_the_server() {
     let server = start(&[], &[("REALTIME_ADMIN_TOKEN", token)]).await;
     assert_eq!(code(&server.get("/metrics").await), (401, "token".to_owned()));
     let asked =
-        HttpRequest::new("GET", server.url("/metrics")).header("authorization", &format!("Bearer {token}"));
+        HttpRequest::new("GET", server.url("/metrics")).header("authorization", format!("Bearer {token}"));
     assert_eq!(asked.send().await.unwrap().status, 200);
 }
