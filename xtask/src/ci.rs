@@ -2,10 +2,12 @@
 //!
 //! A failing check does not stop the ones after it, and a check whose tool is not installed is skipped with
 //! one line that names what is missing. Nothing here uses the network, beyond cargo's own first fetch of the
-//! dependencies, of cargo-fuzz if that is missing, and of the script library that drives a browser.
+//! dependencies, of cargo-fuzz and nats-server if they are missing, and of the script library that drives a
+//! browser.
 
 mod browser;
 mod features;
+mod fleet;
 mod fuzz;
 mod local_audio;
 mod readme;
@@ -61,6 +63,8 @@ enum Check {
     Advisories,
     /// A short run of each fuzz target
     Fuzz,
+    /// Workers and gateways on a real nats-server, killed, stopped and cut off
+    Fleet,
     /// Each example, against the emulator
     Examples,
     /// Calls by WebRTC: a heavy feature, which builds C
@@ -139,6 +143,7 @@ impl Check {
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
             Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
+            Self::Fleet => "cargo clippy, doc and test of realtime-fleet with the feature nats",
             Self::Examples => "cargo run -p PACKAGE --example NAME, for each example of client and pipeline",
             Self::Webrtc => {
                 "cargo clippy, doc and test of the packages with the feature webrtc, and an example of it"
@@ -197,6 +202,7 @@ impl Check {
             Self::Advisories => tools.advisories(),
             // The same properties run as proptests among the tests; this goes deeper if the tools are there.
             Self::Fuzz => fuzz::run(tools),
+            Self::Fleet => fleet::run(tools),
             Self::Examples => tools.examples(),
             Self::Webrtc => tools.webrtc(),
             // All tests have these among them; alone they take a minute.

@@ -7,8 +7,9 @@
 //! begins with the last snapshot, and with what the journal says of each function: it ran and this is its
 //! output, or nobody knows.
 //!
-//! Everything here is a machine: it takes inputs with their time, and puts out requests and events. It has no
-//! clock, no socket and no task, so whole fleets run in a test, in virtual time:
+//! With the feature `nats`, `drive` runs all of it on NATS with JetStream and tokio. Everything else here is
+//! a machine: it takes inputs with their time, and puts out requests and events. It has no clock, no socket and
+//! no task, so whole fleets run in a test, in virtual time:
 //!
 //! ```
 //! use std::time::Duration;
@@ -91,6 +92,7 @@
 //! |---|---|
 //! | [`worker`], `worker::held` | a worker, and one of its calls |
 //! | [`gateway`] | who places calls |
+//! | `drive` | both on tokio and NATS (feature `nats`) |
 //! | [`engine`] | what both ask of an engine, and an engine in memory |
 //! | `recovery` | lost calls are found and offered |
 //! | `placement`, `admission` | which worker is asked, and what it says |
@@ -100,6 +102,8 @@
 //! | `snapshot` | what the next owner begins with |
 //! | `id`, `content`, `entropy` | names, words that do not show, chance from a seed |
 
+#[cfg(feature = "nats")]
+pub mod drive;
 pub mod engine;
 pub mod gateway;
 pub mod worker;

@@ -6,9 +6,9 @@ use crate::Error;
 use crate::ci::tools::{cargo_program, output};
 use crate::workspace_root;
 
-/// Features that need much time to build, a system's library, or a newer compiler. The checks `webrtc` and
-/// `local-audio` have them.
-const HEAVY: [&str; 4] = ["echo-cancellation", "local-audio", "talk", "webrtc"];
+/// Features that need much time to build, a system's library, a server or a newer compiler. The checks
+/// `webrtc`, `local-audio` and `fleet` have them.
+const HEAVY: [&str; 5] = ["echo-cancellation", "local-audio", "nats", "talk", "webrtc"];
 
 /// The features as cargo takes them: `realtime-client/mcp,realtime-client/tls`.
 ///

@@ -12,6 +12,8 @@
 //! moment ago. [`memory::Memory`] is one for tests and for fleets within one process.
 
 pub mod memory;
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,139 @@
+//! The driver of a gateway.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::drive::clock::Clock;
+use crate::engine::nats::{EngineError, Nats, NatsOptions};
+use crate::engine::{Answer, Push, RequestId};
+use crate::gateway::{Gateway, GatewayOutput, NewCall, PlaceError};
+use crate::id::{CallId, WorkerId};
+
+/// Calls that may wait for the gateway's task.
+const WAITING: usize = 1024;
+
+/// A call that was placed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Placed {
+    /// Its name in the fleet.
+    pub call: CallId,
+    /// The worker, where it is known.
+    pub worker: Option<WorkerId>,
+}
+
+/// A gateway that runs. Clones are the same one; it ends with the last.
+#[derive(Clone, Debug)]
+pub struct GatewayHandle {
+    asks: mpsc::Sender<Ask>,
+    nats: Nats,
+}
+
+type Waiter = oneshot::Sender<Result<Placed, PlaceError>>;
+
+enum Ask {
+    Place(NewCall, Waiter),
+    Workers(oneshot::Sender<usize>),
+}
+
+impl GatewayHandle {
+    /// Places a call.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: what to tell the caller.
+    pub async fn place(&self, new: NewCall) -> Result<Placed, PlaceError> {
+        let (waiter, placed) = oneshot::channel();
+        self.asks.send(Ask::Place(new, waiter)).await.map_err(|_| PlaceError::EngineAway)?;
+        placed.await.unwrap_or(Err(PlaceError::EngineAway))
+    }
+
+    /// How many workers it knows. One that has just begun knows them within a third of a lease.
+    pub async fn workers(&self) -> usize {
+        let (waiter, workers) = oneshot::channel();
+        match self.asks.send(Ask::Workers(waiter)).await {
+            Ok(()) => workers.await.unwrap_or(0),
+            Err(_) => 0,
+        }
+    }
+
+    /// Its connection, with the count of what it sent.
+    pub const fn nats(&self) -> &Nats {
+        &self.nats
+    }
+}
+
+/// Runs a gateway.
+///
+/// Must be called within a tokio runtime with time and I/O enabled.
+///
+/// # Errors
+/// [`EngineError`]: no server, or one that can't be used.
+pub async fn gateway(nats: NatsOptions) -> Result<GatewayHandle, EngineError> {
+    let ttl = nats.ttl;
+    let (nats, pushes) = Nats::connect(nats).await?;
+    let (asks, asked) = mpsc::channel(WAITING);
+    let driver = Driver {
+        gateway: Gateway::new(ttl, rand::random()),
+        clock: Clock::new(),
+        nats: nats.clone(),
+        requests: FuturesUnordered::new(),
+        waiting: BTreeMap::new(),
+    };
+    tokio::spawn(driver.run(pushes, asked));
+    Ok(GatewayHandle { asks, nats })
+}
+
+struct Driver {
+    gateway: Gateway,
+    clock: Clock,
+    nats: Nats,
+    requests: FuturesUnordered<BoxFuture<'static, (RequestId, Answer)>>,
+    waiting: BTreeMap<CallId, Waiter>,
+}
+
+impl Driver {
+    async fn run(mut self, mut pushes: mpsc::UnboundedReceiver<Push>, mut asked: mpsc::Receiver<Ask>) {
+        loop {
+            self.carry_out();
+            let alarm = self.gateway.poll_timeout();
+            tokio::select! {
+                Some((id, answer)) = self.requests.next() => {
+                    self.gateway.handle_answer(self.clock.now(), id, answer);
+                }
+                Some(push) = pushes.recv() => self.gateway.handle_push(self.clock.now(), push),
+                ask = asked.recv() => match ask {
+                    Some(Ask::Place(new, waiter)) => {
+                        let call = self.gateway.place(self.clock.now(), new);
+                        self.waiting.insert(call, waiter);
+                    }
+                    Some(Ask::Workers(waiter)) => {
+                        let _ = waiter.send(self.gateway.workers()); // nobody waits
+                    }
+                    None => return,
+                },
+                () = self.clock.wait(alarm) => self.gateway.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.gateway.poll_output() {
+            match output {
+                GatewayOutput::Request(id, request) => {
+                    let nats = self.nats.clone();
+                    self.requests.push(async move { (id, nats.handle(request).await) }.boxed());
+                }
+                GatewayOutput::Placed { call, result } => {
+                    if let Some(waiter) = self.waiting.remove(&call) {
+                        let placed = result.map(|worker| Placed { call, worker });
+                        let _ = waiter.send(placed); // the caller does not wait any more
+                    }
+                }
+            }
+        }
+    }
+}

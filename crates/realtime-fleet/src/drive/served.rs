@@ -1,0 +1,147 @@
+//! A call in the hands of the application: [`ServedCall`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::content::Content;
+use crate::drive::clock::Clock;
+use crate::id::CallId;
+use crate::ledger::OnTakeover;
+use crate::snapshot::Snapshot;
+use crate::worker::{Command, PlacedCall, Verdict};
+
+/// The call is another worker's, or over: let go of it without a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the call is another worker's, or over")]
+#[non_exhaustive]
+pub struct Stopped;
+
+/// What the application asks of the worker's driver.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) call: CallId,
+    pub(crate) command: Command,
+    pub(crate) waiter: Option<Waiter>,
+}
+
+/// Who waits for what comes of it.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    Claim(String, oneshot::Sender<Verdict>),
+    Result(String, oneshot::Sender<()>),
+}
+
+/// Whether a call may be acted for. The driver writes it, the call reads it.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pub(crate) clock: Clock,
+    /// The worker's lease, in microseconds.
+    pub(crate) good_until: Arc<AtomicU64>,
+    /// Whether the journal has the worker's name of today.
+    pub(crate) is_mine: AtomicBool,
+}
+
+impl Permit {
+    fn holds(&self) -> bool {
+        self.is_mine.load(Ordering::Acquire)
+            && self.clock.now().as_micros() < self.good_until.load(Ordering::Acquire)
+    }
+}
+
+/// A call that a worker serves. Clones are the same call.
+#[derive(Clone, Debug)]
+pub struct ServedCall {
+    pub(crate) placed: Arc<PlacedCall>,
+    pub(crate) permit: Arc<Permit>,
+    pub(crate) asks: mpsc::Sender<Ask>,
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
+impl ServedCall {
+    /// What the fleet knows of it, and what to go on with.
+    pub fn placed(&self) -> &PlacedCall {
+        &self.placed
+    }
+
+    /// Whether something that cannot be undone may be done now: a command sent to the model, for example. Ask
+    /// in the very step in which it is done. While it does not hold, go on listening: the engine may be away.
+    pub fn may_act(&self) -> bool {
+        self.permit.holds() && !*self.stopped.borrow()
+    }
+
+    /// Waits until the call is another worker's, or over.
+    pub async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        let _ = stopped.wait_for(|stopped| *stopped).await; // an error: the worker is gone
+    }
+
+    /// Claims a function before it runs, and says what is to be done with it. `Verdict::Run` comes when the
+    /// claim is in the journal and the lease is good.
+    ///
+    /// # Errors
+    /// [`Stopped`]: do not run it.
+    pub async fn claim(
+        &self,
+        key: impl Into<String>,
+        name: impl Into<String>,
+        on_takeover: OnTakeover,
+    ) -> Result<Verdict, Stopped> {
+        let (key, name) = (key.into(), name.into());
+        let (waiter, verdict) = oneshot::channel();
+        let waiter = Waiter::Claim(key.clone(), waiter);
+        self.ask(Command::Claim { key, name, on_takeover }, Some(waiter)).await?;
+        let verdict = verdict.await.map_err(|_| Stopped)?;
+        while verdict == Verdict::Run && !self.permit.holds() {
+            if *self.stopped.borrow() {
+                return Err(Stopped);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Ok(verdict)
+    }
+
+    /// Writes what a function returned. When this returns, the model may be told.
+    ///
+    /// # Errors
+    /// [`Stopped`]: tell the model nothing.
+    pub async fn result(&self, key: impl Into<String>, output: impl Into<Content>) -> Result<(), Stopped> {
+        let (key, output) = (key.into(), output.into());
+        let (waiter, recorded) = oneshot::channel();
+        let waiter = Waiter::Result(key.clone(), waiter);
+        self.ask(Command::Result { key, output }, Some(waiter)).await?;
+        recorded.await.map_err(|_| Stopped)
+    }
+
+    /// The model has a function's output.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn delivered(&self, key: impl Into<String>) -> Result<(), Stopped> {
+        self.ask(Command::Delivered { key: key.into() }, None).await
+    }
+
+    /// Keeps what the next owner would go on with. Say it at the end of each turn.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn snap(&self, snapshot: Snapshot) -> Result<(), Stopped> {
+        self.ask(Command::Snap(snapshot), None).await
+    }
+
+    /// The call is over. Returns when that is in the journal, or when the call is another worker's.
+    pub async fn end(&self, why: impl Into<String>) {
+        if self.ask(Command::End { why: why.into() }, None).await.is_ok() {
+            self.stopped().await;
+        }
+    }
+
+    async fn ask(&self, command: Command, waiter: Option<Waiter>) -> Result<(), Stopped> {
+        if *self.stopped.borrow() {
+            return Err(Stopped);
+        }
+        let call = self.placed.id.clone();
+        self.asks.send(Ask { call, command, waiter }).await.map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,266 @@
+//! The driver of a worker: one task, and one for each call.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_nats::Subscriber;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::drive::clock::Clock;
+use crate::drive::lateness::Lateness;
+use crate::drive::served::{Ask, Permit, ServedCall, Waiter};
+use crate::engine::nats::{EngineError, Incoming, Nats, NatsOptions};
+use crate::engine::{Answer, Push, RequestId};
+use crate::id::CallId;
+use crate::lease::LeaseOptions;
+use crate::worker::{Command, Event, OfferId, Output, PlacedCall, Verdict, Worker, WorkerOptions};
+
+/// What the application may ask before the driver gets to it.
+const ASKS: usize = 1024;
+
+/// A worker that runs. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    drain: mpsc::Sender<()>,
+    ended: watch::Receiver<bool>,
+    nats: Nats,
+}
+
+impl WorkerHandle {
+    /// Takes no more calls, and ends after the last one.
+    pub fn drain(&self) {
+        let _ = self.drain.try_send(()); // full: it drains already
+    }
+
+    /// Waits until it has drained.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        let _ = ended.wait_for(|ended| *ended).await; // an error: its task is gone
+    }
+
+    /// Its connection, with the count of what it sent.
+    pub const fn nats(&self) -> &Nats {
+        &self.nats
+    }
+}
+
+/// Runs a worker. Each call runs `handler` in a task of its own; a call whose handler returns or panics is
+/// over, unless somebody else has it.
+///
+/// Must be called within a tokio runtime with time and I/O enabled.
+///
+/// # Errors
+/// [`EngineError`]: no server, or one that can't be used.
+pub async fn serve<H, F>(
+    nats: NatsOptions,
+    mut options: WorkerOptions,
+    handler: H,
+) -> Result<WorkerHandle, EngineError>
+where
+    H: Fn(ServedCall) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    options.lease = LeaseOptions { ttl: nats.ttl };
+    let (nats, pushes) = Nats::connect(nats).await?;
+    let (drain, drains) = mpsc::channel(1);
+    let (done, ended) = watch::channel(false);
+    let (asks, asked) = mpsc::channel(ASKS);
+    let clock = Clock::new();
+    let driver = Driver {
+        worker: Worker::new(clock.now(), options, rand::random()),
+        clock,
+        nats: nats.clone(),
+        handler: Box::new(move |call| handler(call).boxed()),
+        requests: FuturesUnordered::new(),
+        handlers: FuturesUnordered::new(),
+        offers: None,
+        incoming: BTreeMap::new(),
+        offered: 0,
+        calls: BTreeMap::new(),
+        good_until: Arc::default(),
+        asks,
+        lateness: Lateness::default(),
+        is_drained: false,
+    };
+    tokio::spawn(driver.run(pushes, asked, drains, done));
+    Ok(WorkerHandle { drain, ended, nats })
+}
+
+/// What the driver knows of a call.
+struct Served {
+    permit: Arc<Permit>,
+    stopped: watch::Sender<bool>,
+    claims: BTreeMap<String, oneshot::Sender<Verdict>>,
+    results: BTreeMap<String, oneshot::Sender<()>>,
+}
+
+struct Driver {
+    worker: Worker,
+    clock: Clock,
+    nats: Nats,
+    handler: Box<dyn Fn(ServedCall) -> BoxFuture<'static, ()> + Send + Sync>,
+    requests: FuturesUnordered<BoxFuture<'static, (RequestId, Answer)>>,
+    /// Ends of handlers.
+    handlers: FuturesUnordered<BoxFuture<'static, CallId>>,
+    offers: Option<Subscriber>,
+    incoming: BTreeMap<u64, Incoming>,
+    offered: u64,
+    calls: BTreeMap<CallId, Served>,
+    good_until: Arc<AtomicU64>,
+    asks: mpsc::Sender<Ask>,
+    lateness: Lateness,
+    is_drained: bool,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut pushes: mpsc::UnboundedReceiver<Push>,
+        mut asked: mpsc::Receiver<Ask>,
+        mut drains: mpsc::Receiver<()>,
+        done: watch::Sender<bool>,
+    ) {
+        self.lateness.tick(self.clock.now());
+        loop {
+            self.carry_out().await;
+            if self.is_drained {
+                while self.requests.next().await.is_some() {} // each has its deadline
+                let _ = done.send(true); // nobody waits
+                return;
+            }
+            let alarm = self.worker.poll_timeout();
+            tokio::select! {
+                Some((id, answer)) = self.requests.next() => {
+                    self.worker.handle_answer(self.clock.now(), id, answer);
+                }
+                Some(push) = pushes.recv() => self.worker.handle_push(self.clock.now(), push),
+                Some(message) = next(&mut self.offers) => self.take_offer(message),
+                Some(ask) = asked.recv() => self.take(ask),
+                Some(call) = self.handlers.next() => {
+                    let why = "its handler returned".to_owned();
+                    self.worker.handle_command(self.clock.now(), &call, Command::End { why });
+                }
+                Some(()) = drains.recv() => self.worker.drain(self.clock.now()),
+                () = self.clock.wait(self.lateness.due()) => {
+                    self.lateness.tick(self.clock.now());
+                    self.worker.handle_lateness(self.lateness.percentile_99());
+                }
+                () = self.clock.wait(alarm) => self.worker.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    async fn carry_out(&mut self) {
+        while let Some(output) = self.worker.poll_output() {
+            match output {
+                Output::Request(id, request) => {
+                    let nats = self.nats.clone();
+                    self.requests.push(async move { (id, nats.handle(request).await) }.boxed());
+                }
+                Output::Reply(OfferId(n), answer) => {
+                    if let Some(incoming) = self.incoming.remove(&n) {
+                        self.nats.reply(incoming, answer).await;
+                    }
+                }
+                Output::Event(event) => self.tell(event).await,
+            }
+        }
+        self.good_until.store(self.worker.good_until().as_micros(), Ordering::Release);
+        let now = self.clock.now();
+        for (call, served) in &self.calls {
+            if !served.permit.is_mine.load(Ordering::Relaxed) && self.worker.may_act(now, call) {
+                served.permit.is_mine.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    async fn tell(&mut self, event: Event) {
+        match event {
+            Event::Begin(placed) => self.begin(*placed),
+            Event::Function { call, key, verdict } => {
+                let waiter = self.calls.get_mut(&call).and_then(|served| served.claims.remove(&key));
+                if let Some(waiter) = waiter {
+                    let _ = waiter.send(verdict); // the handler does not wait any more
+                }
+            }
+            Event::Recorded { call, key } => {
+                let waiter = self.calls.get_mut(&call).and_then(|served| served.results.remove(&key));
+                if let Some(waiter) = waiter {
+                    let _ = waiter.send(()); // the same
+                }
+            }
+            Event::Stopped { call } => {
+                tracing::info!(%call, "let go");
+                if let Some(served) = self.calls.remove(&call) {
+                    served.permit.is_mine.store(false, Ordering::Release);
+                    let _ = served.stopped.send(true); // nobody waits
+                }
+            }
+            Event::Unsaved { call, why } => tracing::warn!(%call, why, "its snapshot is not kept"),
+            Event::Named(worker) => {
+                tracing::info!(%worker, "has a name");
+                for served in self.calls.values() {
+                    served.permit.is_mine.store(false, Ordering::Release);
+                }
+                self.offers = self.nats.offers(&worker).await;
+            }
+            Event::Drained => self.is_drained = true,
+        }
+    }
+
+    fn begin(&mut self, placed: PlacedCall) {
+        let call = placed.id.clone();
+        tracing::info!(%call, epoch = placed.epoch, why = ?placed.why, "begins");
+        let is_mine = AtomicBool::new(true);
+        let permit = Permit { clock: self.clock, good_until: Arc::clone(&self.good_until), is_mine };
+        let permit = Arc::new(permit);
+        let (stopped, told) = watch::channel(false);
+        let served = ServedCall {
+            placed: Arc::new(placed),
+            permit: Arc::clone(&permit),
+            asks: self.asks.clone(),
+            stopped: told,
+        };
+        let (claims, results) = (BTreeMap::new(), BTreeMap::new());
+        self.calls.insert(call.clone(), Served { permit, stopped, claims, results });
+        // A panic is the handler's alone; the runtime tells of it.
+        let task = tokio::spawn(AssertUnwindSafe((self.handler)(served)));
+        self.handlers.push(task.map(move |_| call).boxed());
+    }
+
+    fn take(&mut self, ask: Ask) {
+        let Some(served) = self.calls.get_mut(&ask.call) else { return };
+        match ask.waiter {
+            Some(Waiter::Claim(key, waiter)) => {
+                served.claims.insert(key, waiter);
+            }
+            Some(Waiter::Result(key, waiter)) => {
+                served.results.insert(key, waiter);
+            }
+            None => {}
+        }
+        self.worker.handle_command(self.clock.now(), &ask.call, ask.command);
+    }
+
+    fn take_offer(&mut self, message: async_nats::Message) {
+        let Some(incoming) = Nats::incoming(message) else { return };
+        let id = OfferId(self.offered);
+        self.offered += 1;
+        let offer = incoming.offer.clone();
+        self.incoming.insert(id.0, incoming);
+        self.worker.handle_offer(self.clock.now(), id, offer);
+    }
+}
+
+async fn next(offers: &mut Option<Subscriber>) -> Option<async_nats::Message> {
+    match offers {
+        Some(offers) => offers.next().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,552 @@
+//! NATS 2.12 or later with JetStream as an engine: [`Nats`]. The one file that knows `async-nats`.
+//!
+//! Only the core of that client is used: every question is one request with a deadline of its own, and no
+//! consumer has to be made anew after the server was away.
+//!
+//! | subject | what |
+//! |---|---|
+//! | `rt.F.call.S.CALL.new` | the first line of a call in shard S of fleet F |
+//! | `rt.F.call.S.CALL.own.WORKER` | an owner |
+//! | `rt.F.call.S.CALL.log` | functions, and snapshots, of which each replaces what stands here before it |
+//! | `rt.F.call.S.CALL.hand`, `….end` | a handover, the last line |
+//! | `rt.F.lease.WORKER` | a lease: it goes by itself when its time is over |
+//! | `rt.F.offer.WORKER` | offers |
+//!
+//! A line is taken only behind the last one of `rt.F.call.S.CALL.>`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, HeaderMap, Message, Subscriber};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::engine::{Answer, Card, Offer, OfferAnswer, Owners, Push, Request};
+use crate::id::{CallId, SHARDS, Sequence, WorkerId};
+use crate::line::{Entry, Line, Listed};
+use crate::record::CallRecord;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_millis(1000);
+/// How long a worker has to say yes or no.
+const OFFER: Duration = Duration::from_millis(200);
+/// How long a request that can't be sent is held before it counts as unanswered.
+const AWAY: Duration = Duration::from_millis(50);
+/// Lines that one request reads.
+const BATCH: usize = 1000;
+/// Calls whose owners are looked for by one request.
+const TOGETHER: usize = 128;
+/// How far back a call is looked for that nobody owns.
+const RECENT: Duration = Duration::from_secs(60);
+/// How long the lines of calls are kept, at most.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The server's number for a line that stands behind another one.
+const WRONG_SEQUENCE: u64 = 10_071;
+/// The server's number for a message that is not there.
+const NO_MESSAGE: u64 = 10_037;
+/// The status after the last message of an answer.
+const NO_MORE: u16 = 204;
+/// The status where no message matches.
+const NOT_THERE: u16 = 404;
+/// The status where more messages match than are sent at once.
+const TOO_MANY: u16 = 413;
+
+/// Where the engine is, and how it keeps things.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct NatsOptions {
+    /// Servers, by commas: `nats://a:4222,nats://b:4222`. A name and password may stand in it.
+    pub servers: String,
+    /// The fleet's name: fleets with different names see nothing of each other.
+    pub fleet: String,
+    /// On how many servers everything is kept: 1, or 3 for a cluster. Default: 1.
+    pub replicas: usize,
+    /// How long the fleet's leases last. Whole seconds.
+    pub ttl: Duration,
+    /// Whether a line is refused behind one that its author does not know.
+    fences: bool,
+}
+
+impl NatsOptions {
+    /// A fleet on one server, with leases of 3 s.
+    pub fn new(servers: impl Into<String>, fleet: impl Into<String>) -> Self {
+        let (servers, fleet) = (servers.into(), fleet.into());
+        Self { servers, fleet, replicas: 1, ttl: Duration::from_secs(3), fences: true }
+    }
+
+    /// Replaces on how many servers everything is kept.
+    #[must_use]
+    pub const fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Takes every line, wherever it stands. It shows in a rehearsal what fences are for.
+    #[must_use]
+    #[doc(hidden)]
+    pub const fn without_fences(mut self) -> Self {
+        self.fences = false;
+        self
+    }
+
+    /// Replaces how long leases last.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+}
+
+impl std::fmt::Debug for NatsOptions {
+    /// Without the servers: a password may stand there.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { servers: _, fleet, replicas, ttl, fences: _ } = self;
+        f.debug_struct("NatsOptions")
+            .field("fleet", fleet)
+            .field("replicas", replicas)
+            .field("ttl", ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An engine that can't be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// No server answers: start one with JetStream, or correct the address.
+    #[error("no NATS server answers")]
+    Unreachable,
+    /// A server answers, and will not keep what a fleet needs.
+    #[error("the NATS server refuses the stream {stream}: {reason}")]
+    Refused {
+        /// Which stream.
+        stream: String,
+        /// What it says: JetStream is off (start it with `-js`), it is too old, or has other settings.
+        reason: String,
+    },
+}
+
+/// NATS as an engine. Clones are the same connection.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    client: Client,
+    options: Arc<NatsOptions>,
+    sent: Arc<AtomicU64>,
+}
+
+/// An offer that came.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) offer: Offer,
+    reply: async_nats::Subject,
+}
+
+impl Nats {
+    /// Connects, and makes the streams if they are missing. What it tells by itself comes from the receiver.
+    ///
+    /// # Errors
+    /// [`EngineError`]: no server, or one that can't be used.
+    pub(crate) async fn connect(
+        options: NatsOptions,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Push>), EngineError> {
+        let (pushes, told) = mpsc::unbounded_channel();
+        let backs = pushes.clone();
+        let connect = ConnectOptions::new()
+            .ping_interval(Duration::from_secs(2))
+            .connection_timeout(Duration::from_secs(1))
+            .reconnect_delay_callback(|attempts| Duration::from_millis(50 * attempts.min(5) as u64))
+            .event_callback(move |event| {
+                let backs = backs.clone();
+                async move {
+                    if let async_nats::Event::Connected = event {
+                        let _ = backs.send(Push::Back); // nobody listens any more
+                    }
+                }
+            });
+        let servers: Vec<&str> = options.servers.split(',').map(str::trim).collect();
+        let client = connect.connect(servers).await.map_err(|_| EngineError::Unreachable)?;
+        let nats = Self { client, options: Arc::new(options), sent: Arc::default() };
+        nats.make_streams().await?;
+        let cards = nats.client.subscribe(nats.subject("lease.*")).await;
+        let cards = cards.map_err(|_| EngineError::Unreachable)?;
+        tokio::spawn(watch(cards, pushes));
+        Ok((nats, told))
+    }
+
+    /// Does what is asked.
+    pub(crate) async fn handle(&self, request: Request) -> Answer {
+        if self.client.connection_state() != State::Connected {
+            // What is sent now would come late, and in a heap.
+            tokio::time::sleep(AWAY).await;
+            return Answer::Unclear;
+        }
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        match request {
+            Request::Append { call, after, entry } => self.append(&call, after, &entry).await,
+            Request::Read { call } => {
+                let lines = self.lines(&format!("{}.>", self.call(&call)), None).await;
+                lines.map_or(Answer::Unclear, |lines| Answer::Lines(entries(lines)))
+            }
+            Request::List { of, shards } => {
+                self.list(&of, &shards).await.map_or(Answer::Unclear, Answer::Calls)
+            }
+            Request::Forget { call } => {
+                let kinds = ["new", "own.*", "log", "hand"];
+                for kind in kinds {
+                    self.purge(&self.calls_stream(), &format!("{}.{kind}", self.call(&call))).await;
+                }
+                Answer::Done(Sequence::default())
+            }
+            Request::Renew { worker, after, card } => {
+                let mut headers = HeaderMap::new();
+                headers.insert("Nats-Expected-Last-Subject-Sequence", after.0.to_string());
+                headers.insert("Nats-TTL", self.options.ttl.as_secs().to_string());
+                let card = serde_json::to_vec(&card).expect("numbers and strings are JSON");
+                let subject = self.subject(&format!("lease.{worker}"));
+                self.publish(subject, headers, card, self.options.ttl / 4).await
+            }
+            Request::ReadLease { worker } => self.read_lease(&worker).await,
+            Request::Release { worker } => {
+                self.purge(&self.leases_stream(), &self.subject(&format!("lease.{worker}"))).await;
+                Answer::Done(Sequence::default())
+            }
+            Request::Offer { to, offer } => self.offer(&to, &offer).await,
+        }
+    }
+
+    /// The offers to this name.
+    pub(crate) async fn offers(&self, worker: &WorkerId) -> Option<Subscriber> {
+        self.client.subscribe(self.subject(&format!("offer.{worker}"))).await.ok()
+    }
+
+    /// Reads an offer. `None`: nobody can read it, or waits for an answer.
+    pub(crate) fn incoming(message: Message) -> Option<Incoming> {
+        let offer = serde_json::from_slice(&message.payload).ok()?;
+        Some(Incoming { offer, reply: message.reply? })
+    }
+
+    pub(crate) async fn reply(&self, incoming: Incoming, answer: OfferAnswer) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let text = serde_json::to_vec(&answer).expect("a word is JSON");
+        // Where it can't be sent, the other side asks somebody else.
+        let _ = self.client.publish(incoming.reply, text.into()).await;
+    }
+
+    /// The calls that are not over, each with its last owner. `None`: the engine does not answer.
+    pub async fn calls(&self) -> Option<Vec<Listed>> {
+        let shards: Vec<u8> = (0..SHARDS).collect();
+        self.list(&Owners::All, &shards).await
+    }
+
+    /// What a call's journal says. `None`: the engine does not answer.
+    pub async fn record(&self, call: &CallId) -> Option<CallRecord> {
+        match self.handle(Request::Read { call: call.clone() }).await {
+            Answer::Lines(lines) => Some(CallRecord::fold(&lines)),
+            _ => None,
+        }
+    }
+
+    /// Requests and messages that this side sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    async fn make_streams(&self) -> Result<(), EngineError> {
+        let replicas = self.options.replicas;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let calls = json!({
+            "name": self.calls_stream(), "subjects": [self.subject("call.>")], "num_replicas": replicas,
+            "storage": "file", "retention": "limits", "discard": "old", "max_age": nanos(KEPT),
+            "max_msgs_per_subject": 1024, "allow_direct": true, "allow_rollup_hdrs": true,
+        });
+        let leases = json!({
+            "name": self.leases_stream(), "subjects": [self.subject("lease.*")], "num_replicas": replicas,
+            "storage": "file", "retention": "limits", "discard": "old", "max_msgs_per_subject": 1,
+            "allow_msg_ttl": true,
+        });
+        for stream in [calls, leases] {
+            let name = stream["name"].as_str().unwrap_or_default().to_owned();
+            let subject = format!("$JS.API.STREAM.CREATE.{name}");
+            let answer = self.api(subject, &stream, Duration::from_secs(5)).await;
+            let reason = match answer {
+                Some(answer) => answer["error"]["description"].as_str().map(str::to_owned),
+                None => Some("JetStream does not answer".to_owned()),
+            };
+            if let Some(reason) = reason {
+                return Err(EngineError::Refused { stream: name, reason });
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&self, call: &CallId, after: Sequence, entry: &Entry) -> Answer {
+        let call = self.call(call);
+        let mut headers = HeaderMap::new();
+        if self.options.fences {
+            headers.insert("Nats-Expected-Last-Subject-Sequence", after.0.to_string());
+            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", format!("{call}.>"));
+        }
+        if let Line::Snap { .. } = entry.line {
+            headers.insert("Nats-Rollup", "sub");
+        }
+        let kind = match &entry.line {
+            Line::Placed(_) => "new".to_owned(),
+            Line::Owner { worker, .. } => format!("own.{worker}"),
+            Line::Handover { .. } => "hand".to_owned(),
+            Line::Ended { .. } => "end".to_owned(),
+            Line::Claim { .. } | Line::Result { .. } | Line::Delivered { .. } | Line::Snap { .. } => {
+                "log".to_owned()
+            }
+        };
+        let text = serde_json::to_vec(entry).expect("strings, numbers and JSON values are JSON");
+        self.publish(format!("{call}.{kind}"), headers, text, PATIENCE).await
+    }
+
+    async fn publish(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        text: Vec<u8>,
+        patience: Duration,
+    ) -> Answer {
+        let request =
+            async_nats::Request::new().headers(headers).payload(text.into()).timeout(Some(patience));
+        let Ok(message) = self.client.send_request(subject, request).await else { return Answer::Unclear };
+        let Ok(answer) = serde_json::from_slice::<Value>(&message.payload) else { return Answer::Unclear };
+        match (answer["error"]["err_code"].as_u64(), answer["seq"].as_u64()) {
+            (Some(WRONG_SEQUENCE), _) => Answer::Refused,
+            (None, Some(sequence)) => Answer::Done(Sequence(sequence)),
+            _ => Answer::Unclear,
+        }
+    }
+
+    /// By the stream's leader: a copy may be behind.
+    async fn read_lease(&self, worker: &WorkerId) -> Answer {
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.leases_stream());
+        let question = json!({ "last_by_subj": self.subject(&format!("lease.{worker}")) });
+        let Some(answer) = self.api(subject, &question, PATIENCE).await else { return Answer::Unclear };
+        match (answer["error"]["err_code"].as_u64(), answer["message"]["seq"].as_u64()) {
+            (Some(NO_MESSAGE), _) => Answer::Lease(None),
+            (None, Some(sequence)) => Answer::Lease(Some(Sequence(sequence))),
+            _ => Answer::Unclear,
+        }
+    }
+
+    async fn offer(&self, to: &WorkerId, offer: &Offer) -> Answer {
+        let text = serde_json::to_vec(offer).expect("strings, numbers and JSON values are JSON");
+        let request = async_nats::Request::new().payload(text.into()).timeout(Some(OFFER));
+        let subject = self.subject(&format!("offer.{to}"));
+        let Ok(message) = self.client.send_request(subject, request).await else { return Answer::Unclear };
+        serde_json::from_slice(&message.payload).map_or(Answer::Unclear, Answer::Offered)
+    }
+
+    async fn list(&self, of: &Owners, shards: &[u8]) -> Option<Vec<Listed>> {
+        let kinds: &[&str] = match of {
+            Owners::One(worker) => &[&format!("own.{worker}")],
+            Owners::All => &["new", "own.*", "end"],
+            Owners::Nobody => return self.list_unowned(shards).await,
+        };
+        let filters = |shard: &u8| {
+            let shard = self.subject(&format!("call.{shard:x}.*"));
+            kinds.iter().map(move |kind| format!("{shard}.{kind}"))
+        };
+        let together: Vec<String> = shards.iter().flat_map(filters).collect();
+        let mut messages = Vec::new();
+        match self.last(&together).await? {
+            Some(found) => messages = found,
+            // Too many for one answer.
+            None => {
+                for filter in together {
+                    messages.extend(self.lines(&filter, None).await?);
+                }
+            }
+        }
+        Some(listed(&messages))
+    }
+
+    /// Calls of the last minute that nobody owns.
+    async fn list_unowned(&self, shards: &[u8]) -> Option<Vec<Listed>> {
+        let recent = self.lines(&self.subject("call.*.*.new"), Some(RECENT)).await?;
+        let mut calls: BTreeSet<CallId> = recent.iter().filter_map(named).map(|(call, _)| call).collect();
+        calls.retain(|call| shards.contains(&call.shard()));
+        let all: Vec<CallId> = calls.iter().cloned().collect();
+        for some in all.chunks(TOGETHER) {
+            let filters = some.iter().flat_map(|call| {
+                let call = self.call(call);
+                [format!("{call}.own.*"), format!("{call}.end")]
+            });
+            let found = self.last(&filters.collect::<Vec<_>>()).await?.unwrap_or_default();
+            for (call, _) in found.iter().filter_map(named) {
+                calls.remove(&call);
+            }
+        }
+        Some(calls.into_iter().map(|call| Listed::new(call, None)).collect())
+    }
+
+    /// All messages of the stream of calls that match, from the beginning or of the last while.
+    async fn lines(&self, filter: &str, since: Option<Duration>) -> Option<Vec<Message>> {
+        let mut all: Vec<Message> = Vec::new();
+        loop {
+            let mut question = json!({ "next_by_subj": filter, "batch": BATCH });
+            match (all.last().map(sequence), since) {
+                (Some(last), _) => question["seq"] = json!(last.0 + 1),
+                (None, None) => question["seq"] = json!(1),
+                (None, Some(since)) => question["start_time"] = json!(past(since)),
+            }
+            let (status, found) = self.direct(&question).await?;
+            let count = found.len();
+            all.extend(found);
+            match status {
+                NOT_THERE => return Some(all),
+                NO_MORE if count < BATCH => return Some(all),
+                NO_MORE => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// The last message of each subject that matches one of these. `Some(None)`: they are too many.
+    async fn last(&self, filters: &[String]) -> Option<Option<Vec<Message>>> {
+        if filters.is_empty() {
+            return Some(Some(Vec::new()));
+        }
+        let (status, found) = self.direct(&json!({ "multi_last": filters, "batch": BATCH })).await?;
+        match status {
+            NO_MORE | NOT_THERE if found.len() < BATCH => Some(Some(found)),
+            NO_MORE | TOO_MANY => Some(None),
+            _ => None,
+        }
+    }
+
+    /// Asks for several messages. They come one by one, and a status last.
+    async fn direct(&self, question: &Value) -> Option<(u16, Vec<Message>)> {
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.ok()?;
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.calls_stream());
+        self.client.publish_with_reply(subject, inbox, question.to_string().into()).await.ok()?;
+        let mut found = Vec::new();
+        loop {
+            let message = tokio::time::timeout(PATIENCE, answers.next()).await.ok()??;
+            match message.status {
+                Some(status) => return Some((status.as_u16(), found)),
+                None => found.push(message),
+            }
+        }
+    }
+
+    async fn purge(&self, stream: &str, filter: &str) {
+        let subject = format!("$JS.API.STREAM.PURGE.{stream}");
+        self.api(subject, &json!({ "filter": filter }), PATIENCE).await; // if not, its age ends it
+    }
+
+    async fn api(&self, subject: String, question: &Value, patience: Duration) -> Option<Value> {
+        let request = async_nats::Request::new().payload(question.to_string().into()).timeout(Some(patience));
+        let message = self.client.send_request(subject, request).await.ok()?;
+        serde_json::from_slice(&message.payload).ok()
+    }
+
+    fn subject(&self, rest: &str) -> String {
+        format!("rt.{}.{rest}", self.options.fleet)
+    }
+
+    fn call(&self, call: &CallId) -> String {
+        self.subject(&format!("call.{:x}.{call}", call.shard()))
+    }
+
+    fn calls_stream(&self) -> String {
+        format!("RT_{}_CALLS", self.options.fleet)
+    }
+
+    fn leases_stream(&self) -> String {
+        format!("RT_{}_LEASES", self.options.fleet)
+    }
+}
+
+/// Tells of the renewals that others send. A renewal that the engine refuses is told, too: it is a hint.
+async fn watch(mut cards: Subscriber, pushes: mpsc::UnboundedSender<Push>) {
+    while let Some(message) = cards.next().await {
+        let worker = message.subject.rsplit('.').next().and_then(|name| WorkerId::new(name).ok());
+        let card = serde_json::from_slice::<Card>(&message.payload).ok();
+        if let (Some(worker), Some(card)) = (worker, card)
+            && pushes.send(Push::Renewed(worker, card)).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn entries(messages: Vec<Message>) -> Vec<(Sequence, Entry)> {
+    let read = |message: Message| Some((sequence(&message), serde_json::from_slice(&message.payload).ok()?));
+    messages.into_iter().filter_map(read).collect()
+}
+
+/// Each call that is not over, with its last owner.
+fn listed(messages: &[Message]) -> Vec<Listed> {
+    let mut last: BTreeMap<CallId, (Sequence, Kind)> = BTreeMap::new();
+    for message in messages {
+        if let Some((call, kind)) = named(message) {
+            let here = (sequence(message), kind);
+            let there = last.entry(call).or_insert_with(|| here.clone());
+            if there.0 < here.0 {
+                *there = here;
+            }
+        }
+    }
+    let open = last.into_iter().filter_map(|(call, (_, kind))| match kind {
+        Kind::Owner(owner) => Some(Listed::new(call, Some(owner))),
+        Kind::Other => Some(Listed::new(call, None)),
+        Kind::End => None,
+    });
+    open.collect()
+}
+
+/// What a subject says of its line.
+#[derive(Clone)]
+enum Kind {
+    Owner(WorkerId),
+    End,
+    Other,
+}
+
+/// What a message's subject says.
+fn named(message: &Message) -> Option<(CallId, Kind)> {
+    let subject = message.headers.as_ref().and_then(|headers| headers.get("Nats-Subject"));
+    let mut tokens = subject.map(|subject| subject.as_str()).unwrap_or_default().split('.').skip(4);
+    let call = CallId::new(tokens.next()?).ok()?;
+    let kind = match (tokens.next()?, tokens.next()) {
+        ("own", Some(owner)) => Kind::Owner(WorkerId::new(owner).ok()?),
+        ("end", _) => Kind::End,
+        _ => Kind::Other,
+    };
+    Some((call, kind))
+}
+
+fn sequence(message: &Message) -> Sequence {
+    let header = message.headers.as_ref().and_then(|headers| headers.get("Nats-Sequence"));
+    Sequence(header.and_then(|sequence| sequence.as_str().parse().ok()).unwrap_or_default())
+}
+
+/// So long ago, as the server reads it. A clock that is wrong by more than that finds too little, and the
+/// look through all calls finds the rest.
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the server wants the time of day")]
+fn past(since: Duration) -> String {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let then = now.saturating_sub(since);
+    realtime_protocol::time::UnixTime::from_secs(then.as_secs()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_do_not_show_since_a_password_may_stand_there() {
+        let options = NatsOptions::new("nats://me:secret@host", "voice");
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,114 @@
+//! A nats-server of a test's own, and a proxy before it that can hold bytes back.
+
+use std::net::TcpListener as Probe;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use realtime_fleet::CallId;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) struct Server {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let program = std::env::var_os("NATS_SERVER").map(PathBuf::from).unwrap_or_else(|| {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nats/bin/nats-server")
+        });
+        assert!(
+            program.exists(),
+            "no {}: run `cargo xtask ci fleet`, or name one by NATS_SERVER",
+            program.display()
+        );
+        let port = Probe::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self { program, folder: folder.join("js"), port, child: None };
+        server.start();
+        server
+    }
+
+    pub(crate) fn start(&mut self) {
+        let child = Command::new(&self.program)
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])
+            .arg(&self.folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.unwrap());
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Passes everything on, but while it is cut: then nothing goes through, and comes late afterwards.
+    pub(crate) async fn proxy(&self, cut: Arc<AtomicBool>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let to = self.port;
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
+                let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+                for (mut from, mut into) in [(near_read, far_write), (far_read, near_write)] {
+                    let cut = Arc::clone(&cut);
+                    tokio::spawn(async move {
+                        let mut buffer = vec![0; 16 * 1024];
+                        while let Ok(n @ 1..) = from.read(&mut buffer).await {
+                            while cut.load(Ordering::Relaxed) {
+                                tokio::time::sleep(Duration::from_millis(20)).await;
+                            }
+                            if into.write_all(&buffer[..n]).await.is_err() {
+                                break;
+                            }
+                        }
+                    });
+                }
+            }
+        });
+        url
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A worker of a later release, as far as the engine sees it.
+pub(crate) struct Later {
+    client: async_nats::Client,
+}
+
+impl Later {
+    pub(crate) async fn connect(server: &Server) -> Self {
+        Self { client: async_nats::connect(server.url()).await.unwrap() }
+    }
+
+    pub(crate) async fn write(&self, call: &CallId, lines: &[(&str, Value)]) {
+        for (n, (kind, line)) in lines.iter().enumerate() {
+            let mut line = line.clone();
+            line["by"] = "w_later".into();
+            line["n"] = n.into();
+            let subject = format!("rt.voice.call.{:x}.{call}.{kind}", call.shard());
+            let answer = self.client.request(subject, line.to_string().into()).await.unwrap();
+            assert!(!String::from_utf8_lossy(&answer.payload).contains("error"));
+        }
+    }
+}

