@@ -22,8 +22,8 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// # Errors
 /// The code's own, and those of the folder.
 pub fn run(code: impl Future<Output = Result<()>>) -> Result<()> {
-    let recording =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/realtime-cli/fixtures/one-turn-44k1-stereo.wav");
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/realtime-cli/fixtures/one-turn-44k1-stereo.wav");
     let folder = std::env::temp_dir().join(format!("realtime-book-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     fs::copy(recording, folder.join("question.wav"))?;

@@ -1,5 +1,28 @@
 //! The commands that a paper tells its reader to run.
 
+/// The papers with commands, from the root of the workspace.
+pub const PAPERS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "docs/browser.md",
+    "docs/c.md",
+    "docs/context.md",
+    "docs/drivers.md",
+    "docs/events.md",
+    "docs/from-openai-agents.md",
+    "docs/from-pipecat.md",
+    "docs/getting-started.md",
+    "docs/live.md",
+    "docs/operations.md",
+    "docs/page-protocol.md",
+    "docs/performance.md",
+    "docs/phone.md",
+    "docs/reconnecting.md",
+    "docs/testing.md",
+    "docs/tools.md",
+];
+
 /// The arguments of every command that begins with `program`, such as `cargo xtask`, in the fenced shell
 /// blocks of a Markdown text. Variables before it, and a prompt, are passed over.
 pub fn commands(markdown: &str, program: &str) -> Vec<Vec<String>> {

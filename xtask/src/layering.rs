@@ -7,9 +7,11 @@
 //! - Every dependency is named in CONTRIBUTING.md, with what it is for.
 //! - Each point under "What always holds" in ARCHITECTURE.md has a test that exists: `promises`.
 //! - No line of prose is longer than a line of code may be: `prose`.
+//! - The book's summary names every page, and no link between pages is broken: `book`.
 //!
 //! The rules are tables, and they are applied by functions of text, so that a test can break them.
 
+mod book;
 mod dependencies;
 mod promises;
 mod prose;
@@ -93,6 +95,8 @@ fn check(root: &Path) -> Result<Checked, Error> {
 
     let document = read(&root.join(promises::DOCUMENT))?;
     broken.extend(promises::broken_promises(&document, |file| std::fs::read_to_string(root.join(file)).ok()));
+
+    broken.extend(book::broken_book(root)?);
 
     let documents = prose::files(root)?;
     for file in &documents {

@@ -231,13 +231,13 @@ mod tests {
     #[cfg(all(feature = "light", feature = "serve"))]
     fn every_command_that_a_paper_names_is_there() {
         use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
-        use realtime_tests::shell::commands;
+        use realtime_tests::shell::{PAPERS, commands};
 
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let of_cli =
             Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect::<Vec<_>>();
         let mut count = 0;
-        for paper in ["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/page-protocol.md"] {
+        for paper in PAPERS {
             let text = std::fs::read_to_string(root.join(paper)).unwrap();
             let mut told = commands(&text, "realtime");
             told.extend(commands(&text, "cargo xtask").into_iter().filter(|args| {

@@ -25,18 +25,16 @@ pub(super) fn readme(xtask: &Path) -> Result<(), Error> {
 mod tests {
     use clap::Parser;
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
-    use realtime_tests::shell::commands;
+    use realtime_tests::shell::{PAPERS, commands};
 
     use crate::{Cli, workspace_root};
 
     #[test]
     fn every_task_that_a_paper_names_is_there() {
-        for paper in
-            ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/performance.md", "docs/live.md"]
-        {
+        for paper in PAPERS {
             let text = std::fs::read_to_string(workspace_root().join(paper)).unwrap();
             let told = commands(&text, "cargo xtask");
-            if paper == "README.md" {
+            if *paper == "README.md" {
                 let names: Vec<&str> =
                     told.iter().filter_map(|args| args.first()).map(String::as_str).collect();
                 assert!(names.contains(&"demo") && names.contains(&"ci"), "{names:?}");
@@ -50,5 +48,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_example_that_a_paper_names_is_there() {
+        let mut count = 0;
+        for paper in PAPERS {
+            let text = std::fs::read_to_string(workspace_root().join(paper)).unwrap();
+            for args in commands(&text, "cargo run") {
+                let after = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
+                let (Some(package), Some(example)) = (after("-p"), after("--example")) else { continue };
+                let folder = workspace_root().join("crates").join(package);
+                let file = folder.join("examples").join(example);
+                assert!(file.with_extension("rs").exists() || file.is_dir(), "{paper}: {}", args.join(" "));
+                let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+                for feature in after("--features").into_iter().flat_map(|features| features.split(',')) {
+                    assert!(manifest.contains(&format!("\n{feature} = [")), "{paper}: {feature}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 3, "{count}");
     }
 }
