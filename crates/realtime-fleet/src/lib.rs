@@ -8,8 +8,8 @@
 //! output, or nobody knows.
 //!
 //! With the feature `nats`, `drive` runs all of it on NATS with JetStream and tokio. Everything else here is
-//! a machine: it takes inputs with their time, and puts out requests and events. It has no clock, no socket and
-//! no task, so whole fleets run in a test, in virtual time:
+//! a machine: it takes inputs with their time, and puts out requests and events. It has no clock, no socket
+//! and no task, so whole fleets run in a test, in virtual time:
 //!
 //! ```
 //! use std::time::Duration;
