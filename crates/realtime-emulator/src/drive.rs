@@ -20,6 +20,7 @@ use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
 use crate::record::Record;
 use crate::server::ServeError;
+use crate::spawned::Received;
 use crate::watch::{Opening, Watched};
 
 /// Serves a session until one side closes.
@@ -79,9 +80,10 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Who sees the texts of a session: its log, if there is one, and the page.
+/// Who sees the texts of a session: its log, if there is one, a test, and the page.
 pub(crate) struct Seeing {
     record: Option<Record>,
+    received: Option<Received>,
     watched: Watched,
     /// When the session's time began.
     pub(crate) origin: Instant,
@@ -102,7 +104,8 @@ impl Seeing {
                 .inspect_err(|error| tracing::warn!(%error, ?directory, "cannot write session logs"))
                 .ok()
         });
-        Self { record, watched, origin: Instant::now() }
+        let received = options.received.clone();
+        Self { record, received, watched, origin: Instant::now() }
     }
 
     pub(crate) fn sent(&mut self, text: &str) {
@@ -117,6 +120,9 @@ impl Seeing {
         let at = now(self.origin);
         if let Some(record) = &mut self.record {
             record.came(at, text);
+        }
+        if let Some(received) = &self.received {
+            received.came(text);
         }
         self.watched.came(at, text);
     }

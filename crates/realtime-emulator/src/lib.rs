@@ -8,7 +8,8 @@
 //!
 //! There are three ways to use it, each a thin layer over the next:
 //!
-//! - [`Emulator`] listens on a port, for any client in any language.
+//! - [`Emulator`] listens on a port, for any client in any language. [`Emulator::spawn`] does so beside a
+//!   test, and tells what it received.
 //! - [`serve_stream`] serves one connection over any byte stream: tests run it over [`tokio::io::duplex`], in
 //!   tokio's paused time, without a socket.
 //! - [`Connection`] is the core: text in, events out, no I/O and no clock.
@@ -99,7 +100,7 @@
 //! - `profile`: servers with fewer features, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `watch`: what the page shows.
-//! - `server`, `waiting`, `drive`, `record`, `options`: the socket.
+//! - `server`, `waiting`, `drive`, `record`, `options`: the socket. `spawned`: a server for a test.
 
 mod access;
 pub mod brain;
@@ -116,6 +117,7 @@ mod profile;
 mod record;
 mod registry;
 mod server;
+mod spawned;
 pub mod voice;
 mod waiting;
 mod watch;
@@ -126,3 +128,4 @@ pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};
 pub use profile::Profile;
 pub use server::{Emulator, ServeError, serve_stream};
+pub use spawned::Spawned;

@@ -15,6 +15,7 @@ use crate::disaster::{Action, Disaster, LineOptions, Rehearsal};
 use crate::handshake::Asked;
 use crate::profile::Profile;
 use crate::registry::Registry;
+use crate::spawned::Received;
 use crate::voice::VoiceKind;
 
 /// Makes the brain of each connection.
@@ -44,6 +45,8 @@ pub struct Options {
     pub(crate) beta: bool,
     pub(crate) log_directory: Option<Arc<Path>>,
     pub(crate) registry: Arc<Registry>,
+    /// Keeps what clients send.
+    pub(crate) received: Option<Received>,
 }
 
 impl Options {
@@ -290,6 +293,7 @@ impl Default for Options {
             beta: true,
             log_directory: None,
             registry: Arc::default(),
+            received: None,
         }
     }
 }

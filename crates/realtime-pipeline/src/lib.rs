@@ -68,6 +68,7 @@
 //! | [`edges`] | sources and sinks: memory, WAV files, raw PCM; recording |
 //! | [`media`] | pure: what carriers, pages and RTVI clients say on their sockets |
 //! | [`sockets`] | calls over WebSockets: `axum`, `tokio-tungstenite` |
+//! | [`testing`] | checks over a call that was held |
 //! | [`convert`], [`resample`] | from any audio into the format that is wanted |
 //! | `echo` | what the loudspeaker plays is taken out of what the microphone hears (feature) |
 //! | [`client`], [`context`], [`protocol`] | the crates below, so that this one is enough to depend on |
@@ -103,6 +104,7 @@ pub mod resample;
 pub mod service;
 pub mod sockets;
 pub mod task;
+pub mod testing;
 pub mod turns;
 
 pub use realtime_client as client;

@@ -83,6 +83,27 @@ async fn a_client_connects_talks_and_leaves() {
 }
 
 #[tokio::test]
+async fn a_spawned_server_tells_what_it_received_and_ends_with_its_handle() {
+    let emulator = Emulator::spawn(Options::default().pace(0.0).latency(Duration::ZERO)).await.unwrap();
+    let address = emulator.url().trim_start_matches("ws://").trim_end_matches("/v1/realtime").to_owned();
+    let request = format!("{}?model=gpt-realtime", emulator.url()).into_client_request().unwrap();
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    text_turn(&mut socket).await;
+    socket.send(Message::text("no JSON")).await.unwrap();
+    send(&mut socket, json!({"type": "response.create", "event_id": "last"})).await;
+    let asked = emulator.receives("response.create", 2).await;
+    assert_eq!(asked[1]["event_id"], "last");
+    let received = emulator.received();
+    assert_eq!(received[0]["item"]["content"][0]["text"], "hi");
+    assert_eq!(received[2], "no JSON");
+    assert_eq!(emulator.received_of("session.update"), Vec::<Value>::new());
+    assert!(!format!("{emulator:?}").contains("hi"));
+    drop(emulator);
+    while !matches!(socket.next().await, None | Some(Err(_) | Ok(Message::Close(_)))) {}
+}
+
+#[tokio::test]
 async fn keys_are_checked_and_the_subprotocol_is_selected() {
     let server = server(Options::default().api_key("sk-1")).await;
     let refused = connect(&server, &[("authorization", "Bearer sk-2")]).await;
