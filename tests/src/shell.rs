@@ -9,6 +9,7 @@ pub const PAPERS: &[&str] = &[
     "docs/c.md",
     "docs/context.md",
     "docs/drivers.md",
+    "docs/evals.md",
     "docs/events.md",
     "docs/from-openai-agents.md",
     "docs/from-pipecat.md",

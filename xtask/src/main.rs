@@ -47,6 +47,8 @@ enum Task {
     Serve(Options),
     /// Has the demo's agent, or yours, speak by the microphone and the loudspeaker of this machine
     Talk(Options),
+    /// Holds calls with an agent as scenarios say, and checks what came of them
+    Eval(Options),
     /// Holds the demo's conversation and writes its session log to a given file
     Record(Options),
     /// Replays a session log and compares every output
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Task::Emulator(options) => program::realtime("emulator", &options),
         Task::Serve(options) => program::realtime("serve", &options),
         Task::Talk(options) => program::realtime("talk", &options),
+        Task::Eval(options) => program::realtime("eval", &options),
         Task::Record(options) => program::realtime("record", &options),
         Task::Replay(options) => program::realtime("replay", &options),
         Task::View(options) => program::realtime("view", &options),

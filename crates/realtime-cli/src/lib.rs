@@ -9,8 +9,8 @@
 //! phone carriers. `call` is such a server that dials out first. `talk` has the agent speak by the microphone
 //! and the loudspeaker of this machine. Without `--url` the model is the emulator, and without `--agent` the
 //! agent is the demo's: neither needs a key nor a network. `demo` holds a whole conversation, `emulator` is a
-//! Realtime server for agents in any language, `replay` and `view` show what happened in a call. Each command
-//! has a feature of its name.
+//! Realtime server for agents in any language, `replay` and `view` show what happened in a call, and `eval`
+//! checks agents by scenarios. Each command has a feature of its name.
 //!
 //! A program may use it as a library: [`serve::Server`] is the server.
 //!
@@ -22,6 +22,7 @@
 //! | `check` | what a file says |
 //! | [`model`] | the server of the model, or the emulator inside (feature `check`) |
 //! | [`serve`] | the HTTP server (feature `serve`) |
+//! | `eval` | scenarios by which people check their agents (feature `eval`) |
 //! | `demo`, `record` | the demo's conversation, and its session log |
 //! | `emulator` | a Realtime server on this machine |
 //! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
@@ -55,6 +56,8 @@ mod dialect;
 #[cfg(feature = "light")]
 mod emulator;
 pub mod environment;
+#[cfg(feature = "eval")]
+mod eval;
 #[cfg(feature = "light")]
 mod log_lines;
 #[cfg(any(feature = "serve", feature = "talk"))]
@@ -120,6 +123,10 @@ enum Command {
     /// Reads an agent's file and says what is in it, or what is wrong with it
     #[cfg(feature = "check")]
     Check(check::Args),
+    /// Holds calls with an agent as scenarios say, and checks what came of them
+    #[cfg(feature = "eval")]
+    #[command(after_long_help = eval::AFTER_HELP)]
+    Eval(Box<eval::Args>),
     /// Serves the Realtime protocol on this machine, without network or key
     #[cfg(feature = "light")]
     Emulator(emulator::Args),
@@ -169,6 +176,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Error> {
         Command::Call(args) => serve::dial::run(&args, environment),
         #[cfg(feature = "check")]
         Command::Check(args) => check::run(&args, environment),
+        #[cfg(feature = "eval")]
+        Command::Eval(args) => eval::run(&args, environment),
         #[cfg(feature = "light")]
         Command::Emulator(args) => emulator::run(&args),
         #[cfg(feature = "light")]

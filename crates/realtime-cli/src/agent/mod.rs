@@ -33,10 +33,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use realtime_context::budget::{Budget, Prices, SpendLimits};
-use realtime_context::{AgentSpec, Agents, Function, Toolbox};
+use realtime_context::{AgentSpec, Agents, Function, ToolError, Toolbox};
 use realtime_pipeline::Agent;
 use realtime_pipeline::agent::{PhoneTools, demo};
 use realtime_protocol::session_config::SessionConfig;
+use serde_json::Value;
 
 use crate::Error;
 use crate::environment::Environment;
@@ -207,6 +208,21 @@ impl LoadedAgent {
     /// Returns whether the cost of a call is known.
     pub const fn knows_prices(&self) -> bool {
         self.prices.is_some()
+    }
+
+    /// A function with the name and the declaration of one of its tools, those for phone calls included, that
+    /// answers this and does nothing else. `None`: it has no such tool.
+    pub fn stand_in(&self, name: &str, answer: Value) -> Option<Function> {
+        let tools = self.library.tools();
+        let phone = self.phone_tools(Reach::Phone).functions();
+        let known = tools.get(name).or_else(|| phone.iter().find(|function| function.name() == name))?;
+        let handler = move |_: Value| std::future::ready(Ok::<_, ToolError>(answer.clone()));
+        Some(Function::raw(name, known.description(), known.parameters().clone(), handler))
+    }
+
+    /// The names of its tools that ask a server.
+    pub fn far_tools(&self) -> Vec<String> {
+        if self.is_demo { Vec::new() } else { self.tools() }
     }
 
     /// What a call may cost, and how long it may take: at most this long.

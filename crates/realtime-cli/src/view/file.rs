@@ -30,8 +30,24 @@ impl Default for Sight {
     }
 }
 
-/// Writes the page of these logs.
+/// Writes the page of these logs, and says so.
 pub(crate) fn write(logs: &[PathBuf], out: &Path, sight: &Sight) -> Result<(), Error> {
+    let Made { bytes, notes } = make(logs, out, sight)?;
+    say!("page        {} ({:.1} MB): open it in a browser", out.display(), bytes as f64 / 1e6);
+    notes.iter().for_each(|note| say!("note        {note}"));
+    Ok(())
+}
+
+/// A page that was written.
+#[derive(Debug)]
+pub(crate) struct Made {
+    bytes: u64,
+    /// What the logs lack.
+    notes: Vec<String>,
+}
+
+/// Writes the page of these logs.
+pub(crate) fn make(logs: &[PathBuf], out: &Path, sight: &Sight) -> Result<Made, Error> {
     // Four characters of base64 are three bytes.
     let audio = sight.audio as usize * 750_000 / logs.len().max(1);
     let options = Options { prices: sight.prices, audio };
@@ -43,11 +59,8 @@ pub(crate) fn write(logs: &[PathBuf], out: &Path, sight: &Sight) -> Result<(), E
     let mut file = BufWriter::new(File::create(out).map_err(failed)?);
     page::write(&models, &mut file).and_then(|()| file.flush()).map_err(failed)?;
     let bytes = file.get_ref().metadata().map(|metadata| metadata.len()).unwrap_or_default();
-    say!("page        {} ({:.1} MB): open it in a browser", out.display(), bytes as f64 / 1e6);
-    for note in models.iter().flat_map(|model| &model.notes) {
-        say!("note        {}", note.text);
-    }
-    Ok(())
+    let notes = models.iter().flat_map(|model| &model.notes).map(|note| note.text.clone()).collect();
+    Ok(Made { bytes, notes })
 }
 
 /// Reads a price table.

@@ -38,6 +38,8 @@ use std::path::PathBuf;
 
 use crate::Error;
 
+#[cfg(feature = "eval")]
+pub(crate) use file::make;
 pub(crate) use file::{Sight, read, write};
 
 /// The logs, and what the page should hold.
