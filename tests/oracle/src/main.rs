@@ -1,6 +1,8 @@
 //! `cargo xtask oracle DIR`: runs scenarios through the pipeline's service, the conversation and the tools,
 //! and compares what they did with traces of what another implementation did on them.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if args.rules {
         for (name, reason) in rules() {
-            println!("{name}: {reason}");
+            say(format_args!("{name}: {reason}"));
         }
         return Ok(());
     }
@@ -48,7 +50,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Options { dir: args.dir.clone(), patterns: args.patterns.clone(), channels: args.channels.clone() };
     let mut counts = [0_usize; 3];
     realtime_oracle::run(&options, |name, verdict| {
-        println!("{name}: {verdict}");
+        say(format_args!("{name}: {verdict}"));
         counts[match verdict {
             Verdict::Same => 0,
             Verdict::ByDesign(_) => 1,
@@ -57,9 +59,16 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     })?;
     let [same, by_design, differ] = counts;
     let all = same + by_design + differ;
-    println!("{all} scenarios, {same} same, {by_design} by design, {differ} differ");
+    say(format_args!("{all} scenarios, {same} same, {by_design} by design, {differ} differ"));
     if all == 0 {
         return Err(format!("{}: no scenario matches", args.dir.display()).into());
     }
     if differ > 0 { Err(format!("{differ} scenarios differ").into()) } else { Ok(()) }
+}
+
+/// Writes a line of the report. Without a reader, the program ends quietly.
+fn say(line: fmt::Arguments<'_>) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(1);
+    }
 }
