@@ -22,6 +22,8 @@ use crate::writer::{Step, Writer, Written};
 
 /// Workers that are asked for one call.
 const OFFERS: usize = 5;
+/// How long until a question that was not answered is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long a call is tried to be placed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -183,7 +185,8 @@ impl Gateway {
                 match answer {
                     Answer::Lease(None) => self.workers.remove(&worker),
                     Answer::Lease(Some(_)) => self.workers.handle_alive(now, &worker),
-                    _ => {}
+                    // The engine is away: asked again a little later.
+                    _ => self.workers.handle_alive(now - self.ttl + AGAIN, &worker),
                 }
             }
             Some(Asking::Journal(call)) => {

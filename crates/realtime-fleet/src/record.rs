@@ -114,14 +114,19 @@ impl CallRecord {
     }
 
     /// Folds a journal from its beginning. Lines that the table does not allow are left out: with fences,
-    /// none was written. Of a call that is over, the last line may be the only one that is kept.
+    /// none was written. Of a call that is over, the last line may be the only one that is kept, and of a
+    /// worker that owned the call twice, the later owner's line.
     pub fn fold<'a>(lines: impl IntoIterator<Item = &'a (Sequence, Entry)>) -> Self {
         let mut record = Self::new();
         for (sequence, entry) in lines {
             let _ = record.apply(*sequence, entry);
             record.fence = *sequence;
-            if let Line::Ended { .. } = entry.line {
-                record.ownership = Ownership::Over;
+            match &entry.line {
+                Line::Ended { .. } => record.ownership = Ownership::Over,
+                Line::Owner { worker, epoch, .. } if *epoch > record.epoch() && !record.is_over() => {
+                    record.ownership = Ownership::Owned { worker: worker.clone(), epoch: *epoch };
+                }
+                _ => {}
             }
         }
         record

@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long a gateway has to find a worker.
 const PLACING: Duration = Duration::from_secs(5);
 /// How often calls without an owner are looked for.
-const SWEEP: Duration = Duration::from_secs(2);
+const SWEEP: Duration = Duration::from_secs(3);
 /// How often all calls are looked through. Nothing should be found then.
 const AUDIT: Duration = Duration::from_secs(60);
 

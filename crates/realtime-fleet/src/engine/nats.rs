@@ -41,7 +41,7 @@ const BATCH: usize = 1000;
 /// Calls whose owners are looked for by one request.
 const TOGETHER: usize = 128;
 /// How far back a call is looked for that nobody owns.
-const RECENT: Duration = Duration::from_secs(60);
+const RECENT: Duration = Duration::from_secs(20);
 /// How long the lines of calls are kept, at most.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The server's number for a line that stands behind another one.
@@ -188,8 +188,7 @@ impl Nats {
         match request {
             Request::Append { call, after, entry } => self.append(&call, after, &entry).await,
             Request::Read { call } => {
-                let lines = self.lines(&format!("{}.>", self.call(&call)), None).await;
-                lines.map_or(Answer::Unclear, |lines| Answer::Lines(entries(lines)))
+                self.journal(&call).await.map_or(Answer::Unclear, |lines| Answer::Lines(entries(lines)))
             }
             Request::List { of, shards } => {
                 self.list(&of, &shards).await.map_or(Answer::Unclear, Answer::Calls)
@@ -355,22 +354,28 @@ impl Nats {
             kinds.iter().map(move |kind| format!("{shard}.{kind}"))
         };
         let together: Vec<String> = shards.iter().flat_map(filters).collect();
+        if let Some(found) = self.last(&together).await? {
+            return Some(listed(&found));
+        }
+        // Too many for one answer.
         let mut messages = Vec::new();
-        match self.last(&together).await? {
-            Some(found) => messages = found,
-            // Too many for one answer.
-            None => {
-                for filter in together {
-                    messages.extend(self.lines(&filter, None).await?);
+        for shard in shards {
+            let filters: Vec<String> = filters(shard).collect();
+            match self.last(&filters).await? {
+                Some(found) => messages.extend(found),
+                None => {
+                    for filter in filters {
+                        messages.extend(self.lines(&filter, Start::At(Sequence(1))).await?);
+                    }
                 }
             }
         }
         Some(listed(&messages))
     }
 
-    /// Calls of the last minute that nobody owns.
+    /// Calls of the last while that nobody owns.
     async fn list_unowned(&self, shards: &[u8]) -> Option<Vec<Listed>> {
-        let recent = self.lines(&self.subject("call.*.*.new"), Some(RECENT)).await?;
+        let recent = self.lines(&self.subject("call.*.*.new"), Start::Since(RECENT)).await?;
         let mut calls: BTreeSet<CallId> = recent.iter().filter_map(named).map(|(call, _)| call).collect();
         calls.retain(|call| shards.contains(&call.shard()));
         let all: Vec<CallId> = calls.iter().cloned().collect();
@@ -387,15 +392,31 @@ impl Nats {
         Some(calls.into_iter().map(|call| Listed::new(call, None)).collect())
     }
 
-    /// All messages of the stream of calls that match, from the beginning or of the last while.
-    async fn lines(&self, filter: &str, since: Option<Duration>) -> Option<Vec<Message>> {
+    /// A call's lines. The last of each subject comes by an index of the server's, which is quick however long
+    /// the stream is; then those of the one subject that has more. What comes in between is left out, so that
+    /// the last sequence is that of a moment at which everything before it was read.
+    async fn journal(&self, call: &CallId) -> Option<Vec<Message>> {
+        let call = self.call(call);
+        let mut all = self.last(&[format!("{call}.>")]).await??;
+        let sequences = || all.iter().map(sequence);
+        if let (Some(first), Some(last)) = (sequences().min(), sequences().max()) {
+            let log = self.lines(&format!("{call}.log"), Start::At(first)).await?;
+            all.retain(|message| !matches!(named(message), Some((_, Kind::Log))));
+            all.extend(log.into_iter().filter(|message| sequence(message) <= last));
+        }
+        all.sort_by_key(sequence);
+        Some(all)
+    }
+
+    /// All messages of the stream of calls that match.
+    async fn lines(&self, filter: &str, start: Start) -> Option<Vec<Message>> {
         let mut all: Vec<Message> = Vec::new();
         loop {
             let mut question = json!({ "next_by_subj": filter, "batch": BATCH });
-            match (all.last().map(sequence), since) {
+            match (all.last().map(sequence), start) {
                 (Some(last), _) => question["seq"] = json!(last.0 + 1),
-                (None, None) => question["seq"] = json!(1),
-                (None, Some(since)) => question["start_time"] = json!(past(since)),
+                (None, Start::At(first)) => question["seq"] = json!(first.0.max(1)),
+                (None, Start::Since(since)) => question["start_time"] = json!(past(since)),
             }
             let (status, found) = self.direct(&question).await?;
             let count = found.len();
@@ -498,16 +519,24 @@ fn listed(messages: &[Message]) -> Vec<Listed> {
     }
     let open = last.into_iter().filter_map(|(call, (_, kind))| match kind {
         Kind::Owner(owner) => Some(Listed::new(call, Some(owner))),
-        Kind::Other => Some(Listed::new(call, None)),
+        Kind::Log | Kind::Other => Some(Listed::new(call, None)),
         Kind::End => None,
     });
     open.collect()
+}
+
+/// From where on messages are read.
+#[derive(Clone, Copy)]
+enum Start {
+    At(Sequence),
+    Since(Duration),
 }
 
 /// What a subject says of its line.
 #[derive(Clone)]
 enum Kind {
     Owner(WorkerId),
+    Log,
     End,
     Other,
 }
@@ -519,6 +548,7 @@ fn named(message: &Message) -> Option<(CallId, Kind)> {
     let call = CallId::new(tokens.next()?).ok()?;
     let kind = match (tokens.next()?, tokens.next()) {
         ("own", Some(owner)) => Kind::Owner(WorkerId::new(owner).ok()?),
+        ("log", _) => Kind::Log,
         ("end", _) => Kind::End,
         _ => Kind::Other,
     };

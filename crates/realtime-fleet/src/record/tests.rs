@@ -73,6 +73,16 @@ fn a_snapshot_stands_for_the_functions_before_it() {
     assert_eq!(folded.snapped().unwrap().v, 9, "a version that nobody here knows is kept");
 }
 
+#[test]
+fn a_worker_that_owned_a_call_twice_is_known_by_its_later_line() {
+    let kept = [
+        (Sequence(1), entry("g", placed())),
+        (Sequence(3), entry("b", owner("b", 2))),
+        (Sequence(4), entry("a", owner("a", 3))),
+    ];
+    assert_eq!((CallRecord::fold(&kept).owner(), CallRecord::fold(&kept).epoch()), (Some(&id("a")), 3));
+}
+
 fn owned() -> CallRecord {
     CallRecord::fold(&[(Sequence(1), entry("g", placed())), (Sequence(2), entry("a", owner("a", 1)))])
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use realtime_fleet::drive::{self, NatsOptions, ServedCall, Stopped};
 use realtime_fleet::gateway::NewCall;
 use realtime_fleet::worker::{Verdict, WorkerOptions};
-use realtime_fleet::{Leg, OnTakeover, Placing, Progress, Snapshot, Tenant};
+use realtime_fleet::{AdmissionOptions, Leg, OnTakeover, Placing, Progress, Snapshot, Tenant};
 use serde_json::{Value, json};
 
 /// Runs what the environment says, if it says anything.
@@ -24,9 +24,14 @@ pub(crate) fn run() {
         if what == "gateway" {
             return place_for_ever(nats).await;
         }
-        let worker = drive::serve(nats, WorkerOptions::new(), serve(folder.into())).await.unwrap();
+        let worker = drive::serve(nats, options(), serve(folder.into())).await.unwrap();
         worker.ended().await;
     });
+}
+
+/// Workers that take calls also on a machine that is busy with other things.
+pub(crate) fn options() -> WorkerOptions {
+    WorkerOptions::new().admission(AdmissionOptions::new().latest(Duration::from_secs(2)))
 }
 
 pub(crate) fn placing(metadata: Value) -> Placing {
