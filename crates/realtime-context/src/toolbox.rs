@@ -266,6 +266,20 @@ impl Toolbox {
         });
     }
 
+    /// Makes a toolbox of what `change` makes of each tool. Tools that are added to this one later are not in
+    /// it.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(Function) -> Function) -> Self {
+        let tools = self.tools();
+        let changed = Self::new();
+        changed.change(|own| {
+            own.functions = tools.functions.iter().cloned().map(&change).collect();
+            own.hosted.clone_from(&tools.hosted);
+            own.catch_all = tools.catch_all.clone().map(&change);
+        });
+        changed
+    }
+
     /// Returns the first tool that was added under a name that the service would refuse.
     ///
     /// # Errors
@@ -529,6 +543,30 @@ mod tests {
     fn a_call_runs_the_tool_of_its_name() {
         let output = call(&weather(), "get_weather", r#"{"city":"Oslo"}"#);
         assert_eq!(output, FunctionOutput::Result(json!({ "city": "Oslo", "days": null })));
+    }
+
+    #[test]
+    fn what_runs_a_tool_may_answer_for_it_and_then_nothing_of_it_runs() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let toolbox = Toolbox::new().tool("count", "Counts", move |(): ()| {
+            counted.fetch_add(1, Ordering::Relaxed); // in front of the future
+            async { Ok::<_, ToolError>("ran") }
+        });
+        let known = |call: Arc<FunctionCall>, run: crate::BoxFuture<'static, FunctionOutput>| async move {
+            match call.arguments.contains("known") {
+                true => FunctionOutput::Result(json!("from the journal")),
+                false => run.await,
+            }
+        };
+        let toolbox = toolbox.map(|function| function.within(known));
+        let output = call(&toolbox, "count", r#"{"known":1}"#);
+        assert_eq!(
+            (output, runs.load(Ordering::Relaxed)),
+            (FunctionOutput::Result(json!("from the journal")), 0)
+        );
+        let output = call(&toolbox, "count", "{}");
+        assert_eq!((output, runs.load(Ordering::Relaxed)), (FunctionOutput::Result(json!("ran")), 1));
     }
 
     #[test]

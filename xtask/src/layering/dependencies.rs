@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[Edge])] = &[
             Edge::Behind("realtime-webrtc", "webrtc"),
         ],
     ),
-    ("realtime-fleet", &[Edge::To("realtime-protocol")]),
+    ("realtime-fleet", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-context", "nats")]),
     ("realtime-emulator", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-webrtc", "webrtc")]),
     (
         "realtime-pipeline",

@@ -132,6 +132,29 @@ impl Function {
         self
     }
 
+    /// Runs each call within `wrap`, which gets the call and its run. Nothing of the handler has run before
+    /// `wrap` awaits the run, and if it does not, nothing will. Its output is the call's. So a call is
+    /// written down before it runs, or answered from what is written down.
+    #[must_use]
+    pub fn within<F, Fut>(mut self, wrap: F) -> Self
+    where
+        F: Fn(Arc<FunctionCall>, BoxFuture<'static, FunctionOutput>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = FunctionOutput> + Send + 'static,
+    {
+        let handler = self.handler;
+        self.handler = Arc::new(move |call, cx| {
+            let (handler, function_call) = (Arc::clone(&handler), Arc::clone(call));
+            let run = async move {
+                match handler(&function_call, cx) {
+                    Ok(run) => run.await,
+                    Err(output) => output,
+                }
+            };
+            Ok(Box::pin(wrap(Arc::clone(call), Box::pin(run))))
+        });
+        self
+    }
+
     /// The name by which the model calls it.
     pub fn name(&self) -> &str {
         &self.name

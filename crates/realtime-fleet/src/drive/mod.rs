@@ -33,6 +33,7 @@ mod clock;
 mod gateway;
 mod lateness;
 mod served;
+mod tools;
 mod worker;
 
 pub use crate::engine::nats::{EngineError, Nats, NatsOptions};

@@ -392,9 +392,9 @@ impl Nats {
         Some(calls.into_iter().map(|call| Listed::new(call, None)).collect())
     }
 
-    /// A call's lines. The last of each subject comes by an index of the server's, which is quick however long
-    /// the stream is; then those of the one subject that has more. What comes in between is left out, so that
-    /// the last sequence is that of a moment at which everything before it was read.
+    /// A call's lines. The last of each subject comes by an index of the server's, which is quick however
+    /// long the stream is; then those of the one subject that has more. What comes in between is left out, so
+    /// that the last sequence is that of a moment at which everything before it was read.
     async fn journal(&self, call: &CallId) -> Option<Vec<Message>> {
         let call = self.call(call);
         let mut all = self.last(&[format!("{call}.>")]).await??;

@@ -12,14 +12,19 @@
 )]
 
 mod fleet;
+mod later;
 mod process;
 mod server;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use realtime_fleet::drive::{self, NatsOptions};
+use realtime_context::{FunctionContext, ToolError, Toolbox};
+use realtime_fleet::drive::{self, NatsOptions, ServedCall};
 use realtime_fleet::gateway::NewCall;
 use realtime_fleet::{Ownership, SNAPSHOT_VERSION};
+use realtime_protocol::call::{FunctionCall, FunctionOutput};
 use serde_json::json;
 
 use crate::fleet::Fleet;
@@ -132,7 +137,7 @@ async fn a_call_that_its_adopter_cannot_attach_to_is_over_and_not_offered_again(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_of_a_later_release_waits_for_a_worker_that_reads_it() {
     let fleet = Fleet::start(1).await;
-    let later = server::Later::connect(&fleet.server).await;
+    let later = later::Later::connect(&fleet.server).await;
     let call = realtime_fleet::CallId::new("c_later").unwrap();
     later
         .write(
@@ -154,7 +159,7 @@ async fn a_worker_that_drains_ends_after_its_last_call_and_gets_no_other_one() {
     let mut fleet = Fleet::start(0).await;
     let options = NatsOptions::new(fleet.server.url(), "voice");
     let worker =
-        drive::serve(options, Default::default(), process::serve(fleet.folder.clone())).await.unwrap();
+        drive::serve(options, process::options(), process::serve(fleet.folder.clone())).await.unwrap();
     fleet.wait_for_workers(1).await;
     fleet.place(5, 2).await;
     worker.drain();
@@ -162,4 +167,40 @@ async fn a_worker_that_drains_ends_after_its_last_call_and_gets_no_other_one() {
     assert_eq!(fleet.known_calls().await, 0);
     assert!(fleet.gateway.place(NewCall::new(placing(json!({})))).await.is_err());
     fleet.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_runs_once_and_is_answered_from_the_journal_afterwards() {
+    let mut fleet = Fleet::start(0).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let serve = move |call: ServedCall| {
+        let (counted, tell) = (Arc::clone(&counted), tell.clone());
+        async move {
+            let count = move |(): ()| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                async { Ok::<_, ToolError>(7) }
+            };
+            let tools = call.tools(&Toolbox::new().tool("count", "Counts", count)).tools();
+            let function = tools.get("count").unwrap();
+            let (key, name) = ("key_1".to_owned(), "count".to_owned());
+            let arguments = "{}".to_owned();
+            let made = FunctionCall { call_id: "call_1".into(), item_id: None, name, arguments, key };
+            let made = Arc::new(made);
+            for _ in 0..2 {
+                let run = function.start(&made, FunctionContext::of(&made)).unwrap();
+                tell.send(run.await).unwrap();
+            }
+            call.end("done").await;
+        }
+    };
+    let options = NatsOptions::new(fleet.server.url(), "voice");
+    let _worker = drive::serve(options, process::options(), serve).await.unwrap();
+    fleet.wait_for_workers(1).await;
+    fleet.place_in_time(1).await;
+    for _ in 0..2 {
+        assert_eq!(told.recv().await, Some(FunctionOutput::Result(json!(7))));
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
