@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the cost of codec and session in instructions, which a busy machine does not change,
 //! beside its limit and, with `--peers`, beside other crates on the same texts; then the cost of whole calls,
-//! beside a floor of sockets and a timer.
+//! beside a floor of sockets and a timer; and, only when it is named, a fleet's worst minute.
 //!
 //! A round's cost is the difference between two runs under callgrind, divided by the difference of their
 //! rounds, so that start and preparation drop out. Time per event is `cargo bench -p realtime-protocol`.
@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Error, workspace_root};
+use crate::{Error, ci, workspace_root};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -24,9 +24,15 @@ pub(crate) struct Args {
     /// Calls in one process [default: 50, and 200 on the phone]
     #[arg(long)]
     calls: Option<usize>,
-    /// How long each round of calls takes (s)
-    #[arg(long, default_value_t = 6)]
-    seconds: u64,
+    /// How long each round of calls takes (s) [default: 6, and 75 for a fleet]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Prints the results of a fleet as JSON, in the last line
+    #[arg(long)]
+    json: bool,
+    /// Leaves a fleet's fences and leases out: it must fail
+    #[arg(long)]
+    no_fence: bool,
 }
 
 /// What can be measured.
@@ -38,6 +44,8 @@ enum Subject {
     Calls,
     /// Phone calls in real time, beside a bare relay of the same frames
     Phones,
+    /// A fleet of four workers on a nats-server, of which some are killed, stopped and cut off
+    Fleet,
 }
 
 /// A workload, and the most instructions that it may take.
@@ -72,7 +80,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let codec = if is_wanted(Subject::Codec) { codec(peers.as_deref()) } else { Ok(()) };
     let calls = if is_wanted(Subject::Calls) { calls(args, peers.as_deref()) } else { Ok(()) };
     let phones = if is_wanted(Subject::Phones) { phones(args) } else { Ok(()) };
-    codec.and(calls).and(phones)
+    let fleet = if args.only == Some(Subject::Fleet) { fleet(args) } else { Ok(()) };
+    codec.and(calls).and(phones).and(fleet)
+}
+
+/// Rehearses a fleet's faults. The example says what it measures.
+fn fleet(args: &Args) -> Result<(), Error> {
+    let server = ci::nats_server()?;
+    let what = ["--package", "realtime-fleet", "--features", "nats", "--example", "rehearsal"];
+    let mut command = Command::new(build(workspace_root(), &what, "examples/rehearsal")?);
+    command.env("NATS_SERVER", server).args(args.no_fence.then_some("--no-fence"));
+    for (name, value) in [("--calls", args.calls.map(|calls| calls as u64)), ("--seconds", args.seconds)] {
+        command.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
+    }
+    command.args(args.json.then_some("--json"));
+    let status = command.status().map_err(|error| format!("cannot run the rehearsal: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the fleet did not keep what it promises, as told above".into())
+    }
 }
 
 /// Holds calls in real time, in release, with the server in a separate process.
@@ -96,7 +123,7 @@ fn bench(args: &Args, role: Option<&str>) -> Command {
     let mut command = Command::new(cargo);
     command.current_dir(workspace_root());
     command.args(["run", "--quiet", "--release", "--package", "realtime-bench", "--"]);
-    command.args(role).args(["--seconds", &args.seconds.to_string()]);
+    command.args(role).args(["--seconds", &args.seconds.unwrap_or(6).to_string()]);
     command.args(args.calls.iter().flat_map(|calls| ["--calls".to_owned(), calls.to_string()]));
     command
 }

@@ -24,6 +24,11 @@ use crate::{Error, layering};
 
 pub(crate) use crate::ci::tools::cargo_program;
 
+/// The nats-server that a fleet runs on, installed if it is not there.
+pub(crate) fn nats_server() -> Result<std::path::PathBuf, Error> {
+    Ok(fleet::server()?)
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs these checks only; all of them when none is named

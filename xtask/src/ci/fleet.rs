@@ -39,7 +39,7 @@ pub(super) fn run(tools: &Tools) -> Outcome {
 }
 
 /// The program, installed if it is not there.
-fn server() -> Result<PathBuf, String> {
+pub(super) fn server() -> Result<PathBuf, String> {
     let folder = workspace_root().join("target/nats");
     let server = folder.join(if cfg!(windows) { "Scripts/nats-server.exe" } else { "bin/nats-server" });
     if is_right(&server) {
