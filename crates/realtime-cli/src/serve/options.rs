@@ -120,8 +120,8 @@ Paths:
                   /telnyx /plivo /exotel /vonage /genesys /jambonz /signalwire
   /openai         webhook of incoming SIP calls at OpenAI
   /tokens         POST: a short-lived token for a page of yours
-  /calls          calls as JSON; /calls/ID one of them, which DELETE ends; DELETE /calls/ID/log deletes
-                  its session log
+  /calls          calls as JSON; /calls/ID one of them, which DELETE ends; DELETE /calls/ID/log
+                  deletes its session log
   /metrics        what is counted over all calls, for Prometheus
   /healthz        whether the server takes calls, and how many it has
 

@@ -1,18 +1,35 @@
 //! Every carrier's caller holds a whole call with the demo's agent, over sockets and in real time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, voice};
 use realtime_tests::carriers::{Carrier, End, Report, Step, call};
 use realtime_tests::seen::Seen;
+use tokio::time::{Instant, sleep_until};
 
 use crate::support::start;
 
-/// By how much what a caller heard and what the model is told of it may differ (ms).
+/// By how much what a caller heard and what the model is told of it may differ (ms), on a machine that does
+/// everything at its time. How late this one is comes on top.
 const MOST_APART: u64 = 200;
+
+/// How late a timer fires at most (ms), until the test ends.
+fn lateness() -> Arc<AtomicU64> {
+    let latest = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&latest);
+    tokio::spawn(async move {
+        loop {
+            let due = Instant::now() + Duration::from_millis(10);
+            sleep_until(due).await;
+            told.fetch_max(u64::try_from(due.elapsed().as_millis()).unwrap(), Ordering::Relaxed);
+        }
+    });
+    latest
+}
 
 /// Words of 24 kHz, at a carrier's rate.
 fn words(carrier: Carrier, text: &str) -> Step {
@@ -52,6 +69,7 @@ async fn model(carrier: Carrier) -> (String, PathBuf) {
 
 async fn hold(carrier: Carrier) {
     let name = carrier.name();
+    let late = lateness();
     let (model, directory) = model(carrier).await;
     let server = start(&["--url", &model], &[]).await;
     let url = server.ws(&format!("/{name}"));
@@ -66,11 +84,11 @@ async fn hold(carrier: Carrier) {
     let seen = Seen::read(&directory).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     assert!(seen.errors().is_empty(), "{name}: {:?}", seen.errors());
-    assert_heard(carrier, &report, &seen);
+    assert_heard(carrier, &report, &seen, MOST_APART + late.load(Ordering::Relaxed));
 }
 
 /// What the model is told to be heard of the answer that was cut is what its caller heard.
-fn assert_heard(carrier: Carrier, report: &Report, seen: &Seen) {
+fn assert_heard(carrier: Carrier, report: &Report, seen: &Seen, most_apart: u64) {
     let name = carrier.name();
     let bytes_per_second = match carrier {
         Carrier::Vonage | Carrier::Exotel | Carrier::Jambonz => 48_000,
@@ -83,10 +101,49 @@ fn assert_heard(carrier: Carrier, report: &Report, seen: &Seen) {
     };
     assert_eq!(item, cut_item, "{name}");
     let heard = u64::try_from(cut_at.as_millis()).unwrap() - greeting;
-    assert!(told < long && told.abs_diff(heard) <= MOST_APART, "{name}: {told} of {heard} ms");
+    let apart = told.abs_diff(heard);
+    assert!(
+        told < long && apart <= most_apart,
+        "{name}: {told} of {heard} ms, {most_apart} ms may be between"
+    );
 }
 
 #[tokio::test]
-async fn every_carrier_s_caller_is_greeted_asks_interrupts_and_hangs_up() {
-    join_all(Carrier::ALL.map(hold)).await;
+async fn a_caller_of_twilio_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Twilio).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_signalwire_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::SignalWire).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_telnyx_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Telnyx).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_plivo_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Plivo).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_exotel_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Exotel).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_vonage_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Vonage).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_genesys_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Genesys).await;
+}
+
+#[tokio::test]
+async fn a_caller_of_jambonz_is_greeted_asks_interrupts_and_hangs_up() {
+    hold(Carrier::Jambonz).await;
 }
