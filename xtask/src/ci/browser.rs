@@ -103,7 +103,10 @@ impl Program {
     fn command(self, tools: &Tools) -> Command {
         let (package, target, args): (_, &[&str], &[&str]) = match &self {
             Self::Example(name) => ("realtime-pipeline", &["--example", *name], &["127.0.0.1:0"]),
-            Self::Serve => ("realtime-cli", &[], &["serve", "--listen", "127.0.0.1:0"]),
+            // The script reaches it through a proxy, whose address is not the server's own.
+            Self::Serve => {
+                ("realtime-cli", &[], &["serve", "--listen", "127.0.0.1:0", "--allow-origin", "*"])
+            }
         };
         let mut command = tools.cargo_command();
         command.args(["run", "--quiet", "-p", package]);
