@@ -68,6 +68,8 @@ pub mod model;
 mod profile;
 #[cfg(feature = "light")]
 mod record;
+#[cfg(any(feature = "light", feature = "serve"))]
+mod recorded_content;
 #[cfg(feature = "light")]
 mod replay;
 #[cfg(feature = "light")]

@@ -7,6 +7,7 @@ use realtime_protocol::log::LogContent;
 
 use crate::Error;
 use crate::demo::{self, Recording};
+use crate::recorded_content::RecordedContent;
 
 /// Where the log goes, how much it holds, and the conversation.
 #[derive(Debug, clap::Args)]
@@ -17,31 +18,13 @@ pub(crate) struct Args {
     log: PathBuf,
     /// How much of the conversation it holds
     #[arg(long, value_enum, default_value = "full")]
-    content: Content,
+    content: RecordedContent,
     #[command(flatten)]
     conversation: demo::Args,
 }
 
-/// How much of a conversation its log holds.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Content {
-    /// Everything, audio within its lines
-    Full,
-    /// Everything, audio in a file beside it
-    AudioAside,
-    /// Everything but audio, which is replaced by sizes and digests
-    AudioDigest,
-    /// What happened and when, but nothing that was said
-    Metadata,
-}
-
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let content = match args.content {
-        Content::Full => LogContent::Full,
-        Content::AudioAside => LogContent::AudioAside,
-        Content::AudioDigest => LogContent::AudioDigest,
-        Content::Metadata => LogContent::Metadata,
-    };
+    let content = LogContent::from(args.content);
     demo::hold(&args.conversation, Some(Recording { path: args.log.clone(), content }))?;
     if content == LogContent::AudioAside {
         say!("its audio   {}", audio_path(&args.log).display());

@@ -67,8 +67,8 @@ use tokio::runtime::Builder;
 use crate::environment::Environment;
 use crate::{Error, logging, say};
 
+pub use crate::recorded_content::RecordedContent;
 pub use options::{AFTER_HELP, Args};
-pub use recordings::RecordedContent;
 pub use server::{Server, Stopper};
 
 /// `realtime serve`.

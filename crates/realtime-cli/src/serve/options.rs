@@ -7,7 +7,8 @@ use std::time::Duration;
 use realtime_telephony::CarrierKind;
 
 use crate::Error;
-use crate::serve::recordings::{RecordedContent, Recordings};
+use crate::recorded_content::RecordedContent;
+use crate::serve::recordings::Recordings;
 
 /// How the server listens, and who speaks.
 #[derive(Clone, Debug, clap::Args)]

@@ -5,42 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use clap::ValueEnum;
 use realtime_client::{FileLog, audio_path};
 use realtime_protocol::log::{Filter, LogContent};
 
 use crate::Error;
+use crate::recorded_content::RecordedContent;
 
 /// How often logs that are too old are looked for.
 pub(super) const SWEEP: Duration = Duration::from_secs(600);
 
 /// The files' ending.
 const ENDING: &str = "jsonl";
-
-/// How much of a call its log holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-#[non_exhaustive]
-pub enum RecordedContent {
-    /// Everything, audio within its lines
-    Full,
-    /// Everything, audio in a file beside it
-    AudioAside,
-    /// Everything but audio, which is replaced by sizes and digests
-    AudioDigest,
-    /// What happened and when, but nothing that was said
-    Metadata,
-}
-
-impl From<RecordedContent> for LogContent {
-    fn from(content: RecordedContent) -> Self {
-        match content {
-            RecordedContent::Full => Self::Full,
-            RecordedContent::AudioAside => Self::AudioAside,
-            RecordedContent::AudioDigest => Self::AudioDigest,
-            RecordedContent::Metadata => Self::Metadata,
-        }
-    }
-}
 
 /// Where logs are, what they hold, and for how long.
 #[derive(Clone, Debug)]
