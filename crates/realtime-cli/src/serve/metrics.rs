@@ -5,8 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -55,17 +55,26 @@ struct Refusal {
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 struct End {
     kind: &'static str,
-    outcome: Outcome,
+    outcome: &'static str,
 }
 
 /// How a call went.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "labels are written as their values are")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     /// Somebody ended it.
-    completed,
+    Completed,
     /// Something went wrong.
-    failed,
+    Failed,
+}
+
+impl Outcome {
+    /// It as a label.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
@@ -133,7 +142,7 @@ impl Metrics {
 
     pub(super) fn ended(&self, kind: &'static str, outcome: Outcome, length: Duration) {
         self.live.get_or_create(&Kind { kind }).dec();
-        self.ended.get_or_create(&End { kind, outcome }).inc();
+        self.ended.get_or_create(&End { kind, outcome: outcome.name() }).inc();
         self.seconds.get_or_create(&Kind { kind }).observe(length.as_secs_f64());
     }
 
@@ -191,7 +200,7 @@ mod tests {
         metrics.user_turn();
         metrics.voice_to_voice(Duration::from_millis(450));
         metrics.tool_calls(2);
-        metrics.ended("page", Outcome::failed, Duration::from_secs(70));
+        metrics.ended("page", Outcome::Failed, Duration::from_secs(70));
         let text = metrics.text();
         for line in [
             "realtime_calls_live{kind=\"twilio\"} 1",
@@ -218,7 +227,7 @@ mod tests {
         metrics.refused("page", "full");
         metrics.user_turn();
         metrics.used(&Usage::default());
-        metrics.ended("page", Outcome::completed, Duration::from_secs(1));
+        metrics.ended("page", Outcome::Completed, Duration::from_secs(1));
         let text = metrics.text();
         let board = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/grafana.json");
         let board: serde_json::Value =

@@ -185,7 +185,7 @@ impl Drop for LiveCall {
             facts.seconds = Some(entry.began.elapsed().as_secs_f64());
             let why =
                 facts.end.get_or_insert_with(|| "the other end has gone before the call began".to_owned());
-            (why.clone(), if facts.failed { Outcome::failed } else { Outcome::completed })
+            (why.clone(), if facts.failed { Outcome::Failed } else { Outcome::Completed })
         };
         entry.metrics.ended(entry.kind, outcome, entry.began.elapsed());
         tracing::info!(call = %entry.id, "the call has ended: {why}");
