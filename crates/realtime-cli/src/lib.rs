@@ -21,6 +21,7 @@
 //! | [`environment`] | the variables that hold keys and secrets |
 //! | `check` | what a file says |
 //! | [`model`] | the server of the model, or the emulator inside (feature `check`) |
+//! | [`recorded_content`] | how much of a call its log holds |
 //! | [`serve`] | the HTTP server (feature `serve`) |
 //! | `eval` | scenarios by which people check their agents (feature `eval`) |
 //! | `demo`, `record` | the demo's conversation, and its session log |
@@ -69,7 +70,7 @@ mod profile;
 #[cfg(feature = "light")]
 mod record;
 #[cfg(any(feature = "light", feature = "serve"))]
-mod recorded_content;
+pub mod recorded_content;
 #[cfg(feature = "light")]
 mod replay;
 #[cfg(feature = "light")]

@@ -67,7 +67,6 @@ use tokio::runtime::Builder;
 use crate::environment::Environment;
 use crate::{Error, logging, say};
 
-pub use crate::recorded_content::RecordedContent;
 pub use options::{AFTER_HELP, Args};
 pub use server::{Server, Stopper};
 
