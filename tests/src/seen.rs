@@ -76,6 +76,12 @@ impl Seen {
         (kind("input"), kind("output"))
     }
 
+    /// The texts that the client told as the user's, in order.
+    pub fn told(&self) -> Vec<&str> {
+        let items = self.events(Side::Client, "conversation.item.create");
+        items.filter_map(|event| event["item"]["content"][0]["text"].as_str()).collect()
+    }
+
     /// The errors that the server told its client.
     pub fn errors(&self) -> Vec<&Value> {
         self.events(Side::Server, "error").collect()

@@ -4,7 +4,7 @@ use realtime_client::Endpoint;
 use realtime_context::budget::Budget;
 use realtime_pipeline::chain::Ended;
 use realtime_pipeline::task::Finished;
-use realtime_pipeline::turns::FirstWord;
+use realtime_pipeline::turns::{DtmfAggregator, FirstWord};
 use realtime_pipeline::{Agent, Transport};
 
 use crate::agent::Reach;
@@ -48,6 +48,7 @@ pub(super) async fn hold_at(
         }
     };
     let agent = agent
+        .listen(DtmfAggregator::new())
         .client(|client| {
             let client = client.listener(budget);
             match log {

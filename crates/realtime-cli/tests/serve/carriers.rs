@@ -57,8 +57,8 @@ fn conversation(carrier: Carrier) -> Vec<Step> {
 }
 
 /// An emulator of the demo's model on a port of its own, and where it writes down what it sees.
-async fn model(carrier: Carrier) -> (String, PathBuf) {
-    let name = format!("realtime-carriers-{}-{}", std::process::id(), carrier.name());
+async fn model_for(carrier: Carrier, what: &str) -> (String, PathBuf) {
+    let name = format!("realtime-carriers-{}-{}-{what}", std::process::id(), carrier.name());
     let directory = std::env::temp_dir().join(name);
     let options = Options::default().brain(|| Script::demo().without_transcripts()).log_directory(&directory);
     let emulator = Emulator::bind("127.0.0.1:0", options).await.unwrap();
@@ -70,7 +70,7 @@ async fn model(carrier: Carrier) -> (String, PathBuf) {
 async fn hold(carrier: Carrier) {
     let name = carrier.name();
     let late = lateness();
-    let (model, directory) = model(carrier).await;
+    let (model, directory) = model_for(carrier, "call").await;
     let server = start(&["--url", &model], &[]).await;
     let url = server.ws(&format!("/{name}"));
     let report = call(carrier, &url, &[], conversation(carrier)).await.unwrap();
@@ -106,6 +106,26 @@ fn assert_heard(carrier: Carrier, report: &Report, seen: &Seen, most_apart: u64)
         told < long && apart <= most_apart,
         "{name}: {told} of {heard} ms, {most_apart} ms may be between"
     );
+}
+
+#[tokio::test]
+async fn what_a_caller_types_reaches_the_model_as_one_input() {
+    let carrier = Carrier::Twilio;
+    let (model, directory) = model_for(carrier, "keys").await;
+    let server = start(&["--url", &model], &[]).await;
+    let script = vec![
+        Step::hear(Duration::from_secs(1)),
+        Step::Keys("4711#".to_owned()),
+        // The greeting is cut.
+        Step::Silence(Duration::from_millis(600)),
+        Step::hang_up(),
+    ];
+    let report = call(carrier, &server.ws("/twilio"), &[], script).await.unwrap();
+    assert_eq!((report.end, &report.violations[..]), (End::HungUp, &[][..]), "{report:?}");
+    server.calls(|calls| calls["ended"].as_array().unwrap().len() == 1).await;
+    let seen = Seen::read(&directory).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(seen.told(), ["[The user pressed these keys on the phone: 4711#]"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use realtime_protocol::call::{
     Advice, AudioChunk, CloseReason, DisconnectClass, ErrorClass, Event, Notice, ResponseEnd,
 };
 
-use crate::chain::{Audio, AudioSource, Category, Cx, FrameKind, OutputAudio, UserSpeech};
+use realtime_protocol::event::ServerEvent;
+
+use crate::chain::{Audio, AudioSource, Category, Cx, FrameKind, Keys, OutputAudio, UserSpeech};
 use crate::service::Core;
 
 impl Core {
@@ -84,6 +86,11 @@ impl Core {
                 };
                 cx.fault(category, format!("the server reports {error}"));
             }
+            Event::Server(event) => {
+                if let Some(keys) = pressed(event) {
+                    cx.broadcast(FrameKind::InputDtmf(keys));
+                }
+            }
             Event::Notice(Notice::FunctionFiller { clip, .. }) => self.play_clip(clip, cx),
             Event::Notice(notice @ Notice::NotSynced { .. }) => self.asking.not_synced(notice),
             Event::Closed { reason } => self.closed(reason, cx),
@@ -130,5 +137,13 @@ fn output_audio(chunk: &AudioChunk) -> OutputAudio {
         start: chunk.start,
         mark: Some(chunk.mark),
         audio: Audio::coded(chunk.format, chunk.audio.clone()),
+    }
+}
+
+/// The key that a caller pressed whose audio goes past this side (`input_audio_buffer.dtmf_event_received`).
+fn pressed(event: &ServerEvent) -> Option<Keys> {
+    match event {
+        ServerEvent::InputAudioBufferDtmfEventReceived(event) => Keys::new(event.event.value()?),
+        _ => None,
     }
 }

@@ -8,6 +8,7 @@ use realtime_protocol::call::{
     Asked, AudioChunk, Command, CommandId, Event, FunctionCall, FunctionEnd, Interruption, Listeners, Media,
     Notice, Origin, Outcome, PlaybackReport, ResponseEnd, ResponseReport, StopId,
 };
+use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::{Modality, SessionConfig};
 use realtime_protocol::time::{Timestamp, UnixTime};
@@ -411,4 +412,15 @@ fn what_is_asked_of_the_phone_call_goes_to_the_transport_and_its_answer_comes_ba
     run.down(30, FrameKind::PhoneAnswer(PhoneAnswer { ticket, done: Ok(()) }));
     assert!(run.ended);
     assert_eq!(run.answers.len(), 1);
+}
+
+#[test]
+fn a_key_on_the_model_s_own_line_is_told_to_all_stages() {
+    let mut run = Run::new(|service| service);
+    let text = r#"{"type":"input_audio_buffer.dtmf_event_received","event":"5","received_at":1}"#;
+    let told = |text: &str| Event::Server(Arc::new(ServerEvent::decode(text, Dialect::Ga)));
+    let frames = run.event(0, told(text));
+    assert_eq!(frames.iter().filter(|frame| frame.contains("input_dtmf")).count(), 2, "{frames:?}");
+    let frames = run.event(0, told(&text.replace('5', "five")));
+    assert!(!frames.iter().any(|frame| frame.contains("input_dtmf")), "{frames:?}");
 }

@@ -58,9 +58,11 @@
 //! | `strategy`, `key`, `floor`, `stage`, `steps` | what begins and ends a turn |
 //! | `mute` | when the user is not heard |
 //! | `first_word` | when an agent that calls somebody begins to speak |
+//! | `dtmf` | keys that a caller presses, told to the model as one input |
 //! | `tracker` | how long the user waited |
 
 mod detector;
+mod dtmf;
 mod ear;
 #[cfg(feature = "vad")]
 mod earshot;
@@ -77,6 +79,7 @@ mod tests;
 mod tracker;
 mod vad;
 
+pub use dtmf::DtmfAggregator;
 #[cfg(feature = "vad")]
 pub use earshot::Earshot;
 pub use energy::EnergyVad;

@@ -1,5 +1,6 @@
 //! Tests of turns in virtual time, with audio that is made here.
 
+mod dtmf;
 mod first_word;
 mod golden;
 mod mute;
