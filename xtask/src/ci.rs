@@ -9,7 +9,7 @@ mod browser;
 mod features;
 mod fleet;
 mod fuzz;
-mod local_audio;
+mod package;
 mod readme;
 mod report;
 mod tools;
@@ -19,7 +19,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::ci::report::{Outcome, Record, outcome, seconds, table, verdict};
-use crate::ci::tools::{Tools, run_command};
+use crate::ci::tools::Tools;
 use crate::{Error, layering};
 
 pub(crate) use crate::ci::tools::cargo_program;
@@ -44,8 +44,8 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// The checks, in the order in which they run: quick ones and those that fail most often come first. LIGHT
-/// stands for all features but the heavy ones, which have checks of their own.
+/// The checks, in the order in which they run: quick ones and those that fail most often come first. ALL
+/// stands for all features that can be built here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Check {
     /// Source format
@@ -58,6 +58,8 @@ enum Check {
     Doc,
     /// The protocol crate without the standard library's features
     NoStd,
+    /// Each feature on its own
+    Features,
     /// The pure crates built for wasm32
     Wasm,
     /// The oldest compiler that the manifest names
@@ -72,11 +74,12 @@ enum Check {
     Fleet,
     /// Each example, against the emulator
     Examples,
-    /// Calls by WebRTC: a heavy feature, which builds C
+    /// Calls by WebRTC, which the tests have among them
     Webrtc,
-    /// Callers of eight carriers hold calls with the server
+    /// Callers of eight carriers hold calls with the server, which the tests have among them
     Carriers,
-    /// The microphone and the loudspeaker of this machine: features that need ALSA and a newer compiler
+    /// The microphone and the loudspeaker of this machine, which the tests have among them: features that need
+    /// ALSA and a newer compiler
     LocalAudio,
     /// A page in a browser talks with the agent
     Browser,
@@ -98,9 +101,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let tools = Tools::find()?;
+    // All tests have these among them.
+    let of_tests = |check: &Check| matches!(check, Check::Webrtc | Check::Carriers | Check::LocalAudio);
+    let tested = chosen.clone().any(|check| check == Check::Test);
+    let told = |check: &Check| *check == Check::LocalAudio && tools.workspace.no_local_audio.is_some();
 
     let mut records = Vec::new();
-    for check in chosen {
+    for check in chosen.filter(|check| !(tested && of_tests(check)) || told(check)) {
         let name = check.name();
         say!("\n== {name}: {}", check.describe());
         let start = Instant::now();
@@ -133,36 +140,33 @@ impl Check {
     fn describe(self) -> &'static str {
         match self {
             Self::Fmt => "cargo fmt --all --check",
-            Self::Clippy => "cargo clippy --workspace --all-targets --features LIGHT -- -D warnings",
-            Self::Test => "cargo test --workspace --features LIGHT --no-fail-fast",
+            Self::Clippy => "cargo clippy --workspace --all-targets --features ALL -- -D warnings",
+            Self::Test => "cargo test --workspace --features ALL --no-fail-fast",
             Self::Doc => {
-                "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features LIGHT"
+                "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --features ALL"
             }
             Self::NoStd => "cargo check -p realtime-protocol --no-default-features",
+            Self::Features => "cargo clippy -p PACKAGE --no-default-features --features FEATURE, for each",
             Self::Wasm => {
                 "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony --target wasm32-unknown-unknown"
             }
             Self::Msrv => {
-                "cargo check --workspace --all-targets --features LIGHT, with the oldest supported compiler"
+                "cargo check --workspace --all-targets, with the oldest compiler and the features that it builds"
             }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
-            Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=20, for each target",
-            Self::Fleet => "cargo clippy, doc and test of realtime-fleet with the feature nats",
-            Self::Examples => "cargo run -p PACKAGE --example NAME, for each example of client and pipeline",
-            Self::Webrtc => {
-                "cargo clippy, doc and test of the packages with the feature webrtc, and an example of it"
-            }
+            Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=10, for each target",
+            Self::Fleet => "cargo test --workspace --features ALL --test nats --test simulation",
+            Self::Examples => "target/debug/examples/NAME, for each example of client and pipeline",
+            Self::Webrtc => "cargo test --workspace --features ALL --test webrtc",
             Self::Carriers => {
-                "cargo test --workspace --features LIGHT --test serve --test phone --test carriers"
+                "cargo test --workspace --features ALL --test serve --test phone --test carriers"
             }
             Self::Browser => {
                 "node tests/browser/page/page.mjs and more, with the examples page_server and rtvi_server, and with serve"
             }
-            Self::LocalAudio => {
-                "cargo clippy, doc and test of pipeline and program with local-audio, echo-cancellation and talk"
-            }
-            Self::Package => "cargo package, of each crate in crates/",
+            Self::LocalAudio => "cargo test --workspace --features ALL --test local_audio --test talk",
+            Self::Package => "cargo package, of each crate in crates/, and cargo check of what is packed",
             Self::Tidy => "cargo xtask tidy",
             Self::Readme => "the commands of README.md",
         }
@@ -176,26 +180,16 @@ impl Check {
             },
             Self::Clippy => match tools.missing_subcommand("clippy", "clippy is not installed") {
                 Some(skipped) => skipped,
-                None => tools.cargo([
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--features",
-                    &tools.features,
-                    "--",
-                    "-D",
-                    "warnings",
-                ]),
+                None => tools
+                    .everywhere(&["clippy", "--all-targets", "--test", "nats"], &["--", "-D", "warnings"]),
             },
-            Self::Test => {
-                tools.cargo(["test", "--workspace", "--features", &tools.features, "--no-fail-fast"])
-            }
-            Self::Doc => {
-                let args = ["doc", "--workspace", "--no-deps", "--document-private-items", "--features"];
-                let mut command = tools.cargo_command();
-                run_command(command.args(args).arg(&tools.features).env("RUSTDOCFLAGS", "-D warnings"))
-            }
+            Self::Test => tools.everywhere(&["test"], &["--no-fail-fast"]),
+            Self::Doc => tools.everywhere(&["doc", "--no-deps", "--document-private-items"], &[]),
             Self::NoStd => tools.cargo(["check", "-p", "realtime-protocol", "--no-default-features"]),
+            Self::Features => match tools.missing_subcommand("clippy", "clippy is not installed") {
+                Some(skipped) => skipped,
+                None => tools.each_feature(),
+            },
             Self::Wasm => tools.wasm(),
             Self::Msrv => tools.msrv(),
             Self::Deny => match tools.missing_subcommand("deny", "cargo-deny is not installed") {
@@ -209,16 +203,16 @@ impl Check {
             Self::Fuzz => fuzz::run(tools),
             Self::Fleet => fleet::run(tools),
             Self::Examples => tools.examples(),
-            Self::Webrtc => tools.webrtc(),
-            // All tests have these among them; alone they take a minute.
+            Self::Webrtc => tools.everywhere(&["test"], &["--test", "webrtc"]),
             Self::Carriers => {
-                let tests = ["--test", "serve", "--test", "phone", "--test", "carriers"];
-                let mut command = tools.cargo_command();
-                run_command(command.args(["test", "--workspace", "--features", &tools.features]).args(tests))
+                tools.everywhere(&["test"], &["--test", "serve", "--test", "phone", "--test", "carriers"])
             }
-            Self::LocalAudio => local_audio::run(tools),
+            Self::LocalAudio => match &tools.workspace.no_local_audio {
+                Some(missing) => Outcome::Skipped(missing.clone()),
+                None => tools.everywhere(&["test"], &["--test", "local_audio", "--test", "talk"]),
+            },
             Self::Browser => browser::run(tools),
-            Self::Package => tools.package(),
+            Self::Package => package::run(tools),
             Self::Tidy => outcome(layering::run()),
             Self::Readme => outcome(readme::readme(&tools.xtask)),
         }

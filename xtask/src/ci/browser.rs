@@ -5,14 +5,14 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use crate::ci::features;
 use crate::ci::report::Outcome;
 use crate::ci::tools::{Tools, run_command};
 use crate::{Error, workspace_root};
 
 /// A script that holds a call with a server.
 struct Call {
-    /// The script's folder in `tests/browser`, with the packages that it needs, and its name.
+    /// The script's folder in `tests/browser`, with the packages that it needs, and its name. One that is in no
+    /// folder of its own needs what the page's needs.
     folder: &'static str,
     script: &'static str,
     server: Program,
@@ -27,9 +27,11 @@ enum Program {
     Example(&'static str),
     /// `realtime serve`.
     Serve,
+    /// `realtime emulator`, which the page calls by WebRTC.
+    Emulator,
 }
 
-const CALLS: [Call; 3] = [
+const CALLS: [Call; 4] = [
     Call {
         folder: "page",
         script: "page.mjs",
@@ -43,6 +45,7 @@ const CALLS: [Call; 3] = [
         server: Program::Example("rtvi_server"),
         ready: "clients connect to ",
     },
+    Call { folder: "", script: "webrtc.mjs", server: Program::Emulator, ready: "watch and talk at " },
 ];
 
 /// What browsers are called.
@@ -56,6 +59,10 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     let Some(chromium) = chosen.or_else(|| BROWSERS.into_iter().find_map(program)) else {
         return Outcome::Skipped("chromium is not installed, and CHROMIUM names none".to_owned());
     };
+    let built = tools.build();
+    if built != Outcome::Passed {
+        return built;
+    }
     for call in &CALLS {
         let outcome = call.hold(tools, &node, &npm, &chromium);
         if outcome != Outcome::Passed {
@@ -72,9 +79,11 @@ impl Call {
     fn hold(&self, tools: &Tools, node: &Path, npm: &Path, chromium: &Path) -> Outcome {
         let Self { folder, script, server, .. } = self;
         let target = workspace_root().join("target/browser");
-        let modules = if *folder == "page" { target.clone() } else { target.join(folder) };
-        let source = workspace_root().join("tests/browser").join(folder);
-        if let Err(why) = install(npm, &source, &modules) {
+        let scripts = workspace_root().join("tests/browser");
+        let needs = if folder.is_empty() { "page" } else { folder };
+        let modules = if needs == "page" { target.clone() } else { target.join(folder) };
+        let source = scripts.join(folder);
+        if let Err(why) = install(npm, &scripts.join(needs), &modules) {
             return Outcome::Skipped(format!("what {script} needs can't be installed: {why}"));
         }
         match Page::serve(server.command(tools), self.ready) {
@@ -96,22 +105,24 @@ impl Program {
         match self {
             Self::Example(name) => name,
             Self::Serve => "serve",
+            Self::Emulator => "webrtc",
         }
     }
 
     /// Serves on a free port of this machine.
     fn command(self, tools: &Tools) -> Command {
-        let (package, target, args): (_, &[&str], &[&str]) = match &self {
-            Self::Example(name) => ("realtime-pipeline", &["--example", *name], &["127.0.0.1:0"]),
+        let (program, args): (_, &[&str]) = match self {
+            Self::Example(name) => (format!("examples/{name}"), &["127.0.0.1:0"]),
             // The script reaches it through a proxy, whose address is not the server's own.
             Self::Serve => {
-                ("realtime-cli", &[], &["serve", "--listen", "127.0.0.1:0", "--allow-origin", "*"])
+                ("realtime".to_owned(), &["serve", "--listen", "127.0.0.1:0", "--allow-origin", "*"])
+            }
+            Self::Emulator => {
+                ("realtime".to_owned(), &["emulator", "--listen", "127.0.0.1:0", "--demo", "--pace", "1"])
             }
         };
-        let mut command = tools.cargo_command();
-        command.args(["run", "--quiet", "-p", package]);
-        command.args(["--features", &features::of(&tools.features, package)]);
-        command.args(target).arg("--").args(args);
+        let mut command = tools.built(&program);
+        command.args(args);
         command
     }
 }

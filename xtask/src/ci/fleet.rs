@@ -19,20 +19,15 @@ pub(super) fn run(tools: &Tools) -> Outcome {
         Ok(server) => server,
         Err(why) => return Outcome::Failed(format!("{why}; {LEAVE_OUT}")),
     };
-    let steps: [&[&str]; 5] = [
-        &["clippy", "--all-targets", "--features", "nats", "--", "-D", "warnings"],
-        &["doc", "--no-deps", "--document-private-items", "--features", "nats"],
-        &["test", "--features", "nats", "--lib", "--", "drive", "engine"],
-        // Each of them starts processes of its own, and measures.
-        &["test", "--features", "nats", "--test", "nats", "--", "--test-threads", "1"],
-        &["test", "--test", "simulation"],
-    ];
-    for step in steps {
-        let mut command = tools.cargo_command();
-        command.arg(step[0]).args(["-p", "realtime-fleet"]).args(&step[1..]);
-        command.env("RUSTDOCFLAGS", "-D warnings").env("NATS_SERVER", &server).env("FLEET_SEEDS", SEEDS);
-        if run_command(&mut command) != Outcome::Passed {
-            return Outcome::Failed(format!("cargo {} failed", step[0]));
+    // Each of them starts processes of its own, and measures.
+    let on_server = &["--test", "nats", "--", "--test-threads", "1"];
+    let mut histories = tools.cargo_command();
+    histories.args(["test", "--workspace", "--features", &tools.features, "--test", "simulation"]);
+    let mut fleet = tools.cargo_command();
+    fleet.args(["test", "--workspace", "--features", &tools.features]).args(on_server);
+    for command in [fleet.env("NATS_SERVER", &server), histories.env("FLEET_SEEDS", SEEDS)] {
+        if run_command(command) != Outcome::Passed {
+            return Outcome::Failed("cargo test failed".to_owned());
         }
     }
     Outcome::Passed

@@ -13,7 +13,7 @@ use crate::ci::tools::{Tools, output, run_command};
 use crate::workspace_root;
 
 /// How long each target runs (s), how long one input may take (s), and the most memory (MiB).
-const LIMITS: [&str; 3] = ["-max_total_time=20", "-timeout=10", "-rss_limit_mb=2048"];
+const LIMITS: [&str; 3] = ["-max_total_time=10", "-timeout=10", "-rss_limit_mb=2048"];
 
 /// Runs them all, and goes on after a failure.
 pub(super) fn run(tools: &Tools) -> Outcome {
@@ -40,14 +40,21 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     if run_command(seeds.arg(target.join("fuzz-corpus")).args(&targets)) != Outcome::Passed {
         return Outcome::Failed("cannot write the seeds".into());
     }
+    let fuzz = |task: &str| {
+        let mut command = tools.cargo_command();
+        command.env("PATH", &path).env("RUSTC_BOOTSTRAP", "1");
+        command.args(["fuzz", task, "--target-dir"]).arg(target.join("fuzz"));
+        command
+    };
+    // All at once: one after the other, each waits for its own linker.
+    if run_command(&mut fuzz("build")) != Outcome::Passed {
+        return Outcome::Failed("the targets can't be built".into());
+    }
     let mut failed = Vec::new();
     for name in targets {
         say!("\n-- {name}");
         let corpus = target.join("fuzz-corpus").join(&name);
-        let mut command = tools.cargo_command();
-        command.env("PATH", &path).env("RUSTC_BOOTSTRAP", "1");
-        command.args(["fuzz", "run", "--target-dir"]).arg(target.join("fuzz")).arg(&name).arg(corpus);
-        if run_command(command.arg("--").args(LIMITS)) != Outcome::Passed {
+        if run_command(fuzz("run").arg(&name).arg(corpus).arg("--").args(LIMITS)) != Outcome::Passed {
             failed.push(name);
         }
     }

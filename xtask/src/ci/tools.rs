@@ -4,13 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::ci::features;
+use crate::ci::features::Workspace;
 use crate::ci::report::Outcome;
 use crate::{Error, workspace_root};
 
-/// The README's agent needs a key, an address and a file: `tests/tests/readme.rs` has them. The other example
-/// needs a heavy feature, and its check runs it.
-const RUN_ELSEWHERE: [&str; 2] = ["agent", "webrtc"];
+/// The README's agent needs a key, an address and a file: `tests/tests/readme.rs` has them.
+const RUN_ELSEWHERE: &str = "agent";
 
 /// The programs that checks run.
 #[derive(Debug)]
@@ -19,13 +18,17 @@ pub(super) struct Tools {
     pub(super) cargo: OsString,
     /// This very program. Its path is taken at the start, since `cargo test` may replace the file meanwhile.
     pub(super) xtask: PathBuf,
-    /// The features that are checked in all packages at once.
+    pub(super) workspace: Workspace,
+    /// The features that are checked in all packages at once: all that can be built here. Every check of the
+    /// whole workspace has these, so that they share one build.
     pub(super) features: String,
 }
 
 impl Tools {
     pub(super) fn find() -> Result<Self, Error> {
-        Ok(Self { cargo: cargo_program(), xtask: std::env::current_exe()?, features: features::light()? })
+        let workspace = Workspace::read()?;
+        let features = workspace.all();
+        Ok(Self { cargo: cargo_program(), xtask: std::env::current_exe()?, workspace, features })
     }
 
     pub(super) fn cargo_command(&self) -> Command {
@@ -44,8 +47,32 @@ impl Tools {
         answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
     }
 
-    /// Runs the examples of both crates. The features are those of the tests, so that little is built anew.
+    /// A task of cargo on the whole workspace.
+    pub(super) fn everywhere(&self, task: &[&str], rest: &[&str]) -> Outcome {
+        let mut command = self.cargo_command();
+        command.args(task).args(["--workspace", "--features", &self.features]).args(rest);
+        run_command(command.env("RUSTDOCFLAGS", "-D warnings"))
+    }
+
+    /// Builds all programs and examples, as the tests have built them.
+    pub(super) fn build(&self) -> Outcome {
+        self.everywhere(&["build", "--quiet", "--bins", "--examples"], &[])
+    }
+
+    /// A program or an example (`examples/ask`) that is built.
+    pub(super) fn built(&self, name: &str) -> Command {
+        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        let mut command = Command::new(self.workspace.target.join("debug").join(file));
+        command.current_dir(workspace_root());
+        command
+    }
+
+    /// Runs the examples of both crates.
     pub(super) fn examples(&self) -> Outcome {
+        let built = self.build();
+        if built != Outcome::Passed {
+            return built;
+        }
         for package in ["realtime-client", "realtime-pipeline"] {
             let directory = workspace_root().join("crates").join(package).join("examples");
             let Ok(entries) = std::fs::read_dir(&directory) else {
@@ -53,15 +80,12 @@ impl Tools {
             };
             let mut names: Vec<String> = entries
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
-                .filter(|name| !RUN_ELSEWHERE.contains(&name.as_str()))
+                .filter(|name| name != RUN_ELSEWHERE)
                 .collect();
             names.sort();
-            let features = features::of(&self.features, package);
             for name in names {
                 say!("\n-- {name}");
-                let args = ["run", "--quiet", "-p", package, "--features", &features, "--example", &name];
-                let outcome = self.cargo(args);
-                if outcome != Outcome::Passed {
+                if run_command(&mut self.built(&format!("examples/{name}"))) != Outcome::Passed {
                     return Outcome::Failed(format!("the example {name} of {package} failed"));
                 }
             }
@@ -69,55 +93,23 @@ impl Tools {
         Outcome::Passed
     }
 
-    /// Everything about calls by WebRTC, with the features that need C.
-    pub(super) fn webrtc(&self) -> Outcome {
-        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        if output(Command::new(compiler).arg("--version")).is_none() {
-            return Outcome::Skipped("there is no C compiler".to_owned());
-        }
-        const TESTED: [&str; 2] = ["realtime-webrtc", "realtime-tests"];
-        const ALL: [&str; 5] =
-            ["realtime-client", "realtime-emulator", "realtime-pipeline", TESTED[0], TESTED[1]];
-        let steps: [(&[&str], &[&str], &[&str]); 5] = [
-            (&["clippy", "--all-targets"], &ALL, &["--", "-D", "warnings"]),
-            (&["doc", "--no-deps", "--document-private-items"], &ALL, &[]),
-            (&["test", "--lib"], &ALL[..2], &["webrtc"]),
-            (&["test"], &TESTED[..1], &[]),
-            (&["test", "--test", "webrtc"], &TESTED[1..], &[]),
-        ];
-        for (task, packages, rest) in steps {
-            let features: Vec<String> = packages.iter().map(|package| format!("{package}/webrtc")).collect();
-            let mut command = self.cargo_command();
-            command.args(task).args(["--features", &features.join(",")]).env("RUSTDOCFLAGS", "-D warnings");
-            for package in packages {
-                command.args(["-p", package]);
-            }
-            if run_command(command.args(rest)) != Outcome::Passed {
-                return Outcome::Failed(format!("cargo {} failed", task.join(" ")));
-            }
-        }
-        let features = "webrtc,realtime-emulator/webrtc";
-        self.cargo(["run", "--quiet", "-p", "realtime-client", "--features", features, "--example", "webrtc"])
-    }
-
-    /// Packs each crate that is published, and builds what is in its package. Uncommitted changes go along.
-    pub(super) fn package(&self) -> Outcome {
-        let mut command = self.cargo_command();
-        command.args(["package", "--locked", "--allow-dirty"]);
-        let crates = match workspace_root().join("crates").read_dir() {
-            Ok(crates) => crates,
-            Err(error) => return Outcome::Failed(format!("cannot read crates: {error}")),
-        };
-        for name in crates.flatten().map(|entry| entry.file_name()) {
-            for needed in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
-                let file = workspace_root().join("crates").join(&name).join(needed);
-                if !file.is_file() {
-                    return Outcome::Failed(format!("{} is missing", file.display()));
+    /// Each feature on its own, and none: what a user's choice of features builds. Goes on after a failure.
+    pub(super) fn each_feature(&self) -> Outcome {
+        let mut failed = Vec::new();
+        for package in ["realtime-cli", "realtime-client", "realtime-pipeline", "realtime-protocol"] {
+            let each = self.workspace.features_of(package).into_iter().map(Some);
+            for feature in std::iter::once(None).chain(each) {
+                let mut command = self.cargo_command();
+                command.args(["clippy", "--quiet", "-p", package, "--no-default-features"]);
+                command.args(feature.map(|feature| format!("--features={feature}")));
+                let with = format!("{package} with {}", feature.unwrap_or("no feature"));
+                say!("-- {with}");
+                if run_command(command.args(["--", "-D", "warnings"])) != Outcome::Passed {
+                    failed.push(with);
                 }
             }
-            command.arg("-p").arg(name);
         }
-        run_command(&mut command)
+        if failed.is_empty() { Outcome::Passed } else { Outcome::Failed(failed.join(", ")) }
     }
 
     pub(super) fn wasm(&self) -> Outcome {
@@ -160,7 +152,7 @@ impl Tools {
             "--all-targets",
             "--locked",
             "--features",
-            &self.features,
+            &self.workspace.oldest(),
         ]);
         // Both name programs of the toolchain that runs this task.
         run_command(command.env_remove("CARGO").env_remove("RUSTC"))
