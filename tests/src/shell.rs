@@ -25,7 +25,8 @@ pub const PAPERS: &[&str] = &[
 ];
 
 /// The arguments of every command that begins with `program`, such as `cargo xtask`, in the fenced shell
-/// blocks of a Markdown text. Variables before it, and a prompt, are passed over.
+/// blocks of a Markdown text. Variables before it, a prompt, and the file that output goes to are passed
+/// over.
 pub fn commands(markdown: &str, program: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     for line in shell_lines(markdown) {
@@ -33,7 +34,7 @@ pub fn commands(markdown: &str, program: &str) -> Vec<Vec<String>> {
         if code.starts_with('#') {
             continue;
         }
-        for part in code.split([';', '|', '&']) {
+        for part in code.split([';', '|', '&', '>']) {
             let words = part.trim_start().trim_start_matches("$ ");
             let is_variable = |word: &&str| word.split_once('=').is_some_and(|(name, _)| !name.contains(' '));
             let rest: Vec<&str> = words.split_whitespace().skip_while(is_variable).collect();
@@ -85,6 +86,7 @@ cargo xtask demo            # the main job
 $ OPENAI_API_KEY=sk-… cargo xtask demo \\
     --url 'wss://example.com'
 cargo xtask demo --fast && cargo xtask replay target/demo/session.jsonl
+cargo xtask schema > out.txt
 cargo install realtime
 ```
 ```rust
@@ -97,8 +99,14 @@ cargo install realtime
 cargo xtask prose
 ";
         let told: Vec<String> = commands(readme, "cargo xtask").iter().map(|args| args.join(" ")).collect();
-        let expected =
-            ["demo", "demo --url wss://example.com", "demo --fast", "replay target/demo/session.jsonl", "ci"];
+        let expected = [
+            "demo",
+            "demo --url wss://example.com",
+            "demo --fast",
+            "replay target/demo/session.jsonl",
+            "schema",
+            "ci",
+        ];
         assert_eq!(told, expected);
     }
 }

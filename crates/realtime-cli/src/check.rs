@@ -15,6 +15,12 @@ pub(crate) struct Args {
     file: PathBuf,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Example:
+  realtime check hotel.toml
+      The agent's voice, tools, limits and others to hand over to; or which line is wrong.";
+
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let agent = LoadedAgent::load(Some(&args.file), environment).await?;

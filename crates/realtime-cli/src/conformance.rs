@@ -39,6 +39,14 @@ pub(crate) struct Args {
     closed: bool,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime conformance call.jsonl
+      Whether all that was sent in a call is understood, and written as it came.
+  realtime conformance events --from server --schema openapi.json --closed
+      The same for a folder of events, which are also compared with a published schema.";
+
 /// Who sent an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Side {

@@ -81,6 +81,16 @@ pub(crate) struct Args {
     log: Option<PathBuf>,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime emulator
+      Says back what it hears, at ws://127.0.0.1:8765. Its page is at http://127.0.0.1:8765/
+  realtime emulator --script shop.json --rehearse arguments_object
+      Answers by a script, and imitates a fault of a server met in the field.
+  realtime emulator --listen 127.0.0.1:0 --profile minimal --seed 7
+      On a free port, as a small server that does the same every time.";
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum VoiceArg {
     /// Speech if `espeak-ng` is installed and no seed is given, else tones. With `--demo`, its recorded lines

@@ -28,6 +28,7 @@
 //! | `emulator` | a Realtime server on this machine |
 //! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
 //! | `conformance`, `schema` | what a server sends, against the protocol's types; their JSON Schemas |
+//! | `completions` | what a shell completes (feature `completions`) |
 //! | `talk` | a talk at this machine (feature `talk`, off by default) |
 //!
 //! # What always holds
@@ -48,6 +49,8 @@ mod accounts;
 pub mod agent;
 #[cfg(feature = "check")]
 mod check;
+#[cfg(feature = "completions")]
+mod completions;
 #[cfg(feature = "light")]
 mod conformance;
 #[cfg(feature = "light")]
@@ -114,6 +117,7 @@ struct Cli {
 enum Command {
     /// Holds a whole voice conversation, and writes its recording, transcript and session log
     #[cfg(feature = "light")]
+    #[command(after_long_help = demo::AFTER_HELP)]
     Demo(demo::Args),
     /// Serves an agent to pages, RTVI clients and phone carriers
     #[cfg(feature = "serve")]
@@ -125,6 +129,7 @@ enum Command {
     Call(Box<serve::dial::Args>),
     /// Reads an agent's file and says what is in it, or what is wrong with it
     #[cfg(feature = "check")]
+    #[command(after_long_help = check::AFTER_HELP)]
     Check(check::Args),
     /// Holds calls with an agent as scenarios say, and checks what came of them
     #[cfg(feature = "eval")]
@@ -132,27 +137,37 @@ enum Command {
     Eval(Box<eval::Args>),
     /// Serves the Realtime protocol on this machine, without network or key
     #[cfg(feature = "light")]
+    #[command(after_long_help = emulator::AFTER_HELP)]
     Emulator(emulator::Args),
     /// Holds the demo's conversation and writes its session log to a given file
     #[cfg(feature = "light")]
+    #[command(after_long_help = record::AFTER_HELP)]
     Record(record::Args),
     /// Replays a session log and compares every output
     #[cfg(feature = "light")]
+    #[command(after_long_help = replay::AFTER_HELP)]
     Replay(replay::Args),
     /// Writes one or two session logs as a page to look at and to listen to
     #[cfg(feature = "light")]
+    #[command(after_long_help = view::AFTER_HELP)]
     View(view::Args),
     /// Reads JSON files, logs or JSON Lines of events and reports what is not understood, not written as it
     /// came, or violates a schema
     #[cfg(feature = "light")]
+    #[command(after_long_help = conformance::AFTER_HELP)]
     Conformance(conformance::Args),
     /// Writes the JSON Schemas of the wire's types
     #[cfg(feature = "light")]
+    #[command(after_long_help = schema::AFTER_HELP)]
     Schema(schema::Args),
     /// Has an agent speak by the microphone and the loudspeaker of this machine
     #[cfg(feature = "talk")]
     #[command(after_long_help = talk::AFTER_HELP)]
     Talk(talk::Args),
+    /// Writes what a shell needs to complete commands, options and files
+    #[cfg(feature = "completions")]
+    #[command(after_long_help = completions::AFTER_HELP)]
+    Completions(completions::Args),
 }
 
 /// Runs the command that this process was given.
@@ -195,6 +210,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Error> {
         Command::Schema(args) => schema::run(&args),
         #[cfg(feature = "talk")]
         Command::Talk(args) => talk::run(&args, environment),
+        #[cfg(feature = "completions")]
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
@@ -237,6 +254,23 @@ mod tests {
 
         let error = Outer(io::Error::other("disk on fire"));
         assert_eq!(one_line(&error), "cannot read the log: disk on fire");
+    }
+
+    #[test]
+    fn the_long_help_of_every_command_has_examples_that_can_be_typed() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let examples = realtime_tests::shell::commands(&format!("```sh\n{help}\n```"), "realtime");
+            let of_this = examples.iter().filter(|args| args.first().is_some_and(|first| first == name));
+            assert!(of_this.count() > 0, "the help of `{name}` has no example of it: {help}");
+            for args in &examples {
+                let words = args.iter().map(String::as_str).filter(|word| *word != "…");
+                if let Err(error) = Cli::try_parse_from(std::iter::once("realtime").chain(words)) {
+                    panic!("the help of `{name}` says `realtime {}`: {error}", args.join(" "));
+                }
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,14 @@ pub(crate) struct Args {
     conversation: demo::Args,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime record call.jsonl --fast
+      All of the conversation, in virtual time.
+  realtime record call.jsonl --content metadata
+      What happens and when, and nothing of what is said.";
+
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let content = LogContent::from(args.content);
     demo::hold(&args.conversation, Some(Recording { path: args.log.clone(), content }))?;

@@ -41,6 +41,16 @@ pub(crate) struct Args {
     to: Option<Timestamp>,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime replay call.jsonl
+      Tells the conversation, and checks that the machines of today do the same again.
+  realtime replay call.jsonl --story --from 1:02 --to 1:30
+      What happened in half a minute of it, for logs of any content.
+  realtime replay call.jsonl --stats
+      Waits, tokens and losses.";
+
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let model = view::read(&args.log)?;
     let reads_only = args.story || args.events || args.stats || args.html.is_some();

@@ -11,6 +11,12 @@ pub(crate) struct Args {
     dir: PathBuf,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Example:
+  realtime schema schemas
+      One file for each type, such as schemas/ServerEvent.json.";
+
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let dir = args.dir.display();
     std::fs::create_dir_all(&args.dir).map_err(|error| format!("cannot make {dir}: {error}"))?;

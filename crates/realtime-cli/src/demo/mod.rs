@@ -54,6 +54,22 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime demo
+      A conversation of half a minute with the emulator inside. No key, no network.
+  realtime demo --fast --out demo
+      The same in a moment, and the same log every time.
+  OPENAI_API_KEY=sk-… realtime demo --input me.wav --url wss://api.openai.com/v1/realtime
+      What you say, with a real model.
+
+With --json the last line is an object: turns, interruptions, tool_calls, heard_ms, latencies_ms, and files
+with audio, transcript and log.
+
+Variables:
+  OPENAI_API_KEY           the key of the model";
+
 /// A session log to write.
 #[derive(Debug)]
 pub(crate) struct Recording {

@@ -59,6 +59,14 @@ pub(crate) struct Args {
     audio: u32,
 }
 
+/// What stands below the options in the long help.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  realtime view call.jsonl
+      Writes call.html: open it in a browser.
+  realtime view before.jsonl after.jsonl --out both.html
+      Two calls, one above the other.";
+
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let out = args.out.clone().unwrap_or_else(|| args.logs[0].with_extension("html"));
     let prices = args.prices.as_deref().map(file::prices).transpose()?;
