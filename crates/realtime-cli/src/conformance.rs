@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use realtime_protocol::event::Dialect;
 
 use crate::Error;
+use crate::colour::bad;
 use crate::conformance::document::{Document, Finding, Spelling};
 use crate::conformance::schema::Schemas;
 use crate::dialect::DialectName;
@@ -171,14 +172,8 @@ impl Total {
         self.typed += usize::from(document.is_typed());
         self.lossless += usize::from(document.is_lossless());
         self.failed += usize::from(!document.findings.is_empty());
-        for finding in &document.findings {
-            match finding {
-                Finding::Unknown(kind) => say!("{name}: unknown: {kind}"),
-                Finding::Malformed(why) => say!("{name}: malformed: {why}"),
-                Finding::Mismatch(what) => say!("{name}: wrong shape: {what}"),
-                Finding::Changed(what) => say!("{name}: changed: {what}"),
-                Finding::Invalid(kind, fault) => say!("{name}: invalid: {kind}: {fault}"),
-            }
+        for (kind, what) in document.findings.iter().map(Finding::told) {
+            say!("{name}: {}: {what}", bad(kind));
         }
     }
 }

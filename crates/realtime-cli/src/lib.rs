@@ -29,6 +29,7 @@
 //! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
 //! | `conformance`, `schema` | what a server sends, against the protocol's types; their JSON Schemas |
 //! | `completions` | what a shell completes (feature `completions`) |
+//! | `progress`, `colour` | what a person at a terminal sees besides |
 //! | `talk` | a talk at this machine (feature `talk`, off by default) |
 //!
 //! # What always holds
@@ -49,6 +50,7 @@ mod accounts;
 pub mod agent;
 #[cfg(feature = "check")]
 mod check;
+mod colour;
 #[cfg(feature = "completions")]
 mod completions;
 #[cfg(feature = "light")]
@@ -70,6 +72,8 @@ mod logging;
 pub mod model;
 #[cfg(feature = "light")]
 mod profile;
+#[cfg(feature = "light")]
+mod progress;
 #[cfg(feature = "light")]
 mod record;
 #[cfg(any(feature = "light", feature = "serve"))]
@@ -96,6 +100,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::environment::Environment;
+#[cfg(feature = "light")]
+use crate::progress::aside;
 
 /// Why a command failed. The text, with its sources, is all that the user sees: it says what to do, or what
 /// was wrong.
@@ -176,7 +182,7 @@ pub fn main() -> ExitCode {
     match run(Cli::parse().command, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&*error));
+            eprintln!("{} {}", colour::bad_on_stderr("error:"), one_line(&*error));
             ExitCode::FAILURE
         }
     }
@@ -218,13 +224,22 @@ fn run(command: Command, environment: &Environment) -> Result<(), Error> {
 /// Writes a line to standard output. If that fails, the command ends: quietly if the reader has closed the
 /// pipe, otherwise with the reason.
 fn say(line: impl fmt::Display) {
-    let mut out = io::stdout().lock();
-    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+    let written = aside(|| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())
+    });
+    if let Err(error) = written {
         if error.kind() != io::ErrorKind::BrokenPipe {
             eprintln!("error: cannot write to standard output: {error}");
         }
         std::process::exit(1);
     }
+}
+
+/// No command here shows how far it is.
+#[cfg(not(feature = "light"))]
+fn aside<T>(write: impl FnOnce() -> T) -> T {
+    write()
 }
 
 /// The error and its sources as one line: `cannot read agent.toml: no such file`.

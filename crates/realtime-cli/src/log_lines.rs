@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::Error;
+use crate::progress::Progress;
 
 /// The longest line that is read (bytes). The protocol's largest event has 15 MiB of base64.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -17,6 +18,9 @@ pub(crate) struct LogLines<R> {
     line: Vec<u8>,
     number: usize,
     ends: bool,
+    progress: Progress,
+    /// How much was read (bytes).
+    read: u64,
 }
 
 /// Opens a log. Returns its first line, which is its header, and the lines after it.
@@ -25,7 +29,9 @@ pub(crate) struct LogLines<R> {
 /// The file cannot be read, is empty, or is no text.
 pub(crate) fn open(log: &Path) -> Result<(String, LogLines<BufReader<File>>), Error> {
     let file = File::open(log).map_err(|error| cannot_read(log, &error))?;
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let mut lines = LogLines::new(BufReader::new(file));
+    lines.progress = Progress::begin(format!("reads {}", log.display()), bytes);
     match lines.next() {
         Ok(Some((_, first))) => Ok((first.to_owned(), lines)),
         Ok(None) => Err(format!("{}: expected a session log, got an empty file", log.display()).into()),
@@ -44,7 +50,7 @@ pub(crate) fn cannot_read(log: &Path, error: &io::Error) -> Error {
 
 impl<R: BufRead> LogLines<R> {
     const fn new(file: R) -> Self {
-        Self { file, line: Vec::new(), number: 0, ends: true }
+        Self { file, line: Vec::new(), number: 0, ends: true, progress: Progress::Untold, read: 0 }
     }
 
     /// The next line that is not blank, without its end.
@@ -54,9 +60,12 @@ impl<R: BufRead> LogLines<R> {
     pub(crate) fn next(&mut self) -> io::Result<Option<(usize, &str)>> {
         loop {
             self.line.clear();
-            if self.file.by_ref().take(LONGEST).read_until(b'\n', &mut self.line)? == 0 {
+            let bytes = self.file.by_ref().take(LONGEST).read_until(b'\n', &mut self.line)?;
+            if bytes == 0 {
                 return Ok(None);
             }
+            self.read += bytes as u64;
+            self.progress.at(self.read);
             self.number += 1;
             self.ends = self.line.ends_with(b"\n");
             if !self.ends && self.line.len() as u64 == LONGEST {

@@ -30,6 +30,19 @@ pub(crate) enum Finding {
     Invalid(String, Fault),
 }
 
+impl Finding {
+    /// What kind of fault it is, in a word or two, and what it is about.
+    pub(crate) fn told(&self) -> (&'static str, String) {
+        match self {
+            Self::Unknown(kind) => ("unknown", kind.clone()),
+            Self::Malformed(why) => ("malformed", why.clone()),
+            Self::Mismatch(what) => ("wrong shape", what.clone()),
+            Self::Changed(what) => ("changed", what.clone()),
+            Self::Invalid(kind, fault) => ("invalid", format!("{kind}: {fault}")),
+        }
+    }
+}
+
 /// A text that has been read and written again.
 #[derive(Debug, Default)]
 pub(crate) struct Document {

@@ -50,7 +50,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
         None => WavSource::from_bytes("demo.wav", BUILT_IN)?,
     };
     let input = input.after_first_bot_turn();
-    let longest = input.duration() + LONGEST;
+    let (said, longest) = (input.duration(), input.duration() + LONGEST);
     let endpoint = endpoint(args).await?;
 
     let books = Books::default();
@@ -70,7 +70,7 @@ pub(crate) async fn converse(args: &Args, folder: &Path, log: Recorded) -> Resul
             None => options,
         })
         .speak(Recorder::to_file(&files.audio, Recording::stereo())?)
-        .observe(Timeline::new(books.clone()));
+        .observe(Timeline::new(books.clone(), said));
     if let Some(near) = near {
         agent = agent.service(|service| {
             service

@@ -16,6 +16,7 @@ use tokio::runtime::Builder;
 use crate::Error;
 use crate::dialect::DialectName;
 use crate::profile::profile;
+use crate::progress;
 
 use report::{Report, Scene};
 
@@ -83,6 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 
 /// Holds the conversation. Its log goes to `log`, or beside the other files.
 pub(crate) fn hold(args: &Args, log: Option<Recording>) -> Result<(), Error> {
+    if args.json {
+        progress::silence();
+    }
     let folder = &args.out;
     std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let log =

@@ -1,12 +1,14 @@
 //! The demo's view of the pipeline: prints what happens while it happens, and keeps statistics.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use realtime_pipeline::chain::{BotSpeech, Direction, Fault, FrameKind, Hop, Observer};
 use realtime_protocol::call::{Event, Notice};
 use realtime_protocol::time::Timestamp;
 
 use crate::demo::report::Report;
+use crate::progress::Progress;
 use crate::story::{Moment, Story, print};
 
 /// The statistics, shared by the observer that writes them and the demo that reads them in the end.
@@ -35,11 +37,17 @@ pub(crate) struct Timeline {
     story: Story,
     /// Since when the agent's voice is waited for: it greets, so from the beginning.
     waiting_since: Option<Timestamp>,
+    progress: Progress,
+    /// How long the user speaks, once the agent has greeted. `None`: it has.
+    to_be_said: Option<Duration>,
 }
 
 impl Timeline {
-    pub(crate) fn new(books: Books) -> Self {
-        Self { books, story: Story::default(), waiting_since: Some(Timestamp::ZERO) }
+    /// A timeline of a conversation in which the user speaks for so long.
+    pub(crate) fn new(books: Books, to_be_said: Duration) -> Self {
+        let progress = Progress::begin("holds the conversation", micros(to_be_said));
+        let (story, waiting_since) = (Story::default(), Some(Timestamp::ZERO));
+        Self { books, story, waiting_since, progress, to_be_said: Some(to_be_said) }
     }
 
     /// Notes what the session tells, and returns what it means to a person.
@@ -65,7 +73,12 @@ impl Timeline {
                     .extend(after.and_then(|after| u64::try_from(after.as_millis()).ok()));
                 Some(Moment::AgentStarts { after })
             }
-            BotSpeech::Stopped => Some(Moment::AgentStops),
+            BotSpeech::Stopped => {
+                if let Some(said) = self.to_be_said.take() {
+                    self.progress.of(at.as_micros() + micros(said));
+                }
+                Some(Moment::AgentStops)
+            }
             _ => None,
         }
     }
@@ -73,6 +86,7 @@ impl Timeline {
 
 impl Observer for Timeline {
     fn on_frame(&mut self, hop: &Hop<'_>) {
+        self.progress.at(hop.at.as_micros());
         if hop.direction != Direction::Downstream {
             return;
         }
@@ -94,4 +108,8 @@ impl Observer for Timeline {
             print(at, &Moment::Trouble { text: fault.to_string() });
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -28,10 +28,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use realtime_pipeline::task::StopSignals;
 use serde::Serialize;
@@ -44,6 +45,10 @@ use crate::eval::case::Case;
 use crate::eval::outcome::Outcome;
 use crate::eval::run::Setup;
 use crate::eval::scenario::JudgeFile;
+use crate::progress::{self, Progress};
+
+/// How often it is looked at how far all calls are, while none ends.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Which scenarios, and where the report goes.
 #[derive(Debug, clap::Args)]
@@ -100,6 +105,9 @@ Variables:
   REALTIME_JUDGE_KEY       the key of the judge";
 
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
+    if args.json {
+        progress::silence();
+    }
     let began = Instant::now();
     let cases = case::load(&args.paths, args.pattern.as_deref())?;
     for folder in args.html.iter().chain(&args.log) {
@@ -152,8 +160,16 @@ fn all(cases: &[Case], setup: &Setup<'_>, stop: &watch::Receiver<bool>, jobs: us
             });
         }
         drop(told);
-        let (mut waiting, mut turn) = (BTreeMap::new(), 0);
-        for (number, outcome) in done {
+        let progress = Progress::begin("holds calls", cases.len() as u64);
+        let (mut waiting, mut turn, mut held) = (BTreeMap::new(), 0, 0);
+        loop {
+            progress.at(held);
+            let (number, outcome) = match done.recv_timeout(LOOK) {
+                Ok(done) => done,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            held += 1;
             waiting.insert(number, outcome);
             while let Some(outcome) = waiting.remove(&turn) {
                 turn += 1;

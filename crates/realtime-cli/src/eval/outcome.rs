@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use realtime_pipeline::testing::{HeldCall, Mismatch};
 use serde::Serialize;
 
+use crate::colour::bad;
 use crate::eval::scenario::Ending;
 use crate::story::printable;
 
@@ -85,8 +86,10 @@ impl fmt::Display for Failure {
 /// One line, and below it what does not hold.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.is_passed() { "ok   " } else { "FAIL " };
-        write!(f, "{word} {}", printable(&self.name))?;
+        match self.is_passed() {
+            true => write!(f, "ok    {}", printable(&self.name))?,
+            false => write!(f, "{}  {}", bad("FAIL"), printable(&self.name))?,
+        }
         let took = self.took_ms as f64 / 1e3;
         match &self.call {
             Some(call) => write!(f, " ({:.1} s of call, in {took:.1} s)", call.lasted_ms as f64 / 1e3)?,

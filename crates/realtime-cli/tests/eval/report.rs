@@ -104,6 +104,22 @@ ok    Passes (T s of call, in T s)
     assert_eq!(left, expected, "a call that passes leaves nothing");
 }
 
+#[test]
+fn failures_are_red_where_colours_are_shown() {
+    let folder = folder("colours", FAILS);
+    let told = |variables: &[(&str, &str)]| {
+        let mut command = command(&folder, &["case.yaml", "--match", "rome", "--json"]);
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(variables.iter().copied());
+        let output = command.output().expect("it was built for this test");
+        let (out, err) = (text(&output.stdout).to_owned(), text(&output.stderr).to_owned());
+        assert!(!out.lines().last().expect("a report").contains('\u{1b}'), "JSON has no colours");
+        (out.contains('\u{1b}'), err.contains('\u{1b}'))
+    };
+    assert_eq!(told(&[]), (false, false), "a pipe shows none");
+    assert_eq!(told(&[("CLICOLOR_FORCE", "1")]), (true, true));
+    assert_eq!(told(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), (false, false));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_all_calls_and_what_is_done_is_reported() {
