@@ -9,10 +9,12 @@
 mod document;
 mod schema;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use realtime_protocol::event::Dialect;
+use serde::Serialize;
 
 use crate::Error;
 use crate::colour::bad;
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// Refuses members that the schema does not name
     #[arg(long, requires = "schema")]
     closed: bool,
+    /// Prints a JSON object in place of lines
+    #[arg(long)]
+    json: bool,
 }
 
 /// What stands below the options in the long help.
@@ -46,7 +51,10 @@ Examples:
   realtime conformance call.jsonl
       Whether all that was sent in a call is understood, and written as it came.
   realtime conformance events --from server --schema openapi.json --closed
-      The same for a folder of events, which are also compared with a published schema.";
+      The same for a folder of events, which are also compared with a published schema.
+
+With --json there is one object: documents, files, typed, lossless, failed, and findings. A finding has place,
+kind (unknown, malformed, wrong shape, changed, invalid) and what.";
 
 /// Who sent an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -61,23 +69,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         collect(path, &mut files)?;
     }
     let schemas = Schemas::read(&args.schema, args.closed)?;
-    let mut total = Total::default();
+    let mut total = Total { files: files.len(), ..Total::default() };
     for path in &files {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let known = Known::of(path, args);
         for (name, document) in documents(path, &text, known, &schemas) {
-            total.add(&name, &document);
+            for finding in total.add(&name, &document) {
+                match args.json {
+                    true => total.findings.push(finding),
+                    false => say!("{}: {}: {}", finding.place, bad(finding.kind), finding.what),
+                }
+            }
         }
     }
-    say!(
-        "{} documents in {} files, {} typed, {} lossless, {} failed",
-        total.documents,
-        files.len(),
-        total.typed,
-        total.lossless,
-        total.failed
-    );
+    match args.json {
+        true => say!("{}", serde_json::to_string(&total)?),
+        false => say!("{total}"),
+    }
     if total.failed > 0 {
         Err(format!("{} of {} documents failed", total.failed, total.documents).into())
     } else {
@@ -157,24 +166,45 @@ fn documents(path: &Path, text: &str, known: Known, schemas: &Schemas) -> Vec<(S
     found
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 struct Total {
     /// Events, and bodies of HTTP calls.
     documents: usize,
+    files: usize,
     typed: usize,
     lossless: usize,
     failed: usize,
+    /// For JSON alone: lines are printed as they come.
+    findings: Vec<Told>,
+}
+
+/// A finding, and where.
+#[derive(Debug, Serialize)]
+struct Told {
+    place: String,
+    kind: &'static str,
+    what: String,
 }
 
 impl Total {
-    fn add(&mut self, name: &str, document: &Document) {
+    /// Counts a document, and gives what is wrong with it.
+    fn add(&mut self, name: &str, document: &Document) -> Vec<Told> {
         self.documents += 1;
         self.typed += usize::from(document.is_typed());
         self.lossless += usize::from(document.is_lossless());
         self.failed += usize::from(!document.findings.is_empty());
-        for (kind, what) in document.findings.iter().map(Finding::told) {
-            say!("{name}: {}: {what}", bad(kind));
-        }
+        let told = document.findings.iter().map(Finding::told);
+        told.map(|(kind, what)| Told { place: name.to_owned(), kind, what }).collect()
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { documents, files, typed, lossless, failed, .. } = self;
+        write!(
+            f,
+            "{documents} documents in {files} files, {typed} typed, {lossless} lossless, {failed} failed"
+        )
     }
 }
 
@@ -226,7 +256,14 @@ mod tests {
 
     #[test]
     fn the_path_says_what_is_in_a_file() {
-        let args = Args { paths: Vec::new(), dialect: None, from: None, schema: Vec::new(), closed: false };
+        let args = Args {
+            paths: Vec::new(),
+            dialect: None,
+            from: None,
+            schema: Vec::new(),
+            closed: false,
+            json: false,
+        };
         let known = Known::of(Path::new("ga/orphans/beta/client/session.update.json"), &args);
         assert_eq!((known.dialect, known.from), (Some(Dialect::Beta), Some(Side::Client)));
         let known = Known::of(Path::new("ga/http/calls.json"), &args);

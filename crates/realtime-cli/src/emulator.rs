@@ -11,6 +11,7 @@ use realtime_emulator::brain::{Parrot, Script};
 use realtime_emulator::disaster::Rehearsal;
 use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options};
+use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::Error;
@@ -79,6 +80,9 @@ pub(crate) struct Args {
     /// Writes a log of each session into this directory
     #[arg(long, value_name = "DIRECTORY")]
     log: Option<PathBuf>,
+    /// Tells where it listens as a JSON object in one line (url, page, voice), and nothing else
+    #[arg(long)]
+    json: bool,
 }
 
 /// What stands below the options in the long help.
@@ -88,8 +92,8 @@ Examples:
       Says back what it hears, at ws://127.0.0.1:8765. Its page is at http://127.0.0.1:8765/
   realtime emulator --script shop.json --rehearse arguments_object
       Answers by a script, and imitates a fault of a server met in the field.
-  realtime emulator --listen 127.0.0.1:0 --profile minimal --seed 7
-      On a free port, as a small server that does the same every time.";
+  realtime emulator --listen 127.0.0.1:0 --profile minimal --seed 7 --json
+      On a free port, which a script reads, as a small server that does the same every time.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum VoiceArg {
@@ -108,11 +112,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-        say!("listening on {}?model=gpt-realtime (end with Ctrl-C)", emulator.url());
-        say!("voice: {voice}");
-        say!("watch and talk at {}", emulator.page_url());
+        let (url, page) = (emulator.url(), emulator.page_url());
+        if args.json {
+            say!("{}", json!({ "url": url, "page": page, "voice": voice.kind.to_string() }));
+        } else {
+            say!("listening on {url}?model=gpt-realtime (end with Ctrl-C)");
+            say!("voice: {voice}");
+            say!("watch and talk at {page}");
+        }
         emulator.serve(told_to_stop()).await;
-        say!("stopped");
+        if !args.json {
+            say!("stopped");
+        }
         Ok(())
     })
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use realtime_protocol::time::Timestamp;
 
-use crate::Error;
-use crate::story;
+use crate::replay::stats::Stats;
 use crate::view::{self, Sight};
+use crate::{Error, progress, story};
 
 /// The log, and what to show of it.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Shows only what happens up to this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
+    /// Makes the last line of standard output a JSON object: what came of the replay, or numbers (--stats)
+    #[arg(long, conflicts_with_all = ["story", "events", "html"])]
+    json: bool,
 }
 
 /// What stands below the options in the long help.
@@ -48,10 +51,17 @@ Examples:
       Tells the conversation, and checks that the machines of today do the same again.
   realtime replay call.jsonl --story --from 1:02 --to 1:30
       What happened in half a minute of it, for logs of any content.
-  realtime replay call.jsonl --stats
-      Waits, tokens and losses.";
+  realtime replay call.jsonl --stats --json
+      Waits, tokens and losses, for a script.
+
+With --json the last line is an object. Without --stats it has inputs, outputs, identical (true or false; null
+for a log of an older version), cut_at_line (where a crash cut the log off, or null), difference (line and
+text, or null) and changed (what an older version sent otherwise, by type, or null).";
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.json {
+        progress::silence();
+    }
     let model = view::read(&args.log)?;
     let reads_only = args.story || args.events || args.stats || args.html.is_some();
     let shown = |at: Timestamp| args.from.is_none_or(|from| at >= from) && args.to.is_none_or(|to| at <= to);
@@ -65,14 +75,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         listing::print(&model, shown);
     }
     if args.stats {
-        stats::print(&model);
+        let stats = Stats::of(&model);
+        match args.json {
+            true => say!("{}", serde_json::to_string(&stats)?),
+            false => say!("{stats}"),
+        }
     }
     if let Some(out) = &args.html {
         view::write(std::slice::from_ref(&args.log), out, &Sight::default())?;
-    } else if reads_only {
+    } else if reads_only && !args.json {
         model.notes.iter().for_each(|note| say!("note: {}", note.text));
     }
-    if reads_only { Ok(()) } else { compare::run(&args.log) }
+    if reads_only { Ok(()) } else { compare::run(&args.log, args.json) }
 }
 
 /// A time of the call: seconds, or minutes and seconds, or with hours.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
 /// Runs a command; the one place that touches the binary.
 fn realtime(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_realtime"))
@@ -174,6 +176,38 @@ fn only_what_is_asked_for_is_shown() {
     assert_eq!(number("  median wait"), "200 ms");
     assert_eq!(number("  longest"), "440 ms");
     assert!(number("tokens made").parse::<u64>().expect("a number") > 100);
+}
+
+#[test]
+fn a_script_reads_one_object_in_the_last_line() {
+    let json = |arguments: &[&str]| {
+        let output = realtime(arguments);
+        let last = text(&output.stdout).lines().last().expect("a line").to_owned();
+        serde_json::from_str::<Value>(&last).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {last}"))
+    };
+    let path = written("scripts.jsonl", log());
+    let path = name(&path);
+    let stats = json(&["replay", "--stats", "--json", path]);
+    assert_eq!((&stats["user_turns"], &stats["wait_ms"]["longest"]), (&2.into(), &440.into()), "{stats}");
+    assert!(stats["tokens"]["output"].as_u64() > Some(100), "{stats}");
+    let verdict = json(&["replay", "--json", path]);
+    assert_eq!((&verdict["identical"], &verdict["difference"]), (&true.into(), &Value::Null), "{verdict}");
+    assert!(verdict["inputs"].as_u64() > Some(100) && verdict["outputs"].as_u64() > Some(100), "{verdict}");
+    let page = json(&["view", "--json", path, "--out", name(&scratch("scripts.html"))]);
+    assert!(page["bytes"].as_u64() > Some(10_000) && page["notes"].is_array(), "{page}");
+    let report = json(&["conformance", "--json", path]);
+    assert_eq!((&report["failed"], &report["files"]), (&0.into(), &1.into()), "{report}");
+
+    let wrong = log().replacen("\"audio_end_ms\":", "\"audio_end_ms\":1", 1);
+    let verdict = json(&["replay", "--json", name(&written("scripts-wrong.jsonl", wrong))]);
+    assert_eq!(verdict["identical"], false, "{verdict}");
+    assert!(verdict["difference"]["line"].as_u64() > Some(1), "{verdict}");
+    let report = json(&["conformance", "--json", name(&written("scripts-wrong.json", r#"{"type":"ping"}"#))]);
+    assert_eq!(
+        (&report["findings"][0]["kind"], &report["failed"]),
+        (&"unknown".into(), &1.into()),
+        "{report}"
+    );
 }
 
 #[test]

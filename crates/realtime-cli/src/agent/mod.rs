@@ -37,7 +37,7 @@ use realtime_context::{AgentSpec, Agents, Function, ToolError, Toolbox};
 use realtime_pipeline::Agent;
 use realtime_pipeline::agent::{PhoneTools, demo};
 use realtime_protocol::session_config::SessionConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::environment::Environment;
@@ -198,6 +198,18 @@ impl LoadedAgent {
             format!("tools     {}", listed(self.tools())),
             format!("hands to  {}", listed(others)),
         ]
+    }
+
+    /// The same as JSON.
+    pub fn summary(&self) -> Value {
+        json!({
+            "name": self.name(),
+            "greets": self.spec.greeting.is_some(),
+            "voice": self.spec.voice,
+            "model": self.model(),
+            "tools": self.tools(),
+            "hands_to": self.others.iter().map(|other| &other.name).collect::<Vec<_>>(),
+        })
     }
 
     /// Returns whether the emulator's built-in script knows it.

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use realtime_client::audio_path;
 use realtime_protocol::log::{Difference, Header, LogContent, Replay, read_header, restore};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::log_lines::{self, cannot_read};
 use crate::replay::difference;
 
 /// Replays a log, and says what came of it.
-pub(super) fn run(log: &Path) -> Result<(), Error> {
+pub(super) fn run(log: &Path, json: bool) -> Result<(), Error> {
     let name = log.display();
     let (first, mut lines) = log_lines::open(log)?;
     let header = read_header(&first).map_err(|error| format!("{name}: {error}"))?;
@@ -37,33 +39,63 @@ pub(super) fn run(log: &Path) -> Result<(), Error> {
     if let Some(number) = cut {
         say!("the log ends in the middle of line {number}: whoever wrote it was cut off");
     }
-    verdict(log, &header, replay, cut.is_some())
+    let (verdict, ended) = verdict(log, &header, replay, cut);
+    if json {
+        say!("{}", serde_json::to_string(&verdict)?);
+    }
+    ended
 }
 
-fn verdict(log: &Path, header: &Header, mut replay: Replay, cut: bool) -> Result<(), Error> {
+/// What came of a replay, as JSON.
+#[derive(Serialize)]
+struct Verdict {
+    inputs: usize,
+    outputs: usize,
+    /// `None`: a log of an older version, whose outputs are not compared.
+    identical: Option<bool>,
+    /// Where a crash cut the log off.
+    cut_at_line: Option<usize>,
+    difference: Option<Value>,
+    /// What was sent then and not now, and the other way round, by type: for a log of an older version.
+    changed: Option<Value>,
+}
+
+fn verdict(
+    log: &Path,
+    header: &Header,
+    mut replay: Replay,
+    cut: Option<usize>,
+) -> (Verdict, Result<(), Error>) {
     let (inputs, outputs) = (replay.inputs(), replay.outputs());
+    let mut verdict =
+        Verdict { inputs, outputs, identical: None, cut_at_line: cut, difference: None, changed: None };
     if let Some(changed) = replay.changed() {
         say!(
             "{inputs} inputs of a log of version {} ran; its outputs are told, not compared",
             header.version
         );
+        let mut told = serde_json::Map::new();
         for (kind, changed) in changed {
             say!("  {kind}: {} sent then and not now, {} now and not then", changed.then, changed.now);
+            told.insert(kind, json!({ "then": changed.then, "now": changed.now }));
         }
-        return Ok(());
+        verdict.changed = Some(told.into());
+        return (verdict, Ok(()));
     }
     // A log that was cut off may lack outputs at its end.
     let end = inputs + outputs + 2;
-    let is_cut_off = |found: &Difference| cut && found.logged.is_none() && found.line == end;
+    let is_cut_off = |found: &Difference| cut.is_some() && found.logged.is_none() && found.line == end;
     let difference = replay.finish().filter(|found| !is_cut_off(found));
+    verdict.identical = Some(difference.is_none());
     if let Some(found) = difference {
-        say!("{}", difference::describe(&found));
-        let line = found.line;
-        return Err(format!("{}: the replay differs at line {line}", log.display()).into());
+        let (line, text) = (found.line, difference::describe(&found));
+        say!("{text}");
+        verdict.difference = Some(json!({ "line": line, "text": text }));
+        return (verdict, Err(format!("{}: the replay differs at line {line}", log.display()).into()));
     }
-    let until = if cut { "identical until there" } else { "identical" };
+    let until = if cut.is_some() { "identical until there" } else { "identical" };
     say!("{until}: {inputs} inputs gave the same {outputs} outputs");
-    Ok(())
+    (verdict, Ok(()))
 }
 
 /// The audio in the file beside a log.

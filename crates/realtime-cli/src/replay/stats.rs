@@ -1,53 +1,139 @@
-//! A call in numbers: who spoke for how long, waits, tokens, losses.
+//! A call in numbers: who spoke for how long, waits, tokens, losses. As a table, or as JSON.
 
-use crate::view::model::{Model, TurnKind};
+use std::fmt;
 
-/// Prints them.
-pub(super) fn print(model: &Model) {
-    let seconds = |us: i64| format!("{:.1} s", us as f64 / 1e6);
-    let row = |name: &str, value: String| say!("{name:<34} {value:>14}");
-    row("length", seconds(model.length));
-    let spoken = |turn: &&crate::view::model::Turn| turn.kind != TurnKind::Written;
-    let turns = model.turns.iter().filter(spoken);
-    let user = turns.clone().map(|turn| turn.to.unwrap_or(model.length) - turn.from).sum();
-    row("the user speaks", seconds(user));
-    let (mut heard, mut made) = (0, 0);
-    for part in &model.output.spans {
-        let micros = |samples: u64| samples.saturating_mul(1_000_000) / u64::from(part.rate.max(1));
-        heard += part.runs.iter().map(|(_, from, to)| micros(to - from)).sum::<u64>();
-        made += if part.rate > 0 { micros(part.total) } else { 0 };
-    }
-    row("the agent is heard", seconds(heard as i64));
-    row("made and not heard", seconds(made.saturating_sub(heard) as i64));
-    row("turns of the user", turns.count().to_string());
-    row("responses", model.responses.len().to_string());
-    let failed = |end: &str| matches!(end, "failed" | "incomplete" | "lost");
-    let unwhole = model.responses.iter().filter(|response| failed(&response.end)).count();
-    row("responses that failed", unwhole.to_string());
-    row("interruptions", model.interruptions.len().to_string());
-    row("functions", model.functions.len().to_string());
-    row("connections", model.connections.len().to_string());
-    waits(model, row);
-    let tokens = &model.totals.tokens;
-    row("tokens read", tokens.input.to_string());
-    row("  from the cache", tokens.cached.to_string());
-    row("  audio", tokens.input_audio.to_string());
-    row("tokens made", tokens.output.to_string());
-    row("  audio", tokens.output_audio.to_string());
-    row("tokens of transcription", model.totals.transcription_tokens.to_string());
-    row("responses without a count", model.totals.unreported.to_string());
-    row("lost on the way to the server", seconds(model.totals.input_lost));
-    row("lost on the way to the ear", seconds(model.totals.output_lost));
+use serde::Serialize;
+
+use crate::view::model::{Model, Turn, TurnKind};
+
+/// A call in numbers.
+#[derive(Debug, Serialize)]
+pub(super) struct Stats {
+    length_ms: i64,
+    user_speaks_ms: i64,
+    agent_heard_ms: i64,
+    /// What was made and not heard.
+    unheard_ms: i64,
+    user_turns: usize,
+    responses: usize,
+    failed_responses: usize,
+    interruptions: usize,
+    functions: usize,
+    connections: usize,
+    /// Answers that were waited for.
+    waits: usize,
+    wait_ms: Option<Waits>,
+    tokens: Tokens,
+    /// Responses without a count of tokens.
+    uncounted_responses: u64,
+    /// Audio that was lost on the way to the server.
+    input_lost_ms: i64,
+    /// Audio that was lost on the way to the ear.
+    output_lost_ms: i64,
 }
 
 /// From the end of a turn to the agent's voice.
-fn waits(model: &Model, row: impl Fn(&str, String)) {
-    let mut waits: Vec<i64> = model.latencies.iter().map(|wait| wait.to - wait.from).collect();
-    waits.sort_unstable();
-    row("answers that were waited for", waits.len().to_string());
-    let Some(last) = waits.len().checked_sub(1) else { return };
-    let share = |percent: usize| format!("{} ms", waits[(waits.len() * percent / 100).min(last)] / 1000);
-    row("  median wait", share(50));
-    row("  95 %", share(95));
-    row("  longest", share(100));
+#[derive(Debug, Serialize)]
+struct Waits {
+    median: i64,
+    p95: i64,
+    longest: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Tokens {
+    input: u64,
+    cached: u64,
+    input_audio: u64,
+    output: u64,
+    output_audio: u64,
+    transcription: u64,
+}
+
+impl Stats {
+    pub(super) fn of(model: &Model) -> Self {
+        let turns = model.turns.iter().filter(|turn| turn.kind != TurnKind::Written);
+        let spoken = |turn: &Turn| turn.to.unwrap_or(model.length) - turn.from;
+        let (mut heard, mut made) = (0, 0);
+        for part in &model.output.spans {
+            let micros = |samples: u64| samples.saturating_mul(1_000_000) / u64::from(part.rate.max(1));
+            heard += part.runs.iter().map(|(_, from, to)| micros(to - from)).sum::<u64>();
+            made += if part.rate > 0 { micros(part.total) } else { 0 };
+        }
+        let failed = |end: &str| matches!(end, "failed" | "incomplete" | "lost");
+        let tokens = &model.totals.tokens;
+        Self {
+            length_ms: model.length / 1000,
+            user_speaks_ms: turns.clone().map(spoken).sum::<i64>() / 1000,
+            agent_heard_ms: millis(heard),
+            unheard_ms: millis(made.saturating_sub(heard)),
+            user_turns: turns.count(),
+            responses: model.responses.len(),
+            failed_responses: model.responses.iter().filter(|response| failed(&response.end)).count(),
+            interruptions: model.interruptions.len(),
+            functions: model.functions.len(),
+            connections: model.connections.len(),
+            waits: model.latencies.len(),
+            wait_ms: Waits::of(model),
+            tokens: Tokens {
+                input: tokens.input,
+                cached: tokens.cached,
+                input_audio: tokens.input_audio,
+                output: tokens.output,
+                output_audio: tokens.output_audio,
+                transcription: model.totals.transcription_tokens,
+            },
+            uncounted_responses: model.totals.unreported,
+            input_lost_ms: model.totals.input_lost / 1000,
+            output_lost_ms: model.totals.output_lost / 1000,
+        }
+    }
+}
+
+impl Waits {
+    /// `None`: nothing was waited for.
+    fn of(model: &Model) -> Option<Self> {
+        let mut waits: Vec<i64> = model.latencies.iter().map(|wait| (wait.to - wait.from) / 1000).collect();
+        waits.sort_unstable();
+        let last = waits.len().checked_sub(1)?;
+        let share = |percent: usize| waits[(waits.len() * percent / 100).min(last)];
+        Some(Self { median: share(50), p95: share(95), longest: waits[last] })
+    }
+}
+
+/// Lines for a person.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ms: i64| format!("{:.1} s", ms as f64 / 1e3);
+        let mut row = |name: &str, value: String| writeln!(f, "{name:<34} {value:>14}");
+        row("length", seconds(self.length_ms))?;
+        row("the user speaks", seconds(self.user_speaks_ms))?;
+        row("the agent is heard", seconds(self.agent_heard_ms))?;
+        row("made and not heard", seconds(self.unheard_ms))?;
+        row("turns of the user", self.user_turns.to_string())?;
+        row("responses", self.responses.to_string())?;
+        row("responses that failed", self.failed_responses.to_string())?;
+        row("interruptions", self.interruptions.to_string())?;
+        row("functions", self.functions.to_string())?;
+        row("connections", self.connections.to_string())?;
+        row("answers that were waited for", self.waits.to_string())?;
+        if let Some(waits) = &self.wait_ms {
+            row("  median wait", format!("{} ms", waits.median))?;
+            row("  95 %", format!("{} ms", waits.p95))?;
+            row("  longest", format!("{} ms", waits.longest))?;
+        }
+        row("tokens read", self.tokens.input.to_string())?;
+        row("  from the cache", self.tokens.cached.to_string())?;
+        row("  audio", self.tokens.input_audio.to_string())?;
+        row("tokens made", self.tokens.output.to_string())?;
+        row("  audio", self.tokens.output_audio.to_string())?;
+        row("tokens of transcription", self.tokens.transcription.to_string())?;
+        row("responses without a count", self.uncounted_responses.to_string())?;
+        row("lost on the way to the server", seconds(self.input_lost_ms))?;
+        write!(f, "{:<34} {:>14}", "lost on the way to the ear", seconds(self.output_lost_ms))
+    }
+}
+
+fn millis(micros: u64) -> i64 {
+    i64::try_from(micros / 1000).unwrap_or(i64::MAX)
 }

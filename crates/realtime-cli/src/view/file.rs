@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use realtime_client::audio_path;
 use realtime_context::budget::Prices;
+use serde::Serialize;
 
 use super::call::{Options, Reader};
 use super::model::Model;
@@ -32,15 +33,16 @@ impl Default for Sight {
 
 /// Writes the page of these logs, and says so.
 pub(crate) fn write(logs: &[PathBuf], out: &Path, sight: &Sight) -> Result<(), Error> {
-    let Made { bytes, notes } = make(logs, out, sight)?;
+    let Made { page: _, bytes, notes } = make(logs, out, sight)?;
     say!("page        {} ({:.1} MB): open it in a browser", out.display(), bytes as f64 / 1e6);
     notes.iter().for_each(|note| say!("note        {note}"));
     Ok(())
 }
 
 /// A page that was written.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Made {
+    page: PathBuf,
     bytes: u64,
     /// What the logs lack.
     notes: Vec<String>,
@@ -60,7 +62,7 @@ pub(crate) fn make(logs: &[PathBuf], out: &Path, sight: &Sight) -> Result<Made, 
     page::write(&models, &mut file).and_then(|()| file.flush()).map_err(failed)?;
     let bytes = file.get_ref().metadata().map(|metadata| metadata.len()).unwrap_or_default();
     let notes = models.iter().flat_map(|model| &model.notes).map(|note| note.text.clone()).collect();
-    Ok(Made { bytes, notes })
+    Ok(Made { page: out.to_owned(), bytes, notes })
 }
 
 /// Reads a price table.

@@ -36,11 +36,9 @@ mod work;
 
 use std::path::PathBuf;
 
-use crate::Error;
+use crate::{Error, progress};
 
-#[cfg(feature = "eval")]
-pub(crate) use file::make;
-pub(crate) use file::{Sight, read, write};
+pub(crate) use file::{Sight, make, read, write};
 
 /// The logs, and what the page should hold.
 #[derive(Debug, clap::Args)]
@@ -57,6 +55,9 @@ pub(crate) struct Args {
     /// The most sound that the page holds (MB). More than that becomes worse, or an outline only
     #[arg(long, value_name = "MB", default_value_t = file::AUDIO_MB)]
     audio: u32,
+    /// Prints a JSON object: page (its path), bytes, and notes of what the logs lack
+    #[arg(long)]
+    json: bool,
 }
 
 /// What stands below the options in the long help.
@@ -70,5 +71,11 @@ Examples:
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let out = args.out.clone().unwrap_or_else(|| args.logs[0].with_extension("html"));
     let prices = args.prices.as_deref().map(file::prices).transpose()?;
-    write(&args.logs, &out, &Sight { prices, audio: args.audio })
+    let sight = Sight { prices, audio: args.audio };
+    if args.json {
+        progress::silence();
+        say!("{}", serde_json::to_string(&make(&args.logs, &out, &sight)?)?);
+        return Ok(());
+    }
+    write(&args.logs, &out, &sight)
 }
