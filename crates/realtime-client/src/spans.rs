@@ -100,7 +100,8 @@ impl Spans {
             }
             _ => {}
         }
-        if !matches!(event, Event::ResponseFinished(_)) {
+        // The command that the response answered is settled before the response's calls are told.
+        if !matches!(event, Event::ResponseFinished(_) | Event::Settled { .. }) {
             self.ended = None;
         }
     }
