@@ -41,7 +41,7 @@ pub struct HttpRequest {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
-    content: Option<(String, String)>,
+    content: Option<(String, Vec<u8>)>,
     deadline: Duration,
 }
 
@@ -77,8 +77,8 @@ impl HttpRequest {
         self
     }
 
-    /// Sets the body and its media type.
-    pub fn body(mut self, content_type: impl Into<String>, body: impl Into<String>) -> Self {
+    /// Sets the body, a text or bytes, and its media type.
+    pub fn body(mut self, content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         self.content = Some((content_type.into(), body.into()));
         self
     }

@@ -2,6 +2,7 @@
 //! feature `http`. Each has a stream of its own, and no task. Everything that is read is bounded, and nothing
 //! is logged: heads hold keys.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::http::response;
 use hyper::rt::ReadBufCursor;
@@ -30,7 +31,36 @@ pub(crate) struct Answer {
     incoming: Incoming,
     driven: Driven,
     /// Without it, the connection would count as unused.
-    _sender: SendRequest<String>,
+    _sender: SendRequest<Content>,
+}
+
+/// What a request holds. `None`: it was sent.
+pub(crate) struct Content(Option<Bytes>);
+
+impl<B: Into<Bytes>> From<B> for Content {
+    fn from(bytes: B) -> Self {
+        Self(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, Bytes::len) as u64)
+    }
 }
 
 /// An answer without a readable head.
@@ -45,7 +75,10 @@ pub(crate) enum HeadError {
 impl Answer {
     /// Sends a request and reads the head of its answer. An answer counts even if the request could not be
     /// sent completely: a server that refuses at once may close the connection before it has read everything.
-    pub(crate) async fn to(request: Request<String>, stream: Box<dyn ByteStream>) -> Result<Self, HeadError> {
+    pub(crate) async fn to(
+        request: Request<impl Into<Content>>,
+        stream: Box<dyn ByteStream>,
+    ) -> Result<Self, HeadError> {
         let io = Io { stream, broken: None, has_written: false };
         let connection = Builder::new()
             // As most clients write them: a few servers look for nothing else.
@@ -57,7 +90,7 @@ impl Answer {
         let (mut sender, connection) = connection.await.map_err(|error| of_hyper(&error, None))?;
         let mut driven = Driven { connection, has_ended: false };
         let answer = {
-            let mut answer = pin!(sender.send_request(request));
+            let mut answer = pin!(sender.send_request(request.map(Into::into)));
             poll_fn(|cx| {
                 driven.poll(cx);
                 answer.as_mut().poll(cx)
@@ -128,7 +161,7 @@ impl Answer {
 
 /// The connection, which does nothing by itself.
 struct Driven {
-    connection: Connection<Io, String>,
+    connection: Connection<Io, Content>,
     has_ended: bool,
 }
 

@@ -133,13 +133,13 @@ impl Endpoint {
     }
 
     /// A request with these headers.
-    pub(crate) fn request(
+    pub(crate) fn request<B>(
         &self,
         method: &str,
         target: &str,
         headers: HeaderMap,
-        body: String,
-    ) -> Result<Request<String>, ConnectError> {
+        body: B,
+    ) -> Result<Request<B>, ConnectError> {
         let request = Request::builder().method(method).uri(target).body(body);
         let mut request = request.map_err(|error| ConnectError::BadUrl {
             url: self.address(),
