@@ -24,6 +24,7 @@
 //! | [`recorded_content`] | how much of a call its log holds |
 //! | [`serve`] | the HTTP server (feature `serve`) |
 //! | `eval` | scenarios by which people check their agents (feature `eval`) |
+//! | [`telemetry`] | traces and metrics for a collector (feature `otlp`, off by default) |
 //! | `demo`, `record` | the demo's conversation, and its session log |
 //! | `emulator` | a Realtime server on this machine |
 //! | `replay`, `story`, `view` | what happened in a call: played again, told, and as a page |
@@ -64,6 +65,8 @@ mod emulator;
 pub mod environment;
 #[cfg(feature = "eval")]
 mod eval;
+#[cfg(any(feature = "serve", feature = "talk"))]
+mod figures;
 #[cfg(feature = "light")]
 mod log_lines;
 #[cfg(any(feature = "serve", feature = "talk"))]
@@ -88,6 +91,8 @@ pub mod serve;
 mod story;
 #[cfg(feature = "talk")]
 mod talk;
+#[cfg(any(feature = "serve", feature = "talk"))]
+pub mod telemetry;
 #[cfg(feature = "serve")]
 mod time;
 #[cfg(feature = "light")]

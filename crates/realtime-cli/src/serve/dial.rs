@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::serve::options::carrier;
 use crate::serve::server::{Server, Shared};
 use crate::serve::webhook::stream_answer;
+use crate::telemetry::Telemetry;
 use crate::{Error, logging, one_line, say};
 
 /// How long a carrier may take, beyond the ringing, to tell what becomes of a call.
@@ -69,13 +70,14 @@ TWILIO_API_URL and the like name another address of a carrier, as for its region
 
 /// `realtime call`.
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
-    logging::begin(&args.serve.log)?;
+    let telemetry = Telemetry::begin(&args.serve.telemetry, environment)?;
+    logging::begin(&args.serve.log, &telemetry)?;
     if args.serve.public_url.is_none() {
         return Err("expected --public-url: the carrier must reach this process for the call's audio".into());
     }
     let requests = requests(args.via, environment)?;
-    Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let server = Server::bind_for(&args.serve, environment, true).await?;
+    let held = Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let server = Server::bind_for(&args.serve, environment, true, telemetry.meters()).await?;
         let (stopper, parts) = (server.stopper(), server.parts().clone());
         let mut signals = StopSignals::new()?;
         let serving = tokio::spawn(server.serve());
@@ -90,7 +92,9 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
             () = signals.next() => {}
         }
         ended
-    })
+    });
+    telemetry.end();
+    held
 }
 
 /// Dials, and tells what becomes of the call, to its end.

@@ -51,6 +51,7 @@ pub(super) async fn hold_at(
         .listen(DtmfAggregator::new())
         .client(|client| {
             let client = client.listener(budget);
+            let client = if parts.traces_content { client.trace_content() } else { client };
             match log {
                 Some(log) => client.log(log),
                 None => client,

@@ -3,7 +3,7 @@
 //! The names are part of what the server promises: a board that works with them is in `deploy/grafana.json`.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -12,20 +12,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use realtime_protocol::usage::Usage;
+
+use crate::figures::{Count, Figure, LENGTHS, WAITS};
 
 /// The type of the text that [`Metrics::text`] gives.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper ends of the buckets of waits (s): a person notices the difference between any two of them.
-const WAITS: [f64; 12] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0];
-
-/// Upper ends of the buckets of calls (s).
-const LENGTHS: [f64; 10] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0];
-
 /// What is counted over all calls. It has no words and no names of a call.
 pub(super) struct Metrics {
     registry: Registry,
+    also: Option<Arc<dyn Count>>,
     live: Family<Kind, Gauge>,
     begun: Family<Kind, Counter>,
     refused: Family<Refusal, Counter>,
@@ -58,25 +54,6 @@ struct End {
     outcome: &'static str,
 }
 
-/// How a call went.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
-    /// Somebody ended it.
-    Completed,
-    /// Something went wrong.
-    Failed,
-}
-
-impl Outcome {
-    /// It as a label.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 struct Turn {
     speaker: &'static str,
@@ -88,8 +65,10 @@ struct Tokens {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    /// Nothing is counted yet. `also`: who is told of all figures besides.
+    pub(super) fn new(also: Option<Arc<dyn Count>>) -> Self {
         let mut metrics = Self {
+            also,
             registry: Registry::with_prefix("realtime"),
             live: Family::default(),
             begun: Family::default(),
@@ -130,53 +109,47 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
 
-    pub(super) fn began(&self, kind: &'static str) {
-        self.begun.get_or_create(&Kind { kind }).inc();
-        self.live.get_or_create(&Kind { kind }).inc();
-    }
-
-    pub(super) fn refused(&self, kind: &'static str, reason: &'static str) {
-        self.refused.get_or_create(&Refusal { kind, reason }).inc();
-    }
-
-    pub(super) fn ended(&self, kind: &'static str, outcome: Outcome, length: Duration) {
-        self.live.get_or_create(&Kind { kind }).dec();
-        self.ended.get_or_create(&End { kind, outcome: outcome.name() }).inc();
-        self.seconds.get_or_create(&Kind { kind }).observe(length.as_secs_f64());
-    }
-
-    pub(super) fn user_turn(&self) {
-        self.turns.get_or_create(&Turn { speaker: "user" }).inc();
-    }
-
-    pub(super) fn agent_turn(&self) {
-        self.turns.get_or_create(&Turn { speaker: "agent" }).inc();
-    }
-
-    pub(super) fn voice_to_voice(&self, after: Duration) {
-        self.voice_to_voice.observe(after.as_secs_f64());
-    }
-
-    pub(super) fn first_byte(&self, after: Duration) {
-        self.first_byte.observe(after.as_secs_f64());
-    }
-
-    pub(super) fn interrupted(&self) {
-        self.interruptions.inc();
-    }
-
-    pub(super) fn tool_calls(&self, count: u64) {
-        self.tool_calls.inc_by(count);
-    }
-
-    pub(super) fn fault(&self) {
-        self.faults.inc();
-    }
-
-    pub(super) fn used(&self, usage: &Usage) {
-        for (direction, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
-            self.tokens.get_or_create(&Tokens { direction }).inc_by(tokens.unwrap_or(0));
+impl Count for Metrics {
+    fn count(&self, figure: &Figure) {
+        match *figure {
+            Figure::Began { kind } => {
+                self.begun.get_or_create(&Kind { kind }).inc();
+                self.live.get_or_create(&Kind { kind }).inc();
+            }
+            Figure::Refused { kind, reason } => {
+                self.refused.get_or_create(&Refusal { kind, reason }).inc();
+            }
+            Figure::Ended { kind, outcome, length } => {
+                self.live.get_or_create(&Kind { kind }).dec();
+                self.ended.get_or_create(&End { kind, outcome: outcome.name() }).inc();
+                self.seconds.get_or_create(&Kind { kind }).observe(length.as_secs_f64());
+            }
+            Figure::UserTurn => {
+                self.turns.get_or_create(&Turn { speaker: "user" }).inc();
+            }
+            Figure::AgentTurn => {
+                self.turns.get_or_create(&Turn { speaker: "agent" }).inc();
+            }
+            Figure::VoiceToVoice(after) => self.voice_to_voice.observe(after.as_secs_f64()),
+            Figure::FirstByte(after) => self.first_byte.observe(after.as_secs_f64()),
+            Figure::Interrupted => {
+                self.interruptions.inc();
+            }
+            Figure::ToolCalls(count) => {
+                self.tool_calls.inc_by(count);
+            }
+            Figure::Used { input, output } => {
+                self.tokens.get_or_create(&Tokens { direction: "input" }).inc_by(input);
+                self.tokens.get_or_create(&Tokens { direction: "output" }).inc_by(output);
+            }
+            Figure::Fault => {
+                self.faults.inc();
+            }
+        }
+        if let Some(also) = &self.also {
+            also.count(figure);
         }
     }
 }
@@ -189,18 +162,22 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::figures::Outcome;
 
     #[test]
     fn what_happens_is_counted_under_its_names() {
-        let metrics = Metrics::new();
-        metrics.began("twilio");
-        metrics.began("page");
-        metrics.refused("page", "full");
-        metrics.user_turn();
-        metrics.voice_to_voice(Duration::from_millis(450));
-        metrics.tool_calls(2);
-        metrics.ended("page", Outcome::Failed, Duration::from_secs(70));
+        let metrics = Metrics::new(None);
+        metrics.count(&Figure::Began { kind: "twilio" });
+        metrics.count(&Figure::Began { kind: "page" });
+        metrics.count(&Figure::Refused { kind: "page", reason: "full" });
+        metrics.count(&Figure::UserTurn);
+        metrics.count(&Figure::VoiceToVoice(Duration::from_millis(450)));
+        metrics.count(&Figure::ToolCalls(2));
+        let length = Duration::from_secs(70);
+        metrics.count(&Figure::Ended { kind: "page", outcome: Outcome::Failed, length });
         let text = metrics.text();
         for line in [
             "realtime_calls_live{kind=\"twilio\"} 1",
@@ -222,12 +199,13 @@ mod tests {
     /// A board that asks for a name that is not there shows nothing, and says nothing.
     #[test]
     fn the_board_asks_for_metrics_that_are_there() {
-        let metrics = Metrics::new();
-        metrics.began("page");
-        metrics.refused("page", "full");
-        metrics.user_turn();
-        metrics.used(&Usage::default());
-        metrics.ended("page", Outcome::Completed, Duration::from_secs(1));
+        let metrics = Metrics::new(None);
+        metrics.count(&Figure::Began { kind: "page" });
+        metrics.count(&Figure::Refused { kind: "page", reason: "full" });
+        metrics.count(&Figure::UserTurn);
+        metrics.count(&Figure::Used { input: 0, output: 0 });
+        let length = Duration::from_secs(1);
+        metrics.count(&Figure::Ended { kind: "page", outcome: Outcome::Completed, length });
         let text = metrics.text();
         let board = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/grafana.json");
         let board: serde_json::Value =

@@ -65,6 +65,7 @@ use realtime_pipeline::task::StopSignals;
 use tokio::runtime::Builder;
 
 use crate::environment::Environment;
+use crate::telemetry::Telemetry;
 use crate::{Error, logging, say};
 
 pub use options::{AFTER_HELP, Args};
@@ -72,10 +73,11 @@ pub use server::{Server, Stopper};
 
 /// `realtime serve`.
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
-    logging::begin(&args.log)?;
+    let telemetry = Telemetry::begin(&args.telemetry, environment)?;
+    logging::begin(&args.log, &telemetry)?;
     // Requests are answered here. Calls have threads of their own.
-    Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let server = Server::bind(args, environment).await?;
+    let served = Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let server = Server::bind_for(args, environment, false, telemetry.meters()).await?;
         server.introduction().into_iter().for_each(say);
         let (stopper, mut signals) = (server.stopper(), StopSignals::new()?);
         tokio::spawn(async move {
@@ -87,5 +89,7 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         server.serve().await?;
         say("stopped");
         Ok(())
-    })
+    });
+    telemetry.end();
+    served
 }

@@ -9,6 +9,7 @@ use realtime_telephony::CarrierKind;
 use crate::Error;
 use crate::recorded_content::RecordedContent;
 use crate::serve::recordings::Recordings;
+use crate::telemetry::TelemetryArgs;
 
 /// How the server listens, and who speaks.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,6 +78,9 @@ pub struct Args {
     /// What agents say first where words are recorded; an empty text if callers are told in another way
     #[arg(long, value_name = "TEXT", default_value = "This call is recorded.", help_heading = "Recording")]
     pub record_notice: String,
+    /// Where traces and metrics go.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     /// What is logged to standard error: a level, or levels by target, as in `info,realtime_client=debug`
     #[arg(long, default_value = "info", value_name = "LEVELS")]
     pub log: String,

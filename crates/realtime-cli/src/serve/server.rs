@@ -21,6 +21,7 @@ use crate::Error;
 use crate::accounts::requests;
 use crate::agent::{LoadedAgent, Reach};
 use crate::environment::Environment;
+use crate::figures::{Count, Figure};
 use crate::model::Model;
 use crate::serve::access::Access;
 use crate::serve::address::Address;
@@ -55,6 +56,8 @@ pub(super) struct Parts {
     pub(super) voice: Option<String>,
     /// Whether pages are shown what tools are given.
     pub(super) shows_arguments: bool,
+    /// Whether traces hold what was said.
+    pub(super) traces_content: bool,
     pub(super) address: Address,
     pub(super) access: Access,
     pub(super) trust: Trust,
@@ -104,11 +107,16 @@ impl Server {
     /// # Errors
     /// Something of the options, the agent's file or the environment cannot be: the error says what to do.
     pub async fn bind(args: &Args, environment: &Environment) -> Result<Self, Error> {
-        Self::bind_for(args, environment, false).await
+        Self::bind_for(args, environment, false, None).await
     }
 
-    /// The same; `dials`: whether it dials out.
-    pub(super) async fn bind_for(args: &Args, environment: &Environment, dials: bool) -> Result<Self, Error> {
+    /// The same; `dials`: whether it dials out; `meters`: who counts besides `/metrics`.
+    pub(super) async fn bind_for(
+        args: &Args,
+        environment: &Environment,
+        dials: bool,
+        meters: Option<Arc<dyn Count>>,
+    ) -> Result<Self, Error> {
         let tls = match (&args.tls_cert, &args.tls_key) {
             (Some(certificate), Some(key)) => Some(Acceptor(tls::acceptor(certificate, key)?)),
             _ => None,
@@ -117,7 +125,7 @@ impl Server {
         drop(Address::new(args.public_url.as_deref(), args.listen, tls.is_some())?);
         let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
         let model = Model::chosen(args.url.as_deref(), args.model.as_deref(), &agent, environment).await?;
-        let (metrics, recordings) = (Arc::new(Metrics::new()), args.recordings()?);
+        let (metrics, recordings) = (Arc::new(Metrics::new(meters)), args.recordings()?);
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -131,6 +139,7 @@ impl Server {
             model,
             voice: args.voice.clone(),
             shows_arguments: args.show_arguments,
+            traces_content: args.telemetry.otlp_content,
             address,
             access,
             trust,
@@ -293,7 +302,7 @@ impl Parts {
 
     /// A call of this kind found no place.
     pub(super) fn refused(&self, kind: &'static str, why: NoPlace) {
-        self.metrics.refused(kind, why.code());
+        self.metrics.count(&Figure::Refused { kind, reason: why.code() });
         tracing::warn!(kind, "a call was refused: {why}");
     }
 

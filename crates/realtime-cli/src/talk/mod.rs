@@ -10,6 +10,7 @@ mod options;
 mod screen;
 mod terminal;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use realtime_pipeline::chain::Ended;
@@ -20,21 +21,30 @@ use tokio::runtime::Builder;
 
 use crate::agent::{LoadedAgent, Reach};
 use crate::environment::Environment;
+use crate::figures::{Counted, Figure, Outcome};
 use crate::model::Model;
 use crate::talk::screen::{Screen, Tally};
 use crate::talk::terminal::Terminal;
+use crate::telemetry::Telemetry;
 use crate::{Error, logging, one_line, say};
 
 pub(crate) use options::{AFTER_HELP, Args};
+
+/// How the other end is reached, in metrics.
+const KIND: &str = "talk";
 
 /// `realtime talk`.
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     if args.list_devices {
         return list();
     }
-    logging::begin(&args.log)?;
+    let telemetry = Telemetry::begin(&args.telemetry, environment)?;
+    logging::begin(&args.log, &telemetry)?;
     // One thread: the call is one task, and the audio has threads of its own.
-    Builder::new_current_thread().enable_all().build()?.block_on(talk(args, environment))
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let talked = runtime.block_on(talk(args, environment, &telemetry));
+    telemetry.end();
+    talked
 }
 
 fn list() -> Result<(), Error> {
@@ -50,7 +60,7 @@ fn list() -> Result<(), Error> {
 ///
 /// # Errors
 /// It could not begin, or it ended for another reason than somebody's wish.
-async fn talk(args: &Args, environment: &Environment) -> Result<(), Error> {
+async fn talk(args: &Args, environment: &Environment, telemetry: &Telemetry) -> Result<(), Error> {
     let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
     let transport = open(args)?;
     let model = Model::chosen(args.url.as_deref(), args.model.as_deref(), &agent, environment).await?;
@@ -60,10 +70,20 @@ async fn talk(args: &Args, environment: &Environment) -> Result<(), Error> {
     let screen = Screen::new(terminal.writer(), tally.clone());
     let call = agent
         .agent(Reach::Other, args.voice.as_deref())
-        .client(|client| client.listener(agent.budget(None)))
+        .client(|client| {
+            let client = client.listener(agent.budget(None));
+            if args.telemetry.otlp_content { client.trace_content() } else { client }
+        })
         .observe(screen);
+    let meters = telemetry.meters();
+    let call = match &meters {
+        Some(meters) => call.observe(Counted(Arc::clone(meters))),
+        None => call,
+    };
     let (task, _conversation) = call.task(model.endpoint()?, transport)?;
     let (handle, began) = (task.handle().clone(), Instant::now());
+    let count = |figure| meters.iter().for_each(|meters| meters.count(&figure));
+    count(Figure::Began { kind: KIND });
 
     let mut signals = StopSignals::new()?;
     let run = task.run();
@@ -71,10 +91,12 @@ async fn talk(args: &Args, environment: &Environment) -> Result<(), Error> {
     let mut is_wanted = false;
     let finished = loop {
         tokio::select! {
-            finished = &mut run => break finished,
+            finished = &mut run => {
+                break finished.map_err(Error::from).and_then(|end| Ok(end.into_result()?));
+            }
             () = signals.next() => {
                 if std::mem::replace(&mut is_wanted, true) {
-                    return Err("interrupted before the talk was over".into());
+                    break Err("interrupted before the talk was over".into());
                 }
                 // If it is over, it ends anyway.
                 let _ = handle.cancel("you ended the talk");
@@ -82,7 +104,9 @@ async fn talk(args: &Args, environment: &Environment) -> Result<(), Error> {
         }
     };
     terminal.close();
-    let ended = outcome(finished.map_err(Error::from).and_then(|end| Ok(end.into_result()?)), is_wanted);
+    let outcome = if finished.is_ok() { Outcome::Completed } else { Outcome::Failed };
+    count(Figure::Ended { kind: KIND, outcome, length: began.elapsed() });
+    let ended = reason(finished, is_wanted);
     if let Ok(reason) = &ended {
         say(format!("ended: {reason}"));
     }
@@ -92,7 +116,7 @@ async fn talk(args: &Args, environment: &Environment) -> Result<(), Error> {
 }
 
 /// Why the talk ended, if that was somebody's wish.
-fn outcome(finished: Result<Finished, Error>, is_wanted: bool) -> Result<String, Error> {
+fn reason(finished: Result<Finished, Error>, is_wanted: bool) -> Result<String, Error> {
     match finished {
         Ok(Finished { ended: Ended::Ended { reason }, .. }) => Ok(reason.to_string()),
         Ok(Finished { ended: Ended::Cancelled { reason }, .. }) if is_wanted => Ok(reason.to_string()),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::telemetry::TelemetryArgs;
+
 /// Who speaks, and by which devices.
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "talk")]
@@ -32,6 +34,8 @@ pub(crate) struct Args {
     /// The agent's voice, instead of the one in its file
     #[arg(long, value_name = "NAME", help_heading = "Who speaks")]
     pub(super) voice: Option<String>,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArgs,
     /// What is logged to standard error: a level, or levels by target, as in `info,realtime_client=debug`
     #[arg(long, default_value = "warn", value_name = "LEVELS")]
     pub(super) log: String,

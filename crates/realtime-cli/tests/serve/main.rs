@@ -27,3 +27,6 @@ mod phones;
 mod sip;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[cfg(all(feature = "otlp", unix))]
+mod telemetry;

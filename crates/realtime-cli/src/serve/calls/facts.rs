@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use realtime_pipeline::TaskHandle;
-use realtime_protocol::usage::Usage;
 use serde_json::{Value, json};
 
+use crate::figures::Figure;
 use crate::time::millis;
 
 /// The most latencies that are kept, of each kind.
@@ -40,17 +40,22 @@ pub(in crate::serve) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn voice_to_voice(&mut self, after: Duration) {
-        push(&mut self.voice_to_voice_ms, after);
-    }
-
-    pub(super) fn first_byte(&mut self, after: Duration) {
-        push(&mut self.first_byte_ms, after);
-    }
-
-    pub(super) fn used(&mut self, usage: &Usage) {
-        self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens.unwrap_or(0));
-        self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens.unwrap_or(0));
+    /// Counts what happened in it.
+    pub(super) fn learn(&mut self, figure: &Figure) {
+        match *figure {
+            Figure::UserTurn => self.user_turns += 1,
+            Figure::AgentTurn => self.agent_turns += 1,
+            Figure::VoiceToVoice(after) => push(&mut self.voice_to_voice_ms, after),
+            Figure::FirstByte(after) => push(&mut self.first_byte_ms, after),
+            Figure::Interrupted => self.interruptions += 1,
+            Figure::ToolCalls(count) => self.tool_calls += count,
+            Figure::Used { input, output } => {
+                self.input_tokens = self.input_tokens.saturating_add(input);
+                self.output_tokens = self.output_tokens.saturating_add(output);
+            }
+            // These are of all calls.
+            Figure::Began { .. } | Figure::Refused { .. } | Figure::Ended { .. } | Figure::Fault => {}
+        }
     }
 
     /// The most of it, in one line for a person.

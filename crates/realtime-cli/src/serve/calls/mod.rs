@@ -12,7 +12,8 @@ use realtime_pipeline::TaskHandle;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::serve::metrics::{Metrics, Outcome};
+use crate::figures::{Count, Figure, Outcome};
+use crate::serve::metrics::Metrics;
 use crate::serve::places::Place;
 use crate::time::{wall, written};
 
@@ -85,7 +86,7 @@ impl Calls {
         });
         state.live.insert(number, Arc::clone(&entry));
         drop(state);
-        self.metrics.began(kind);
+        self.metrics.count(&Figure::Began { kind });
         tracing::info!(call = %entry.id, kind, "a call begins");
         LiveCall { entry, calls: Arc::clone(self), _place: place }
     }
@@ -187,7 +188,8 @@ impl Drop for LiveCall {
                 facts.end.get_or_insert_with(|| "the other end has gone before the call began".to_owned());
             (why.clone(), if facts.failed { Outcome::Failed } else { Outcome::Completed })
         };
-        entry.metrics.ended(entry.kind, outcome, entry.began.elapsed());
+        let length = entry.began.elapsed();
+        entry.metrics.count(&Figure::Ended { kind: entry.kind, outcome, length });
         tracing::info!(call = %entry.id, "the call has ended: {why}");
         let mut state = self.calls.state();
         if let Some(entry) = state.live.remove(&entry.number) {
@@ -241,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_call_is_listed_while_it_runs_and_remembered_after_its_end() {
-        let (calls, places) = (Arc::new(Calls::new(Arc::new(Metrics::new()))), Places::new(200));
+        let (calls, places) = (Arc::new(Calls::new(Arc::new(Metrics::new(None)))), Places::new(200));
         let call = calls.begin("twilio", places.take().unwrap(), None);
         call.between(Some("+15550100001".into()), None);
         call.known_as(Some("CA1".into()));
