@@ -60,7 +60,7 @@ enum Check {
     NoStd,
     /// Each feature on its own
     Features,
-    /// The pure crates built for wasm32
+    /// The pure crates built for wasm32, and a call with them in Node.js
     Wasm,
     /// The oldest compiler that the manifest names
     Msrv,
@@ -148,7 +148,7 @@ impl Check {
             Self::NoStd => "cargo check -p realtime-protocol --no-default-features",
             Self::Features => "cargo clippy -p PACKAGE --no-default-features --features FEATURE, for each",
             Self::Wasm => {
-                "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony --target wasm32-unknown-unknown"
+                "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony -p realtime-embedding --target wasm32-unknown-unknown, and node tests/embedding/call.mjs"
             }
             Self::Msrv => {
                 "cargo check --workspace --all-targets, with the oldest compiler and the features that it builds"

@@ -124,17 +124,23 @@ impl Tools {
         if !libdir.is_some_and(|libdir| Path::new(libdir.trim()).is_dir()) {
             return Outcome::Skipped(format!("the target {TARGET} is not installed"));
         }
-        self.cargo([
-            "build",
-            "-p",
-            "realtime-protocol",
-            "-p",
-            "realtime-context",
-            "-p",
-            "realtime-telephony",
-            "--target",
-            TARGET,
-        ])
+        let mut command = self.cargo_command();
+        command.args(["build", "--target", TARGET]);
+        for package in ["realtime-protocol", "realtime-context", "realtime-telephony", "realtime-embedding"] {
+            command.args(["-p", package]);
+        }
+        let built = run_command(&mut command);
+        if built != Outcome::Passed {
+            return built;
+        }
+        // A page's module holds a call, as a page would.
+        if output(Command::new("node").arg("--version")).is_none() {
+            say!("skipped: the call in wasm: Node.js is not installed");
+            return Outcome::Passed;
+        }
+        let module = self.workspace.target.join(TARGET).join("debug/realtime_embedding.wasm");
+        let call = workspace_root().join("tests/embedding/call.mjs");
+        run_command(Command::new("node").arg(call).arg(module))
     }
 
     pub(super) fn msrv(&self) -> Outcome {
