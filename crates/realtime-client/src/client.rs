@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 #[cfg(feature = "tools")]
 use realtime_context::{Agents, Conversation, DeskOptions, Guard, Guarded, Toolbox};
-use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed};
+use realtime_protocol::call::{Call, CallOptions, Listener, Listeners, Reconnect, Reseed, Suspended};
 use realtime_protocol::log::Header;
 #[cfg(feature = "webrtc")]
 use realtime_protocol::session::PlaybackSource;
@@ -29,6 +29,7 @@ use crate::driver::{Driver, State};
 use crate::endpoints::{self, Endpoints};
 use crate::events::{self, Bounds};
 use crate::handle::Handle;
+use crate::keeper::{Asked, Keeper};
 use crate::links::Links;
 use crate::observe::Observer;
 use crate::requests;
@@ -76,6 +77,9 @@ pub struct ClientOptions {
     /// Wakes the client's task, so that it looks for what listeners ask.
     pub(crate) wake: Arc<Bell>,
     pub(crate) functions: FunctionSpans,
+    /// The call that goes on here. Default: none: a new call begins.
+    pub resume: Option<Suspended>,
+    keeper: Asked,
     /// Endpoints to try, in this order, when the client's endpoint fails. Default: none.
     pub fallbacks: Vec<Endpoint>,
     /// How long a connection may be silent before the client sends a ping. If no pong or data comes for as
@@ -110,6 +114,8 @@ impl ClientOptions {
             desk: DeskOptions::default(),
             wake: Arc::default(),
             functions: FunctionSpans::default(),
+            resume: None,
+            keeper: Asked::default(),
             fallbacks: Vec::new(),
             keepalive: Some(Duration::from_secs(15)),
             trace_content: false,
@@ -205,6 +211,25 @@ impl ClientOptions {
     #[must_use]
     pub fn guard(mut self, guard: impl Guard + 'static) -> Self {
         self.guards.push(Guarded::new(guard));
+        self
+    }
+
+    /// Goes on with a call of another process, whose configuration replaces the session's. Its first
+    /// connection counts as one after a loss: a session that [attaches] goes on in the same conversation, any
+    /// other is configured and told what was said. Functions that ran elsewhere are treated by their tools'
+    /// `on_takeover`.
+    ///
+    /// [attaches]: realtime_protocol::session::Begin::Attach
+    #[must_use]
+    pub fn resume(mut self, suspended: Suspended) -> Self {
+        self.resume = Some(suspended);
+        self
+    }
+
+    /// Lets `keeper` ask the call for what another process goes on with.
+    #[must_use]
+    pub fn keeper(mut self, keeper: &Keeper) -> Self {
+        self.keeper = keeper.asked();
         self
     }
 
@@ -423,6 +448,8 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         listeners,
         wake,
         functions,
+        resume,
+        keeper,
         fallbacks,
         keepalive,
         trace_content,
@@ -436,7 +463,7 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         reconnect.get_or_insert_default().endpoints = endpoints.dialects();
     }
     let origin = Origin(origin);
-    let (given, requests, shared) = requests::channel(&bounds);
+    let (given, requests, shared) = requests::channel(&bounds, resume.as_ref());
     let handle = Handle::new(given, Arc::clone(&shared));
     let (sender, events) = events::channel(bounds.inbox(), shared.tally.clone());
     shared.input.set(session.config.input_format());
@@ -445,6 +472,10 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         CallOptions::default().session(session).reconnect(reconnect.unwrap_or_else(Reconnect::none));
     let tap = log.map(|sink| {
         let header = Header::new(machines.clone(), model.as_str(), wall());
+        let header = match &resume {
+            Some(suspended) => header.resuming(suspended.clone()),
+            None => header,
+        };
         Tap::new(sink, header, shared.tally.clone())
     });
     let observer = Observer::new(endpoints.first(), functions, trace_content);
@@ -458,7 +489,11 @@ fn start(mut endpoints: Endpoints, options: ClientOptions, origin: Instant) -> A
         contained.add(Box::new(Contained::new(what, listener, &panics)));
     }
     let driver = Driver {
-        call: Call::new(machines),
+        call: match resume {
+            Some(suspended) => Call::resume(machines, suspended),
+            None => Call::new(machines),
+        },
+        keeper,
         clock: Clock { origin, wall },
         endpoints,
         links: Links::new(bounds.outbox(), keepalive, origin, shared.tally.clone()),

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use realtime_protocol::call::{
-    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionId, DisconnectReason, Event,
-    Listeners, Media, Notice, Output, Refusal, Reseed,
+    self, Call, CloseReason, Command, CommandError, CommandId, ConnectionEvent, ConnectionId,
+    DisconnectReason, Event, Listeners, Media, Notice, Output, Refusal, Reseed,
 };
 use realtime_protocol::event::Malformed;
 use realtime_protocol::flow::Shortfall;
@@ -33,6 +33,7 @@ use crate::contained::{Contained, Panics};
 use crate::counters::Tally;
 use crate::endpoints::Endpoints;
 use crate::events::EventSender;
+use crate::keeper::{Ask, Asked as Keeping};
 use crate::links::{LinkEvent, Links};
 use crate::observe::{Observer, trace_received};
 use crate::reply::Questions;
@@ -49,6 +50,8 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 /// Everything that the loop holds. Dropping it resolves everything that waits: answers, events and commands.
 pub(crate) struct Driver {
     pub(crate) call: Call,
+    /// Who asks for what another process goes on with.
+    pub(crate) keeper: Keeping,
     pub(crate) clock: Clock,
     pub(crate) endpoints: Endpoints,
     pub(crate) links: Links,
@@ -109,7 +112,8 @@ impl Driver {
     ///    have their turn, so that no flood of commands can starve the connections. The events of a burst
     ///    leave in one write;
     /// 2. the connections: first queued texts are written, as far as possible, then one text is read;
-    /// 3. the call's deadline, and listeners that have something to say without an event. The clock, checked
+    /// 3. a question about what another process goes on with;
+    /// 4. the call's deadline, and listeners that have something to say without an event. The clock, checked
     ///    after every turn, decides whether it has passed, not the alarm.
     ///
     /// After [`TURN`] inputs, and more often while much waits to be read, the runtime's other tasks have
@@ -166,6 +170,8 @@ impl Driver {
                 self.on_link(conn, event);
             } else if self.state.burst == BURST {
                 self.state.burst = 0;
+            } else if let Some(ask) = self.keeper.poll_next(cx) {
+                self.on_keeper(ask);
             } else if !self.listeners.is_empty() && self.wake.hear(cx) {
                 // The clock, above, asks the listeners.
             } else {
@@ -173,6 +179,22 @@ impl Driver {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Tells what another process goes on with.
+    fn on_keeper(&mut self, ask: Ask) {
+        self.state.inputs += 1;
+        let suspended = if ask.suspend {
+            debug!("the call goes on elsewhere");
+            self.log(|writer, at, out| writer.suspend(out, at));
+            let suspended = self.call.suspend(self.state.at);
+            self.drain();
+            suspended
+        } else {
+            self.call.snapshot()
+        };
+        // Who asked may not wait any more. The call has ended here all the same.
+        let _ = ask.answer.send(suspended);
     }
 
     fn on_request(&mut self, request: Option<Request>) {
@@ -469,6 +491,7 @@ impl Driver {
         }
         match &event {
             Event::Closed { reason } => self.end(reason.clone()),
+            Event::Connection(ConnectionEvent::Suspended { .. }) => self.end(CloseReason::Suspended),
             Event::Ready { config, .. } | Event::ConfigUpdated { config, .. } => {
                 self.shared.input.set(config.input_format());
             }

@@ -118,6 +118,7 @@
 //! | `requests` | the queue from handles to the task, and how much may wait in it |
 //! | `reply` | [`Reply`]: what the model said when it was asked |
 //! | `events` | [`Events`], [`Bounds`]: the stream of call events and its bounds |
+//! | `keeper` | [`Keeper`]: a call that moves, or that may be lost with its process |
 //! | `tap`, `file_log` | [`LogSink`], [`MemoryLog`], [`FileLog`]: the session log |
 //! | `tools` | with the feature `tools`: runs the functions that the model calls |
 //! | `webrtc` | with the feature `webrtc`: `WebRtc`, calls whose media go by UDP |
@@ -161,6 +162,7 @@ mod file_log;
 mod handle;
 #[cfg(feature = "http")]
 mod http_request;
+mod keeper;
 mod links;
 #[cfg(feature = "mcp")]
 mod mcp;
@@ -192,6 +194,7 @@ pub use file_log::{FileLog, audio_path};
 pub use handle::{Handle, Pending, Responded};
 #[cfg(feature = "http")]
 pub use http_request::{HttpAnswer, HttpRequest};
+pub use keeper::Keeper;
 #[cfg(feature = "mcp")]
 pub use mcp::{McpConnection, McpError, McpServer};
 pub use reply::Reply;

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use realtime_protocol::audio::AudioFormat;
-use realtime_protocol::call::{CloseReason, Command, CommandError, CommandId, Media, Outcome, Refusal};
+use realtime_protocol::call::{
+    CloseReason, Command, CommandError, CommandId, Media, Outcome, Refusal, Suspended,
+};
 use realtime_protocol::session::InterruptionPolicy;
 use tokio::sync::{mpsc, oneshot};
 
@@ -164,10 +166,15 @@ impl Budget {
 }
 
 /// The queue's two ends: where handles send, and where the driver takes.
-pub(crate) fn channel(bounds: &Bounds) -> (mpsc::Sender<Request>, mpsc::Receiver<Request>, Arc<Shared>) {
+pub(crate) fn channel(
+    bounds: &Bounds,
+    resume: Option<&Suspended>,
+) -> (mpsc::Sender<Request>, mpsc::Receiver<Request>, Arc<Shared>) {
     let (given, taken) = mpsc::channel(bounds.commands.max(1));
+    // Ids of new commands differ from those that wait for their answers.
+    let waiting = resume.and_then(|suspended| suspended.waiters().max());
     let shared = Arc::new(Shared {
-        last_id: AtomicU64::new(0),
+        last_id: AtomicU64::new(waiting.map_or(0, |id| id.0)),
         audio: Budget::new(bounds.input_audio_bytes),
         others: Budget::new(bounds.command_bytes),
         input: SampleSize::default(),

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use realtime_context::{Desk, DeskOptions, DeskOutput, JobId, Toolbox};
-use realtime_protocol::call::{CommandError, CommandId, Event, FunctionOutput, Listener, Out};
+use realtime_protocol::call::{
+    CommandError, CommandId, ConnectionEvent, Event, FunctionCall, FunctionOutput, Listener, Out, Suspended,
+};
 use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -21,6 +23,8 @@ use crate::spans::FunctionSpans;
 pub(crate) struct ToolListener {
     desk: Desk,
     running: HashMap<JobId, AbortHandle>,
+    /// Functions of the process that had the call before, until the call goes on here.
+    inherited: Vec<Arc<FunctionCall>>,
     ended: mpsc::UnboundedReceiver<Ended>,
     end: mpsc::UnboundedSender<Ended>,
     /// Wakes the driver.
@@ -40,14 +44,22 @@ const PANICKED: &str = "the function failed";
 const NOT_ASKED: &str = "the request for approval failed";
 
 impl ToolListener {
-    pub(crate) fn new(toolbox: Toolbox, options: DeskOptions, news: Arc<Bell>, spans: FunctionSpans) -> Self {
+    pub(crate) fn new(
+        toolbox: Toolbox,
+        options: DeskOptions,
+        resume: Option<&Suspended>,
+        news: Arc<Bell>,
+        spans: FunctionSpans,
+    ) -> Self {
         let mut desk = Desk::new(toolbox, options);
         desk.on_change({
             let news = Arc::clone(&news);
             move || news.ring()
         });
         let (end, ended) = mpsc::unbounded_channel();
-        Self { desk, running: HashMap::new(), ended, end, news, spans }
+        let inherited = resume.into_iter().flat_map(Suspended::functions);
+        let inherited = inherited.map(|call| Arc::new(call.clone())).collect();
+        Self { desk, running: HashMap::new(), inherited, ended, end, news, spans }
     }
 
     /// Tells the desk what ended, and does what it wants.
@@ -112,6 +124,9 @@ impl ToolListener {
 impl Listener for ToolListener {
     fn on_event(&mut self, now: Timestamp, _: UnixTime, event: &Event, out: &mut Out<'_>) {
         self.desk.handle_event(now, event);
+        if let Event::Connection(ConnectionEvent::Resumed { .. }) = event {
+            self.desk.handle_takeover(now, &std::mem::take(&mut self.inherited));
+        }
         self.go_on(now, out);
     }
 

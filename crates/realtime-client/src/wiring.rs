@@ -62,8 +62,8 @@ pub(crate) fn listen(mut options: ClientOptions) -> (Vec<Named>, ClientOptions) 
         listening.push(("the conversation".to_owned(), Box::new(following)));
     }
     if let Some(toolbox) = options.toolbox.take() {
-        let tools =
-            ToolListener::new(toolbox, options.desk, Arc::clone(&options.wake), options.functions.clone());
+        let (resume, wake) = (options.resume.as_ref(), Arc::clone(&options.wake));
+        let tools = ToolListener::new(toolbox, options.desk, resume, wake, options.functions.clone());
         listening.push(("the toolbox".to_owned(), Box::new(tools)));
     }
     if let Some(agents) = options.agents.take() {

@@ -31,6 +31,9 @@ mod garbage;
 mod hosted;
 #[cfg(test)]
 mod logs;
+#[cfg(feature = "tools")]
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod own_wire;
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::session_config::SessionConfig;
 /// The version that this crate writes.
 pub(crate) const VERSION: u32 = 1;
 
-/// A call between [`Call::suspend`](crate::call::Call::suspend) and
-/// [`Call::resume`](crate::call::Call::resume).
+/// A call between [`Call::suspend`](crate::call::Call::suspend), or
+/// [`Call::snapshot`](crate::call::Call::snapshot), and [`Call::resume`](crate::call::Call::resume).
 ///
 /// It holds the configuration, the contents of pending commands, arguments and outputs of functions, and the
 /// tokens of MCP tools: keep it like a key. Its `Debug` shows none of that. Its JSON has a version; a version
@@ -57,6 +57,9 @@ pub struct Suspended {
     pub(crate) connections: u32,
     pub(crate) own_commands: u64,
     pub(crate) entropy: u64,
+    /// Whether the call went on afterwards, and made more ids.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) went_on: bool,
 }
 
 /// A function whose output has not reached the server.
@@ -95,6 +98,21 @@ impl Suspended {
     /// keep running. Answer each with [`Command::AnswerFunction`] once the call is resumed.
     pub fn functions(&self) -> impl Iterator<Item = &FunctionCall> {
         self.functions.iter().filter(|function| function.output.is_none()).map(|function| &*function.call)
+    }
+
+    /// Replaces the function calls that have no output, for a call of which something else than this knows
+    /// more, such as a journal of what its functions did. What this knows of other functions is forgotten.
+    #[must_use]
+    pub fn with_functions(mut self, calls: impl IntoIterator<Item = FunctionCall>) -> Self {
+        let open = |call| SuspendedFunction {
+            call: Arc::new(call),
+            output: None,
+            respond: false,
+            sent: 0,
+            may_have_arrived: false,
+        };
+        self.functions = calls.into_iter().map(open).collect();
+        self
     }
 
     /// The configuration, with all changes since the beginning.

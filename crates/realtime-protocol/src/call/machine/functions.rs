@@ -207,6 +207,21 @@ impl Functions {
             .collect()
     }
 
+    /// A copy of all of them. An output may arrive after this: it counts as one that may have arrived.
+    pub(super) fn snapshot(&self) -> Vec<SuspendedFunction> {
+        let copy = |known: &Known| {
+            let (output, respond) = known.output.clone().unzip();
+            SuspendedFunction {
+                call: Arc::clone(&known.shown),
+                may_have_arrived: output.is_some(),
+                output,
+                respond: respond.unwrap_or_default(),
+                sent: known.sent,
+            }
+        };
+        self.0.iter().map(copy).collect()
+    }
+
     /// Those of a call that was suspended: none is open in a session.
     pub(super) fn resume(functions: Vec<SuspendedFunction>) -> Self {
         let known = functions.into_iter().map(|function| Known {

@@ -1,9 +1,11 @@
-//! A call moves: [`Call::suspend`] in one process, [`Call::resume`] in another.
+//! A call moves: [`Call::suspend`] in one process, [`Call::resume`] in another. [`Call::snapshot`] is for a
+//! process that may be lost.
 //!
 //! The rules kept here: every command is answered before the call is suspended, or is named in [`Suspended`].
-//! No id that this side made is made again.
+//! No id that this side made is made again. What may have happened after a snapshot does not happen twice.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::call::machine::blame::SeedLimit;
 use crate::call::machine::commands::Commands;
@@ -15,7 +17,7 @@ use crate::call::{
     Call, CallOptions, CloseReason, ConnectionEvent, DisconnectReason, Event, Outcome, Output, Warning,
 };
 use crate::field::Field;
-use crate::session::Begin;
+use crate::session::{Begin, Session};
 use crate::session_config::SessionConfig;
 use crate::time::{MediaTime, Timestamp};
 
@@ -46,23 +48,12 @@ impl Call {
     /// ```
     pub fn suspend(&mut self, now: Timestamp) -> Suspended {
         self.advance(now);
-        let mut config = self.options.config.clone();
-        if let Some(connection) = self.serving.as_ref().filter(|_| self.attaches()) {
-            // The configuration of the conversation it attached to, for a resumed call that configures its
-            // session.
-            config = SessionConfig {
-                id: Field::Absent,
-                object: Field::Absent,
-                expires_at: Field::Absent,
-                client_secret: Field::Absent,
-                ..connection.session.config().clone()
-            };
-        }
+        let config = self.moved_config();
         let is_over = self.ended || !self.leave();
         Suspended {
             version: VERSION,
             is_over,
-            config: Box::new(config),
+            config,
             told_instructions: core::mem::take(&mut self.instructions.told).into_value(),
             instructions_changed: self.instructions.changed,
             functions: self.calls.suspend(),
@@ -78,16 +69,66 @@ impl Call {
             connections: self.connections,
             own_commands: self.own_commands,
             entropy: self.options.entropy,
+            went_on: false,
+        }
+    }
+
+    /// Returns what another process would go on with if this one were lost now. The call goes on here.
+    ///
+    /// It names no commands: whoever asked is lost, too, and they may be carried out after this. An output of
+    /// a function counts as one that may have arrived. Functions without an output are
+    /// [named](Suspended::functions), also those that get one after this: if something else knows more, see
+    /// [`Suspended::with_functions`].
+    ///
+    /// ```
+    /// use realtime_protocol::call::{Call, ConnectionId, Output};
+    /// use realtime_protocol::session::{Begin, SessionOptions};
+    ///
+    /// // Each owner of a call that attaches has an entropy of its own.
+    /// let options = |entropy| SessionOptions::default().begin(Begin::Attach).entropy(entropy);
+    /// let call = Call::new(options(1));
+    /// let snapshot = call.snapshot();
+    /// // The process is lost. In another one:
+    /// let mut call = Call::resume(options(2), snapshot);
+    /// assert_eq!(call.poll_output(), Some(Output::Connect { connection: ConnectionId(1), endpoint: 0 }));
+    /// ```
+    pub fn snapshot(&self) -> Suspended {
+        let session = self.serving.as_ref().map(|connection| &connection.session);
+        let is_closing = session.is_some_and(|session| session.closing_reason().is_some());
+        Suspended {
+            version: VERSION,
+            is_over: self.ended || is_closing,
+            config: self.moved_config(),
+            told_instructions: self.instructions.told.value().cloned(),
+            instructions_changed: self.instructions.changed,
+            functions: self.calls.snapshot(),
+            commands: Vec::new(),
+            owes: self.owes.any || session.is_some_and(Session::owes_response),
+            owes_unsent: false,
+            asks: self.asks,
+            rounds: self.rounds + session.map_or(0, Session::rounds),
+            in_turn: session.map_or_else(|| self.audio.in_turn(), Session::in_turn),
+            was_ready: self.was_ready,
+            seed_limit: self.seed_limit.most(),
+            attempts: self.attempts,
+            connections: self.connections,
+            own_commands: self.own_commands,
+            entropy: self.options.entropy,
+            went_on: true,
         }
     }
 
     /// Resumes a suspended call. Its first output is [`Output::Connect`], and then it goes on as after a lost
     /// connection. `options` are those of the new owner; configuration and entropy are those of the call.
+    /// After a [`snapshot`](Self::snapshot) alone the entropy is that of `options`, and must differ from
+    /// earlier owners', since nobody knows which ids they made.
     /// With [`Begin::Attach`] it attaches to the conversation in which it was suspended.
     pub fn resume(options: impl Into<CallOptions>, suspended: Suspended) -> Self {
         let CallOptions { mut session, reconnect } = options.into();
         session.config = *suspended.config;
-        session.entropy = suspended.entropy;
+        if !suspended.went_on {
+            session.entropy = suspended.entropy;
+        }
         let mut call = Self::new(CallOptions { session, reconnect });
         call.outputs.clear();
         call.serving = None;
@@ -121,6 +162,21 @@ impl Call {
             }
         }
         call
+    }
+
+    /// The configuration for the next owner. Of a call that attaches, it is that of the conversation, for a
+    /// resumed call that configures its session.
+    fn moved_config(&self) -> Box<SessionConfig> {
+        let Some(connection) = self.serving.as_ref().filter(|_| self.attaches()) else {
+            return Box::new(self.options.config.clone());
+        };
+        Box::new(SessionConfig {
+            id: Field::Absent,
+            object: Field::Absent,
+            expires_at: Field::Absent,
+            client_secret: Field::Absent,
+            ..connection.session.config().clone()
+        })
     }
 
     /// Returns whether each connection attaches to the same conversation.

@@ -1,16 +1,26 @@
 //! A call that begins in a session in full swing.
 
 use super::*;
-use crate::call::{Event, FunctionOutput};
+use crate::call::{Event, FunctionCall, FunctionOutput, Suspended};
 use crate::session::Begin;
 
-fn attached(reconnect: Reconnect) -> Driven {
-    let session = SessionOptions {
+fn attaching(entropy: u64) -> SessionOptions {
+    SessionOptions {
         begin: Begin::Attach,
         playback: PlaybackSource::Estimated,
+        entropy,
         ..SessionOptions::default()
-    };
-    Driven { call: Call::new(CallOptions { session, reconnect }), now: 0 }
+    }
+}
+
+fn attached(reconnect: Reconnect) -> Driven {
+    Driven { call: Call::new(CallOptions { session: attaching(0), reconnect }), now: 0 }
+}
+
+/// The process is lost. Another one goes on with what was known at the snapshot.
+fn adopted(snapshot: &Suspended) -> Driven {
+    let json = serde_json::to_string(snapshot).unwrap();
+    Driven { call: Call::resume(attaching(7), serde_json::from_str(&json).unwrap()), now: 500_000_000 }
 }
 
 fn attach(call: &mut Driven, conn: u32) {
@@ -97,4 +107,63 @@ fn an_output_that_may_have_arrived_is_not_given_twice() {
     call.drain();
     attach(&mut call, 1);
     assert!(!texts(&call.outputs()).contains("booked"));
+}
+
+#[test]
+fn a_snapshot_changes_nothing_and_who_goes_on_with_it_answers_the_functions_of_the_conversation() {
+    let mut call = attached(Reconnect::none());
+    attach(&mut call, 0);
+    call.hear(0, a_call(0));
+    call.create(1, Some("mine"), false);
+    call.drain();
+    let snapshot = call.call.snapshot();
+    assert!(call.drain().is_empty() && !call.call.is_ended());
+    assert_eq!(snapshot.waiters().count(), 0, "whoever asked is lost, too");
+
+    let mut next = adopted(&snapshot);
+    assert_eq!(next.drain(), ["connect 1 to 0"]);
+    attach(&mut next, 1);
+    next.command(3, answer()).unwrap();
+    let text = texts(&next.outputs());
+    assert!(text.contains("booked") && text.contains(r#""call_id":"c""#), "{text}");
+    assert!(!text.contains("hello") && !text.contains("session.update"), "{text}");
+    call.command(2, answer()).unwrap();
+    let id = |text: &str| {
+        let sent = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()).unwrap();
+        sent["event_id"].clone()
+    };
+    assert_ne!(id(&texts(&call.outputs())), id(&text), "each owner makes ids of its own");
+}
+
+#[test]
+fn an_output_that_a_snapshot_knows_is_not_given_again_unless_a_journal_says_so() {
+    let mut call = attached(Reconnect::none());
+    attach(&mut call, 0);
+    call.hear(0, a_call(0));
+    call.command(1, answer()).unwrap();
+    let snapshot = call.call.snapshot();
+    assert_eq!(snapshot.functions().count(), 0);
+    let mut next = adopted(&snapshot);
+    attach(&mut next, 1);
+    assert!(!texts(&next.outputs()).contains("booked"));
+
+    let known = FunctionCall {
+        call_id: "c".into(),
+        item_id: None,
+        name: "book".into(),
+        arguments: "{}".into(),
+        key: "key".into(),
+    };
+    let mut next = adopted(&snapshot.with_functions([known]));
+    attach(&mut next, 1);
+    next.command(3, answer()).unwrap();
+    assert!(texts(&next.outputs()).contains("booked"));
+}
+
+#[test]
+fn a_snapshot_of_a_call_that_has_just_begun_is_one_to_go_on_with() {
+    let mut next = adopted(&Call::new(attaching(0)).snapshot());
+    assert_eq!(next.drain(), ["connect 1 to 0"]);
+    attach(&mut next, 1);
+    assert_eq!(next.drain(), ["created", "ready", "resumed gap 0 lost 0"]);
 }
