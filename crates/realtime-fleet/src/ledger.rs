@@ -4,7 +4,9 @@
 //! [`OnTakeover`] says so.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use realtime_protocol::call::FunctionCall;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
@@ -55,6 +57,9 @@ pub struct Claim {
     /// What the next owner does if there is no result.
     #[serde(default)]
     pub on_takeover: OnTakeover,
+    /// The function call, until the model has its output. None where its owner wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Arc<FunctionCall>>,
     /// How far it came.
     pub progress: Progress,
 }
@@ -80,17 +85,27 @@ impl Ledger {
         open.count() < OPEN
     }
 
-    pub(crate) fn claim(&mut self, key: &str, name: &str, on_takeover: OnTakeover) {
+    pub(crate) fn claim(
+        &mut self,
+        key: &str,
+        name: &str,
+        on_takeover: OnTakeover,
+        call: Option<Arc<FunctionCall>>,
+    ) {
         self.claims.push_back(Claim {
             key: key.to_owned(),
             name: name.to_owned(),
             on_takeover,
+            call,
             progress: Progress::Claimed,
         });
     }
 
     pub(crate) fn advance(&mut self, key: &str, progress: Progress) {
         if let Some(claim) = self.claims.iter_mut().rev().find(|claim| claim.key == key) {
+            if progress == Progress::Delivered {
+                claim.call = None;
+            }
             claim.progress = progress;
         }
         let is_over = |claim: &Claim| claim.progress == Progress::Delivered;
@@ -109,6 +124,11 @@ impl Ledger {
     pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Claim> {
         self.claims.iter().filter(|claim| claim.progress != Progress::Delivered)
     }
+
+    /// Those whose end the model knows.
+    pub(crate) fn delivered(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().filter(|claim| claim.progress == Progress::Delivered)
+    }
 }
 
 #[cfg(test)]
@@ -118,10 +138,10 @@ mod tests {
     #[test]
     fn what_is_delivered_is_forgotten_in_the_end_and_what_is_open_is_not() {
         let mut ledger = Ledger::default();
-        ledger.claim("open", "book", OnTakeover::Again);
+        ledger.claim("open", "book", OnTakeover::Again, None);
         for n in 0..200 {
             let key = n.to_string();
-            ledger.claim(&key, "book", OnTakeover::Unknown);
+            ledger.claim(&key, "book", OnTakeover::Unknown, None);
             ledger.advance(&key, Progress::Done { output: Content::default() });
             ledger.advance(&key, Progress::Delivered);
         }
@@ -133,7 +153,7 @@ mod tests {
     #[test]
     fn the_number_of_open_functions_is_bounded() {
         let mut ledger = Ledger::default();
-        (0..OPEN).for_each(|n| ledger.claim(&n.to_string(), "book", OnTakeover::Unknown));
+        (0..OPEN).for_each(|n| ledger.claim(&n.to_string(), "book", OnTakeover::Unknown, None));
         assert!(!ledger.has_room());
         ledger.advance("7", Progress::Delivered);
         assert!(ledger.has_room());

@@ -3,6 +3,9 @@
 //! The rule kept here: a line says what is so from now on. Lines that allow something (an owner, a claim, a
 //! result) are written before it happens.
 
+use std::sync::Arc;
+
+use realtime_protocol::call::FunctionCall;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
@@ -75,6 +78,9 @@ pub enum Line {
         name: String,
         /// What the next owner does if there is no result.
         on_takeover: OnTakeover,
+        /// The function call, so that the next owner can answer it. None where its author has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<Arc<FunctionCall>>,
     },
     /// A function has run.
     Result {
@@ -156,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_line_is_one_flat_object() {
-        let claim = Line::Claim { key: "k".into(), name: "book".into(), on_takeover: OnTakeover::Unknown };
+        let (key, name) = ("k".to_owned(), "book".to_owned());
+        let claim = Line::Claim { key, name, on_takeover: OnTakeover::Unknown, call: None };
         let entry = Entry { by: WorkerId::new("w1").unwrap(), n: 3, line: claim };
         let text =
             json!({ "by": "w1", "n": 3, "t": "claim", "key": "k", "name": "book", "on_takeover": "unknown" });

@@ -147,7 +147,9 @@ impl CallRecord {
             Line::Owner { worker, epoch, .. } => {
                 self.ownership = Ownership::Owned { worker: worker.clone(), epoch: *epoch };
             }
-            Line::Claim { key, name, on_takeover } => self.ledger.claim(key, name, *on_takeover),
+            Line::Claim { key, name, on_takeover, call } => {
+                self.ledger.claim(key, name, *on_takeover, call.clone());
+            }
             Line::Result { key, output } => {
                 self.ledger.advance(key, Progress::Done { output: output.clone() });
             }
@@ -238,6 +240,11 @@ impl CallRecord {
     /// The functions whose end the model may not know, oldest first.
     pub fn unsettled(&self) -> impl Iterator<Item = &Claim> {
         self.ledger.unsettled()
+    }
+
+    /// The functions whose end the model knows, of which the older ones are forgotten.
+    pub fn delivered(&self) -> impl Iterator<Item = &Claim> {
+        self.ledger.delivered()
     }
 
     pub(crate) const fn snapped(&self) -> Option<&Snapped> {

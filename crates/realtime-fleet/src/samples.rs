@@ -29,7 +29,7 @@ pub(crate) fn owner(worker: &str, epoch: u64) -> Line {
 }
 
 pub(crate) fn claim(key: &str) -> Line {
-    Line::Claim { key: key.into(), name: "book".into(), on_takeover: OnTakeover::Unknown }
+    Line::Claim { key: key.into(), name: "book".into(), on_takeover: OnTakeover::Unknown, call: None }
 }
 
 pub(crate) fn entry(by: &str, n: u64, line: Line) -> Entry {

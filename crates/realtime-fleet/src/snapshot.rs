@@ -3,6 +3,8 @@
 //! The rule kept here: a snapshot has a version. One of a later version is refused, and the call waits for a
 //! worker that reads it.
 
+use std::collections::BTreeSet;
+
 use realtime_protocol::call::Suspended;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +89,8 @@ pub struct Resume {
     pub snapshot: Option<Snapshot>,
     /// The functions whose end the model may not know, oldest first.
     pub functions: Vec<Claim>,
+    /// The keys of those whose end it knows, as far as the journal remembers.
+    pub delivered: BTreeSet<String>,
 }
 
 impl Resume {
@@ -102,7 +106,8 @@ impl Resume {
             Some(snapped) => Some(serde_json::from_value(snapped.body.0.clone())?),
             None => None,
         };
-        Ok(Self { snapshot, functions: record.unsettled().cloned().collect() })
+        let delivered = record.delivered().map(|claim| claim.key.clone()).collect();
+        Ok(Self { snapshot, functions: record.unsettled().cloned().collect(), delivered })
     }
 }
 

@@ -19,7 +19,14 @@ const LAYERS: &[(&str, &[Edge])] = &[
             Edge::Behind("realtime-webrtc", "webrtc"),
         ],
     ),
-    ("realtime-fleet", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-context", "nats")]),
+    (
+        "realtime-fleet",
+        &[
+            Edge::To("realtime-protocol"),
+            Edge::Behind("realtime-context", "nats"),
+            Edge::Behind("realtime-client", "nats"),
+        ],
+    ),
     ("realtime-emulator", &[Edge::To("realtime-protocol"), Edge::Behind("realtime-webrtc", "webrtc")]),
     (
         "realtime-pipeline",

@@ -1,20 +1,31 @@
 //! Thin drivers around the machines, on tokio and NATS: [`serve`] runs a worker, [`gateway()`] a gateway.
 //!
 //! ```no_run
+//! use realtime_client::{ApiKey, ClientOptions, Endpoint};
+//! use realtime_context::Toolbox;
 //! use realtime_fleet::drive::{self, NatsOptions, ServedCall};
 //! use realtime_fleet::gateway::NewCall;
 //! use realtime_fleet::worker::WorkerOptions;
 //! use realtime_fleet::{Content, Leg, Placing, Tenant};
+//! use realtime_protocol::call::Event;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let nats = NatsOptions::new("nats://127.0.0.1:4222", "voice");
 //!
-//! // A worker. What a call is, is the application's.
-//! let worker = drive::serve(nats.clone(), WorkerOptions::new(), |call: ServedCall| async move {
-//!     // Attach to the model by the call's id and serve it, from `call.placed().resume` on if there is one.
-//!     call.stopped().await;
-//! })
-//! .await?;
+//! // A worker. It attaches to a call by its id at the model's server, and serves it. It does the same with a
+//! // call of a lost worker: the snapshot, and what the journal says of functions, are taken care of.
+//! async fn serve(call: ServedCall) {
+//!     let Leg::Sideband { call_id } = &call.placed().placing.leg else { return };
+//!     let endpoint = Endpoint::openai_call(ApiKey::from("sk-example"), call_id);
+//!     let options = ClientOptions::default().toolbox(Toolbox::new());
+//!     let Ok(mut client) = call.attach(endpoint, options).await else { return };
+//!     while let Some(event) = client.next().await {
+//!         if let Event::Closed { reason } = event {
+//!             call.end(reason.to_string()).await; // else another worker has it
+//!         }
+//!     }
+//! }
+//! let worker = drive::serve(nats.clone(), WorkerOptions::new(), serve).await?;
 //!
 //! // A gateway, in the handler of a webhook.
 //! let gateway = drive::gateway(nats).await?;
@@ -30,13 +41,17 @@
 //! ```
 
 mod clock;
+mod gap;
 mod gateway;
+mod keep;
 mod lateness;
 mod served;
+mod sideband;
 mod tools;
 mod worker;
 
 pub use crate::engine::nats::{EngineError, Nats, NatsOptions};
 pub use gateway::{GatewayHandle, Placed, gateway};
 pub use served::{ServedCall, Stopped};
+pub use sideband::AttachError;
 pub use worker::{WorkerHandle, serve};

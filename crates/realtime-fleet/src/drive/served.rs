@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use realtime_protocol::call::FunctionCall;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::content::Content;
@@ -11,6 +12,10 @@ use crate::id::CallId;
 use crate::ledger::OnTakeover;
 use crate::snapshot::Snapshot;
 use crate::worker::{Command, PlacedCall, Verdict};
+
+/// Arguments of a function that a journal keeps, in bytes. Of a function with more, the next owner only knows
+/// that it was claimed.
+const LARGEST_ARGUMENTS: usize = 64 * 1024;
 
 /// The call is another worker's, or over: let go of it without a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -88,10 +93,32 @@ impl ServedCall {
         name: impl Into<String>,
         on_takeover: OnTakeover,
     ) -> Result<Verdict, Stopped> {
-        let (key, name) = (key.into(), name.into());
+        self.claim_as(key.into(), name.into(), on_takeover, None).await
+    }
+
+    /// As [`claim`](Self::claim), with the function call for the next owner, which answers it by that.
+    ///
+    /// # Errors
+    /// [`Stopped`]: do not run it.
+    pub async fn claim_call(
+        &self,
+        call: &Arc<FunctionCall>,
+        on_takeover: OnTakeover,
+    ) -> Result<Verdict, Stopped> {
+        let kept = (call.arguments.len() <= LARGEST_ARGUMENTS).then(|| Arc::clone(call));
+        self.claim_as(call.key.clone(), call.name.clone(), on_takeover, kept).await
+    }
+
+    async fn claim_as(
+        &self,
+        key: String,
+        name: String,
+        on_takeover: OnTakeover,
+        call: Option<Arc<FunctionCall>>,
+    ) -> Result<Verdict, Stopped> {
         let (waiter, verdict) = oneshot::channel();
         let waiter = Waiter::Claim(key.clone(), waiter);
-        self.ask(Command::Claim { key, name, on_takeover }, Some(waiter)).await?;
+        self.ask(Command::Claim { key, name, on_takeover, call }, Some(waiter)).await?;
         let verdict = verdict.await.map_err(|_| Stopped)?;
         while verdict == Verdict::Run && !self.permit.holds() {
             if *self.stopped.borrow() {

@@ -26,7 +26,11 @@ impl ServedCall {
     pub fn tools(&self, toolbox: &Toolbox) -> Toolbox {
         toolbox.map(|function| {
             let (call, on_takeover) = (self.clone(), rule(&function));
-            function.within(move |function, run| claimed(call.clone(), function, on_takeover, run))
+            // The next owner's client starts it again, and the journal says what comes of it.
+            let policy = function.tool_policy().clone().on_takeover(realtime_context::OnTakeover::Again);
+            function
+                .policy(policy)
+                .within(move |function, run| claimed(call.clone(), function, on_takeover, run))
         })
     }
 }
@@ -37,7 +41,7 @@ async fn claimed(
     on_takeover: OnTakeover,
     run: BoxFuture<'static, FunctionOutput>,
 ) -> FunctionOutput {
-    let Ok(verdict) = call.claim(&function.key[..], &function.name[..], on_takeover).await else {
+    let Ok(verdict) = call.claim_call(&function, on_takeover).await else {
         return pending().await;
     };
     let output = match verdict {

@@ -1,5 +1,9 @@
 //! What a worker is told and tells: [`Command`], [`Event`], [`Output`].
 
+use std::sync::Arc;
+
+use realtime_protocol::call::FunctionCall;
+
 use crate::content::Content;
 use crate::engine::{OfferAnswer, Request, RequestId};
 use crate::id::{CallId, WorkerId};
@@ -38,6 +42,8 @@ pub enum Command {
         name: String,
         /// What the next owner does if there is no result.
         on_takeover: OnTakeover,
+        /// The function call, for the next owner.
+        call: Option<Arc<FunctionCall>>,
     },
     /// A function has run, or is given up. [`Event::Recorded`] says when the model may be told.
     Result {
@@ -51,8 +57,8 @@ pub enum Command {
         /// The function's key.
         key: String,
     },
-    /// What the next owner would go on with. Say it at the end of each turn: it is written at a pace, and of
-    /// those that wait the newest.
+    /// What the next owner would go on with. Say it whenever that has changed: it is written at a pace, and
+    /// of those that wait the newest.
     Snap(Snapshot),
     /// The call is over.
     End {

@@ -14,6 +14,10 @@ use crate::snapshot::{Resume, SNAPSHOT_VERSION, SnapshotError};
 use crate::worker::{PlacedCall, Verdict};
 use crate::writer::Writer;
 
+/// Snapshots that are written one after another once none was written for a while: a turn has several moments
+/// that count.
+const AT_ONCE: u32 = 4;
+
 /// How far the worker is with a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
@@ -33,7 +37,8 @@ pub(super) struct Held {
     pub(super) grants: VecDeque<String>,
     /// What the next owner would go on with, not written yet.
     pub(super) snap: Option<Content>,
-    next_snap: Timestamp,
+    /// Until when the snapshots that were written use the pace up.
+    paid_snaps: Timestamp,
     /// Functions that an earlier owner claimed and this one has not looked at.
     inherited: BTreeSet<String>,
 }
@@ -45,7 +50,7 @@ impl Held {
             phase,
             grants: VecDeque::new(),
             snap: None,
-            next_snap: Timestamp::ZERO,
+            paid_snaps: Timestamp::ZERO,
             inherited: BTreeSet::new(),
         }
     }
@@ -82,11 +87,12 @@ impl Held {
     /// Writes the snapshot that waits, if it is time. Returns when to look again.
     pub(super) fn advance_snap(&mut self, now: Timestamp, pace: Duration) -> Option<Timestamp> {
         self.snap.as_ref()?;
-        if self.next_snap > now {
-            return Some(self.next_snap);
+        let next = self.paid_snaps - pace * (AT_ONCE - 1);
+        if next > now {
+            return Some(next);
         }
         if let Some(body) = self.snap.take() {
-            self.next_snap = now + pace;
+            self.paid_snaps = self.paid_snaps.max(now) + pace;
             self.writer.push(Line::Snap { v: SNAPSHOT_VERSION, body, claims: Vec::new() });
         }
         None

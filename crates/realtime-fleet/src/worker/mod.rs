@@ -170,7 +170,7 @@ impl Worker {
     pub fn handle_command(&mut self, now: Timestamp, call: &CallId, command: Command) {
         let Some(held) = self.calls.get_mut(call).filter(|held| held.phase == Phase::Serving) else { return };
         let line = match command {
-            Command::Claim { key, name, on_takeover } => Line::Claim { key, name, on_takeover },
+            Command::Claim { key, name, on_takeover, call } => Line::Claim { key, name, on_takeover, call },
             Command::Result { key, output } => Line::Result { key, output },
             Command::Delivered { key } => Line::Delivered { key },
             Command::End { why } => Line::Ended { why },

@@ -18,7 +18,8 @@ pub struct WorkerOptions {
     pub admission: AdmissionOptions,
     /// Where it is and what it can do. `zone` is asked first by calls of that zone.
     pub labels: BTreeMap<String, String>,
-    /// How often a call's snapshot is written, at most. Default: 2 s.
+    /// How often a call's snapshot is written, on average at most; after a pause, four are written as they
+    /// come. Default: 2 s.
     pub snapshot_pace: Duration,
     /// Whether it looks after lost calls of others. Default: `true`. Some worker must.
     pub looks_after_others: bool,
@@ -60,7 +61,7 @@ impl WorkerOptions {
         self
     }
 
-    /// Replaces how often a snapshot is written, at most.
+    /// Replaces how often a snapshot is written, on average at most.
     #[must_use]
     pub const fn snapshot_pace(mut self, pace: Duration) -> Self {
         self.snapshot_pace = pace;

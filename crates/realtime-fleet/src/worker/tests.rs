@@ -142,7 +142,8 @@ fn an_offer_that_comes_too_late_takes_the_call_from_nobody() {
 
 #[test]
 fn what_an_earlier_owner_did_decides_what_is_done_with_a_function() {
-    let claim = |key: &str, on_takeover| Line::Claim { key: key.into(), name: "f".into(), on_takeover };
+    let claim =
+        |key: &str, on_takeover| Line::Claim { key: key.into(), name: "f".into(), on_takeover, call: None };
     let lines = [
         placed(),
         owner("w2", 1),
@@ -196,15 +197,17 @@ fn a_snapshot_of_a_later_release_is_left_to_others() {
 fn snapshots_are_written_at_a_pace_and_the_newest_wins() {
     let mut bench = Bench::serving();
     let snap = |n: u32| Command::Snap(Snapshot::new().app(json!({ "n": n })));
-    for n in 1..=3 {
+    for n in 1..=6 {
         bench.worker.handle_command(at(1000 + u64::from(n)), &call(), snap(n));
     }
     let Line::Snap { body, .. } = bench.answer_append(at(1010), Answer::Done(Sequence(12))) else { panic!() };
     assert_eq!(body.0["app"]["n"], 1);
+    let Line::Snap { body, .. } = bench.answer_append(at(1020), Answer::Done(Sequence(13))) else { panic!() };
+    assert_eq!(body.0["app"]["n"], 4, "four may be written as they come");
     assert!(bench.find(is_append).is_none());
     bench.worker.handle_timeout(at(3001));
-    let Line::Snap { body, .. } = bench.answer_append(at(3010), Answer::Done(Sequence(13))) else { panic!() };
-    assert_eq!(body.0["app"]["n"], 3);
+    let Line::Snap { body, .. } = bench.answer_append(at(3010), Answer::Done(Sequence(14))) else { panic!() };
+    assert_eq!(body.0["app"]["n"], 6);
 }
 
 #[test]
@@ -291,7 +294,7 @@ impl Bench {
 
     fn claim(&mut self, key: &str) {
         let on_takeover = OnTakeover::Unknown;
-        let claim = Command::Claim { key: key.into(), name: "f".into(), on_takeover };
+        let claim = Command::Claim { key: key.into(), name: "f".into(), on_takeover, call: None };
         self.worker.handle_command(at(990), &call(), claim);
     }
 

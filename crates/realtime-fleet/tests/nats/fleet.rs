@@ -23,6 +23,7 @@ pub(crate) struct Fleet {
     pub(crate) server: Server,
     pub(crate) gateway: GatewayHandle,
     pub(crate) folder: PathBuf,
+    emulator: Option<String>,
     workers: Vec<Child>,
     cuts: Vec<Arc<AtomicBool>>,
     /// When which process was hurt, in milliseconds.
@@ -35,6 +36,15 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) async fn start(workers: usize) -> Self {
         let mut fleet = Self::new().await;
+        (0..workers).for_each(|_| fleet.start_worker(None));
+        fleet.wait_for_workers(workers).await;
+        fleet
+    }
+
+    /// As [`start`](Self::start); the workers serve real calls of this emulator.
+    pub(crate) async fn start_with_emulator(workers: usize, emulator: &str) -> Self {
+        let mut fleet = Self::new().await;
+        fleet.emulator = Some(emulator.to_owned());
         (0..workers).for_each(|_| fleet.start_worker(None));
         fleet.wait_for_workers(workers).await;
         fleet
@@ -70,11 +80,12 @@ impl Fleet {
         tokio::spawn(watch_the_machine(Arc::clone(&late)));
         let (workers, cuts) = (Vec::new(), Vec::new());
         let (hurt, placed) = (BTreeMap::new(), BTreeSet::new());
-        Self { server, gateway, folder, workers, cuts, hurt, placed, begun, late }
+        Self { server, gateway, folder, emulator: None, workers, cuts, hurt, placed, begun, late }
     }
 
     pub(crate) fn start_worker(&mut self, url: Option<String>) {
-        let worker = self.spawn("worker", url.unwrap_or_else(|| self.server.url()));
+        let what = if self.emulator.is_some() { "sideband" } else { "worker" };
+        let worker = self.spawn(what, url.unwrap_or_else(|| self.server.url()));
         self.workers.push(worker);
     }
 
@@ -89,6 +100,7 @@ impl Fleet {
             .env("FLEET_PROCESS", what)
             .env("FLEET_URL", url)
             .env("FLEET_FOLDER", &self.folder)
+            .env("FLEET_EMULATOR", self.emulator.as_deref().unwrap_or_default())
             .stdout(Stdio::null())
             .spawn()
             .unwrap()
@@ -128,6 +140,23 @@ impl Fleet {
 
     pub(crate) async fn wait_for_takeovers(&self, takeovers: usize) {
         self.until(async || self.takeovers().len() >= takeovers).await;
+    }
+
+    /// Waits until so much is noted.
+    pub(crate) async fn wait_for_lines(&self, file: &str, lines: usize) {
+        self.until(async || self.lines(file).len() >= lines).await;
+    }
+
+    /// What is noted, without times and processes.
+    pub(crate) fn texts(&self, file: &str) -> Vec<String> {
+        self.lines(file).into_iter().map(|(_, _, text)| text).collect()
+    }
+
+    /// The worker that began the call last.
+    pub(crate) fn owner(&self, call: &str) -> usize {
+        let begun = self.lines("begun");
+        let (_, owner, _) = begun.iter().rfind(|(_, _, text)| text.starts_with(call)).expect("it has begun");
+        self.workers.iter().position(|worker| worker.id() == *owner).expect("it is a worker of this fleet")
     }
 
     pub(crate) async fn all_end(&self) {

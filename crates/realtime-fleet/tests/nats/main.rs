@@ -11,10 +11,13 @@
     reason = "tests start processes, read what these write, and measure"
 )]
 
+mod calls;
 mod fleet;
 mod later;
 mod process;
+mod served;
 mod server;
+mod takeover;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,6 +10,8 @@ use realtime_fleet::worker::{Verdict, WorkerOptions};
 use realtime_fleet::{AdmissionOptions, Leg, OnTakeover, Placing, Progress, Snapshot, Tenant};
 use serde_json::{Value, json};
 
+use crate::served;
+
 /// Runs what the environment says, if it says anything.
 pub(crate) fn run() {
     let variable = |name: &str| std::env::var(name).ok();
@@ -24,8 +26,11 @@ pub(crate) fn run() {
         if what == "gateway" {
             return place_for_ever(nats).await;
         }
-        let worker = drive::serve(nats, options(), serve(folder.into())).await.unwrap();
-        worker.ended().await;
+        let worker = match &what[..] {
+            "sideband" => drive::serve(nats, options(), served::serve(folder.into())).await,
+            _ => drive::serve(nats, options(), serve(folder.into())).await,
+        };
+        worker.unwrap().ended().await;
     });
 }
 

@@ -102,6 +102,7 @@ impl Application {
     }
 
     fn claim(&self, key: &str) -> Command {
-        Command::Claim { key: key.into(), name: "book".into(), on_takeover: OnTakeover::Unknown }
+        let (key, name) = (key.into(), "book".into());
+        Command::Claim { key, name, on_takeover: OnTakeover::Unknown, call: None }
     }
 }

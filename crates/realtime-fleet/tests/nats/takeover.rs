@@ -1,0 +1,77 @@
+//! A worker is killed in the middle of a real call, and another one finishes it.
+
+use serde_json::json;
+
+use crate::calls::Stage;
+
+/// Of a call that no worker leaves.
+async fn unbroken(question: &str) -> String {
+    let mut stage = Stage::begin(json!({})).await;
+    stage.ask(question).await;
+    stage.hears_the_end().await;
+    stage.hang_up().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_worker_is_killed_in_mid_speech_is_known_whole_afterwards() {
+    let mut stage = Stage::begin(json!({})).await;
+    stage.ask("Tell me a story.").await;
+    stage.hears_speech().await;
+    stage.kill_owner();
+    stage.fleet.wait_for_lines("attached", 2).await;
+    stage.hears_the_end().await;
+    assert_eq!(stage.hang_up().await, unbroken("Tell me a story.").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_function_whose_worker_is_killed_the_model_is_told_that_nobody_knows() {
+    let mut stage = Stage::begin(json!({ "slow": true })).await;
+    stage.ask("Please book a seat.").await;
+    stage.fleet.wait_for_lines("effects", 1).await;
+    stage.kill_owner();
+    stage.hears_the_end().await;
+    assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
+    let (said, unbroken) = (stage.hang_up().await, unbroken("Please book a seat.").await);
+    let other: Vec<(&str, &str)> = said.lines().zip(unbroken.lines()).filter(|(a, b)| a != b).collect();
+    assert_eq!(said.lines().count(), unbroken.lines().count(), "{said}");
+    assert!(
+        matches!(other[..], [(now, "tool: book({\"row\":7}) -> {\"seat\":4}")] if now.contains("not known")),
+        "{other:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_may_run_again_does_and_the_call_is_as_if_nothing_had_happened() {
+    let mut stage = Stage::begin(json!({ "slow": true, "on_takeover": "again" })).await;
+    stage.ask("Please book a seat.").await;
+    stage.fleet.wait_for_lines("effects", 1).await;
+    stage.kill_owner();
+    stage.hears_the_end().await;
+    let effects = stage.fleet.texts("effects");
+    assert_eq!((effects.len(), &effects[0]), (2, &effects[1]), "the same key");
+    assert_eq!(stage.hang_up().await, unbroken("Please book a seat.").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_worker_is_killed_in_the_answer_about_a_function_is_known_whole_afterwards() {
+    let mut stage = Stage::begin(json!({})).await;
+    stage.ask("Please book a seat.").await;
+    stage.hears_speech().await;
+    stage.kill_owner();
+    stage.fleet.wait_for_lines("attached", 2).await;
+    stage.hears_the_end().await;
+    assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
+    assert_eq!(stage.hang_up().await, unbroken("Please book a seat.").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_call_that_nobody_heard_is_made_again() {
+    let mut stage = Stage::begin(json!({})).await;
+    stage.kill_owner();
+    stage.ask("Please book a seat.").await;
+    stage.hears_the_end().await;
+    assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
+    let said = stage.hang_up().await;
+    assert_eq!(said.matches("book").count(), 2, "{said}");
+    assert!(said.contains("nothing was done") && said.contains("Once upon a time"), "{said}");
+}
