@@ -79,6 +79,8 @@
 //! - **A function runs once.** It is claimed in the journal before it runs. Where its worker is lost
 //!   meanwhile, the model is told that its outcome is unknown, unless the function may run again.
 //! - **A call that was placed ends, or has an owner, or is being offered**, as long as some worker lives.
+//! - **A call moves between two turns**, where its worker drains: the next owner is attached before the last
+//!   one lets go, and never do both act.
 //! - **An engine that is away ends no call.** Workers begin nothing that cannot be undone, and go on later.
 //!
 //! # What it does not do
@@ -90,7 +92,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`worker`], `worker::held` | a worker, and one of its calls |
+//! | [`worker`], `worker::held`, `worker::moving` | a worker, one of its calls, and one that moves |
 //! | [`gateway`] | who places calls |
 //! | `drive` | both on tokio and NATS (feature `nats`) |
 //! | [`engine`] | what both ask of an engine, and an engine in memory |

@@ -178,7 +178,6 @@ impl Writer {
     }
 
     /// Returns whether nothing waits and nothing is under way.
-    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && matches!(self.state, State::Idle | State::Fenced)
     }

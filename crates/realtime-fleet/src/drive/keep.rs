@@ -4,7 +4,7 @@
 //! The rule kept here: the client never waits for the journal. It is heard in the client's task and written
 //! from another one, where of several snapshots the last counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,25 +13,39 @@ use realtime_context::Conversation;
 use realtime_protocol::call::{
     CommandError, CommandId, ConnectionEvent, Event, FunctionCall, Listener, Origin, Out,
 };
+use realtime_protocol::id::ResponseId;
 use realtime_protocol::item::Item;
 use realtime_protocol::time::{Timestamp, UnixTime};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::drive::gap::Gap;
 use crate::drive::served::ServedCall;
+use crate::line::Why;
 use crate::snapshot::Snapshot;
 
 /// Snapshots are made no closer together than this: one holds the whole conversation.
 const PACE: Duration = Duration::from_millis(250);
+/// A pause that counts as the end of a turn.
+const PAUSE: Duration = Duration::from_millis(300);
+/// When a call that may move is offered again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Hears a client's call.
 pub(crate) struct Keep {
     conversation: Conversation,
     changed: Arc<Notify>,
     delivered: mpsc::UnboundedSender<String>,
+    attached: Arc<Notify>,
+    quiet: watch::Sender<bool>,
     /// The keys of functions without an output, by their ids on the wire.
     open: BTreeMap<String, String>,
+    /// Those whose output is on its way.
+    sent: BTreeMap<String, String>,
+    /// Responses that run.
+    responses: BTreeSet<ResponseId>,
+    /// Whether the user speaks.
+    speaks: bool,
     gap: Gap,
 }
 
@@ -39,21 +53,32 @@ pub(crate) struct Keep {
 pub(crate) struct Kept {
     changed: Arc<Notify>,
     delivered: mpsc::UnboundedReceiver<String>,
+    /// The call goes on here.
+    attached: Arc<Notify>,
+    /// Whether nobody speaks, and no function runs.
+    quiet: watch::Receiver<bool>,
 }
 
 impl Keep {
     pub(crate) fn new(conversation: Conversation, inherited: &[FunctionCall], seed: u64) -> (Self, Kept) {
         let changed = Arc::new(Notify::new());
+        let attached = Arc::new(Notify::new());
         let (sender, delivered) = mpsc::unbounded_channel();
+        let (tell_quiet, quiet) = watch::channel(false);
         let open = inherited.iter().map(|call| (call.call_id.as_str().to_owned(), call.key.clone()));
         let keep = Self {
             conversation,
             changed: Arc::clone(&changed),
             delivered: sender,
+            attached: Arc::clone(&attached),
+            quiet: tell_quiet,
             open: open.collect(),
+            sent: BTreeMap::new(),
+            responses: BTreeSet::new(),
+            speaks: false,
             gap: Gap::new(seed),
         };
-        (keep, Kept { changed, delivered })
+        (keep, Kept { changed, delivered, attached, quiet })
     }
 
     fn note(&mut self, event: &Event) {
@@ -62,11 +87,24 @@ impl Keep {
                 let open = calls.iter().map(|call| (call.call_id.as_str().to_owned(), call.key.clone()));
                 self.open.extend(open);
             }
+            Event::ResponseStarted { response_id, .. } => drop(self.responses.insert(response_id.clone())),
+            Event::ResponseFinished(report) => drop(self.responses.remove(&report.response_id)),
+            Event::SpeechStarted { .. } => self.speaks = true,
+            Event::SpeechStopped { .. } => self.speaks = false,
+            Event::Connection(ConnectionEvent::Resumed { .. }) => {
+                (self.responses, self.speaks) = (BTreeSet::new(), false);
+                self.sent.clear(); // nobody will tell
+                self.attached.notify_one();
+            }
+            Event::FunctionEnded { call, end } if end.is_answered() => {
+                self.sent.extend(self.open.remove_entry(call.call_id.as_str()));
+            }
             // The server has it: whoever is next need not tell it again.
             Event::ItemPlaced { item, origin: Origin::Client, .. } => {
-                let Item::FunctionCallOutput(output) = &**item else { return };
-                let key = output.call_id.value().and_then(|call_id| self.open.remove(call_id.as_str()));
-                if let Some(key) = key {
+                if let Item::FunctionCallOutput(output) = &**item
+                    && let Some(call_id) = output.call_id.value()
+                    && let Some(key) = self.sent.remove(call_id.as_str())
+                {
                     let _ = self.delivered.send(key); // the call is over
                 }
             }
@@ -75,6 +113,8 @@ impl Keep {
         if is_worth_keeping(event) {
             self.changed.notify_one();
         }
+        let is_quiet = self.responses.is_empty() && self.open.is_empty() && !self.speaks;
+        self.quiet.send_replace(is_quiet);
     }
 }
 
@@ -116,7 +156,8 @@ const fn is_worth_keeping(event: &Event) -> bool {
     )
 }
 
-/// Writes what is heard, until the call is over or another worker's.
+/// Writes what is heard, and moves the call away between two turns where its worker drains, until the call is
+/// over or another worker's.
 pub(crate) struct Keeping {
     pub(crate) call: ServedCall,
     pub(crate) keeper: Keeper,
@@ -127,10 +168,18 @@ pub(crate) struct Keeping {
 impl Keeping {
     pub(crate) async fn run(mut self) {
         let mut next = Instant::now();
+        let mut next_move = next;
         loop {
             let changed = async {
                 sleep_until(next).await;
                 self.kept.changed.notified().await;
+            };
+            let quiet = &mut self.kept.quiet;
+            let may_move = async {
+                self.call.draining().await;
+                sleep_until(next_move).await;
+                let _ = quiet.wait_for(|is_quiet| *is_quiet).await; // an error: the client's call is over
+                sleep(PAUSE).await; // what has just been said may have an answer
             };
             tokio::select! {
                 () = self.call.stopped() => {
@@ -144,17 +193,81 @@ impl Keeping {
                     }
                     None => return, // the client's call is over
                 },
+                () = self.kept.attached.notified() => {
+                    if self.call.placed().why == Why::Moved {
+                        let _ = self.call.ready().await; // an error: it is stopped
+                    }
+                }
                 () = changed => {
                     next = Instant::now() + PACE;
-                    let Some(suspended) = self.keeper.snapshot().await else { return };
-                    if suspended.is_over() {
+                    if !self.snap().await {
                         return;
                     }
-                    let saved = self.conversation.save();
-                    let snapshot = Snapshot::new().suspended(suspended).conversation(saved);
-                    let _ = self.call.snap(snapshot).await; // an error: it is stopped
+                }
+                () = may_move => {
+                    next_move = Instant::now() + AGAIN;
+                    if *self.kept.quiet.borrow() {
+                        if !self.snap().await {
+                            return;
+                        }
+                        let _ = self.call.give_away().await; // an error: it is stopped
+                    }
                 }
             }
+        }
+    }
+
+    /// Keeps what the next owner would go on with. Returns whether the client's call goes on.
+    async fn snap(&self) -> bool {
+        let Some(suspended) = self.keeper.snapshot().await.filter(|suspended| !suspended.is_over()) else {
+            return false;
+        };
+        let snapshot = Snapshot::new().suspended(suspended).conversation(self.conversation.save());
+        let _ = self.call.snap(snapshot).await; // an error: it is stopped
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_protocol::call::{FunctionEnd, Listeners, Place};
+    use realtime_protocol::time::MediaTime;
+    use serde_json::json;
+
+    use super::*;
+    use crate::samples::at;
+
+    #[test]
+    fn a_call_is_quiet_once_its_functions_are_answered_and_their_outputs_count_once_the_server_has_them() {
+        let (keep, mut kept) = Keep::new(Conversation::new(), &[call()], 7);
+        let mut listeners = Listeners::default();
+        listeners.add(Box::new(keep));
+        let mut hear = |event: &Event| listeners.hear(at(0), UnixTime::default(), event);
+        hear(&Event::SpeechStopped { item_id: None, at: Some(MediaTime::ZERO) });
+        assert!(!*kept.quiet.borrow(), "a function runs");
+
+        let placed = |call_id: &str| {
+            let output =
+                json!({ "type": "function_call_output", "id": "o", "call_id": call_id, "output": "1" });
+            let item = Box::new(serde_json::from_value(output).unwrap());
+            Event::ItemPlaced { item, place: Place::Untold, origin: Origin::Client }
+        };
+        let end = FunctionEnd::Result(json!(1));
+        hear(&Event::FunctionEnded { call: Arc::new(call()), end });
+        assert!(*kept.quiet.borrow());
+        hear(&placed("another"));
+        assert!(kept.delivered.try_recv().is_err());
+        hear(&placed("c"));
+        assert_eq!(kept.delivered.try_recv().as_deref(), Ok("key"));
+    }
+
+    fn call() -> FunctionCall {
+        FunctionCall {
+            call_id: "c".into(),
+            item_id: None,
+            name: "book".into(),
+            arguments: "{}".into(),
+            key: "key".into(),
         }
     }
 }

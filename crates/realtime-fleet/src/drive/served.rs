@@ -1,5 +1,6 @@
 //! A call in the hands of the application: [`ServedCall`].
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -62,6 +63,7 @@ pub struct ServedCall {
     pub(crate) permit: Arc<Permit>,
     pub(crate) asks: mpsc::Sender<Ask>,
     pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 impl ServedCall {
@@ -80,6 +82,33 @@ impl ServedCall {
     pub async fn stopped(&self) {
         let mut stopped = self.stopped.clone();
         let _ = stopped.wait_for(|stopped| *stopped).await; // an error: the worker is gone
+    }
+
+    /// Waits until the worker drains.
+    pub async fn draining(&self) {
+        let mut draining = self.draining.clone();
+        if draining.wait_for(|draining| *draining).await.is_err() {
+            pending().await // the worker is gone
+        }
+    }
+
+    /// The worker drains, and nothing is under way in the call: it may move to another worker. Say what that
+    /// one goes on with first, by [`snap`](Self::snap). If none takes it, nothing happens: say it again
+    /// later.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn give_away(&self) -> Result<(), Stopped> {
+        self.ask(Command::Move, None).await
+    }
+
+    /// This worker is attached to a call that moves here ([`Why::Moved`](crate::Why::Moved)) and asks its
+    /// owner to let go. Until [`may_act`](Self::may_act) holds, the call is the other worker's.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn ready(&self) -> Result<(), Stopped> {
+        self.ask(Command::Ready, None).await
     }
 
     /// Claims a function before it runs, and says what is to be done with it. `Verdict::Run` comes when the

@@ -96,15 +96,12 @@ impl ServedCall {
     }
 }
 
-/// Notes the functions that the conversation in the snapshot does not know yet.
+/// Notes the functions that the conversation in the snapshot does not know yet, or not to the end.
 fn note_missing(conversation: &Conversation, functions: &[FunctionCall]) {
-    for call in functions {
-        let Some(item_id) = &call.item_id else { continue };
-        if conversation.entry_of(item_id).is_none() {
-            let calls = vec![Arc::new(call.clone())];
-            let response_id = ResponseId::from("");
-            conversation.observe(&Event::FunctionCalls { response_id, calls, out_of_band: false });
-        }
+    let calls: Vec<Arc<FunctionCall>> = functions.iter().cloned().map(Arc::new).collect();
+    if !calls.is_empty() {
+        let response_id = ResponseId::from("");
+        conversation.observe(&Event::FunctionCalls { response_id, calls, out_of_band: false });
     }
 }
 

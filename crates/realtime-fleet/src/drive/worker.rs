@@ -5,12 +5,14 @@ use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::drive::clock::Clock;
 use crate::drive::lateness::Lateness;
@@ -19,8 +21,11 @@ use crate::engine::nats::{EngineError, Incoming, Nats, NatsOptions};
 use crate::engine::{Answer, Push, RequestId};
 use crate::id::CallId;
 use crate::lease::LeaseOptions;
+use crate::line::Why;
 use crate::worker::{Command, Event, OfferId, Output, PlacedCall, Verdict, Worker, WorkerOptions};
 
+/// How long handlers have to end after the last call.
+const REST: Duration = Duration::from_secs(5);
 /// What the application may ask before the driver gets to it.
 const ASKS: usize = 1024;
 
@@ -33,7 +38,9 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Takes no more calls, and ends after the last one.
+    /// Takes no more calls, and ends after the last one. Calls that clients serve on side channels
+    /// ([`ServedCall::client`]) move to other workers between their turns; the next owner is attached before
+    /// this one lets go.
     pub fn drain(&self) {
         let _ = self.drain.try_send(()); // full: it drains already
     }
@@ -86,6 +93,7 @@ where
         good_until: Arc::default(),
         asks,
         lateness: Lateness::default(),
+        draining: watch::Sender::new(false),
         is_drained: false,
     };
     tokio::spawn(driver.run(pushes, asked, drains, done));
@@ -115,6 +123,8 @@ struct Driver {
     good_until: Arc<AtomicU64>,
     asks: mpsc::Sender<Ask>,
     lateness: Lateness,
+    /// Whether the worker drains.
+    draining: watch::Sender<bool>,
     is_drained: bool,
 }
 
@@ -131,6 +141,8 @@ impl Driver {
             self.carry_out().await;
             if self.is_drained {
                 while self.requests.next().await.is_some() {} // each has its deadline
+                let rest = async { while self.handlers.next().await.is_some() {} };
+                let _ = timeout(REST, rest).await; // one that does not end is left behind
                 let _ = done.send(true); // nobody waits
                 return;
             }
@@ -146,7 +158,10 @@ impl Driver {
                     let why = "its handler returned".to_owned();
                     self.worker.handle_command(self.clock.now(), &call, Command::End { why });
                 }
-                Some(()) = drains.recv() => self.worker.drain(self.clock.now()),
+                Some(()) = drains.recv() => {
+                    self.worker.drain(self.clock.now());
+                    self.draining.send_replace(true);
+                }
                 () = self.clock.wait(self.lateness.due()) => {
                     self.lateness.tick(self.clock.now());
                     self.worker.handle_lateness(self.lateness.percentile_99());
@@ -202,6 +217,11 @@ impl Driver {
                     let _ = served.stopped.send(true); // nobody waits
                 }
             }
+            Event::Paused { call } => {
+                if let Some(served) = self.calls.get(&call) {
+                    served.permit.is_mine.store(false, Ordering::Release);
+                }
+            }
             Event::Unsaved { call, why } => tracing::warn!(%call, why, "its snapshot is not kept"),
             Event::Named(worker) => {
                 tracing::info!(%worker, "has a name");
@@ -217,7 +237,7 @@ impl Driver {
     fn begin(&mut self, placed: PlacedCall) {
         let call = placed.id.clone();
         tracing::info!(%call, epoch = placed.epoch, why = ?placed.why, "begins");
-        let is_mine = AtomicBool::new(true);
+        let is_mine = AtomicBool::new(placed.why != Why::Moved);
         let permit = Permit { clock: self.clock, good_until: Arc::clone(&self.good_until), is_mine };
         let permit = Arc::new(permit);
         let (stopped, told) = watch::channel(false);
@@ -226,6 +246,7 @@ impl Driver {
             permit: Arc::clone(&permit),
             asks: self.asks.clone(),
             stopped: told,
+            draining: self.draining.subscribe(),
         };
         let (claims, results) = (BTreeMap::new(), BTreeMap::new());
         self.calls.insert(call.clone(), Served { permit, stopped, claims, results });

@@ -178,6 +178,16 @@ pub enum Offered {
         /// The owner.
         of: Option<WorkerId>,
     },
+    /// Its owner drains, and would give it away: attach to it, and then ask the owner by `Ready`.
+    Moving {
+        /// The owner.
+        of: WorkerId,
+    },
+    /// To its owner: the worker to which it was offered is attached, and asks for it.
+    Ready {
+        /// That worker.
+        by: WorkerId,
+    },
 }
 
 /// What a worker says to an offer.

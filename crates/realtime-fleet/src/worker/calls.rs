@@ -26,6 +26,11 @@ impl Worker {
                 self.ask(Asking::Adoption(call.clone()), Request::Read { call: call.clone() });
                 Held::new(self.id.clone(), CallRecord::new(), Phase::Reading { of })
             }
+            Offered::Moving { of } => {
+                self.ask(Asking::Adoption(call.clone()), Request::Read { call: call.clone() });
+                Held::new(self.id.clone(), CallRecord::new(), Phase::Fetching { of })
+            }
+            Offered::Ready { .. } => return,
         };
         self.calls.insert(call.clone(), held);
         self.dirty.insert(call);
@@ -33,7 +38,11 @@ impl Worker {
 
     pub(super) fn handle_adoption(&mut self, now: Timestamp, call: CallId, answer: &Answer) {
         let Some(held) = self.calls.get_mut(&call) else { return };
-        let Phase::Reading { of } = &held.phase else { return };
+        let (of, moves) = match &held.phase {
+            Phase::Reading { of } => (of.clone(), false),
+            Phase::Fetching { of } => (Some(of.clone()), true),
+            _ => return,
+        };
         let Answer::Lines(lines) = answer else {
             self.drop_call(now, &call); // whoever offered it looks after it
             return;
@@ -46,6 +55,9 @@ impl Worker {
             }
             self.drop_call(now, &call);
             return;
+        }
+        if let (true, Some(of)) = (moves, of) {
+            return self.prepare(now, call, of, record);
         }
         let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Lost));
         held.writer.push(self.owner_line(Why::Lost));
@@ -73,20 +85,24 @@ impl Worker {
         let Some(held) = self.calls.get_mut(call) else { return };
         match written {
             Written::Fenced => {
-                let was_told = held.phase == Phase::Serving;
+                let was_told = held.phase.is_begun();
                 self.drop_call(now, call);
                 if was_told {
                     self.tell(Event::Stopped { call: call.clone() });
                 }
             }
             Written::Line(Line::Owner { worker, epoch, why }) if worker == self.id => {
-                if let Phase::Owning(_) = held.phase {
-                    held.phase = Phase::Serving;
-                    let begun = held.begin(call, epoch, why);
-                    match begun {
-                        Ok(placed) => self.tell(Event::Begin(Box::new(placed))),
-                        Err(_) => self.drop_call(now, call),
-                    }
+                let was_begun = held.phase.is_begun();
+                if held.phase == Phase::Serving {
+                    return;
+                }
+                held.phase = Phase::Serving;
+                if was_begun {
+                    return self.unpark(now, call);
+                }
+                match held.begin(call, epoch, why) {
+                    Ok(placed) => self.tell(Event::Begin(Box::new(placed))),
+                    Err(_) => self.drop_call(now, call),
                 }
             }
             Written::Line(Line::Claim { key, .. }) => held.grants.push_back(key),
@@ -118,6 +134,10 @@ impl Worker {
             if let Some(at) = held.advance_snap(now, self.options.snapshot_pace) {
                 self.waits.insert((at, call.clone()));
             }
+            if !self.advance_move(now, call) {
+                return;
+            }
+            let Some(held) = self.calls.get_mut(call) else { return };
             if may_act && let Some(key) = held.grants.pop_front() {
                 let verdict = Verdict::Run;
                 self.tell(Event::Function { call: call.clone(), key, verdict });

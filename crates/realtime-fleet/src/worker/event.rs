@@ -60,6 +60,12 @@ pub enum Command {
     /// What the next owner would go on with. Say it whenever that has changed: it is written at a pace, and
     /// of those that wait the newest.
     Snap(Snapshot),
+    /// This worker drains, and nothing is under way in the call: it may move. Say what the next owner goes on
+    /// with first. If no worker takes it, nothing happens; say it again later.
+    Move,
+    /// The application is attached to a call that moves here ([`Why::Moved`]). [`Worker::may_act`] holds
+    /// once its owner has let go.
+    Ready,
     /// The call is over.
     End {
         /// Why, for people.
@@ -71,7 +77,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Serve this call.
+    /// Serve this call. One that moves here is another worker's until [`Command::Ready`] is said.
     Begin(Box<PlacedCall>),
     /// What is to be done with a claimed function.
     Function {
@@ -95,6 +101,12 @@ pub enum Event {
         call: CallId,
         /// What is wrong with it.
         why: String,
+    },
+    /// Another worker is attached and takes this call over: begin nothing. Either it is `Stopped` soon, or
+    /// [`Worker::may_act`] holds again.
+    Paused {
+        /// Which call.
+        call: CallId,
     },
     /// Let go of this call without a word: somebody else has it, or it is over.
     Stopped {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use realtime_protocol::time::Timestamp;
 
 use crate::content::Content;
-use crate::id::{CallId, WorkerId};
+use crate::id::{CallId, Sequence, WorkerId};
 use crate::ledger::{OnTakeover, Progress};
 use crate::line::{Line, Why};
 use crate::record::{CallRecord, LineError};
 use crate::snapshot::{Resume, SNAPSHOT_VERSION, SnapshotError};
-use crate::worker::{PlacedCall, Verdict};
+use crate::worker::{Command, PlacedCall, Verdict};
 use crate::writer::Writer;
 
 /// Snapshots that are written one after another once none was written for a while: a turn has several moments
@@ -27,6 +27,42 @@ pub(super) enum Phase {
     Owning(Why),
     /// The application serves it.
     Serving,
+    /// The journal of a call that moves here is being read.
+    Fetching { of: WorkerId },
+    /// The application attaches to a call that moves here, until then.
+    Preparing { of: WorkerId, until: Timestamp },
+    /// Another worker is attached and may write itself in, until then.
+    Leaving { until: Timestamp },
+    /// It has not: this worker writes itself in again.
+    Returning,
+}
+
+/// A call that is to move away.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Move {
+    /// Whom it is offered to, or who prepares.
+    pub(super) to: Option<WorkerId>,
+    /// Who does not take it.
+    pub(super) refused: BTreeSet<WorkerId>,
+    /// The journal's last line when it was offered. What comes after it would be missing there.
+    pub(super) fence: Sequence,
+    pub(super) until: Timestamp,
+}
+
+impl Phase {
+    /// Whether the application was told of the call.
+    pub(super) const fn is_begun(&self) -> bool {
+        match self {
+            Self::Serving | Self::Preparing { .. } | Self::Leaving { .. } | Self::Returning => true,
+            Self::Owning(why) => matches!(why, Why::Moved),
+            Self::Reading { .. } | Self::Fetching { .. } => false,
+        }
+    }
+
+    /// Whether the call is another worker's, as far as this one knows.
+    pub(super) const fn is_anothers(&self) -> bool {
+        matches!(self, Self::Reading { .. } | Self::Fetching { .. } | Self::Preparing { .. })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +71,10 @@ pub(super) struct Held {
     pub(super) phase: Phase,
     /// Claimed functions that may run once the lease is sure.
     pub(super) grants: VecDeque<String>,
+    /// What the application has said while the call was on its way.
+    pub(super) parked: VecDeque<Command>,
+    /// Whether it is to move away, and how far that is.
+    pub(super) moving: Option<Move>,
     /// What the next owner would go on with, not written yet.
     pub(super) snap: Option<Content>,
     /// Until when the snapshots that were written use the pace up.
@@ -49,6 +89,8 @@ impl Held {
             writer: Writer::new(by, record),
             phase,
             grants: VecDeque::new(),
+            parked: VecDeque::new(),
+            moving: None,
             snap: None,
             paid_snaps: Timestamp::ZERO,
             inherited: BTreeSet::new(),
@@ -91,10 +133,15 @@ impl Held {
         if next > now {
             return Some(next);
         }
+        self.paid_snaps = self.paid_snaps.max(now) + pace;
+        self.write_snap();
+        None
+    }
+
+    /// Writes the snapshot that waits.
+    pub(super) fn write_snap(&mut self) {
         if let Some(body) = self.snap.take() {
-            self.paid_snaps = self.paid_snaps.max(now) + pace;
             self.writer.push(Line::Snap { v: SNAPSHOT_VERSION, body, claims: Vec::new() });
         }
-        None
     }
 }

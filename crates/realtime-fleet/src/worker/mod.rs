@@ -20,6 +20,7 @@
 mod calls;
 mod event;
 mod held;
+mod moving;
 mod options;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +52,8 @@ enum Asking {
     LeaseRead,
     Journal(CallId),
     Adoption(CallId),
+    Move(CallId),
+    Ready(CallId),
     Recovery(Ask),
     Release,
     Forget,
@@ -122,6 +125,8 @@ impl Worker {
             },
             Some(Asking::Journal(call)) => self.handle_journal(now, call, answer),
             Some(Asking::Adoption(call)) => self.handle_adoption(now, call, &answer),
+            Some(Asking::Move(call)) => self.handle_move_answer(call, &answer),
+            Some(Asking::Ready(call)) => self.handle_ready_answer(now, call, &answer),
             Some(Asking::Recovery(ask)) => self.recovery.handle_answer(now, ask, answer),
         }
         self.advance(now);
@@ -143,9 +148,14 @@ impl Worker {
 
     /// A call is offered. The answer is an [`Output::Reply`].
     pub fn handle_offer(&mut self, now: Timestamp, id: OfferId, offer: Offer) {
-        let asked = match offer.state {
-            Offered::New { .. } => Asked::New,
+        let asked = match &offer.state {
+            Offered::New { .. } | Offered::Moving { .. } => Asked::New,
             Offered::Lost { .. } => Asked::Lost,
+            Offered::Ready { by } => {
+                let answer = self.let_go(now, &offer.call, by);
+                self.outputs.push_back(Output::Reply(id, answer));
+                return self.advance(now);
+            }
         };
         let answer = match self.calls.contains_key(&offer.call) {
             true => OfferAnswer::Taken, // offered twice
@@ -168,12 +178,22 @@ impl Worker {
 
     /// The application says something of a call. Of a call that is not here any more, nothing comes of it.
     pub fn handle_command(&mut self, now: Timestamp, call: &CallId, command: Command) {
-        let Some(held) = self.calls.get_mut(call).filter(|held| held.phase == Phase::Serving) else { return };
+        let Some(held) = self.calls.get_mut(call) else { return };
+        if held.phase != Phase::Serving {
+            self.handle_early(now, call, command);
+            return self.advance(now);
+        }
         let line = match command {
             Command::Claim { key, name, on_takeover, call } => Line::Claim { key, name, on_takeover, call },
             Command::Result { key, output } => Line::Result { key, output },
             Command::Delivered { key } => Line::Delivered { key },
             Command::End { why } => Line::Ended { why },
+            Command::Ready => return,
+            Command::Move => {
+                self.begin_move(now, call);
+                self.dirty.insert(call.clone());
+                return self.advance(now);
+            }
             Command::Snap(snapshot) => {
                 match snapshot.body() {
                     Ok(body) => held.snap = Some(body),
@@ -274,8 +294,7 @@ impl Worker {
         }
         let line = self.owner_line(Why::Back);
         for (call, held) in &mut self.calls {
-            if held.writer.record().owner() != Some(&self.id) && !matches!(held.phase, Phase::Reading { .. })
-            {
+            if held.writer.record().owner() != Some(&self.id) && !held.phase.is_anothers() {
                 held.writer.rename(self.id.clone(), line.clone());
                 self.dirty.insert(call.clone());
             }

@@ -1,5 +1,7 @@
 //! The six rules, one after another, and what else a worker promises.
 
+mod moving;
+
 use serde_json::json;
 
 use super::*;

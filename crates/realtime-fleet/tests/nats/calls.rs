@@ -106,8 +106,13 @@ impl Stage {
 
     /// Kills the worker that has the call.
     pub(crate) fn kill_owner(&mut self) {
-        let owner = self.fleet.owner(&self.call);
+        let owner = self.owner();
         self.fleet.kill(owner);
+    }
+
+    /// The worker that has the call.
+    pub(crate) fn owner(&self) -> usize {
+        self.fleet.owner(&self.call)
     }
 
     /// Hangs up. Returns what the worker knows of what was said.

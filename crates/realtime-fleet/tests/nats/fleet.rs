@@ -186,6 +186,20 @@ impl Fleet {
         assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
     }
 
+    /// Waits until a process has ended by itself.
+    pub(crate) async fn wait_for_end(&mut self, worker: usize) {
+        let begun = Instant::now();
+        while self.workers[worker].try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < LIMIT, "it does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// When each line was noted, in milliseconds.
+    pub(crate) fn times(&self, file: &str) -> Vec<u64> {
+        self.lines(file).into_iter().map(|(at, _, _)| at).collect()
+    }
+
     pub(crate) fn cut(&mut self, worker: usize, is_cut: bool) {
         self.hurt.entry(self.workers[worker].id()).or_insert_with(now);
         self.cuts[worker].store(is_cut, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use realtime_fleet::gateway::NewCall;
 use realtime_fleet::worker::{Verdict, WorkerOptions};
 use realtime_fleet::{AdmissionOptions, Leg, OnTakeover, Placing, Progress, Snapshot, Tenant};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::served;
 
@@ -30,7 +31,15 @@ pub(crate) fn run() {
             "sideband" => drive::serve(nats, options(), served::serve(folder.into())).await,
             _ => drive::serve(nats, options(), serve(folder.into())).await,
         };
-        worker.unwrap().ended().await;
+        let worker = worker.unwrap();
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
+        tokio::select! {
+            () = worker.ended() => {}
+            _ = terminate.recv() => {
+                worker.drain();
+                worker.ended().await;
+            }
+        }
     });
 }
 

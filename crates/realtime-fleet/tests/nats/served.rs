@@ -41,6 +41,7 @@ pub(crate) fn serve(
                     _ => {}
                 }
             }
+            note(&folder, "let_go", placed.id.as_str());
         })
     }
 }

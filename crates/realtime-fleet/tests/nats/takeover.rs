@@ -1,14 +1,16 @@
-//! A worker is killed in the middle of a real call, and another one finishes it.
+//! A worker is killed or told to end in the middle of a real call, and another one finishes it.
 
 use serde_json::json;
 
 use crate::calls::Stage;
 
 /// Of a call that no worker leaves.
-async fn unbroken(question: &str) -> String {
+async fn unbroken(questions: &[&str]) -> String {
     let mut stage = Stage::begin(json!({})).await;
-    stage.ask(question).await;
-    stage.hears_the_end().await;
+    for question in questions {
+        stage.ask(question).await;
+        stage.hears_the_end().await;
+    }
     stage.hang_up().await
 }
 
@@ -20,7 +22,7 @@ async fn a_call_whose_worker_is_killed_in_mid_speech_is_known_whole_afterwards()
     stage.kill_owner();
     stage.fleet.wait_for_lines("attached", 2).await;
     stage.hears_the_end().await;
-    assert_eq!(stage.hang_up().await, unbroken("Tell me a story.").await);
+    assert_eq!(stage.hang_up().await, unbroken(&["Tell me a story."]).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,7 +33,7 @@ async fn of_a_function_whose_worker_is_killed_the_model_is_told_that_nobody_know
     stage.kill_owner();
     stage.hears_the_end().await;
     assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
-    let (said, unbroken) = (stage.hang_up().await, unbroken("Please book a seat.").await);
+    let (said, unbroken) = (stage.hang_up().await, unbroken(&["Please book a seat."]).await);
     let other: Vec<(&str, &str)> = said.lines().zip(unbroken.lines()).filter(|(a, b)| a != b).collect();
     assert_eq!(said.lines().count(), unbroken.lines().count(), "{said}");
     assert!(
@@ -49,7 +51,7 @@ async fn a_function_that_may_run_again_does_and_the_call_is_as_if_nothing_had_ha
     stage.hears_the_end().await;
     let effects = stage.fleet.texts("effects");
     assert_eq!((effects.len(), &effects[0]), (2, &effects[1]), "the same key");
-    assert_eq!(stage.hang_up().await, unbroken("Please book a seat.").await);
+    assert_eq!(stage.hang_up().await, unbroken(&["Please book a seat."]).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +63,7 @@ async fn a_call_whose_worker_is_killed_in_the_answer_about_a_function_is_known_w
     stage.fleet.wait_for_lines("attached", 2).await;
     stage.hears_the_end().await;
     assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
-    assert_eq!(stage.hang_up().await, unbroken("Please book a seat.").await);
+    assert_eq!(stage.hang_up().await, unbroken(&["Please book a seat."]).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,4 +76,25 @@ async fn a_function_call_that_nobody_heard_is_made_again() {
     let said = stage.hang_up().await;
     assert_eq!(said.matches("book").count(), 2, "{said}");
     assert!(said.contains("nothing was done") && said.contains("Once upon a time"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_told_to_end_gives_its_call_away_between_two_turns() {
+    let mut stage = Stage::begin(json!({})).await;
+    stage.ask("Tell me a story.").await;
+    stage.hears_speech().await;
+    let owner = stage.owner();
+    stage.fleet.signal(owner, "-TERM");
+    stage.hears_the_end().await;
+    assert_eq!(stage.fleet.texts("attached").len(), 1, "it speaks to the end");
+    stage.fleet.wait_for_end(owner).await;
+    assert!(stage.fleet.texts("begun")[1].ends_with("2 Moved"), "{:?}", stage.fleet.texts("begun"));
+    let (attached, let_go) = (stage.fleet.times("attached"), stage.fleet.times("let_go"));
+    assert!(attached[1] <= let_go[0], "the next owner is attached before the last one lets go");
+
+    stage.ask("Please book a seat.").await;
+    stage.hears_the_end().await;
+    assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
+    let said = stage.hang_up().await;
+    assert_eq!(said, unbroken(&["Tell me a story.", "Please book a seat."]).await);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use realtime_fleet::worker::{Command, PlacedCall, Verdict};
-use realtime_fleet::{CallId, OnTakeover, Progress, Snapshot};
+use realtime_fleet::{CallId, OnTakeover, Progress, Snapshot, Why};
 use serde_json::json;
 
 /// Turns of a call.
@@ -47,6 +47,11 @@ impl Application {
         let snapshot = resume.and_then(|resume| resume.snapshot.as_ref());
         let done = snapshot.and_then(|snapshot| snapshot.app.0["turn"].as_u64()).unwrap_or(0);
         self.turns.insert(placed.id.clone(), done + 1);
+        if placed.why == Why::Moved {
+            // It is attached. Its owner is to let go.
+            let turn = Ask::Wait(placed.id.clone(), Step::Turn, 100);
+            return vec![Ask::Say(placed.id.clone(), Command::Ready), turn];
+        }
         let open = resume.and_then(|resume| resume.functions.first());
         match open {
             // The model waits for it: the journal says what to tell.
@@ -80,7 +85,9 @@ impl Application {
         let Some(turn) = self.turns.get_mut(&call) else { return Vec::new() };
         let snapshot = Snapshot::new().app(json!({ "turn": *turn }));
         *turn += 1;
-        vec![Ask::Say(call.clone(), Command::Snap(snapshot)), Ask::Wait(call, Step::Turn, 400)]
+        let (snap, may_move) = (Command::Snap(snapshot), Command::Move);
+        let told = vec![Ask::Say(call.clone(), snap), Ask::Say(call.clone(), may_move)];
+        told.into_iter().chain([Ask::Wait(call, Step::Turn, 400)]).collect()
     }
 
     pub(crate) fn handle_verdict(&mut self, call: CallId, key: String, verdict: Verdict) -> Vec<Ask> {

@@ -24,24 +24,24 @@ fn whatever_the_adversary_does_calls_have_one_owner_and_functions_run_once() {
     let (from, to) = seeds(150);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let histories = |first: u64| {
-        let mut sums = [0; 3];
+        let mut sums = [0; 4];
         for seed in (from + first..to).step_by(threads) {
             let done = World::run(seed, Options::default()).unwrap_or_else(|broken| panic!("{broken}"));
-            let counts = [done.takeovers, done.unknown, done.fenced];
+            let counts = [done.takeovers, done.unknown, done.fenced, done.moves];
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         sums
     };
-    let [takeovers, unknown, fenced] = std::thread::scope(|scope| {
+    let [takeovers, unknown, fenced, moves] = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads as u64).map(|first| scope.spawn(move || histories(first))).collect();
         let sums = runs.into_iter().map(|run| run.join().expect("a history broke: it says so above"));
-        sums.fold([0; 3], |[a, b, c], [d, e, f]| [a + d, b + e, c + f])
+        sums.fold([0; 4], |all, more: [u64; 4]| std::array::from_fn(|n| all[n] + more[n]))
     });
     // Else the adversary did nothing.
     let seeds = to - from;
     assert!(
-        seeds < 100 || (takeovers > seeds && unknown > 0 && fenced > 0),
-        "{takeovers} {unknown} {fenced}"
+        seeds < 100 || (takeovers > seeds && unknown > 0 && fenced > 0 && moves > seeds / 50),
+        "{takeovers} {unknown} {fenced} {moves}"
     );
 }
 

@@ -8,7 +8,7 @@ use realtime_fleet::engine::memory::Memory;
 use realtime_fleet::engine::{Answer, Offer, Push, Request, RequestId};
 use realtime_fleet::gateway::{Gateway, GatewayOutput, NewCall};
 use realtime_fleet::worker::{Event, OfferId, Output, Worker, WorkerOptions};
-use realtime_fleet::{CallId, CallRecord, Content, Leg, Line, Placing, Tenant, WorkerId};
+use realtime_fleet::{CallId, CallRecord, Content, Leg, Line, Placing, Tenant, Why, WorkerId};
 use realtime_protocol::time::Timestamp;
 
 use crate::application::{Application, Ask, Step};
@@ -55,6 +55,7 @@ pub(crate) struct Done {
     pub(crate) takeovers: u64,
     pub(crate) unknown: u64,
     pub(crate) fenced: u64,
+    pub(crate) moves: u64,
 }
 
 /// Where something goes to: a worker's number, or the gateway.
@@ -71,6 +72,7 @@ pub(crate) enum Happening {
     Timer(Node, CallId, Step),
     Expire,
     Kill(Node),
+    Drain(Node),
 }
 
 pub(crate) struct Process {
@@ -141,6 +143,11 @@ impl World {
             world.at(2_000 + 300 * n, Happening::Place);
         }
         world.plan();
+        if world.chance.between(0, 1) == 0 {
+            let at = world.chance.between(3_000, PEACE);
+            let node = world.chance.between(0, WORKERS as u64 - 1) as Node;
+            world.at(at, Happening::Drain(node));
+        }
         while let Some(((at, _), happening)) = world.happenings.pop_first() {
             world.now = at;
             world.happen(happening)?;
@@ -207,6 +214,13 @@ impl World {
                 self.processes.remove(&node);
                 self.names.retain(|_, of| *of != node);
                 return self.start();
+            }
+            Happening::Drain(node) => {
+                self.show(format_args!("{node} drains"));
+                if let Some(process) = self.processes.get_mut(&node) {
+                    process.worker.drain(now);
+                }
+                return self.settle(node);
             }
             Happening::Answer(node, id, answer) => {
                 if let Some(late) = self.held_back(node).or_else(|| self.stopped(node)) {
@@ -400,7 +414,8 @@ impl World {
         line: &Line,
     ) -> Result<(), Broken> {
         match line {
-            Line::Owner { epoch, .. } => {
+            Line::Owner { epoch, why, .. } => {
+                self.done.moves += u64::from(*why == Why::Moved);
                 let last = self.epochs.insert(call.clone(), *epoch).unwrap_or(0);
                 if *epoch != last + 1 {
                     return Err(self.broken("epoch", Some(call)));
