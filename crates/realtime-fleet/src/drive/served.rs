@@ -28,6 +28,8 @@ pub struct Stopped;
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) call: CallId,
+    /// Of which of its lives here: a call may come back to a worker that has let it go.
+    pub(crate) permit: Arc<Permit>,
     pub(crate) command: Command,
     pub(crate) waiter: Option<Waiter>,
 }
@@ -197,7 +199,7 @@ impl ServedCall {
         if *self.stopped.borrow() {
             return Err(Stopped);
         }
-        let call = self.placed.id.clone();
-        self.asks.send(Ask { call, command, waiter }).await.map_err(|_| Stopped)
+        let (call, permit) = (self.placed.id.clone(), Arc::clone(&self.permit));
+        self.asks.send(Ask { call, permit, command, waiter }).await.map_err(|_| Stopped)
     }
 }

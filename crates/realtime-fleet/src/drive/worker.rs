@@ -115,7 +115,7 @@ struct Driver {
     handler: Box<dyn Fn(ServedCall) -> BoxFuture<'static, ()> + Send + Sync>,
     requests: FuturesUnordered<BoxFuture<'static, (RequestId, Answer)>>,
     /// Ends of handlers.
-    handlers: FuturesUnordered<BoxFuture<'static, CallId>>,
+    handlers: FuturesUnordered<BoxFuture<'static, (CallId, Arc<Permit>)>>,
     offers: Option<Subscriber>,
     incoming: BTreeMap<u64, Incoming>,
     offered: u64,
@@ -154,9 +154,9 @@ impl Driver {
                 Some(push) = pushes.recv() => self.worker.handle_push(self.clock.now(), push),
                 Some(message) = next(&mut self.offers) => self.take_offer(message),
                 Some(ask) = asked.recv() => self.take(ask),
-                Some(call) = self.handlers.next() => {
-                    let why = "its handler returned".to_owned();
-                    self.worker.handle_command(self.clock.now(), &call, Command::End { why });
+                Some((call, permit)) = self.handlers.next() => {
+                    let command = Command::End { why: "its handler returned".to_owned() };
+                    self.take(Ask { call, permit, command, waiter: None });
                 }
                 Some(()) = drains.recv() => {
                     self.worker.drain(self.clock.now());
@@ -249,14 +249,16 @@ impl Driver {
             draining: self.draining.subscribe(),
         };
         let (claims, results) = (BTreeMap::new(), BTreeMap::new());
+        let of_handler = Arc::clone(&permit);
         self.calls.insert(call.clone(), Served { permit, stopped, claims, results });
         // A panic is the handler's alone; the runtime tells of it.
         let task = tokio::spawn(AssertUnwindSafe((self.handler)(served)));
-        self.handlers.push(task.map(move |_| call).boxed());
+        self.handlers.push(task.map(move |_| (call, of_handler)).boxed());
     }
 
     fn take(&mut self, ask: Ask) {
-        let Some(served) = self.calls.get_mut(&ask.call) else { return };
+        let is_same = |served: &&mut Served| Arc::ptr_eq(&served.permit, &ask.permit);
+        let Some(served) = self.calls.get_mut(&ask.call).filter(is_same) else { return };
         match ask.waiter {
             Some(Waiter::Claim(key, waiter)) => {
                 served.claims.insert(key, waiter);
