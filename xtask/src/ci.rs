@@ -78,8 +78,8 @@ enum Check {
     Webrtc,
     /// Callers of eight carriers hold calls with the server, which the tests have among them
     Carriers,
-    /// The microphone and the loudspeaker of this machine, which the tests have among them: features that need
-    /// ALSA and a newer compiler
+    /// The microphone and the loudspeaker of this machine, which the tests have among them. They need ALSA
+    /// and a newer compiler
     LocalAudio,
     /// A page in a browser talks with the agent
     Browser,

@@ -11,8 +11,8 @@ use crate::{Error, workspace_root};
 
 /// A script that holds a call with a server.
 struct Call {
-    /// The script's folder in `tests/browser`, with the packages that it needs, and its name. One that is in no
-    /// folder of its own needs what the page's needs.
+    /// The script's folder in `tests/browser`, with the packages that it needs, and its name. One that is in
+    /// no folder of its own needs what the page's needs.
     folder: &'static str,
     script: &'static str,
     server: Program,

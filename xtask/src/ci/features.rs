@@ -19,11 +19,14 @@ const NEWER: [&str; 5] = ["echo-cancellation", "local-audio", "nats", "talk", "w
 /// The oldest compiler that builds the echo cancellation: 1.91.
 const OLDEST_FOR_LOCAL_AUDIO: u32 = 91;
 
+/// A feature, and what it turns on.
+type Feature = (String, Vec<String>);
+
 /// What cargo says about the workspace.
 #[derive(Debug)]
 pub(super) struct Workspace {
     /// Each package, with its features.
-    packages: Vec<(String, Vec<String>)>,
+    packages: Vec<(String, Vec<Feature>)>,
     /// Where cargo builds.
     pub(super) target: PathBuf,
     /// What the features of the machine's audio need and is not here.
@@ -45,7 +48,10 @@ impl Workspace {
         let packages = packages.map(|package| {
             let features = package["features"].as_object().into_iter().flatten();
             let name = package["name"].as_str().unwrap_or_default();
-            (name.to_owned(), features.map(|(feature, _)| feature.clone()).collect())
+            let list = |on: &Value| {
+                on.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+            };
+            (name.to_owned(), features.map(|(feature, on)| (feature.clone(), list(on))).collect())
         });
         let target = metadata["target_directory"].as_str().unwrap_or("target").into();
         Self { packages: packages.collect(), target, no_local_audio: None }
@@ -63,18 +69,25 @@ impl Workspace {
 
     fn without(&self, left_out: &[&str]) -> String {
         let all = self.packages.iter().flat_map(|(package, features)| {
-            let kept = features.iter().filter(|feature| !left_out.contains(&feature.as_str()));
-            kept.map(move |feature| format!("{package}/{feature}"))
+            let kept = features.iter().filter(|(feature, _)| !left_out.contains(&feature.as_str()));
+            kept.map(move |(feature, _)| format!("{package}/{feature}"))
         });
         all.collect::<Vec<_>>().join(",")
     }
 
-    /// The features of a package, each of which is a build of its own.
+    /// The features of a package, each of which is a build of its own: not other names of one.
     pub(super) fn features_of(&self, package: &str) -> Vec<&str> {
         let left_out: &[&str] = if self.no_local_audio.is_some() { &LOCAL_AUDIO } else { &[] };
-        let own = self.packages.iter().filter(|(name, _)| name == package);
-        own.flat_map(|(_, features)| features)
-            .map(String::as_str)
+        let own: Vec<_> = self
+            .packages
+            .iter()
+            .filter(|(name, _)| name == package)
+            .flat_map(|(_, features)| features)
+            .collect();
+        let is_alias = |on: &[String]| matches!(on, [one] if own.iter().any(|(feature, _)| feature == one));
+        own.iter()
+            .filter(|(_, on)| !is_alias(on))
+            .map(|(feature, _)| feature.as_str())
             .filter(|feature| {
                 *feature != "default" && !feature.starts_with('_') && !left_out.contains(feature)
             })
@@ -107,15 +120,16 @@ mod tests {
 
     #[test]
     fn what_can_t_be_built_is_left_out() {
-        let features =
-            json!({ "default": ["tls"], "tls": [], "talk": [], "webrtc": ["dep:str0m"], "_tls": [] });
+        let features = json!({
+            "_tls": [], "default": ["tls"], "talk": [], "tls": [], "voice": ["talk"], "webrtc": ["dep:str0m"],
+        });
         let packages = json!([{ "name": "a", "features": features }, { "name": "b", "features": {} }]);
         let mut workspace = Workspace::of(&json!({ "packages": packages, "target_directory": "/t" }));
-        assert_eq!(workspace.all(), "a/_tls,a/default,a/talk,a/tls,a/webrtc");
-        assert_eq!(workspace.oldest(), "a/_tls,a/default,a/tls");
+        assert_eq!(workspace.all(), "a/_tls,a/default,a/talk,a/tls,a/voice,a/webrtc");
+        assert_eq!(workspace.oldest(), "a/_tls,a/default,a/tls,a/voice");
         assert_eq!(workspace.features_of("a"), ["talk", "tls", "webrtc"]);
         workspace.no_local_audio = Some("no ALSA".to_owned());
-        assert_eq!(workspace.all(), "a/_tls,a/default,a/tls,a/webrtc");
+        assert_eq!(workspace.all(), "a/_tls,a/default,a/tls,a/voice,a/webrtc");
         assert_eq!(workspace.features_of("a"), ["tls", "webrtc"]);
     }
 

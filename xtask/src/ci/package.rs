@@ -1,5 +1,5 @@
-//! The packages that users get: each crate is packed, and what is packed is built, as a program that depends on
-//! all of it would build it.
+//! The packages that users get: each crate is packed, and what is packed is built, as a program that depends
+//! on all of it would build it.
 
 use std::fs;
 use std::path::Path;

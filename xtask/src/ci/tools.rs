@@ -98,7 +98,9 @@ impl Tools {
         let mut failed = Vec::new();
         for package in ["realtime-cli", "realtime-client", "realtime-pipeline", "realtime-protocol"] {
             let each = self.workspace.features_of(package).into_iter().map(Some);
-            for feature in std::iter::once(None).chain(each) {
+            // A program without any command is none.
+            let none = (package != "realtime-cli").then_some(None);
+            for feature in none.into_iter().chain(each) {
                 let mut command = self.cargo_command();
                 command.args(["clippy", "--quiet", "-p", package, "--no-default-features"]);
                 command.args(feature.map(|feature| format!("--features={feature}")));

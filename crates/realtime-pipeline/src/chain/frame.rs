@@ -190,8 +190,8 @@ pub enum FrameKind {
     Message(Message),
     /// What the user types, and asks for without speaking; downstream, to the service.
     UserInput(UserInput),
-    /// Keys that the user pressed: downstream from a source, and both ways from the service if the model's own
-    /// line has told of them.
+    /// Keys that the user pressed: downstream from a source, and both ways from the service if the model's
+    /// own line has told of them.
     #[doc(alias = "InputDTMFFrame")]
     InputDtmf(Keys),
     /// Keys to be sent to the user's end.

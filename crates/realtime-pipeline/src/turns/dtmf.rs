@@ -7,8 +7,8 @@ use realtime_protocol::time::Timestamp;
 
 use crate::chain::{Answer, Category, Cx, Frame, FrameKind, Intent, Keys, Processor, Ticket};
 
-/// Collects the keys that a caller presses, and tells the model of them once the input is whole: after a pause,
-/// at the key that ends it, or when it is long enough. The model answers.
+/// Collects the keys that a caller presses, and tells the model of them once the input is whole: after a
+/// pause, at the key that ends it, or when it is long enough. The model answers.
 ///
 /// It stands upstream of the service, and every key goes on as it came. The first key of an input stops what
 /// the agent says, since who presses a key knows what is asked.
