@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::gauge::{Measured, now_us, written_at};
+use crate::phones::small;
 
 /// The stream of each phone.
 pub(super) const STREAM: &str = "MZ0123456789abcdef0123456789abcdef";
@@ -48,7 +49,10 @@ pub(crate) async fn serve(head: &str, mut stream: TcpStream, number: u32) -> Res
             stream.write_all(format!("{} {}", late.p50_us, late.p99_us).as_bytes()).await?;
         }
         // The answer to its upgrade is written.
-        _ => model(WebSocketStream::from_raw_socket(stream, Role::Server, None).await, number).await?,
+        _ => {
+            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(small())).await;
+            model(socket, number).await?;
+        }
     }
     Ok(())
 }
@@ -63,7 +67,8 @@ fn frame() -> String {
 async fn dial(port: u16) -> Result<(), Box<dyn Error>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
-    let (mut socket, _) = tokio_tungstenite::client_async("ws://127.0.0.1/twilio", stream).await?;
+    let url = "ws://127.0.0.1/twilio";
+    let (mut socket, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(small())).await?;
     let start = format!(
         r#"{{"event":"start","sequenceNumber":"1","streamSid":"{STREAM}","start":{{"streamSid":"{STREAM}","callSid":"CA1","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}}}}"#
     );
