@@ -12,6 +12,7 @@ mod fuzz;
 mod package;
 mod readme;
 mod report;
+mod systems;
 mod tools;
 
 use std::time::Instant;
@@ -62,6 +63,8 @@ enum Check {
     Features,
     /// The pure crates built for wasm32, and a call with them in Node.js
     Wasm,
+    /// The libraries, checked for Windows and macOS
+    Systems,
     /// The oldest compiler that the manifest names
     Msrv,
     /// Licences, sources and duplicates of the dependencies
@@ -150,6 +153,9 @@ impl Check {
             Self::Wasm => {
                 "cargo build -p realtime-protocol -p realtime-context -p realtime-telephony -p realtime-embedding --target wasm32-unknown-unknown, and node tests/embedding/call.mjs"
             }
+            Self::Systems => {
+                "cargo check of the libraries, --target x86_64-pc-windows-msvc and aarch64-apple-darwin"
+            }
             Self::Msrv => {
                 "cargo check --workspace --all-targets, with the oldest compiler and the features that it builds"
             }
@@ -190,7 +196,8 @@ impl Check {
                 Some(skipped) => skipped,
                 None => tools.each_feature(),
             },
-            Self::Wasm => tools.wasm(),
+            Self::Wasm => systems::wasm(tools),
+            Self::Systems => systems::others(tools),
             Self::Msrv => tools.msrv(),
             Self::Deny => match tools.missing_subcommand("deny", "cargo-deny is not installed") {
                 Some(skipped) => skipped,

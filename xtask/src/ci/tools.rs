@@ -1,7 +1,7 @@
 //! The programs that checks run, and what those are that need more than one command.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::ci::features::Workspace;
@@ -112,37 +112,6 @@ impl Tools {
             }
         }
         if failed.is_empty() { Outcome::Passed } else { Outcome::Failed(failed.join(", ")) }
-    }
-
-    pub(super) fn wasm(&self) -> Outcome {
-        const TARGET: &str = "wasm32-unknown-unknown";
-        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        let libdir = output(rustc.current_dir(workspace_root()).args([
-            "--print",
-            "target-libdir",
-            "--target",
-            TARGET,
-        ]));
-        if !libdir.is_some_and(|libdir| Path::new(libdir.trim()).is_dir()) {
-            return Outcome::Skipped(format!("the target {TARGET} is not installed"));
-        }
-        let mut command = self.cargo_command();
-        command.args(["build", "--target", TARGET]);
-        for package in ["realtime-protocol", "realtime-context", "realtime-telephony", "realtime-embedding"] {
-            command.args(["-p", package]);
-        }
-        let built = run_command(&mut command);
-        if built != Outcome::Passed {
-            return built;
-        }
-        // A page's module holds a call, as a page would.
-        if output(Command::new("node").arg("--version")).is_none() {
-            say!("skipped: the call in wasm: Node.js is not installed");
-            return Outcome::Passed;
-        }
-        let module = self.workspace.target.join(TARGET).join("debug/realtime_embedding.wasm");
-        let call = workspace_root().join("tests/embedding/call.mjs");
-        run_command(Command::new("node").arg(call).arg(module))
     }
 
     pub(super) fn msrv(&self) -> Outcome {
