@@ -33,6 +33,9 @@ mod pages {
     mod context {}
     #[doc = include_str!("../../docs/drivers.md")]
     mod drivers {}
+    #[cfg(feature = "fleet")]
+    #[doc = include_str!("../../docs/fleet.md")]
+    mod fleet {}
     #[doc = include_str!("../../docs/from-openai-agents.md")]
     mod from_openai_agents {}
     #[doc = include_str!("../../docs/from-pipecat.md")]

@@ -11,6 +11,7 @@ pub const PAPERS: &[&str] = &[
     "docs/drivers.md",
     "docs/evals.md",
     "docs/events.md",
+    "docs/fleet.md",
     "docs/from-openai-agents.md",
     "docs/from-pipecat.md",
     "docs/getting-started.md",
