@@ -1,6 +1,8 @@
 //! `realtime call`, as a program: the carrier is a few lines here.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use realtime_client::HttpRequest;
@@ -10,6 +12,18 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+/// An address that nobody listens at. It is below the ports that systems give to whoever asks for any, so no
+/// other test is given it meanwhile.
+fn free() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(16);
+    let mut addresses = std::iter::repeat_with(|| {
+        let port = 10_000 + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
+    });
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
+}
+
 /// Runs `realtime call` by a carrier that answers like this and then does `then` with the server's address.
 /// Returns whether it succeeded, and both its outputs.
 async fn dialled<Then: Future<Output = ()>>(
@@ -17,7 +31,7 @@ async fn dialled<Then: Future<Output = ()>>(
     then: impl FnOnce(String) -> Then,
 ) -> (bool, String, String) {
     let carrier = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free();
     let program = Command::new(env!("CARGO_BIN_EXE_realtime"))
         .args(["call", "+15550100001", "--via", "twilio", "--from", "+1 555 010 0002", "--ring-for", "5"])
         .args(["--detect-machines", "--listen", &free.to_string(), "--threads", "1"])
