@@ -68,7 +68,9 @@ pub struct LoadedAgent {
 pub enum Reach {
     /// By a phone carrier, which transfers calls and presses keys.
     Phone,
-    /// In another way: a page, an RTVI client, SIP at the model's server.
+    /// By SIP at the model's server, which transfers calls.
+    Sip,
+    /// In another way: a page, an RTVI client.
     Other,
 }
 
@@ -285,10 +287,10 @@ impl LoadedAgent {
         if self.phone.hang_up {
             tools = tools.hang_up();
         }
-        if reach == Reach::Phone {
-            if self.phone.send_digits {
-                tools = tools.send_digits();
-            }
+        if reach == Reach::Phone && self.phone.send_digits {
+            tools = tools.send_digits();
+        }
+        if reach != Reach::Other {
             for (name, to) in &self.phone.transfer {
                 tools = tools.transfer_to(name, to.as_str());
             }

@@ -3,14 +3,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use realtime_pipeline::Source;
-use realtime_pipeline::chain::FrameKind;
-use realtime_pipeline::edges::Discard;
+use realtime_pipeline::edges::SideChannel;
 use realtime_protocol::http::{IncomingCall, Webhook};
 use realtime_protocol::session::{Begin, PlaybackSource};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
@@ -91,22 +88,25 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
         Ok(endpoint) => endpoint,
         Err(error) => return call.failed(one_line(&*error)),
     };
-    let agent = server.agent(Reach::Other).client(|mut client| {
+    let rest = match server.model.rest() {
+        Ok(rest) => rest,
+        Err(error) => return call.failed(one_line(&*error)),
+    };
+    let agent = server.agent(Reach::Sip).client(|mut client| {
         client.session.begin = Begin::Attach;
         client.session.playback = PlaybackSource::Server;
         client
     });
-    hold_at(server, call, budget, endpoint, agent, (Nothing, Discard::new())).await;
+    let transport = SideChannel::new(rest.clone(), &incoming.call_id);
+    hold_at(server, call, budget, endpoint, agent, transport).await;
     // One that is over needs it no more.
-    if let Ok(rest) = server.model.rest() {
-        let _ = rest.hang_up_call(&incoming.call_id).await;
-    }
+    let _ = rest.hang_up_call(&incoming.call_id).await;
 }
 
 async fn accept(server: &Parts, call_id: &str) -> Result<(), Error> {
     let mut config = SessionConfig::realtime().model(server.model.name());
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
-    let config = server.agent.session_config(config, Reach::Other, server.voice.as_deref())?;
+    let config = server.agent.session_config(config, Reach::Sip, server.voice.as_deref())?;
     Ok(server.model.rest()?.accept_call(call_id, &config).await?)
 }
 
@@ -131,20 +131,6 @@ fn number(call: &IncomingCall, name: &str) -> Option<String> {
     let user = address.trim_start_matches("sips:").trim_start_matches("sip:").trim_start_matches("tel:");
     let user = user.split('@').next()?;
     (!user.is_empty()).then(|| user.chars().take(64).collect())
-}
-
-/// No input: the audio of such a call stays at the server.
-#[derive(Debug)]
-struct Nothing;
-
-impl Source for Nothing {
-    fn name(&self) -> &str {
-        "side_channel"
-    }
-
-    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Option<FrameKind>> {
-        Poll::Pending
-    }
 }
 
 #[cfg(test)]

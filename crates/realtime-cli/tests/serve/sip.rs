@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use realtime_client::HttpRequest;
+use realtime_emulator::brain::Script;
+use realtime_emulator::{Emulator, Options};
 use serde_json::json;
 use sha2::Sha256;
 
@@ -48,6 +50,36 @@ async fn a_call_is_accepted_once_joined_and_ended() {
     let id = calls["live"][0]["id"].as_str().unwrap().to_owned();
     HttpRequest::new("DELETE", server.url(&format!("/calls/{id}"))).send().await.unwrap();
     server.calls(|calls| calls["ended"][0]["id"] == id).await;
+}
+
+/// The model's script: it says something, and then transfers the call.
+const TRANSFERS: &str = r#"{ "turns": [{ "on": "request", "reply": [
+    { "say": "One moment, I put you through." },
+    { "call": "transfer_call", "arguments": { "to": "reception" } }
+] }] }"#;
+
+const RECEPTIONIST: &str = r#"
+instructions = "Be brief."
+greeting = "Put them through."
+[phone]
+transfer = { reception = "+15550100001" }
+"#;
+
+#[tokio::test]
+async fn a_call_is_transferred_by_the_model_s_server() {
+    let options = Options::default().brain(|| Script::parse(TRANSFERS).unwrap());
+    let emulator = Emulator::spawn(options).await.unwrap();
+    let agent = std::env::temp_dir().join(format!("realtime-sip-{}.toml", std::process::id()));
+    std::fs::write(&agent, RECEPTIONIST).unwrap();
+    let server = start(&["--url", emulator.url(), "--agent", agent.to_str().unwrap()], &[]).await;
+    std::fs::remove_file(&agent).unwrap();
+    let body = r#"{"type":"realtime.call.incoming","data":{"call_id":"rtc_1"}}"#;
+    assert_eq!(server.post("/openai", &[], "application/json", body).await.status, 204);
+    let calls = server.calls(|calls| calls["ended"].as_array().unwrap().len() == 1).await;
+    let call = &calls["ended"][0];
+    // The server ends its call once it has handed the line on: nobody else does.
+    let end = call["end"].as_str().unwrap();
+    assert!(end.contains("the session ended") && call["seconds"].as_f64().unwrap() > 1.0, "{call}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@
 //! | `raw` | samples from a reader, and into a writer: other programs as microphone and loudspeaker |
 //! | `wav` | files to speak from and to record into |
 //! | `local` | the microphone and the loudspeaker of this machine (feature `local-audio`) |
+//! | `side_channel` | a call whose audio goes past this side (feature `telephony-rest`) |
 //! | `recorder` | a stage that records both sides |
 //! | `timeline` | pure: what stands where in a recording |
 
@@ -24,6 +25,8 @@ pub mod memory;
 mod raw;
 mod recorder;
 mod ring;
+#[cfg(feature = "telephony-rest")]
+mod side_channel;
 mod sink;
 mod source;
 #[cfg(test)]
@@ -37,6 +40,8 @@ pub use error::EdgeError;
 pub use raw::{RawSink, RawSource};
 pub use recorder::{RecordedAudio, RecordedVoice, Recorder, RecorderHandle, Recording};
 pub use ring::{RingInput, RingSource, ring};
+#[cfg(feature = "telephony-rest")]
+pub use side_channel::SideChannel;
 pub use sink::{Pace, Sink};
 pub use source::Source;
 pub use transport::Transport;

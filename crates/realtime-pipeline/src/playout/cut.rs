@@ -70,7 +70,7 @@ impl Playout {
             }
         }
         cx.losses().interrupted += self.ledger.cut() as u64;
-        for frame in self.order.take_all() {
+        for frame in self.order.take_all().chain(self.server.take_all()) {
             if let FrameKind::PhoneRequest(request) = frame.kind()
                 && request.action.is_called_off_by_speech()
             {

@@ -78,10 +78,13 @@ impl Playout {
             Event::ResponseFinished(report) => {
                 self.ledger.finish(|track| track.response_id.as_ref() == Some(&report.response_id));
             }
+            Event::Server(event) => self.server.learn(event, cx.now()),
             Event::Connection(ConnectionEvent::Lost { .. } | ConnectionEvent::Suspended {}) => {
+                self.server.end();
                 self.ledger.finish(Track::is_part);
             }
             Event::Closed { .. } => {
+                self.server.end();
                 self.ledger.finish(Track::is_part);
                 self.release();
             }
@@ -132,6 +135,15 @@ impl Playout {
         true
     }
 
+    /// A frame leaves once the server, too, has played what it plays by itself. Returns whether it will.
+    fn wait_for_all(&mut self, frame: Frame, cx: &mut Cx<'_>) -> bool {
+        if self.server.is_on(cx.now()) {
+            self.server.hold(frame).is_ok()
+        } else {
+            self.wait_in_order(frame, cx)
+        }
+    }
+
     /// A request leaves in the order of hearing; keys become tones if that was chosen.
     fn on_phone_request(&mut self, request: &PhoneRequest, frame: Frame, cx: &mut Cx<'_>) {
         let done = match &request.action {
@@ -139,7 +151,7 @@ impl Playout {
                 let taken = self.push_tones(keys, cx);
                 if taken { Ok(()) } else { Err("there is no room for the tones: wait, and ask again") }
             }
-            _ if self.wait_in_order(frame, cx) => return,
+            _ if self.wait_for_all(frame, cx) => return,
             _ => Err("too much waits to be heard: wait, and ask again"),
         };
         cx.push_up(FrameKind::PhoneAnswer(request.answer(done)));
@@ -179,6 +191,12 @@ impl Playout {
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>) {
         if self.counts() {
             self.ledger.advance(cx.now());
+        }
+        while let Some(frame) = self.server.pop(cx.now()) {
+            if let FrameKind::PhoneRequest(request) = frame.kind() {
+                let request = request.clone();
+                self.on_phone_request(&request, frame, cx);
+            }
         }
         while let Some(frame) = self.order.pop(&self.ledger) {
             cx.forward_to(Direction::Downstream, frame);

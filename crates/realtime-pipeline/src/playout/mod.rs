@@ -34,7 +34,7 @@
 //! | [`OutputAudio`] | waits for its turn and leaves as [`PlayedAudio`]. Dropped and [counted](crate::chain::Losses) if its response or clip was stopped, or if ten minutes wait |
 //! | [`OutputFinished`] | ends its part or clip at once, and leaves in the order of hearing |
 //! | [`OutputDtmf`] | becomes [tones](Playout::tones), or leaves in the order of hearing |
-//! | [`PhoneRequest`] | leaves in the order of hearing; keys become [tones](Playout::tones), if that was chosen. An interruption calls it off, but for keys, and answers it |
+//! | [`PhoneRequest`] | leaves in the order of hearing, also of what the model's server plays by itself; keys become [tones](Playout::tones), if that was chosen. An interruption calls it off, but for keys, and answers it |
 //! | [`Message`], not urgent | leaves in the order of hearing |
 //! | [`Custom`] | leaves in the order of hearing, unless it [passes a hold](crate::chain::CustomFrame::passes_hold) |
 //! | [`Interruption`] | stops all that came so far, but tones. Answered by `Stopped`, or told by `Played` if it has no id. Frames that wait leave at once, or are dropped if they do not survive |
@@ -63,6 +63,7 @@
 //! |---|---|
 //! | `stage`, `frames`, `play`, `cut`, `hold` | the stage: its options, what frames mean, how chunks leave, stops and pauses |
 //! | `ledger`, `heard`, `track` | the accounts: what waits, what was heard, of each part and clip |
+//! | `server_playback` | what the model's server plays by itself |
 //! | `order`, `speech`, `stopped` | frames that wait for audio, what is told of speech, what is not heard any more |
 //! | `clock`, `form`, `fade`, `background`, `tones` | times, and what is done to audio |
 //!
@@ -92,6 +93,7 @@ mod hold;
 mod ledger;
 mod order;
 mod play;
+mod server_playback;
 mod speech;
 mod stage;
 mod stopped;

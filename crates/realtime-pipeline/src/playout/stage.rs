@@ -11,6 +11,7 @@ use crate::playout::form::Form;
 use crate::playout::hold::{Clearing, Hold};
 use crate::playout::ledger::{Hearing, Ledger};
 use crate::playout::order::Order;
+use crate::playout::server_playback::ServerPlayback;
 use crate::playout::speech::Speech;
 use crate::playout::stopped::Stopped;
 
@@ -30,6 +31,7 @@ pub struct Playout {
 
     pub(super) ledger: Ledger,
     pub(super) order: Order,
+    pub(super) server: ServerPlayback,
     pub(super) stopped: Stopped,
     pub(super) speech: Speech,
     /// When the next chunk is due. `None`: nothing plays.
@@ -86,6 +88,7 @@ impl Playout {
             background: None,
             ledger: Ledger::new(Hearing::HandedOut),
             order: Order::default(),
+            server: ServerPlayback::default(),
             stopped: Stopped::default(),
             speech: Speech::default(),
             clock: None,
@@ -201,15 +204,16 @@ impl Processor for Playout {
         let heard = self.ledger.next_end().filter(|_| counts && (play.is_none() || !self.order.is_empty()));
         let sounds = self.ledger.next_due().filter(|_| counts && !self.speech.is_on());
         let limits = [full, play, heard, sounds, self.hold.poll_timeout(), self.speech.poll_timeout()];
-        limits.into_iter().chain([self.clearing.as_ref().map(Clearing::until)]).flatten().min()
+        let limits = limits.into_iter().chain([self.server.poll_timeout()]);
+        limits.chain([self.clearing.as_ref().map(Clearing::until)]).flatten().min()
     }
 
     fn is_idle(&self) -> bool {
-        self.ledger.is_drained() && self.order.is_empty() && self.clearing.is_none()
+        self.ledger.is_drained() && self.order.is_empty() && self.server.len() == 0 && self.clearing.is_none()
     }
 
     fn handle_stop(&mut self, cx: &mut Cx<'_>) {
-        cx.losses().stopped += (self.ledger.pieces() + self.order.len()) as u64;
+        cx.losses().stopped += (self.ledger.pieces() + self.order.len() + self.server.len()) as u64;
     }
 
     fn shape(&self) -> Shape {

@@ -1,5 +1,7 @@
 //! What is asked of a phone call waits until what was said before has been heard.
 
+use realtime_protocol::event::{Dialect, ServerEvent};
+
 use super::*;
 use crate::chain::{Keys, PhoneAction, PhoneRequest, Ticket};
 
@@ -7,6 +9,12 @@ impl Bench {
     fn ask(&mut self, number: u64, action: PhoneAction) {
         self.down(FrameKind::PhoneRequest(PhoneRequest { ticket: Ticket::of(number), action }));
     }
+}
+
+/// What the server tells of its own playback.
+fn server(what: &str) -> Event {
+    let text = format!(r#"{{"type":"output_audio_buffer.{what}","event_id":"e","response_id":"r"}}"#);
+    Event::Server(Arc::new(ServerEvent::decode(&text, Dialect::Ga)))
 }
 
 fn transfer() -> PhoneAction {
@@ -65,4 +73,28 @@ fn a_request_that_finds_no_room_is_answered() {
     bench.ask(1, transfer());
     assert_eq!(bench.of("phone"), lines([(0, "phone_answer")]));
     assert_eq!(bench.chain.losses().overflowed, 1);
+}
+
+#[test]
+fn a_request_waits_for_what_the_server_plays_by_itself() {
+    let mut bench = Bench::new(Playout::new());
+    bench.event(server("started"));
+    bench.ask(1, PhoneAction::HangUp);
+    bench.pass(5_000);
+    assert!(bench.of("phone").is_empty());
+    bench.event(server("stopped"));
+    assert_eq!(bench.of("phone"), lines([(5_000, "phone_request")]));
+
+    bench.event(server("started"));
+    bench.ask(2, transfer());
+    bench.news();
+    bench.stop(1);
+    assert!(bench.news().contains(&"phone_answer".to_owned()), "the user spoke first");
+
+    bench.ask(3, transfer());
+    bench.pass(124_999);
+    assert!(bench.of("phone").is_empty());
+    bench.pass(200_000);
+    assert_eq!(bench.of("phone"), lines([(125_000, "phone_request")]), "nobody said that it is over");
+    assert!(bench.faults.is_empty());
 }
