@@ -35,8 +35,11 @@ pub(super) fn run(tools: &Tools) -> Outcome {
         Err(error) => return Outcome::Failed(format!("cannot read fuzz/fuzz_targets: {error}")),
     };
     let target = workspace_root().join("target");
-    let mut seeds = tools.cargo_command();
-    seeds.args(["run", "--quiet", "-p", "realtime-tests", "--example", "fuzz_seeds", "--"]);
+    let built = tools.build();
+    if built != Outcome::Passed {
+        return built;
+    }
+    let mut seeds = tools.built("examples/fuzz_seeds");
     if run_command(seeds.arg(target.join("fuzz-corpus")).args(&targets)) != Outcome::Passed {
         return Outcome::Failed("cannot write the seeds".into());
     }
