@@ -51,25 +51,14 @@ impl Call {
         let config = self.moved_config();
         let is_over = self.ended || !self.leave();
         Suspended {
-            version: VERSION,
             is_over,
             config,
-            told_instructions: core::mem::take(&mut self.instructions.told).into_value(),
-            instructions_changed: self.instructions.changed,
             functions: self.calls.suspend(),
             commands: self.commands.suspend(),
-            owes: self.owes.any,
             owes_unsent: self.owes.unsent,
-            asks: self.asks,
-            rounds: self.rounds,
-            in_turn: self.audio.in_turn(),
-            was_ready: self.was_ready,
-            seed_limit: self.seed_limit.most(),
-            attempts: self.attempts,
-            connections: self.connections,
-            own_commands: self.own_commands,
-            entropy: self.options.entropy,
             went_on: false,
+            // It has left its connection, so the rest is what a snapshot of it says now.
+            ..self.snapshot()
         }
     }
 
