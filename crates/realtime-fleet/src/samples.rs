@@ -1,5 +1,7 @@
 //! Small values that tests are made of.
 
+#[cfg(feature = "nats")]
+use realtime_protocol::call::FunctionCall;
 use realtime_protocol::time::Timestamp;
 
 use crate::content::Content;
@@ -30,6 +32,17 @@ pub(crate) fn owner(worker: &str, epoch: u64) -> Line {
 
 pub(crate) fn claim(key: &str) -> Line {
     Line::Claim { key: key.into(), name: "book".into(), on_takeover: OnTakeover::Unknown, call: None }
+}
+
+#[cfg(feature = "nats")]
+pub(crate) fn function_call(call_id: &str) -> FunctionCall {
+    FunctionCall {
+        call_id: call_id.into(),
+        item_id: None,
+        name: "book".into(),
+        arguments: "{}".into(),
+        key: "key".into(),
+    }
 }
 
 pub(crate) fn entry(by: &str, n: u64, line: Line) -> Entry {

@@ -191,12 +191,13 @@ const fn is_action(event: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use realtime_protocol::call::{Asked, CommandError, Listener, Listeners};
+    use realtime_protocol::call::{Asked, Listeners};
     use realtime_protocol::time::{MediaTime, UnixTime};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::samples::at;
+    use crate::drive::keep::Keep;
+    use crate::samples::{at, function_call};
 
     #[test]
     fn a_call_in_which_something_happens_is_left_alone() {
@@ -251,31 +252,6 @@ mod tests {
         Event::Connection(ConnectionEvent::Resumed { gap, audio_lost })
     }
 
-    /// A gap alone.
-    struct Alone {
-        gap: Gap,
-        conversation: Conversation,
-        open: BTreeMap<String, String>,
-    }
-
-    impl Listener for Alone {
-        fn on_event(&mut self, now: Timestamp, _: UnixTime, event: &Event, out: &mut Out<'_>) {
-            self.gap.handle_event(now, event, &self.open, &self.conversation, out);
-        }
-
-        fn on_refused(&mut self, _: Timestamp, id: CommandId, _: &CommandError, _: &mut Out<'_>) {
-            self.gap.handle_refused(id);
-        }
-
-        fn poll_timeout(&self) -> Option<Timestamp> {
-            self.gap.poll_timeout()
-        }
-
-        fn handle_timeout(&mut self, now: Timestamp, out: &mut Out<'_>) {
-            self.gap.handle_timeout(now, &self.open, out);
-        }
-    }
-
     /// A call that attaches, and what is asked of it.
     struct Attached {
         conversation: Conversation,
@@ -287,10 +263,10 @@ mod tests {
         /// With a function that waits, if it is named.
         fn new(open: Option<&str>) -> Self {
             let conversation = Conversation::new();
-            let open = open.map(|call_id| (call_id.to_owned(), "key".to_owned())).into_iter().collect();
+            let open: Vec<_> = open.into_iter().map(function_call).collect();
             let mut listeners = Listeners::default();
-            let alone = Alone { gap: Gap::new(7), conversation: conversation.clone(), open };
-            listeners.add(Box::new(alone));
+            let (keep, _) = Keep::new(conversation.clone(), &open, 7);
+            listeners.add(Box::new(keep));
             Self { conversation, listeners, last_id: None }
         }
 

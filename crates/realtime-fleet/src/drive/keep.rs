@@ -235,11 +235,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::samples::at;
+    use crate::samples::{at, function_call};
 
     #[test]
     fn a_call_is_quiet_once_its_functions_are_answered_and_their_outputs_count_once_the_server_has_them() {
-        let (keep, mut kept) = Keep::new(Conversation::new(), &[call()], 7);
+        let (keep, mut kept) = Keep::new(Conversation::new(), &[function_call("c")], 7);
         let mut listeners = Listeners::default();
         listeners.add(Box::new(keep));
         let mut hear = |event: &Event| listeners.hear(at(0), UnixTime::default(), event);
@@ -253,21 +253,11 @@ mod tests {
             Event::ItemPlaced { item, place: Place::Untold, origin: Origin::Client }
         };
         let end = FunctionEnd::Result(json!(1));
-        hear(&Event::FunctionEnded { call: Arc::new(call()), end });
+        hear(&Event::FunctionEnded { call: Arc::new(function_call("c")), end });
         assert!(*kept.quiet.borrow());
         hear(&placed("another"));
         assert!(kept.delivered.try_recv().is_err());
         hear(&placed("c"));
         assert_eq!(kept.delivered.try_recv().as_deref(), Ok("key"));
-    }
-
-    fn call() -> FunctionCall {
-        FunctionCall {
-            call_id: "c".into(),
-            item_id: None,
-            name: "book".into(),
-            arguments: "{}".into(),
-            key: "key".into(),
-        }
     }
 }
