@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use realtime_client::Rest;
 use realtime_pipeline::edges::SideChannel;
 use realtime_protocol::http::{IncomingCall, Webhook};
 use realtime_protocol::session::{Begin, PlaybackSource};
@@ -81,15 +82,15 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
     let (call, budget) = server.begin("openai", place);
     call.known_as(Some(incoming.call_id.clone()));
     call.between(number(&incoming, "From"), number(&incoming, "To"));
-    if let Err(error) = accept(server, &incoming.call_id).await {
+    let rest = match server.model.rest() {
+        Ok(rest) => rest,
+        Err(error) => return call.failed(one_line(&*error)),
+    };
+    if let Err(error) = accept(server, &rest, &incoming.call_id).await {
         return call.failed(one_line(&*error));
     }
     let endpoint = match server.model.side_channel(&incoming.call_id) {
         Ok(endpoint) => endpoint,
-        Err(error) => return call.failed(one_line(&*error)),
-    };
-    let rest = match server.model.rest() {
-        Ok(rest) => rest,
         Err(error) => return call.failed(one_line(&*error)),
     };
     let agent = server.agent(Reach::Sip).client(|mut client| {
@@ -103,11 +104,11 @@ async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
     let _ = rest.hang_up_call(&incoming.call_id).await;
 }
 
-async fn accept(server: &Parts, call_id: &str) -> Result<(), Error> {
+async fn accept(server: &Parts, rest: &Rest, call_id: &str) -> Result<(), Error> {
     let mut config = SessionConfig::realtime().model(server.model.name());
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
     let config = server.agent.session_config(config, Reach::Sip, server.voice.as_deref())?;
-    Ok(server.model.rest()?.accept_call(call_id, &config).await?)
+    Ok(rest.accept_call(call_id, &config).await?)
 }
 
 async fn decline(server: &Parts, call_id: &str) {
