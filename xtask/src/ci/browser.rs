@@ -11,10 +11,10 @@ use crate::{Error, workspace_root};
 
 /// A script that holds a call with a server.
 struct Call {
-    /// The script's folder in `tests/browser`, with the packages that it needs, and its name. One that is in
-    /// no folder of its own needs what the page's needs.
-    folder: &'static str,
+    /// The script in `tests/browser`.
     script: &'static str,
+    /// The folder there whose packages it needs.
+    packages: &'static str,
     server: Program,
     /// What the server says before the address that the script is told.
     ready: &'static str,
@@ -33,19 +33,19 @@ enum Program {
 
 const CALLS: [Call; 4] = [
     Call {
-        folder: "page",
-        script: "page.mjs",
+        script: "page/page.mjs",
+        packages: "page",
         server: Program::Example("page_server"),
         ready: "the page is at ",
     },
-    Call { folder: "page", script: "page.mjs", server: Program::Serve, ready: "  page      " },
+    Call { script: "page/page.mjs", packages: "page", server: Program::Serve, ready: "  page      " },
     Call {
-        folder: "rtvi",
-        script: "rtvi.mjs",
+        script: "rtvi/rtvi.mjs",
+        packages: "rtvi",
         server: Program::Example("rtvi_server"),
         ready: "clients connect to ",
     },
-    Call { folder: "", script: "webrtc.mjs", server: Program::Emulator, ready: "watch and talk at " },
+    Call { script: "webrtc.mjs", packages: "page", server: Program::Emulator, ready: "watch and talk at " },
 ];
 
 /// What browsers are called.
@@ -77,20 +77,19 @@ pub(super) fn run(tools: &Tools) -> Outcome {
 
 impl Call {
     fn hold(&self, tools: &Tools, node: &Path, npm: &Path, chromium: &Path) -> Outcome {
-        let Self { folder, script, server, .. } = self;
+        let Self { script, packages, server, .. } = self;
         let target = workspace_root().join("target/browser");
         let scripts = workspace_root().join("tests/browser");
-        let needs = if folder.is_empty() { "page" } else { folder };
-        let modules = if needs == "page" { target.clone() } else { target.join(folder) };
-        let source = scripts.join(folder);
-        if let Err(why) = install(npm, &scripts.join(needs), &modules) {
+        // The page's are where the script of views finds them, too.
+        let modules = if *packages == "page" { target.clone() } else { target.join(packages) };
+        if let Err(why) = install(npm, &scripts.join(packages), &modules) {
             return Outcome::Skipped(format!("what {script} needs can't be installed: {why}"));
         }
         match Page::serve(server.command(tools), self.ready) {
             Err(error) => Outcome::Failed(format!("{} does not serve: {error}", server.name())),
             Ok(page) => {
                 let mut call = Command::new(node);
-                call.current_dir(workspace_root()).arg(source.join(script)).arg(&page.address);
+                call.current_dir(workspace_root()).arg(scripts.join(script)).arg(&page.address);
                 call.arg("--modules").arg(&modules).env("CHROMIUM", chromium);
                 call.arg("--out").arg(target.join(server.name()));
                 run_command(&mut call)

@@ -59,7 +59,12 @@ impl Workspace {
 
     /// All that can be built here, as cargo takes them: `realtime-client/mcp,realtime-client/tls`.
     pub(super) fn all(&self) -> String {
-        self.without(if self.no_local_audio.is_some() { &LOCAL_AUDIO } else { &[] })
+        self.without(self.missing())
+    }
+
+    /// The features that can't be built here.
+    const fn missing(&self) -> &'static [&'static str] {
+        if self.no_local_audio.is_some() { &LOCAL_AUDIO } else { &[] }
     }
 
     /// What the oldest compiler builds.
@@ -77,7 +82,6 @@ impl Workspace {
 
     /// The features of a package, each of which is a build of its own: not other names of one.
     pub(super) fn features_of(&self, package: &str) -> Vec<&str> {
-        let left_out: &[&str] = if self.no_local_audio.is_some() { &LOCAL_AUDIO } else { &[] };
         let own: Vec<_> = self
             .packages
             .iter()
@@ -89,7 +93,7 @@ impl Workspace {
             .filter(|(_, on)| !is_alias(on))
             .map(|(feature, _)| feature.as_str())
             .filter(|feature| {
-                *feature != "default" && !feature.starts_with('_') && !left_out.contains(feature)
+                *feature != "default" && !feature.starts_with('_') && !self.missing().contains(feature)
             })
             .collect()
     }

@@ -21,10 +21,8 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     };
     // Each of them starts processes of its own, and measures.
     let on_server = &["--test", "nats", "--", "--test-threads", "1"];
-    let mut histories = tools.cargo_command();
-    histories.args(["test", "--workspace", "--features", &tools.features, "--test", "simulation"]);
-    let mut fleet = tools.cargo_command();
-    fleet.args(["test", "--workspace", "--features", &tools.features]).args(on_server);
+    let mut fleet = tools.everywhere_command(&["test"], on_server);
+    let mut histories = tools.everywhere_command(&["test"], &["--test", "simulation"]);
     for command in [fleet.env("NATS_SERVER", &server), histories.env("FLEET_SEEDS", SEEDS)] {
         if run_command(command) != Outcome::Passed {
             return Outcome::Failed("cargo test failed".to_owned());

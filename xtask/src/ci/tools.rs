@@ -49,9 +49,14 @@ impl Tools {
 
     /// A task of cargo on the whole workspace.
     pub(super) fn everywhere(&self, task: &[&str], rest: &[&str]) -> Outcome {
+        run_command(&mut self.everywhere_command(task, rest))
+    }
+
+    pub(super) fn everywhere_command(&self, task: &[&str], rest: &[&str]) -> Command {
         let mut command = self.cargo_command();
         command.args(task).args(["--workspace", "--features", &self.features]).args(rest);
-        run_command(command.env("RUSTDOCFLAGS", "-D warnings"))
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        command
     }
 
     /// Builds all programs and examples, as the tests have built them.
