@@ -1,18 +1,18 @@
 //! A fleet of a test's own, and what is checked of it in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use realtime_fleet::CallId;
-use realtime_fleet::drive::{self, GatewayHandle, NatsOptions};
+use realtime_fleet::drive::{self, GatewayHandle};
 use realtime_fleet::gateway::NewCall;
 use serde_json::{Value, json};
 
-use crate::process::{now, placing};
+use crate::process::{self, now, placing};
 use crate::server::Server;
 
 const LEASE: Duration = Duration::from_secs(3);
@@ -20,7 +20,8 @@ const LEASE: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Fleet {
-    pub(crate) server: Server,
+    /// One, or a cluster of three.
+    pub(crate) servers: Vec<Server>,
     pub(crate) gateway: GatewayHandle,
     pub(crate) folder: PathBuf,
     emulator: Option<String>,
@@ -54,7 +55,7 @@ impl Fleet {
     pub(crate) async fn start_behind_a_proxy(workers: usize) -> Self {
         let mut fleet = Self::new().await;
         let cut = Arc::new(AtomicBool::new(false));
-        let proxy = fleet.server.proxy(Arc::clone(&cut)).await;
+        let proxy = fleet.servers[0].proxy(Arc::clone(&cut)).await;
         fleet.cuts.push(cut);
         fleet.start_worker(Some(proxy));
         (1..workers).for_each(|_| fleet.start_worker(None));
@@ -62,15 +63,28 @@ impl Fleet {
         fleet
     }
 
+    /// As [`start`](Self::start); the engine is a cluster of three servers.
+    pub(crate) async fn start_on_a_cluster(workers: usize) -> Self {
+        let mut fleet = Self::on(Server::cluster).await;
+        (0..workers).for_each(|_| fleet.start_worker(None));
+        fleet.wait_for_workers(workers).await;
+        fleet
+    }
+
     async fn new() -> Self {
+        Self::on(|folder| vec![Server::new(folder)]).await
+    }
+
+    async fn on(servers: impl FnOnce(&Path) -> Vec<Server>) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("fleet-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let server = Server::new(&folder);
+        let servers = servers(&folder);
+        let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
         let begun = Instant::now();
         let gateway = loop {
-            match drive::gateway(NatsOptions::new(server.url(), "voice")).await {
+            match drive::gateway(process::nats(&urls)).await {
                 Ok(gateway) => break gateway,
                 Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "{error}"),
             }
@@ -80,18 +94,23 @@ impl Fleet {
         tokio::spawn(watch_the_machine(Arc::clone(&late)));
         let (workers, cuts) = (Vec::new(), Vec::new());
         let (hurt, placed) = (BTreeMap::new(), BTreeSet::new());
-        Self { server, gateway, folder, emulator: None, workers, cuts, hurt, placed, begun, late }
+        Self { servers, gateway, folder, emulator: None, workers, cuts, hurt, placed, begun, late }
     }
 
     pub(crate) fn start_worker(&mut self, url: Option<String>) {
         let what = if self.emulator.is_some() { "sideband" } else { "worker" };
-        let worker = self.spawn(what, url.unwrap_or_else(|| self.server.url()));
+        let worker = self.spawn(what, url.unwrap_or_else(|| self.urls()));
         self.workers.push(worker);
     }
 
     /// A gateway that places calls for ever.
     pub(crate) fn start_gateway(&mut self) -> Child {
-        self.spawn("gateway", self.server.url())
+        self.spawn("gateway", self.urls())
+    }
+
+    /// The servers' addresses, by commas.
+    pub(crate) fn urls(&self) -> String {
+        self.servers.iter().map(Server::url).collect::<Vec<_>>().join(",")
     }
 
     fn spawn(&self, what: &str, url: String) -> Child {
@@ -283,7 +302,7 @@ impl Drop for Fleet {
             let _ = worker.kill(); // it may be dead
             let _ = worker.wait();
         }
-        self.server.kill();
+        self.servers.iter_mut().for_each(Server::kill);
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }

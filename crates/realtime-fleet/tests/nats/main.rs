@@ -14,6 +14,7 @@
 mod calls;
 mod fleet;
 mod later;
+mod outages;
 mod process;
 mod served;
 mod server;
@@ -89,9 +90,9 @@ async fn an_engine_that_is_away_ends_no_call_and_afterwards_take_over_is_as_quic
     let mut fleet = Fleet::start(4).await;
     fleet.place(40, 14).await;
     fleet.wait_for_turns(40).await;
-    fleet.server.kill();
+    fleet.servers[0].kill();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    fleet.server.start();
+    fleet.servers[0].start();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(fleet.let_go(), 0, "each worker took its own calls back");
     fleet.kill(2);
@@ -140,7 +141,7 @@ async fn a_call_that_its_adopter_cannot_attach_to_is_over_and_not_offered_again(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_of_a_later_release_waits_for_a_worker_that_reads_it() {
     let fleet = Fleet::start(1).await;
-    let later = later::Later::connect(&fleet.server).await;
+    let later = later::Later::connect(&fleet.servers[0]).await;
     let call = realtime_fleet::CallId::new("c_later").unwrap();
     later
         .write(
@@ -160,7 +161,7 @@ async fn a_snapshot_of_a_later_release_waits_for_a_worker_that_reads_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_drains_ends_after_its_last_call_and_gets_no_other_one() {
     let mut fleet = Fleet::start(0).await;
-    let options = NatsOptions::new(fleet.server.url(), "voice");
+    let options = NatsOptions::new(fleet.urls(), "voice");
     let worker =
         drive::serve(options, process::options(), process::serve(fleet.folder.clone())).await.unwrap();
     fleet.wait_for_workers(1).await;
@@ -198,7 +199,7 @@ async fn a_tool_runs_once_and_is_answered_from_the_journal_afterwards() {
             call.end("done").await;
         }
     };
-    let options = NatsOptions::new(fleet.server.url(), "voice");
+    let options = NatsOptions::new(fleet.urls(), "voice");
     let _worker = drive::serve(options, process::options(), serve).await.unwrap();
     fleet.wait_for_workers(1).await;
     fleet.place_in_time(1).await;

@@ -23,7 +23,7 @@ pub(crate) fn run() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let nats = NatsOptions::new(url, "voice");
+        let nats = nats(&url);
         if what == "gateway" {
             return place_for_ever(nats).await;
         }
@@ -41,6 +41,11 @@ pub(crate) fn run() {
             }
         }
     });
+}
+
+/// The engine of a test: everything is kept on each of these servers.
+pub(crate) fn nats(urls: &str) -> NatsOptions {
+    NatsOptions::new(urls, "voice").replicas(urls.split(',').count())
 }
 
 /// Workers that take calls also on a machine that is busy with other things.
