@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use realtime_protocol::call::{Command, Notice};
+use realtime_protocol::call::{Command, Notice, Outcome};
 use realtime_protocol::field::Field;
 use realtime_protocol::session_config::SessionConfig;
 use realtime_protocol::tool::Tool;
@@ -101,6 +101,10 @@ struct Shelf {
     misnamed: Option<ToolNameError>,
     /// What goes with the next declaration.
     companion: Option<Companion>,
+    /// The newest version that a server was told of, and what came of that.
+    declared_as: Option<(u64, Outcome)>,
+    /// What a call declares in place of this toolbox: a part of it.
+    part: Option<Toolbox>,
     /// The newest notices for the calls that have this toolbox, and how many there were.
     notices: VecDeque<Notice>,
     noticed: u64,
@@ -296,6 +300,30 @@ impl Toolbox {
     /// Counts the changes: a driver compares it at each input.
     pub fn version(&self) -> u64 {
         self.shelf().tools.version
+    }
+
+    /// What came of the newest declaration, in the call that has this toolbox; `None`: the server has not
+    /// answered it, or no call has it. Of a toolbox that several calls share, what came of it in one of them.
+    pub fn declared(&self) -> Option<Outcome> {
+        let part = self.shelf().part.clone();
+        if let Some(part) = part {
+            return part.declared();
+        }
+        let shelf = self.shelf();
+        let newest = shelf.declared_as.as_ref().filter(|(version, _)| *version == shelf.tools.version);
+        newest.map(|(_, outcome)| outcome.clone())
+    }
+
+    /// A server has answered the declaration of that version.
+    pub(crate) fn note_declared(&self, version: u64, outcome: Outcome) {
+        let mut shelf = self.shelf();
+        shelf.declared_as = Some((version, outcome));
+        shelf.part = None;
+    }
+
+    /// A call declares this one instead, which follows all changes.
+    pub(crate) fn declare_instead(&self, part: &Self) {
+        self.shelf().part = Some(part.clone());
     }
 
     /// Returns whether there is no tool to declare.

@@ -252,8 +252,8 @@ async fn tools_are_replaced_in_the_call_declaration_and_handler() {
         let new = |_: Value| async { Ok::<_, ToolError>("hi") };
         let tools = Toolbox::new().with(Function::raw("new", "Says hi", json!({ "type": "object" }), new));
         let answer = stage.ask(Intent::Toolbox(tools)).await;
-        assert_eq!(answer, Answer::Settled(Outcome::Done));
-        stage.until("config updated", 1).await;
+        let Answer::Settled(Outcome::Updated(updated)) = answer else { panic!("{answer:?}") };
+        assert!(updated.changed && updated.refused.is_empty());
         let messages = vec![Message::user("Call it.")];
         assert!(stage.ask(Intent::Append { messages, run: true }).await.is_ok());
         stage.until("bot stopped", 1).await;

@@ -163,6 +163,7 @@ impl Agents {
         self.state().watching = Some(watching);
         self.shared.active.switch(&self.active_tools(), None);
         self.follow_library();
+        library.declare_instead(&self.shared.active);
         Ok(self.shared.active.clone())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use realtime_protocol::call::{Command, CommandId};
+use realtime_protocol::call::{Command, CommandId, Outcome};
 use realtime_protocol::field::Field;
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::session_config::SessionConfig;
@@ -45,6 +45,8 @@ enum Update {
 impl Declared {
     pub(super) fn new(toolbox: Toolbox) -> Self {
         let tools = toolbox.tools();
+        // The session begins with them.
+        toolbox.note_declared(tools.version(), Outcome::Done);
         Self { toolbox, tools, update: Update::None, companion: None, in_force: None, saw: VecDeque::new() }
     }
 
@@ -104,10 +106,11 @@ impl Declared {
 
     /// An update was answered. A server that does not answer may have taken it over. Returns what is asked
     /// for then.
-    pub(super) fn settled(&mut self, id: CommandId) -> Option<Command> {
+    pub(super) fn settled(&mut self, id: CommandId, outcome: &Outcome) -> Option<Command> {
         if let Update::Sent(tools, sent) = &self.update
             && *sent == id
         {
+            self.toolbox.note_declared(tools.version(), outcome.clone());
             self.tools = Arc::clone(tools);
             self.update = Update::None;
             return self.companion.take()?.then;

@@ -183,7 +183,7 @@ impl Desk {
                     _ => None,
                 };
                 self.filler_settled(*id, refused);
-                let then = self.declared.settled(*id);
+                let then = self.declared.settled(*id, outcome);
                 self.outputs.extend(then.map(|command| DeskOutput::Ask { asker: Asker::Nobody, command }));
                 self.jobs.retain(|job| job.asked_as() != Some(*id));
             }

@@ -53,7 +53,8 @@ pub enum Intent {
     /// Changes the configuration. Members that are set replace the old ones, the others stay.
     #[doc(alias("LLMUpdateSettingsFrame", "VADParamsUpdateFrame"))]
     Settings(Box<SessionConfig>),
-    /// Puts these tools in place of the old ones: declarations and handlers.
+    /// Puts these tools in place of the old ones: declarations and handlers. Answered once the server has
+    /// answered the declarations; a call that begins before then runs the old handlers.
     #[doc(alias = "LLMSetToolsFrame")]
     Toolbox(Toolbox),
     /// Which tool the model may or must call.

@@ -30,6 +30,8 @@ pub(super) struct Asking {
     /// What the transport was asked for.
     phone: BTreeSet<Ticket>,
     edits: VecDeque<Edit>,
+    /// Changes of the toolbox that the server has not answered.
+    tools: Vec<Ticket>,
     look_at: Option<Timestamp>,
 }
 
@@ -64,12 +66,23 @@ impl From<Respond> for Then {
 
 impl Asking {
     pub(super) fn new(conversation: Conversation, toolbox: Toolbox) -> Self {
-        let (commands, phone, edits) = (BTreeMap::new(), BTreeSet::new(), VecDeque::new());
-        Self { conversation, toolbox, commands, phone, edits, look_at: None }
+        Self {
+            conversation,
+            toolbox,
+            commands: BTreeMap::new(),
+            phone: BTreeSet::new(),
+            edits: VecDeque::new(),
+            tools: Vec::new(),
+            look_at: None,
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.commands.is_empty() && self.edits.is_empty() && self.phone.is_empty()
+        self.commands.is_empty() && self.phone.is_empty() && !self.is_looking()
+    }
+
+    fn is_looking(&self) -> bool {
+        !self.edits.is_empty() || !self.tools.is_empty()
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Timestamp> {
@@ -108,8 +121,15 @@ impl Asking {
 
     /// Answers what the server has by now.
     pub(super) fn look(&mut self, cx: &mut Cx<'_>) {
-        if self.edits.is_empty() {
+        if !self.is_looking() {
             return;
+        }
+        if !self.tools.is_empty()
+            && let Some(outcome) = self.toolbox.declared()
+        {
+            for ticket in self.tools.drain(..) {
+                cx.answer(ticket, Answer::Settled(outcome.clone()));
+            }
         }
         let (told, in_step) = (self.conversation.is_told(), self.conversation.is_in_step());
         for edit in std::mem::take(&mut self.edits) {
@@ -127,7 +147,7 @@ impl Asking {
                 (refused, then) => self.edits.push_back(Edit { refused, then, ..edit }),
             }
         }
-        if self.edits.is_empty() {
+        if !self.is_looking() {
             self.look_at = None;
         } else if self.look_at.is_some_and(|at| at <= cx.now()) {
             self.look_at = Some(cx.now() + LOOK_AGAIN);
@@ -170,7 +190,8 @@ impl Core {
             }
             Intent::Toolbox(tools) => {
                 self.asking.toolbox.replace(&tools);
-                cx.answer(ticket, Answer::Settled(Outcome::Done));
+                self.asking.tools.push(ticket);
+                self.asking.look_at = Some(cx.now() + LOOK_AGAIN);
             }
             Intent::Interrupt => self.asking.give(ticket, Command::Interrupt {}, cx),
             Intent::PauseInput(paused) => {
