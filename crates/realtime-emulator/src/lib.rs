@@ -74,8 +74,8 @@
 //!
 //! # What it does not do
 //!
-//! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, calls have no
-//! media: the answer to a WebRTC offer looks right, but nothing listens there. It contacts no MCP server:
+//! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, the
+//! answer to a WebRTC offer looks right, but nothing listens there; [`Spawned::caller`] has audio without it. It contacts no MCP server:
 //! their lists and results come from the brain. It has no translation sessions and no TLS.
 //!
 //! # Features
@@ -96,7 +96,7 @@
 //!   in addition; `client_event`, `spelling`, `session_check`, `item_check` and `fault` refuse what the
 //!   service refuses.
 //! - `call`: one conversation for all side channels of a call.
-//! - `webrtc`: with that feature, calls with media.
+//! - `carried`: calls whose audio the server carries: of a [`Caller`], or, with that feature, by `webrtc`.
 //! - `profile`: servers with fewer features, as tables.
 //! - `http`, `access`, `origin`, `handshake`, `registry`: requests, keys, pages, and what sessions share.
 //! - `watch`: what the page shows.
@@ -105,6 +105,8 @@
 mod access;
 pub mod brain;
 mod call;
+mod caller;
+mod carried;
 mod codec;
 mod connection;
 pub mod disaster;
@@ -124,6 +126,7 @@ mod watch;
 #[cfg(feature = "webrtc")]
 mod webrtc;
 
+pub use caller::{Caller, Recording};
 pub use connection::{Connection, ConnectionOptions, Limits, Output};
 pub use options::{BrainFactory, Options, WallClock};
 pub use profile::Profile;

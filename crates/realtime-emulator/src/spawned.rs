@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 64 << 20;
 #[must_use = "the server ends when this is dropped"]
 pub struct Spawned {
     url: String,
+    pub(crate) options: Options,
     received: Received,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -67,14 +68,14 @@ impl Emulator {
     pub async fn spawn(mut options: Options) -> io::Result<Spawned> {
         let received = Received::default();
         options.received = Some(received.clone());
-        let emulator = Self::bind((Ipv4Addr::LOCALHOST, 0), options).await?;
+        let emulator = Self::bind((Ipv4Addr::LOCALHOST, 0), options.clone()).await?;
         let (stop, stopped) = oneshot::channel();
         let url = emulator.url();
         let task = tokio::spawn(emulator.serve(async {
             // Dropped or told: both end it.
             let _ = stopped.await;
         }));
-        Ok(Spawned { url, received, stop, task })
+        Ok(Spawned { url, options, received, stop, task })
     }
 }
 

@@ -6,24 +6,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_protocol::event::Dialect;
-use realtime_protocol::session_config::{SessionConfig, SessionKind};
-use realtime_protocol::time::Timestamp;
-use realtime_protocol::tool::Secret;
+use realtime_protocol::session_config::SessionConfig;
 use realtime_webrtc::{Ended, Peer, PeerEvent, PeerOptions};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout};
 use tracing::Instrument;
 
 use crate::call::SharedCall;
+use crate::carried::{Carried, hear};
 use crate::codec;
-use crate::connection::{Connection, Sound};
+use crate::connection::Sound;
 use crate::disaster::{Line, LineOptions, LineOutput};
 use crate::drive::{Driven, Seeing, changed, now};
-use crate::handshake::{Asked, AskedCall};
 use crate::options::Options;
-use crate::registry::CallState;
 
 /// Returns whether an offer comes from a peer. Others only ask for an answer that looks right.
 pub(crate) fn is_real(offer: &str) -> bool {
@@ -44,36 +39,12 @@ pub(crate) fn take(
     let (answer, peer) = Peer::answer(settings, offer).map_err(|error| error.to_string())?;
 
     let id = options.registry.add_call(session, options.key_seed);
-    let Some(CallState::Running(session, _, ended)) = options.registry.call(&id) else {
-        return Err("the call has ended".to_owned());
-    };
-    let mut asked = Asked {
-        model: String::new(),
-        kind: SessionKind::Realtime,
-        dialect: Dialect::Ga,
-        session: Box::default(),
-        key: Secret::default(),
-        call: Some(AskedCall { id: id.clone(), ended: ended.clone() }),
-        selects_realtime: false,
-    };
-    asked.begin_with(session);
-    if asked.model.is_empty() {
-        asked.model = "gpt-realtime".to_owned();
-    }
-    let wall = (options.wall)();
-    let (number, own) = options.for_connection(&mut asked);
-    let mut seeing = Seeing::begin(options, number, &asked, &own, wall);
-    let line = options.for_line(&own, Secret::default());
-    let waits = own.voice.waits_for_a_program();
-    let make = || Connection::new(own, (options.brain)(), Timestamp::ZERO, wall);
-    let shared = options.registry.join(&id, make).ok_or("the call has ended")?;
-    shared.carry_sound();
-    seeing.origin = shared.origin;
-
+    let carried = Carried::call(&id, options).ok_or("the call has ended")?;
     let (registry, call) = (Arc::clone(&options.registry), id.clone());
     let span = tracing::info_span!("call", id);
     let served = async move {
         tracing::info!("a WebRTC call");
+        let Carried { shared, line, waits, seeing, ended } = carried;
         let end = Call { peer, shared, waits, seeing }.serve(line, ended).await;
         tracing::debug!(%end, "the call has ended");
         registry.end_call(&call);
@@ -138,7 +109,7 @@ impl Call {
                         driven = driven.step(move |line| line.handle_text(at, &text)).await;
                     }
                     Some(PeerEvent::Binary(_)) => driven.line.handle_binary(now(origin)),
-                    Some(PeerEvent::Audio(heard)) => self.hear(heard.0, now(origin)).await,
+                    Some(PeerEvent::Audio(heard)) => hear(&self.shared, self.waits, now(origin), heard.0).await,
                     Some(PeerEvent::Ended(end)) => return end,
                     Some(_) => {}
                     None => return Ended::Closed,
@@ -177,17 +148,6 @@ impl Call {
             }
         }
         false
-    }
-
-    /// The user is heard. That may lead to an answer.
-    async fn hear(&self, samples: Vec<i16>, at: Timestamp) {
-        if !self.waits {
-            return self.shared.handle_sound(at, &samples);
-        }
-        let shared = Arc::clone(&self.shared);
-        if let Err(error) = spawn_blocking(move || shared.handle_sound(at, &samples)).await {
-            std::panic::resume_unwind(error.into_panic());
-        }
     }
 }
 

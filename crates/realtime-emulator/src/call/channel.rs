@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::call::{Call, ChannelId};
-#[cfg(feature = "webrtc")]
 use crate::connection::Sound;
 use crate::connection::{Connection, Fault, Output};
 use crate::registry::Entered;
@@ -52,13 +51,11 @@ impl SharedCall {
     }
 
     /// Keeps what is to be heard, for who carries the call's audio.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn carry_sound(&self) {
         self.lock().carry_sound();
     }
 
     /// Audio of the user came: samples at 24 kHz.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn handle_sound(&self, now: Timestamp, samples: &[i16]) {
         let mut call = self.lock();
         let before = (call.poll_timeout(), call.given());
@@ -71,7 +68,6 @@ impl SharedCall {
     }
 
     /// What is to be heard next; `None` until there is more.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn poll_sound(&self) -> Option<Sound> {
         self.lock().poll_sound()
     }

@@ -13,7 +13,6 @@ use realtime_protocol::event::{Dialect, ServerEvent};
 use realtime_protocol::id::EventId;
 use realtime_protocol::time::Timestamp;
 
-#[cfg(feature = "webrtc")]
 use crate::connection::Sound;
 use crate::connection::{Connection, Fault, Output};
 
@@ -94,20 +93,17 @@ impl Call {
     }
 
     /// Keeps what is to be heard, for who carries the call's audio.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn carry_sound(&mut self) {
         self.connection.carry_sound();
     }
 
     /// Audio of the user came: samples at 24 kHz.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn handle_sound(&mut self, now: Timestamp, samples: &[i16]) {
         self.connection.handle_sound(now, samples);
         self.share(None, is_answer);
     }
 
     /// What is to be heard next; `None` until there is more.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn poll_sound(&mut self) -> Option<Sound> {
         self.connection.poll_sound()
     }

@@ -49,7 +49,6 @@ pub(crate) use fault::{Fault, FaultKind, no_unknown};
 pub(crate) use ids::Ids;
 pub use options::{ConnectionOptions, Limits};
 pub use outbox::Output;
-#[cfg(feature = "webrtc")]
 pub(crate) use playing::Sound;
 pub(crate) use session::opening_session;
 

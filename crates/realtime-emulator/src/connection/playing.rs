@@ -66,19 +66,16 @@ impl Played {
 
 impl Connection {
     /// Keeps what is to be heard, for who carries the call's audio.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn carry_sound(&mut self) {
         self.playing.sounds.get_or_insert_default();
     }
 
     /// What is to be heard next; `None` until there is more.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn poll_sound(&mut self) -> Option<Sound> {
         self.playing.sounds.as_mut()?.pop_front()
     }
 
     /// Audio of the user came over the call.
-    #[cfg(feature = "webrtc")]
     pub(crate) fn handle_sound(&mut self, now: Timestamp, samples: &[i16]) {
         self.advance(now);
         if !self.closed {
