@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use realtime_client::{ActiveCall, Client, Endpoint, Handle, Rest};
 use realtime_emulator::brain::{Brain, Reply, Trigger, Turn};
-use realtime_emulator::{ConnectionOptions, Emulator, Options, Spawned};
+use realtime_emulator::{Caller, ConnectionOptions, Emulator, Options, Spawned};
 use realtime_fleet::gateway::NewCall;
 use realtime_fleet::{Content, Leg, Placing, Tenant};
 use realtime_protocol::call::Event;
@@ -52,6 +52,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// Places a call, and waits until a worker is attached to it.
     pub(crate) async fn begin(metadata: Value) -> Self {
+        Self::begin_with(metadata, async |_, _| ()).await.0
+    }
+
+    /// The same; somebody is on the phone, whose audio passes no worker.
+    pub(crate) async fn begin_with_caller() -> (Self, Caller) {
+        Self::begin_with(json!({}), async |emulator: &Spawned, call_id: &str| emulator.caller(call_id).await)
+            .await
+    }
+
+    async fn begin_with<T>(metadata: Value, ring: impl AsyncFnOnce(&Spawned, &str) -> T) -> (Self, T) {
         // The voice takes its time: a call is killed while it speaks.
         let connection = ConnectionOptions { pace: 1.0, ..ConnectionOptions::default() };
         let emulator = Emulator::spawn(Options::default().connection(connection).brain(|| Teller)).await;
@@ -61,6 +71,7 @@ impl Stage {
         let call_id = format!("rtc_{}", fleet.folder.file_name().unwrap().display());
         let tool: Tool = FunctionTool::default().name("book").into();
         rest.accept_call(&call_id, &SessionConfig::realtime().tools(vec![tool])).await.unwrap();
+        let caller = ring(&emulator, &call_id).await;
 
         let endpoint = Endpoint::new(emulator.url(), "").unwrap().query("call_id", &call_id);
         let options =
@@ -72,7 +83,7 @@ impl Stage {
         let call = fleet.gateway.place(NewCall::new(placing)).await.unwrap().call.to_string();
         let stage = Self { fleet, emulator, call_id, call, user, told, speaks: false };
         stage.fleet.wait_for_lines("attached", 1).await;
-        stage
+        (stage, caller)
     }
 
     pub(crate) async fn ask(&self, text: &str) {
@@ -115,7 +126,7 @@ impl Stage {
         self.fleet.owner(&self.call)
     }
 
-    /// Hangs up. Returns what the worker knows of what was said.
+    /// Hangs up from elsewhere. Returns what the worker knows of what was said.
     pub(crate) async fn hang_up(self) -> String {
         let rest = Rest::new(Endpoint::new(self.emulator.url(), "gpt-realtime").unwrap());
         rest.hang_up_call(&self.call_id).await.unwrap();

@@ -12,6 +12,7 @@ use realtime_fleet::drive::{self, GatewayHandle};
 use realtime_fleet::gateway::NewCall;
 use serde_json::{Value, json};
 
+use crate::outages;
 use crate::process::{self, now, placing};
 use crate::server::Server;
 
@@ -65,7 +66,7 @@ impl Fleet {
 
     /// As [`start`](Self::start); the engine is a cluster of three servers.
     pub(crate) async fn start_on_a_cluster(workers: usize) -> Self {
-        let mut fleet = Self::on(Server::cluster).await;
+        let mut fleet = Self::on(outages::cluster).await;
         (0..workers).for_each(|_| fleet.start_worker(None));
         fleet.wait_for_workers(workers).await;
         fleet

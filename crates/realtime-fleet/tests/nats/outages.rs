@@ -1,10 +1,12 @@
 //! What an engine or a zone may lose.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::fleet::Fleet;
+use crate::server::{Server, free_port};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_of_a_cluster_are_restarted_one_after_the_other_and_no_call_is_lost() {
@@ -45,11 +47,13 @@ async fn an_engine_that_lost_what_it_had_acknowledged_loses_no_call() {
     fleet.place(20, 20).await;
     fleet.wait_for_turns(20).await;
     fleet.servers[0].kill();
-    fleet.servers[0].keep();
+    let (now, kept) = (fleet.servers[0].folder.clone(), fleet.folder.join("kept"));
+    copy(&now, &kept);
     fleet.servers[0].start();
     fleet.wait_for_turns(60).await;
     fleet.servers[0].kill();
-    fleet.servers[0].put_back();
+    std::fs::remove_dir_all(&now).unwrap();
+    copy(&kept, &now);
     fleet.servers[0].start();
     fleet.all_end().await;
     fleet.check();
@@ -64,4 +68,28 @@ async fn a_zone_of_half_of_the_workers_is_lost_and_the_other_half_goes_on_with_i
     fleet.all_end().await;
     fleet.check();
     fleet.check_takeovers();
+}
+
+/// Three servers, each of which keeps everything.
+pub(crate) fn cluster(folder: &Path) -> Vec<Server> {
+    let ports = [free_port(), free_port(), free_port()];
+    let routes = ports.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
+    let member = |(n, port): (usize, u16)| {
+        let (name, listen) = (format!("nats-{n}"), format!("nats://127.0.0.1:{port}"));
+        let cluster = ["-n", &name, "-cluster_name", "fleet", "-cluster", &listen, "-routes", &routes];
+        Server::with(folder.join(&name), cluster.map(str::to_owned).to_vec())
+    };
+    ports.into_iter().enumerate().map(member).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
 }

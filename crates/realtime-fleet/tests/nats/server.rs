@@ -1,4 +1,4 @@
-//! A nats-server of a test's own, or three in a cluster, and a proxy that can hold bytes back.
+//! A nats-server of a test's own, and a proxy before it that can hold bytes back.
 
 use std::net::TcpListener as Probe;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     program: PathBuf,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     port: u16,
     /// What makes it one of a cluster.
     cluster: Vec<String>,
@@ -24,19 +24,8 @@ impl Server {
         Self::with(folder.join("js"), Vec::new())
     }
 
-    /// Three servers, each of which keeps everything.
-    pub(crate) fn cluster(folder: &Path) -> Vec<Self> {
-        let ports = [free_port(), free_port(), free_port()];
-        let routes = ports.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
-        let member = |(n, port): (usize, u16)| {
-            let (name, listen) = (format!("nats-{n}"), format!("nats://127.0.0.1:{port}"));
-            let cluster = ["-n", &name, "-cluster_name", "fleet", "-cluster", &listen, "-routes", &routes];
-            Self::with(folder.join(&name), cluster.map(str::to_owned).to_vec())
-        };
-        ports.into_iter().enumerate().map(member).collect()
-    }
-
-    fn with(folder: PathBuf, cluster: Vec<String>) -> Self {
+    /// One that keeps things in this folder; `cluster` makes it one of a cluster.
+    pub(crate) fn with(folder: PathBuf, cluster: Vec<String>) -> Self {
         let program = std::env::var_os("NATS_SERVER").map(PathBuf::from).unwrap_or_else(|| {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nats/bin/nats-server")
         });
@@ -66,17 +55,6 @@ impl Server {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-    }
-
-    /// Keeps what it has now, to be put back.
-    pub(crate) fn keep(&self) {
-        copy(&self.folder, &self.folder.with_extension("kept"));
-    }
-
-    /// Puts back what was kept: what was written since is lost.
-    pub(crate) fn put_back(&self) {
-        std::fs::remove_dir_all(&self.folder).unwrap();
-        copy(&self.folder.with_extension("kept"), &self.folder);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -118,18 +96,6 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     Probe::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), &to).unwrap();
-        }
-    }
 }

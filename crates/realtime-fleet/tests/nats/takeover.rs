@@ -1,5 +1,6 @@
 //! A worker is killed or told to end in the middle of a real call, and another one finishes it.
 
+use realtime_emulator::voice;
 use serde_json::json;
 
 use crate::calls::Stage;
@@ -97,4 +98,34 @@ async fn a_worker_that_is_told_to_end_gives_its_call_away_between_two_turns() {
     assert_eq!(stage.fleet.texts("effects").len(), 1, "it ran once");
     let said = stage.hang_up().await;
     assert_eq!(said, unbroken(&["Tell me a story.", "Please book a seat."]).await);
+}
+
+/// What a caller hears of a story: from the first to the last sound, in milliseconds, and the longest pause in
+/// between.
+async fn heard_by_a_caller(worker_is_killed: bool) -> (usize, usize) {
+    let (mut stage, caller) = Stage::begin_with_caller().await;
+    caller.say(&voice::speak("Tell me a story, please.").samples);
+    stage.hears_speech().await;
+    if worker_is_killed {
+        stage.kill_owner();
+        stage.fleet.wait_for_lines("attached", 2).await;
+    }
+    stage.hears_the_end().await;
+    // What was sent last sounds.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let heard = caller.hang_up().await.heard;
+    let loud: Vec<usize> = (0..heard.len()).filter(|at| heard[*at].unsigned_abs() > 1_000).collect();
+    let pause = loud.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    ((loud[loud.len() - 1] - loud[0]) / 24, pause / 24)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_hears_a_story_without_a_gap_although_the_worker_is_killed() {
+    let (unbroken, broken) = tokio::join!(heard_by_a_caller(false), heard_by_a_caller(true));
+    println!(
+        "a story of {} ms, longest pause {} ms; with a kill {} ms, {} ms",
+        unbroken.0, unbroken.1, broken.0, broken.1
+    );
+    assert!(unbroken.0.abs_diff(broken.0) < 500, "{unbroken:?} {broken:?}");
+    assert!(broken.1 < unbroken.1 + 500, "{unbroken:?} {broken:?}");
 }
