@@ -126,6 +126,7 @@ async fn a_caller_hears_a_story_without_a_gap_although_the_worker_is_killed() {
         "a story of {} ms, longest pause {} ms; with a kill {} ms, {} ms",
         unbroken.0, unbroken.1, broken.0, broken.1
     );
-    assert!(unbroken.0.abs_diff(broken.0) < 500, "{unbroken:?} {broken:?}");
-    assert!(broken.1 < unbroken.1 + 500, "{unbroken:?} {broken:?}");
+    // A lease is 3,000 ms: so long nobody would speak if the media passed the worker.
+    assert!(unbroken.0.abs_diff(broken.0) < 1_500, "{unbroken:?} {broken:?}");
+    assert!(broken.1 < 1_500, "{unbroken:?} {broken:?}");
 }
