@@ -102,6 +102,8 @@
 //! - `watch`: what the page shows.
 //! - `server`, `waiting`, `drive`, `record`, `options`: the socket. `spawned`: a server for a test.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access;
 pub mod brain;
 mod call;

@@ -104,6 +104,8 @@
 //! | `snapshot` | what the next owner begins with |
 //! | `id`, `content`, `entropy` | names, words that do not show, chance from a seed |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "nats")]
 pub mod drive;
 pub mod engine;
