@@ -1,10 +1,11 @@
 //! `realtime replay LOG`: tells a session log's conversation, feeds its inputs to fresh machines, and
 //! compares every output. With `--story`, `--events`, `--stats` or `--html` it only reads, which needs no
-//! more than the log holds.
+//! more than the log holds. The logs of a call's owners, one after the other, are told and checked as one.
 
 mod compare;
 mod difference;
 mod listing;
+mod owners;
 mod stats;
 
 use std::path::PathBuf;
@@ -16,11 +17,13 @@ use crate::replay::stats::Stats;
 use crate::view::{self, Sight};
 use crate::{Error, progress, story};
 
-/// The log, and what to show of it.
+/// The logs, and what to show of them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A session log, such as target/demo/session.jsonl
-    log: PathBuf,
+    /// A session log, such as target/demo/session.jsonl; of a call that moved between processes, the log of
+    /// each, the first one first
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
     /// Tells the conversation and replays nothing: also for logs without words or sound
     #[arg(long)]
     story: bool,
@@ -53,8 +56,10 @@ Examples:
       What happened in half a minute of it, for logs of any content.
   realtime replay call.jsonl --stats --json
       Waits, tokens and losses, for a script.
+  realtime replay first.jsonl second.jsonl
+      A call whose first process was lost or let go of it: one story, and each log is checked.
 
-With --json the last line is an object. Without --stats it has inputs, outputs, identical (true or false; null
+With --json the last line is an object; of several logs, a list of one for each. Without --stats it has inputs, outputs, identical (true or false; null
 for a log of an older version), cut_at_line (where a crash cut the log off, or null), difference (line and
 text, or null) and changed (what an older version sent otherwise, by type, or null).";
 
@@ -62,31 +67,71 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.json {
         progress::silence();
     }
-    let model = view::read(&args.log)?;
+    let models = owners::read(&args.logs)?;
     let reads_only = args.story || args.events || args.stats || args.html.is_some();
     let shown = |at: Timestamp| args.from.is_none_or(|from| at >= from) && args.to.is_none_or(|to| at <= to);
     if args.story || !reads_only {
-        say!("{:>10}  {}", "time", model.model);
-        for (at, moment) in story::told_by(&model).iter().filter(|(at, _)| shown(*at)) {
-            story::print(*at, moment);
+        for owner in &models {
+            match owner.goes_on_at {
+                None => say!("{:>10}  {}", "time", owner.model.model),
+                Some(at) => say!(
+                    "{:>10}  another process goes on with the call: {}",
+                    story::time(at),
+                    owner.model.name
+                ),
+            }
+            for (at, moment) in story::told_by(&owner.model) {
+                let at = at + owner.goes_on_at.unwrap_or(Timestamp::ZERO).saturating_since(Timestamp::ZERO);
+                if shown(at) {
+                    story::print(at, &moment);
+                }
+            }
         }
     }
-    if args.events {
-        listing::print(&model, shown);
-    }
-    if args.stats {
-        let stats = Stats::of(&model);
-        match args.json {
-            true => say!("{}", serde_json::to_string(&stats)?),
-            false => say!("{stats}"),
+    let mut stats = Vec::new();
+    for owner in &models {
+        if args.events {
+            listing::print(&owner.model, shown);
         }
+        if args.stats {
+            let of_it = Stats::of(&owner.model);
+            if !args.json {
+                say!("{of_it}");
+            }
+            stats.push(of_it);
+        }
+    }
+    if args.stats && args.json {
+        last_line(&stats)?;
     }
     if let Some(out) = &args.html {
-        view::write(std::slice::from_ref(&args.log), out, &Sight::default())?;
+        view::write(&args.logs, out, &Sight::default())?;
     } else if reads_only && !args.json {
-        model.notes.iter().for_each(|note| say!("note: {}", note.text));
+        let notes = models.iter().flat_map(|owner| &owner.model.notes);
+        notes.for_each(|note| say!("note: {}", note.text));
     }
-    if reads_only { Ok(()) } else { compare::run(&args.log, args.json) }
+    if reads_only {
+        return Ok(());
+    }
+    let (mut verdicts, mut ended) = (Vec::new(), Ok(()));
+    for log in &args.logs {
+        let (verdict, of_it) = compare::run(log)?;
+        verdicts.push(verdict);
+        ended = ended.and(of_it);
+    }
+    if args.json {
+        last_line(&verdicts)?;
+    }
+    ended
+}
+
+/// What a script reads: an object, or of several logs a list.
+fn last_line<T: serde::Serialize>(of_logs: &[T]) -> Result<(), Error> {
+    match of_logs {
+        [one] => say!("{}", serde_json::to_string(one)?),
+        all => say!("{}", serde_json::to_string(all)?),
+    }
+    Ok(())
 }
 
 /// A time of the call: seconds, or minutes and seconds, or with hours.

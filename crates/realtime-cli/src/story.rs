@@ -113,8 +113,13 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 
 /// Prints a moment with its time.
 pub(crate) fn print(at: Timestamp, moment: &Moment) {
+    say!("{}  {moment}", time(at));
+}
+
+/// A time of the call, as wide as all of them.
+pub(crate) fn time(at: Timestamp) -> String {
     let at = Duration::from_micros(at.as_micros());
-    say!("{:>4}.{:03} s  {moment}", at.as_secs(), at.subsec_millis());
+    format!("{:>4}.{:03} s", at.as_secs(), at.subsec_millis())
 }
 
 fn answered(name: &str, end: &str, output: &str) -> String {

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use realtime_client::{Client, ClientOptions, Endpoint, FileLog, Keeper};
+use realtime_emulator::{Emulator, Options};
+use realtime_protocol::call::Command as Wish;
+use realtime_protocol::session::SessionOptions;
 use serde_json::Value;
 
 /// Runs a command; the one place that touches the binary.
@@ -253,4 +257,58 @@ fn what_is_no_log_is_refused_in_one_way() {
     assert!(failed(&["replay", wav]).1.contains("expected a session log"));
     assert!(failed(&["view", "/no/such.jsonl"]).1.contains("cannot read /no/such.jsonl"));
     assert!(failed(&["replay", name(&written("empty.jsonl", ""))]).1.contains("got an empty file"));
+}
+
+/// A call of two processes: the first one lets go of it after an answer, the second one hears the next.
+/// Returns both logs.
+fn call_that_moves() -> [PathBuf; 2] {
+    let logs = ["owner-1.jsonl", "owner-2.jsonl"].map(scratch);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let emulator = Emulator::spawn(Options::default()).await.expect("a port");
+        let endpoint = || Endpoint::new(emulator.url(), "gpt-realtime").expect("a URL");
+        let logged = |log: &Path| {
+            let session = SessionOptions::default();
+            ClientOptions::new(session).log(FileLog::create(log).expect("the folder is there"))
+        };
+        let keeper = Keeper::new();
+        let begin = |options: ClientOptions| async {
+            let (handle, mut events) = Client::connect(endpoint(), options).await.expect("a call").split();
+            let hears = tokio::spawn(async move { while events.next().await.is_some() {} });
+            (handle, hears)
+        };
+        let (handle, hears) = begin(logged(&logs[0]).keeper(&keeper)).await;
+        let answer = handle.ask("Hello?").await.expect("a call");
+        assert!(!answer.into_result().expect("an answer").text.is_empty());
+        let suspended = keeper.suspend().await.expect("a call");
+        hears.await.expect("its log is written");
+        let (handle, hears) = begin(logged(&logs[1]).resume(suspended)).await;
+        let answer = handle.ask("Who are you?").await.expect("a call");
+        assert!(!answer.into_result().expect("an answer").text.is_empty());
+        handle.send(Wish::Close {}).expect("it goes on");
+        hears.await.expect("its log is written");
+    });
+    logs
+}
+
+#[test]
+fn the_logs_of_a_call_that_moved_are_told_and_checked_as_one() {
+    let [first, second] = call_that_moves();
+    let told = printed(&["replay", name(&first), name(&second)]);
+    let place = |words: &str| told.find(words).unwrap_or_else(|| panic!("no {words}: {told}"));
+    assert!(place("Hello?") < place("another process goes on with the call"));
+    assert!(place("another process goes on with the call") < place("Who are you?"));
+    assert_eq!(told.matches("identical: ").count(), 2, "{told}");
+    let times: Vec<i64> = story(&told).into_iter().map(|(at, _)| at).collect();
+    assert!(times.is_sorted(), "{told}");
+
+    let json = printed(&["replay", "--json", name(&first), name(&second)]);
+    let verdicts: Value = serde_json::from_str(json.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(
+        (&verdicts[0]["identical"], &verdicts[1]["identical"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
+
+    let (_, error) = failed(&["replay", name(&second), name(&first)]);
+    assert!(error.contains("begins a call of its own"), "{error}");
 }

@@ -11,8 +11,8 @@ use crate::Error;
 use crate::log_lines::{self, cannot_read};
 use crate::replay::difference;
 
-/// Replays a log, and says what came of it.
-pub(super) fn run(log: &Path, json: bool) -> Result<(), Error> {
+/// Replays a log, and says what came of it. The error is that of a log that can't be read to its end.
+pub(super) fn run(log: &Path) -> Result<(Verdict, Result<(), Error>), Error> {
     let name = log.display();
     let (first, mut lines) = log_lines::open(log)?;
     let header = read_header(&first).map_err(|error| format!("{name}: {error}"))?;
@@ -39,16 +39,12 @@ pub(super) fn run(log: &Path, json: bool) -> Result<(), Error> {
     if let Some(number) = cut {
         say!("the log ends in the middle of line {number}: whoever wrote it was cut off");
     }
-    let (verdict, ended) = verdict(log, &header, replay, cut);
-    if json {
-        say!("{}", serde_json::to_string(&verdict)?);
-    }
-    ended
+    Ok(verdict(log, &header, replay, cut))
 }
 
 /// What came of a replay, as JSON.
 #[derive(Serialize)]
-struct Verdict {
+pub(super) struct Verdict {
     inputs: usize,
     outputs: usize,
     /// `None`: a log of an older version, whose outputs are not compared.
