@@ -1,4 +1,4 @@
-//! The stand-ins for carriers against `realtime-telephony`, each written without the other, in virtual time.
+//! The carriers' side against the server's, each written without the other, in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use realtime_protocol::audio::AudioFormat;
 use realtime_protocol::time::Timestamp;
+use realtime_telephony::caller::Caller;
 use realtime_telephony::carrier::{HangUp, Outgoing};
-use realtime_telephony::{CarrierKind, Event, MediaStream, Output, StreamOptions};
+use realtime_telephony::{Event, MediaStream, Output, StreamOptions};
 use realtime_tests::carriers::{Carrier, End, Report, Step, call_over};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, sleep_until};
@@ -162,17 +163,17 @@ impl Server {
 async fn hold(carrier: Carrier) -> (Report, Noted) {
     let (here, there) = duplex(1 << 20);
     let socket = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
-    let kind = CarrierKind::of_name(carrier.name()).unwrap();
     let options = StreamOptions::default();
     let begun = Instant::now();
     let server = Server {
-        stream: MediaStream::new(Timestamp::ZERO, kind, options),
+        stream: MediaStream::new(Timestamp::ZERO, carrier, options),
         socket: WebSocketStream::from_raw_socket(there, Role::Server, None).await,
         begun,
         noted: Noted::default(),
         formats: None,
     };
-    let loud: Vec<i16> = (0..carrier.rate() / 2).map(|n| if n % 16 < 8 { 12_000 } else { -12_000 }).collect();
+    let loud: Vec<i16> =
+        (0..Caller::rate_of(carrier) / 2).map(|n| if n % 16 < 8 { 12_000 } else { -12_000 }).collect();
     let script =
         [Step::say(loud), Step::hear(Duration::from_millis(1_500)), Step::Keys("5#".to_owned()), Step::Stay];
     let server = tokio::spawn(server.run());

@@ -45,13 +45,15 @@
 //! - [`verify`]: whether a request is from the carrier, decided before the upgrade,
 //! - [`webhook`]: what a request says of a call: who calls whom, ringing, answered, busy,
 //! - [`answer`]: the document that tells a carrier to stream a call to us,
-//! - [`rest`]: requests that hang up, transfer, send digits and dial out.
+//! - [`rest`]: requests that hang up, transfer, send digits and dial out,
+//! - [`caller`]: the carrier's side of a stream, for tests of a server.
 //!
 //! Rates are not converted, and speech is not decoded: G.711 passes as it came.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod answer;
+pub mod caller;
 pub mod carrier;
 pub mod carriers;
 pub mod rest;

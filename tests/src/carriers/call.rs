@@ -4,24 +4,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use realtime_protocol::time::{MediaTime, Timestamp};
+use realtime_telephony::caller::{Caller, CallerEnd, CallerEvent, CallerOptions, CallerOutput};
+use realtime_telephony::carrier::Outgoing;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::Carrier;
-use super::buffer::Buffer;
-use super::line::{Coding, Line, Order};
 use super::report::{End, Report, ReturnedMark};
 use super::script::Step;
 
-/// How long one tick is: what a phone network plays and sends at once.
-const TICK: Duration = Duration::from_millis(20);
-/// How often a carrier asks whether the server lives.
-const PING: u64 = 250;
 /// How long a carrier waits for the server's goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How long a call may last.
@@ -108,125 +105,102 @@ where
 }
 
 struct Call<S> {
-    carrier: Carrier,
-    line: Box<dyn Line>,
-    coding: Coding,
-    server_coding: Coding,
+    caller: Caller,
     socket: WebSocketStream<S>,
+    began: Instant,
     script: VecDeque<Step>,
     /// When the step that is due began, and how much had sounded then.
-    since: (Instant, u64),
-    speech: VecDeque<i16>,
-    buffer: Buffer,
-    is_playing: bool,
+    since: (Instant, MediaTime),
     /// When the server's audio sounded last.
     sounded_at: Instant,
+    heard: Vec<i16>,
+    cleared_at: Vec<Duration>,
     marks: Vec<ReturnedMark>,
     keys: String,
     violations: Vec<String>,
-    ticks: u64,
-    sent_ms: u64,
     end: Option<End>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
     fn new(carrier: Carrier, socket: WebSocketStream<S>, script: VecDeque<Step>) -> Self {
-        let (line, now) = (carrier.line(), Instant::now());
+        let now = Instant::now();
+        let options = CallerOptions::default().parameter("language", "en");
         Self {
-            carrier,
-            coding: line.coding(),
-            server_coding: line.server_coding(),
-            line,
+            caller: Caller::new(Timestamp::ZERO, carrier, options),
             socket,
+            began: now,
             script,
-            since: (now, 0),
-            speech: VecDeque::new(),
-            buffer: Buffer::default(),
-            is_playing: false,
+            since: (now, MediaTime::ZERO),
             sounded_at: now,
+            heard: Vec::new(),
+            cleared_at: Vec::new(),
             marks: Vec::new(),
             keys: String::new(),
             violations: Vec::new(),
-            ticks: 0,
-            sent_ms: 0,
             end: None,
         }
     }
 
     async fn run(&mut self) -> End {
-        for message in self.line.hello() {
-            self.send(message).await;
-        }
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         loop {
-            if let Some(end) = self.end {
-                // Whether or not the server says goodbye.
-                let _ = timeout(GOODBYE, self.leave(end)).await;
-                return end;
+            let closes = self.carry_out().await;
+            if closes || self.end == Some(End::Dropped) {
+                break;
             }
+            let Some(due) = self.caller.poll_timeout() else { break };
+            let due = self.began + due.saturating_since(Timestamp::ZERO);
             tokio::select! {
-                message = self.socket.next() => self.received(message).await,
-                _ = ticks.tick() => self.tick().await,
-            }
-        }
-    }
-
-    async fn leave(&mut self, end: End) {
-        if end == End::Dropped {
-            return;
-        }
-        if end == End::HungUp
-            && let Some(goodbye) = self.line.goodbye()
-        {
-            self.send(goodbye).await;
-            // What comes until the server closes is not heard.
-            while let Some(Ok(message)) = self.socket.next().await {
-                let ends = self.orders(&message).iter().any(|order| matches!(order, Order::End));
-                if ends {
-                    break;
+                message = self.socket.next() => self.received(message),
+                () = sleep_until(due) => {
+                    self.step().await;
+                    self.caller.handle_timeout(Timestamp::ZERO + self.began.elapsed());
                 }
             }
         }
+        if self.end != Some(End::Dropped) {
+            // Whether or not the server says goodbye.
+            let _ = timeout(GOODBYE, self.leave()).await;
+        }
+        self.end.unwrap_or(End::ByServer)
+    }
+
+    async fn leave(&mut self) {
         // It may be closed already.
         let _ = self.socket.close(None).await;
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 
-    async fn tick(&mut self) {
-        self.ticks += 1;
-        self.step().await;
-        let samples = self.carrier.rate() as usize / 50;
-        let before = self.buffer.sounded;
-        let marks = self.buffer.play(samples);
-        if self.buffer.sounded > before {
-            self.sounded_at = Instant::now();
+    /// Sends what the caller has to send, and notes what happened. Returns whether to close the socket.
+    async fn carry_out(&mut self) -> bool {
+        while let Some(output) = self.caller.poll_output() {
+            match output {
+                CallerOutput::Send(Outgoing::Text(text)) => self.send(Message::text(text)).await,
+                CallerOutput::Send(Outgoing::Binary(bytes)) => self.send(Message::Binary(bytes)).await,
+                CallerOutput::Send(_) => return true,
+                CallerOutput::Event(event) => self.note(event),
+                _ => {}
+            }
         }
-        self.playback(self.buffer.sounded > before).await;
-        for name in marks {
-            self.give_back(name, false).await;
-        }
-        let frame_ms = self.line.frame_ms();
-        if self.line.is_open() && (self.ticks * 20).is_multiple_of(frame_ms) {
-            let samples = u64::from(self.carrier.rate()) * frame_ms / 1_000;
-            let frame: Vec<i16> = (0..samples).map(|_| self.speech.pop_front().unwrap_or(0)).collect();
-            let message = self.line.audio(self.coding.encode(&frame), self.sent_ms);
-            self.sent_ms += frame_ms;
-            self.send(message).await;
-        }
-        if self.ticks.is_multiple_of(PING)
-            && let Some(ping) = self.line.ping()
-        {
-            self.send(ping).await;
-        }
+        false
     }
 
-    async fn playback(&mut self, sounds: bool) {
-        if sounds != self.is_playing {
-            self.is_playing = sounds;
-            if let Some(message) = self.line.playback(sounds) {
-                self.send(message).await;
+    fn note(&mut self, event: CallerEvent) {
+        match event {
+            CallerEvent::Ticked(tick) => {
+                if tick.sounded > 0 {
+                    self.sounded_at = Instant::now();
+                }
+                self.heard.extend(tick.heard);
             }
+            CallerEvent::Mark { name, sounded, was_cleared } => {
+                self.marks.push(ReturnedMark { name, sounded: sounded.as_duration(), cleared: was_cleared });
+            }
+            CallerEvent::Cleared { sounded, .. } => self.cleared_at.push(sounded.as_duration()),
+            CallerEvent::Keys(keys) => self.keys.push_str(&keys),
+            CallerEvent::Violation(what) => self.violations.push(what),
+            CallerEvent::Ended(CallerEnd::HungUp) => self.end = Some(End::HungUp),
+            CallerEvent::Ended(_) => self.end = self.end.or(Some(End::ByServer)),
+            _ => {}
         }
     }
 
@@ -235,19 +209,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
         while let Some(step) = self.script.front() {
             let is_done = match step {
                 Step::Say(samples) => {
-                    self.speech.extend(samples);
+                    self.caller.say(samples);
                     true
                 }
-                Step::Spoken => self.speech.is_empty(),
-                Step::Hear(time) => self.time_of(self.buffer.sounded - self.since.1) >= *time,
-                Step::Silence(time) => self.buffer.is_empty() && self.sounded_at.elapsed() >= *time,
-                Step::Cleared(times) => self.buffer.cleared_at.len() >= *times,
+                Step::Spoken => !self.caller.is_speaking(),
+                Step::Hear(time) => (self.caller.sounded() - self.since.1).as_duration() >= *time,
+                Step::Silence(time) => !self.caller.has_audio() && self.sounded_at.elapsed() >= *time,
+                Step::Cleared(times) => self.cleared_at.len() >= *times,
                 Step::Wait(time) => self.since.0.elapsed() >= *time,
                 Step::Keys(keys) => {
-                    for key in keys.clone().chars() {
-                        let message = self.line.key(key);
-                        self.send(message).await;
-                    }
+                    // A call that is over takes none.
+                    let _ = self.caller.press(keys);
                     true
                 }
                 Step::Raw(text) => {
@@ -260,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
                     return;
                 }
                 Step::HangUp => {
-                    self.end = Some(End::HungUp);
+                    self.caller.hang_up(Timestamp::ZERO + self.began.elapsed());
                     return;
                 }
                 Step::Stay => false,
@@ -269,83 +241,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
                 return;
             }
             self.script.pop_front();
-            self.since = (Instant::now(), self.buffer.sounded);
+            self.since = (Instant::now(), self.caller.sounded());
         }
     }
 
-    async fn received(&mut self, message: Option<Result<Message, tungstenite::Error>>) {
-        let Some(Ok(message)) = message else {
-            self.end = Some(End::ByServer);
-            return;
-        };
-        for order in self.orders(&message) {
-            self.obey(order).await;
-        }
-    }
-
-    fn orders(&mut self, message: &Message) -> Vec<Order> {
+    fn received(&mut self, message: Option<Result<Message, tungstenite::Error>>) {
         match message {
-            Message::Text(text) => match serde_json::from_str(text) {
-                Ok(value) => self.line.text(&value),
-                Err(_) => vec![Order::wrong("a text that is no JSON")],
-            },
-            Message::Binary(bytes) => self.line.binary(bytes),
-            _ => Vec::new(),
-        }
-    }
-
-    async fn obey(&mut self, order: Order) {
-        match order {
-            Order::Play(bytes) => match self.server_coding.decode(&bytes) {
-                Some(samples) => self.buffer.push(samples),
-                None => self.violations.push(format!("{} bytes of 16-bit audio", bytes.len())),
-            },
-            Order::Mark(name) if self.buffer.is_empty() => self.give_back(name, false).await,
-            Order::Mark(name) => self.buffer.mark(name),
-            Order::Clear => {
-                for name in self.buffer.clear() {
-                    self.give_back(name, true).await;
-                }
-                if let Some(message) = self.line.cleared() {
-                    self.send(message).await;
-                }
-            }
-            Order::Keys(keys) => self.keys.push_str(&keys),
-            Order::Send(message) => self.send(message).await,
-            Order::End => self.end = Some(End::ByServer),
-            Order::Wrong(what) => self.violations.push(what),
-        }
-    }
-
-    async fn give_back(&mut self, name: String, cleared: bool) {
-        let message = self.line.mark(&name, cleared);
-        let sounded = self.time_of(self.buffer.sounded);
-        self.marks.push(ReturnedMark { name, sounded, cleared });
-        if let Some(message) = message {
-            self.send(message).await;
+            Some(Ok(Message::Text(text))) => self.caller.handle_text(&text),
+            Some(Ok(Message::Binary(bytes))) => self.caller.handle_binary(&bytes),
+            Some(Ok(_)) => {}
+            None | Some(Err(_)) => self.caller.handle_closed(),
         }
     }
 
     async fn send(&mut self, message: Message) {
-        if self.socket.send(message).await.is_err() && self.end.is_none() {
-            self.end = Some(End::ByServer);
+        if self.socket.send(message).await.is_err() {
+            self.caller.handle_closed();
         }
     }
 
-    fn time_of(&self, samples: u64) -> Duration {
-        Duration::from_micros(samples * 1_000_000 / u64::from(self.carrier.rate()))
-    }
-
     fn report(self, end: End) -> Report {
-        let time = |samples| self.time_of(samples);
         Report {
             end,
-            rate: self.carrier.rate(),
-            received: time(self.buffer.received),
-            sounded: time(self.buffer.sounded),
-            dropped: time(self.buffer.dropped),
-            cleared_at: self.buffer.cleared_at.iter().copied().map(time).collect(),
-            heard: self.buffer.played,
+            rate: self.caller.rate(),
+            received: self.caller.received().as_duration(),
+            sounded: self.caller.sounded().as_duration(),
+            dropped: self.caller.dropped().as_duration(),
+            cleared_at: self.cleared_at,
+            heard: self.heard,
             marks: self.marks,
             keys: self.keys,
             violations: self.violations,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use realtime_pipeline::agent::PhoneTools;
 use realtime_pipeline::media::phone::{HttpReply, NoReply, Requests};
 use realtime_pipeline::turns::FirstWord;
+use realtime_telephony::caller::Caller;
 use realtime_telephony::rest::{Account, HttpRequest, Login};
 use realtime_tests::carriers::{Carrier, End, Step};
 use serde_json::{Value, json};
@@ -130,7 +131,7 @@ async fn the_model_is_told_why_something_can_not_be_done() {
 
 /// A voice as a detector wants it: what sounds without a pause is no voice.
 fn syllables(carrier: Carrier, ms: u32) -> Step {
-    let per_ms = carrier.rate() / 1_000;
+    let per_ms = Caller::rate_of(carrier) / 1_000;
     let loud = |n: u32| match n / per_ms % 400 < 300 {
         true if n % 16 < 8 => 12_000,
         true => -12_000,

@@ -10,7 +10,8 @@ use realtime_pipeline::media::Phone;
 use realtime_pipeline::sockets::{MediaSocket, WebSocketMessage};
 use realtime_pipeline::task::TaskHandle;
 use realtime_protocol::audio::AudioFormat;
-use realtime_telephony::{CarrierKind, StreamOptions};
+use realtime_telephony::StreamOptions;
+use realtime_telephony::caller::Caller;
 use realtime_tests::carriers::{Carrier, Report, Step, call_over};
 use realtime_tests::seen::Seen;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ pub(crate) fn host() -> Agent {
 /// A loud voice for so long.
 pub(crate) fn voice(carrier: Carrier, ms: u32) -> Step {
     let loud = |n: u32| if n % 16 < 8 { 12_000 } else { -12_000 };
-    Step::Say((0..carrier.rate() / 1_000 * ms).map(loud).collect())
+    Step::Say((0..Caller::rate_of(carrier) / 1_000 * ms).map(loud).collect())
 }
 
 /// The caller is greeted, asks, speaks over the answer, hears the next one, and then does `last`.
@@ -107,7 +108,7 @@ pub(crate) fn phone(carrier: Carrier) -> Phone {
         Carrier::Telnyx => StreamOptions::default().output(AudioFormat::Pcmu),
         _ => StreamOptions::default(),
     };
-    Phone::new(CarrierKind::of_name(carrier.name()).unwrap(), options)
+    Phone::new(carrier, options)
 }
 
 /// A call over a socket in memory.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use realtime_emulator::brain::Script;
 use realtime_emulator::{Emulator, Options, voice};
+use realtime_telephony::caller::Caller;
 use realtime_tests::carriers::{Carrier, End, Report, Step, call};
 use realtime_tests::seen::Seen;
 use tokio::time::{Instant, sleep_until};
@@ -34,7 +35,7 @@ fn lateness() -> Arc<AtomicU64> {
 /// Words of 24 kHz, at a carrier's rate.
 fn words(carrier: Carrier, text: &str) -> Step {
     let spoken = voice::speak(text).samples;
-    let step = 24_000.0 / f64::from(carrier.rate());
+    let step = 24_000.0 / f64::from(Caller::rate_of(carrier));
     let at = |n: usize| spoken.get((n as f64 * step) as usize).copied();
     Step::say((0..).map_while(at).collect())
 }

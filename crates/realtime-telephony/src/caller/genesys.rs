@@ -1,18 +1,20 @@
 //! Genesys AudioHook (Audio Connector), version 2: numbered messages without a gap, µ-law in binary messages.
 
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
+use super::ids::Ids;
 use super::line::{Coding, Line, Order, text};
-
-const SESSION: &str = "e0e0e0e0-1111-4222-8333-444444444444";
+use super::options::CallerOptions;
+use crate::carrier::Outgoing;
 
 /// Messages of audio that it takes in a row before it complains: they are to be few and large.
 const MOST_SMALL: usize = 20;
 const SMALL: usize = 400;
 
-#[derive(Default)]
 pub(super) struct Genesys {
+    session: String,
+    ids: Ids,
+    options: CallerOptions,
     /// The numbers of the last messages: its own, and the server's.
     sent: u64,
     seen: u64,
@@ -23,18 +25,34 @@ pub(super) struct Genesys {
 }
 
 impl Genesys {
-    fn message(&mut self, kind: &str, parameters: &Value) -> Message {
+    pub(super) fn new(options: &CallerOptions) -> Self {
+        let mut ids = Ids::new(options.entropy);
+        Self {
+            session: ids.uuid(),
+            ids,
+            options: options.clone(),
+            sent: 0,
+            seen: 0,
+            is_open: false,
+            bytes: 0,
+            small: 0,
+        }
+    }
+
+    fn message(&mut self, kind: &str, parameters: &Value) -> Outgoing {
         self.sent += 1;
         let position = format!("PT{:.3}S", self.bytes as f64 / 8_000.0);
-        text(&json!({ "version": "2", "id": SESSION, "type": kind, "seq": self.sent, "serverseq": self.seen,
-            "position": position, "parameters": parameters }))
+        text(
+            &json!({ "version": "2", "id": self.session, "type": kind, "seq": self.sent, "serverseq": self.seen,
+            "position": position, "parameters": parameters }),
+        )
     }
 
     /// What is wrong with the envelope of a message.
     fn faults(&mut self, message: &Value) -> Vec<Order> {
         let mut faults = Vec::new();
         let seq = message["seq"].as_u64();
-        if message["version"] != "2" || message["id"] != SESSION {
+        if message["version"] != "2" || message["id"] != self.session {
             faults.push(Order::wrong("version or id is wrong"));
         }
         if seq != Some(self.seen + 1) {
@@ -60,48 +78,45 @@ impl Line for Genesys {
         100
     }
 
-    fn hello(&mut self) -> Vec<Message> {
+    fn hello(&mut self) -> Vec<Outgoing> {
         let media = json!([{ "type": "audio", "format": "PCMU", "channels": ["external"], "rate": 8000 }]);
-        vec![self.message(
-            "open",
-            &json!({
-                "organizationId": "d0d0d0d0-1111-4222-8333-444444444444",
-                "conversationId": "c0c0c0c0-1111-4222-8333-444444444444",
-                "participant": { "id": "b0b0b0b0-1111-4222-8333-444444444444", "ani": "+15550100001",
-                    "aniName": "", "dnis": "+15550100002" },
-                "media": media, "language": "en-US", "inputVariables": { "language": "en" },
-            }),
-        )]
+        let open = json!({
+            "organizationId": self.ids.uuid(), "conversationId": self.ids.uuid(),
+            "participant": { "id": self.ids.uuid(), "ani": self.options.from, "aniName": "",
+                "dnis": self.options.to },
+            "media": media, "language": "en-US", "inputVariables": self.options.parameters,
+        });
+        vec![self.message("open", &open)]
     }
 
     fn is_open(&self) -> bool {
         self.is_open
     }
 
-    fn audio(&mut self, coded: Vec<u8>, _: u64) -> Message {
+    fn audio(&mut self, coded: Vec<u8>, _: u64) -> Outgoing {
         self.bytes += coded.len() as u64;
-        Message::binary(coded)
+        Outgoing::Binary(coded.into())
     }
 
-    fn key(&mut self, key: char) -> Message {
+    fn key(&mut self, key: char) -> Outgoing {
         self.message("dtmf", &json!({ "digit": key }))
     }
 
     /// It has no marks.
-    fn mark(&mut self, _: &str, _: bool) -> Option<Message> {
+    fn mark(&mut self, _: &str, _: bool) -> Option<Outgoing> {
         None
     }
 
-    fn playback(&mut self, begins: bool) -> Option<Message> {
+    fn playback(&mut self, begins: bool) -> Option<Outgoing> {
         let kind = if begins { "playback_started" } else { "playback_completed" };
         Some(self.message(kind, &json!({})))
     }
 
-    fn ping(&mut self) -> Option<Message> {
+    fn ping(&mut self) -> Option<Outgoing> {
         self.is_open.then(|| self.message("ping", &json!({})))
     }
 
-    fn goodbye(&mut self) -> Option<Message> {
+    fn goodbye(&mut self) -> Option<Outgoing> {
         self.is_open = false;
         Some(self.message("close", &json!({ "reason": "end" })))
     }

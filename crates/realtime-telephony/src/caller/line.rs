@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use realtime_protocol::audio::g711;
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::Message;
+
+use crate::carrier::Outgoing;
 
 /// One call's messages, for one carrier. It knows no time and no socket.
 pub(super) trait Line: Send {
@@ -22,7 +23,7 @@ pub(super) trait Line: Send {
     }
 
     /// What it says first.
-    fn hello(&mut self) -> Vec<Message>;
+    fn hello(&mut self) -> Vec<Outgoing>;
 
     /// Returns whether audio of the caller may be sent.
     fn is_open(&self) -> bool {
@@ -30,32 +31,32 @@ pub(super) trait Line: Send {
     }
 
     /// The caller's audio, `at_ms` after the beginning of the stream.
-    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Message;
+    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Outgoing;
 
     /// The caller presses a key.
-    fn key(&mut self, key: char) -> Message;
+    fn key(&mut self, key: char) -> Outgoing;
 
     /// A mark has been played, or `cleared`.
-    fn mark(&mut self, name: &str, cleared: bool) -> Option<Message>;
+    fn mark(&mut self, name: &str, cleared: bool) -> Option<Outgoing>;
 
     /// The audio has been dropped, as the server asked.
-    fn cleared(&mut self) -> Option<Message> {
+    fn cleared(&mut self) -> Option<Outgoing> {
         None
     }
 
     /// The server's audio begins to sound, or all of it has sounded.
-    fn playback(&mut self, begins: bool) -> Option<Message> {
+    fn playback(&mut self, begins: bool) -> Option<Outgoing> {
         let _ = begins;
         None
     }
 
     /// What it says again and again, every 5 s.
-    fn ping(&mut self) -> Option<Message> {
+    fn ping(&mut self) -> Option<Outgoing> {
         None
     }
 
     /// The caller hangs up.
-    fn goodbye(&mut self) -> Option<Message>;
+    fn goodbye(&mut self) -> Option<Outgoing>;
 
     /// Understands a text of the server.
     fn text(&mut self, message: &Value) -> Vec<Order>;
@@ -67,15 +68,16 @@ pub(super) trait Line: Send {
 }
 
 /// What a message of the server makes a carrier do.
-#[derive(Debug)]
 pub(super) enum Order {
     Play(Vec<u8>),
     Mark(String),
     Clear,
     Keys(String),
-    Send(Message),
+    Send(Outgoing),
     /// The server ends the call.
     End,
+    /// The carrier ends the call: the server broke a rule.
+    HangUp,
     /// The server breaks a rule of the carrier.
     Wrong(String),
 }
@@ -117,8 +119,8 @@ impl Coding {
     }
 }
 
-pub(super) fn text(value: &Value) -> Message {
-    Message::text(value.to_string())
+pub(super) fn text(value: &Value) -> Outgoing {
+    Outgoing::Text(value.to_string())
 }
 
 /// The audio of a message, base64 at this place of it.

@@ -1,27 +1,47 @@
 //! Twilio Media Streams, and SignalWire, which speaks nearly the same.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
+use super::ids::Ids;
 use super::line::{Coding, Line, Order, base64, mark, payload, text};
-
-const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
-const CALL: &str = "CA0123456789abcdef0123456789abcdef";
+use super::options::CallerOptions;
+use crate::carrier::Outgoing;
 
 pub(super) struct Twilio {
-    stream: &'static str,
     is_signalwire: bool,
+    account: String,
+    call: String,
+    stream: String,
+    parameters: BTreeMap<String, String>,
     sequence: u64,
     chunk: u64,
 }
 
 impl Twilio {
-    pub(super) const fn new() -> Self {
-        Self { stream: "MZ0123456789abcdef0123456789abcdef", is_signalwire: false, sequence: 0, chunk: 0 }
+    pub(super) fn new(options: &CallerOptions) -> Self {
+        let mut ids = Ids::new(options.entropy);
+        Self {
+            is_signalwire: false,
+            account: ids.hex("AC"),
+            call: ids.hex("CA"),
+            stream: ids.hex("MZ"),
+            parameters: options.parameters.clone(),
+            sequence: 0,
+            chunk: 0,
+        }
     }
 
-    pub(super) const fn signalwire() -> Self {
-        Self { stream: "7d7d7d7d-1111-4222-8333-444444444444", is_signalwire: true, sequence: 0, chunk: 0 }
+    pub(super) fn signalwire(options: &CallerOptions) -> Self {
+        let mut ids = Ids::new(options.entropy);
+        Self {
+            is_signalwire: true,
+            account: ids.uuid(),
+            call: ids.uuid(),
+            stream: ids.uuid(),
+            ..Self::new(options)
+        }
     }
 
     fn sequence(&mut self) -> String {
@@ -35,31 +55,31 @@ impl Line for Twilio {
         Coding::MuLaw
     }
 
-    fn hello(&mut self) -> Vec<Message> {
+    fn hello(&mut self) -> Vec<Outgoing> {
         let version = if self.is_signalwire { "0.2.0" } else { "1.0.0" };
         let mut start = json!({ "event": "start", "sequenceNumber": self.sequence(), "start": {
-            "accountSid": ACCOUNT, "streamSid": self.stream, "callSid": CALL, "tracks": ["inbound"],
+            "accountSid": self.account, "streamSid": self.stream, "callSid": self.call, "tracks": ["inbound"],
             "mediaFormat": { "encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1 },
-            "customParameters": { "language": "en" },
+            "customParameters": self.parameters,
         }});
         if !self.is_signalwire {
-            start["streamSid"] = self.stream.into();
+            start["streamSid"] = self.stream.as_str().into();
         }
         vec![text(&json!({ "event": "connected", "protocol": "Call", "version": version })), text(&start)]
     }
 
-    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Message {
+    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Outgoing {
         self.chunk += 1;
         let media = json!({ "track": "inbound", "chunk": self.chunk.to_string(),
             "timestamp": at_ms.to_string(), "payload": base64(&coded) });
         let mut message = json!({ "event": "media", "sequenceNumber": self.sequence(), "media": media });
         if !self.is_signalwire {
-            message["streamSid"] = self.stream.into();
+            message["streamSid"] = self.stream.as_str().into();
         }
         text(&message)
     }
 
-    fn key(&mut self, key: char) -> Message {
+    fn key(&mut self, key: char) -> Outgoing {
         let dtmf = match self.is_signalwire {
             true => json!({ "digit": key, "duration": 2000 }),
             false => json!({ "track": "inbound_track", "digit": key }),
@@ -68,7 +88,7 @@ impl Line for Twilio {
             "dtmf": dtmf }))
     }
 
-    fn mark(&mut self, name: &str, _cleared: bool) -> Option<Message> {
+    fn mark(&mut self, name: &str, _cleared: bool) -> Option<Outgoing> {
         let mut message = json!({ "event": "mark", "streamSid": self.stream, "mark": { "name": name } });
         if !self.is_signalwire {
             message["sequenceNumber"] = self.sequence().into();
@@ -76,11 +96,11 @@ impl Line for Twilio {
         Some(text(&message))
     }
 
-    fn goodbye(&mut self) -> Option<Message> {
+    fn goodbye(&mut self) -> Option<Outgoing> {
         let mut message = json!({ "event": "stop", "sequenceNumber": self.sequence() });
         if !self.is_signalwire {
-            message["streamSid"] = self.stream.into();
-            message["stop"] = json!({ "accountSid": ACCOUNT, "callSid": CALL });
+            message["streamSid"] = self.stream.as_str().into();
+            message["stop"] = json!({ "accountSid": self.account, "callSid": self.call });
         }
         Some(text(&message))
     }

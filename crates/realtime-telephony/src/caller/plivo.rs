@@ -1,19 +1,36 @@
 //! Plivo audio streaming: numbers are numbers, except the times.
 
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
+use super::ids::Ids;
 use super::line::{Coding, Line, Order, base64, mark, payload, text};
+use super::options::CallerOptions;
+use crate::carrier::Outgoing;
 
-const STREAM: &str = "a0a0a0a0-f610-433b-8758-c02a2aab3662";
-
-#[derive(Default)]
 pub(super) struct Plivo {
+    account: String,
+    call: String,
+    stream: String,
+    /// The parameters, as they ride on its messages.
+    headers: String,
     sequence: u64,
     chunk: u64,
 }
 
 impl Plivo {
+    pub(super) fn new(options: &CallerOptions) -> Self {
+        let mut ids = Ids::new(options.entropy);
+        let headers = options.parameters.iter().map(|(name, value)| format!("{name}={value}"));
+        Self {
+            account: ids.hex("MA"),
+            call: ids.uuid(),
+            stream: ids.uuid(),
+            headers: headers.collect::<Vec<_>>().join(";"),
+            sequence: 0,
+            chunk: 0,
+        }
+    }
+
     fn sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
@@ -25,46 +42,51 @@ impl Line for Plivo {
         Coding::MuLaw
     }
 
-    fn hello(&mut self) -> Vec<Message> {
-        let start = json!({ "callId": "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff", "streamId": STREAM,
-            "accountId": "MAINVENTED0000000000", "tracks": ["inbound"],
+    fn hello(&mut self) -> Vec<Outgoing> {
+        let start = json!({ "callId": self.call, "streamId": self.stream,
+            "accountId": self.account, "tracks": ["inbound"],
             "mediaFormat": { "encoding": "audio/x-mulaw", "sampleRate": 8000 } });
         vec![text(&json!({ "sequenceNumber": self.sequence(), "event": "start", "start": start,
-            "extra_headers": "language=en" }))]
+            "extra_headers": self.headers }))]
     }
 
-    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Message {
+    fn audio(&mut self, coded: Vec<u8>, at_ms: u64) -> Outgoing {
         self.chunk += 1;
         let media = json!({ "track": "inbound", "timestamp": (1_768_473_000_000 + at_ms).to_string(),
             "chunk": self.chunk, "payload": base64(&coded) });
-        text(&json!({ "sequenceNumber": self.sequence(), "streamId": STREAM, "event": "media",
-            "media": media, "extra_headers": "language=en" }))
+        text(&json!({ "sequenceNumber": self.sequence(), "streamId": self.stream, "event": "media",
+            "media": media, "extra_headers": self.headers }))
     }
 
-    fn key(&mut self, key: char) -> Message {
-        text(&json!({ "event": "dtmf", "sequenceNumber": self.sequence(), "streamId": STREAM,
-            "dtmf": { "track": "inbound", "digit": key, "timestamp": "1768473002123" }, "extra_headers": "" }))
+    fn key(&mut self, key: char) -> Outgoing {
+        text(&json!({ "event": "dtmf", "sequenceNumber": self.sequence(), "streamId": self.stream,
+            "dtmf": { "track": "inbound", "digit": key, "timestamp": "1768473002123" },
+            "extra_headers": self.headers }))
     }
 
     /// A checkpoint that was dropped has not been played, and never comes back.
-    fn mark(&mut self, name: &str, cleared: bool) -> Option<Message> {
+    fn mark(&mut self, name: &str, cleared: bool) -> Option<Outgoing> {
         (!cleared).then(|| {
-            text(&json!({ "event": "playedStream", "sequenceNumber": self.sequence(), "streamId": STREAM,
-                "name": name }))
+            text(
+                &json!({ "event": "playedStream", "sequenceNumber": self.sequence(), "streamId": self.stream,
+                "name": name }),
+            )
         })
     }
 
-    fn cleared(&mut self) -> Option<Message> {
-        Some(text(&json!({ "sequenceNumber": self.sequence(), "event": "clearedAudio", "streamId": STREAM })))
+    fn cleared(&mut self) -> Option<Outgoing> {
+        Some(text(
+            &json!({ "sequenceNumber": self.sequence(), "event": "clearedAudio", "streamId": self.stream }),
+        ))
     }
 
     /// It just closes.
-    fn goodbye(&mut self) -> Option<Message> {
+    fn goodbye(&mut self) -> Option<Outgoing> {
         None
     }
 
     fn text(&mut self, message: &Value) -> Vec<Order> {
-        let names_stream = message["streamId"] == STREAM;
+        let names_stream = message["streamId"] == self.stream;
         vec![match message["event"].as_str() {
             Some("playAudio") if message.pointer("/media/contentType") != Some(&json!("audio/x-mulaw")) => {
                 Order::wrong("media.contentType is not the stream's")
