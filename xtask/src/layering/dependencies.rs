@@ -46,7 +46,7 @@ const LAYERS: &[(&str, &[Edge])] = &[
             Edge::To("realtime-client"),
             Edge::To("realtime-pipeline"),
             Edge::To("realtime-emulator"),
-            Edge::Behind("realtime-telephony", "serve"),
+            Edge::Behind("realtime-telephony", "telephony"),
         ],
     ),
     ("realtime-webrtc", &[]),

@@ -1,42 +1,23 @@
 //! The caller: does the steps of a scenario, one after the other.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use realtime_emulator::voice::{SAMPLE_RATE, VoiceKind};
-use realtime_pipeline::chain::{FrameKind, Intent, Keys, Peer};
-use realtime_pipeline::edges::WavSource;
-use realtime_pipeline::task::TaskHandle;
+use realtime_pipeline::WavSource;
+use realtime_pipeline::chain::{Keys, Samples};
 use realtime_pipeline::testing::Mismatch;
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::eval::case::{Case, Place};
-use crate::eval::ear::Ear;
-use crate::eval::mouth::{FRAME, Mouth};
+use crate::eval::line::Line;
+use crate::eval::mouth::FRAME;
 use crate::eval::scenario::{Interrupt, Step, When};
 
 /// How long the caller waits for an answer to begin, or for a word of it.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the caller said and the emulator has not transcribed yet. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Said(Arc<Mutex<VecDeque<String>>>);
-
-impl Said {
-    fn say(&self, words: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(words);
-    }
-
-    /// All of it, if there is any.
-    pub(super) fn take(&self) -> Option<String> {
-        let words: Vec<String> = self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    }
-}
 
 /// A step that is ready to be done: its sound is there.
 #[derive(Debug)]
@@ -55,10 +36,13 @@ enum Doing {
     HangUp,
 }
 
+/// Something that the caller says.
 #[derive(Debug)]
-struct Speech {
-    sound: WavSource,
-    words: Option<String>,
+pub(super) struct Speech {
+    /// It, in one channel.
+    pub(super) sound: Samples,
+    /// What is said in it, for the emulator.
+    pub(super) words: Option<String>,
 }
 
 impl Act {
@@ -72,10 +56,10 @@ impl Act {
 /// The steps of a case, with their sounds. It takes as long as a program needs to speak them.
 pub(super) fn prepare(case: &Case, voice: &VoiceKind) -> Result<Vec<Act>, Error> {
     let spoken = |words: &String| Speech {
-        sound: WavSource::from_samples(SAMPLE_RATE, voice.speak(words).samples),
+        sound: Samples::new(SAMPLE_RATE, 1, voice.speak(words).samples),
         words: Some(words.clone()),
     };
-    let open = |file: &Path| WavSource::open(case.path(file));
+    let open = |file: &Path| WavSource::open(case.path(file)).map(|file| file.speech().clone());
     let mut acts = Vec::new();
     for step in &case.scenario.caller {
         let place = case.place(step);
@@ -98,12 +82,7 @@ pub(super) fn prepare(case: &Case, voice: &VoiceKind) -> Result<Vec<Act>, Error>
 
 /// A caller in a call.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) ear: Ear,
-    pub(super) mouth: Mouth,
-    pub(super) said: Said,
-    pub(super) call: TaskHandle,
-}
+pub(super) struct Caller<L>(pub(super) L);
 
 /// What became of a step, and of all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -114,7 +93,7 @@ pub(super) enum Gone {
     HungUp,
 }
 
-impl Caller {
+impl<L: Line> Caller<L> {
     /// Does all of it, and counts in `done` what is done.
     ///
     /// # Errors
@@ -128,17 +107,17 @@ impl Caller {
                 Ok(Gone::Done) => done.set(done.get() + 1),
                 Ok(Gone::HungUp) => {
                     done.set(usize::MAX);
-                    self.mouth.push(FrameKind::Peer(Peer::Disconnected));
+                    self.0.hang_up();
                     return Ok(Gone::HungUp);
                 }
                 Err(mismatch) => {
                     done.set(usize::MAX);
-                    self.mouth.push(FrameKind::Peer(Peer::Disconnected));
+                    self.0.hang_up();
                     return Err((act.place, mismatch));
                 }
             }
         }
-        self.mouth.push(FrameKind::InputFinished);
+        self.0.finish();
         Ok(Gone::Done)
     }
 
@@ -150,9 +129,8 @@ impl Caller {
                 self.speak(speech, before).await;
             }
             Doing::Keys(keys) => {
-                *before = self.ear.starts();
-                // Only a call that is over does not take them.
-                let _ = self.call.ask(Intent::Dtmf { keys, run: true }).await;
+                *before = self.0.starts();
+                self.0.press(keys).await;
             }
             Doing::Silence(time) => sleep(time).await,
             Doing::WaitForAnswer => self.wait_for_answer(before).await?,
@@ -162,16 +140,14 @@ impl Caller {
     }
 
     async fn speak(&self, speech: Speech, before: &mut usize) {
-        let Speech { sound, words } = speech;
-        words.into_iter().for_each(|words| self.said.say(words));
-        self.mouth.speak(sound).await;
-        *before = self.ear.starts();
+        self.0.speak(speech).await;
+        *before = self.0.starts();
     }
 
     async fn wait_for_answer(&self, before: &mut usize) -> Result<(), Mismatch> {
         let until = Instant::now() + PATIENCE;
-        while !self.ear.has_answered(*before) {
-            let has_begun = self.ear.starts() > *before;
+        while !self.0.has_answered(*before) {
+            let has_begun = self.0.starts() > *before;
             if !has_begun && Instant::now() >= until {
                 let expected = format!("an answer within {} s", PATIENCE.as_secs());
                 return Err(Mismatch::new(expected, "none"));
@@ -179,7 +155,7 @@ impl Caller {
             sleep(FRAME).await;
         }
         // The next answer is another one.
-        *before = self.ear.starts();
+        *before = self.0.starts();
         Ok(())
     }
 
@@ -189,23 +165,23 @@ impl Caller {
             let due = match when {
                 When::AfterMs(ms) => {
                     let after = Duration::from_millis((*ms).into());
-                    self.ear.speaks_for().is_some_and(|time| time >= after)
+                    self.0.speaks_for().is_some_and(|time| time >= after)
                 }
                 When::AtWord(word) => {
-                    let heard = self.ear.words().to_lowercase();
-                    self.ear.speaks_for().is_some() && heard.contains(&word.to_lowercase())
+                    let heard = self.0.words().to_lowercase();
+                    self.0.speaks_for().is_some() && heard.contains(&word.to_lowercase())
                 }
             };
             if due {
                 return Ok(());
             }
-            let is_late = self.ear.starts() == before && Instant::now() >= until;
-            if is_late || self.ear.has_answered(before) {
+            let is_late = self.0.starts() == before && Instant::now() >= until;
+            if is_late || self.0.has_answered(before) {
                 let expected = match when {
                     When::AfterMs(ms) => format!("{ms} ms of an answer, to speak over it"),
                     When::AtWord(word) => format!("the word {word:?} in an answer, to speak over it"),
                 };
-                let got = if is_late { "none".to_owned() } else { format!("{:?}", self.ear.words()) };
+                let got = if is_late { "none".to_owned() } else { format!("{:?}", self.0.words()) };
                 return Err(Mismatch::new(expected, got));
             }
             sleep(FRAME).await;

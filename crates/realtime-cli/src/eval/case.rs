@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use realtime_pipeline::testing::Speaker;
 use serde_saphyr::{Location, Spanned};
 
 use crate::Error;
-use crate::eval::scenario::{Expectation, Scenario};
+use crate::eval::scenario::{Expectation, Interrupt, Scenario, Step, Time, When};
 
 /// The longest file (bytes).
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -128,15 +129,20 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Scenario>, Error> {
 }
 
 /// What one member can't know by itself.
-fn check(scenario: &Scenario) -> Result<(), (Option<Location>, &'static str)> {
+fn check(scenario: &Scenario) -> Result<(), (Option<Location>, String)> {
+    let wrong = |at, reason: &str| Err((at, reason.to_owned()));
     if scenario.name.trim().is_empty() {
-        return Err((None, "expected a name, got none"));
+        return wrong(None, "expected a name, got none");
+    }
+    match scenario.phone() {
+        Some(_) => fits_a_phone(scenario)?,
+        None => fits_a_file(scenario)?,
     }
     if scenario.url.is_some() && (scenario.script.is_some() || !scenario.disasters.is_empty()) {
-        return Err((None, "`script` and `disasters` are for the emulator: remove them, or `url`"));
+        return wrong(None, "`script` and `disasters` are for the emulator: remove them, or `url`");
     }
     if scenario.expect.is_empty() {
-        return Err((None, "expected at least one expectation under `expect`"));
+        return wrong(None, "expected at least one expectation under `expect`");
     }
     for expectation in &scenario.expect {
         let is_empty = match &expectation.value {
@@ -145,8 +151,71 @@ fn check(scenario: &Scenario) -> Result<(), (Option<Location>, &'static str)> {
             _ => false,
         };
         if is_empty {
-            return Err((Some(expectation.referenced), "expected at least one function, got none"));
+            return wrong(Some(expectation.referenced), "expected at least one function, got none");
         }
+    }
+    Ok(())
+}
+
+/// What a phone can't do, and can't tell: it hears sound, and no words and no functions.
+fn fits_a_phone(scenario: &Scenario) -> Result<(), (Option<Location>, String)> {
+    let others = [
+        ("tools", !scenario.tools.is_empty()),
+        ("script", scenario.script.is_some()),
+        ("disasters", !scenario.disasters.is_empty()),
+        ("url", scenario.url.is_some()),
+        ("model", scenario.model.is_some()),
+        ("judge", scenario.judge.url.is_some() || scenario.judge.model.is_some()),
+        ("time: virtual", scenario.time == Some(Time::Virtual)),
+    ];
+    if let Some((name, _)) = others.iter().find(|(_, is_there)| *is_there) {
+        return Err((None, format!("`{name}` is not for an agent at a phone socket: remove it")));
+    }
+    for step in &scenario.caller {
+        if let Step::Interrupt(Interrupt { when: When::AtWord(_), .. }) = &step.value {
+            let reason = "`at_word` needs words, and a phone hears sound alone: give `after_ms`";
+            return Err((Some(step.referenced), reason.to_owned()));
+        }
+    }
+    for expectation in &scenario.expect {
+        let (name, needs) = match &expectation.value {
+            Expectation::Calls(_) => ("calls", "functions"),
+            Expectation::NeverCalls(_) => ("never_calls", "functions"),
+            Expectation::AgentSays(_) => ("agent_says", "words"),
+            Expectation::AgentNeverSays(_) => ("agent_never_says", "words"),
+            Expectation::UserSays(_) => ("user_says", "words"),
+            Expectation::UserNeverSays(_) => ("user_never_says", "words"),
+            Expectation::HeardAtCut(_) => ("heard_at_cut", "words"),
+            Expectation::Judge(_) => ("judge", "words"),
+            Expectation::CostAtMost(_) => ("cost_at_most", "usage"),
+            Expectation::Turns(order) if order.contains(&Speaker::Tool) => ("turns", "functions"),
+            Expectation::Turns(_)
+            | Expectation::WithinMs(_)
+            | Expectation::Interruptions(_)
+            | Expectation::HeardMs(_)
+            | Expectation::CutWithinMs(_)
+            | Expectation::Ends(_) => continue,
+        };
+        let reason = format!(
+            "`{name}` needs the model's {needs}, and a phone hears sound alone: \
+             remove it, or give the agent's file"
+        );
+        return Err((Some(expectation.referenced), reason));
+    }
+    Ok(())
+}
+
+/// What is told of a phone alone.
+fn fits_a_file(scenario: &Scenario) -> Result<(), (Option<Location>, String)> {
+    for expectation in &scenario.expect {
+        let name = match &expectation.value {
+            Expectation::HeardMs(_) => "heard_ms",
+            Expectation::CutWithinMs(_) => "cut_within_ms",
+            _ => continue,
+        };
+        let reason =
+            format!("`{name}` is for an agent at a phone socket (`agent: {{ phone: … }}`): remove it");
+        return Err((Some(expectation.referenced), reason));
     }
     Ok(())
 }
@@ -211,6 +280,57 @@ mod tests {
         ] {
             assert!(told.starts_with(expected), "{told}\n  and not {expected}");
         }
+    }
+
+    #[test]
+    fn what_a_phone_can_not_tell_is_refused_when_it_is_read() {
+        let phone = "name: a\nagent: { phone: { url: 'ws://h/twilio' } }\n";
+        let expect = |what: &str| error(&format!("{phone}caller: []\nexpect:\n  - {what}\n"));
+        let other = |what: &str| error(&format!("{phone}caller: []\n{what}\nexpect: [{{ ends: caller }}]\n"));
+        let at = |url: &str| {
+            error(&format!(
+                "name: a\nagent: {{ phone: {{ {url} }} }}\ncaller: []\nexpect: [{{ ends: caller }}]\n"
+            ))
+        };
+        for (told, expected) in [
+            (
+                expect("calls: [{ name: x }]"),
+                "a.yaml:5:5: `calls` needs the model's functions, and a phone hears",
+            ),
+            (expect("agent_says: { contains: x }"), "a.yaml:5:5: `agent_says` needs the model's words, and"),
+            (
+                expect("cost_at_most: { tokens: 1 }"),
+                "a.yaml:5:5: `cost_at_most` needs the model's usage, and",
+            ),
+            (expect("turns: [agent, tool]"), "a.yaml:5:5: `turns` needs the model's functions, and"),
+            (expect("judge: x?"), "a.yaml:5:5: `judge` needs the model's words, and"),
+            (
+                other("script: { turns: [] }"),
+                "a.yaml: a: `script` is not for an agent at a phone socket: remove",
+            ),
+            (
+                other("time: virtual"),
+                "a.yaml: a: `time: virtual` is not for an agent at a phone socket: remove",
+            ),
+            (
+                at("url: 'wss://h/twilio'"),
+                "a.yaml:2:8: expected the `url` of a phone socket, such as ws://127.0",
+            ),
+            (at("url: 'ws://h/x'"), "a.yaml:2:8: expected a `carrier`, one of twilio, telnyx, plivo, exotel"),
+            (at("url: 'ws://h/x', carier: twilio"), "a.yaml:2:8: unknown field `carier`, expected `url` or"),
+            (
+                error("name: a\ncaller: []\nexpect:\n  - heard_ms: 1\n"),
+                "a.yaml:4:5: `heard_ms` is for an agent at a phone socket (`agent: { phone: … }`): remove it",
+            ),
+        ] {
+            assert!(told.starts_with(expected), "{told}\n  and not {expected}");
+        }
+        let interrupt = "caller:\n  - interrupt: { say: x, at_word: y }\nexpect: [{ ends: caller }]\n";
+        let told = error(&format!("{phone}{interrupt}"));
+        assert!(
+            told.starts_with("a.yaml:4:5: `at_word` needs words, and a phone hears sound alone"),
+            "{told}"
+        );
     }
 
     #[test]

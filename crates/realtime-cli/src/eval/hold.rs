@@ -22,11 +22,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::{LoadedAgent, Reach};
-use crate::eval::caller::{Act, Caller, Gone, Said};
+use crate::eval::caller::{Act, Caller, Gone};
 use crate::eval::case::Place;
 use crate::eval::ear::Ear;
+use crate::eval::line::{Inside, Said};
 use crate::eval::mouth::Mouth;
 use crate::eval::scenario::{Ending, Time};
+use crate::eval::voices::Sound;
 use crate::{Error, one_line};
 
 /// The time of day in virtual time: the same in every run, so that logs are the same too.
@@ -66,6 +68,10 @@ pub(super) struct EmulatorScene {
 /// A call that was held.
 pub(super) struct Held {
     pub(super) call: HeldCall,
+    /// What is known by its sound, at a phone.
+    pub(super) sound: Option<Sound>,
+    /// What the server did against the carrier's rules, at a phone.
+    pub(super) violations: Vec<String>,
     pub(super) ending: Ending,
     /// Why it ended, in words.
     pub(super) reason: String,
@@ -124,7 +130,7 @@ pub(super) async fn hold(mut scene: Scene<'_>, acts: Vec<Act>) -> Result<Held, E
     let (task, _) = agent.task(endpoint, (mouth.source(), Discard::new()))?;
     let handle = task.handle().clone();
     let missed: Vec<Option<Place>> = acts.iter().map(Act::missed).collect();
-    let (caller, done) = (Caller { ear, mouth, said, call: handle.clone() }, Cell::new(0));
+    let (caller, done) = (Caller(Inside { ear, mouth, said, call: handle.clone() }), Cell::new(0));
     let (mut gone, mut stopped, mut is_late) = (None, false, false);
     let finished = {
         let (run, steps, limit) = (task.run(), caller.follow(acts, &done), sleep(scene.limit));
@@ -151,18 +157,29 @@ pub(super) async fn hold(mut scene: Scene<'_>, acts: Vec<Act>) -> Result<Held, E
     }
     let hung_up = matches!(gone, Some(Ok(Gone::HungUp) | Err(_)));
     let (ending, reason) = ending(finished, is_late, hung_up);
-    let caller = match gone {
-        Some(way) => way.map(drop),
-        None => match missed.into_iter().skip(done.get()).flatten().next() {
-            Some(place) => {
-                let got = format!("its end: {reason}");
-                Err((place, Mismatch::new("the call to go on until this step is done", got)))
-            }
-            None => Ok(()),
-        },
-    };
-    let call = watch.held(&conversation);
-    Ok(Held { call, ending, reason, lasted: began.elapsed(), cost: budget.spent().total(), caller })
+    let caller = unfinished(gone, missed, done.get(), &reason);
+    let (call, cost, lasted) = (watch.held(&conversation), budget.spent().total(), began.elapsed());
+    Ok(Held { call, sound: None, violations: Vec::new(), ending, reason, lasted, cost, caller })
+}
+
+/// What kept the caller from going on: where its steps ended, or that the call was over before the next one
+/// that it lacks.
+pub(super) fn unfinished(
+    gone: Option<Result<Gone, (Place, Mismatch)>>,
+    missed: Vec<Option<Place>>,
+    done: usize,
+    reason: &str,
+) -> Result<(), (Place, Mismatch)> {
+    if let Some(way) = gone {
+        return way.map(drop);
+    }
+    match missed.into_iter().skip(done).flatten().next() {
+        Some(place) => {
+            let got = format!("its end: {reason}");
+            Err((place, Mismatch::new("the call to go on until this step is done", got)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Who or what ended the call, and why, in words.

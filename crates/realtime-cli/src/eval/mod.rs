@@ -4,25 +4,32 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `scenario`, `case` | what is written, and how it is found and read |
-//! | `caller`, `mouth`, `ear` | the caller: steps, the voice, and what is heard of the agent |
+//! | `scenario`, `called`, `case` | what is written, and how it is found and read |
+//! | `caller` | the caller's steps |
+//! | `line`, `mouth`, `ear` | its line into a call in this process, its voice, and what it hears |
 //! | `hold` | the call: the agent, the emulator or another server, the clock |
+//! | `phone`, `voices`, `tape` | a call at a phone socket: the socket, who spoke when, the recording |
 //! | `run` | one scenario from its file to its outcome |
 //! | `judge` | a model that answers questions about a call |
 //! | `outcome`, `junit` | the report |
 //!
 //! What is expected is looked for by [`realtime_pipeline::testing`].
 
+mod called;
 mod caller;
 mod case;
 mod ear;
 mod hold;
 mod judge;
 mod junit;
+mod line;
 mod mouth;
 mod outcome;
+mod phone;
 mod run;
 mod scenario;
+mod tape;
+mod voices;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,11 +78,12 @@ pub(crate) struct Args {
     /// Writes a page of each failed call into this folder, as `realtime view` does
     #[arg(long, value_name = "DIR", help_heading = "Report")]
     html: Option<PathBuf>,
-    /// Writes the session log of each call into this folder. It holds everything that was said
+    /// Writes the session log of each call into this folder, and of a call at a phone socket both voices:
+    /// everything that was said
     #[arg(long, value_name = "DIR", help_heading = "Report")]
     log: Option<PathBuf>,
-    /// A Realtime server for all scenarios, in place of the emulator or their own; its key is read from
-    /// OPENAI_API_KEY
+    /// A Realtime server for all scenarios, in place of the emulator or their own, but for those at a phone
+    /// socket; its key is read from OPENAI_API_KEY
     #[arg(long, help_heading = "Models")]
     url: Option<String>,
     /// The model for all scenarios
@@ -99,6 +107,8 @@ Examples:
       Some of them, with pages of the calls that fail, and a report for a CI server.
   OPENAI_API_KEY=sk-… realtime eval evals --url https://api.openai.com/v1 --jobs 1
       The same calls on a real model, in real time.
+  realtime eval phone.yaml
+      Calls at a phone socket, if this is in the file: `agent: { phone: { url: \"ws://…/twilio\" } }`.
 
 Variables:
   OPENAI_API_KEY           the key of the model, and of a judge at api.openai.com

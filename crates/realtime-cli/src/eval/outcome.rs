@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::colour::bad;
 use crate::eval::scenario::Ending;
+use crate::eval::voices::Sound;
 use crate::story::printable;
 
 /// What came of a scenario.
@@ -40,6 +41,9 @@ pub(super) struct CallReport {
     pub(super) cost: Option<f64>,
     #[serde(flatten)]
     pub(super) call: HeldCall,
+    /// What is known by its sound, at a phone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sound: Option<Sound>,
 }
 
 /// Something that does not hold.

@@ -19,6 +19,7 @@ use crate::eval::case::Case;
 use crate::eval::hold::{EmulatorScene, Held, Scene, Server, hold};
 use crate::eval::judge::Judge;
 use crate::eval::outcome::{CallReport, Failure, Outcome};
+use crate::eval::phone::{self, PhoneScene};
 use crate::eval::scenario::{Ending, Expectation, JudgeFile, ScriptFile, Time, Trouble, Voice};
 use crate::model::Model;
 use crate::view::{self, Sight};
@@ -43,14 +44,19 @@ pub(super) struct Setup<'a> {
 pub(super) fn run(case: &Case, setup: &Setup<'_>, stop: &watch::Receiver<bool>) -> Option<Outcome> {
     let began = Instant::now();
     let mut outcome = Outcome::new(&case.scenario.name, &case.file);
-    let log = setup.logs.as_ref().or(setup.pages.as_ref()).map(|folder| file(folder, case, "jsonl"));
+    let is_phone = case.scenario.phone().is_some();
+    // Of a call at a phone there is the sound alone, and no page is made of it.
+    let log = match is_phone {
+        true => setup.logs.as_ref().map(|folder| file(folder, case, "wav")),
+        false => setup.logs.as_ref().or(setup.pages.as_ref()).map(|folder| file(folder, case, "jsonl")),
+    };
     match attempt(case, setup, log.clone(), stop) {
         Err(_) if *stop.borrow() => return None,
         Err(error) => outcome.error = Some(one_line(&*error)),
         Ok((failures, report)) => (outcome.failures, outcome.call) = (failures, Some(report)),
     }
     if let Some(log) = log.filter(|log| log.exists()) {
-        if let Some(pages) = setup.pages.as_ref().filter(|_| !outcome.is_passed()) {
+        if let Some(pages) = setup.pages.as_ref().filter(|_| !is_phone && !outcome.is_passed()) {
             let page = file(pages, case, "html");
             match view::make(std::slice::from_ref(&log), &page, &Sight::default()) {
                 Ok(_) => outcome.page = Some(page),
@@ -81,26 +87,42 @@ fn attempt(
 ) -> Result<(Vec<Failure>, CallReport), Error> {
     let scenario = &case.scenario;
     let real = Builder::new_current_thread().enable_all().build()?;
-    let agent = scenario.agent.as_ref().map(|path| case.path(path));
-    let agent = real.block_on(LoadedAgent::load(agent.as_deref(), setup.environment))?;
-    let judge = needs(case, setup, &agent)?;
-    let tools = stand_ins(case, &agent)?;
-    let (server, time) = server(case, setup, &agent)?;
-    let acts = prepare(case, &voice(case, setup)?)?;
     let limit = Duration::from_secs(scenario.limit_s.into());
-    let scene = Scene { agent: &agent, tools, server, time, limit, log, stop: stop.clone() };
-    let held = match time {
-        Time::Virtual => Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()?
-            .block_on(hold(scene, acts)),
-        Time::Real => real.block_on(hold(scene, acts)),
-    }?;
+    let (held, judge, knows_prices) = match scenario.phone() {
+        Some(agent) => {
+            let acts = prepare(case, &voice(case, setup)?)?;
+            let scene = PhoneScene { agent, limit, tape: log, stop: stop.clone() };
+            (real.block_on(phone::hold(scene, acts))?, None, false)
+        }
+        None => {
+            let agent = scenario.agent_file().map(|path| case.path(path));
+            let agent = real.block_on(LoadedAgent::load(agent.as_deref(), setup.environment))?;
+            let judge = needs(case, setup, &agent)?;
+            let tools = stand_ins(case, &agent)?;
+            let (server, time) = server(case, setup, &agent)?;
+            let acts = prepare(case, &voice(case, setup)?)?;
+            let scene = Scene { agent: &agent, tools, server, time, limit, log, stop: stop.clone() };
+            let held = match time {
+                Time::Virtual => Builder::new_current_thread()
+                    .enable_time()
+                    .start_paused(true)
+                    .build()?
+                    .block_on(hold(scene, acts)),
+                Time::Real => real.block_on(hold(scene, acts)),
+            }?;
+            (held, judge, agent.knows_prices())
+        }
+    };
 
     let mut failures = Vec::new();
     if let Err((place, mismatch)) = &held.caller {
         failures.push(Failure::new(place, mismatch.clone()));
+    }
+    if let Some(agent) = scenario.phone() {
+        let expected = format!("a server that keeps {}'s rules", agent.carrier);
+        failures.extend(held.violations.iter().map(|breach| {
+            Failure::new(case.file.display(), Mismatch::new(&*expected, format!("a breach: {breach}")))
+        }));
     }
     let expects_end = scenario.expect.iter().any(|one| matches!(one.value, Expectation::Ends(_)));
     if !expects_end && matches!(held.ending, Ending::Limit | Ending::Failure) {
@@ -114,10 +136,10 @@ fn attempt(
         };
         failures.extend(checked.err().map(|mismatch| Failure::new(case.place(expectation), mismatch)));
     }
-    let cost = agent.knows_prices().then_some(held.cost);
-    let Held { call, ending, reason, lasted, .. } = held;
+    let cost = knows_prices.then_some(held.cost);
+    let Held { call, sound, ending, reason, lasted, .. } = held;
     let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
-    Ok((failures, CallReport { ended: ending, reason, lasted_ms, cost, call }))
+    Ok((failures, CallReport { ended: ending, reason, lasted_ms, cost, call, sound }))
 }
 
 /// What expectations need: told before the call.
@@ -220,6 +242,10 @@ fn check(expectation: &Expectation, held: &Held) -> Result<(), Mismatch> {
         Expectation::Turns(order) => call.took_turns(order),
         Expectation::WithinMs(ms) => call.answered_within(Duration::from_millis((*ms).into())),
         Expectation::Interruptions(times) => call.interrupted(*times),
+        Expectation::HeardMs(ms) => held.sound.as_ref().map_or(Ok(()), |sound| sound.heard((*ms).into())),
+        Expectation::CutWithinMs(ms) => {
+            held.sound.as_ref().map_or(Ok(()), |sound| sound.cut_within((*ms).into()))
+        }
         Expectation::CostAtMost(cost) => {
             call.took_at_most(cost.limits())?;
             match cost.price.filter(|price| held.cost > *price) {

@@ -1,7 +1,7 @@
 //! A scenario as it is written: [`Scenario`]. What can be wrong with a member is told at its line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use realtime_emulator::brain::Script;
 use realtime_emulator::disaster::{Disaster, Rehearsal};
@@ -12,14 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use crate::eval::called::{AgentFile, PhoneAgent};
+
 /// A call to hold, and what is expected of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scenario {
     pub(super) name: String,
-    /// The agent's file; `None`: the demo's agent.
+    /// Who is called; `None`: the demo's agent.
     #[serde(default)]
-    pub(super) agent: Option<PathBuf>,
+    pub(super) agent: Option<AgentFile>,
     /// What tools answer, in place of their servers.
     #[serde(default)]
     pub(super) tools: BTreeMap<String, Value>,
@@ -46,6 +48,24 @@ pub(super) struct Scenario {
     pub(super) caller: Vec<Spanned<Step>>,
     #[serde(default)]
     pub(super) expect: Vec<Spanned<Expectation>>,
+}
+
+impl Scenario {
+    /// The socket, if the agent is called by phone.
+    pub(super) const fn phone(&self) -> Option<&PhoneAgent> {
+        match &self.agent {
+            Some(AgentFile::Phone(phone)) => Some(phone),
+            _ => None,
+        }
+    }
+
+    /// The agent's file, if it has one.
+    pub(super) fn agent_file(&self) -> Option<&Path> {
+        match &self.agent {
+            Some(AgentFile::File(path)) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// How time passes.
@@ -210,6 +230,10 @@ pub(super) enum Expectation {
     Turns(Vec<Speaker>),
     WithinMs(u32),
     Interruptions(usize),
+    /// At least so much of the agent's voice was heard at the phone.
+    HeardMs(u32),
+    /// The agent fell silent this soon after the caller spoke over it, at the phone.
+    CutWithinMs(u32),
     CostAtMost(CostFile),
     Ends(Ending),
     Judge(String),

@@ -1,6 +1,8 @@
 //! `realtime eval` as a user runs it: the examples, the paper's scenarios, and reports of what fails.
 
 mod judged;
+#[cfg(feature = "serve")]
+mod phone;
 mod report;
 mod wrong;
 

@@ -99,6 +99,20 @@ pub struct Tokens {
     pub output: u64,
 }
 
+impl SaidLine {
+    /// This side said that.
+    pub fn new(who: Speaker, text: impl Into<String>) -> Self {
+        Self { who, text: text.into() }
+    }
+}
+
+impl CutAnswer {
+    /// This was heard before the cut.
+    pub fn new(heard: impl Into<String>, heard_ms: u64) -> Self {
+        Self { heard: heard.into(), heard_ms }
+    }
+}
+
 impl Tokens {
     /// All tokens.
     pub const fn total(self) -> u64 {

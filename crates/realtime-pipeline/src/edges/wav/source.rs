@@ -127,6 +127,11 @@ impl WavSource {
         self.speech.rate()
     }
 
+    /// The speech, in one channel.
+    pub const fn speech(&self) -> &Samples {
+        &self.speech
+    }
+
     /// How long the speech is.
     pub fn duration(&self) -> Duration {
         Audio::Pcm(self.speech.clone()).duration().as_duration()
