@@ -133,7 +133,7 @@ enum Command {
     /// Serves an agent to pages, RTVI clients and phone carriers
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::AFTER_HELP)]
-    Serve(Box<serve::Args>),
+    Serve(Box<serve::CommandLine>),
     /// Calls a number by a phone carrier, and has the agent speak
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::dial::AFTER_HELP)]

@@ -71,14 +71,30 @@ use crate::{Error, logging, say};
 pub use options::{AFTER_HELP, Args};
 pub use server::{Server, Stopper};
 
+/// The command line of `realtime serve`, beside what every server has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    serve: Args,
+    /// Tells where it listens as a JSON object in one line (url, page, carriers, paths), and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
 /// `realtime serve`.
-pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
+pub(crate) fn run(
+    CommandLine { serve: args, json }: &CommandLine,
+    environment: &Environment,
+) -> Result<(), Error> {
     let telemetry = Telemetry::begin(&args.telemetry, environment)?;
     logging::begin(&args.log, &telemetry)?;
     // Requests are answered here. Calls have threads of their own.
     let served = Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let server = Server::bind_for(args, environment, false, telemetry.meters()).await?;
-        server.introduction().into_iter().for_each(say);
+        match json {
+            true => say(server.readiness()),
+            false => server.introduction().into_iter().for_each(say),
+        }
         let (stopper, mut signals) = (server.stopper(), StopSignals::new()?);
         tokio::spawn(async move {
             signals.next().await;
@@ -87,7 +103,9 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
             stopper.hurry();
         });
         server.serve().await?;
-        say("stopped");
+        if !json {
+            say("stopped");
+        }
         Ok(())
     });
     telemetry.end();

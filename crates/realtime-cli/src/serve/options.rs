@@ -135,6 +135,8 @@ Examples:
       The demo's agent and the emulator, for the browser of this machine. No key, no network.
   OPENAI_API_KEY=sk-… realtime serve --url https://api.openai.com/v1 --agent hotel.toml
       Your agent on a real model.
+  realtime serve --listen 127.0.0.1:0 --json
+      On a free port, which a script reads.
   TWILIO_AUTH_TOKEN=… realtime serve --public-url https://voice.example.com …
       Calls by Twilio. Enter https://voice.example.com/twilio as the voice webhook of your number.
   REALTIME_PAGE_TOKEN=… realtime serve --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem …

@@ -12,6 +12,7 @@ use realtime_pipeline::sockets::Lines;
 use realtime_pipeline::{Agent, Runner};
 use realtime_telephony::CarrierKind;
 use realtime_telephony::webhook::Webhook;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval, sleep, timeout};
@@ -210,6 +211,30 @@ impl Server {
             say("records", recordings.introduction());
         }
         lines
+    }
+
+    /// The same as JSON, for a program. The addresses `page`, `rtvi` and `openai` are null where that way is
+    /// closed. `carriers` has those that are taken, by their names, each with the `url` of its socket and
+    /// whether it is `verified`. No token and no key stands in it.
+    pub fn readiness(&self) -> Value {
+        let parts = &self.shared;
+        let carriers = parts.trust.taken().into_iter().map(|(kind, verified)| {
+            let url = parts.address.ws(&format!("/{kind}"));
+            (kind.name().to_owned(), json!({ "url": url, "verified": verified }))
+        });
+        json!({
+            "url": self.url(),
+            "listen": self.at,
+            "page": parts.access.takes_pages().then(|| parts.address.http("/")),
+            "page_needs_token": parts.access.needs_token(),
+            "rtvi": parts.access.takes_pages().then(|| parts.address.http("/rtvi")),
+            "carriers": carriers.collect::<Map<String, Value>>(),
+            "openai": parts.trust.takes_openai().map(|_| parts.address.http("/openai")),
+            "health": parts.address.http("/healthz"),
+            "model": parts.model.introduction(),
+            "agent": parts.agent.introduction(),
+            "records": parts.recordings.as_ref().map(Recordings::introduction),
+        })
     }
 
     /// Serves until it is [stopped](Stopper::stop) and its calls have ended.

@@ -1,8 +1,13 @@
 //! What a server can't be begun with, and how that is told.
 
+use std::process::{Command, Stdio};
+
 use clap::CommandFactory;
 use realtime_cli::environment::Environment;
 use realtime_cli::serve::{AFTER_HELP, Server};
+use realtime_client::HttpRequest;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::support::args;
 
@@ -51,6 +56,33 @@ async fn what_can_not_be_is_told_with_what_to_do() {
         };
         assert!(error.contains(expected), "{words:?}: {error}");
     }
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn a_program_is_told_in_one_line_of_json_where_the_server_is() {
+    let mut serving = tokio::process::Command::new(env!("CARGO_BIN_EXE_realtime"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--threads", "1", "--log", "error"])
+        .env_remove("REALTIME_PAGE_TOKEN")
+        .env_remove("TWILIO_AUTH_TOKEN")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(serving.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    let (url, listen) = (told["url"].as_str().unwrap(), told["listen"].as_str().unwrap());
+    assert_eq!(url, format!("http://{listen}"));
+    assert_eq!((&told["page"], &told["page_needs_token"]), (&json!(format!("{url}/")), &json!(false)));
+    let twilio = json!({ "url": format!("ws://{listen}/twilio"), "verified": false });
+    assert_eq!((&told["carriers"]["twilio"], &told["records"]), (&twilio, &Value::Null));
+    let health = HttpRequest::new("GET", told["health"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(health.status, 200);
+
+    let asked = Command::new("kill").arg(serving.id().unwrap().to_string()).status().unwrap();
+    assert!(asked.success() && serving.wait().await.unwrap().success());
+    assert_eq!(lines.next_line().await.unwrap(), None, "nothing else is told");
 }
 
 #[tokio::test]
