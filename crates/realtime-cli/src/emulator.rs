@@ -11,6 +11,7 @@ use realtime_emulator::brain::{Parrot, Script};
 use realtime_emulator::disaster::Rehearsal;
 use realtime_emulator::voice::VoiceKind;
 use realtime_emulator::{Emulator, Options};
+use realtime_pipeline::task::StopSignals;
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let emulator = Emulator::bind(args.listen, options)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-        let (url, page) = (emulator.url(), emulator.page_url());
+        let (url, page, mut signals) = (emulator.url(), emulator.page_url(), StopSignals::new()?);
         if args.json {
             say!("{}", json!({ "url": url, "page": page, "voice": voice.kind.to_string() }));
         } else {
@@ -120,28 +121,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             say!("voice: {voice}");
             say!("watch and talk at {page}");
         }
-        emulator.serve(told_to_stop()).await;
+        emulator.serve(async move { signals.next().await }).await;
         if !args.json {
             say!("stopped");
         }
         Ok(())
     })
-}
-
-/// Waits for Ctrl-C, or for the signal by which services are stopped.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            Some(()) = terminate.recv() => return,
-            Ok(()) = tokio::signal::ctrl_c() => return,
-            else => {}
-        }
-    }
-    // Without a signal handler it cannot be told to stop, so it runs until it is killed.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Reads a rehearsal's name.
