@@ -178,33 +178,35 @@ impl Check {
         }
     }
 
-    fn run(self, tools: &Tools) -> Outcome {
+    /// The subcommand of cargo that it needs, and how that is called. Without it the check is skipped.
+    const fn needs(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Fmt => match tools.missing_subcommand("fmt", "rustfmt is not installed") {
-                Some(skipped) => skipped,
-                None => tools.cargo(["fmt", "--all", "--check"]),
-            },
-            Self::Clippy => match tools.missing_subcommand("clippy", "clippy is not installed") {
-                Some(skipped) => skipped,
-                None => tools
-                    .everywhere(&["clippy", "--all-targets", "--test", "nats"], &["--", "-D", "warnings"]),
-            },
+            Self::Fmt => Some(("fmt", "rustfmt")),
+            Self::Clippy | Self::Features => Some(("clippy", "clippy")),
+            Self::Deny | Self::Advisories => Some(("deny", "cargo-deny")),
+            _ => None,
+        }
+    }
+
+    fn run(self, tools: &Tools) -> Outcome {
+        if let Some((_, name)) = self.needs().filter(|(subcommand, _)| !tools.has_subcommand(subcommand)) {
+            return Outcome::Skipped(format!("{name} is not installed"));
+        }
+        match self {
+            Self::Fmt => tools.cargo(["fmt", "--all", "--check"]),
+            Self::Clippy => {
+                tools.everywhere(&["clippy", "--all-targets", "--test", "nats"], &["--", "-D", "warnings"])
+            }
             Self::Test => tools.everywhere(&["test"], &["--no-fail-fast"]),
             Self::Doc => tools.everywhere(&["doc", "--no-deps", "--document-private-items"], &[]),
             Self::NoStd => tools.cargo(["check", "-p", "realtime-protocol", "--no-default-features"]),
-            Self::Features => match tools.missing_subcommand("clippy", "clippy is not installed") {
-                Some(skipped) => skipped,
-                None => tools.each_feature(),
-            },
+            Self::Features => tools.each_feature(),
             Self::Wasm => systems::wasm(tools),
             Self::Systems => systems::others(tools),
             Self::Msrv => tools.msrv(),
-            Self::Deny => match tools.missing_subcommand("deny", "cargo-deny is not installed") {
-                Some(skipped) => skipped,
-                None => {
-                    tools.cargo(["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
-                }
-            },
+            Self::Deny => {
+                tools.cargo(["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+            }
             Self::Advisories => tools.advisories(),
             // The same properties run as proptests among the tests; this goes deeper if the tools are there.
             Self::Fuzz => fuzz::run(tools),

@@ -68,7 +68,7 @@ impl Tools {
     /// The search path with which `cargo fuzz` is found, after installing it if it is missing.
     fn cargo_fuzz(&self) -> Option<OsString> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        if output(self.cargo_command().args(["fuzz", "--version"])).is_some() {
+        if self.has_subcommand("fuzz") {
             return Some(path);
         }
         let tools = workspace_root().join("target/tools");

@@ -41,10 +41,9 @@ impl Tools {
         run_command(self.cargo_command().args(args))
     }
 
-    /// `Some(Skipped)` when cargo has no such subcommand.
-    pub(super) fn missing_subcommand(&self, subcommand: &str, why: &str) -> Option<Outcome> {
-        let answer = output(self.cargo_command().args([subcommand, "--version"]));
-        answer.is_none().then(|| Outcome::Skipped(why.to_owned()))
+    /// Returns whether cargo has this subcommand.
+    pub(super) fn has_subcommand(&self, subcommand: &str) -> bool {
+        output(self.cargo_command().args([subcommand, "--version"])).is_some()
     }
 
     /// A task of cargo on the whole workspace.
@@ -141,9 +140,6 @@ impl Tools {
     }
 
     pub(super) fn advisories(&self) -> Outcome {
-        if let Some(skipped) = self.missing_subcommand("deny", "cargo-deny is not installed") {
-            return skipped;
-        }
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
         // Each database is a directory; a lock file may lie beside it.
