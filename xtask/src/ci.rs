@@ -12,6 +12,7 @@ mod fuzz;
 mod package;
 mod readme;
 mod report;
+mod semver;
 mod systems;
 mod tools;
 
@@ -67,6 +68,8 @@ enum Check {
     Systems,
     /// The oldest compiler that the manifest names
     Msrv,
+    /// The public API against the last release's
+    Semver,
     /// Licences, sources and duplicates of the dependencies
     Deny,
     /// Known vulnerabilities of the dependencies
@@ -159,6 +162,9 @@ impl Check {
             Self::Msrv => {
                 "cargo check --workspace --all-targets, with the oldest compiler and the features that it builds"
             }
+            Self::Semver => {
+                "cargo semver-checks -p CRATE --baseline-rev TAG, for each crate that the release has"
+            }
             Self::Deny => "cargo deny check --hide-inclusion-graph bans licenses sources",
             Self::Advisories => "cargo deny --offline check advisories",
             Self::Fuzz => "RUSTC_BOOTSTRAP=1 cargo fuzz run TARGET -- -max_total_time=10, for each target",
@@ -183,6 +189,7 @@ impl Check {
         match self {
             Self::Fmt => Some(("fmt", "rustfmt")),
             Self::Clippy | Self::Features => Some(("clippy", "clippy")),
+            Self::Semver => Some(("semver-checks", "cargo-semver-checks")),
             Self::Deny | Self::Advisories => Some(("deny", "cargo-deny")),
             _ => None,
         }
@@ -204,6 +211,7 @@ impl Check {
             Self::Wasm => systems::wasm(tools),
             Self::Systems => systems::others(tools),
             Self::Msrv => tools.msrv(),
+            Self::Semver => semver::run(tools),
             Self::Deny => {
                 tools.cargo(["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
             }

@@ -37,7 +37,7 @@ pub(super) fn run(tools: &Tools) -> Outcome {
 }
 
 /// The crates that are published, each with what its package needs.
-fn crates() -> Result<Vec<String>, Error> {
+pub(super) fn crates() -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in workspace_root().join("crates").read_dir()? {
         let folder = entry?.path();
