@@ -31,9 +31,9 @@ if (!chromium || !playwright) {
 }
 const { chromium: driver } = createRequire(import.meta.url)(playwright);
 
-/** Runs the project's tasks: a built binary, if the environment names one, else cargo. */
-function xtask(...args) {
-  const [program, before] = process.env.XTASK ? [process.env.XTASK, []] : ["cargo", ["run", "--quiet", "-p", "xtask", "--"]];
+/** Runs a command of `realtime`: the built program, if the environment names one, else by cargo. */
+function realtime(...args) {
+  const [program, before] = process.env.REALTIME ? [process.env.REALTIME, []] : ["cargo", ["run", "--quiet", "-p", "xtask", "--"]];
   return execFileSync(program, [...before, ...args], { cwd: root, encoding: "utf8" });
 }
 
@@ -44,7 +44,7 @@ const lines = (name) => readFileSync(log(name), "utf8").trimEnd().split("\n");
 
 /** Writes the page of some logs. */
 function view(name, logs, ...more) {
-  xtask("view", ...logs.map(log), "--out", path(`${name}.html`), ...more);
+  realtime("view", ...logs.map(log), "--out", path(`${name}.html`), ...more);
 }
 
 const open = new Set();
@@ -420,8 +420,8 @@ function writeHostile() {
   writeFileSync(log("hostile"), lines("demo").map((line) => JSON.stringify(poison(JSON.parse(line), ""))).join("\n"));
 }
 
-xtask("record", log("demo"), "--fast");
-xtask("record", log("metadata"), "--content", "metadata", "--fast");
+realtime("record", log("demo"), "--fast", "--out", path("demo"));
+realtime("record", log("metadata"), "--content", "metadata", "--fast", "--out", path("metadata"));
 writeHostile();
 const later = lines("demo");
 later[0] = later[0].replace("1790000000000000", "1790000030000000");

@@ -1,11 +1,15 @@
 //! What the Chromium of the system does with the project's pages: a page and pipecat's client hold calls by
 //! voice, and the picture of a call is opened. The scripts are in `tests/browser`.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
 
-use crate::ci::report::Outcome;
+use crate::ci::report::{Outcome, seconds};
 use crate::ci::tools::{Tools, run_command};
 use crate::{Error, workspace_root};
 
@@ -48,6 +52,9 @@ const CALLS: [Call; 4] = [
     Call { script: "webrtc.mjs", packages: "page", server: Program::Emulator, ready: "watch and talk at " },
 ];
 
+/// Scripts at once: each waits for what is said, for most of its time.
+const AT_ONCE: usize = 2;
+
 /// What browsers are called.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -63,37 +70,92 @@ pub(super) fn run(tools: &Tools) -> Outcome {
     if built != Outcome::Passed {
         return built;
     }
-    for call in &CALLS {
-        let outcome = call.hold(tools, &node, &npm, &chromium);
-        if outcome != Outcome::Passed {
-            return outcome;
+    let browser = Browser { tools, node, chromium };
+    let folders = [("page", browser.modules("page")), ("rtvi", browser.modules("rtvi"))];
+    for (packages, modules) in folders {
+        if let Err(why) = install(&npm, &workspace_root().join("tests/browser").join(packages), &modules) {
+            return Outcome::Skipped(format!("what the scripts need can't be installed: {why}"));
         }
     }
-    // It finds playwright-core where the page's script has it.
-    let mut view = Command::new(node);
-    view.current_dir(workspace_root()).arg("tests/browser/view.mjs");
-    run_command(view.env("CHROMIUM", chromium).env("XTASK", &tools.xtask))
+    // The pictures of calls take longest, so they begin.
+    let scripts: Vec<Option<&Call>> = std::iter::once(None).chain(CALLS.iter().map(Some)).collect();
+    let outcomes = at_once(&scripts, |call| match call {
+        Some(call) => browser.hold(call),
+        None => browser.view(),
+    });
+    outcomes.into_iter().find(|outcome| *outcome != Outcome::Passed).unwrap_or(Outcome::Passed)
 }
 
-impl Call {
-    fn hold(&self, tools: &Tools, node: &Path, npm: &Path, chromium: &Path) -> Outcome {
-        let Self { script, packages, server, .. } = self;
-        let target = workspace_root().join("target/browser");
-        let scripts = workspace_root().join("tests/browser");
-        // The page's are where the script of views finds them, too.
-        let modules = if *packages == "page" { target.clone() } else { target.join(packages) };
-        if let Err(why) = install(npm, &scripts.join(packages), &modules) {
-            return Outcome::Skipped(format!("what {script} needs can't be installed: {why}"));
+/// Does all of this, some at once. The results are in the order of the jobs.
+fn at_once<J: Sync, T: Send>(jobs: &[J], run: impl Fn(&J) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(number) else { return done };
+            done.push((number, run(job)));
         }
-        match Page::serve(server.command(tools), self.ready) {
-            Err(error) => Outcome::Failed(format!("{} does not serve: {error}", server.name())),
-            Ok(page) => {
-                let mut call = Command::new(node);
-                call.current_dir(workspace_root()).arg(scripts.join(script)).arg(&page.address);
-                call.arg("--modules").arg(&modules).env("CHROMIUM", chromium);
-                call.arg("--out").arg(target.join(server.name()));
-                run_command(&mut call)
-            }
+    };
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let done =
+            workers.into_iter().flat_map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What scripts run with.
+struct Browser<'a> {
+    tools: &'a Tools,
+    node: PathBuf,
+    chromium: PathBuf,
+}
+
+impl Browser<'_> {
+    /// Where the packages of a script are. The page's are where the script of views finds them, too.
+    fn modules(&self, packages: &str) -> PathBuf {
+        let target = workspace_root().join("target/browser");
+        if packages == "page" { target } else { target.join(packages) }
+    }
+
+    fn hold(&self, call: &Call) -> Outcome {
+        let Call { script, packages, server, ready } = call;
+        let page = match Page::serve(server.command(self.tools), ready) {
+            Ok(page) => page,
+            Err(error) => return Outcome::Failed(format!("{} does not serve: {error}", server.name())),
+        };
+        let mut command = Command::new(&self.node);
+        command.arg(workspace_root().join("tests/browser").join(script)).arg(&page.address);
+        command.arg("--modules").arg(self.modules(packages));
+        command.arg("--out").arg(workspace_root().join("target/browser").join(server.name()));
+        self.run(&format!("{script} with {}", server.name()), &mut command)
+    }
+
+    fn view(&self) -> Outcome {
+        // The program that is built: another build of it would replace it while others begin.
+        let realtime = self.tools.built("realtime");
+        let mut command = Command::new(&self.node);
+        command.arg("tests/browser/view.mjs").env("REALTIME", realtime.get_program());
+        self.run("view.mjs", &mut command)
+    }
+
+    /// Runs a script, and shows what it has said when it is over: others run meanwhile.
+    fn run(&self, name: &str, command: &mut Command) -> Outcome {
+        let began = Instant::now();
+        let output = match command.current_dir(workspace_root()).env("CHROMIUM", &self.chromium).output() {
+            Ok(output) => output,
+            Err(error) => return Outcome::Failed(format!("cannot start {}: {error}", self.node.display())),
+        };
+        let told = [output.stdout, output.stderr].concat();
+        say!("-- {name}, in {}", seconds(began.elapsed()));
+        // Who can't read it reads the outcome.
+        let _ = io::stdout().write_all(&told);
+        match output.status.success() {
+            true => Outcome::Passed,
+            false => Outcome::Failed(format!("{name}: {}", output.status)),
         }
     }
 }
@@ -208,6 +270,17 @@ mod tests {
         drop(page);
         let error = shell("echo broken >&2").err().unwrap();
         assert_eq!(error.to_string(), "it ended before its page was there");
+    }
+
+    #[test]
+    fn jobs_run_at_once_and_their_results_keep_their_order() {
+        // Both must run for either to end.
+        let both = std::sync::Barrier::new(AT_ONCE);
+        let results = at_once(&[1, 2, 3, 4], |job| {
+            both.wait();
+            job * 10
+        });
+        assert_eq!(results, [10, 20, 30, 40]);
     }
 
     #[test]
