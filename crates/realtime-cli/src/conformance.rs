@@ -3,7 +3,7 @@
 //! all of it. With `--schema FILE` each event is also compared with a published schema; `null` may stand for
 //! any optional member.
 //!
-//! A path is a JSON file, a session log or any JSON Lines of events, or a directory of these. Each event of a
+//! A path is a JSON file, a session log or any JSON Lines of events, or a folder of these. Each event of a
 //! log counts as one file.
 
 mod document;
@@ -25,13 +25,13 @@ use crate::dialect::DialectName;
 /// What to check, and what is known of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// JSON files, session logs, JSON Lines of events, or directories of these
+    /// JSON files, session logs, JSON Lines of events, or folders of these
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The spelling; default: by a directory's name (`ga`, `beta`) or a log's header and connections, else GA
+    /// The spelling; default: by a folder's name (`ga`, `beta`) or a log's header and connections, else GA
     #[arg(long)]
     dialect: Option<DialectName>,
-    /// Who sent the events; default: by a directory's name (`client`, `server`) or the event's type
+    /// Who sent the events; default: by a folder's name (`client`, `server`) or the event's type
     #[arg(long)]
     from: Option<Side>,
     /// Also compares events with this schema: OpenAPI 3 or JSON Schema, in JSON; can be given several times

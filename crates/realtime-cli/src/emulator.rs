@@ -16,13 +16,14 @@ use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::Error;
+use crate::listening::listen;
 use crate::profile::{profile, profile_of};
 
 /// How the emulator listens and what it answers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:8765")]
+    #[arg(long, default_value = "127.0.0.1:8765", value_name = "ADDRESS:PORT", value_parser = listen)]
     listen: SocketAddr,
     /// Answers by a script (JSON) instead of repeating what it hears, with the script's disasters
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
@@ -54,8 +55,8 @@ pub(crate) struct Args {
     /// keys cannot be guessed
     #[arg(long)]
     seed: Option<u64>,
-    /// How much faster than real time answers are sent
-    #[arg(long, default_value_t = 10.0)]
+    /// How much faster than real time answers are sent; 0: all at once
+    #[arg(long, default_value_t = 10.0, value_name = "FACTOR")]
     pace: f64,
     /// How much audio is sent at once (ms)
     #[arg(long, default_value_t = 400, value_name = "MS")]
@@ -78,8 +79,8 @@ pub(crate) struct Args {
     /// Which voice speaks
     #[arg(long, value_enum, default_value_t = VoiceArg::Auto)]
     voice: VoiceArg,
-    /// Writes a log of each session into this directory
-    #[arg(long, value_name = "DIRECTORY")]
+    /// Writes a log of each session into this folder
+    #[arg(long, value_name = "FOLDER")]
     log: Option<PathBuf>,
     /// Tells where it listens as a JSON object in one line (url, page, voice), and nothing else
     #[arg(long)]

@@ -22,6 +22,7 @@
 //! | `check` | what a file says |
 //! | [`model`] | the server of the model, or the emulator inside (feature `check`) |
 //! | [`recorded_content`] | how much of a call its log holds |
+//! | `listening` | where servers listen |
 //! | [`serve`] | the HTTP server (feature `serve`) |
 //! | `eval` | scenarios by which people check their agents (feature `eval`) |
 //! | [`telemetry`] | traces and metrics for a collector (feature `otlp`, off by default) |
@@ -67,6 +68,8 @@ pub mod environment;
 mod eval;
 #[cfg(any(feature = "serve", feature = "talk"))]
 mod figures;
+#[cfg(any(feature = "light", feature = "serve"))]
+mod listening;
 #[cfg(feature = "light")]
 mod log_lines;
 #[cfg(any(feature = "serve", feature = "talk"))]

@@ -1,4 +1,4 @@
-//! `realtime schema DIR`: writes the JSON Schemas of the wire's types, one file each.
+//! `realtime schema FOLDER`: writes the JSON Schemas of the wire's types, one file each.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,8 @@ use crate::Error;
 /// Options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The directory to write to; created if it is missing
+    /// The folder to write to; created if it is missing
+    #[arg(value_name = "FOLDER")]
     dir: PathBuf,
 }
 

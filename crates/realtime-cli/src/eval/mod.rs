@@ -61,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files of scenarios (YAML), and folders of such files
-    #[arg(value_name = "FILE|DIR", required = true)]
+    #[arg(value_name = "FILE|FOLDER", required = true)]
     paths: Vec<PathBuf>,
     /// Holds only scenarios whose names contain this, in upper or lower case
     #[arg(long = "match", value_name = "PATTERN")]
@@ -76,11 +76,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     junit: Option<PathBuf>,
     /// Writes a page of each failed call into this folder, as `realtime view` does
-    #[arg(long, value_name = "DIR", help_heading = "Report")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Report")]
     html: Option<PathBuf>,
     /// Writes the session log of each call into this folder, and of a call at a phone socket both voices:
     /// everything that was said
-    #[arg(long, value_name = "DIR", help_heading = "Report")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Report")]
     log: Option<PathBuf>,
     /// A Realtime server for all scenarios, in place of the emulator or their own, but for those at a phone
     /// socket; its key is read from OPENAI_API_KEY

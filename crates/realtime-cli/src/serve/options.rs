@@ -7,6 +7,7 @@ use std::time::Duration;
 use realtime_telephony::CarrierKind;
 
 use crate::Error;
+use crate::listening::listen;
 use crate::recorded_content::RecordedContent;
 use crate::serve::recordings::Recordings;
 use crate::telemetry::TelemetryArgs;
@@ -16,7 +17,7 @@ use crate::telemetry::TelemetryArgs;
 #[non_exhaustive]
 pub struct Args {
     /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = listen)]
     pub listen: SocketAddr,
     /// The address under which others reach this server, such as `https://voice.example.com`. Carriers are told
     /// it, and their signatures are checked against it
@@ -69,7 +70,14 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER", help_heading = "Recording")]
     pub record: Option<PathBuf>,
     /// How much of a call its log holds
-    #[arg(long, value_enum, default_value = "full", requires = "record", help_heading = "Recording")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "full",
+        value_name = "CONTENT",
+        requires = "record",
+        help_heading = "Recording"
+    )]
     pub record_content: RecordedContent,
     /// How long logs are kept (days); then they are deleted. Default: for ever
     #[arg(long, value_name = "DAYS", requires = "record", value_parser = clap::value_parser!(u32).range(1..=36_500),

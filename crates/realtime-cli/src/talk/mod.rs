@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use realtime_pipeline::chain::Ended;
 use realtime_pipeline::echo::EchoOptions;
-use realtime_pipeline::edges::local::{LocalAudio, LocalCounts, LocalTransport, devices};
+use realtime_pipeline::edges::local::{LocalAudio, LocalAudioError, LocalCounts, LocalTransport, devices};
 use realtime_pipeline::task::{Finished, StopSignals};
 use tokio::runtime::Builder;
 
@@ -137,7 +137,10 @@ fn open(args: &Args) -> Result<LocalTransport, Error> {
     if !args.no_echo_cancellation {
         audio = audio.echo_cancellation(EchoOptions::default());
     }
-    Ok(audio.open()?)
+    audio.open().map_err(|error| match error {
+        LocalAudioError::Unknown { .. } => format!("{error}: `realtime talk --list-devices`").into(),
+        error => error.into(),
+    })
 }
 
 /// What a person is told at the start.
