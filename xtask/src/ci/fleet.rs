@@ -9,6 +9,8 @@ use crate::workspace_root;
 
 /// The version that `crates/realtime-fleet/nats-server.txt` names.
 const VERSION: &str = "v2.15.1";
+/// Tests at once: each has servers and processes of its own, and waits for most of its time.
+const AT_ONCE: &str = "3";
 /// Histories of a fleet that are simulated.
 const SEEDS: &str = "10000";
 /// What to do where the server can't be had.
@@ -19,8 +21,7 @@ pub(super) fn run(tools: &Tools) -> Outcome {
         Ok(server) => server,
         Err(why) => return Outcome::Failed(format!("{why}; {LEAVE_OUT}")),
     };
-    // Each of them starts processes of its own, and measures.
-    let on_server = &["--test", "nats", "--", "--test-threads", "1"];
+    let on_server = &["--test", "nats", "--", "--test-threads", AT_ONCE];
     let mut fleet = tools.everywhere_command(&["test"], on_server);
     let mut histories = tools.everywhere_command(&["test"], &["--test", "simulation"]);
     for command in [fleet.env("NATS_SERVER", &server), histories.env("FLEET_SEEDS", SEEDS)] {

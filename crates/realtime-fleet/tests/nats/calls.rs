@@ -47,6 +47,8 @@ pub(crate) struct Stage {
     told: ActiveCall,
     /// Whether the model speaks.
     speaks: bool,
+    /// The response that ended last.
+    ended: String,
 }
 
 impl Stage {
@@ -81,7 +83,7 @@ impl Stage {
         let leg = Leg::Sideband { call_id: call_id.clone() };
         let placing = Placing { tenant: Tenant::unnamed(), leg, metadata: Content(metadata) };
         let call = fleet.gateway.place(NewCall::new(placing)).await.unwrap().call.to_string();
-        let stage = Self { fleet, emulator, call_id, call, user, told, speaks: false };
+        let stage = Self { fleet, emulator, call_id, call, user, told, speaks: false, ended: String::new() };
         stage.fleet.wait_for_lines("attached", 1).await;
         (stage, caller)
     }
@@ -104,13 +106,18 @@ impl Stage {
         while self.speaks {
             self.hear().await;
         }
+        // So does the worker: a call that is hung up tells nobody what they have not heard.
+        self.fleet.wait_for_text("answered", &self.ended).await;
     }
 
     async fn hear(&mut self) {
         let event = tokio::time::timeout(Duration::from_secs(40), self.told.next()).await;
         match event.expect("something is heard in time").expect("the call goes on") {
             Event::Text { .. } => self.speaks = true,
-            Event::ResponseFinished(_) => self.speaks = false,
+            Event::ResponseFinished(report) => {
+                self.speaks = false;
+                self.ended = report.response_id.to_string();
+            }
             _ => {}
         }
     }

@@ -167,6 +167,11 @@ impl Fleet {
         self.until(async || self.lines(file).len() >= lines).await;
     }
 
+    /// Waits until this is noted.
+    pub(crate) async fn wait_for_text(&self, file: &str, text: &str) {
+        self.until(async || self.texts(file).iter().any(|noted| noted == text)).await;
+    }
+
     /// What is noted, without times and processes.
     pub(crate) fn texts(&self, file: &str) -> Vec<String> {
         self.lines(file).into_iter().map(|(_, _, text)| text).collect()

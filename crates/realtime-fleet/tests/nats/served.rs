@@ -33,6 +33,9 @@ pub(crate) fn serve(
                     Event::Ready { .. } | Event::Connection(ConnectionEvent::Resumed { .. }) => {
                         note(&folder, "attached", placed.id.as_str());
                     }
+                    Event::ResponseFinished(report) => {
+                        note(&folder, "answered", report.response_id.as_str());
+                    }
                     Event::Closed { .. } => {
                         let said = client.conversation().unwrap().transcript().to_string();
                         note(&folder, "transcript", &json!({ "call": placed.id, "said": said }).to_string());

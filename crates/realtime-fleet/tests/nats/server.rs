@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,9 +34,28 @@ impl Server {
             "no {}: run `cargo xtask ci fleet`, or name one by NATS_SERVER",
             program.display()
         );
-        let mut server = Self { program, folder, port: free_port(), cluster, child: None };
-        server.start();
+        let mut server = Self { program, folder, port: 0, cluster, child: None };
+        // Somebody else may take the port before the server does: then it ends, and another one is tried.
+        let begun = Instant::now();
+        while !server.listens() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{} does not run", server.program.display());
+            server.port = free_port();
+            server.start();
+        }
         server
+    }
+
+    /// Waits until it listens. Returns `false` if it does not run.
+    fn listens(&mut self) -> bool {
+        while let Some(child) = &mut self.child {
+            if child.try_wait().unwrap().is_some() {
+                self.child = None;
+            } else if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     pub(crate) fn start(&mut self) {
