@@ -21,6 +21,7 @@ impl Listener for Agents {
             Event::Connection(ConnectionEvent::Resumed { .. } | ConnectionEvent::Rotated { .. }) => {
                 let voice = self.spec().voice;
                 let mut state = self.state();
+                state.stage = Stage::Serving; // one that goes on from another process is never told `Ready`
                 if !state.spoken
                     && std::mem::take(&mut state.keeps_voice)
                     && let Some(voice) = voice

@@ -119,6 +119,17 @@ fn the_first_agent_begins_with_its_instructions_tools_and_voice() {
 }
 
 #[test]
+fn in_a_call_that_goes_on_from_another_process_the_next_agent_speaks_and_nobody_greets_again() {
+    let mut bench = Bench::new(specs());
+    let resumed = ConnectionEvent::Resumed { gap: Duration::ZERO, audio_lost: MediaTime::ZERO };
+    assert!(bench.hear(Event::Connection(resumed)).is_empty());
+    let config = Box::new(bench.config.clone());
+    assert!(bench.hear(Event::ConfigUpdated { config, refused: Vec::new() }).is_empty());
+    let asked = bench.hand_over("billing");
+    assert!(asked.iter().any(|command| matches!(command, Command::CreateResponse { .. })), "{asked:?}");
+}
+
+#[test]
 fn a_first_agent_with_a_greeting_says_it_once() {
     let mut bench = Bench::new([AgentSpec::new("a", "You are A.").greeting("Say hello.")]);
     let asked = bench.ready();

@@ -49,6 +49,8 @@ pub use phone_tools::PhoneTools;
 pub struct Agent {
     spec: AgentSpec,
     others: Vec<AgentSpec>,
+    /// The one that speaks first, where that is not this one.
+    first: Option<String>,
     library: Toolbox,
     service: RealtimeServiceOptions,
     listen: Vec<Box<dyn Processor>>,
@@ -106,6 +108,7 @@ impl Agent {
         Self {
             spec,
             others: Vec::new(),
+            first: None,
             library: Toolbox::new(),
             service: RealtimeServiceOptions { client, conversation: Conversation::new(), change: None },
             listen: Vec::new(),
@@ -175,10 +178,24 @@ impl Agent {
         self
     }
 
+    /// Changes the tools that were given so far, phone tools among them: such as to have each run written
+    /// down first.
+    pub fn change_library(mut self, change: impl FnOnce(&Toolbox) -> Toolbox) -> Self {
+        self.library = change(&self.library);
+        self
+    }
+
     /// Adds an agent that this one may hand over to. It uses tools of the [`library`](Self::library).
     pub fn hands_over_to(mut self, other: AgentSpec) -> Self {
         self.spec.handoffs.push(other.name.clone());
         self.others.push(other);
+        self
+    }
+
+    /// Which of the agents speaks first, where that is not this one: in a call that goes on after it was
+    /// handed over.
+    pub fn begins_with(mut self, name: impl Into<String>) -> Self {
+        self.first = Some(name.into());
         self
     }
 
@@ -267,7 +284,7 @@ impl Agent {
         transport: impl Transport,
     ) -> Result<(Task, Conversation), TaskError> {
         let Self { mut spec, others, library, service, listen, speak, delay, playout, hang_up, .. } = self;
-        let Self { phone, first_word, observers, .. } = self;
+        let Self { phone, first, first_word, observers, .. } = self;
         let first_word = first_word.map(|first_word| {
             let params = spec.greeting_params().map(Box::new);
             spec.greeting = None;
@@ -275,6 +292,9 @@ impl Agent {
         });
         let (source, sink) = transport.split();
         let agents = Agents::new(std::iter::once(spec).chain(others))?;
+        if let Some(first) = first {
+            agents.switch_to(&first)?;
+        }
         let RealtimeServiceOptions { mut client, conversation, change } = service;
         let config = &mut client.session.config;
         if let Some(format) =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use realtime_protocol::call::{
-    Advice, AudioChunk, CloseReason, DisconnectClass, ErrorClass, Event, Notice, ResponseEnd,
+    Advice, AudioChunk, CloseReason, ConnectionEvent, DisconnectClass, ErrorClass, Event, Notice, ResponseEnd,
 };
 
 use realtime_protocol::event::ServerEvent;
@@ -94,6 +94,8 @@ impl Core {
             Event::Notice(Notice::FunctionFiller { clip, .. }) => self.play_clip(clip, cx),
             Event::Notice(notice @ Notice::NotSynced { .. }) => self.asking.not_synced(notice),
             Event::Closed { reason } => self.closed(reason, cx),
+            // Another process has the call: nobody is told anything more here.
+            Event::Connection(ConnectionEvent::Suspended { .. }) => cx.end("the call goes on elsewhere"),
             _ => {}
         }
     }

@@ -372,6 +372,13 @@ fn the_end_of_the_session_ends_the_run_and_a_bad_one_is_a_fault() {
 }
 
 #[test]
+fn a_call_that_goes_on_elsewhere_ends_its_run_here_and_is_no_fault() {
+    let mut run = Run::new(|service| service);
+    run.event(0, Event::Connection(realtime_protocol::call::ConnectionEvent::Suspended {}));
+    assert!(run.ended && run.faults.is_empty());
+}
+
+#[test]
 fn the_end_waits_for_what_is_being_said_and_asked() {
     let mut run = Run::new(|service| service);
     run.event(0, response_started("r"));
