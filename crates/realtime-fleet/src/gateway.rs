@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use realtime_protocol::time::Timestamp;
 
-use crate::engine::{Answer, Offer, OfferAnswer, Offered, Push, Request, RequestId};
+use crate::board::WorkerSeen;
+use crate::engine::{Answer, Card, Offer, OfferAnswer, Offered, Push, Request, RequestId};
 use crate::entropy::Entropy;
 use crate::id::{CallId, WorkerId};
 use crate::line::{Entry, Line, Placing};
@@ -62,7 +63,7 @@ impl NewCall {
 }
 
 /// Why a call was not placed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
     /// No worker has room: tell the caller that the line is busy.
@@ -157,7 +158,7 @@ impl Gateway {
     pub fn place(&mut self, now: Timestamp, new: NewCall) -> CallId {
         let bits = u128::from(self.entropy.bits()) << 64 | u128::from(self.entropy.bits());
         let call = CallId::of_bits(bits);
-        if let Some(error) = self.refusal(&new) {
+        if let Some(error) = self.refusal(&new, 0) {
             self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result: Err(error) });
             return call;
         }
@@ -250,18 +251,41 @@ impl Gateway {
             .min()
     }
 
+    /// Whether a worker has room for a call, as the cards say it, where so many others are about to be placed
+    /// besides. Workers may still refuse.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: what to tell the caller.
+    pub fn check(&self, new: &NewCall, besides: usize) -> Result<(), PlaceError> {
+        match self.refusal(new, besides) {
+            Some(error) => Err(error),
+            None if self.workers.room(&new.wants) <= besides as u64 => Err(PlaceError::Full),
+            None => Ok(()),
+        }
+    }
+
+    /// The workers that it knows, as their cards show them.
+    pub fn cards(&self, now: Timestamp) -> Vec<WorkerSeen> {
+        let seen = |(worker, card, heard): (&WorkerId, &Card, Timestamp)| WorkerSeen {
+            worker: worker.clone(),
+            card: card.clone(),
+            age: now.saturating_since(heard),
+        };
+        self.workers.cards().map(seen).collect()
+    }
+
     /// How many workers it knows.
     pub fn workers(&self) -> usize {
         self.workers.len()
     }
 
-    fn refusal(&self, new: &NewCall) -> Option<PlaceError> {
+    fn refusal(&self, new: &NewCall, besides: usize) -> Option<PlaceError> {
         if self.workers.len() == 0 {
             return Some(PlaceError::NoWorker);
         }
         let tenant = &new.placing.tenant;
         let placing = self.placements.values().filter(|other| other.new.placing.tenant == *tenant).count();
-        let calls = self.workers.calls_of(tenant) as usize + placing;
+        let calls = self.workers.calls_of(tenant) as usize + placing + besides;
         new.tenant_limit.filter(|limit| calls >= *limit as usize).map(|_| PlaceError::TenantFull)
     }
 

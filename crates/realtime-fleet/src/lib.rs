@@ -99,6 +99,7 @@
 //! | `recovery` | lost calls are found and offered |
 //! | `placement`, `admission` | which worker is asked, and what it says |
 //! | `lease` | until when a worker may act |
+//! | `board` | what people are shown of a fleet |
 //! | `writer` | one author's lines into a journal |
 //! | `record`, `ledger`, `line` | a journal folded, its functions, its lines |
 //! | `snapshot` | what the next owner begins with |
@@ -113,6 +114,7 @@ pub mod gateway;
 pub mod worker;
 
 mod admission;
+mod board;
 mod content;
 mod entropy;
 mod id;
@@ -128,6 +130,7 @@ mod snapshot;
 mod writer;
 
 pub use admission::AdmissionOptions;
+pub use board::{OpenCall, WorkerSeen};
 pub use content::Content;
 pub use id::{CallId, NameError, SHARDS, Sequence, Tenant, WorkerId};
 pub use lease::LeaseOptions;

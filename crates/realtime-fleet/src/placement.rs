@@ -52,6 +52,17 @@ struct Seen {
     since: u32,
 }
 
+impl Seen {
+    /// Its free slots for calls that want this.
+    fn room(&self, wants: &Wants) -> u32 {
+        let has = |(name, value): (&String, &String)| self.card.labels.get(name) == Some(value);
+        match self.card.draining || !wants.labels.iter().all(has) {
+            true => 0,
+            false => self.card.slots.saturating_sub(self.card.calls.saturating_add(self.since)),
+        }
+    }
+}
+
 /// The workers whose leases are known.
 #[derive(Clone, Debug)]
 pub(crate) struct Workers {
@@ -101,11 +112,7 @@ impl Workers {
 
     /// Of two by chance, the one with more room. It counts as offered a call.
     pub(crate) fn choose(&mut self, wants: &Wants, but: &BTreeSet<WorkerId>) -> Option<WorkerId> {
-        let fits = |(worker, seen): &(&WorkerId, &Seen)| {
-            let has = |(name, value): (&String, &String)| seen.card.labels.get(name) == Some(value);
-            let has_room = !seen.card.draining && seen.card.calls + seen.since < seen.card.slots;
-            has_room && !but.contains(worker) && wants.labels.iter().all(has)
-        };
+        let fits = |(worker, seen): &(&WorkerId, &Seen)| seen.room(wants) > 0 && !but.contains(worker);
         let is_near = |(_, seen): &(&WorkerId, &Seen)| {
             wants.zone.is_some() && seen.card.labels.get("zone") == wants.zone.as_ref()
         };
@@ -124,6 +131,16 @@ impl Workers {
             seen.since += 1;
         }
         Some(chosen)
+    }
+
+    /// How many calls that want this find a slot, as the cards say it.
+    pub(crate) fn room(&self, wants: &Wants) -> u64 {
+        self.seen.values().map(|seen| u64::from(seen.room(wants))).sum()
+    }
+
+    /// The cards, and when each was heard.
+    pub(crate) fn cards(&self) -> impl Iterator<Item = (&WorkerId, &Card, Timestamp)> {
+        self.seen.iter().map(|(worker, seen)| (worker, &seen.card, seen.heard))
     }
 
     /// The calls of a tenant on all workers, as the cards say it.
@@ -165,7 +182,9 @@ mod tests {
         let labels = [("gpu".to_owned(), "yes".to_owned())].into();
         workers.handle_card(at(0), id("refused"), Card { labels, ..card(9, 0) });
         let wants = Wants::new().label("gpu", "yes");
+        assert_eq!((workers.room(&wants), workers.room(&Wants::new())), (9, 18));
         assert_eq!(workers.choose(&wants, &BTreeSet::new()), Some(id("refused")));
+        assert_eq!(workers.room(&wants), 8, "what was offered counts");
         assert_eq!(workers.choose(&wants, &[id("refused")].into()), None);
     }
 

@@ -7,6 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::board::WorkerSeen;
 use crate::drive::clock::Clock;
 use crate::engine::nats::{EngineError, Nats, NatsOptions};
 use crate::engine::{Answer, Push, RequestId};
@@ -37,7 +38,8 @@ type Waiter = oneshot::Sender<Result<Placed, PlaceError>>;
 
 enum Ask {
     Place(NewCall, Waiter),
-    Workers(oneshot::Sender<usize>),
+    Workers(oneshot::Sender<Vec<WorkerSeen>>),
+    Check(NewCall, usize, oneshot::Sender<Result<(), PlaceError>>),
 }
 
 impl GatewayHandle {
@@ -53,11 +55,28 @@ impl GatewayHandle {
 
     /// How many workers it knows. One that has just begun knows them within a third of a lease.
     pub async fn workers(&self) -> usize {
-        let (waiter, workers) = oneshot::channel();
+        self.cards().await.len()
+    }
+
+    /// The workers that it knows, as their cards show them.
+    pub async fn cards(&self) -> Vec<WorkerSeen> {
+        let (waiter, cards) = oneshot::channel();
         match self.asks.send(Ask::Workers(waiter)).await {
-            Ok(()) => workers.await.unwrap_or(0),
-            Err(_) => 0,
+            Ok(()) => cards.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
+    }
+
+    /// Whether a worker has room for a call, as the cards say it, where so many others are about to be placed
+    /// besides. Ask before you accept a call: one that is accepted can't be rejected any more.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: what to tell the caller.
+    pub async fn check(&self, new: &NewCall, besides: usize) -> Result<(), PlaceError> {
+        let (waiter, checked) = oneshot::channel();
+        let ask = Ask::Check(new.clone(), besides, waiter);
+        self.asks.send(ask).await.map_err(|_| PlaceError::EngineAway)?;
+        checked.await.unwrap_or(Err(PlaceError::EngineAway))
     }
 
     /// Its connection, with the count of what it sent.
@@ -111,7 +130,10 @@ impl Driver {
                         self.waiting.insert(call, waiter);
                     }
                     Some(Ask::Workers(waiter)) => {
-                        let _ = waiter.send(self.gateway.workers()); // nobody waits
+                        let _ = waiter.send(self.gateway.cards(self.clock.now())); // nobody waits
+                    }
+                    Some(Ask::Check(new, besides, waiter)) => {
+                        let _ = waiter.send(self.gateway.check(&new, besides)); // the same
                     }
                     None => return,
                 },

@@ -169,6 +169,7 @@ impl Keeping {
     pub(crate) async fn run(mut self) {
         let mut next = Instant::now();
         let mut next_move = next;
+        let mut remembered = self.call.remembered.subscribe();
         loop {
             let changed = async {
                 sleep_until(next).await;
@@ -198,6 +199,10 @@ impl Keeping {
                         let _ = self.call.ready().await; // an error: it is stopped
                     }
                 }
+                Ok(()) = remembered.changed() => {
+                    let Some(snapshot) = self.snapshot().await else { return };
+                    let _ = self.call.snap_at_once(snapshot).await; // an error: it is stopped
+                }
                 () = changed => {
                     next = Instant::now() + PACE;
                     if !self.snap().await {
@@ -219,12 +224,16 @@ impl Keeping {
 
     /// Keeps what the next owner would go on with. Returns whether the client's call goes on.
     async fn snap(&self) -> bool {
-        let Some(suspended) = self.keeper.snapshot().await.filter(|suspended| !suspended.is_over()) else {
-            return false;
-        };
-        let snapshot = Snapshot::new().suspended(suspended).conversation(self.conversation.save());
+        let Some(snapshot) = self.snapshot().await else { return false };
         let _ = self.call.snap(snapshot).await; // an error: it is stopped
         true
+    }
+
+    /// What the next owner would go on with. `None`: the client's call is over.
+    async fn snapshot(&self) -> Option<Snapshot> {
+        let suspended = self.keeper.snapshot().await.filter(|suspended| !suspended.is_over())?;
+        let snapshot = Snapshot::new().suspended(suspended).conversation(self.conversation.save());
+        Some(snapshot.app(self.call.remembered()))
     }
 }
 

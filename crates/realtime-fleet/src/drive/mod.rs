@@ -1,4 +1,5 @@
-//! Thin drivers around the machines, on tokio and NATS: [`serve`] runs a worker, [`gateway()`] a gateway.
+//! Thin drivers around the machines, on tokio and NATS: [`serve`] runs a worker, [`gateway()`] a gateway, and
+//! by [`look`] people see what there is.
 //!
 //! ```no_run
 //! use realtime_client::{ApiKey, ClientOptions, Endpoint};
@@ -54,4 +55,15 @@ pub use crate::engine::nats::{EngineError, Nats, NatsOptions};
 pub use gateway::{GatewayHandle, Placed, gateway};
 pub use served::{ServedCall, Stopped};
 pub use sideband::AttachError;
-pub use worker::{WorkerHandle, serve};
+pub use worker::{WorkerHandle, WorkerState, serve};
+
+/// Connects to a fleet that is there, to look at it ([`Nats::workers`], [`Nats::open_calls`]) and to ask its
+/// workers to [drain](Nats::drain). It makes nothing.
+///
+/// Must be called within a tokio runtime with time and I/O enabled.
+///
+/// # Errors
+/// [`EngineError`]: no server, or no such fleet.
+pub async fn look(nats: NatsOptions) -> Result<Nats, EngineError> {
+    Nats::look(nats).await
+}

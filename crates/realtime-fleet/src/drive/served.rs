@@ -66,6 +66,7 @@ pub struct ServedCall {
     pub(crate) asks: mpsc::Sender<Ask>,
     pub(crate) stopped: watch::Receiver<bool>,
     pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) remembered: Arc<watch::Sender<Content>>,
 }
 
 impl ServedCall {
@@ -180,12 +181,29 @@ impl ServedCall {
         self.ask(Command::Delivered { key: key.into() }, None).await
     }
 
+    /// Keeps what the application knows of the call besides, in place of what was kept before: the next owner
+    /// finds it by [`remembered`](Self::remembered). It goes with the snapshots of a call that a client
+    /// serves ([`client`](Self::client)), and one is written at once: say what counts, and not every word.
+    pub fn remember(&self, app: impl Into<Content>) {
+        self.remembered.send_replace(app.into());
+    }
+
+    /// What the application knows of the call besides, as this owner or the one before said it last.
+    pub fn remembered(&self) -> Content {
+        self.remembered.borrow().clone()
+    }
+
     /// Keeps what the next owner would go on with. Say it at the end of each turn.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn snap(&self, snapshot: Snapshot) -> Result<(), Stopped> {
         self.ask(Command::Snap(snapshot), None).await
+    }
+
+    /// The same, whatever the pace.
+    pub(crate) async fn snap_at_once(&self, snapshot: Snapshot) -> Result<(), Stopped> {
+        self.ask(Command::SnapAtOnce(snapshot), None).await
     }
 
     /// The call is over. Returns when that is in the journal, or when the call is another worker's.

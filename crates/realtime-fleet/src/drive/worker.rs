@@ -19,22 +19,40 @@ use crate::drive::lateness::Lateness;
 use crate::drive::served::{Ask, Permit, ServedCall, Waiter};
 use crate::engine::nats::{EngineError, Incoming, Nats, NatsOptions};
 use crate::engine::{Answer, Push, RequestId};
-use crate::id::CallId;
+use crate::id::{CallId, WorkerId};
 use crate::lease::LeaseOptions;
 use crate::line::Why;
-use crate::worker::{Command, Event, OfferId, Output, PlacedCall, Verdict, Worker, WorkerOptions};
+use crate::worker::{Command, Event, Figures, OfferId, Output, PlacedCall, Verdict, Worker, WorkerOptions};
 
 /// How long handlers have to end after the last call.
 const REST: Duration = Duration::from_secs(5);
 /// What the application may ask before the driver gets to it.
 const ASKS: usize = 1024;
+/// Who may wait to be told how it is.
+const LOOKS: usize = 16;
 
 /// A worker that runs. It goes on when this is dropped.
 #[derive(Debug)]
 pub struct WorkerHandle {
     drain: mpsc::Sender<()>,
+    looks: mpsc::Sender<oneshot::Sender<WorkerState>>,
+    draining: watch::Receiver<bool>,
     ended: watch::Receiver<bool>,
     nats: Nats,
+}
+
+/// How a worker is, at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerState {
+    /// Its name in this life.
+    pub worker: WorkerId,
+    /// Whether it takes no more calls.
+    pub draining: bool,
+    /// For how long it may still act if its lease is not renewed. Zero: it may not.
+    pub lease: Duration,
+    /// What it holds, and what it has counted.
+    pub figures: Figures,
 }
 
 impl WorkerHandle {
@@ -43,6 +61,20 @@ impl WorkerHandle {
     /// this one lets go.
     pub fn drain(&self) {
         let _ = self.drain.try_send(()); // full: it drains already
+    }
+
+    /// How it is now. `None`: it has ended.
+    pub async fn state(&self) -> Option<WorkerState> {
+        let (waiter, state) = oneshot::channel();
+        self.looks.send(waiter).await.ok()?;
+        state.await.ok()
+    }
+
+    /// Waits until it drains, whoever asked for that: [`drain`](Self::drain), or [`Nats::drain`] from
+    /// elsewhere.
+    pub async fn draining(&self) {
+        let mut draining = self.draining.clone();
+        let _ = draining.wait_for(|draining| *draining).await; // an error: its task is gone
     }
 
     /// Waits until it has drained.
@@ -78,6 +110,8 @@ where
     let (drain, drains) = mpsc::channel(1);
     let (done, ended) = watch::channel(false);
     let (asks, asked) = mpsc::channel(ASKS);
+    let (looks, looked) = mpsc::channel(LOOKS);
+    let (draining, told) = watch::channel(false);
     let clock = Clock::new();
     let driver = Driver {
         worker: Worker::new(clock.now(), options, rand::random()),
@@ -87,17 +121,25 @@ where
         requests: FuturesUnordered::new(),
         handlers: FuturesUnordered::new(),
         offers: None,
+        orders: None,
         incoming: BTreeMap::new(),
         offered: 0,
         calls: BTreeMap::new(),
         good_until: Arc::default(),
         asks,
         lateness: Lateness::default(),
-        draining: watch::Sender::new(false),
+        draining,
         is_drained: false,
     };
-    tokio::spawn(driver.run(pushes, asked, drains, done));
-    Ok(WorkerHandle { drain, ended, nats })
+    tokio::spawn(driver.run(pushes, Inputs { asked, looked, drains }, done));
+    Ok(WorkerHandle { drain, looks, draining: told, ended, nats })
+}
+
+/// What comes from this side.
+struct Inputs {
+    asked: mpsc::Receiver<Ask>,
+    looked: mpsc::Receiver<oneshot::Sender<WorkerState>>,
+    drains: mpsc::Receiver<()>,
 }
 
 /// What the driver knows of a call.
@@ -117,6 +159,8 @@ struct Driver {
     /// Ends of handlers.
     handlers: FuturesUnordered<BoxFuture<'static, (CallId, Arc<Permit>)>>,
     offers: Option<Subscriber>,
+    /// Somebody elsewhere wants it to drain.
+    orders: Option<Subscriber>,
     incoming: BTreeMap<u64, Incoming>,
     offered: u64,
     calls: BTreeMap<CallId, Served>,
@@ -132,8 +176,7 @@ impl Driver {
     async fn run(
         mut self,
         mut pushes: mpsc::UnboundedReceiver<Push>,
-        mut asked: mpsc::Receiver<Ask>,
-        mut drains: mpsc::Receiver<()>,
+        mut inputs: Inputs,
         done: watch::Sender<bool>,
     ) {
         self.lateness.tick(self.clock.now());
@@ -153,15 +196,19 @@ impl Driver {
                 }
                 Some(push) = pushes.recv() => self.worker.handle_push(self.clock.now(), push),
                 Some(message) = next(&mut self.offers) => self.take_offer(message),
-                Some(ask) = asked.recv() => self.take(ask),
+                Some(message) = next(&mut self.orders) => {
+                    self.drain();
+                    self.nats.confirm(message).await;
+                }
+                Some(ask) = inputs.asked.recv() => self.take(ask),
+                Some(waiter) = inputs.looked.recv() => {
+                    let _ = waiter.send(self.state()); // nobody waits
+                }
                 Some((call, permit)) = self.handlers.next() => {
                     let command = Command::End { why: "its handler returned".to_owned() };
                     self.take(Ask { call, permit, command, waiter: None });
                 }
-                Some(()) = drains.recv() => {
-                    self.worker.drain(self.clock.now());
-                    self.draining.send_replace(true);
-                }
+                Some(()) = inputs.drains.recv() => self.drain(),
                 () = self.clock.wait(self.lateness.due()) => {
                     self.lateness.tick(self.clock.now());
                     self.worker.handle_lateness(self.lateness.percentile_99());
@@ -229,8 +276,23 @@ impl Driver {
                     served.permit.is_mine.store(false, Ordering::Release);
                 }
                 self.offers = self.nats.offers(&worker).await;
+                self.orders = self.nats.orders(&worker).await;
             }
             Event::Drained => self.is_drained = true,
+        }
+    }
+
+    fn drain(&mut self) {
+        self.worker.drain(self.clock.now());
+        self.draining.send_replace(true);
+    }
+
+    fn state(&self) -> WorkerState {
+        WorkerState {
+            worker: self.worker.id().clone(),
+            draining: *self.draining.borrow(),
+            lease: self.worker.good_until().saturating_since(self.clock.now()),
+            figures: self.worker.figures(),
         }
     }
 
@@ -241,12 +303,15 @@ impl Driver {
         let permit = Permit { clock: self.clock, good_until: Arc::clone(&self.good_until), is_mine };
         let permit = Arc::new(permit);
         let (stopped, told) = watch::channel(false);
+        let resume = placed.resume.as_ref().and_then(|resume| resume.snapshot.as_ref());
+        let remembered = resume.map(|snapshot| snapshot.app.clone()).unwrap_or_default();
         let served = ServedCall {
             placed: Arc::new(placed),
             permit: Arc::clone(&permit),
             asks: self.asks.clone(),
             stopped: told,
             draining: self.draining.subscribe(),
+            remembered: Arc::new(watch::Sender::new(remembered)),
         };
         let (claims, results) = (BTreeMap::new(), BTreeMap::new());
         let of_handler = Arc::clone(&permit);
@@ -281,9 +346,9 @@ impl Driver {
     }
 }
 
-async fn next(offers: &mut Option<Subscriber>) -> Option<async_nats::Message> {
-    match offers {
-        Some(offers) => offers.next().await,
+async fn next(messages: &mut Option<Subscriber>) -> Option<async_nats::Message> {
+    match messages {
+        Some(messages) => messages.next().await,
         None => pending().await,
     }
 }

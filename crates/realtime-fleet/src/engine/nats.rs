@@ -1,4 +1,5 @@
-//! NATS 2.12 or later with JetStream as an engine: [`Nats`]. The one file that knows `async-nats`.
+//! NATS 2.12 or later with JetStream as an engine: [`Nats`]. The one file that knows `async-nats`, with
+//! `nats/board.rs`, which shows people what is in it.
 //!
 //! Only the core of that client is used: every question is one request with a deadline of its own, and no
 //! consumer has to be made anew after the server was away.
@@ -11,8 +12,11 @@
 //! | `rt.F.call.S.CALL.hand`, `….end` | a handover, the last line |
 //! | `rt.F.lease.WORKER` | a lease: it goes by itself when its time is over |
 //! | `rt.F.offer.WORKER` | offers |
+//! | `rt.F.drain.WORKER` | somebody wants the worker to drain |
 //!
 //! A line is taken only behind the last one of `rt.F.call.S.CALL.>`.
+
+mod board;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -118,7 +122,7 @@ impl std::fmt::Debug for NatsOptions {
 #[non_exhaustive]
 pub enum EngineError {
     /// No server answers: start one with JetStream, or correct the address.
-    #[error("no NATS server answers")]
+    #[error("no NATS server answers: start one, or correct its address")]
     Unreachable,
     /// A server answers, and will not keep what a fleet needs.
     #[error("the NATS server refuses the stream {stream}: {reason}")]
@@ -127,6 +131,12 @@ pub enum EngineError {
         stream: String,
         /// What it says: JetStream is off (start it with `-js`), it is too old, or has other settings.
         reason: String,
+    },
+    /// There is no such fleet: start a worker or a gateway of it, or correct the name.
+    #[error("there is no fleet `{fleet}` at the NATS server: start a worker of it, or correct the name")]
+    NoFleet {
+        /// Which fleet.
+        fleet: String,
     },
 }
 
@@ -155,26 +165,33 @@ impl Nats {
     ) -> Result<(Self, mpsc::UnboundedReceiver<Push>), EngineError> {
         let (pushes, told) = mpsc::unbounded_channel();
         let backs = pushes.clone();
-        let connect = ConnectOptions::new()
-            .ping_interval(Duration::from_secs(2))
-            .connection_timeout(Duration::from_secs(1))
-            .reconnect_delay_callback(|attempts| Duration::from_millis(50 * attempts.min(5) as u64))
-            .event_callback(move |event| {
-                let backs = backs.clone();
-                async move {
-                    if let async_nats::Event::Connected = event {
-                        let _ = backs.send(Push::Back); // nobody listens any more
-                    }
+        let connect = Self::connecting().event_callback(move |event| {
+            let backs = backs.clone();
+            async move {
+                if let async_nats::Event::Connected = event {
+                    let _ = backs.send(Push::Back); // nobody listens any more
                 }
-            });
-        let servers: Vec<&str> = options.servers.split(',').map(str::trim).collect();
-        let client = connect.connect(servers).await.map_err(|_| EngineError::Unreachable)?;
+            }
+        });
+        let client = Self::client(&options, connect).await?;
         let nats = Self { client, options: Arc::new(options), sent: Arc::default() };
         nats.make_streams().await?;
         let cards = nats.client.subscribe(nats.subject("lease.*")).await;
         let cards = cards.map_err(|_| EngineError::Unreachable)?;
         tokio::spawn(watch(cards, pushes));
         Ok((nats, told))
+    }
+
+    fn connecting() -> ConnectOptions {
+        ConnectOptions::new()
+            .ping_interval(Duration::from_secs(2))
+            .connection_timeout(Duration::from_secs(1))
+            .reconnect_delay_callback(|attempts| Duration::from_millis(50 * attempts.min(5) as u64))
+    }
+
+    async fn client(options: &NatsOptions, connect: ConnectOptions) -> Result<Client, EngineError> {
+        let servers: Vec<&str> = options.servers.split(',').map(str::trim).collect();
+        connect.connect(servers).await.map_err(|_| EngineError::Unreachable)
     }
 
     /// Does what is asked.
@@ -344,10 +361,18 @@ impl Nats {
     }
 
     async fn list(&self, of: &Owners, shards: &[u8]) -> Option<Vec<Listed>> {
+        match of {
+            Owners::Nobody => self.list_unowned(shards).await,
+            Owners::One(_) | Owners::All => self.messages(of, shards).await.map(|found| listed(&found)),
+        }
+    }
+
+    /// The last lines that say whose calls are.
+    async fn messages(&self, of: &Owners, shards: &[u8]) -> Option<Vec<Message>> {
         let kinds: &[&str] = match of {
             Owners::One(worker) => &[&format!("own.{worker}")],
+            Owners::Nobody => &["new"],
             Owners::All => &["new", "own.*", "end"],
-            Owners::Nobody => return self.list_unowned(shards).await,
         };
         let filters = |shard: &u8| {
             let shard = self.subject(&format!("call.{shard:x}.*"));
@@ -355,7 +380,7 @@ impl Nats {
         };
         let together: Vec<String> = shards.iter().flat_map(filters).collect();
         if let Some(found) = self.last(&together).await? {
-            return Some(listed(&found));
+            return Some(found);
         }
         // Too many for one answer.
         let mut messages = Vec::new();
@@ -370,7 +395,7 @@ impl Nats {
                 }
             }
         }
-        Some(listed(&messages))
+        Some(messages)
     }
 
     /// Calls of the last while that nobody owns.

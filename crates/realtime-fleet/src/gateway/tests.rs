@@ -1,5 +1,4 @@
 use super::*;
-use crate::engine::Card;
 use crate::id::{Sequence, Tenant};
 use crate::line::Why;
 use crate::samples::{at, id, placing};
@@ -46,6 +45,19 @@ fn a_full_fleet_is_told_once_no_worker_can_take_the_call_any_more() {
     assert_eq!(bench.placed, []);
     bench.answer(at(40), Answer::Done(Sequence(6)));
     assert_eq!(bench.placed, [(call, Err(PlaceError::Full))]);
+}
+
+#[test]
+fn room_is_known_before_a_call_is_accepted() {
+    let bench = Bench::new(&[("a", 2), ("b", 1)]);
+    let new = NewCall::new(placing());
+    assert_eq!(bench.gateway.check(&new, 2), Ok(()));
+    assert_eq!(bench.gateway.check(&new, 3), Err(PlaceError::Full), "others are about to be placed");
+    let limited = new.clone().tenant_limit(2);
+    assert_eq!(bench.gateway.check(&limited, 1), Ok(()));
+    assert_eq!(bench.gateway.check(&limited, 2), Err(PlaceError::TenantFull));
+    assert_eq!(Bench::new(&[]).gateway.check(&new, 0), Err(PlaceError::NoWorker));
+    assert_eq!(bench.gateway.cards(at(5)).len(), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::line::{Line, Why};
 use crate::record::CallRecord;
 use crate::recovery::is_lost;
 use crate::snapshot::Resume;
-use crate::worker::held::{Held, Phase};
+use crate::worker::held::{Held, Move, Phase};
 use crate::worker::{Asking, Event, Verdict, Worker};
 use crate::writer::{Step, Written};
 
@@ -68,7 +68,10 @@ impl Worker {
     pub(super) fn handle_journal(&mut self, now: Timestamp, call: CallId, answer: Answer) {
         let Some(held) = self.calls.get_mut(&call) else { return };
         let written = match answer {
-            Answer::Done(sequence) => held.writer.handle_appended(sequence),
+            Answer::Done(sequence) => {
+                self.figures.lines += 1;
+                held.writer.handle_appended(sequence)
+            }
             Answer::Lines(lines) => held.writer.handle_read(now, &lines),
             _ => {
                 held.writer.handle_unclear(now);
@@ -86,6 +89,11 @@ impl Worker {
         match written {
             Written::Fenced => {
                 let was_told = held.phase.is_begun();
+                match held.moving {
+                    Some(Move { to: Some(_), .. }) => self.figures.given_away += 1,
+                    _ if was_told => self.figures.taken_away += 1,
+                    _ => {}
+                }
                 self.drop_call(now, call);
                 if was_told {
                     self.tell(Event::Stopped { call: call.clone() });
@@ -97,6 +105,7 @@ impl Worker {
                     return;
                 }
                 held.phase = Phase::Serving;
+                self.figures.began(why);
                 if was_begun {
                     return self.unpark(now, call);
                 }
@@ -110,6 +119,7 @@ impl Worker {
                 self.tell(Event::Recorded { call: call.clone(), key });
             }
             Written::Line(Line::Ended { .. }) => {
+                self.figures.ended += 1;
                 self.drop_call(now, call);
                 self.ask(Asking::Forget, Request::Forget { call: call.clone() });
                 self.tell(Event::Stopped { call: call.clone() });
@@ -117,7 +127,10 @@ impl Worker {
             Written::Line(_) => {}
             Written::Refused(Line::Claim { key, .. }, error) => match held.verdict(&key, error) {
                 Verdict::Run => held.grants.push_back(key),
-                verdict => self.tell(Event::Function { call: call.clone(), key, verdict }),
+                verdict => {
+                    self.figures.unknown += u64::from(matches!(verdict, Verdict::Unknown | Verdict::Ask));
+                    self.tell(Event::Function { call: call.clone(), key, verdict });
+                }
             },
             // A result that is there already, or a call that is over: nothing is missing.
             Written::Refused(Line::Result { key, .. }, _) => {

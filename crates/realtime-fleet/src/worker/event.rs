@@ -60,6 +60,8 @@ pub enum Command {
     /// What the next owner would go on with. Say it whenever that has changed: it is written at a pace, and
     /// of those that wait the newest.
     Snap(Snapshot),
+    /// The same, and it is written at once: the next owner would do something wrong without it.
+    SnapAtOnce(Snapshot),
     /// This worker drains, and nothing is under way in the call: it may move. Say what the next owner goes on
     /// with first. If no worker takes it, nothing happens; say it again later.
     Move,

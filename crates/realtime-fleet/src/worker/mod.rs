@@ -19,6 +19,7 @@
 
 mod calls;
 mod event;
+mod figures;
 mod held;
 mod moving;
 mod options;
@@ -40,6 +41,7 @@ use crate::snapshot::SNAPSHOT_VERSION;
 use crate::worker::held::{Held, Phase};
 
 pub use crate::worker::event::{Command, Event, OfferId, Output, PlacedCall, Verdict};
+pub use crate::worker::figures::Figures;
 pub use crate::worker::options::WorkerOptions;
 
 /// Tenants that a card names.
@@ -81,6 +83,7 @@ pub struct Worker {
     requests: u64,
     released: bool,
     outputs: VecDeque<Output>,
+    figures: Figures,
 }
 
 impl Worker {
@@ -106,6 +109,7 @@ impl Worker {
             requests: 0,
             released: false,
             outputs: VecDeque::new(),
+            figures: Figures::default(),
             options,
         };
         worker.tell(Event::Named(worker.id.clone()));
@@ -172,6 +176,7 @@ impl Worker {
                 answer
             }
         };
+        self.figures.answered(answer);
         self.outputs.push_back(Output::Reply(id, answer));
         self.advance(now);
     }
@@ -194,9 +199,14 @@ impl Worker {
                 self.dirty.insert(call.clone());
                 return self.advance(now);
             }
-            Command::Snap(snapshot) => {
+            Command::Snap(ref snapshot) | Command::SnapAtOnce(ref snapshot) => {
                 match snapshot.body() {
-                    Ok(body) => held.snap = Some(body),
+                    Ok(body) => {
+                        held.snap = Some(body);
+                        if matches!(command, Command::SnapAtOnce(_)) {
+                            held.write_snap();
+                        }
+                    }
                     Err(error) => self.tell(Event::Unsaved { call: call.clone(), why: error.to_string() }),
                 }
                 self.dirty.insert(call.clone());
@@ -268,6 +278,11 @@ impl Worker {
     /// The calls that it has, with those that it is about to have.
     pub fn calls(&self) -> impl Iterator<Item = &CallId> {
         self.calls.keys()
+    }
+
+    /// What it holds, and what it has counted.
+    pub fn figures(&self) -> Figures {
+        Figures { held: self.calls.len(), lost: self.recovery.waiting(), ..self.figures.clone() }
     }
 
     /// The lost calls of others that it knows of.

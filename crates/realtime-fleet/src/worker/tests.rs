@@ -51,6 +51,8 @@ fn rule_1_a_call_that_somebody_else_has_is_dropped() {
     bench.answer(at(1010), is_read, Answer::Lines(lines));
     assert_eq!(bench.events(), [Event::Stopped { call: call() }]);
     assert!(!bench.worker.may_act(at(1011), &call()));
+    let figures = bench.worker.figures();
+    assert_eq!((figures.held, figures.taken_away, figures.begun), (0, 1, [(Why::Placed, 1)].into()));
 }
 
 #[test]
@@ -210,6 +212,11 @@ fn snapshots_are_written_at_a_pace_and_the_newest_wins() {
     bench.worker.handle_timeout(at(3001));
     let Line::Snap { body, .. } = bench.answer_append(at(3010), Answer::Done(Sequence(14))) else { panic!() };
     assert_eq!(body.0["app"]["n"], 6);
+    let at_once = Command::SnapAtOnce(Snapshot::new().app(json!({ "n": 7 })));
+    bench.worker.handle_command(at(3020), &call(), at_once);
+    let Line::Snap { body, .. } = bench.answer_append(at(3030), Answer::Done(Sequence(15))) else { panic!() };
+    assert_eq!(body.0["app"]["n"], 7, "this one does not wait");
+    assert_eq!(bench.worker.figures().lines, 5, "with that of the owner");
 }
 
 #[test]
@@ -226,6 +233,18 @@ fn a_worker_that_drains_takes_nothing_and_gives_its_lease_up_after_its_last_call
     bench.answer_append(at(1110), Answer::Done(Sequence(22)));
     bench.answer(at(1120), |request| matches!(request, Request::Release { .. }), Answer::Done(Sequence(0)));
     assert_eq!(bench.events(), [Event::Stopped { call: call() }, Event::Drained]);
+    assert_eq!(bench.worker.figures().ended, 1);
+}
+
+#[test]
+fn what_a_worker_refuses_is_counted_by_its_answer() {
+    let mut bench = Bench::new();
+    bench.worker.drain(at(500));
+    for _ in 0..2 {
+        bench.offer(at(510), Offered::Lost { of: None });
+    }
+    assert_eq!(bench.replies(), [OfferAnswer::Draining; 2]);
+    assert_eq!(bench.worker.figures().refused, [(OfferAnswer::Draining, 2)].into());
 }
 
 /// A worker whose requests wait for the test to answer them.

@@ -56,6 +56,9 @@ fn the_owner_begins_nothing_more_once_the_next_one_is_attached_and_the_journal_s
             assert!(matches!(bench.answer_append(at(1720), Answer::Done(Sequence(14))), Line::Claim { .. }));
             assert_eq!(bench.verdicts(), [("k", Verdict::Run)]);
         }
+        let figures = bench.worker.figures();
+        assert_eq!((figures.given_away, figures.taken_away), (u64::from(is_taken), 0));
+        assert_eq!(figures.held, usize::from(!is_taken));
     }
 }
 

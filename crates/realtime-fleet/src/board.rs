@@ -1,0 +1,128 @@
+//! What people are shown of a fleet: [`WorkerSeen`] and [`OpenCall`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use realtime_protocol::time::UnixTime;
+use serde::Serialize;
+
+use crate::engine::Card;
+use crate::id::{CallId, Sequence, Tenant, WorkerId};
+use crate::line::{Entry, Leg, Line, Why};
+
+/// A worker, as its card shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerSeen {
+    /// Its name in this life.
+    pub worker: WorkerId,
+    /// What it says of itself.
+    pub card: Card,
+    /// How old that is. A worker renews its card four times in the length of a lease.
+    pub age: Duration,
+}
+
+/// A call that is not over. It has none of its words.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OpenCall {
+    /// Its name in the fleet.
+    pub call: CallId,
+    /// Who pays.
+    pub tenant: Option<Tenant>,
+    /// Where its media runs.
+    pub leg: Option<Leg>,
+    /// Its owner. `None`: it waits for the first one.
+    pub owner: Option<WorkerId>,
+    /// Its owners so far.
+    pub epoch: u64,
+    /// Why its owner has it.
+    pub why: Option<Why>,
+    /// When it was placed, by the engine's clock.
+    #[serde(skip)]
+    pub since: Option<UnixTime>,
+    /// When its owner wrote itself in, by the engine's clock.
+    #[serde(skip)]
+    pub owned_since: Option<UnixTime>,
+}
+
+/// A line as the engine has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) call: CallId,
+    pub(crate) sequence: Sequence,
+    pub(crate) at: Option<UnixTime>,
+    pub(crate) entry: Entry,
+}
+
+/// The calls that are not over, by their first lines and those about their owners, in any order.
+pub(crate) fn open_calls(mut lines: Vec<Stored>) -> Vec<OpenCall> {
+    lines.sort_by_key(|line| line.sequence);
+    let mut calls: BTreeMap<CallId, OpenCall> = BTreeMap::new();
+    for Stored { call, at, entry, .. } in lines {
+        match entry.line {
+            Line::Ended { .. } => drop(calls.remove(&call)),
+            line => calls.entry(call.clone()).or_insert_with(|| OpenCall::new(call)).learn(line, at),
+        }
+    }
+    calls.into_values().collect()
+}
+
+impl OpenCall {
+    const fn new(call: CallId) -> Self {
+        let (tenant, leg, owner, why) = (None, None, None, None);
+        Self { call, tenant, leg, owner, epoch: 0, why, since: None, owned_since: None }
+    }
+
+    fn learn(&mut self, line: Line, at: Option<UnixTime>) {
+        match line {
+            Line::Placed(placing) => {
+                (self.tenant, self.leg) = (Some(placing.tenant), Some(placing.leg));
+                self.since = at;
+            }
+            Line::Owner { worker, epoch, why } => {
+                (self.owner, self.epoch, self.why) = (Some(worker), epoch, Some(why));
+                self.owned_since = at;
+            }
+            Line::Claim { .. }
+            | Line::Result { .. }
+            | Line::Delivered { .. }
+            | Line::Snap { .. }
+            | Line::Handover { .. }
+            | Line::Ended { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{entry, id, owner, placed};
+
+    #[test]
+    fn a_call_has_its_last_owner_and_one_that_ended_is_not_shown() {
+        let line = |call: u128, sequence: u64, line: Line| Stored {
+            call: CallId::of_bits(call),
+            sequence: Sequence(sequence),
+            at: Some(UnixTime::from_secs(sequence)),
+            entry: entry("w", 0, line),
+        };
+        let ended = Line::Ended { why: "over".to_owned() };
+        let calls = open_calls(vec![
+            line(1, 9, owner("b", 2)),
+            line(1, 1, placed()),
+            line(1, 3, owner("a", 1)),
+            line(2, 2, placed()),
+            line(2, 7, ended),
+            line(3, 8, placed()),
+        ]);
+        assert_eq!(calls.len(), 2);
+        assert_eq!(
+            (calls[0].owner.clone(), calls[0].epoch, calls[0].why),
+            (Some(id("b")), 2, Some(Why::Lost))
+        );
+        assert_eq!(calls[0].since, Some(UnixTime::from_secs(1)));
+        assert_eq!(calls[0].owned_since, Some(UnixTime::from_secs(9)));
+        assert_eq!((calls[1].owner.clone(), calls[1].epoch), (None, 0));
+    }
+}
