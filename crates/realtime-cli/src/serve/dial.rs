@@ -72,7 +72,7 @@ TWILIO_API_URL and the like name another address of a carrier, as for its region
 pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     let telemetry = Telemetry::begin(&args.serve.telemetry, environment)?;
     logging::begin(&args.serve.log, &telemetry)?;
-    if args.serve.public_url.is_none() {
+    if args.serve.reached.public_url.is_none() {
         return Err("expected --public-url: the carrier must reach this process for the call's audio".into());
     }
     let requests = requests(args.via, environment)?;
@@ -130,7 +130,7 @@ async fn place(
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break far.without_a_word(),
             },
-            _ = look.tick() => match parts.calls.count() {
+            _ = look.tick() => match parts.host.calls.count() {
                 (0, 0) => {}
                 // It talks: however long that takes.
                 (1.., _) => {
@@ -146,7 +146,7 @@ async fn place(
             () = sleep_until(deadline) => break far.without_a_word(),
         }
     };
-    if let Some(summary) = parts.calls.summary() {
+    if let Some(summary) = parts.host.calls.summary() {
         say(summary);
     }
     match ended {

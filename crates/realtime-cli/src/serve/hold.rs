@@ -3,13 +3,14 @@
 use realtime_client::Endpoint;
 use realtime_context::budget::Budget;
 use realtime_pipeline::chain::Ended;
-use realtime_pipeline::task::Finished;
+use realtime_pipeline::task::{Finished, RunningTask, TaskError};
 use realtime_pipeline::turns::{DtmfAggregator, FirstWord};
 use realtime_pipeline::{Agent, Transport};
 
 use crate::agent::Reach;
 use crate::one_line;
 use crate::serve::calls::LiveCall;
+use crate::serve::host::Host;
 use crate::serve::server::Parts;
 
 /// Holds a call with the server's agent.
@@ -20,11 +21,11 @@ pub(super) async fn hold(
     reach: Reach,
     transport: impl Transport,
 ) {
-    match parts.model.endpoint() {
+    match parts.host.model.endpoint() {
         Ok(endpoint) => {
-            let agent = parts.agent(reach);
+            let agent = parts.host.agent(reach);
             let agent = if parts.dials { agent.greets_after(FirstWord::new()) } else { agent };
-            hold_at(parts, call, budget, endpoint, agent, transport).await;
+            hold_at(&parts.host, call, budget, endpoint, agent, transport).await;
         }
         Err(error) => call.failed(one_line(&*error)),
     }
@@ -32,14 +33,32 @@ pub(super) async fn hold(
 
 /// Holds a call with this agent, at this endpoint.
 pub(super) async fn hold_at(
-    parts: &Parts,
+    host: &Host,
     call: LiveCall,
     budget: Budget,
     endpoint: Endpoint,
     agent: Agent,
     transport: impl Transport,
 ) {
-    let log = match parts.recordings.as_ref().map(|recordings| recordings.log(call.id())).transpose() {
+    match start(host, &call, budget, endpoint, agent, transport) {
+        Ok(running) => drop(over(call, running.finished().await)),
+        Err(error) => call.failed(one_line(&error)),
+    }
+}
+
+/// Begins a call with this agent, at this endpoint.
+///
+/// # Errors
+/// [`TaskError`]: the agent can't be put together.
+pub(super) fn start(
+    host: &Host,
+    call: &LiveCall,
+    budget: Budget,
+    endpoint: Endpoint,
+    agent: Agent,
+    transport: impl Transport,
+) -> Result<RunningTask, TaskError> {
+    let log = match host.recordings.as_ref().map(|recordings| recordings.log(call.id())).transpose() {
         Ok(log) => log,
         // A call that can't be recorded is held nonetheless, and whoever runs the server is told.
         Err(error) => {
@@ -51,28 +70,36 @@ pub(super) async fn hold_at(
         .listen(DtmfAggregator::new())
         .client(|client| {
             let client = client.listener(budget);
-            let client = if parts.traces_content { client.trace_content() } else { client };
+            let client = if host.traces_content { client.trace_content() } else { client };
             match log {
                 Some(log) => client.log(log),
                 None => client,
             }
         })
         .observe(call.books());
-    let (task, _conversation) = match agent.task(endpoint, transport) {
-        Ok(made) => made,
-        Err(error) => return call.failed(one_line(&error)),
-    };
-    let running = parts.runner.spawn(task);
+    let (task, _conversation) = agent.task(endpoint, transport)?;
+    let running = host.runner.spawn(task);
     call.runs(running.handle().clone());
-    if parts.places.is_draining() {
+    if host.places.is_draining() {
         // It began while the others were asked to end.
         let _ = running.handle().end("the server ends");
     }
-    match running.finished().await.and_then(Finished::into_result) {
+    Ok(running)
+}
+
+/// A call is over. Returns why, for people.
+pub(super) fn over(call: LiveCall, finished: Result<Finished, TaskError>) -> String {
+    let (why, is_fine) = match finished.and_then(Finished::into_result) {
         Ok(Finished { ended: Ended::Ended { reason } | Ended::Cancelled { reason }, .. }) => {
-            call.ended(reason)
+            (reason.to_string(), true)
         }
-        Ok(_) => call.ended("the run is over"),
-        Err(error) => call.failed(one_line(&error)),
+        Ok(_) => ("the run is over".to_owned(), true),
+        Err(error) => (one_line(&error), false),
+    };
+    if is_fine {
+        call.ended(&why)
+    } else {
+        call.failed(&why)
     }
+    why
 }

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+
+use crate::serve::tls::Acceptor;
 
 /// How long a connection may take for the head of a request, and for TLS.
 const HEAD: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ const BESIDES: usize = 512;
 /// Accepts connections until this is dropped. `most_calls`: each keeps a connection.
 pub(super) async fn serve(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     router: Router,
     most_calls: usize,
 ) -> io::Error {
@@ -52,10 +53,10 @@ pub(super) async fn serve(
     }
 }
 
-async fn handle(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+async fn handle(stream: TcpStream, tls: Option<Acceptor>, router: Router) {
     match tls {
         None => answer(stream, router).await,
-        Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
+        Some(Acceptor(tls)) => match timeout(HEAD, tls.accept(stream)).await {
             Ok(Ok(stream)) => answer(stream, router).await,
             Ok(Err(error)) => tracing::debug!("no TLS with a peer: {error}"),
             Err(_) => tracing::debug!("no TLS with a peer in time"),

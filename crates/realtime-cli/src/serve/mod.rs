@@ -34,7 +34,7 @@
 //! | `address`, `access`, `trust`, `places` | who may do what, and how many |
 //! | `asking`, `answers` | what is read of requests, and what is answered |
 //! | `page`, `rtvi`, `phone`, `webhook`, `sip` | the ways in |
-//! | `hold`, `calls`, `metrics` | a call, and what is known and counted of all of them |
+//! | `host`, `hold`, `calls`, `metrics` | what calls are held with, a call, what is known and counted |
 //! | `recordings` | session logs of calls on disk |
 //! | `dial` | `realtime call`: the server dials out |
 
@@ -45,6 +45,7 @@ mod asking;
 mod calls;
 pub(crate) mod dial;
 mod hold;
+mod host;
 mod listen;
 mod metrics;
 mod options;
@@ -68,7 +69,7 @@ use crate::environment::Environment;
 use crate::telemetry::Telemetry;
 use crate::{Error, logging, say};
 
-pub use options::{AFTER_HELP, Args};
+pub use options::{AFTER_HELP, Args, ReachArgs, RecordingArgs};
 pub use server::{Server, Stopper};
 
 /// The command line of `realtime serve`, beside what every server has.

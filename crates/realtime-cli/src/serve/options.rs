@@ -5,30 +5,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use realtime_telephony::CarrierKind;
+use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::listening::listen;
 use crate::recorded_content::RecordedContent;
+use crate::serve::address::Address;
 use crate::serve::recordings::Recordings;
+use crate::serve::tls::{self, Acceptor};
 use crate::telemetry::TelemetryArgs;
 
 /// How the server listens, and who speaks.
 #[derive(Clone, Debug, clap::Args)]
 #[non_exhaustive]
 pub struct Args {
-    /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = listen)]
-    pub listen: SocketAddr,
-    /// The address under which others reach this server, such as `https://voice.example.com`. Carriers are told
-    /// it, and their signatures are checked against it
-    #[arg(long, value_name = "URL", help_heading = "Who reaches it")]
-    pub public_url: Option<String>,
-    /// The certificate and its chain (PEM). Without it the server speaks plain HTTP, as behind a proxy
-    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Who reaches it")]
-    pub tls_cert: Option<PathBuf>,
-    /// The certificate's key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Who reaches it")]
-    pub tls_key: Option<PathBuf>,
+    /// Where it is.
+    #[command(flatten)]
+    pub reached: ReachArgs,
     /// Lets pages of this origin hold calls, such as `https://app.example.com`; `*`: all. The server's own page
     /// may always. Can be given more than once
     #[arg(long, value_name = "ORIGIN", help_heading = "Who reaches it")]
@@ -66,26 +59,9 @@ pub struct Args {
     /// Threads that calls run on. Default: one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024), help_heading = "Limits")]
     pub threads: Option<u16>,
-    /// Writes a session log of each call to this folder: `realtime view` and `replay` read it
-    #[arg(long, value_name = "FOLDER", help_heading = "Recording")]
-    pub record: Option<PathBuf>,
-    /// How much of a call its log holds
-    #[arg(
-        long,
-        value_enum,
-        default_value = "full",
-        value_name = "CONTENT",
-        requires = "record",
-        help_heading = "Recording"
-    )]
-    pub record_content: RecordedContent,
-    /// How long logs are kept (days); then they are deleted. Default: for ever
-    #[arg(long, value_name = "DAYS", requires = "record", value_parser = clap::value_parser!(u32).range(1..=36_500),
-        help_heading = "Recording")]
-    pub keep: Option<u32>,
-    /// What agents say first where words are recorded; an empty text if callers are told in another way
-    #[arg(long, value_name = "TEXT", default_value = "This call is recorded.", help_heading = "Recording")]
-    pub record_notice: String,
+    /// Session logs.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
     /// Where traces and metrics go.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -100,18 +76,83 @@ impl Args {
         Duration::from_secs(self.longest_call as u64 * 60)
     }
 
+    /// How many threads calls run on.
+    pub(super) fn thread_count(&self) -> usize {
+        thread_count(self.threads)
+    }
+}
+
+/// This many threads, or one for each core.
+pub(super) fn thread_count(wanted: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or_else(cores, usize::from)
+}
+
+/// Where a server listens, and under which address others reach it.
+#[derive(Clone, Debug, clap::Args)]
+#[non_exhaustive]
+pub struct ReachArgs {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = listen)]
+    pub listen: SocketAddr,
+    /// The address under which others reach this server, such as `https://voice.example.com`. Carriers are told
+    /// it, and their signatures are checked against it
+    #[arg(long, value_name = "URL", help_heading = "Who reaches it")]
+    pub public_url: Option<String>,
+    /// The certificate and its chain (PEM). Without it the server speaks plain HTTP, as behind a proxy
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Who reaches it")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Who reaches it")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Session logs of calls, on disk.
+#[derive(Clone, Debug, clap::Args)]
+#[non_exhaustive]
+pub struct RecordingArgs {
+    /// Writes a session log of each call to this folder: `realtime view` and `replay` read it
+    #[arg(long, value_name = "FOLDER", help_heading = "Recording")]
+    pub record: Option<PathBuf>,
+    /// How much of a call its log holds
+    #[arg(long, value_enum, default_value = "full", requires = "record", help_heading = "Recording")]
+    pub record_content: RecordedContent,
+    /// How long logs are kept (days); then they are deleted. Default: for ever
+    #[arg(long, value_name = "DAYS", requires = "record", value_parser = clap::value_parser!(u32).range(1..=36_500),
+        help_heading = "Recording")]
+    pub keep: Option<u32>,
+    /// What agents say first where words are recorded; an empty text if callers are told in another way
+    #[arg(long, value_name = "TEXT", default_value = "This call is recorded.", help_heading = "Recording")]
+    pub record_notice: String,
+}
+
+impl ReachArgs {
+    /// What accepts TLS, if there is a certificate.
+    pub(super) fn tls(&self) -> Result<Option<Acceptor>, Error> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => tls::acceptor(certificate, key).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The address of a server that listens there.
+    pub(super) fn address(&self, at: SocketAddr, has_tls: bool) -> Result<Address, Error> {
+        Address::new(self.public_url.as_deref(), at, has_tls)
+    }
+
+    pub(super) async fn bind(&self) -> Result<TcpListener, Error> {
+        let bound = TcpListener::bind(self.listen).await;
+        bound.map_err(|error| format!("cannot listen on {}: {error}", self.listen).into())
+    }
+}
+
+impl RecordingArgs {
     /// Where session logs go, if anywhere.
     pub(super) fn recordings(&self) -> Result<Option<Recordings>, Error> {
         let keep = self.keep.map(|days| Duration::from_secs(u64::from(days) * 86_400));
         let folder = self.record.as_deref();
         let open = |folder| Recordings::new(folder, self.record_content, keep, &self.record_notice);
         folder.map(open).transpose()
-    }
-
-    /// How many threads calls run on.
-    pub(super) fn thread_count(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.map_or_else(cores, usize::from)
     }
 }
 

@@ -43,12 +43,12 @@ const HELLO: Duration = Duration::from_secs(10);
 /// The page.
 pub(super) async fn html(State(server): State<Shared>) -> Response {
     let about = json!({
-        "agent": server.agent.name(),
-        "model": if server.model.is_emulator() { "emulator" } else { server.model.name() },
-        "tools": server.agent.tools(),
+        "agent": server.host.agent.name(),
+        "model": if server.host.model.is_emulator() { "emulator" } else { server.host.model.name() },
+        "tools": server.host.agent.tools(),
         "needs_token": server.access.needs_token(),
         "takes_pages": server.access.takes_pages(),
-        "records": server.recordings.as_ref().is_some_and(Recordings::has_words),
+        "records": server.host.recordings.as_ref().is_some_and(Recordings::has_words),
     });
     // It stands in a script.
     let about = about.to_string().replace('<', "\\u003c");
@@ -102,7 +102,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         Err(denied) => return answers::denied(denied),
     };
     let place = match admitted {
-        Admitted::Begin => Some(server.places.take()),
+        Admitted::Begin => Some(server.host.places.take()),
         Admitted::Return => None,
     };
     if !is_upgrade(&head.headers) {
@@ -117,7 +117,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         // Somebody may come back to a call, which has its place.
         Some(Err(_)) | None if !server.lines.is_empty() => None,
         Some(Err(why)) => {
-            server.refused("page", why);
+            server.host.refused("page", why);
             return answers::no_place(why);
         }
         None => return answers::denied(Denied::WrongToken),
@@ -144,7 +144,7 @@ async fn talk(server: &Parts, socket: WebSocket, place: Option<Place>) {
     };
     let Some(place) = place else { return turn_away(socket).await };
 
-    let (call, budget) = server.begin("page", place);
+    let (call, budget) = server.host.begin("page", place);
     let token = draw_token();
     let options = PageOptions::new(token.as_str()).arguments(server.shows_arguments);
     let mut socket = MediaSocket::new(socket, Page::new(options));

@@ -31,7 +31,7 @@ pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) 
     if let Err(refused) = server.trust.stream(kind, &asking.with(b""), wall()) {
         return answers::refused(kind.name(), refused);
     }
-    let place = match server.place(kind.name()) {
+    let place = match server.host.place(kind.name()) {
         Ok(place) => place,
         Err(why) => return answers::no_place(why),
     };
@@ -47,7 +47,7 @@ pub(super) async fn stream(server: Shared, kind: CarrierKind, request: Request) 
 }
 
 async fn talk(server: &Parts, kind: CarrierKind, socket: WebSocket, place: Place) {
-    let (call, budget) = server.begin(kind.name(), place);
+    let (call, budget) = server.host.begin(kind.name(), place);
     let mut phone = Phone::new(kind, options(kind)).call_id_in(CALL_ID);
     if let Some(requests) = server.requests.get(&kind) {
         phone = phone.requests(requests.clone());

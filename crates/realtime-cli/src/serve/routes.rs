@@ -51,7 +51,7 @@ async fn carrier(server: Shared, kind: CarrierKind, request: Request) -> Respons
 
 /// Whether the server takes calls.
 async fn health(State(server): State<Shared>) -> Response {
-    let places = &server.places;
+    let places = &server.host.places;
     let (status, word) = match places.is_draining() {
         false => (StatusCode::OK, "ok"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
@@ -69,7 +69,7 @@ async fn health(State(server): State<Shared>) -> Response {
 async fn calls(State(server): State<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match server.access.admin(caller(&parts)) {
-        Ok(()) => no_store(Json(server.calls.told()).into_response()),
+        Ok(()) => no_store(Json(server.host.calls.told()).into_response()),
         Err(denied) => answers::denied(denied),
     }
 }
@@ -77,7 +77,7 @@ async fn calls(State(server): State<Shared>, request: Request) -> Response {
 async fn call(State(server): State<Shared>, Path(id): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match server.access.admin(caller(&parts)) {
-        Ok(()) => match server.calls.told_of(&id) {
+        Ok(()) => match server.host.calls.told_of(&id) {
             Some(told) => no_store(Json(told).into_response()),
             None => no_call(),
         },
@@ -88,7 +88,7 @@ async fn call(State(server): State<Shared>, Path(id): Path<String>, request: Req
 async fn hang_up(State(server): State<Shared>, Path(id): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match server.access.admin(caller(&parts)) {
-        Ok(()) if server.calls.hang_up(&id) => StatusCode::NO_CONTENT.into_response(),
+        Ok(()) if server.host.calls.hang_up(&id) => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => no_call(),
         Err(denied) => answers::denied(denied),
     }
@@ -99,7 +99,7 @@ async fn delete_log(State(server): State<Shared>, Path(id): Path<String>, reques
     if let Err(denied) = server.access.admin(caller(&parts)) {
         return answers::denied(denied);
     }
-    match server.recordings.as_ref().map(|recordings| recordings.delete(&id)) {
+    match server.host.recordings.as_ref().map(|recordings| recordings.delete(&id)) {
         Some(Ok(true)) => StatusCode::NO_CONTENT.into_response(),
         Some(Ok(false)) | None => {
             answers::error(StatusCode::NOT_FOUND, "log", "there is no log of such a call")
@@ -111,7 +111,9 @@ async fn delete_log(State(server): State<Shared>, Path(id): Path<String>, reques
 async fn metrics(State(server): State<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match server.access.admin(caller(&parts)) {
-        Ok(()) => no_store(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], server.metrics.text()).into_response()),
+        Ok(()) => {
+            no_store(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], server.host.metrics.text()).into_response())
+        }
         Err(denied) => answers::denied(denied),
     }
 }

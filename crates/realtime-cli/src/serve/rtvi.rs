@@ -31,7 +31,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         Ok(Admitted::Return) => return answers::denied(Denied::WrongToken),
         Err(denied) => return answers::denied(denied),
     }
-    let place = match server.place("rtvi") {
+    let place = match server.host.place("rtvi") {
         Ok(place) => place,
         Err(why) => return answers::no_place(why),
     };
@@ -42,7 +42,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
 }
 
 async fn talk(server: &Parts, socket: WebSocket, place: Place) {
-    let (call, budget) = server.begin("rtvi", place);
+    let (call, budget) = server.host.begin("rtvi", place);
     let functions = if server.shows_arguments { FunctionReport::Full } else { FunctionReport::Name };
     let mut socket = MediaSocket::new(socket, Rtvi::new(RtviOptions::new(wall()).functions(functions)));
     match socket.ready().await {

@@ -3,36 +3,36 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use realtime_context::budget::Budget;
+use realtime_pipeline::Runner;
 use realtime_pipeline::media::Page;
 use realtime_pipeline::media::phone::Requests;
 use realtime_pipeline::sockets::Lines;
-use realtime_pipeline::{Agent, Runner};
 use realtime_telephony::CarrierKind;
 use realtime_telephony::webhook::Webhook;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, interval, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
 use crate::accounts::requests;
-use crate::agent::{LoadedAgent, Reach};
+use crate::agent::LoadedAgent;
 use crate::environment::Environment;
-use crate::figures::{Count, Figure};
+use crate::figures::Count;
 use crate::model::Model;
 use crate::serve::access::Access;
 use crate::serve::address::Address;
-use crate::serve::calls::{Calls, LiveCall};
+use crate::serve::calls::Calls;
+use crate::serve::host::Host;
 use crate::serve::metrics::Metrics;
-use crate::serve::places::{NoPlace, Place, Places};
-use crate::serve::recordings::{Recordings, SWEEP};
+use crate::serve::places::Places;
+use crate::serve::recordings::Recordings;
 use crate::serve::sip::Seen;
+use crate::serve::tls::Acceptor;
 use crate::serve::trust::Trust;
-use crate::serve::{Args, listen, routes, tls};
+use crate::serve::{Args, listen, routes};
 
 /// How long what is left of ended calls may take.
 const REST: Duration = Duration::from_secs(6);
@@ -52,13 +52,9 @@ pub(super) type Shared = Arc<Parts>;
 
 /// The parts of a server.
 pub(super) struct Parts {
-    pub(super) agent: LoadedAgent,
-    pub(super) model: Model,
-    pub(super) voice: Option<String>,
+    pub(super) host: Host,
     /// Whether pages are shown what tools are given.
     pub(super) shows_arguments: bool,
-    /// Whether traces hold what was said.
-    pub(super) traces_content: bool,
     pub(super) address: Address,
     pub(super) access: Access,
     pub(super) trust: Trust,
@@ -66,16 +62,8 @@ pub(super) struct Parts {
     pub(super) requests: BTreeMap<CarrierKind, Requests>,
     /// Whether the server dials out: its agent waits for the first word.
     pub(super) dials: bool,
-    pub(super) places: Arc<Places>,
-    pub(super) calls: Arc<Calls>,
-    pub(super) metrics: Arc<Metrics>,
-    /// Where session logs go, if anywhere.
-    pub(super) recordings: Option<Recordings>,
     /// The lines of pages that may come back.
     pub(super) lines: Lines<Page>,
-    pub(super) runner: Runner,
-    /// The longest call.
-    pub(super) longest: Duration,
     /// What carriers tell of calls.
     pub(super) progress: broadcast::Sender<(CarrierKind, Webhook)>,
     /// The webhooks of OpenAI that were carried out.
@@ -96,10 +84,6 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub struct Stopper(Shared);
 
-/// What accepts TLS, without a `Debug` of its own.
-#[derive(Clone)]
-struct Acceptor(TlsAcceptor);
-
 impl Server {
     /// Loads the agent, finds the model, and listens.
     ///
@@ -118,29 +102,33 @@ impl Server {
         dials: bool,
         meters: Option<Arc<dyn Count>>,
     ) -> Result<Self, Error> {
-        let tls = match (&args.tls_cert, &args.tls_key) {
-            (Some(certificate), Some(key)) => Some(Acceptor(tls::acceptor(certificate, key)?)),
-            _ => None,
-        };
+        let tls = args.reached.tls()?;
         // What needs no address is checked before one is taken.
-        drop(Address::new(args.public_url.as_deref(), args.listen, tls.is_some())?);
+        drop(args.reached.address(args.reached.listen, tls.is_some())?);
         let agent = LoadedAgent::load(args.agent.as_deref(), environment).await?;
         let model = Model::chosen(args.url.as_deref(), args.model.as_deref(), &agent, environment).await?;
-        let (metrics, recordings) = (Arc::new(Metrics::new(meters)), args.recordings()?);
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+        let (metrics, recordings) = (Arc::new(Metrics::new(meters)), args.recording.recordings()?);
+        let listener = args.reached.bind().await?;
         let at = listener.local_addr()?;
-        let address = Address::new(args.public_url.as_deref(), at, tls.is_some())?;
+        let address = args.reached.address(at, tls.is_some())?;
         let access = Access::new(environment, &address, &args.allow_origin, !at.ip().is_loopback())?;
         let trust = Trust::new(environment, &args.unverified, address.is_open());
         let most = usize::try_from(args.most_calls).unwrap_or(usize::MAX);
-        let parts = Parts {
+        let host = Host {
             agent,
             model,
             voice: args.voice.clone(),
-            shows_arguments: args.show_arguments,
             traces_content: args.telemetry.otlp_content,
+            places: Places::new(most),
+            calls: Arc::new(Calls::new(Arc::clone(&metrics))),
+            metrics,
+            recordings,
+            runner: Runner::new(args.thread_count())?,
+            longest: args.longest(),
+        };
+        let parts = Parts {
+            host,
+            shows_arguments: args.show_arguments,
             address,
             access,
             trust,
@@ -149,13 +137,7 @@ impl Server {
                 .filter_map(|kind| Some((kind, requests(kind, environment).ok()?)))
                 .collect(),
             dials,
-            places: Places::new(most),
-            calls: Arc::new(Calls::new(Arc::clone(&metrics))),
-            metrics,
-            recordings,
             lines: Lines::new(most),
-            runner: Runner::new(args.thread_count())?,
-            longest: args.longest(),
             progress: broadcast::channel(64).0,
             seen: Seen::default(),
             began: Instant::now(),
@@ -185,8 +167,8 @@ impl Server {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let mut lines = vec![format!("listening on {scheme}://{} (end with Ctrl-C)", self.at)];
         let mut say = |name: &str, text: String| lines.push(format!("  {name:<9} {text}"));
-        say("model", parts.model.introduction());
-        say("agent", parts.agent.introduction());
+        say("model", parts.host.model.introduction());
+        say("agent", parts.host.agent.introduction());
         let page = match (parts.access.takes_pages(), parts.access.needs_token()) {
             (false, _) => "closed, since others reach this server: set REALTIME_PAGE_TOKEN".to_owned(),
             (true, false) => parts.address.http("/"),
@@ -207,7 +189,7 @@ impl Server {
         if parts.trust.takes_openai() == Some(true) {
             say("openai", parts.address.http("/openai"));
         }
-        if let Some(recordings) = &parts.recordings {
+        if let Some(recordings) = &parts.host.recordings {
             say("records", recordings.introduction());
         }
         lines
@@ -231,9 +213,9 @@ impl Server {
             "carriers": carriers.collect::<Map<String, Value>>(),
             "openai": parts.trust.takes_openai().map(|_| parts.address.http("/openai")),
             "health": parts.address.http("/healthz"),
-            "model": parts.model.introduction(),
-            "agent": parts.agent.introduction(),
-            "records": parts.recordings.as_ref().map(Recordings::introduction),
+            "model": parts.host.model.introduction(),
+            "agent": parts.host.agent.introduction(),
+            "records": parts.host.recordings.as_ref().map(Recordings::introduction),
         })
     }
 
@@ -244,11 +226,10 @@ impl Server {
     pub async fn serve(self) -> Result<(), Error> {
         let Self { shared, listener, tls, drain, .. } = self;
         let router = routes::router(&shared);
-        let tls = tls.map(|Acceptor(tls)| tls);
         tokio::select! {
-            error = listen::serve(listener, tls, router, shared.places.most()) => Err(error.into()),
+            error = listen::serve(listener, tls, router, shared.host.places.most()) => Err(error.into()),
             () = stopped(&shared, drain) => Ok(()),
-            () = sweep(&shared) => Ok(()),
+            () = shared.host.sweep() => Ok(()),
         }
     }
 
@@ -258,37 +239,23 @@ impl Server {
     }
 }
 
-/// Deletes session logs that are too old, again and again.
-async fn sweep(parts: &Parts) {
-    let Some(recordings) = &parts.recordings else { return std::future::pending().await };
-    let mut due = interval(SWEEP);
-    loop {
-        due.tick().await;
-        match recordings.sweep(SystemTime::now()) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "session logs were deleted, since they were too old"),
-            Err(error) => tracing::error!("session logs that are too old cannot be deleted: {error}"),
-        }
-    }
-}
-
 /// Waits until the server is told to stop, and its calls have ended.
 async fn stopped(parts: &Parts, drain: Duration) {
     let mut stage = parts.stage.subscribe();
     reached(&mut stage, Stage::Stopping).await;
-    parts.places.drain();
-    tracing::info!(calls = parts.places.taken(), "the server ends: its calls have {drain:?} to do so");
+    parts.host.places.drain();
+    tracing::info!(calls = parts.host.places.taken(), "the server ends: its calls have {drain:?} to do so");
     tokio::select! {
-        () = parts.runner.drain(drain) => {}
-        () = reached(&mut stage, Stage::Hurrying) => parts.runner.drain(Duration::ZERO).await,
+        () = parts.host.runner.drain(drain) => {}
+        () = reached(&mut stage, Stage::Hurrying) => parts.host.runner.drain(Duration::ZERO).await,
     }
     let rest = async {
-        while parts.places.taken() > 0 {
+        while parts.host.places.taken() > 0 {
             sleep(Duration::from_millis(20)).await;
         }
     };
     if timeout(REST, rest).await.is_err() {
-        tracing::warn!(calls = parts.places.taken(), "some calls did not end in time");
+        tracing::warn!(calls = parts.host.places.taken(), "some calls did not end in time");
     }
 }
 
@@ -319,46 +286,11 @@ impl Stopper {
     }
 }
 
-impl Parts {
-    /// Takes a place for a call of this kind.
-    pub(super) fn place(&self, kind: &'static str) -> Result<Place, NoPlace> {
-        self.places.take().inspect_err(|why| self.refused(kind, *why))
-    }
-
-    /// A call of this kind found no place.
-    pub(super) fn refused(&self, kind: &'static str, why: NoPlace) {
-        self.metrics.count(&Figure::Refused { kind, reason: why.code() });
-        tracing::warn!(kind, "a call was refused: {why}");
-    }
-
-    /// The agent of a call, which tells that it is recorded if that is so.
-    pub(super) fn agent(&self, reach: Reach) -> Agent {
-        let agent = self.agent.agent(reach, self.voice.as_deref());
-        match self.recordings.as_ref().and_then(|recordings| recordings.greeting(self.agent.greeting())) {
-            Some(greeting) => agent.greeting(greeting),
-            None => agent,
-        }
-    }
-
-    /// A call of this kind begins.
-    pub(super) fn begin(&self, kind: &'static str, place: Place) -> (LiveCall, Budget) {
-        let budget = self.agent.budget(Some(self.longest));
-        let told = self.agent.knows_prices().then(|| budget.clone());
-        (self.calls.begin(kind, place, told), budget)
-    }
-}
-
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts")
-            .field("model", &self.model)
-            .field("agent", &self.agent)
+            .field("model", &self.host.model)
+            .field("agent", &self.host.agent)
             .finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Acceptor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Acceptor")
     }
 }

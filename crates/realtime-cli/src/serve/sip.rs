@@ -13,12 +13,16 @@ use realtime_protocol::http::{IncomingCall, Webhook};
 use realtime_protocol::session::{Begin, PlaybackSource};
 use realtime_protocol::session_config::{SessionConfig, Transcription};
 
-use crate::agent::Reach;
+use crate::agent::{LoadedAgent, Reach};
+use crate::model::Model;
+use crate::serve::address::Address;
 use crate::serve::answers;
 use crate::serve::asking::{Asking, body};
 use crate::serve::hold::hold_at;
+use crate::serve::host::Host;
 use crate::serve::places::Place;
-use crate::serve::server::{Parts, Shared};
+use crate::serve::server::Shared;
+use crate::serve::trust::Trust;
 use crate::time::wall;
 use crate::{Error, one_line};
 
@@ -26,7 +30,7 @@ use crate::{Error, one_line};
 const REMEMBERED: usize = 1024;
 
 /// The SIP status of a call for which there is no place: busy.
-const BUSY: u16 = 486;
+pub(super) const BUSY: u16 = 486;
 
 /// The webhooks that were carried out.
 #[derive(Debug, Default)]
@@ -49,71 +53,96 @@ impl Seen {
 
 /// OpenAI tells of an incoming call.
 pub(super) async fn webhook(State(server): State<Shared>, request: Request) -> Response {
-    let (head, content) = request.into_parts();
-    let content = match body(content).await {
-        Ok(content) => content,
+    let incoming = match incoming(&server.address, &server.trust, &server.seen, request).await {
+        Ok(incoming) => incoming,
         Err(response) => return response,
     };
-    let asking = Asking::of(&head, &server.address);
-    if let Err(refused) = server.trust.openai(&asking.with(&content), wall()) {
-        return answers::refused("openai", refused);
-    }
-    let event = std::str::from_utf8(&content).ok().and_then(|text| Webhook::decode(text).ok());
-    let Some(Webhook::RealtimeCallIncoming(incoming)) = event else {
-        // Others are told to whom it may concern.
-        return StatusCode::NO_CONTENT.into_response();
-    };
-    if !server.seen.is_new(&incoming.data.call_id) {
-        return StatusCode::NO_CONTENT.into_response();
-    }
     // OpenAI wants an answer at once; the call follows.
-    let place = server.place("openai");
+    let place = server.host.place("openai");
     tokio::spawn(async move {
         match place {
-            Ok(place) => answer(&server, incoming.data, place).await,
-            Err(_) => decline(&server, &incoming.data.call_id).await,
+            Ok(place) => answer(&server.host, incoming, place).await,
+            Err(_) => decline(&server.host.model, &incoming.call_id, BUSY).await,
         }
     });
     StatusCode::NO_CONTENT.into_response()
 }
 
+/// The call of which a request tells, once it is verified.
+///
+/// # Errors
+/// The answer to a request that is not from OpenAI, or tells of no new call.
+pub(super) async fn incoming(
+    address: &Address,
+    trust: &Trust,
+    seen: &Seen,
+    request: Request,
+) -> Result<IncomingCall, Response> {
+    let (head, content) = request.into_parts();
+    let content = body(content).await?;
+    let asking = Asking::of(&head, address);
+    let verified = trust.openai(&asking.with(&content), wall());
+    verified.map_err(|refused| answers::refused("openai", refused))?;
+    let event = std::str::from_utf8(&content).ok().and_then(|text| Webhook::decode(text).ok());
+    match event {
+        Some(Webhook::RealtimeCallIncoming(incoming)) if seen.is_new(&incoming.data.call_id) => {
+            Ok(incoming.data)
+        }
+        // It was told before, or of something else, to whom it may concern.
+        _ => Err(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
 /// Accepts a call, and holds it.
-async fn answer(server: &Parts, incoming: IncomingCall, place: Place) {
-    let (call, budget) = server.begin("openai", place);
+async fn answer(host: &Host, incoming: IncomingCall, place: Place) {
+    let (call, budget) = host.begin("openai", place);
     call.known_as(Some(incoming.call_id.clone()));
     call.between(number(&incoming, "From"), number(&incoming, "To"));
-    let rest = match server.model.rest() {
+    let rest = match host.model.rest() {
         Ok(rest) => rest,
         Err(error) => return call.failed(one_line(&*error)),
     };
-    if let Err(error) = accept(server, &rest, &incoming.call_id).await {
+    if let Err(error) =
+        accept(&host.agent, &host.model, host.voice.as_deref(), &rest, &incoming.call_id).await
+    {
         return call.failed(one_line(&*error));
     }
-    let endpoint = match server.model.side_channel(&incoming.call_id) {
+    let endpoint = match host.model.side_channel(&incoming.call_id) {
         Ok(endpoint) => endpoint,
         Err(error) => return call.failed(one_line(&*error)),
     };
-    let agent = server.agent(Reach::Sip).client(|mut client| {
+    let agent = host.agent(Reach::Sip).client(|mut client| {
         client.session.begin = Begin::Attach;
         client.session.playback = PlaybackSource::Server;
         client
     });
     let transport = SideChannel::new(rest.clone(), &incoming.call_id);
-    hold_at(server, call, budget, endpoint, agent, transport).await;
+    hold_at(host, call, budget, endpoint, agent, transport).await;
     // One that is over needs it no more.
     let _ = rest.hang_up_call(&incoming.call_id).await;
 }
 
-async fn accept(server: &Parts, rest: &Rest, call_id: &str) -> Result<(), Error> {
-    let mut config = SessionConfig::realtime().model(server.model.name());
+/// Accepts a call with what the agent is, and its tools: a side channel declares none.
+///
+/// # Errors
+/// The agent's names don't fit, or the model's server does not take the call.
+pub(super) async fn accept(
+    agent: &LoadedAgent,
+    model: &Model,
+    voice: Option<&str>,
+    rest: &Rest,
+    call_id: &str,
+) -> Result<(), Error> {
+    let mut config = SessionConfig::realtime().model(model.name());
     config.input_mut().transcription = Transcription::default().model("gpt-4o-mini-transcribe").into();
-    let config = server.agent.session_config(config, Reach::Sip, server.voice.as_deref())?;
+    let config = agent.session_config(config, Reach::Sip, voice)?;
     Ok(rest.accept_call(call_id, &config).await?)
 }
 
-async fn decline(server: &Parts, call_id: &str) {
-    let declined = match server.model.rest() {
-        Ok(rest) => rest.reject_call(call_id, Some(BUSY)).await.map_err(Error::from),
+/// Rejects a call that was not accepted, with a SIP status for its carrier.
+pub(super) async fn decline(model: &Model, call_id: &str, status: u16) {
+    let declined = match model.rest() {
+        Ok(rest) => rest.reject_call(call_id, Some(status)).await.map_err(Error::from),
         Err(error) => Err(error),
     };
     if let Err(error) = declined {
@@ -122,7 +151,7 @@ async fn decline(server: &Parts, call_id: &str) {
 }
 
 /// The number or the name in a SIP header such as `"Ann" <sip:+15550100001@example.com>;tag=1`.
-fn number(call: &IncomingCall, name: &str) -> Option<String> {
+pub(super) fn number(call: &IncomingCall, name: &str) -> Option<String> {
     let headers = call.sip_headers.value()?;
     let header =
         headers.iter().find(|header| header.name.value().is_some_and(|it| it.eq_ignore_ascii_case(name)))?;

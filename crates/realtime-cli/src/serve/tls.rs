@@ -1,5 +1,6 @@
 //! TLS by a certificate and a key in files.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,11 +11,21 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
 
+/// What accepts TLS, without a `Debug` of its own.
+#[derive(Clone)]
+pub(super) struct Acceptor(pub(super) TlsAcceptor);
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
 /// What accepts TLS by this certificate, whose key is in the other file.
 ///
 /// # Errors
 /// One of them cannot be read, or they do not belong together. No error shows a part of the key.
-pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
+pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<Acceptor, Error> {
     let read =
         |path: &Path| std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
@@ -30,7 +41,7 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Er
         .with_single_cert(chain, secret)
         .map_err(|error| format!("{} and {}: {error}", certificate.display(), key.display()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) async fn answer(server: Shared, kind: CarrierKind, request: Request) 
         Ok(webhook) => webhook,
         Err(refused) => return refused,
     };
-    if server.places.is_draining() || server.places.taken() >= server.places.most() {
+    if server.host.places.is_draining() || server.host.places.taken() >= server.host.places.most() {
         tracing::warn!(carrier = kind.name(), "a call was declined: there is no place");
         if let Some(document) = decline(kind) {
             return written(document);
