@@ -45,6 +45,8 @@ enum Task {
     Emulator(Options),
     /// Serves the demo's agent, or yours, to browsers, RTVI clients and phone carriers
     Serve(Options),
+    /// Serves calls over many machines: workers, gateways, what they have, and how one ends
+    Fleet(Options),
     /// Has the demo's agent, or yours, speak by the microphone and the loudspeaker of this machine
     Talk(Options),
     /// Holds calls with an agent as scenarios say, and checks what came of them
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => program::realtime("demo", &options),
         Task::Emulator(options) => program::realtime("emulator", &options),
         Task::Serve(options) => program::realtime("serve", &options),
+        Task::Fleet(options) => program::realtime("fleet", &options),
         Task::Talk(options) => program::realtime("talk", &options),
         Task::Eval(options) => program::realtime("eval", &options),
         Task::Record(options) => program::realtime("record", &options),

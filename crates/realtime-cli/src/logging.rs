@@ -9,9 +9,17 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::Error;
 use crate::telemetry::Telemetry;
 
-/// Crates that log what is said, and the emulator inside, which is of no interest.
-const TALKATIVE: &[&str] =
-    &["tungstenite", "tokio_tungstenite", "rmcp", "reqwest", "hyper", "hyper_util", "realtime_emulator"];
+/// Crates that log what is said, and those whose news are told otherwise.
+const TALKATIVE: &[&str] = &[
+    "async_nats",
+    "tungstenite",
+    "tokio_tungstenite",
+    "rmcp",
+    "reqwest",
+    "hyper",
+    "hyper_util",
+    "realtime_emulator",
+];
 
 /// Writes events of these levels to standard error: a level, or levels by target, as in
 /// `info,realtime_client=debug`. Spans become traces, if telemetry wants them.

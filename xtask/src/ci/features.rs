@@ -14,7 +14,7 @@ use crate::workspace_root;
 const LOCAL_AUDIO: [&str; 3] = ["echo-cancellation", "local-audio", "talk"];
 
 /// Features whose dependencies may need a newer compiler than the manifest's.
-const NEWER: [&str; 5] = ["echo-cancellation", "local-audio", "nats", "talk", "webrtc"];
+const NEWER: [&str; 6] = ["echo-cancellation", "fleet", "local-audio", "nats", "talk", "webrtc"];
 
 /// The oldest compiler that builds the echo cancellation: 1.91.
 const OLDEST_FOR_LOCAL_AUDIO: u32 = 91;

@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[Edge])] = &[
             Edge::To("realtime-client"),
             Edge::To("realtime-pipeline"),
             Edge::To("realtime-emulator"),
+            Edge::Behind("realtime-fleet", "fleet"),
             Edge::Behind("realtime-telephony", "telephony"),
         ],
     ),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use realtime_client::{HttpAnswer, HttpRequest};
-use realtime_context::{Function, ToolError, ToolPolicy};
+use realtime_context::{Function, OnTakeover, ToolError, ToolPolicy};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,11 @@ pub struct HttpTool {
     /// How long it may take (s).
     #[serde(default = "ten")]
     pub timeout_secs: u64,
+    /// What becomes of it in a fleet if its worker is lost while it runs: `unknown` (the model is told that
+    /// nobody knows whether it was done), `again` (it is asked for again) or `ask` (the user is asked).
+    /// Default: `again` for `GET`, and `unknown` for the others.
+    #[serde(default)]
+    pub on_takeover: Option<OnTakeover>,
 }
 
 impl HttpTool {
@@ -75,7 +80,10 @@ impl HttpTool {
             let request = request.clone();
             async move { request.send(&arguments).await }
         });
-        Ok(function.policy(ToolPolicy::new().timeout(deadline)))
+        let only_looks = self.method.eq_ignore_ascii_case("GET");
+        let rule =
+            self.on_takeover.unwrap_or(if only_looks { OnTakeover::Again } else { OnTakeover::Unknown });
+        Ok(function.policy(ToolPolicy::new().timeout(deadline).on_takeover(rule)))
     }
 }
 
@@ -205,6 +213,21 @@ mod tests {
         assert_eq!(schema(&whole).unwrap(), Value::Object(whole));
         let odd: Map<String, Value> = serde_json::from_str(r#"{"day": 7}"#).unwrap();
         assert!(schema(&odd).unwrap_err().contains("parameter `day`, got 7"));
+    }
+
+    #[test]
+    fn what_only_looks_runs_again_in_a_fleet_and_what_acts_does_not_unless_it_says_so() {
+        for (member, expected) in [
+            ("", OnTakeover::Unknown),
+            (r#""method": "get","#, OnTakeover::Again),
+            (r#""method": "PUT", "on_takeover": "again","#, OnTakeover::Again),
+            (r#""method": "GET", "on_takeover": "ask","#, OnTakeover::Ask),
+        ] {
+            let text = format!(r#"{{ {member} "name": "a", "description": "", "url": "http://h" }}"#);
+            let tool: HttpTool = serde_json::from_str(&text).unwrap();
+            let function = tool.function(&Environment::default()).unwrap();
+            assert_eq!(function.tool_policy().on_takeover, expected, "{member}");
+        }
     }
 
     #[test]

@@ -261,6 +261,11 @@ impl LoadedAgent {
         agent.library(library).phone_tools(tools)
     }
 
+    /// Returns whether one of the agents has this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.spec.name == name || self.others.iter().any(|other| other.name == name)
+    }
+
     /// What a session is told of it, where another side begins the session.
     ///
     /// # Errors

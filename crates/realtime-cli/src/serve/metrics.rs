@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -67,6 +68,11 @@ struct Tokens {
 impl Metrics {
     /// Nothing is counted yet. `also`: who is told of all figures besides.
     pub(super) fn new(also: Option<Arc<dyn Count>>) -> Self {
+        Self::with(also, None)
+    }
+
+    /// The same. `more`: what has more to tell, each time when it is asked.
+    pub(super) fn with(also: Option<Arc<dyn Count>>, more: Option<Box<dyn Collector>>) -> Self {
         let mut metrics = Self {
             also,
             registry: Registry::with_prefix("realtime"),
@@ -84,6 +90,7 @@ impl Metrics {
             tokens: Family::default(),
         };
         let registry = &mut metrics.registry;
+        more.into_iter().for_each(|more| registry.register_collector(more));
         registry.register("calls_live", "Calls that run", metrics.live.clone());
         registry.register("calls_begun", "Calls that began", metrics.begun.clone());
         registry.register("calls_refused", "Calls that found no place", metrics.refused.clone());

@@ -37,6 +37,7 @@
 //! | `host`, `hold`, `calls`, `metrics` | what calls are held with, a call, what is known and counted |
 //! | `recordings` | session logs of calls on disk |
 //! | `dial` | `realtime call`: the server dials out |
+//! | `fleet` | `realtime fleet`: calls over many machines (feature `fleet`) |
 
 mod access;
 mod address;
@@ -44,6 +45,8 @@ mod answers;
 mod asking;
 mod calls;
 pub(crate) mod dial;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 mod hold;
 mod host;
 mod listen;

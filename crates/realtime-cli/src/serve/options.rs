@@ -115,7 +115,14 @@ pub struct RecordingArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Recording")]
     pub record: Option<PathBuf>,
     /// How much of a call its log holds
-    #[arg(long, value_enum, default_value = "full", requires = "record", help_heading = "Recording")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "full",
+        value_name = "CONTENT",
+        requires = "record",
+        help_heading = "Recording"
+    )]
     pub record_content: RecordedContent,
     /// How long logs are kept (days); then they are deleted. Default: for ever
     #[arg(long, value_name = "DAYS", requires = "record", value_parser = clap::value_parser!(u32).range(1..=36_500),

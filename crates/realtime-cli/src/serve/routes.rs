@@ -122,20 +122,20 @@ fn no_call() -> Response {
     answers::error(StatusCode::NOT_FOUND, "call", "there is no such call")
 }
 
-async fn nothing() -> Response {
+pub(super) async fn nothing() -> Response {
     answers::error(
         StatusCode::NOT_FOUND,
         "path",
-        "there is nothing at this path: see `realtime serve --help`",
+        "there is nothing at this path: see `--help` of the command that serves here",
     )
 }
 
-async fn no_method() -> Response {
+pub(super) async fn no_method() -> Response {
     answers::error(StatusCode::METHOD_NOT_ALLOWED, "method", "this path is not asked by this method")
 }
 
 /// What is told now is not kept anywhere.
-fn no_store(mut response: Response) -> Response {
+pub(super) fn no_store(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
