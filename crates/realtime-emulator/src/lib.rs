@@ -74,9 +74,10 @@
 //!
 //! # What it does not do
 //!
-//! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, the
-//! answer to a WebRTC offer looks right, but nothing listens there; [`Spawned::caller`] has audio without it. It contacts no MCP server:
-//! their lists and results come from the brain. It has no translation sessions and no TLS.
+//! It understands nothing: its transcripts come from its script. Without the feature `webrtc`, the answer to
+//! a WebRTC offer looks right, but nothing listens there; [`Spawned::caller`] has audio without it. It
+//! contacts no MCP server: their lists and results come from the brain. It has no translation sessions and no
+//! TLS.
 //!
 //! # Features
 //!

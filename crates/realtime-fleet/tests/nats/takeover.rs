@@ -100,8 +100,8 @@ async fn a_worker_that_is_told_to_end_gives_its_call_away_between_two_turns() {
     assert_eq!(said, unbroken(&["Tell me a story.", "Please book a seat."]).await);
 }
 
-/// What a caller hears of a story: from the first to the last sound, in milliseconds, and the longest pause in
-/// between.
+/// What a caller hears of a story: from the first to the last sound, in milliseconds, and the longest pause
+/// in between.
 async fn heard_by_a_caller(worker_is_killed: bool) -> (usize, usize) {
     let (mut stage, caller) = Stage::begin_with_caller().await;
     caller.say(&voice::speak("Tell me a story, please.").samples);
