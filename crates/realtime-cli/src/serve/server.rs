@@ -112,7 +112,7 @@ impl Server {
         let at = listener.local_addr()?;
         let address = args.reached.address(at, tls.is_some())?;
         let access = Access::new(environment, &address, &args.allow_origin, !at.ip().is_loopback())?;
-        let trust = Trust::new(environment, &args.unverified, address.is_open());
+        let trust = Trust::new(environment, &args.unverified, address.is_open())?;
         let most = usize::try_from(args.most_calls).unwrap_or(usize::MAX);
         let host = Host {
             agent,

@@ -83,14 +83,31 @@ pub(super) async fn incoming(
     let asking = Asking::of(&head, address);
     let verified = trust.openai(&asking.with(&content), wall());
     verified.map_err(|refused| answers::refused("openai", refused))?;
-    let event = std::str::from_utf8(&content).ok().and_then(|text| Webhook::decode(text).ok());
+    let event = match std::str::from_utf8(&content) {
+        Ok(text) => Webhook::decode(text).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
     match event {
-        Some(Webhook::RealtimeCallIncoming(incoming)) if seen.is_new(&incoming.data.call_id) => {
-            Ok(incoming.data)
+        Ok(Webhook::RealtimeCallIncoming(incoming)) if !is_call_id(&incoming.data.call_id) => {
+            tracing::warn!("a webhook tells of a call whose id is none: it is not taken");
+        }
+        Ok(Webhook::RealtimeCallIncoming(incoming)) if seen.is_new(&incoming.data.call_id) => {
+            return Ok(incoming.data);
         }
         // It was told before, or of something else, to whom it may concern.
-        _ => Err(StatusCode::NO_CONTENT.into_response()),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("a webhook can't be read, and no call begins by it: {error}"),
     }
+    Err(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The longest id of a call (bytes).
+const LONGEST_ID: usize = 256;
+
+/// Whether it may be a call's id: it goes into addresses and tables.
+fn is_call_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(is_plain) && !id.contains("..")
 }
 
 /// Accepts a call, and holds it.

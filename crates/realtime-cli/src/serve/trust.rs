@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use realtime_protocol::time::UnixTime;
 use realtime_telephony::answer::StreamProof;
 use realtime_telephony::verify::{Proof, Request, Untrusted};
 use realtime_telephony::{CarrierKind, Secret};
 
+use crate::Error;
 use crate::environment::Environment;
 
 /// By what each carrier proves itself.
@@ -60,18 +63,42 @@ pub(super) struct Asked<'a> {
 /// The name of the parameter that holds a token of a stream's address.
 const TOKEN: &str = "token";
 
+/// The shortest key that is none by mistake (bytes).
+const SHORTEST_KEY: usize = 8;
+
+/// Whether it is the secret of a webhook, with a key in it: in base64 behind `whsec_`, else as it is.
+fn is_webhook_secret(secret: &str) -> bool {
+    let key = match secret.strip_prefix("whsec_") {
+        Some(key) => STANDARD.decode(key).unwrap_or_default(),
+        None => secret.into(),
+    };
+    key.len() >= SHORTEST_KEY
+}
+
 impl Trust {
     /// The secrets of the environment. Carriers of `unverified` are believed without any.
-    pub(super) fn new(environment: &Environment, unverified: &[CarrierKind], is_open: bool) -> Self {
+    ///
+    /// # Errors
+    /// A secret that nobody can have meant: an empty one is known to all.
+    pub(super) fn new(
+        environment: &Environment,
+        unverified: &[CarrierKind],
+        is_open: bool,
+    ) -> Result<Self, Error> {
         let of = |kind| Some((kind, Proofs::of(kind, environment)?));
         let carriers = CarrierKind::ALL.into_iter().filter_map(of).collect();
         let openai = environment.get("OPENAI_WEBHOOK_SECRET").map(Secret::new);
-        Self {
+        if openai.as_ref().is_some_and(|secret| !is_webhook_secret(secret.expose())) {
+            let expected =
+                "OPENAI_WEBHOOK_SECRET: expected `whsec_` and a key in base64, as OpenAI shows it once";
+            return Err(expected.into());
+        }
+        Ok(Self {
             carriers,
             unverified: unverified.iter().copied().collect(),
             openai: openai.map(|secret| Proof::StandardWebhook { secret }),
             is_open,
-        }
+        })
     }
 
     /// Whether a webhook is from this carrier.
@@ -274,8 +301,8 @@ mod tests {
     #[test]
     fn without_secrets_only_this_machine_is_believed() {
         let asked = asked(&[], "wss://v.example/x");
-        let local = Trust::new(&Environment::default(), &[], false);
-        let open = Trust::new(&Environment::default(), &[CarrierKind::Plivo], true);
+        let local = Trust::new(&Environment::default(), &[], false).unwrap();
+        let open = Trust::new(&Environment::default(), &[CarrierKind::Plivo], true).unwrap();
         for kind in CarrierKind::ALL {
             assert_eq!(local.stream(kind, &asked, NOW), Ok(()), "{kind}");
             let expected =
@@ -304,9 +331,9 @@ mod tests {
             ("SIGNALWIRE_SIGNING_KEY", "canary"),
             ("TELNYX_PUBLIC_KEY", "WmaJnLFOwrJy2BPOjaFMysQL1bEzd6T+zYyEkUb3d20="),
             ("TELNYX_STREAM_TOKEN", "canary 2"),
-            ("OPENAI_WEBHOOK_SECRET", "canary"),
+            ("OPENAI_WEBHOOK_SECRET", "canary-openai"),
         ]);
-        let trust = Trust::new(&environment, &[], false);
+        let trust = Trust::new(&environment, &[], false).unwrap();
         for kind in CarrierKind::ALL {
             let asked = asked(&[], "wss://v.example/x");
             assert!(matches!(trust.stream(kind, &asked, NOW), Err(Refused::Untrusted(_))), "{kind}");
@@ -323,5 +350,19 @@ mod tests {
         let basic = [("authorization", "Basic dXM6Y2FuYXJ5")];
         assert_eq!(trust.stream(CarrierKind::Jambonz, &asked(&basic, "wss://v.example/x"), NOW), Ok(()));
         assert!(trust.taken().iter().all(|(_, verified)| *verified));
+    }
+
+    #[test]
+    fn a_secret_of_a_webhook_that_has_no_key_in_it_is_refused_at_the_start() {
+        for (secret, is_good) in [
+            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", true),
+            ("canary-openai", true),
+            ("whsec_", false),
+            ("whsec_!!!", false),
+            ("whsec_AAAA", false),
+            ("", false),
+        ] {
+            assert_eq!(is_webhook_secret(secret), is_good, "{secret}");
+        }
     }
 }

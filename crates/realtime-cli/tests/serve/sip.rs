@@ -40,6 +40,11 @@ async fn a_call_is_accepted_once_joined_and_ended() {
     assert_eq!(posted(&server, "wh_1", &incoming.to_string()).await, 204);
     assert_eq!(posted(&server, "wh_2", r#"{"type":"response.completed","data":{}}"#).await, 204);
 
+    for odd in ["", "../../x?y=1", "\u{1b}[31mred"] {
+        let told = json!({ "type": "realtime.call.incoming", "data": { "call_id": odd } });
+        assert_eq!(posted(&server, "wh_3", &told.to_string()).await, 204);
+    }
+
     let calls = server.calls(|calls| calls["live"][0]["state"] == "live").await;
     let call = &calls["live"][0];
     assert_eq!(calls["live"].as_array().unwrap().len(), 1, "{calls}");

@@ -101,7 +101,7 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
     let at = listener.local_addr()?;
     let address = args.reached.address(at, tls.is_some())?;
     let access = Access::new(environment, &address, &[], false)?; // it has no pages
-    let trust = Trust::new(environment, &[], address.is_open());
+    let trust = Trust::new(environment, &[], address.is_open())?;
     let Some(is_verified) = trust.takes_openai() else {
         return Err(
             "others reach this gateway, so webhooks must be verified: set OPENAI_WEBHOOK_SECRET".into()
