@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, HeaderMap, Message, Subscriber};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -63,7 +63,8 @@ const TOO_MANY: u16 = 413;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct NatsOptions {
-    /// Servers, by commas: `nats://a:4222,nats://b:4222`. A name and password may stand in it.
+    /// Servers, by commas: `nats://a:4222,nats://b:4222`, or `tls://…`. A name and password, or a token, may
+    /// stand in the first one: `nats://name:password@a:4222`, with `%40` for `@` and so on.
     pub servers: String,
     /// The fleet's name: fleets with different names see nothing of each other.
     pub fleet: String,
@@ -124,6 +125,12 @@ pub enum EngineError {
     /// No server answers: start one with JetStream, or correct the address.
     #[error("no NATS server answers: start one, or correct its address")]
     Unreachable,
+    /// An address is none: `nats://host:4222`, or `tls://` for TLS, several by commas.
+    #[error("expected addresses of NATS servers, such as nats://127.0.0.1:4222, by commas")]
+    BadAddress,
+    /// A server answers, and refuses the name and password of the address, or wants some.
+    #[error("the NATS server refuses the name and password, or wants some: nats://NAME:PASSWORD@HOST:4222")]
+    Denied,
     /// A server answers, and will not keep what a fleet needs.
     #[error("the NATS server refuses the stream {stream}: {reason}")]
     Refused {
@@ -190,8 +197,28 @@ impl Nats {
     }
 
     async fn client(options: &NatsOptions, connect: ConnectOptions) -> Result<Client, EngineError> {
-        let servers: Vec<&str> = options.servers.split(',').map(str::trim).collect();
-        connect.connect(servers).await.map_err(|_| EngineError::Unreachable)
+        let servers = options.servers.split(',').map(str::trim);
+        let servers: Result<Vec<ServerAddr>, _> = servers.map(str::parse).collect();
+        let servers = servers.map_err(|_| EngineError::BadAddress)?;
+        // The library reads no name and no password from an address.
+        let login = servers.iter().find_map(|server| Some((server.username()?, server.password())));
+        let connect = match login {
+            Some((name, Some(password))) => connect.user_and_password(decoded(name), decoded(password)),
+            Some((token, None)) => connect.token(decoded(token)),
+            None => connect,
+        };
+        // Where the process has several providers and has chosen none, TLS would panic.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Another thread may have been faster.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        connect.connect(servers).await.map_err(|error| match error.kind() {
+            ConnectErrorKind::ServerParse => EngineError::BadAddress,
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                EngineError::Denied
+            }
+            _ => EngineError::Unreachable,
+        })
     }
 
     /// Does what is asked.
@@ -593,6 +620,21 @@ fn past(since: Duration) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let then = now.saturating_sub(since);
     realtime_protocol::time::UnixTime::from_secs(then.as_secs()).to_string()
+}
+
+/// A part of an address, without its escapes.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

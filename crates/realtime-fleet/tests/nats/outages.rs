@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use realtime_fleet::drive::{self, EngineError, NatsOptions};
 use tokio::time::sleep;
 
 use crate::fleet::Fleet;
@@ -68,6 +69,29 @@ async fn a_zone_of_half_of_the_workers_is_lost_and_the_other_half_goes_on_with_i
     fleet.all_end().await;
     fleet.check();
     fleet.check_takeovers();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_a_name_and_a_password_gets_those_of_its_address() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fleet-login-{}", std::process::id()));
+    let login = ["--user", "u", "--pass", "p@ss:w"].map(str::to_owned).to_vec();
+    let server = Server::with(folder.clone(), login);
+    let address = server.url();
+    let at = address.strip_prefix("nats://").unwrap();
+    let connects = async |login: &str| {
+        drive::gateway(NatsOptions::new(format!("nats://{login}{at}"), "voice")).await.map(drop)
+    };
+    assert!(connects("u:p%40ss%3Aw@").await.is_ok());
+    for wrong in ["u:p@", "token@", ""] {
+        let refused = connects(wrong).await;
+        assert!(matches!(refused, Err(EngineError::Denied)), "{wrong:?}: {refused:?}");
+    }
+    for (address, is_bad) in [("nats://127.0.0.1:99999", true), ("tls://127.0.0.1:1", false)] {
+        let refused = drive::gateway(NatsOptions::new(address, "voice")).await.map(drop);
+        assert_eq!(matches!(refused, Err(EngineError::BadAddress)), is_bad, "{refused:?}");
+    }
+    drop(server);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Three servers, each of which keeps everything.
