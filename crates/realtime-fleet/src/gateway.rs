@@ -256,12 +256,21 @@ impl Gateway {
     ///
     /// # Errors
     /// [`PlaceError`]: what to tell the caller.
-    pub fn check(&self, new: &NewCall, besides: usize) -> Result<(), PlaceError> {
+    pub fn check(&self, now: Timestamp, new: &NewCall, besides: usize) -> Result<(), PlaceError> {
+        if !self.hears_workers(now) {
+            return Err(PlaceError::EngineAway);
+        }
         match self.refusal(new, besides) {
             Some(error) => Err(error),
             None if self.workers.room(&new.wants) <= besides as u64 => Err(PlaceError::Full),
             None => Ok(()),
         }
+    }
+
+    /// Whether some worker was heard within a lease, if any is known: otherwise the engine is away.
+    pub fn hears_workers(&self, now: Timestamp) -> bool {
+        let newest = self.workers.cards().map(|(_, _, heard)| heard).max();
+        newest.is_none_or(|heard| now.saturating_since(heard) <= self.ttl)
     }
 
     /// The workers that it knows, as their cards show them.

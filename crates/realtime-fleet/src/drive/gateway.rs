@@ -133,7 +133,7 @@ impl Driver {
                         let _ = waiter.send(self.gateway.cards(self.clock.now())); // nobody waits
                     }
                     Some(Ask::Check(new, besides, waiter)) => {
-                        let _ = waiter.send(self.gateway.check(&new, besides)); // the same
+                        let _ = waiter.send(self.gateway.check(self.clock.now(), &new, besides)); // the same
                     }
                     None => return,
                 },

@@ -51,12 +51,14 @@ fn a_full_fleet_is_told_once_no_worker_can_take_the_call_any_more() {
 fn room_is_known_before_a_call_is_accepted() {
     let bench = Bench::new(&[("a", 2), ("b", 1)]);
     let new = NewCall::new(placing());
-    assert_eq!(bench.gateway.check(&new, 2), Ok(()));
-    assert_eq!(bench.gateway.check(&new, 3), Err(PlaceError::Full), "others are about to be placed");
+    assert_eq!(bench.gateway.check(at(0), &new, 2), Ok(()));
+    assert_eq!(bench.gateway.check(at(0), &new, 3), Err(PlaceError::Full), "others are about to be placed");
     let limited = new.clone().tenant_limit(2);
-    assert_eq!(bench.gateway.check(&limited, 1), Ok(()));
-    assert_eq!(bench.gateway.check(&limited, 2), Err(PlaceError::TenantFull));
-    assert_eq!(Bench::new(&[]).gateway.check(&new, 0), Err(PlaceError::NoWorker));
+    assert_eq!(bench.gateway.check(at(0), &limited, 1), Ok(()));
+    assert_eq!(bench.gateway.check(at(0), &limited, 2), Err(PlaceError::TenantFull));
+    assert_eq!(Bench::new(&[]).gateway.check(at(0), &new, 0), Err(PlaceError::NoWorker));
+    // Nothing was heard of any worker for longer than a lease: its card is old.
+    assert_eq!(bench.gateway.check(at(60_000), &new, 0), Err(PlaceError::EngineAway));
     assert_eq!(bench.gateway.cards(at(5)).len(), 2);
 }
 

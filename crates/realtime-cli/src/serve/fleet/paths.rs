@@ -105,8 +105,14 @@ async fn openai(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 }
 
 async fn gateway_health(State(desk): State<Arc<Desk>>) -> Response {
-    let word = if desk.is_draining() { "draining" } else { "ok" };
-    health(word, &json!({ "workers": desk.gateway.workers().await, "version": env!("CARGO_PKG_VERSION") }))
+    let cards = desk.gateway.cards().await;
+    let is_away = !cards.is_empty() && cards.iter().all(|seen| seen.age > desk.lease);
+    let word = match (desk.is_draining(), is_away) {
+        (true, _) => "draining",
+        (false, true) => "engine_away",
+        (false, false) => "ok",
+    };
+    health(word, &json!({ "workers": cards.len(), "version": env!("CARGO_PKG_VERSION") }))
 }
 
 async fn gateway_calls(State(desk): State<Arc<Desk>>, request: Request) -> Response {
