@@ -97,7 +97,8 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     let calls = served?;
     tell(args, "stopped", json!({ "calls": calls }), || match calls {
         0 => "stopped".to_owned(),
-        _ => format!("stopped at once: {calls} calls go on elsewhere"),
+        1 => "stopped at once: its call waits for another worker".to_owned(),
+        _ => format!("stopped at once: its {calls} calls wait for other workers"),
     });
     // Calls that it leaves behind must not keep the process.
     std::process::exit(0);
@@ -154,13 +155,24 @@ async fn serve(
         () = worker.ended() => return Ok(0),
         () = signals.next() => return Ok(0),
     }
-    tokio::select! {
-        () = worker.draining() => {}
+    let is_told = tokio::select! {
+        () = worker.draining() => false,
         () = worker.ended() => return Ok(0),
-        () = signals.next() => worker.drain(),
-    }
+        () = signals.next() => {
+            worker.drain();
+            true
+        }
+    };
     let calls = left(&worker).await;
-    tell(args, "draining", json!({ "calls": calls }), || format!("drains: {calls} calls go to others"));
+    let count = if calls == 1 { "1 call goes".to_owned() } else { format!("{calls} calls go") };
+    tell(args, "draining", json!({ "calls": calls }), || format!("drains: {count} to others that have room"));
+    // A first signal to a worker that drains already, by `fleet drain`, asks for what it does.
+    if !is_told {
+        tokio::select! {
+            () = worker.ended() => return Ok(0),
+            () = signals.next() => {}
+        }
+    }
     tokio::select! {
         () = worker.ended() => Ok(0),
         () = signals.next() => Ok(left(&worker).await),
