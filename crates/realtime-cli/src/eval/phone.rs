@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -68,6 +69,8 @@ struct State {
     tape: Option<Tape>,
     violations: Vec<String>,
     end: Option<CallerEnd>,
+    /// How the server was lost, if it did not end the call in order.
+    lost: Option<String>,
     /// The steps are done.
     is_finished: bool,
 }
@@ -115,12 +118,14 @@ pub(super) async fn hold(mut scene: PhoneScene<'_>, acts: Vec<Act>) -> Result<He
 
     let hung_up = matches!(gone, Some(Ok(Gone::HungUp) | Err(_)));
     let mut state = phone.0.borrow_mut();
-    let (ending, reason) = match state.end {
+    let lost = state.lost.take();
+    let (ending, reason) = match (state.end, &lost) {
         _ if is_late => (Ending::Limit, "the limit of its time was reached"),
-        Some(CallerEnd::ByCarrier) => (Ending::Failure, "the carrier ended the call"),
-        Some(CallerEnd::HungUp) if hung_up => (Ending::Caller, "the caller hung up"),
-        Some(CallerEnd::HungUp) => (Ending::Silence, "nobody had anything left to say"),
-        _ => (Ending::Agent, "the agent's server ended the call"),
+        (Some(CallerEnd::ByCarrier), _) => (Ending::Failure, "the carrier ended the call"),
+        (Some(CallerEnd::HungUp), _) if hung_up => (Ending::Caller, "the caller hung up"),
+        (Some(CallerEnd::HungUp), _) => (Ending::Silence, "nobody had anything left to say"),
+        (_, Some(lost)) => (Ending::Failure, &**lost),
+        (_, None) => (Ending::Agent, "the agent's server ended the call"),
     };
     let caller = unfinished(gone, missed, done.get(), reason);
     if let Some(tape) = state.tape.take() {
@@ -175,6 +180,7 @@ impl Phone {
             tape: None,
             violations: Vec::new(),
             end: None,
+            lost: None,
             is_finished: false,
         })))
     }
@@ -208,12 +214,21 @@ impl Phone {
     }
 
     fn received(&self, message: Option<Result<Message, tungstenite::Error>>) {
-        let carrier = &mut self.0.borrow_mut().carrier;
+        let State { carrier, lost, .. } = &mut *self.0.borrow_mut();
         match message {
             Some(Ok(Message::Text(text))) => carrier.handle_text(&text),
             Some(Ok(Message::Binary(bytes))) => carrier.handle_binary(&bytes),
+            Some(Ok(Message::Close(Some(end))))
+                if !matches!(end.code, CloseCode::Normal | CloseCode::Away) =>
+            {
+                lost.get_or_insert_with(|| format!("the agent's server closed the socket by {end}"));
+            }
             Some(Ok(_)) => {}
-            None | Some(Err(_)) => carrier.handle_closed(),
+            None => carrier.handle_closed(),
+            Some(Err(error)) => {
+                lost.get_or_insert_with(|| format!("the agent's server was lost: {}", one_line(&error)));
+                carrier.handle_closed();
+            }
         }
     }
 

@@ -11,6 +11,8 @@ use realtime_telephony::CarrierKind;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::{command, folder, text};
 
@@ -127,6 +129,33 @@ expect:
         "case.yaml: expected a server that keeps twilio's rules, got a breach: streamSid is missing or wrong",
         "case.yaml:4:27: expected the call to go on until this step is done, got its end: the agent's server",
     ] {
+        assert!(out.contains(told), "{told}\n  is not in\n{out}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_lost_did_not_end_the_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        for says_goodbye in [true, false] {
+            let (stream, _) = listener.accept().await.expect("a call");
+            let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a socket");
+            if says_goodbye {
+                let end = CloseFrame { code: CloseCode::Error, reason: "boom".into() };
+                socket.close(Some(end)).await.expect("the carrier reads");
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        }
+    });
+    let agent = format!("agent: {{ phone: {{ url: 'ws://{at}/stream', carrier: twilio }} }}");
+    let scenario = |name: &str| {
+        format!("name: {name}\n{agent}\ncaller: [{{ silent_ms: 2000 }}]\nexpect: [{{ ends: agent }}]\n")
+    };
+    let folder = folder("lost", &[scenario("closed"), scenario("gone")].join("---\n"));
+    let output = eval(&folder, &["case.yaml", "--jobs", "1"]).await;
+    let out = text(&output.stdout);
+    for told in ["2 scenarios: 0 passed, 2 failed", "boom", "the agent's server was lost"] {
         assert!(out.contains(told), "{told}\n  is not in\n{out}");
     }
 }
