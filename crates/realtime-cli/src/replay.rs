@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                 ),
             }
             for (at, moment) in story::told_by(&owner.model) {
-                let at = at + owner.goes_on_at.unwrap_or(Timestamp::ZERO).saturating_since(Timestamp::ZERO);
+                let at = at + owner.later();
                 if shown(at) {
                     story::print(at, &moment);
                 }
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let mut stats = Vec::new();
     for owner in &models {
         if args.events {
-            listing::print(&owner.model, shown);
+            listing::print(&owner.model, owner.later(), shown);
         }
         if args.stats {
             let of_it = Stats::of(&owner.model);

@@ -1,6 +1,7 @@
 //! The logs of one call: of one process, or of those that had it one after the other.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use realtime_protocol::log::read_header;
 use realtime_protocol::time::Timestamp;
@@ -13,6 +14,13 @@ pub(super) struct Owner {
     pub(super) model: Model,
     /// When it took the call over, since the first one began; `None`: it is the first.
     pub(super) goes_on_at: Option<Timestamp>,
+}
+
+impl Owner {
+    /// How much later than its log has it something happened, since the first log began.
+    pub(super) fn later(&self) -> Duration {
+        self.goes_on_at.map_or(Duration::ZERO, |at| at.saturating_since(Timestamp::ZERO))
+    }
 }
 
 /// Reads the logs, and checks that each goes on where the one before may have ended.
@@ -28,14 +36,14 @@ pub(super) fn read(logs: &[PathBuf]) -> Result<Vec<Owner>, Error> {
             if header.resumed.is_none() {
                 return Err(format!(
                     "{name}: expected the log of the next process of the call, and it begins a call of its own: \
-                     give logs of different calls one by one"
+                     give the first log first, and logs of different calls one by one"
                 )
                 .into());
             }
             let last = owners.last().map_or(0, |owner| owner.model.started);
-            if model.started < last {
+            if model.started <= last {
                 return Err(format!(
-                    "{name}: it begins before the log that stands before it: give the first one first"
+                    "{name}: it does not begin after the log that stands before it: give the first one first, and each once"
                 )
                 .into());
             }
