@@ -35,6 +35,8 @@ const TURN: Duration = Duration::from_millis(400);
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long those who have room are waited for.
 const FULL: Duration = Duration::from_millis(200);
+/// How long until the lease of a silent worker is read again.
+const AGAIN: Duration = Duration::from_millis(150);
 /// How long owners have to take their calls back after the engine was away.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a gateway has to find a worker.
@@ -239,9 +241,13 @@ impl Recovery {
                 self.dead.insert(worker.clone(), now);
                 self.lists.push((now, Owners::One(worker)));
             }
-            Answer::Lease(Some(_)) => {
+            Answer::Lease(Some(_)) if self.workers.contains(&worker) => {
                 self.doubted.remove(&worker);
-                self.workers.handle_alive(now - self.ttl + Duration::from_millis(150), &worker);
+                self.workers.handle_alive(now - self.ttl + AGAIN, &worker);
+            }
+            // Nothing was ever heard of it, so nobody would notice its silence.
+            Answer::Lease(Some(_)) => {
+                self.doubted.insert(worker, Some(now + AGAIN));
             }
             _ => {
                 self.doubted.insert(worker, Some(now + FULL));

@@ -32,6 +32,23 @@ fn an_owner_that_nobody_knows_is_asked_for_before_its_calls_are_lost() {
     assert_eq!(asks(&mut recovery, 10_010), [Ask::List(Owners::One(id("w9")))]);
 }
 
+/// It was killed after others had begun, and before its next card.
+#[test]
+fn an_owner_that_was_never_heard_is_asked_for_until_its_lease_ends() {
+    let mut recovery = alone();
+    let answer = Answer::Calls(vec![Listed::new(call(), Some(id("w9")))]);
+    recovery.handle_answer(at(10_000), Ask::List(Owners::All), answer);
+    for ms in [10_000, 10_150, 10_300] {
+        assert_eq!(asks(&mut recovery, ms), [Ask::Lease(id("w9"))]);
+        assert_eq!(asks(&mut recovery, ms + 149), [], "it is under way, or not due");
+        recovery.handle_answer(at(ms), Ask::Lease(id("w9")), Answer::Lease(Some(Sequence(1))));
+        assert!(recovery.poll_timeout().is_some_and(|due| due <= at(ms + 150)));
+    }
+    assert_eq!(asks(&mut recovery, 10_450), [Ask::Lease(id("w9"))]);
+    recovery.handle_answer(at(10_450), Ask::Lease(id("w9")), Answer::Lease(None));
+    assert_eq!(asks(&mut recovery, 10_450), [Ask::List(Owners::One(id("w9")))]);
+}
+
 #[test]
 fn a_list_that_is_not_answered_is_made_again() {
     let mut recovery = alone();
