@@ -176,6 +176,18 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// Whether the secret of a Standard Webhook has a key in it: ask before a server listens. Of other proofs
+    /// nothing is checked before a request comes.
+    ///
+    /// # Errors
+    /// [`Untrusted::Configuration`]: each request would be refused.
+    pub fn check(&self) -> Result<(), Untrusted> {
+        match self {
+            Self::StandardWebhook { secret } => standard::key(secret).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Decides whether a request is from the carrier. `now` is the wall time, for signatures that expire.
     ///
     /// # Errors

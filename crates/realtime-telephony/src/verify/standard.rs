@@ -19,11 +19,21 @@ const OLDEST: i64 = 300;
 /// The most signatures that are tried: one for each secret that is in force while it is changed.
 const MOST: usize = 8;
 
-pub(super) fn verify(request: &Request<'_>, secret: &Secret, now: UnixTime) -> Result<(), Untrusted> {
+/// The shortest key that is none by mistake (bytes).
+const SHORTEST_KEY: usize = 8;
+
+/// The key of a secret: in base64 behind `whsec_`, else as it is.
+pub(super) fn key(secret: &Secret) -> Result<Vec<u8>, Untrusted> {
     let key = match secret.expose().trim().strip_prefix("whsec_") {
-        Some(encoded) => LENIENT.decode(encoded).map_err(|_| Untrusted::Configuration("secret"))?,
-        None => secret.expose().trim().as_bytes().to_vec(),
+        Some(encoded) => LENIENT.decode(encoded).ok(),
+        None => Some(secret.expose().trim().as_bytes().to_vec()),
     };
+    // With an empty key anybody could have signed.
+    key.filter(|key| key.len() >= SHORTEST_KEY).ok_or(Untrusted::Configuration("secret"))
+}
+
+pub(super) fn verify(request: &Request<'_>, secret: &Secret, now: UnixTime) -> Result<(), Untrusted> {
+    let key = key(secret)?;
     let (id, time) = (request.required(ID)?, request.required(TIME)?);
     let signed: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", request.body];
     let signatures = request.required(SIGNATURE)?.split_ascii_whitespace();

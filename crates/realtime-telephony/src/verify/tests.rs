@@ -276,6 +276,21 @@ fn a_standard_webhook_is_trusted_for_five_minutes() {
     let unreadable = Proof::StandardWebhook { secret: "whsec_!".into() };
     let request = Request::post("https://voice.example.com/openai", &[], b"");
     assert_eq!(unreadable.verify(&request, at(0)), Err(Untrusted::Configuration("secret")));
+    // Without a key anybody could have signed.
+    for (secret, is_good) in [
+        (secret, true),
+        (" whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA\n", true),
+        ("canary-openai", true),
+        ("whsec_", false),
+        ("whsec_!!!", false),
+        ("whsec_AAAA", false),
+        ("", false),
+    ] {
+        let proof = Proof::StandardWebhook { secret: secret.into() };
+        assert_eq!(proof.check().is_ok(), is_good, "{secret}");
+        let refused = proof.verify(&request, at(0)) == Err(Untrusted::Configuration("secret"));
+        assert_eq!(refused, !is_good, "{secret}");
+    }
 }
 
 /// The public key of the fixtures.
