@@ -40,6 +40,7 @@ enum Ask {
     Place(NewCall, Waiter),
     Workers(oneshot::Sender<Vec<WorkerSeen>>),
     Check(NewCall, usize, oneshot::Sender<Result<(), PlaceError>>),
+    Hears(oneshot::Sender<bool>),
 }
 
 impl GatewayHandle {
@@ -77,6 +78,15 @@ impl GatewayHandle {
         let ask = Ask::Check(new.clone(), besides, waiter);
         self.asks.send(ask).await.map_err(|_| PlaceError::EngineAway)?;
         checked.await.unwrap_or(Err(PlaceError::EngineAway))
+    }
+
+    /// Whether some worker was heard within a lease, if any is known: otherwise the engine is away.
+    pub async fn hears_workers(&self) -> bool {
+        let (waiter, hears) = oneshot::channel();
+        match self.asks.send(Ask::Hears(waiter)).await {
+            Ok(()) => hears.await.unwrap_or(false),
+            Err(_) => false,
+        }
     }
 
     /// Its connection, with the count of what it sent.
@@ -134,6 +144,9 @@ impl Driver {
                     }
                     Some(Ask::Check(new, besides, waiter)) => {
                         let _ = waiter.send(self.gateway.check(self.clock.now(), &new, besides)); // the same
+                    }
+                    Some(Ask::Hears(waiter)) => {
+                        let _ = waiter.send(self.gateway.hears_workers(self.clock.now())); // the same
                     }
                     None => return,
                 },

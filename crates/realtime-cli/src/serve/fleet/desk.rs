@@ -40,8 +40,6 @@ pub(super) struct Desk {
     pub(super) trust: Trust,
     pub(super) seen: Seen,
     pub(super) figures: GatewayFigures,
-    /// How long the fleet's leases last.
-    pub(super) lease: Duration,
     pub(super) pending: AtomicUsize,
     pub(super) draining: AtomicBool,
 }

@@ -124,7 +124,6 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
         trust,
         seen: Seen::default(),
         figures: GatewayFigures::new(),
-        lease: args.engine.lease(),
         pending: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
     });

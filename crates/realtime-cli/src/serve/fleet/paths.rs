@@ -105,14 +105,12 @@ async fn openai(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 }
 
 async fn gateway_health(State(desk): State<Arc<Desk>>) -> Response {
-    let cards = desk.gateway.cards().await;
-    let is_away = !cards.is_empty() && cards.iter().all(|seen| seen.age > desk.lease);
-    let word = match (desk.is_draining(), is_away) {
+    let word = match (desk.is_draining(), desk.gateway.hears_workers().await) {
         (true, _) => "draining",
-        (false, true) => "engine_away",
-        (false, false) => "ok",
+        (false, false) => "engine_away",
+        (false, true) => "ok",
     };
-    health(word, &json!({ "workers": cards.len(), "version": env!("CARGO_PKG_VERSION") }))
+    health(word, &json!({ "workers": desk.gateway.workers().await, "version": env!("CARGO_PKG_VERSION") }))
 }
 
 async fn gateway_calls(State(desk): State<Arc<Desk>>, request: Request) -> Response {
