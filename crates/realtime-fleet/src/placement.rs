@@ -56,9 +56,9 @@ impl Seen {
     /// Its free slots for calls that want this.
     fn room(&self, wants: &Wants) -> u32 {
         let has = |(name, value): (&String, &String)| self.card.labels.get(name) == Some(value);
-        match self.card.draining || !wants.labels.iter().all(has) {
-            true => 0,
-            false => self.card.slots.saturating_sub(self.card.calls.saturating_add(self.since)),
+        match wants.labels.iter().all(has) {
+            true => self.card.room().saturating_sub(self.since),
+            false => 0,
         }
     }
 }

@@ -151,6 +151,13 @@ pub struct Card {
     pub tenants: BTreeMap<Tenant, u32>,
 }
 
+impl Card {
+    /// Calls that it takes besides those that it has.
+    pub const fn room(&self) -> u32 {
+        if self.draining { 0 } else { self.slots.saturating_sub(self.calls) }
+    }
+}
+
 /// A call that waits for a worker.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Offer {

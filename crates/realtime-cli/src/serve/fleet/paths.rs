@@ -162,7 +162,7 @@ pub(super) fn told_worker(seen: &WorkerSeen) -> Value {
         "worker": seen.worker,
         "calls": card.calls,
         "slots": card.slots,
-        "room": if card.draining { 0 } else { card.slots.saturating_sub(card.calls) },
+        "room": card.room(),
         "draining": card.draining,
         "labels": card.labels,
         "tenants": card.tenants,

@@ -56,14 +56,13 @@ fn lines(workers: &[WorkerSeen], calls: &[OpenCall]) -> Vec<String> {
             ["WORKER", "CALLS", "ROOM", "STATE", "LABELS", "CARD"],
             workers.iter().map(|seen| {
                 let card = &seen.card;
-                let room = if card.draining { 0 } else { card.slots.saturating_sub(card.calls) };
                 let load = u64::from(card.calls) * 100 / u64::from(card.slots.max(1));
                 let labels: Vec<String> =
                     card.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 [
                     seen.worker.to_string(),
                     format!("{} ({load} %)", card.calls),
-                    room.to_string(),
+                    card.room().to_string(),
                     if card.draining { "draining" } else { "serves" }.to_owned(),
                     if labels.is_empty() { "-".to_owned() } else { labels.join(",") },
                     format!("{:.1} s ago", seen.age.as_secs_f64()),
