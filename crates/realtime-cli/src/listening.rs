@@ -11,6 +11,13 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// Listens there.
+#[cfg(feature = "serve")]
+pub(crate) async fn bind(at: SocketAddr) -> Result<tokio::net::TcpListener, crate::Error> {
+    let bound = tokio::net::TcpListener::bind(at).await;
+    bound.map_err(|error| format!("cannot listen on {at}: {error}").into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use realtime_telephony::CarrierKind;
 use tokio::net::TcpListener;
 
 use crate::Error;
-use crate::listening::listen;
+use crate::listening::{bind, listen};
 use crate::recorded_content::RecordedContent;
 use crate::serve::address::Address;
 use crate::serve::recordings::Recordings;
@@ -148,8 +148,7 @@ impl ReachArgs {
     }
 
     pub(super) async fn bind(&self) -> Result<TcpListener, Error> {
-        let bound = TcpListener::bind(self.listen).await;
-        bound.map_err(|error| format!("cannot listen on {}: {error}", self.listen).into())
+        bind(self.listen).await
     }
 }
 

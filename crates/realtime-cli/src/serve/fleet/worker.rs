@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::environment::Environment;
 use crate::figures::Count;
-use crate::listening::listen;
+use crate::listening::{bind, listen};
 use crate::serve::address::Address;
 use crate::serve::calls::Calls;
 use crate::serve::fleet::call;
@@ -128,7 +128,7 @@ async fn serve(
         longest: Duration::from_secs(u64::from(args.longest_call) * 60),
     });
     let listener = match args.listen {
-        Some(at) => Some(bound(at).await?),
+        Some(at) => Some(bind(at).await?),
         None => None,
     };
     let admission = AdmissionOptions::new().slots(args.room).latest(Duration::from_millis(args.latest));
@@ -141,8 +141,8 @@ async fn serve(
     let nats = args.engine.nats(environment)?;
     let worker = drive::serve(nats, options, move |served| call::hold(Arc::clone(&held), served)).await?;
     let worker = Arc::new(worker);
-    let at = listener.as_ref().map(|(_, at)| *at);
-    if let Some((listener, at)) = listener {
+    let at = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let (Some(listener), Some(at)) = (listener, at) {
         let address = Address::new(None, at, false)?;
         let paths = WorkerPaths::new(Arc::clone(&host), Arc::clone(&worker), figures, address, environment)?;
         tokio::spawn(paths::serve_worker(listener, paths));
@@ -177,12 +177,6 @@ async fn serve(
         () = worker.ended() => Ok(0),
         () = signals.next() => Ok(left(&worker).await),
     }
-}
-
-async fn bound(at: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let listener = TcpListener::bind(at).await.map_err(|error| format!("cannot listen on {at}: {error}"))?;
-    let at = listener.local_addr()?;
-    Ok((listener, at))
 }
 
 /// Waits until the worker has its lease.
