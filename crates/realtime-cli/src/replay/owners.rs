@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use realtime_protocol::log::read_header;
 use realtime_protocol::time::Timestamp;
 
 use crate::view::model::Model;
-use crate::{Error, log_lines, view};
+use crate::{Error, view};
 
 /// What one process knew of the call.
 pub(super) struct Owner {
@@ -31,9 +30,7 @@ pub(super) fn read(logs: &[PathBuf]) -> Result<Vec<Owner>, Error> {
         let mut goes_on_at = None;
         if let Some(first) = owners.first() {
             let name = log.display();
-            let (line, _) = log_lines::open(log)?;
-            let header = read_header(&line).map_err(|error| format!("{name}: {error}"))?;
-            if header.resumed.is_none() {
+            if !model.goes_on {
                 return Err(format!(
                     "{name}: expected the log of the next process of the call, and it begins a call of its own: \
                      give the first log first, and logs of different calls one by one"

@@ -78,6 +78,7 @@ pub(super) struct Head {
     dialect: String,
     version: u64,
     content: String,
+    goes_on: bool,
     started: u64,
     playback: String,
 }
@@ -129,6 +130,7 @@ impl Reader {
             dialect: text(options_of_it, "dialect").to_owned(),
             version,
             content: content.to_owned(),
+            goes_on: !header["resumed"].is_null(),
             started: header["started_us"].as_u64().unwrap_or(0).min(1 << 52),
             playback: playback.to_owned(),
         };
@@ -235,6 +237,7 @@ impl Reader {
             dialect: self.model.dialect,
             version: self.model.version,
             content: self.model.content,
+            goes_on: self.model.goes_on,
             started: self.model.started.saturating_add_signed(self.origin.unwrap_or(0)),
             length: self.length.max(spoken),
             playback: self.model.playback,

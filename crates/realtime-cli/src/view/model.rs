@@ -19,6 +19,9 @@ pub(crate) struct Model {
     pub(crate) version: u64,
     /// How much of the conversation the log holds.
     pub(crate) content: String,
+    /// Whether the call was another process's before.
+    #[serde(skip)]
+    pub(crate) goes_on: bool,
     /// When it begins (UNIX time, us).
     pub(crate) started: u64,
     pub(crate) length: i64,
