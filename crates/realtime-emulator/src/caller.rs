@@ -123,7 +123,7 @@ async fn talk(carried: Carried, mut says: UnboundedReceiver<Vec<i16>>) -> Record
             mouth.extend(more);
         }
         let said = frame(&mut mouth);
-        recording.add(|recording| &mut recording.said, &said);
+        keep(&mut recording.said, &said);
         hear(&shared, waits, now(origin), said).await;
         let at = now(origin);
         driven = driven.step(move |line| line.handle_timeout(at)).await;
@@ -139,7 +139,7 @@ async fn talk(carried: Carried, mut says: UnboundedReceiver<Vec<i16>>) -> Record
                 Sound::Hush => ear.clear(),
             }
         }
-        recording.add(|recording| &mut recording.heard, &frame(&mut ear));
+        keep(&mut recording.heard, &frame(&mut ear));
     }
     seeing.ended_as(None, "the call has ended");
     recording
@@ -152,12 +152,10 @@ fn frame(queue: &mut VecDeque<i16>) -> Vec<i16> {
     frame
 }
 
-impl Recording {
-    fn add(&mut self, side: impl Fn(&mut Self) -> &mut Vec<i16>, frame: &[i16]) {
-        let side = side(self);
-        let room = LONGEST.saturating_sub(side.len());
-        side.extend_from_slice(&frame[..frame.len().min(room)]);
-    }
+/// Keeps a frame, unless the recording has its full length.
+fn keep(side: &mut Vec<i16>, frame: &[i16]) {
+    let room = LONGEST.saturating_sub(side.len());
+    side.extend_from_slice(&frame[..frame.len().min(room)]);
 }
 
 impl fmt::Debug for Caller {
