@@ -37,19 +37,14 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) async fn start(workers: usize) -> Self {
-        let mut fleet = Self::new().await;
-        (0..workers).for_each(|_| fleet.start_worker(None));
-        fleet.wait_for_workers(workers).await;
-        fleet
+        Self::new().await.with_workers(workers).await
     }
 
     /// As [`start`](Self::start); the workers serve real calls of this emulator.
     pub(crate) async fn start_with_emulator(workers: usize, emulator: &str) -> Self {
         let mut fleet = Self::new().await;
         fleet.emulator = Some(emulator.to_owned());
-        (0..workers).for_each(|_| fleet.start_worker(None));
-        fleet.wait_for_workers(workers).await;
-        fleet
+        fleet.with_workers(workers).await
     }
 
     /// As [`start`](Self::start); the first worker can be cut off.
@@ -59,17 +54,19 @@ impl Fleet {
         let proxy = fleet.servers[0].proxy(Arc::clone(&cut)).await;
         fleet.cuts.push(cut);
         fleet.start_worker(Some(proxy));
-        (1..workers).for_each(|_| fleet.start_worker(None));
-        fleet.wait_for_workers(workers).await;
-        fleet
+        fleet.with_workers(workers).await
     }
 
     /// As [`start`](Self::start); the engine is a cluster of three servers.
     pub(crate) async fn start_on_a_cluster(workers: usize) -> Self {
-        let mut fleet = Self::on(outages::cluster).await;
-        (0..workers).for_each(|_| fleet.start_worker(None));
-        fleet.wait_for_workers(workers).await;
-        fleet
+        Self::on(outages::cluster).await.with_workers(workers).await
+    }
+
+    /// Has so many workers, and waits until all are known.
+    async fn with_workers(mut self, workers: usize) -> Self {
+        (self.workers.len()..workers).for_each(|_| self.start_worker(None));
+        self.wait_for_workers(workers).await;
+        self
     }
 
     async fn new() -> Self {
@@ -82,7 +79,7 @@ impl Fleet {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let servers = servers(&folder);
-        let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
+        let urls = urls(&servers);
         let begun = Instant::now();
         let gateway = loop {
             match drive::gateway(process::nats(&urls)).await {
@@ -109,9 +106,8 @@ impl Fleet {
         self.spawn("gateway", self.urls())
     }
 
-    /// The servers' addresses, by commas.
     pub(crate) fn urls(&self) -> String {
-        self.servers.iter().map(Server::url).collect::<Vec<_>>().join(",")
+        urls(&self.servers)
     }
 
     fn spawn(&self, what: &str, url: String) -> Child {
@@ -300,6 +296,11 @@ impl Fleet {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// The servers' addresses, by commas.
+fn urls(servers: &[Server]) -> String {
+    servers.iter().map(Server::url).collect::<Vec<_>>().join(",")
 }
 
 impl Drop for Fleet {
