@@ -32,7 +32,7 @@ pub struct OpenCall {
     pub tenant: Option<Tenant>,
     /// Where its media runs.
     pub leg: Option<Leg>,
-    /// Its owner. `None`: it waits for the first one.
+    /// Its owner.
     pub owner: Option<WorkerId>,
     /// Its owners so far.
     pub epoch: u64,
@@ -76,9 +76,10 @@ impl OpenCall {
 
     fn learn(&mut self, line: Line, at: Option<UnixTime>) {
         match line {
-            Line::Placed(placing) => {
+            Line::Placed { worker, placing } => {
                 (self.tenant, self.leg) = (Some(placing.tenant), Some(placing.leg));
-                self.since = at;
+                (self.owner, self.epoch, self.why) = (Some(worker), 1, Some(Why::Placed));
+                (self.since, self.owned_since) = (at, at);
             }
             Line::Owner { worker, epoch, why } => {
                 (self.owner, self.epoch, self.why) = (Some(worker), epoch, Some(why));
@@ -110,11 +111,10 @@ mod tests {
         let ended = Line::Ended { why: "over".to_owned() };
         let calls = open_calls(vec![
             line(1, 9, owner("b", 2)),
-            line(1, 1, placed()),
-            line(1, 3, owner("a", 1)),
-            line(2, 2, placed()),
+            line(1, 1, placed("a")),
+            line(2, 2, placed("a")),
             line(2, 7, ended),
-            line(3, 8, placed()),
+            line(3, 8, placed("c")),
         ]);
         assert_eq!(calls.len(), 2);
         assert_eq!(
@@ -123,6 +123,6 @@ mod tests {
         );
         assert_eq!(calls[0].since, Some(UnixTime::from_secs(1)));
         assert_eq!(calls[0].owned_since, Some(UnixTime::from_secs(9)));
-        assert_eq!((calls[1].owner.clone(), calls[1].epoch), (None, 0));
+        assert_eq!((calls[1].owner.clone(), calls[1].epoch), (Some(id("c")), 1));
     }
 }

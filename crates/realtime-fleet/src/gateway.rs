@@ -1,11 +1,12 @@
-//! A gateway as a machine: [`Gateway`], which writes a call's first line and finds a worker for it.
+//! A gateway as a machine: [`Gateway`], which announces a call and finds a worker for it.
 //!
 //! Its contract is that of a [`Worker`](crate::worker::Worker): poll outputs, carry out requests, answer
 //! each.
 //!
-//! The rules kept here: the call stands in its journal before it is offered, so that it is found if the
-//! gateway dies. A full fleet is told at once; no call waits in silence. Where nobody took a call for sure, a
-//! last line is written, and if it can't be written somebody did take it.
+//! The rules kept here: a call is announced before it is offered, so that it is found if the gateway dies.
+//! Calls that come while others are being announced are announced together. A full fleet is told at once; no
+//! call waits in silence. Where nobody took a call for sure, a last line is written into its journal, and if
+//! it can't be written somebody did take it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::board::WorkerSeen;
 use crate::engine::{Answer, Card, Offer, OfferAnswer, Offered, Push, Request, RequestId};
 use crate::entropy::Entropy;
 use crate::id::{CallId, WorkerId};
-use crate::line::{Entry, Line, Placing};
+use crate::line::{Line, Placing};
 use crate::placement::{Wants, Workers};
 use crate::record::CallRecord;
 use crate::writer::{Step, Writer, Written};
@@ -97,18 +98,26 @@ pub enum GatewayOutput {
 
 #[derive(Clone, Debug)]
 enum State {
-    /// The first line is being written.
-    Writing,
+    /// It is to be announced, or is being announced.
+    Announcing,
     /// A worker is asked.
     Offering,
     /// Nobody takes it: the last line is being written.
-    Refusing(PlaceError),
+    Refusing(PlaceError, Box<Writer>),
+}
+
+impl State {
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        match self {
+            Self::Announcing | Self::Offering => None,
+            Self::Refusing(_, writer) => writer.poll_timeout(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Placement {
     new: NewCall,
-    writer: Writer,
     refused: BTreeSet<WorkerId>,
     offers: usize,
     state: State,
@@ -117,6 +126,7 @@ struct Placement {
 
 #[derive(Clone, Debug)]
 enum Asking {
+    Announcement(Vec<CallId>),
     Journal(CallId),
     Offer(CallId, WorkerId),
     Lease(WorkerId),
@@ -130,6 +140,10 @@ pub struct Gateway {
     workers: Workers,
     entropy: Entropy,
     placements: BTreeMap<CallId, Placement>,
+    /// Calls that wait to be announced: until others are, or until then.
+    unannounced: Vec<CallId>,
+    is_announcing: bool,
+    announces_at: Timestamp,
     doubted: BTreeSet<WorkerId>,
     asked: BTreeMap<RequestId, Asking>,
     requests: u64,
@@ -147,6 +161,9 @@ impl Gateway {
             workers: Workers::new(entropy.bits()),
             entropy,
             placements: BTreeMap::new(),
+            unannounced: Vec::new(),
+            is_announcing: false,
+            announces_at: Timestamp::ZERO,
             doubted: BTreeSet::new(),
             asked: BTreeMap::new(),
             requests: 0,
@@ -162,18 +179,10 @@ impl Gateway {
             self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result: Err(error) });
             return call;
         }
-        let mut writer = Writer::new(self.id.clone(), CallRecord::new());
-        writer.push(Line::Placed(new.placing.clone()));
-        let placement = Placement {
-            new,
-            writer,
-            refused: BTreeSet::new(),
-            offers: 0,
-            state: State::Writing,
-            until: now + PATIENCE,
-        };
-        self.placements.insert(call.clone(), placement);
-        self.advance(now, &call);
+        let (refused, state, until) = (BTreeSet::new(), State::Announcing, now + PATIENCE);
+        self.placements.insert(call.clone(), Placement { new, refused, offers: 0, state, until });
+        self.unannounced.push(call.clone());
+        self.announce(now);
         call
     }
 
@@ -190,18 +199,19 @@ impl Gateway {
                     _ => self.workers.handle_alive(now - self.ttl + AGAIN, &worker),
                 }
             }
+            Some(Asking::Announcement(calls)) => self.handle_announced(now, calls, &answer),
             Some(Asking::Journal(call)) => {
-                let Some(placement) = self.placements.get_mut(&call) else { return };
+                let Some(State::Refusing(_, writer)) = self.state(&call) else { return };
                 let written = match answer {
-                    Answer::Done(sequence) => placement.writer.handle_appended(sequence),
-                    Answer::Lines(lines) => placement.writer.handle_read(now, &lines),
+                    Answer::Done(sequence) => writer.handle_appended(sequence),
+                    Answer::Lines(lines) => writer.handle_read(now, &lines),
                     _ => {
-                        placement.writer.handle_unclear(now);
+                        writer.handle_unclear(now);
                         None
                     }
                 };
                 match written {
-                    Some(written) => self.handle_written(now, &call, &written),
+                    Some(written) => self.handle_written(&call, &written),
                     None => self.advance(now, &call),
                 }
             }
@@ -228,7 +238,8 @@ impl Gateway {
         for call in over {
             self.finish(&call, Err(PlaceError::EngineAway));
         }
-        let waiting = |placement: &Placement| placement.writer.poll_timeout().is_some_and(|at| at <= now);
+        self.announce(now);
+        let waiting = |placement: &Placement| placement.state.poll_timeout().is_some_and(|at| at <= now);
         let due = self.placements.iter().filter(|(_, placement)| waiting(placement));
         let due: Vec<CallId> = due.map(|(call, _)| call.clone()).collect();
         for call in due {
@@ -244,9 +255,11 @@ impl Gateway {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let placements = self.placements.values();
-        let times = placements.flat_map(|placement| [Some(placement.until), placement.writer.poll_timeout()]);
+        let times = placements.flat_map(|placement| [Some(placement.until), placement.state.poll_timeout()]);
+        let announces =
+            Some(self.announces_at).filter(|_| !self.is_announcing && !self.unannounced.is_empty());
         times
-            .chain([self.workers.next_silent(self.ttl, |worker| self.doubted.contains(worker))])
+            .chain([self.workers.next_silent(self.ttl, |worker| self.doubted.contains(worker)), announces])
             .flatten()
             .min()
     }
@@ -298,20 +311,49 @@ impl Gateway {
         new.tenant_limit.filter(|limit| calls >= *limit as usize).map(|_| PlaceError::TenantFull)
     }
 
-    fn handle_written(&mut self, now: Timestamp, call: &CallId, written: &Written) {
-        let Some(placement) = self.placements.get(call) else { return };
-        match (&placement.state, written) {
-            (State::Writing, Written::Line(_)) => self.offer(now, call),
-            (State::Refusing(error), Written::Line(_)) => self.finish(call, Err(*error)),
-            // Somebody has it after all.
-            (State::Refusing(_) | State::Offering, Written::Fenced | Written::Refused(..)) => {
-                self.finish(call, Ok(None));
-            }
-            (State::Writing, Written::Fenced | Written::Refused(..)) => {
-                self.finish(call, Err(PlaceError::EngineAway));
-            }
-            (State::Offering, Written::Line(_)) => {}
+    /// Announces the calls that wait for it, unless others are being announced.
+    fn announce(&mut self, now: Timestamp) {
+        if self.is_announcing || now < self.announces_at {
+            return;
         }
+        let waiting = std::mem::take(&mut self.unannounced).into_iter();
+        // One that has waited too long is not placed any more.
+        let calls = waiting.filter_map(|call| {
+            let placing = self.placements.get(&call)?.new.placing.clone();
+            Some((call, placing))
+        });
+        let calls: Vec<(CallId, Placing)> = calls.collect();
+        if !calls.is_empty() {
+            self.is_announcing = true;
+            let names = calls.iter().map(|(call, _)| call.clone()).collect();
+            self.ask(Asking::Announcement(names), Request::Announce { by: self.id.clone(), calls });
+        }
+    }
+
+    fn handle_announced(&mut self, now: Timestamp, calls: Vec<CallId>, answer: &Answer) {
+        self.is_announcing = false;
+        match answer {
+            Answer::Done(_) => calls.iter().for_each(|call| self.offer(now, call)),
+            _ => {
+                self.announces_at = now + AGAIN;
+                self.unannounced.extend(calls);
+            }
+        }
+        self.announce(now);
+    }
+
+    fn handle_written(&mut self, call: &CallId, written: &Written) {
+        let Some(State::Refusing(error, _)) = self.state(call) else { return };
+        let error = *error;
+        match written {
+            Written::Line(_) => self.finish(call, Err(error)),
+            // Somebody has it after all.
+            Written::Fenced | Written::Refused(..) => self.finish(call, Ok(None)),
+        }
+    }
+
+    fn state(&mut self, call: &CallId) -> Option<&mut State> {
+        self.placements.get_mut(call).map(|placement| &mut placement.state)
     }
 
     fn offer(&mut self, now: Timestamp, call: &CallId) {
@@ -321,17 +363,16 @@ impl Gateway {
             false => None,
         };
         let Some(to) = to else {
-            placement.state = State::Refusing(PlaceError::Full);
-            placement.writer.push(Line::Ended { why: "no worker has room".to_owned() });
+            let mut writer = Writer::new(self.id.clone(), CallRecord::new());
+            writer.push(Line::Ended { why: "no worker has room".to_owned() });
+            placement.state = State::Refusing(PlaceError::Full, Box::new(writer));
             self.advance(now, call);
             return;
         };
         placement.state = State::Offering;
         placement.offers += 1;
-        let after = placement.writer.record().fence();
-        let line = Line::Placed(placement.new.placing.clone());
-        let entry = Entry { by: self.id.clone(), n: 0, line };
-        let offer = Offer { call: call.clone(), state: Offered::New { after, entry } };
+        let placing = placement.new.placing.clone();
+        let offer = Offer { call: call.clone(), state: Offered::New { placing } };
         self.ask(Asking::Offer(call.clone(), to.clone()), Request::Offer { to, offer });
     }
 
@@ -349,14 +390,15 @@ impl Gateway {
     }
 
     fn advance(&mut self, now: Timestamp, call: &CallId) {
-        let Some(placement) = self.placements.get_mut(call) else { return };
+        let Some(State::Refusing(_, writer)) = self.state(call) else { return };
+        let step = writer.poll(now);
         let call = call.clone();
-        match placement.writer.poll(now) {
+        match step {
             Some(Ok(Step::Append(after, entry))) => {
                 self.ask(Asking::Journal(call.clone()), Request::Append { call, after, entry });
             }
             Some(Ok(Step::Read)) => self.ask(Asking::Journal(call.clone()), Request::Read { call }),
-            Some(Err(written)) => self.handle_written(now, &call, &written),
+            Some(Err(written)) => self.handle_written(&call, &written),
             None => {}
         }
     }

@@ -135,7 +135,7 @@ pub use content::Content;
 pub use id::{CallId, NameError, SHARDS, Sequence, Tenant, WorkerId};
 pub use lease::LeaseOptions;
 pub use ledger::{Claim, OnTakeover, Progress};
-pub use line::{Entry, Leg, Line, Listed, Placing, Why};
+pub use line::{Entry, Leg, Line, Listed, Placing, Whose, Why};
 pub use placement::Wants;
 pub use record::{CallRecord, LineError, Ownership};
 pub use snapshot::{LARGEST_SNAPSHOT, Resume, SNAPSHOT_VERSION, Snapshot, SnapshotError};

@@ -59,13 +59,18 @@ pub enum Why {
 #[serde(tag = "t", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Line {
-    /// The call exists. The first line.
-    Placed(Placing),
-    /// This worker owns the call: from here on, nobody else's line is taken.
+    /// The call exists, and this worker is its first owner. The first line.
+    Placed {
+        /// Who.
+        worker: WorkerId,
+        /// What the gateway says of the call.
+        placing: Placing,
+    },
+    /// This worker owns the call now: from here on, nobody else's line is taken.
     Owner {
         /// Who.
         worker: WorkerId,
-        /// 1 for the first owner, and one more for each next one.
+        /// 2 for the second owner, and one more for each next one.
         epoch: u64,
         /// Why.
         why: Why,
@@ -119,7 +124,7 @@ impl Line {
     /// Returns whether the line changes whose the call is. The others may be replaced by a later snapshot.
     pub const fn is_about_owners(&self) -> bool {
         match self {
-            Self::Placed(_) | Self::Owner { .. } | Self::Handover { .. } | Self::Ended { .. } => true,
+            Self::Placed { .. } | Self::Owner { .. } | Self::Handover { .. } | Self::Ended { .. } => true,
             Self::Claim { .. } | Self::Result { .. } | Self::Delivered { .. } | Self::Snap { .. } => false,
         }
     }
@@ -137,20 +142,30 @@ pub struct Entry {
     pub line: Line,
 }
 
-/// Whose a call is, as a list of calls says it.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// A call in a list of those that are not over.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Listed {
     /// Which call.
     pub call: CallId,
-    /// Its owner, if it ever had one.
-    pub owner: Option<WorkerId>,
+    /// Whose it is.
+    pub whose: Whose,
+}
+
+/// Whose a call is, as a list of calls says it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Whose {
+    /// This worker's, as its last owner.
+    Worker(WorkerId),
+    /// Nobody's yet: a gateway has announced it, and its journal is empty.
+    Nobody(Placing),
 }
 
 impl Listed {
-    /// A call of this owner.
-    pub const fn new(call: CallId, owner: Option<WorkerId>) -> Self {
-        Self { call, owner }
+    /// A call, and whose it is.
+    pub const fn new(call: CallId, whose: Whose) -> Self {
+        Self { call, whose }
     }
 }
 
@@ -175,7 +190,8 @@ mod tests {
     fn no_words_show() {
         let leg = Leg::Sideband { call_id: "rtc_1".into() };
         let metadata = Content(json!("+15550100"));
-        let placed = Line::Placed(Placing { tenant: Tenant::unnamed(), leg, metadata });
+        let placing = Placing { tenant: Tenant::unnamed(), leg, metadata };
+        let placed = Line::Placed { worker: WorkerId::new("w1").unwrap(), placing };
         let result = Line::Result { key: "k".into(), output: Content(json!("secret")) };
         let shown = format!("{placed:?} {result:?}");
         assert!(!shown.contains("+1555") && !shown.contains("secret"), "{shown}");

@@ -2,13 +2,12 @@
 //!
 //! | | `Placed` | `Owner` | `Claim`, `Result`, `Delivered`, `Snap` | `Handover` | `Ended` |
 //! |---|---|---|---|---|---|
-//! | `Absent` | `Waiting` | | | | |
-//! | `Waiting` | | `Owned` | | | `Over`, by anybody |
+//! | `Absent` | `Owned` | | | | `Over`, by anybody |
 //! | `Owned` | | `Owned` | by its owner | `Leaving`, by its owner | `Over`, by its owner |
 //! | `Leaving` | | `Owned` | by its owner | | `Over`, by its owner |
 //! | `Over` | | | | | |
 //!
-//! An empty cell is refused. An owner's epoch is one more than the last one's. While a call is `Leaving`, a
+//! An empty cell is refused. The first owner's epoch is 1, and that of each next one is one more. While a call is `Leaving`, a
 //! `Moved` owner is the one that was named. The engine takes a line only if its author names the last
 //! sequence of the call ([`CallRecord::fence`]): of two that go on from the same line, one is refused. That
 //! and not the table keeps a late author out.
@@ -22,10 +21,8 @@ use crate::line::{Entry, Line, Placing, Why};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Ownership {
-    /// There is no such call.
+    /// It has no line: nobody owns it yet, or there is no such call.
     Absent,
-    /// It waits for its first owner.
-    Waiting,
     /// A worker owns it.
     Owned {
         /// Who.
@@ -140,9 +137,9 @@ impl CallRecord {
         self.check(&entry.by, &entry.line)?;
         self.fence = sequence;
         match &entry.line {
-            Line::Placed(placing) => {
+            Line::Placed { worker, placing } => {
                 self.placing = Some(placing.clone());
-                self.ownership = Ownership::Waiting;
+                self.ownership = Ownership::Owned { worker: worker.clone(), epoch: 1 };
             }
             Line::Owner { worker, epoch, .. } => {
                 self.ownership = Ownership::Owned { worker: worker.clone(), epoch: *epoch };
@@ -176,8 +173,8 @@ impl CallRecord {
     pub fn check(&self, by: &WorkerId, line: &Line) -> Result<(), LineError> {
         match (&self.ownership, line) {
             (Ownership::Over, _) => Err(LineError::Over),
-            (Ownership::Absent, Line::Placed(_)) => Ok(()),
-            (_, Line::Placed(_)) => Err(LineError::Placed),
+            (Ownership::Absent, Line::Placed { .. } | Line::Ended { .. }) => Ok(()),
+            (_, Line::Placed { .. }) => Err(LineError::Placed),
             (Ownership::Absent, _) => Err(LineError::NoOwner),
             (Ownership::Leaving { to, .. }, Line::Owner { worker, why: Why::Moved, .. }) if to != worker => {
                 Err(LineError::Promised)
@@ -186,8 +183,6 @@ impl CallRecord {
             (_, Line::Owner { epoch, .. }) => {
                 Err(LineError::Epoch { expected: self.epoch() + 1, got: *epoch })
             }
-            (Ownership::Waiting, Line::Ended { .. }) => Ok(()),
-            (Ownership::Waiting, _) => Err(LineError::NoOwner),
             (Ownership::Owned { worker, .. } | Ownership::Leaving { worker, .. }, _) if worker != by => {
                 Err(LineError::NotOwner)
             }
@@ -210,7 +205,7 @@ impl CallRecord {
     pub const fn owner(&self) -> Option<&WorkerId> {
         match &self.ownership {
             Ownership::Owned { worker, .. } | Ownership::Leaving { worker, .. } => Some(worker),
-            Ownership::Absent | Ownership::Waiting | Ownership::Over => None,
+            Ownership::Absent | Ownership::Over => None,
         }
     }
 
@@ -218,7 +213,7 @@ impl CallRecord {
     pub const fn epoch(&self) -> u64 {
         match self.ownership {
             Ownership::Owned { epoch, .. } | Ownership::Leaving { epoch, .. } => epoch,
-            Ownership::Absent | Ownership::Waiting | Ownership::Over => 0,
+            Ownership::Absent | Ownership::Over => 0,
         }
     }
 

@@ -20,8 +20,8 @@ use realtime_protocol::time::Timestamp;
 
 use crate::engine::{Answer, Card, Offer, OfferAnswer, Offered, Owners};
 use crate::entropy::Entropy;
-use crate::id::{CallId, SHARDS, Sequence, WorkerId};
-use crate::line::{Entry, Listed};
+use crate::id::{CallId, SHARDS, WorkerId};
+use crate::line::{Listed, Whose};
 use crate::placement::{Wants, Workers};
 use crate::record::{CallRecord, Ownership};
 
@@ -47,7 +47,7 @@ const SWEEP: Duration = Duration::from_secs(3);
 const AUDIT: Duration = Duration::from_secs(60);
 
 /// What is asked of the engine.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ask {
     /// Read this worker's lease.
     Lease(WorkerId),
@@ -55,8 +55,8 @@ pub(crate) enum Ask {
     List(Owners),
     /// Read this call's journal.
     Check(CallId),
-    /// Offer this call to this worker.
-    Offer(CallId, WorkerId),
+    /// Make this offer to this worker.
+    Offer(Offer, WorkerId),
 }
 
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Orphan {
-    of: Option<WorkerId>,
+    of: Whose,
     refused: BTreeSet<WorkerId>,
     state: State,
 }
@@ -188,17 +188,11 @@ impl Recovery {
                 self.busy -= 1;
                 self.handle_checked(now, &call, answer);
             }
-            Ask::Offer(call, to) => {
+            Ask::Offer(offer, to) => {
                 self.busy -= 1;
-                self.handle_offered(now, &call, to, &answer);
+                self.handle_offered(now, &offer.call, to, &answer);
             }
         }
-    }
-
-    /// What is offered for a lost call.
-    pub(crate) fn offer(&self, call: &CallId) -> Offer {
-        let of = self.orphans.get(call).and_then(|orphan| orphan.of.clone());
-        Offer { call: call.clone(), state: Offered::Lost { of } }
     }
 
     /// The lost calls that are worked on.
@@ -221,7 +215,11 @@ impl Recovery {
                     if let Some(to) = self.workers.choose(&Wants::new(), &orphan.refused) {
                         orphan.state = State::Offering;
                         self.busy += 1;
-                        return Some(Ask::Offer(call.clone(), to));
+                        let state = match orphan.of.clone() {
+                            Whose::Worker(of) => Offered::Lost { of },
+                            Whose::Nobody(placing) => Offered::New { placing },
+                        };
+                        return Some(Ask::Offer(Offer { call: call.clone(), state }, to));
                     }
                     orphan.refused.clear();
                     orphan.state = State::Due { at: now + FULL, check: true };
@@ -271,25 +269,25 @@ impl Recovery {
             let still: BTreeSet<&CallId> = calls.iter().map(|listed| &listed.call).collect();
             self.unowned.retain(|call, _| still.contains(call));
         }
-        for Listed { call, owner } in calls {
-            match owner {
-                None => {
+        for Listed { call, whose } in calls {
+            match whose {
+                Whose::Nobody(_) => {
                     let since = *self.unowned.entry(call.clone()).or_insert(now);
                     if now.saturating_since(since) >= PLACING {
                         self.unowned.remove(&call);
-                        self.add(now, call, None);
+                        self.add(now, call, whose);
                     }
                 }
-                Some(owner) if self.dead.contains_key(&owner) => self.add(now, call, Some(owner)),
-                Some(owner) if owner != self.me && !self.workers.contains(&owner) => {
+                Whose::Worker(ref owner) if self.dead.contains_key(owner) => self.add(now, call, whose),
+                Whose::Worker(owner) if owner != self.me && !self.workers.contains(&owner) => {
                     self.doubted.entry(owner).or_insert(Some(now));
                 }
-                Some(_) => {}
+                Whose::Worker(_) => {}
             }
         }
     }
 
-    fn add(&mut self, now: Timestamp, call: CallId, of: Option<WorkerId>) {
+    fn add(&mut self, now: Timestamp, call: CallId, of: Whose) {
         let rank = self.workers.rank(&self.me, call.shard());
         if rank >= WATCHERS {
             return;
@@ -308,7 +306,12 @@ impl Recovery {
             orphan.state = State::Due { at: now + FULL, check: true };
             return;
         };
-        match is_lost(&lines, orphan.of.as_ref()) {
+        let record = CallRecord::fold(&lines);
+        let is_lost = match &orphan.of {
+            Whose::Worker(worker) => record.owner() == Some(worker),
+            Whose::Nobody(_) => *record.ownership() == Ownership::Absent,
+        };
+        match is_lost {
             true => orphan.state = State::Due { at: now, check: false },
             false => {
                 self.orphans.remove(call);
@@ -329,15 +332,6 @@ impl Recovery {
                 State::Due { at: now, check: true }
             }
         };
-    }
-}
-
-/// Returns whether the call is still without an owner, or of this one.
-pub(crate) fn is_lost(lines: &[(Sequence, Entry)], of: Option<&WorkerId>) -> bool {
-    match CallRecord::fold(lines).ownership() {
-        Ownership::Waiting => of.is_none(),
-        Ownership::Owned { worker, .. } | Ownership::Leaving { worker, .. } => Some(worker) == of,
-        Ownership::Absent | Ownership::Over => false,
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn placing() -> Placing {
     Placing { tenant: Tenant::unnamed(), leg, metadata: Content::default() }
 }
 
-pub(crate) fn placed() -> Line {
-    Line::Placed(placing())
+pub(crate) fn placed(worker: &str) -> Line {
+    Line::Placed { worker: id(worker), placing: placing() }
 }
 
 pub(crate) fn owner(worker: &str, epoch: u64) -> Line {

@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::id::{Sequence, WorkerId};
-    use crate::line::{Entry, Line, Why};
+    use crate::line::{Entry, Line};
     use crate::samples::placed;
 
     #[test]
@@ -166,11 +166,7 @@ mod tests {
 
     fn record(v: u32, body: Content) -> CallRecord {
         let by = WorkerId::new("a").unwrap();
-        let lines = [
-            placed(),
-            Line::Owner { worker: by.clone(), epoch: 1, why: Why::Placed },
-            Line::Snap { v, body, claims: Vec::new() },
-        ];
+        let lines = [placed("a"), Line::Snap { v, body, claims: Vec::new() }];
         let entries = lines.into_iter().enumerate();
         let entries: Vec<_> = entries
             .map(|(n, line)| (Sequence(n as u64 + 1), Entry { by: by.clone(), n: n as u64, line }))

@@ -87,11 +87,21 @@ impl Writer {
         true
     }
 
-    /// The author goes on under a new name, as the next owner: that line comes before all that wait.
+    /// The author goes on under a new name, as the next owner: that line comes before all that wait. Of a
+    /// call whose first line waits, it is the first owner by its new name.
     pub(crate) fn rename(&mut self, by: WorkerId, owner: Line) {
+        let first = self.waiting.iter_mut().find_map(|line| match line {
+            Line::Placed { worker, .. } => Some(worker),
+            _ => None,
+        });
+        match first {
+            Some(worker) => worker.clone_from(&by),
+            None => {
+                self.waiting.retain(|line| !matches!(line, Line::Owner { .. }));
+                self.waiting.push_front(owner);
+            }
+        }
         self.by = by;
-        self.waiting.retain(|line| !matches!(line, Line::Owner { .. }));
-        self.waiting.push_front(owner);
     }
 
     /// What to ask next. It is under way from then on.

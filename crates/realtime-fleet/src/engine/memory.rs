@@ -10,14 +10,18 @@ use realtime_protocol::time::Timestamp;
 
 use crate::engine::{Answer, Owners, Push, Request};
 use crate::id::{CallId, Sequence, WorkerId};
-use crate::line::{Entry, Line, Listed};
+use crate::line::{Entry, Line, Listed, Placing, Whose};
 use crate::record::CallRecord;
 
-/// Journals and leases.
+/// How long an announcement is kept.
+const ANNOUNCED: Duration = Duration::from_secs(20);
+
+/// Announcements, journals and leases.
 #[derive(Clone, Debug)]
 pub struct Memory {
     ttl: Duration,
     last: u64,
+    announced: BTreeMap<CallId, (Placing, Timestamp)>,
     journals: BTreeMap<CallId, Vec<(Sequence, Entry)>>,
     leases: BTreeMap<WorkerId, (Sequence, Timestamp)>,
     fences: bool,
@@ -26,7 +30,14 @@ pub struct Memory {
 impl Memory {
     /// An engine without calls, whose leases last this long.
     pub const fn new(ttl: Duration) -> Self {
-        Self { ttl, last: 0, journals: BTreeMap::new(), leases: BTreeMap::new(), fences: true }
+        Self {
+            ttl,
+            last: 0,
+            announced: BTreeMap::new(),
+            journals: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            fences: true,
+        }
     }
 
     /// Takes every line, wherever it stands: for showing what fences are for.
@@ -40,6 +51,11 @@ impl Memory {
     pub fn handle(&mut self, now: Timestamp, request: &Request) -> Option<Answer> {
         self.expire(now);
         Some(match request {
+            Request::Announce { calls, .. } => {
+                let announced = calls.iter().map(|(call, placing)| (call.clone(), (placing.clone(), now)));
+                self.announced.extend(announced);
+                Answer::Done(self.next())
+            }
             Request::Append { call, after, entry } => self.append(call, *after, entry),
             Request::Read { call } => Answer::Lines(self.journal(call).to_vec()),
             Request::List { of, shards } => Answer::Calls(self.list(of, shards)),
@@ -68,8 +84,9 @@ impl Memory {
         })
     }
 
-    /// Ends the leases whose time is over, and tells which.
+    /// Ends the leases and announcements whose time is over, and tells which leases these are.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Push> {
+        self.announced.retain(|_, (_, at)| *at + ANNOUNCED > now);
         let is_over = |(_, until): &(Sequence, Timestamp)| *until <= now;
         let over = self.leases.iter().filter(|(_, lease)| is_over(lease)).map(|(worker, _)| worker.clone());
         let over: Vec<WorkerId> = over.collect();
@@ -114,16 +131,23 @@ impl Memory {
     }
 
     fn list(&self, of: &Owners, shards: &[u8]) -> Vec<Listed> {
-        let records = self.journals.iter().filter(|(call, _)| shards.contains(&call.shard()));
-        let records = records.map(|(call, lines)| (call, CallRecord::fold(lines)));
-        let open = records.filter(|(_, record)| !record.is_over());
-        let listed = open.map(|(call, record)| Listed::new(call.clone(), record.owner().cloned()));
-        let is_meant = |listed: &Listed| match of {
-            Owners::One(worker) => listed.owner.as_ref() == Some(worker),
-            Owners::Nobody => listed.owner.is_none(),
+        if *of == Owners::Nobody {
+            let is_meant = |call: &CallId| shards.contains(&call.shard()) && self.journal(call).is_empty();
+            let unowned = self.announced.iter().filter(|(call, _)| is_meant(call));
+            let listed = |(call, (placing, _)): (&CallId, &(Placing, _))| {
+                Listed::new(call.clone(), Whose::Nobody(placing.clone()))
+            };
+            return unowned.map(listed).collect();
+        }
+        let owned = self.journals.iter().filter(|(call, _)| shards.contains(&call.shard()));
+        let owned = owned.filter_map(|(call, lines)| Some((call, CallRecord::fold(lines).owner()?.clone())));
+        let is_meant = |(_, owner): &(_, WorkerId)| match of {
+            Owners::One(worker) => owner == worker,
+            Owners::Nobody => false,
             Owners::All => true,
         };
-        listed.filter(is_meant).collect()
+        let listed = |(call, owner): (&CallId, _)| Listed::new(call.clone(), Whose::Worker(owner));
+        owned.filter(is_meant).map(listed).collect()
     }
 
     const fn next(&mut self) -> Sequence {
@@ -143,7 +167,7 @@ mod tests {
         let mut engine = Memory::new(Duration::from_secs(3));
         let call = CallId::of_bits(1);
         let mut append = |after: u64| {
-            let entry = entry("g", 0, placed());
+            let entry = entry("w", 0, placed("w"));
             engine.handle(at(0), &Request::Append { call: call.clone(), after: Sequence(after), entry })
         };
         assert_eq!(append(0), Some(Answer::Done(Sequence(1))));

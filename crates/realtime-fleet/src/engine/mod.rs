@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallId, Sequence, Tenant, WorkerId};
-use crate::line::{Entry, Listed};
+use crate::line::{Entry, Listed, Placing};
 
 /// What a request is, for its answer.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -30,6 +30,14 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Request {
+    /// Keeps for some seconds at least that these calls are about to be placed. Of two announcements of a call
+    /// either may be kept. [`Answer::Done`].
+    Announce {
+        /// By which gateway.
+        by: WorkerId,
+        /// Which calls.
+        calls: Vec<(CallId, Placing)>,
+    },
     /// Appends a line to a call's journal behind this one, 0 for the first. A [`Snap`](crate::Line::Snap)
     /// replaces earlier lines that are not about owners. [`Answer::Done`] or [`Answer::Refused`].
     Append {
@@ -92,9 +100,9 @@ pub enum Request {
 pub enum Owners {
     /// Those that this worker owns or owned.
     One(WorkerId),
-    /// Those that have no owner yet.
+    /// Those that were announced in the last seconds and have no line.
     Nobody,
-    /// All.
+    /// Those of all workers.
     All,
 }
 
@@ -172,18 +180,16 @@ pub struct Offer {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Offered {
-    /// It is new: its journal has this line, and the owner's line must follow just that one. So an offer that
-    /// is answered too late, and was repeated elsewhere, takes the call from nobody.
+    /// It has no line yet, and the worker's must be the first. So an offer that is answered too late, and was
+    /// repeated elsewhere, takes the call from nobody.
     New {
-        /// The line's sequence.
-        after: Sequence,
-        /// The line.
-        entry: Entry,
+        /// What the gateway says of the call.
+        placing: Placing,
     },
-    /// Its owner's lease has ended, or it never had one.
+    /// Its owner's lease has ended.
     Lost {
         /// The owner.
-        of: Option<WorkerId>,
+        of: WorkerId,
     },
     /// Its owner drains, and would give it away: attach to it, and then ask the owner by `Ready`.
     Moving {

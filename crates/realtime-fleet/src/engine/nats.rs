@@ -6,8 +6,9 @@
 //!
 //! | subject | what |
 //! |---|---|
-//! | `rt.F.call.S.CALL.new` | the first line of a call in shard S of fleet F |
-//! | `rt.F.call.S.CALL.own.WORKER` | an owner |
+//! | `rt.F.new.GATEWAY` | calls that a gateway of fleet F is about to place |
+//! | `rt.F.call.S.CALL.new.WORKER` | the first owner of a call in shard S |
+//! | `rt.F.call.S.CALL.own.WORKER` | a later one |
 //! | `rt.F.call.S.CALL.log` | functions, and snapshots, of which each replaces what stands here before it |
 //! | `rt.F.call.S.CALL.hand`, `….end` | a handover, the last line |
 //! | `rt.F.lease.WORKER` | a lease: it goes by itself when its time is over |
@@ -18,7 +19,7 @@
 
 mod board;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,7 +33,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{Answer, Card, Offer, OfferAnswer, Owners, Push, Request};
 use crate::id::{CallId, SHARDS, Sequence, WorkerId};
-use crate::line::{Entry, Line, Listed};
+use crate::line::{Entry, Line, Listed, Placing, Whose};
 use crate::record::CallRecord;
 
 /// How long an answer is waited for.
@@ -47,6 +48,10 @@ const BATCH: usize = 1000;
 const TOGETHER: usize = 128;
 /// How far back a call is looked for that nobody owns.
 const RECENT: Duration = Duration::from_secs(20);
+/// How long announcements are kept.
+const ANNOUNCED: Duration = Duration::from_secs(60);
+/// Bytes of calls that are announced by one message: a server takes 1 MiB at most, unless told otherwise.
+const ANNOUNCEMENT: usize = 256 * 1024;
 /// How long the lines of calls are kept, at most.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The server's number for a line that stands behind another one.
@@ -231,6 +236,7 @@ impl Nats {
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         match request {
+            Request::Announce { by, calls } => self.announce(&by, &calls).await,
             Request::Append { call, after, entry } => self.append(&call, after, &entry).await,
             Request::Read { call } => {
                 self.journal(&call).await.map_or(Answer::Unclear, |lines| Answer::Lines(entries(lines)))
@@ -239,7 +245,7 @@ impl Nats {
                 self.list(&of, &shards).await.map_or(Answer::Unclear, Answer::Calls)
             }
             Request::Forget { call } => {
-                let kinds = ["new", "own.*", "log", "hand"];
+                let kinds = ["new.*", "own.*", "log", "hand"];
                 for kind in kinds {
                     self.purge(&self.calls_stream(), &format!("{}.{kind}", self.call(&call))).await;
                 }
@@ -280,10 +286,13 @@ impl Nats {
         let _ = self.client.publish(incoming.reply, text.into()).await;
     }
 
-    /// The calls that are not over, each with its last owner. `None`: the engine does not answer.
+    /// The calls that are not over, each with its last owner, and those that gateways have announced and
+    /// nobody owns. `None`: the engine does not answer.
     pub async fn calls(&self) -> Option<Vec<Listed>> {
         let shards: Vec<u8> = (0..SHARDS).collect();
-        self.list(&Owners::All, &shards).await
+        let mut calls = self.list(&Owners::Nobody, &shards).await?;
+        calls.extend(self.list(&Owners::All, &shards).await?);
+        Some(calls)
     }
 
     /// What a call's journal says. `None`: the engine does not answer.
@@ -312,7 +321,12 @@ impl Nats {
             "storage": "file", "retention": "limits", "discard": "old", "max_msgs_per_subject": 1,
             "allow_msg_ttl": true,
         });
-        for stream in [calls, leases] {
+        let announced = json!({
+            "name": self.announced_stream(), "subjects": [self.subject("new.*")], "num_replicas": replicas,
+            "storage": "file", "retention": "limits", "discard": "old", "max_age": nanos(ANNOUNCED),
+            "allow_direct": true,
+        });
+        for stream in [announced, calls, leases] {
             let name = stream["name"].as_str().unwrap_or_default().to_owned();
             let subject = format!("$JS.API.STREAM.CREATE.{name}");
             let answer = self.api(subject, &stream, Duration::from_secs(5)).await;
@@ -327,6 +341,31 @@ impl Nats {
         Ok(())
     }
 
+    /// In as many messages as it takes.
+    async fn announce(&self, by: &WorkerId, calls: &[(CallId, Placing)]) -> Answer {
+        let texts =
+            calls.iter().map(|call| serde_json::to_string(call).expect("names and JSON values are JSON"));
+        let mut messages = vec![String::new()];
+        for text in texts {
+            let last = messages.last_mut().expect("there is one at least");
+            match last.len() + text.len() {
+                0.. if last.is_empty() => *last = text,
+                ..=ANNOUNCEMENT => last.extend([",", &text]),
+                _ => messages.push(text),
+            }
+        }
+        let mut answer = Answer::Unclear;
+        for calls in messages {
+            let text = format!("[{calls}]").into_bytes();
+            let subject = self.subject(&format!("new.{by}"));
+            answer = self.publish(subject, HeaderMap::new(), text, PATIENCE).await;
+            if !matches!(answer, Answer::Done(_)) {
+                break;
+            }
+        }
+        answer
+    }
+
     async fn append(&self, call: &CallId, after: Sequence, entry: &Entry) -> Answer {
         let call = self.call(call);
         let mut headers = HeaderMap::new();
@@ -338,7 +377,7 @@ impl Nats {
             headers.insert("Nats-Rollup", "sub");
         }
         let kind = match &entry.line {
-            Line::Placed(_) => "new".to_owned(),
+            Line::Placed { worker, .. } => format!("new.{worker}"),
             Line::Owner { worker, .. } => format!("own.{worker}"),
             Line::Handover { .. } => "hand".to_owned(),
             Line::Ended { .. } => "end".to_owned(),
@@ -398,9 +437,8 @@ impl Nats {
     /// The last lines that say whose calls are.
     async fn messages(&self, of: &Owners, shards: &[u8]) -> Option<Vec<Message>> {
         let kinds: &[&str] = match of {
-            Owners::One(worker) => &[&format!("own.{worker}")],
-            Owners::Nobody => &["new"],
-            Owners::All => &["new", "own.*", "end"],
+            Owners::One(worker) => &[&format!("new.{worker}"), &format!("own.{worker}")],
+            Owners::All | Owners::Nobody => &["new.*", "own.*", "end"],
         };
         let filters = |shard: &u8| {
             let shard = self.subject(&format!("call.{shard:x}.*"));
@@ -418,7 +456,8 @@ impl Nats {
                 Some(found) => messages.extend(found),
                 None => {
                     for filter in filters {
-                        messages.extend(self.lines(&filter, Start::At(Sequence(1))).await?);
+                        let stream = self.calls_stream();
+                        messages.extend(self.lines(&stream, &filter, Start::At(Sequence(1))).await?);
                     }
                 }
             }
@@ -426,23 +465,23 @@ impl Nats {
         Some(messages)
     }
 
-    /// Calls of the last while that nobody owns.
+    /// Calls that were announced in the last while and have no line.
     async fn list_unowned(&self, shards: &[u8]) -> Option<Vec<Listed>> {
-        let recent = self.lines(&self.subject("call.*.*.new"), Start::Since(RECENT)).await?;
-        let mut calls: BTreeSet<CallId> = recent.iter().filter_map(named).map(|(call, _)| call).collect();
-        calls.retain(|call| shards.contains(&call.shard()));
-        let all: Vec<CallId> = calls.iter().cloned().collect();
+        let (stream, all) = (self.announced_stream(), self.subject("new.*"));
+        let recent = self.lines(&stream, &all, Start::Since(RECENT)).await?;
+        let read =
+            |message: &Message| serde_json::from_slice::<Vec<(CallId, Placing)>>(&message.payload).ok();
+        let mut calls: BTreeMap<CallId, Placing> = recent.iter().filter_map(read).flatten().collect();
+        calls.retain(|call, _| shards.contains(&call.shard()));
+        let all: Vec<CallId> = calls.keys().cloned().collect();
         for some in all.chunks(TOGETHER) {
-            let filters = some.iter().flat_map(|call| {
-                let call = self.call(call);
-                [format!("{call}.own.*"), format!("{call}.end")]
-            });
-            let found = self.last(&filters.collect::<Vec<_>>()).await?.unwrap_or_default();
+            let filters: Vec<String> = some.iter().map(|call| format!("{}.>", self.call(call))).collect();
+            let found = self.last(&filters).await?.unwrap_or_default();
             for (call, _) in found.iter().filter_map(named) {
                 calls.remove(&call);
             }
         }
-        Some(calls.into_iter().map(|call| Listed::new(call, None)).collect())
+        Some(calls.into_iter().map(|(call, placing)| Listed::new(call, Whose::Nobody(placing))).collect())
     }
 
     /// A call's lines. The last of each subject comes by an index of the server's, which is quick however
@@ -453,7 +492,8 @@ impl Nats {
         let mut all = self.last(&[format!("{call}.>")]).await??;
         let sequences = || all.iter().map(sequence);
         if let (Some(first), Some(last)) = (sequences().min(), sequences().max()) {
-            let log = self.lines(&format!("{call}.log"), Start::At(first)).await?;
+            let stream = self.calls_stream();
+            let log = self.lines(&stream, &format!("{call}.log"), Start::At(first)).await?;
             all.retain(|message| !matches!(named(message), Some((_, Kind::Log))));
             all.extend(log.into_iter().filter(|message| sequence(message) <= last));
         }
@@ -461,8 +501,8 @@ impl Nats {
         Some(all)
     }
 
-    /// All messages of the stream of calls that match.
-    async fn lines(&self, filter: &str, start: Start) -> Option<Vec<Message>> {
+    /// All messages of a stream that match.
+    async fn lines(&self, stream: &str, filter: &str, start: Start) -> Option<Vec<Message>> {
         let mut all: Vec<Message> = Vec::new();
         loop {
             let mut question = json!({ "next_by_subj": filter, "batch": BATCH });
@@ -471,7 +511,7 @@ impl Nats {
                 (None, Start::At(first)) => question["seq"] = json!(first.0.max(1)),
                 (None, Start::Since(since)) => question["start_time"] = json!(past(since)),
             }
-            let (status, found) = self.direct(&question).await?;
+            let (status, found) = self.direct(stream, &question).await?;
             let count = found.len();
             all.extend(found);
             match status {
@@ -488,7 +528,8 @@ impl Nats {
         if filters.is_empty() {
             return Some(Some(Vec::new()));
         }
-        let (status, found) = self.direct(&json!({ "multi_last": filters, "batch": BATCH })).await?;
+        let question = json!({ "multi_last": filters, "batch": BATCH });
+        let (status, found) = self.direct(&self.calls_stream(), &question).await?;
         match status {
             NO_MORE | NOT_THERE if found.len() < BATCH => Some(Some(found)),
             NO_MORE | TOO_MANY => Some(None),
@@ -497,10 +538,10 @@ impl Nats {
     }
 
     /// Asks for several messages. They come one by one, and a status last.
-    async fn direct(&self, question: &Value) -> Option<(u16, Vec<Message>)> {
+    async fn direct(&self, stream: &str, question: &Value) -> Option<(u16, Vec<Message>)> {
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.ok()?;
-        let subject = format!("$JS.API.DIRECT.GET.{}", self.calls_stream());
+        let subject = format!("$JS.API.DIRECT.GET.{stream}");
         self.client.publish_with_reply(subject, inbox, question.to_string().into()).await.ok()?;
         let mut found = Vec::new();
         loop {
@@ -529,6 +570,10 @@ impl Nats {
 
     fn call(&self, call: &CallId) -> String {
         self.subject(&format!("call.{:x}.{call}", call.shard()))
+    }
+
+    fn announced_stream(&self) -> String {
+        format!("RT_{}_NEW", self.options.fleet)
     }
 
     fn calls_stream(&self) -> String {
@@ -571,9 +616,8 @@ fn listed(messages: &[Message]) -> Vec<Listed> {
         }
     }
     let open = last.into_iter().filter_map(|(call, (_, kind))| match kind {
-        Kind::Owner(owner) => Some(Listed::new(call, Some(owner))),
-        Kind::Log | Kind::Other => Some(Listed::new(call, None)),
-        Kind::End => None,
+        Kind::Owner(owner) => Some(Listed::new(call, Whose::Worker(owner))),
+        Kind::Log | Kind::Other | Kind::End => None,
     });
     open.collect()
 }
@@ -600,7 +644,7 @@ fn named(message: &Message) -> Option<(CallId, Kind)> {
     let mut tokens = subject.map(|subject| subject.as_str()).unwrap_or_default().split('.').skip(4);
     let call = CallId::new(tokens.next()?).ok()?;
     let kind = match (tokens.next()?, tokens.next()) {
-        ("own", Some(owner)) => Kind::Owner(WorkerId::new(owner).ok()?),
+        ("new" | "own", Some(owner)) => Kind::Owner(WorkerId::new(owner).ok()?),
         ("log", _) => Kind::Log,
         ("end", _) => Kind::End,
         _ => Kind::Other,

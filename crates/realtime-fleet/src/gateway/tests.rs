@@ -1,19 +1,42 @@
 use super::*;
 use crate::id::{Sequence, Tenant};
-use crate::line::Why;
-use crate::samples::{at, id, placing};
+use crate::samples::{at, entry, id, placed, placing};
 
 #[test]
-fn a_call_stands_in_its_journal_before_it_is_offered() {
+fn a_call_is_announced_before_it_is_offered() {
     let mut bench = Bench::new(&[("a", 9)]);
     let call = bench.gateway.place(at(10), NewCall::new(placing()));
-    assert!(matches!(&bench.requests()[..], [Request::Append { after: Sequence(0), .. }]));
+    assert_eq!(bench.announced(), std::slice::from_ref(&call));
     bench.answer(at(20), Answer::Done(Sequence(5)));
     let [Request::Offer { to, offer }] = &bench.requests()[..] else { panic!() };
-    assert!(matches!(offer.state, Offered::New { after: Sequence(5), .. }));
-    assert_eq!(*to, id("a"));
+    assert_eq!((to, &offer.state), (&id("a"), &Offered::New { placing: placing() }));
     bench.answer(at(30), Answer::Offered(OfferAnswer::Taken));
     assert_eq!(bench.placed, [(call, Ok(Some(id("a"))))]);
+}
+
+#[test]
+fn calls_that_come_while_others_are_announced_are_announced_together() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let calls: Vec<CallId> =
+        (0..4).map(|n| bench.gateway.place(at(10 + n), NewCall::new(placing()))).collect();
+    assert_eq!(bench.announced(), calls[..1]);
+    bench.answer(at(20), Answer::Done(Sequence(5)));
+    bench.answer(at(21), Answer::Offered(OfferAnswer::Taken));
+    assert_eq!(bench.announced(), calls[1..]);
+    bench.answer(at(30), Answer::Done(Sequence(6)));
+    let offered = bench.requests().into_iter().filter(|request| matches!(request, Request::Offer { .. }));
+    assert_eq!(offered.count(), 3);
+}
+
+#[test]
+fn an_announcement_that_nobody_answers_for_is_made_again_and_no_call_is_offered_before() {
+    let mut bench = Bench::new(&[("a", 9)]);
+    let call = bench.gateway.place(at(10), NewCall::new(placing()));
+    bench.answer(at(1010), Answer::Unclear);
+    assert_eq!(bench.requests(), []);
+    assert!(bench.gateway.poll_timeout().is_some_and(|due| due <= at(1210)));
+    bench.gateway.handle_timeout(at(1210));
+    assert_eq!(bench.announced(), [call]);
 }
 
 #[test]
@@ -40,7 +63,7 @@ fn a_full_fleet_is_told_once_no_worker_can_take_the_call_any_more() {
     let call = bench.gateway.place(at(10), NewCall::new(placing()));
     bench.answer(at(20), Answer::Done(Sequence(5)));
     bench.answer(at(30), Answer::Offered(OfferAnswer::Full));
-    let [Request::Append { after: Sequence(5), entry, .. }] = &bench.requests()[..] else { panic!() };
+    let [Request::Append { after: Sequence(0), entry, .. }] = &bench.requests()[..] else { panic!() };
     assert!(matches!(entry.line, Line::Ended { .. }));
     assert_eq!(bench.placed, []);
     bench.answer(at(40), Answer::Done(Sequence(6)));
@@ -66,15 +89,11 @@ fn room_is_known_before_a_call_is_accepted() {
 fn a_yes_that_was_lost_on_the_way_is_found_in_the_journal() {
     let mut bench = Bench::new(&[("a", 9)]);
     let call = bench.gateway.place(at(10), NewCall::new(placing()));
-    let [Request::Append { entry: placed, .. }] = &bench.requests()[..] else { panic!() };
-    let placed = placed.clone();
     bench.answer(at(20), Answer::Done(Sequence(5)));
     bench.answer(at(220), Answer::Unclear);
     bench.requests.retain(|(_, request)| !matches!(request, Request::ReadLease { .. }));
     bench.answer(at(230), Answer::Refused);
-    let owner = Line::Owner { worker: id("a"), epoch: 1, why: Why::Placed };
-    let owner = Entry { by: id("a"), n: 0, line: owner };
-    bench.answer(at(240), Answer::Lines(vec![(Sequence(5), placed), (Sequence(6), owner)]));
+    bench.answer(at(240), Answer::Lines(vec![(Sequence(6), entry("a", 0, placed("a")))]));
     assert_eq!(bench.placed, [(call, Ok(None))]);
 }
 
@@ -106,7 +125,7 @@ fn a_tenant_has_its_limit_over_all_workers_and_what_is_being_placed() {
 }
 
 #[test]
-fn without_a_worker_nothing_is_written() {
+fn without_a_worker_nothing_is_announced() {
     let mut bench = Bench::new(&[]);
     let call = bench.gateway.place(at(10), NewCall::new(placing()));
     assert!(bench.requests().is_empty());
@@ -140,6 +159,15 @@ impl Bench {
     fn requests(&mut self) -> Vec<Request> {
         self.drain();
         self.requests.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// What is being announced.
+    fn announced(&mut self) -> Vec<CallId> {
+        let of = |request| match request {
+            Request::Announce { calls, .. } => Some(calls.into_iter().map(|(call, _)| call)),
+            _ => None,
+        };
+        self.requests().into_iter().filter_map(of).flatten().collect()
     }
 
     /// Answers the oldest request that is no read of a lease.

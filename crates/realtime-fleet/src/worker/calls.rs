@@ -6,7 +6,6 @@ use crate::engine::{Answer, Offer, Offered, Request};
 use crate::id::CallId;
 use crate::line::{Line, Why};
 use crate::record::CallRecord;
-use crate::recovery::is_lost;
 use crate::snapshot::Resume;
 use crate::worker::held::{Held, Move, Phase};
 use crate::worker::{Asking, Event, Verdict, Worker};
@@ -16,10 +15,9 @@ impl Worker {
     pub(super) fn take(&mut self, offer: Offer) {
         let call = offer.call;
         let held = match offer.state {
-            Offered::New { after, entry } => {
-                let record = CallRecord::fold(&[(after, entry)]);
-                let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Placed));
-                held.writer.push(self.owner_line(Why::Placed));
+            Offered::New { placing } => {
+                let mut held = Held::new(self.id.clone(), CallRecord::new(), Phase::Owning(Why::Placed));
+                held.writer.push(Line::Placed { worker: self.id.clone(), placing });
                 held
             }
             Offered::Lost { of } => {
@@ -40,7 +38,7 @@ impl Worker {
         let Some(held) = self.calls.get_mut(&call) else { return };
         let (of, moves) = match &held.phase {
             Phase::Reading { of } => (of.clone(), false),
-            Phase::Fetching { of } => (Some(of.clone()), true),
+            Phase::Fetching { of } => (of.clone(), true),
             _ => return,
         };
         let Answer::Lines(lines) = answer else {
@@ -49,14 +47,16 @@ impl Worker {
         };
         let record = CallRecord::fold(lines);
         let is_sure = self.lease.may_act(now) && !self.is_new;
-        if !is_sure || !is_lost(lines, of.as_ref()) || Resume::of(&record).is_err() {
+        // A later release may have written what this one can't read: the next worker is offered it.
+        let is_readable = record.placing().is_some() && Resume::of(&record).is_ok();
+        if !is_sure || record.owner() != Some(&of) || !is_readable {
             if record.is_over() {
                 self.ask(Asking::Forget, Request::Forget { call: call.clone() });
             }
             self.drop_call(now, &call);
             return;
         }
-        if let (true, Some(of)) = (moves, of) {
+        if moves {
             return self.prepare(now, call, of, record);
         }
         let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Lost));
@@ -99,20 +99,11 @@ impl Worker {
                     self.tell(Event::Stopped { call: call.clone() });
                 }
             }
+            Written::Line(Line::Placed { worker, .. }) if worker == self.id => {
+                self.handle_owned(now, call, 1, Why::Placed);
+            }
             Written::Line(Line::Owner { worker, epoch, why }) if worker == self.id => {
-                let was_begun = held.phase.is_begun();
-                if held.phase == Phase::Serving {
-                    return;
-                }
-                held.phase = Phase::Serving;
-                self.figures.began(why);
-                if was_begun {
-                    return self.unpark(now, call);
-                }
-                match held.begin(call, epoch, why) {
-                    Ok(placed) => self.tell(Event::Begin(Box::new(placed))),
-                    Err(_) => self.drop_call(now, call),
-                }
+                self.handle_owned(now, call, epoch, why);
             }
             Written::Line(Line::Claim { key, .. }) => held.grants.push_back(key),
             Written::Line(Line::Result { key, .. }) => {
@@ -137,6 +128,21 @@ impl Worker {
                 self.tell(Event::Recorded { call: call.clone(), key });
             }
             Written::Refused(..) => {}
+        }
+    }
+
+    /// This worker's line as the owner is in the journal.
+    fn handle_owned(&mut self, now: Timestamp, call: &CallId, epoch: u64, why: Why) {
+        let Some(held) = self.calls.get_mut(call).filter(|held| held.phase != Phase::Serving) else { return };
+        let was_begun = held.phase.is_begun();
+        held.phase = Phase::Serving;
+        self.figures.began(why);
+        if was_begun {
+            return self.unpark(now, call);
+        }
+        match held.begin(call, epoch, why) {
+            Ok(placed) => self.tell(Event::Begin(Box::new(placed))),
+            Err(_) => self.drop_call(now, call),
         }
     }
 

@@ -22,7 +22,7 @@ const AT_ONCE: u32 = 4;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
     /// The journal is being read. The call was this worker's.
-    Reading { of: Option<WorkerId> },
+    Reading { of: WorkerId },
     /// The owner's line is being written.
     Owning(Why),
     /// The application serves it.

@@ -335,7 +335,7 @@ impl Worker {
                 Ask::Lease(worker) => Request::ReadLease { worker: worker.clone() },
                 Ask::List(of) => Request::List { of: of.clone(), shards: self.recovery.shards() },
                 Ask::Check(call) => Request::Read { call: call.clone() },
-                Ask::Offer(call, to) => Request::Offer { to: to.clone(), offer: self.recovery.offer(call) },
+                Ask::Offer(offer, to) => Request::Offer { to: to.clone(), offer: offer.clone() },
             };
             self.ask(Asking::Recovery(ask), request);
         }

@@ -87,6 +87,16 @@ fn an_owner_with_a_new_name_takes_its_call_back_before_it_writes_anything_else()
 }
 
 #[test]
+fn a_first_owner_with_a_new_name_is_the_first_one_by_it() {
+    let mut writer = Writer::new(id("a"), CallRecord::new());
+    writer.push(placed("a"));
+    writer.rename(id("a2"), owner("a2", 0));
+    assert_eq!(sent(&mut writer), Some((0, placed("a2"))));
+    writer.handle_appended(Sequence(3));
+    assert_eq!((sent(&mut writer), writer.record().owner()), (None, Some(&id("a2"))));
+}
+
+#[test]
 fn of_snapshots_that_wait_the_newest_is_written() {
     let mut writer = writer_of_a();
     writer.push(claim("1"));
@@ -104,7 +114,7 @@ fn writer_of_a() -> Writer {
 }
 
 fn journal() -> Vec<(Sequence, Entry)> {
-    vec![(Sequence(1), entry("g", 0, placed())), (Sequence(2), entry("a", 9, owner("a", 1)))]
+    vec![(Sequence(2), entry("a", 9, placed("a")))]
 }
 
 fn sent(writer: &mut Writer) -> Option<(u64, Line)> {

@@ -414,12 +414,10 @@ impl World {
         line: &Line,
     ) -> Result<(), Broken> {
         match line {
+            Line::Placed { .. } => return self.check_epoch(call, 1),
             Line::Owner { epoch, why, .. } => {
                 self.done.moves += u64::from(*why == Why::Moved);
-                let last = self.epochs.insert(call.clone(), *epoch).unwrap_or(0);
-                if *epoch != last + 1 {
-                    return Err(self.broken("epoch", Some(call)));
-                }
+                return self.check_epoch(call, *epoch);
             }
             Line::Claim { key, .. } if !self.claimed.insert(key.clone()) => {
                 return Err(self.broken("claimed twice", Some(call)));
@@ -433,6 +431,11 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    fn check_epoch(&mut self, call: &CallId, epoch: u64) -> Result<(), Broken> {
+        let last = self.epochs.insert(call.clone(), epoch).unwrap_or(0);
+        if epoch == last + 1 { Ok(()) } else { Err(self.broken("epoch", Some(call))) }
     }
 
     fn wake(&mut self, node: Node, at: Timestamp) {
