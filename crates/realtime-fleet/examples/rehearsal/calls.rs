@@ -1,6 +1,9 @@
 //! What a worker of the rehearsal serves: calls with a turn every 2 to 3.5 s, and a function in every second
 //! one. What happens is noted in files, since the process may be killed.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,10 +86,15 @@ pub(crate) fn placing(metadata: Value) -> Placing {
     Placing { tenant: Tenant::unnamed(), leg, metadata: metadata.into() }
 }
 
-/// A line with its time, in milliseconds, and its process.
-fn note(folder: &Path, file: &str, text: &str) {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(file)).unwrap();
-    file.write_all(format!("{} {} {text}\n", now(), std::process::id()).as_bytes()).unwrap();
+/// A line with its time, in milliseconds, and its process. Files stay open: to open one costs more than the
+/// line.
+fn note(folder: &Path, file: &'static str, text: &str) {
+    thread_local! {
+        static FILES: RefCell<BTreeMap<&'static str, File>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    let open = || OpenOptions::new().create(true).append(true).open(folder.join(file)).unwrap();
+    let line = format!("{} {} {text}\n", now(), std::process::id());
+    FILES.with_borrow_mut(|files| files.entry(file).or_insert_with(open).write_all(line.as_bytes())).unwrap();
 }
 
 pub(crate) fn now() -> u64 {

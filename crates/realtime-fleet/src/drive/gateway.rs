@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::WorkerSeen;
 use crate::drive::clock::Clock;
+use crate::drive::requests::Requests;
+use crate::engine::Push;
 use crate::engine::nats::{EngineError, Nats, NatsOptions};
-use crate::engine::{Answer, Push, RequestId};
 use crate::gateway::{Gateway, GatewayOutput, NewCall, PlaceError};
 use crate::id::{CallId, WorkerId};
 
@@ -108,8 +106,7 @@ pub async fn gateway(nats: NatsOptions) -> Result<GatewayHandle, EngineError> {
     let driver = Driver {
         gateway: Gateway::new(ttl, rand::random()),
         clock: Clock::new(),
-        nats: nats.clone(),
-        requests: FuturesUnordered::new(),
+        requests: Requests::new(nats.clone()),
         waiting: BTreeMap::new(),
     };
     tokio::spawn(driver.run(pushes, asked));
@@ -119,8 +116,7 @@ pub async fn gateway(nats: NatsOptions) -> Result<GatewayHandle, EngineError> {
 struct Driver {
     gateway: Gateway,
     clock: Clock,
-    nats: Nats,
-    requests: FuturesUnordered<BoxFuture<'static, (RequestId, Answer)>>,
+    requests: Requests,
     waiting: BTreeMap<CallId, Waiter>,
 }
 
@@ -130,8 +126,10 @@ impl Driver {
             self.carry_out();
             let alarm = self.gateway.poll_timeout();
             tokio::select! {
-                Some((id, answer)) = self.requests.next() => {
-                    self.gateway.handle_answer(self.clock.now(), id, answer);
+                Some(answers) = self.requests.next() => {
+                    for (id, answer) in answers {
+                        self.gateway.handle_answer(self.clock.now(), id, answer);
+                    }
                 }
                 Some(push) = pushes.recv() => self.gateway.handle_push(self.clock.now(), push),
                 ask = asked.recv() => match ask {
@@ -158,10 +156,7 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(output) = self.gateway.poll_output() {
             match output {
-                GatewayOutput::Request(id, request) => {
-                    let nats = self.nats.clone();
-                    self.requests.push(async move { (id, nats.handle(request).await) }.boxed());
-                }
+                GatewayOutput::Request(id, request) => self.requests.ask(id, request),
                 GatewayOutput::Placed { call, result } => {
                     if let Some(waiter) = self.waiting.remove(&call) {
                         let placed = result.map(|worker| Placed { call, worker });
@@ -170,5 +165,6 @@ impl Driver {
                 }
             }
         }
+        self.requests.send_offers();
     }
 }

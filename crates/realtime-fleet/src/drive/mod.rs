@@ -46,6 +46,7 @@ mod gap;
 mod gateway;
 mod keep;
 mod lateness;
+mod requests;
 mod served;
 mod sideband;
 mod tools;

@@ -1,6 +1,6 @@
 //! The driver of a worker: one task, and one for each call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,9 +16,10 @@ use tokio::time::timeout;
 
 use crate::drive::clock::Clock;
 use crate::drive::lateness::Lateness;
+use crate::drive::requests::Requests;
 use crate::drive::served::{Ask, Permit, ServedCall, Waiter};
 use crate::engine::nats::{EngineError, Incoming, Nats, NatsOptions};
-use crate::engine::{Answer, Push, RequestId};
+use crate::engine::{OfferAnswer, Push};
 use crate::id::{CallId, WorkerId};
 use crate::lease::LeaseOptions;
 use crate::line::Why;
@@ -118,13 +119,13 @@ where
         clock,
         nats: nats.clone(),
         handler: Box::new(move |call| handler(call).boxed()),
-        requests: FuturesUnordered::new(),
+        requests: Requests::new(nats.clone()),
         handlers: FuturesUnordered::new(),
         offers: None,
         orders: None,
-        incoming: BTreeMap::new(),
-        offered: 0,
+        replies: BTreeMap::new(),
         calls: BTreeMap::new(),
+        unsure: BTreeSet::new(),
         good_until: Arc::default(),
         asks,
         lateness: Lateness::default(),
@@ -155,15 +156,17 @@ struct Driver {
     clock: Clock,
     nats: Nats,
     handler: Box<dyn Fn(ServedCall) -> BoxFuture<'static, ()> + Send + Sync>,
-    requests: FuturesUnordered<BoxFuture<'static, (RequestId, Answer)>>,
+    requests: Requests,
     /// Ends of handlers.
     handlers: FuturesUnordered<BoxFuture<'static, (CallId, Arc<Permit>)>>,
     offers: Option<Subscriber>,
     /// Somebody elsewhere wants it to drain.
     orders: Option<Subscriber>,
-    incoming: BTreeMap<u64, Incoming>,
-    offered: u64,
+    /// Answers to the offers of the message that is being handled.
+    replies: BTreeMap<OfferId, OfferAnswer>,
     calls: BTreeMap<CallId, Served>,
+    /// Calls that may not be acted for until their journals have this worker's name.
+    unsure: BTreeSet<CallId>,
     good_until: Arc<AtomicU64>,
     asks: mpsc::Sender<Ask>,
     lateness: Lateness,
@@ -191,11 +194,13 @@ impl Driver {
             }
             let alarm = self.worker.poll_timeout();
             tokio::select! {
-                Some((id, answer)) = self.requests.next() => {
-                    self.worker.handle_answer(self.clock.now(), id, answer);
+                Some(answers) = self.requests.next() => {
+                    for (id, answer) in answers {
+                        self.worker.handle_answer(self.clock.now(), id, answer);
+                    }
                 }
                 Some(push) = pushes.recv() => self.worker.handle_push(self.clock.now(), push),
-                Some(message) = next(&mut self.offers) => self.take_offer(message),
+                Some(message) = next(&mut self.offers) => self.take_offers(message).await,
                 Some(message) = next(&mut self.orders) => {
                     self.drain();
                     self.nats.confirm(message).await;
@@ -221,25 +226,22 @@ impl Driver {
     async fn carry_out(&mut self) {
         while let Some(output) = self.worker.poll_output() {
             match output {
-                Output::Request(id, request) => {
-                    let nats = self.nats.clone();
-                    self.requests.push(async move { (id, nats.handle(request).await) }.boxed());
-                }
-                Output::Reply(OfferId(n), answer) => {
-                    if let Some(incoming) = self.incoming.remove(&n) {
-                        self.nats.reply(incoming, answer).await;
-                    }
-                }
+                Output::Request(id, request) => self.requests.ask(id, request),
+                Output::Reply(id, answer) => drop(self.replies.insert(id, answer)),
                 Output::Event(event) => self.tell(event).await,
             }
         }
+        self.requests.send_offers();
         self.good_until.store(self.worker.good_until().as_micros(), Ordering::Release);
         let now = self.clock.now();
-        for (call, served) in &self.calls {
-            if !served.permit.is_mine.load(Ordering::Relaxed) && self.worker.may_act(now, call) {
+        self.unsure.retain(|call| {
+            let Some(served) = self.calls.get(call) else { return false };
+            let is_mine = self.worker.may_act(now, call);
+            if is_mine {
                 served.permit.is_mine.store(true, Ordering::Release);
             }
-        }
+            !is_mine
+        });
     }
 
     async fn tell(&mut self, event: Event) {
@@ -267,13 +269,15 @@ impl Driver {
             Event::Paused { call } => {
                 if let Some(served) = self.calls.get(&call) {
                     served.permit.is_mine.store(false, Ordering::Release);
+                    self.unsure.insert(call);
                 }
             }
             Event::Unsaved { call, why } => tracing::warn!(%call, why, "its snapshot is not kept"),
             Event::Named(worker) => {
                 tracing::info!(%worker, "has a name");
-                for served in self.calls.values() {
+                for (call, served) in &self.calls {
                     served.permit.is_mine.store(false, Ordering::Release);
+                    self.unsure.insert(call.clone());
                 }
                 self.offers = self.nats.offers(&worker).await;
                 self.orders = self.nats.orders(&worker).await;
@@ -299,7 +303,11 @@ impl Driver {
     fn begin(&mut self, placed: PlacedCall) {
         let call = placed.id.clone();
         tracing::info!(%call, epoch = placed.epoch, why = ?placed.why, "begins");
-        let is_mine = AtomicBool::new(placed.why != Why::Moved);
+        let is_mine = placed.why != Why::Moved;
+        if !is_mine {
+            self.unsure.insert(call.clone());
+        }
+        let is_mine = AtomicBool::new(is_mine);
         let permit = Permit { clock: self.clock, good_until: Arc::clone(&self.good_until), is_mine };
         let permit = Arc::new(permit);
         let (stopped, told) = watch::channel(false);
@@ -336,13 +344,24 @@ impl Driver {
         self.worker.handle_command(self.clock.now(), &ask.call, ask.command);
     }
 
-    fn take_offer(&mut self, message: async_nats::Message) {
-        let Some(incoming) = Nats::incoming(message) else { return };
-        let id = OfferId(self.offered);
-        self.offered += 1;
-        let offer = incoming.offer.clone();
-        self.incoming.insert(id.0, incoming);
-        self.worker.handle_offer(self.clock.now(), id, offer);
+    async fn take_offers(&mut self, message: async_nats::Message) {
+        let Some(Incoming { offers, reply }) = Nats::incoming(message) else { return };
+        let ids = (0..offers.len() as u64).map(OfferId);
+        for (id, offer) in ids.clone().zip(offers) {
+            match offer {
+                Some(offer) => self.worker.handle_offer(self.clock.now(), id, offer),
+                None => {
+                    tracing::warn!("an offer can't be read: a later release made it");
+                    self.replies.insert(id, OfferAnswer::Unreadable);
+                }
+            }
+        }
+        self.carry_out().await;
+        let replies = std::mem::take(&mut self.replies);
+        let answers: Option<Vec<OfferAnswer>> = ids.map(|id| replies.get(&id).copied()).collect();
+        if let Some(answers) = answers {
+            self.nats.reply(reply, &answers).await;
+        }
     }
 }
 

@@ -218,4 +218,6 @@ pub enum OfferAnswer {
     Draining,
     /// Its own lease is in doubt.
     NoLease,
+    /// It can't read the offer: a later release made it.
+    Unreadable,
 }

@@ -27,7 +27,9 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, ServerAddr, Subscriber};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -50,8 +52,8 @@ const TOGETHER: usize = 128;
 const RECENT: Duration = Duration::from_secs(20);
 /// How long announcements are kept.
 const ANNOUNCED: Duration = Duration::from_secs(60);
-/// Bytes of calls that are announced by one message: a server takes 1 MiB at most, unless told otherwise.
-const ANNOUNCEMENT: usize = 256 * 1024;
+/// Bytes of one message of several calls: a server takes 1 MiB at most, unless told otherwise.
+const MESSAGE: usize = 256 * 1024;
 /// How long the lines of calls are kept, at most.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The server's number for a line that stands behind another one.
@@ -161,11 +163,12 @@ pub struct Nats {
     sent: Arc<AtomicU64>,
 }
 
-/// An offer that came.
+/// Offers that came in one message.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    pub(crate) offer: Offer,
-    reply: async_nats::Subject,
+    /// `None`: one that this release can't read.
+    pub(crate) offers: Vec<Option<Offer>>,
+    pub(crate) reply: async_nats::Subject,
 }
 
 impl Nats {
@@ -264,7 +267,7 @@ impl Nats {
                 self.purge(&self.leases_stream(), &self.subject(&format!("lease.{worker}"))).await;
                 Answer::Done(Sequence::default())
             }
-            Request::Offer { to, offer } => self.offer(&to, &offer).await,
+            Request::Offer { to, offer } => self.offer(&to, &[offer]).await.pop().unwrap_or(Answer::Unclear),
         }
     }
 
@@ -273,17 +276,24 @@ impl Nats {
         self.client.subscribe(self.subject(&format!("offer.{worker}"))).await.ok()
     }
 
-    /// Reads an offer. `None`: nobody can read it, or waits for an answer.
+    /// Reads offers. `None`: nobody waits for an answer, or they are none.
     pub(crate) fn incoming(message: Message) -> Option<Incoming> {
-        let offer = serde_json::from_slice(&message.payload).ok()?;
-        Some(Incoming { offer, reply: message.reply? })
+        let offers = match serde_json::from_slice::<Vec<Offer>>(&message.payload) {
+            Ok(offers) => offers.into_iter().map(Some).collect(),
+            Err(_) => {
+                let offers = serde_json::from_slice::<Vec<Value>>(&message.payload).ok()?;
+                offers.into_iter().map(|offer| serde_json::from_value(offer).ok()).collect()
+            }
+        };
+        Some(Incoming { offers, reply: message.reply? })
     }
 
-    pub(crate) async fn reply(&self, incoming: Incoming, answer: OfferAnswer) {
+    /// Answers the offers of one message, in their order.
+    pub(crate) async fn reply(&self, to: async_nats::Subject, answers: &[OfferAnswer]) {
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let text = serde_json::to_vec(&answer).expect("a word is JSON");
+        let text = serde_json::to_vec(answers).expect("words are JSON");
         // Where it can't be sent, the other side asks somebody else.
-        let _ = self.client.publish(incoming.reply, text.into()).await;
+        let _ = self.client.publish(to, text.into()).await;
     }
 
     /// The calls that are not over, each with its last owner, and those that gateways have announced and
@@ -343,22 +353,10 @@ impl Nats {
 
     /// In as many messages as it takes.
     async fn announce(&self, by: &WorkerId, calls: &[(CallId, Placing)]) -> Answer {
-        let texts =
-            calls.iter().map(|call| serde_json::to_string(call).expect("names and JSON values are JSON"));
-        let mut messages = vec![String::new()];
-        for text in texts {
-            let last = messages.last_mut().expect("there is one at least");
-            match last.len() + text.len() {
-                0.. if last.is_empty() => *last = text,
-                ..=ANNOUNCEMENT => last.extend([",", &text]),
-                _ => messages.push(text),
-            }
-        }
         let mut answer = Answer::Unclear;
-        for calls in messages {
-            let text = format!("[{calls}]").into_bytes();
+        for (_, text) in packed(calls) {
             let subject = self.subject(&format!("new.{by}"));
-            answer = self.publish(subject, HeaderMap::new(), text, PATIENCE).await;
+            answer = self.publish(subject, HeaderMap::new(), text.into_bytes(), PATIENCE).await;
             if !matches!(answer, Answer::Done(_)) {
                 break;
             }
@@ -419,12 +417,20 @@ impl Nats {
         }
     }
 
-    async fn offer(&self, to: &WorkerId, offer: &Offer) -> Answer {
-        let text = serde_json::to_vec(offer).expect("strings, numbers and JSON values are JSON");
-        let request = async_nats::Request::new().payload(text.into()).timeout(Some(OFFER));
-        let subject = self.subject(&format!("offer.{to}"));
-        let Ok(message) = self.client.send_request(subject, request).await else { return Answer::Unclear };
-        serde_json::from_slice(&message.payload).map_or(Answer::Unclear, Answer::Offered)
+    /// Makes offers to a worker. The answers come in their order.
+    pub(crate) async fn offer(&self, to: &WorkerId, offers: &[Offer]) -> Vec<Answer> {
+        let messages = packed(offers).into_iter().map(async |(count, text)| {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            let request = async_nats::Request::new().payload(text.into()).timeout(Some(OFFER));
+            let message = self.client.send_request(self.subject(&format!("offer.{to}")), request).await.ok();
+            let answers = message.and_then(|message| serde_json::from_slice(&message.payload).ok());
+            let answers: Vec<OfferAnswer> = answers.unwrap_or_default();
+            match answers.len() == count {
+                true => answers.into_iter().map(Answer::Offered).collect(),
+                false => vec![Answer::Unclear; count],
+            }
+        });
+        join_all(messages).await.concat()
     }
 
     async fn list(&self, of: &Owners, shards: &[u8]) -> Option<Vec<Listed>> {
@@ -598,6 +604,24 @@ async fn watch(mut cards: Subscriber, pushes: mpsc::UnboundedSender<Push>) {
     }
 }
 
+/// Values as JSON arrays of at most so many bytes that they fit into messages, each with its number of values.
+fn packed<T: Serialize>(values: &[T]) -> Vec<(usize, String)> {
+    let mut arrays: Vec<(usize, String)> = Vec::new();
+    for value in values {
+        let text = serde_json::to_string(value).expect("strings, numbers and JSON values are JSON");
+        match arrays.last_mut() {
+            Some((count, array)) if array.len() + text.len() < MESSAGE => {
+                *count += 1;
+                array.push(',');
+                array.push_str(&text);
+            }
+            _ => arrays.push((1, format!("[{text}"))),
+        }
+    }
+    arrays.iter_mut().for_each(|(_, array)| array.push(']'));
+    arrays
+}
+
 fn entries(messages: Vec<Message>) -> Vec<(Sequence, Entry)> {
     let read = |message: Message| Some((sequence(&message), serde_json::from_slice(&message.payload).ok()?));
     messages.into_iter().filter_map(read).collect()
@@ -675,6 +699,37 @@ fn decoded(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Offered;
+    use crate::samples::id;
+
+    #[test]
+    fn many_calls_go_in_messages_that_a_server_takes() {
+        let calls: Vec<(u32, String)> = (0..50).map(|n| (n, "x".repeat(20_000))).collect();
+        let messages = packed(&calls);
+        assert!(messages.iter().all(|(_, text)| text.len() <= MESSAGE + 1));
+        let read = |(count, text): &(usize, String)| {
+            let some: Vec<(u32, String)> = serde_json::from_str(text).unwrap();
+            assert_eq!(some.len(), *count);
+            some
+        };
+        assert_eq!(messages.iter().flat_map(read).collect::<Vec<_>>(), calls);
+        assert_eq!(packed(&["x".repeat(2 * MESSAGE)]).len(), 1, "what is too large is refused by the server");
+    }
+
+    #[test]
+    fn an_offer_of_a_later_release_spoils_no_other_one() {
+        let offer = Offer { call: CallId::of_bits(1), state: Offered::Lost { of: id("w1") } };
+        let mut offers = vec![serde_json::to_value(&offer).unwrap(); 2];
+        offers[0]["state"] = json!({ "sold": {} });
+        let message = message(&json!(offers));
+        assert_eq!(Nats::incoming(message).unwrap().offers, [None, Some(offer)]);
+    }
+
+    fn message(payload: &Value) -> Message {
+        let payload = payload.to_string().into();
+        let (subject, reply) = ("rt.voice.offer.w1".into(), Some("inbox".into()));
+        Message { subject, reply, payload, headers: None, status: None, description: None, length: 0 }
+    }
 
     #[test]
     fn servers_do_not_show_since_a_password_may_stand_there() {

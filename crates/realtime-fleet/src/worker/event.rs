@@ -138,7 +138,7 @@ pub enum Verdict {
 }
 
 /// An offer that waits for its answer, as the driver counts them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct OfferId(pub u64);
 
 /// What the driver is to do.
