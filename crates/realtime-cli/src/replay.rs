@@ -12,10 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use realtime_protocol::time::Timestamp;
+use serde::Serialize;
 
+use crate::replay::compare::Verdict;
 use crate::replay::stats::Stats;
 use crate::view::{self, Sight};
-use crate::{Error, progress, story};
+use crate::{Error, one_line, progress, story};
 
 /// The logs, and what to show of them.
 #[derive(Debug, clap::Args)]
@@ -59,9 +61,10 @@ Examples:
   realtime replay first.jsonl second.jsonl
       A call whose first process was lost or let go of it: one story, and each log is checked.
 
-With --json the last line is an object; of several logs, a list of one for each. Without --stats it has inputs, outputs, identical (true or false; null
-for a log of an older version), cut_at_line (where a crash cut the log off, or null), difference (line and
-text, or null) and changed (what an older version sent otherwise, by type, or null).";
+With --json the last line is an object; of several logs, a list of one for each. Without --stats it has
+inputs, outputs, identical (true or false; null for a log of an older version), cut_at_line (where a crash cut
+the log off, or null), difference (line and text, or null) and changed (what an older version sent otherwise,
+by type, or null); of a log that can't be replayed to its end, error.";
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.json {
@@ -113,20 +116,37 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if reads_only {
         return Ok(());
     }
-    let (mut verdicts, mut ended) = (Vec::new(), Ok(()));
+    let (mut replayed, mut errors) = (Vec::new(), Vec::new());
     for log in &args.logs {
-        let (verdict, of_it) = compare::run(log)?;
-        verdicts.push(verdict);
-        ended = ended.and(of_it);
+        if args.logs.len() > 1 {
+            say!("{}:", log.display());
+        }
+        let (of_it, ended) = match compare::run(log) {
+            Ok((verdict, ended)) => (Replayed::To(verdict), ended),
+            Err(error) => (Replayed::Not { error: one_line(&*error) }, Err(error)),
+        };
+        replayed.push(of_it);
+        errors.extend(ended.err().map(|error| one_line(&*error)));
     }
     if args.json {
-        last_line(&verdicts)?;
+        last_line(&replayed)?;
     }
-    ended
+    if errors.is_empty() { Ok(()) } else { Err(errors.join("; ").into()) }
+}
+
+/// What came of one log.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Replayed {
+    To(Verdict),
+    /// It can't be replayed to its end.
+    Not {
+        error: String,
+    },
 }
 
 /// What a script reads: an object, or of several logs a list.
-fn last_line<T: serde::Serialize>(of_logs: &[T]) -> Result<(), Error> {
+fn last_line<T: Serialize>(of_logs: &[T]) -> Result<(), Error> {
     match of_logs {
         [one] => say!("{}", serde_json::to_string(one)?),
         all => say!("{}", serde_json::to_string(all)?),

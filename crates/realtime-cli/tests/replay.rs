@@ -316,4 +316,12 @@ fn the_logs_of_a_call_that_moved_are_told_and_checked_as_one() {
 
     let (_, error) = failed(&["replay", name(&second), name(&first)]);
     assert!(error.contains("begins a call of its own"), "{error}");
+
+    // One that can't be replayed keeps no other from it.
+    let text = fs::read_to_string(&first).expect("a log").replacen("\"from\"", "\"form\"", 1);
+    fs::write(&first, text).expect("the folder is there");
+    let (told, error) = failed(&["replay", "--json", name(&first), name(&second)]);
+    assert!(error.contains(name(&first)) && !error.contains(name(&second)), "{error}");
+    let of_each: Value = serde_json::from_str(told.lines().last().expect("a line")).expect("JSON");
+    assert!(of_each[0]["error"].is_string() && of_each[1]["identical"] == true, "{of_each}");
 }
