@@ -70,8 +70,8 @@ pub(super) struct Held {
     pub(super) call: HeldCall,
     /// What is known by its sound, at a phone.
     pub(super) sound: Option<Sound>,
-    /// What the server did against the carrier's rules, at a phone.
-    pub(super) violations: Vec<String>,
+    /// What the server did against the carrier's rules, at a phone, and how often.
+    pub(super) violations: Vec<(String, usize)>,
     pub(super) ending: Ending,
     /// Why it ended, in words.
     pub(super) reason: String,

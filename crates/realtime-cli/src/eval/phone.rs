@@ -67,7 +67,7 @@ struct State {
     began: Instant,
     voices: Voices,
     tape: Option<Tape>,
-    violations: Vec<String>,
+    violations: Vec<(String, usize)>,
     end: Option<CallerEnd>,
     /// How the server was lost, if it did not end the call in order.
     lost: Option<String>,
@@ -273,7 +273,13 @@ impl State {
                 }
             }
             CallerEvent::Cleared { .. } => self.voices.cleared(),
-            CallerEvent::Violation(what) if self.violations.len() < MOST => self.violations.push(what),
+            CallerEvent::Violation(what) => {
+                match self.violations.iter().position(|(known, _)| *known == what) {
+                    Some(known) => self.violations[known].1 += 1,
+                    None if self.violations.len() < MOST => self.violations.push((what, 1)),
+                    None => {}
+                }
+            }
             CallerEvent::Ended(end) => self.end = Some(end),
             _ => {}
         }

@@ -120,8 +120,12 @@ fn attempt(
     }
     if let Some(agent) = scenario.phone() {
         let expected = format!("a server that keeps {}'s rules", agent.carrier);
-        failures.extend(held.violations.iter().map(|breach| {
-            Failure::new(case.file.display(), Mismatch::new(&*expected, format!("a breach: {breach}")))
+        failures.extend(held.violations.iter().map(|(breach, times)| {
+            let got = match times {
+                1 => format!("a breach: {breach}"),
+                _ => format!("a breach, {times} times: {breach}"),
+            };
+            Failure::new(case.file.display(), Mismatch::new(&*expected, got))
         }));
     }
     let expects_end = scenario.expect.iter().any(|one| matches!(one.value, Expectation::Ends(_)));

@@ -109,7 +109,9 @@ async fn a_server_that_breaks_the_carrier_s_rules_fails_the_scenario() {
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a call");
         let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a socket");
-        socket.send(Message::text(r#"{"event":"clear"}"#)).await.expect("the carrier reads");
+        for _ in 0..12 {
+            socket.send(Message::text(r#"{"event":"clear"}"#)).await.expect("the carrier reads");
+        }
         socket.close(None).await.expect("the carrier reads");
         while let Some(Ok(_)) = socket.next().await {}
     });
@@ -126,7 +128,7 @@ expect:
     let output = eval(&folder, &["case.yaml"]).await;
     let out = text(&output.stdout);
     for told in [
-        "case.yaml: expected a server that keeps twilio's rules, got a breach: streamSid is missing or wrong",
+        "case.yaml: expected a server that keeps twilio's rules, got a breach, 12 times: streamSid is missing",
         "case.yaml:4:27: expected the call to go on until this step is done, got its end: the agent's server",
     ] {
         assert!(out.contains(told), "{told}\n  is not in\n{out}");
