@@ -106,6 +106,14 @@ impl NatsOptions {
         self
     }
 
+    /// Without names and passwords.
+    fn unreachable(&self) -> EngineError {
+        let servers = self.servers.split(',').filter_map(|server| server.trim().parse::<ServerAddr>().ok());
+        let places: Vec<String> =
+            servers.map(|server| format!("{}:{}", server.host(), server.port())).collect();
+        EngineError::Unreachable { at: places.join(", ") }
+    }
+
     /// Replaces how long leases last.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
@@ -131,8 +139,11 @@ impl std::fmt::Debug for NatsOptions {
 #[non_exhaustive]
 pub enum EngineError {
     /// No server answers: start one with JetStream, or correct the address.
-    #[error("no NATS server answers: start one, or correct its address")]
-    Unreachable,
+    #[error("no NATS server answers at {at}: start one, or correct its address")]
+    Unreachable {
+        /// The hosts and ports that were tried, by commas.
+        at: String,
+    },
     /// An address is none: `nats://host:4222`, or `tls://` for TLS, several by commas.
     #[error("expected addresses of NATS servers, such as nats://127.0.0.1:4222, by commas")]
     BadAddress,
@@ -184,8 +195,15 @@ impl Nats {
         let connect = Self::connecting().event_callback(move |event| {
             let backs = backs.clone();
             async move {
-                if let async_nats::Event::Connected = event {
-                    let _ = backs.send(Push::Back); // nobody listens any more
+                match event {
+                    async_nats::Event::Connected => {
+                        tracing::info!("the NATS server answers");
+                        let _ = backs.send(Push::Back); // nobody listens any more
+                    }
+                    async_nats::Event::Disconnected => {
+                        tracing::warn!("the NATS server is away: calls go on, and nothing new begins");
+                    }
+                    _ => {}
                 }
             }
         });
@@ -193,7 +211,7 @@ impl Nats {
         let nats = Self { client, options: Arc::new(options), sent: Arc::default() };
         nats.make_streams().await?;
         let cards = nats.client.subscribe(nats.subject("lease.*")).await;
-        let cards = cards.map_err(|_| EngineError::Unreachable)?;
+        let cards = cards.map_err(|_| nats.options.unreachable())?;
         tokio::spawn(watch(cards, pushes));
         Ok((nats, told))
     }
@@ -226,7 +244,7 @@ impl Nats {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                 EngineError::Denied
             }
-            _ => EngineError::Unreachable,
+            _ => options.unreachable(),
         })
     }
 
@@ -735,5 +753,8 @@ mod tests {
     fn servers_do_not_show_since_a_password_may_stand_there() {
         let options = NatsOptions::new("nats://me:secret@host", "voice");
         assert!(!format!("{options:?}").contains("secret"));
+        let several = NatsOptions::new("nats://me:secret@a, tls://b:4223", "voice");
+        let error = several.unreachable().to_string();
+        assert_eq!(error, "no NATS server answers at a:4222, b:4223: start one, or correct its address");
     }
 }

@@ -96,8 +96,9 @@ fn lines(workers: &[WorkerSeen], calls: &[OpenCall]) -> Vec<String> {
     lines
 }
 
-/// Rows under their heads, in columns as wide as they need.
+/// Rows under their heads, in columns as wide as they need. What would move a terminal's cursor is escaped.
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Vec<String> {
+    let rows = rows.map(|row| row.map(|cell| cell.escape_debug().to_string()));
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..N).map(width).collect();
@@ -116,6 +117,7 @@ mod tests {
     fn columns_are_as_wide_as_they_need_and_nothing_is_said_too() {
         let rows = [["w_1".to_owned(), "600".to_owned()], ["w_long".to_owned(), "9".to_owned()]];
         assert_eq!(table(["WORKER", "N"], rows.into_iter()), ["WORKER  N", "w_1     600", "w_long  9"]);
+        assert_eq!(table(["LABELS"], [["a=\u{1b}[2J\n".to_owned()]].into_iter())[1], r"a=\u{1b}[2J\n");
         assert_eq!(lines(&[], &[]), ["no workers", "", "no calls"]);
     }
 }
