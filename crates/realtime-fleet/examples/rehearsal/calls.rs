@@ -53,10 +53,7 @@ async fn converse(call: &ServedCall, folder: &Path) -> Result<(), Stopped> {
         }
     }
     for turn in done + 1..=turns {
-        // Each call has a rhythm of its own, and the same one on each run.
-        let rhythm =
-            placed.id.as_str().bytes().fold(turn, |hash, byte| hash.wrapping_mul(31) + u64::from(byte));
-        tokio::time::sleep(Duration::from_millis(2000 + rhythm % 1500)).await;
+        tokio::time::sleep(rhythm(placed.id.as_str(), turn)).await;
         if turn.is_multiple_of(2) {
             book(call, folder, &format!("{}:{turn}", placed.id)).await?;
         }
@@ -64,6 +61,12 @@ async fn converse(call: &ServedCall, folder: &Path) -> Result<(), Stopped> {
         call.snap(snapshot).await?;
     }
     Ok(())
+}
+
+/// How long until a turn, 2 to 3.5 s. Each call has a rhythm of its own, and the same one on each run.
+pub(crate) fn rhythm(call: &str, turn: u64) -> Duration {
+    let hash = call.bytes().fold(turn, |hash, byte| hash.wrapping_mul(31) + u64::from(byte));
+    Duration::from_millis(2000 + hash % 1500)
 }
 
 async fn book(call: &ServedCall, folder: &Path, key: &str) -> Result<(), Stopped> {
@@ -88,7 +91,7 @@ pub(crate) fn placing(metadata: Value) -> Placing {
 
 /// A line with its time, in milliseconds, and its process. Files stay open: to open one costs more than the
 /// line.
-fn note(folder: &Path, file: &'static str, text: &str) {
+pub(crate) fn note(folder: &Path, file: &'static str, text: &str) {
     thread_local! {
         static FILES: RefCell<BTreeMap<&'static str, File>> = const { RefCell::new(BTreeMap::new()) };
     }

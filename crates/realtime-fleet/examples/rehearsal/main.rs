@@ -18,6 +18,7 @@
 
 mod appends;
 mod calls;
+mod cost;
 mod report;
 #[path = "../../tests/nats/server.rs"]
 mod server;
@@ -52,11 +53,23 @@ struct Options {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if let [role, url, folder, fences] = &args[..]
-        && role == "worker"
-    {
-        runtime.block_on(calls::work(nats(url.clone(), fences == "true"), folder.into(), fences == "true"));
-        return ExitCode::SUCCESS;
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        ["worker", url, folder, fences] => {
+            let fences = fences == "true";
+            runtime.block_on(calls::work(nats(url, fences), folder.into(), fences));
+            return ExitCode::SUCCESS;
+        }
+        ["bare", emulator, folder] => {
+            runtime.block_on(cost::hold_bare(emulator.into(), folder.into()));
+            return ExitCode::SUCCESS;
+        }
+        ["served", url, folder, emulator] => {
+            let nats = NatsOptions::new(url, "cost");
+            runtime.block_on(cost::hold_in_a_fleet(nats, emulator.into(), folder.into()));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let number = |name: &str, default: u64| {
         let position = args.iter().position(|arg| arg == name);
@@ -75,9 +88,34 @@ fn main() -> ExitCode {
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn nats(url: String, fences: bool) -> NatsOptions {
+fn nats(url: &str, fences: bool) -> NatsOptions {
     let options = NatsOptions::new(url, "rehearsal");
     if fences { options } else { options.without_fences() }
+}
+
+/// What a fleet costs a worker whose calls do well.
+async fn cost(server: &Server, folder: &Path) -> f64 {
+    let emulator = cost::emulator().await;
+    let (nats, folder_name) = (server.url(), folder.to_string_lossy());
+    let gateway = drive::gateway(NatsOptions::new(&nats, "cost")).await.unwrap();
+    let mut processes = [
+        spawn(&["served", &nats, &folder_name, emulator.url()]),
+        spawn(&["bare", emulator.url(), &folder_name]),
+    ];
+    while gateway.workers().await < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let cost = cost::compare(&gateway, folder).await;
+    for process in &mut processes {
+        let _ = process.kill(); // it may have ended
+        let _ = process.wait();
+    }
+    cost
+}
+
+/// Starts this program in another role.
+fn spawn(args: &[&str]) -> Child {
+    Command::new(std::env::current_exe().unwrap()).args(args).stdout(Stdio::null()).spawn().unwrap()
 }
 
 struct Stage {
@@ -93,13 +131,14 @@ async fn rehearse(options: Options) -> Report {
     std::fs::create_dir_all(&folder).unwrap();
     let mut server = Server::new(&folder);
     let gateway = loop {
-        match drive::gateway(nats(server.url(), options.fences)).await {
+        match drive::gateway(nats(&server.url(), options.fences)).await {
             Ok(gateway) => break gateway,
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await, // it starts
         }
     };
     let appends = appends::rate(&server.url(), AT_ONCE).await;
     println!("the engine takes {appends:.0} fenced lines a second, {AT_ONCE} at once");
+    let cost = cost(&server, &folder).await;
 
     let cut = Arc::new(AtomicBool::new(false));
     let proxy = server.proxy(Arc::clone(&cut)).await;
@@ -159,6 +198,7 @@ async fn rehearse(options: Options) -> Report {
         appends,
         gateway_sent: sent,
         minutes,
+        cost,
     });
     stage.end();
     report
@@ -167,13 +207,8 @@ async fn rehearse(options: Options) -> Report {
 impl Stage {
     fn start(&mut self, url: &str, server: &Server) {
         let url = if url.is_empty() { server.url() } else { url.to_owned() };
-        let worker = Command::new(std::env::current_exe().unwrap())
-            .args(["worker", &url])
-            .arg(&self.folder)
-            .arg(self.options.fences.to_string())
-            .stdout(Stdio::null())
-            .spawn();
-        self.workers.push(worker.unwrap());
+        let fences = self.options.fences.to_string();
+        self.workers.push(spawn(&["worker", &url, &self.folder.to_string_lossy(), &fences]));
     }
 
     async fn place(&self, gateway: &GatewayHandle) -> (Vec<CallId>, f64) {

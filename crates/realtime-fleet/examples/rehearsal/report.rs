@@ -29,6 +29,8 @@ pub(crate) struct Measured<'a> {
     pub(crate) appends: f64,
     pub(crate) gateway_sent: u64,
     pub(crate) minutes: f64,
+    /// A worker's CPU time for that of a process with the same calls and no fleet.
+    pub(crate) cost: f64,
 }
 
 pub(crate) struct Report {
@@ -109,6 +111,7 @@ impl Report {
             "engine_away_ms": outage.to - outage.from, "machine_late_ms": late(0, u64::MAX),
             "placements_per_s": measured.placements.round(),
             "placements_per_engine_append": (per_append * 1000.0).round() / 1000.0,
+            "worker_cpu_per_bare_client": (measured.cost * 1000.0).round() / 1000.0,
             "messages_per_call_minute":
                 (messages / (placed.len() as f64 * measured.minutes)).round(),
         });
@@ -141,7 +144,7 @@ pub(crate) fn watch_the_machine() -> std::sync::mpsc::Receiver<(u64, u64)> {
     receiver
 }
 
-fn lines(folder: &Path, file: &str) -> Vec<(u64, u32, String)> {
+pub(crate) fn lines(folder: &Path, file: &str) -> Vec<(u64, u32, String)> {
     let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
     let read = |line: &str| {
         let mut parts = line.splitn(3, ' ');
