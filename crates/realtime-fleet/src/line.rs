@@ -3,10 +3,14 @@
 //! The rule kept here: a line says what is so from now on. Lines that allow something (an owner, a claim, a
 //! result) are written before it happens.
 
+use std::fmt;
 use std::sync::Arc;
 
 use realtime_protocol::call::FunctionCall;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::content::Content;
 use crate::id::{CallId, Tenant, WorkerId};
@@ -104,7 +108,7 @@ pub enum Line {
         /// The snapshot's version.
         v: u32,
         /// A [`Snapshot`](crate::Snapshot) of that version.
-        body: Content,
+        body: Body,
         /// The functions so far: their claims stand on no other line any more.
         claims: Vec<Claim>,
     },
@@ -118,6 +122,51 @@ pub enum Line {
         /// Why, for people.
         why: String,
     },
+}
+
+/// A snapshot as text: JSON that holds what people said. Clones are the same text, and its `Debug` shows none
+/// of it.
+#[derive(Clone)]
+pub struct Body(Arc<RawValue>);
+
+impl Body {
+    /// Of a snapshot, of whatever version.
+    ///
+    /// # Errors
+    /// It can't be written as JSON.
+    pub fn of(snapshot: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self(Arc::from(serde_json::value::to_raw_value(snapshot)?)))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.as_str().len())
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    /// By way of a value: within a line with its kind, the text itself is not to be had.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 impl Line {
@@ -184,6 +233,21 @@ mod tests {
             json!({ "by": "w1", "n": 3, "t": "claim", "key": "k", "name": "book", "on_takeover": "unknown" });
         assert_eq!(serde_json::to_value(&entry).unwrap(), text);
         assert_eq!(serde_json::from_value::<Entry>(text).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_snapshot_stands_in_its_line_as_json_and_is_read_back() {
+        let body = Body::of(&json!({ "app": { "n": 1.5, "said": "\"so\"" } })).unwrap();
+        let entry = Entry {
+            by: WorkerId::new("w1").unwrap(),
+            n: 3,
+            line: Line::Snap { v: 1, body, claims: Vec::new() },
+        };
+        let text = serde_json::to_string(&entry).unwrap();
+        let snap = r#""body":{"app":{"n":1.5,"said":"\"so\""}}"#;
+        assert!(text.contains(snap), "{text}");
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        assert!(!format!("{entry:?}").contains("so"), "{entry:?}");
     }
 
     #[test]

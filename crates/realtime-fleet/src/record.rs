@@ -12,10 +12,9 @@
 //! sequence of the call ([`CallRecord::fence`]): of two that go on from the same line, one is refused. That
 //! and not the table keeps a late author out.
 
-use crate::content::Content;
 use crate::id::{Sequence, WorkerId};
 use crate::ledger::{Claim, Ledger, Progress};
-use crate::line::{Entry, Line, Placing, Why};
+use crate::line::{Body, Entry, Line, Placing, Why};
 
 /// Whose a call is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,7 +46,7 @@ pub enum Ownership {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapped {
     pub(crate) v: u32,
-    pub(crate) body: Content,
+    pub(crate) body: Body,
 }
 
 /// What a call's journal says.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::ledger::Claim;
+use crate::line::Body;
 use crate::record::CallRecord;
 
 /// The version that is written, and the newest that is read.
@@ -61,12 +62,12 @@ impl Snapshot {
         self
     }
 
-    pub(crate) fn body(&self) -> Result<Content, SnapshotError> {
-        let body = serde_json::to_value(self)?;
-        let bytes = body.to_string().len();
+    pub(crate) fn body(&self) -> Result<Body, SnapshotError> {
+        let body = Body::of(self)?;
+        let bytes = body.as_str().len();
         match bytes > LARGEST_SNAPSHOT {
             true => Err(SnapshotError::TooLarge { bytes }),
-            false => Ok(Content(body)),
+            false => Ok(body),
         }
     }
 }
@@ -103,7 +104,7 @@ impl Resume {
             Some(snapped) if snapped.v > SNAPSHOT_VERSION => {
                 return Err(SnapshotError::Version { got: snapped.v });
             }
-            Some(snapped) => Some(serde_json::from_value(snapped.body.0.clone())?),
+            Some(snapped) => Some(serde_json::from_str(snapped.body.as_str())?),
             None => None,
         };
         let delivered = record.delivered().map(|claim| claim.key.clone()).collect();
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_later_version_is_refused_whatever_it_holds() {
-        let error = Resume::of(&record(SNAPSHOT_VERSION + 1, json!([7]).into())).unwrap_err();
+        let error = Resume::of(&record(SNAPSHOT_VERSION + 1, Body::of(&json!([7])).unwrap())).unwrap_err();
         assert!(matches!(error, SnapshotError::Version { got: 2 }), "{error}");
     }
 
@@ -164,7 +165,7 @@ mod tests {
         assert!(matches!(large.body(), Err(SnapshotError::TooLarge { .. })));
     }
 
-    fn record(v: u32, body: Content) -> CallRecord {
+    fn record(v: u32, body: Body) -> CallRecord {
         let by = WorkerId::new("a").unwrap();
         let lines = [placed("a"), Line::Snap { v, body, claims: Vec::new() }];
         let entries = lines.into_iter().enumerate();

@@ -22,10 +22,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::drive::gap::Gap;
 use crate::drive::served::ServedCall;
 use crate::line::Why;
+use crate::pace::Pace;
 use crate::snapshot::Snapshot;
 
-/// Snapshots are made no closer together than this: one holds the whole conversation.
-const PACE: Duration = Duration::from_millis(250);
+/// What happens within this time is in one snapshot.
+const TOGETHER: Duration = Duration::from_millis(50);
 /// A pause that counts as the end of a turn.
 const PAUSE: Duration = Duration::from_millis(300);
 /// When a call that may move is offered again.
@@ -167,14 +168,12 @@ pub(crate) struct Keeping {
 
 impl Keeping {
     pub(crate) async fn run(mut self) {
-        let mut next = Instant::now();
-        let mut next_move = next;
+        // They are made when they can be written: one holds the whole conversation.
+        let (clock, mut pace) = (self.call.permit.clock, Pace::new(self.call.pace));
+        let mut due = None;
+        let mut next_move = Instant::now();
         let mut remembered = self.call.remembered.subscribe();
         loop {
-            let changed = async {
-                sleep_until(next).await;
-                self.kept.changed.notified().await;
-            };
             let quiet = &mut self.kept.quiet;
             let may_move = async {
                 self.call.draining().await;
@@ -203,8 +202,12 @@ impl Keeping {
                     let Some(snapshot) = self.snapshot().await else { return };
                     let _ = self.call.snap_at_once(snapshot).await; // an error: it is stopped
                 }
-                () = changed => {
-                    next = Instant::now() + PACE;
+                () = self.kept.changed.notified(), if due.is_none() => {
+                    due = Some(pace.next().max(clock.now() + TOGETHER));
+                }
+                () = clock.wait(due), if due.is_some() => {
+                    due = None;
+                    pace.take(clock.now());
                     if !self.snap().await {
                         return;
                     }

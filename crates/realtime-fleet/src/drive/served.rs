@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use realtime_protocol::call::FunctionCall;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -65,6 +66,8 @@ pub struct ServedCall {
     pub(crate) permit: Arc<Permit>,
     pub(crate) asks: mpsc::Sender<Ask>,
     pub(crate) stopped: watch::Receiver<bool>,
+    /// How often a snapshot is written, on average at most.
+    pub(crate) pace: Duration,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) remembered: Arc<watch::Sender<Content>>,
 }

@@ -115,6 +115,7 @@ where
     let (draining, told) = watch::channel(false);
     let clock = Clock::new();
     let driver = Driver {
+        pace: options.snapshot_pace,
         worker: Worker::new(clock.now(), options, rand::random()),
         clock,
         nats: nats.clone(),
@@ -155,6 +156,8 @@ struct Driver {
     worker: Worker,
     clock: Clock,
     nats: Nats,
+    /// How often a call's snapshot is written, on average at most.
+    pace: Duration,
     handler: Box<dyn Fn(ServedCall) -> BoxFuture<'static, ()> + Send + Sync>,
     requests: Requests,
     /// Ends of handlers.
@@ -215,8 +218,9 @@ impl Driver {
                 }
                 Some(()) = inputs.drains.recv() => self.drain(),
                 () = self.clock.wait(self.lateness.due()) => {
-                    self.lateness.tick(self.clock.now());
-                    self.worker.handle_lateness(self.lateness.percentile_99());
+                    if let Some(lateness) = self.lateness.tick(self.clock.now()) {
+                        self.worker.handle_lateness(lateness);
+                    }
                 }
                 () = self.clock.wait(alarm) => self.worker.handle_timeout(self.clock.now()),
             }
@@ -318,6 +322,7 @@ impl Driver {
             permit: Arc::clone(&permit),
             asks: self.asks.clone(),
             stopped: told,
+            pace: self.pace,
             draining: self.draining.subscribe(),
             remembered: Arc::new(watch::Sender::new(remembered)),
         };

@@ -57,7 +57,7 @@ fn a_key_is_claimed_once_whoever_owns_the_call() {
 fn a_snapshot_stands_for_the_functions_before_it() {
     let mut record = owned();
     record.apply(Sequence(3), &entry("a", claim("k"))).unwrap();
-    let snap = Line::Snap { v: 9, body: json!({}).into(), claims: record.claims() };
+    let snap = Line::Snap { v: 9, body: Body::of(&json!({})).unwrap(), claims: record.claims() };
     record.apply(Sequence(4), &entry("a", snap.clone())).unwrap();
 
     // As the engine keeps it: what the snapshot replaces is gone.

@@ -16,22 +16,26 @@ impl Worker {
         let call = offer.call;
         let held = match offer.state {
             Offered::New { placing } => {
-                let mut held = Held::new(self.id.clone(), CallRecord::new(), Phase::Owning(Why::Placed));
+                let mut held = self.hold(CallRecord::new(), Phase::Owning(Why::Placed));
                 held.writer.push(Line::Placed { worker: self.id.clone(), placing });
                 held
             }
             Offered::Lost { of } => {
                 self.ask(Asking::Adoption(call.clone()), Request::Read { call: call.clone() });
-                Held::new(self.id.clone(), CallRecord::new(), Phase::Reading { of })
+                self.hold(CallRecord::new(), Phase::Reading { of })
             }
             Offered::Moving { of } => {
                 self.ask(Asking::Adoption(call.clone()), Request::Read { call: call.clone() });
-                Held::new(self.id.clone(), CallRecord::new(), Phase::Fetching { of })
+                self.hold(CallRecord::new(), Phase::Fetching { of })
             }
             Offered::Ready { .. } => return,
         };
         self.calls.insert(call.clone(), held);
         self.dirty.insert(call);
+    }
+
+    pub(super) fn hold(&self, record: CallRecord, phase: Phase) -> Held {
+        Held::new(self.id.clone(), record, phase, self.options.snapshot_pace)
     }
 
     pub(super) fn handle_adoption(&mut self, now: Timestamp, call: CallId, answer: &Answer) {
@@ -59,7 +63,7 @@ impl Worker {
         if moves {
             return self.prepare(now, call, of, record);
         }
-        let mut held = Held::new(self.id.clone(), record, Phase::Owning(Why::Lost));
+        let mut held = self.hold(record, Phase::Owning(Why::Lost));
         held.writer.push(self.owner_line(Why::Lost));
         self.calls.insert(call.clone(), held);
         self.dirty.insert(call);
@@ -150,7 +154,7 @@ impl Worker {
         loop {
             let may_act = self.may_act(now, call);
             let Some(held) = self.calls.get_mut(call) else { return };
-            if let Some(at) = held.advance_snap(now, self.options.snapshot_pace) {
+            if let Some(at) = held.advance_snap(now) {
                 self.waits.insert((at, call.clone()));
             }
             if !self.advance_move(now, call) {

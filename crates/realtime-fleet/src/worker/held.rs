@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use realtime_protocol::time::Timestamp;
 
-use crate::content::Content;
 use crate::id::{CallId, Sequence, WorkerId};
 use crate::ledger::{OnTakeover, Progress};
-use crate::line::{Line, Why};
+use crate::line::{Body, Line, Why};
+use crate::pace::Pace;
 use crate::record::{CallRecord, LineError};
 use crate::snapshot::{Resume, SNAPSHOT_VERSION, SnapshotError};
 use crate::worker::{Command, PlacedCall, Verdict};
 use crate::writer::Writer;
-
-/// Snapshots that are written one after another once none was written for a while: a turn has several moments
-/// that count.
-const AT_ONCE: u32 = 4;
 
 /// How far the worker is with a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,15 +72,14 @@ pub(super) struct Held {
     /// Whether it is to move away, and how far that is.
     pub(super) moving: Option<Move>,
     /// What the next owner would go on with, not written yet.
-    pub(super) snap: Option<Content>,
-    /// Until when the snapshots that were written use the pace up.
-    paid_snaps: Timestamp,
+    pub(super) snap: Option<Body>,
+    pace: Pace,
     /// Functions that an earlier owner claimed and this one has not looked at.
     inherited: BTreeSet<String>,
 }
 
 impl Held {
-    pub(super) const fn new(by: WorkerId, record: CallRecord, phase: Phase) -> Self {
+    pub(super) const fn new(by: WorkerId, record: CallRecord, phase: Phase, pace: Duration) -> Self {
         Self {
             writer: Writer::new(by, record),
             phase,
@@ -92,7 +87,7 @@ impl Held {
             parked: VecDeque::new(),
             moving: None,
             snap: None,
-            paid_snaps: Timestamp::ZERO,
+            pace: Pace::new(pace),
             inherited: BTreeSet::new(),
         }
     }
@@ -127,13 +122,13 @@ impl Held {
     }
 
     /// Writes the snapshot that waits, if it is time. Returns when to look again.
-    pub(super) fn advance_snap(&mut self, now: Timestamp, pace: Duration) -> Option<Timestamp> {
+    pub(super) fn advance_snap(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.snap.as_ref()?;
-        let next = self.paid_snaps - pace * (AT_ONCE - 1);
+        let next = self.pace.next();
         if next > now {
             return Some(next);
         }
-        self.paid_snaps = self.paid_snaps.max(now) + pace;
+        self.pace.take(now);
         self.write_snap();
         None
     }

@@ -21,7 +21,7 @@ use crate::id::{CallId, WorkerId};
 use crate::line::Why;
 use crate::placement::Wants;
 use crate::record::{CallRecord, LineError};
-use crate::worker::held::{Held, Move, Phase};
+use crate::worker::held::{Move, Phase};
 use crate::worker::{Asking, Command, Event, Verdict, Worker};
 
 /// How long the next owner has to attach.
@@ -35,7 +35,7 @@ impl Worker {
     /// The journal of a call that moves here was read: the application attaches.
     pub(super) fn prepare(&mut self, now: Timestamp, call: CallId, of: WorkerId, record: CallRecord) {
         let (until, epoch) = (now + ATTACHING, record.epoch() + 1);
-        let mut held = Held::new(self.id.clone(), record, Phase::Preparing { of, until });
+        let mut held = self.hold(record, Phase::Preparing { of, until });
         let begun = held.begin(&call, epoch, Why::Moved);
         self.calls.insert(call.clone(), held);
         match begun {

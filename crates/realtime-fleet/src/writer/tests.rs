@@ -1,5 +1,5 @@
 use super::*;
-use crate::content::Content;
+use crate::line::Body;
 use crate::samples::{at, claim, entry, id, owner, placed};
 
 #[test]
@@ -102,7 +102,7 @@ fn of_snapshots_that_wait_the_newest_is_written() {
     writer.push(claim("1"));
     sent(&mut writer);
     for v in [1, 2] {
-        writer.push(Line::Snap { v, body: Content::default(), claims: Vec::new() });
+        writer.push(Line::Snap { v, body: Body::of(&()).unwrap(), claims: Vec::new() });
     }
     writer.handle_appended(Sequence(3));
     let Some((3, Line::Snap { v, claims, .. })) = sent(&mut writer) else { panic!() };
