@@ -31,6 +31,9 @@ pub struct StreamOptions {
     pub longest_gap: Duration,
     /// The longest message that is read (bytes). Longer ones are counted and dropped. Default: 65,536.
     pub longest_message: usize,
+    /// What the names of our marks begin with. Where one stream after another speaks on a carrier's socket,
+    /// each has its own, so that a mark of the one before counts for nothing. Default: nothing.
+    pub mark_prefix: String,
 }
 
 impl Default for StreamOptions {
@@ -44,6 +47,7 @@ impl Default for StreamOptions {
             end_within: Duration::from_secs(10),
             longest_gap: Duration::from_secs(10),
             longest_message: 65_536,
+            mark_prefix: String::new(),
         }
     }
 }
@@ -94,6 +98,12 @@ impl StreamOptions {
     /// Sets [`longest_message`](Self::longest_message).
     pub fn longest_message(mut self, bytes: usize) -> Self {
         self.longest_message = bytes;
+        self
+    }
+
+    /// Sets [`mark_prefix`](Self::mark_prefix).
+    pub fn mark_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.mark_prefix = prefix.into();
         self
     }
 }

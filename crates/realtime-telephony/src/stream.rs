@@ -413,6 +413,10 @@ impl MediaStream {
             }
         }
         let now = self.now;
+        let Some(read) = self.own(read) else {
+            self.counts.unknown_marks += 1;
+            return;
+        };
         let Some(line) = &mut self.line else { return };
         match read {
             Read::Audio(packet) => self.audio(packet),
@@ -461,6 +465,17 @@ impl MediaStream {
             // The carrier flushed on its own, or starts twice.
             Read::Flushed | Read::Started(_) => self.counts.count_odd(Odd::UnknownEvent),
             Read::Probe | Read::Fault(_) | Read::Reply(_) | Read::Stopped(_) => {}
+        }
+    }
+
+    /// A mark without what our names begin with, anything else as it is. `None`: a mark of another stream.
+    fn own(&self, read: Read) -> Option<Read> {
+        match read {
+            Read::Mark { name, was_played } => {
+                let name = name.strip_prefix(&self.options.mark_prefix)?.to_owned();
+                Some(Read::Mark { name, was_played })
+            }
+            read => Some(read),
         }
     }
 
@@ -626,7 +641,8 @@ impl MediaStream {
     }
 
     fn send_mark(&mut self, name: &str) {
-        if let Some(message) = self.carrier.mark(name) {
+        let name = format!("{}{name}", self.options.mark_prefix);
+        if let Some(message) = self.carrier.mark(&name) {
             self.send(message);
         }
     }

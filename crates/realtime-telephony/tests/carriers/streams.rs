@@ -153,6 +153,27 @@ fn marks_say_what_was_heard_with_every_carrier_that_has_them() {
 }
 
 #[test]
+fn a_mark_of_the_stream_before_on_the_same_socket_counts_for_nothing() {
+    for kind in CarrierKind::ALL.into_iter().filter(|kind| kind.has_marks()) {
+        let mut line = Line::with(kind, StreamOptions::default().mark_prefix("2:"));
+        line.start();
+        line.outputs();
+        let (_, format) = line.stream.formats().unwrap();
+        line.play(format.bytes_per_second() as usize);
+        line.stream.mark(line.now(), 1).unwrap();
+        line.stream.finish(line.now()).unwrap();
+        assert_eq!(line.marks(), ["2:0.0"], "{kind}");
+        for other in ["1:0.0", "0.0"] {
+            line.text(&mark_back(kind, other));
+            assert_eq!(line.outputs(), [""; 0], "{kind}");
+        }
+        assert_eq!(line.stream.counts().unknown_marks, 2, "{kind}");
+        line.text(&mark_back(kind, "2:0.0"));
+        assert_eq!(line.outputs(), [format!("played 0/1 at {}", format.sample_rate())], "{kind}");
+    }
+}
+
+#[test]
 fn what_comes_back_after_a_flush_was_not_heard() {
     for kind in CarrierKind::ALL.into_iter().filter(|kind| kind.has_marks()) {
         let mut line = Line::started(kind);
