@@ -46,6 +46,7 @@
 //! - [`webhook`]: what a request says of a call: who calls whom, ringing, answered, busy,
 //! - [`answer`]: the document that tells a carrier to stream a call to us,
 //! - [`rest`]: requests that hang up, transfer, send digits and dial out,
+//! - [`leg`]: a stream that one process holds while others serve its call,
 //! - [`caller`]: the carrier's side of a stream, for tests of a server.
 //!
 //! Rates are not converted, and speech is not decoded: G.711 passes as it came.
@@ -56,6 +57,7 @@ pub mod answer;
 pub mod caller;
 pub mod carrier;
 pub mod carriers;
+pub mod leg;
 pub mod rest;
 pub mod verify;
 pub mod webhook;
