@@ -77,7 +77,7 @@ impl OpenCall {
     fn learn(&mut self, line: Line, at: Option<UnixTime>) {
         match line {
             Line::Placed { worker, placing } => {
-                (self.tenant, self.leg) = (Some(placing.tenant), Some(placing.leg));
+                (self.tenant, self.leg) = (Some(placing.tenant), Some(placing.leg.shown()));
                 (self.owner, self.epoch, self.why) = (Some(worker), 1, Some(Why::Placed));
                 (self.since, self.owned_since) = (at, at);
             }

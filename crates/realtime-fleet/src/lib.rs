@@ -85,8 +85,9 @@
 //!
 //! # What it does not do
 //!
-//! It moves no audio: a call's media must outlive its worker to be taken over unheard, as a side channel's
-//! does ([`Leg::Sideband`]).
+//! It moves no audio: a call's media must outlive its worker to be taken over, as a side channel's does
+//! ([`Leg::Sideband`]), or a carrier's socket in a process of its own ([`Leg::Phone`], for which
+//! `realtime-telephony` has the machine and `realtime fleet leg` the process).
 //!
 //! # Map
 //!
@@ -103,7 +104,7 @@
 //! | `writer` | one author's lines into a journal |
 //! | `record`, `ledger`, `line` | a journal folded, its functions, its lines |
 //! | `snapshot` | what the next owner begins with |
-//! | `id`, `content`, `entropy` | names, words that do not show, chance from a seed |
+//! | `id`, `content`, `token`, `entropy` | names, words and secrets that do not show, chance from a seed |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -128,6 +129,7 @@ mod recovery;
 #[cfg(test)]
 mod samples;
 mod snapshot;
+mod token;
 mod writer;
 
 pub use admission::AdmissionOptions;
@@ -140,3 +142,4 @@ pub use line::{Body, Entry, Leg, Line, Listed, Placing, Whose, Why};
 pub use placement::Wants;
 pub use record::{CallRecord, LineError, Ownership};
 pub use snapshot::{LARGEST_SNAPSHOT, Resume, SNAPSHOT_VERSION, Snapshot, SnapshotError};
+pub use token::LegToken;

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::content::Content;
 use crate::id::{CallId, Tenant, WorkerId};
 use crate::ledger::{Claim, OnTakeover};
+use crate::token::LegToken;
 
 /// Where a call's media runs, and so what is left of it when its worker is lost.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,6 +30,33 @@ pub enum Leg {
     },
     /// Through the worker itself: its connection is lost with it.
     Direct {},
+    /// Through a process that has a carrier's socket and nothing else: the owner dials it, and the next owner
+    /// does so after it.
+    Phone {
+        /// The carrier's name: `twilio`.
+        carrier: String,
+        /// The call's id at the carrier, where it says one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call_id: Option<String>,
+        /// Where it is dialled: `ws://10.0.0.7:9000/calls/…`.
+        url: String,
+        /// What is shown there.
+        #[serde(default, skip_serializing_if = "LegToken::is_empty")]
+        token: LegToken,
+    },
+}
+
+impl Leg {
+    /// The same for lists of calls: without what lets somebody in.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        match self {
+            Self::Phone { carrier, call_id, url, .. } => {
+                Self::Phone { carrier, call_id, url, token: LegToken::default() }
+            }
+            Self::Sideband { .. } | Self::Direct {} => self,
+        }
+    }
 }
 
 /// A call as the gateway placed it.
@@ -248,6 +276,23 @@ mod tests {
         assert!(text.contains(snap), "{text}");
         assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
         assert!(!format!("{entry:?}").contains("so"), "{entry:?}");
+    }
+
+    #[test]
+    fn what_lets_an_owner_in_stands_in_the_journal_and_shows_nowhere_else() {
+        let leg = Leg::Phone {
+            carrier: "twilio".into(),
+            call_id: Some("CA1".into()),
+            url: "ws://h:1/calls/2".into(),
+            token: LegToken::new("canary"),
+        };
+        let text = json!(leg);
+        assert_eq!(text["phone"]["token"], "canary");
+        assert_eq!(serde_json::from_value::<Leg>(text).unwrap(), leg);
+        assert!(!format!("{leg:?}").contains("canary"));
+        let expected =
+            json!({ "phone": { "carrier": "twilio", "call_id": "CA1", "url": "ws://h:1/calls/2" } });
+        assert_eq!(json!(leg.shown()), expected);
     }
 
     #[test]

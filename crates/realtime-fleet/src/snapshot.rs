@@ -33,6 +33,10 @@ pub struct Snapshot {
     /// What the application remembers of the call.
     #[serde(default, skip_serializing_if = "Content::is_null")]
     pub app: Content,
+    /// Whether the assistant was being heard, in a call whose audio comes through its worker: of its last
+    /// answer something may be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub speaking: bool,
 }
 
 impl Snapshot {
@@ -62,6 +66,13 @@ impl Snapshot {
         self
     }
 
+    /// With whether the assistant is being heard.
+    #[must_use]
+    pub const fn speaking(mut self, speaking: bool) -> Self {
+        self.speaking = speaking;
+        self
+    }
+
     pub(crate) fn body(&self) -> Result<Body, SnapshotError> {
         let body = Body::of(self)?;
         let bytes = body.as_str().len();
@@ -78,6 +89,7 @@ impl std::fmt::Debug for Snapshot {
             .field("suspended", &self.suspended)
             .field("conversation", &self.conversation.as_ref().map(String::len))
             .field("app", &self.app)
+            .field("speaking", &self.speaking)
             .finish()
     }
 }

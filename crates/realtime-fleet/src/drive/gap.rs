@@ -196,7 +196,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::drive::keep::Keep;
+    use crate::drive::keep::{Keep, Missed};
     use crate::samples::{at, function_call};
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
             let conversation = Conversation::new();
             let open: Vec<_> = open.into_iter().map(function_call).collect();
             let mut listeners = Listeners::default();
-            let (keep, _) = Keep::new(conversation.clone(), &open, 7);
+            let (keep, _) = Keep::new(conversation.clone(), &open, Missed::Gap(Gap::new(7)));
             listeners.add(Box::new(keep));
             Self { conversation, listeners, last_id: None }
         }

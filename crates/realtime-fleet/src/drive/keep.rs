@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::drive::gap::Gap;
 use crate::drive::served::ServedCall;
+use crate::drive::voice::Voice;
 use crate::line::Why;
 use crate::pace::Pace;
 use crate::snapshot::Snapshot;
@@ -47,7 +48,17 @@ pub(crate) struct Keep {
     responses: BTreeSet<ResponseId>,
     /// Whether the user speaks.
     speaks: bool,
-    gap: Gap,
+    missed: Missed,
+    heard: watch::Sender<bool>,
+    silent: Arc<Notify>,
+}
+
+/// What is lost with an owner, and so is watched or looked for.
+pub(crate) enum Missed {
+    /// What happened in a session that went on meanwhile.
+    Gap(Gap),
+    /// What of the assistant's voice was still to be heard.
+    Voice(Voice),
 }
 
 /// What [`Keep`] has to tell.
@@ -58,14 +69,24 @@ pub(crate) struct Kept {
     attached: Arc<Notify>,
     /// Whether nobody speaks, and no function runs.
     quiet: watch::Receiver<bool>,
+    /// Whether the assistant is being heard through this process.
+    heard: watch::Receiver<bool>,
+    /// The assistant has been heard to the end: a next owner that did not know would answer again.
+    silent: Arc<Notify>,
 }
 
 impl Keep {
-    pub(crate) fn new(conversation: Conversation, inherited: &[FunctionCall], seed: u64) -> (Self, Kept) {
+    pub(crate) fn new(
+        conversation: Conversation,
+        inherited: &[FunctionCall],
+        missed: Missed,
+    ) -> (Self, Kept) {
         let changed = Arc::new(Notify::new());
         let attached = Arc::new(Notify::new());
+        let silent = Arc::new(Notify::new());
         let (sender, delivered) = mpsc::unbounded_channel();
         let (tell_quiet, quiet) = watch::channel(false);
+        let (tell_heard, heard) = watch::channel(false);
         let open = inherited.iter().map(|call| (call.call_id.as_str().to_owned(), call.key.clone()));
         let keep = Self {
             conversation,
@@ -77,9 +98,11 @@ impl Keep {
             sent: BTreeMap::new(),
             responses: BTreeSet::new(),
             speaks: false,
-            gap: Gap::new(seed),
+            missed,
+            heard: tell_heard,
+            silent: Arc::clone(&silent),
         };
-        (keep, Kept { changed, delivered, attached, quiet })
+        (keep, Kept { changed, delivered, attached, quiet, heard, silent })
     }
 
     fn note(&mut self, event: &Event) {
@@ -114,27 +137,63 @@ impl Keep {
         if is_worth_keeping(event) {
             self.changed.notify_one();
         }
-        let is_quiet = self.responses.is_empty() && self.open.is_empty() && !self.speaks;
-        self.quiet.send_replace(is_quiet);
+        self.tell_quiet();
+    }
+
+    fn tell_quiet(&self) {
+        let is_idle = self.responses.is_empty() && self.open.is_empty() && !self.speaks;
+        self.quiet.send_replace(is_idle && !*self.heard.borrow());
+    }
+
+    /// The assistant begins or ceases to be heard: the next owner would begin otherwise.
+    fn note_voice(&mut self) {
+        let Missed::Voice(voice) = &self.missed else { return };
+        let is_heard = voice.is_heard();
+        self.heard.send_replace(is_heard);
+        if is_heard {
+            self.changed.notify_one()
+        } else {
+            self.silent.notify_one()
+        }
+        self.tell_quiet();
     }
 }
 
 impl Listener for Keep {
     fn on_event(&mut self, now: Timestamp, _: UnixTime, event: &Event, out: &mut Out<'_>) {
         self.note(event);
-        self.gap.handle_event(now, event, &self.open, &self.conversation, out);
+        match &mut self.missed {
+            Missed::Gap(gap) => gap.handle_event(now, event, &self.open, &self.conversation, out),
+            Missed::Voice(voice) => {
+                if voice.handle_event(now, event) {
+                    self.note_voice();
+                }
+            }
+        }
     }
 
     fn on_refused(&mut self, _: Timestamp, id: CommandId, _: &CommandError, _: &mut Out<'_>) {
-        self.gap.handle_refused(id);
+        if let Missed::Gap(gap) = &mut self.missed {
+            gap.handle_refused(id);
+        }
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
-        self.gap.poll_timeout()
+        match &self.missed {
+            Missed::Gap(gap) => gap.poll_timeout(),
+            Missed::Voice(voice) => voice.poll_timeout(),
+        }
     }
 
     fn handle_timeout(&mut self, now: Timestamp, out: &mut Out<'_>) {
-        self.gap.handle_timeout(now, &self.open, out);
+        match &mut self.missed {
+            Missed::Gap(gap) => gap.handle_timeout(now, &self.open, out),
+            Missed::Voice(voice) => {
+                if voice.handle_timeout(now) {
+                    self.note_voice();
+                }
+            }
+        }
     }
 }
 
@@ -199,8 +258,14 @@ impl Keeping {
                     }
                 }
                 Ok(()) = remembered.changed() => {
-                    let Some(snapshot) = self.snapshot().await else { return };
-                    let _ = self.call.snap_at_once(snapshot).await; // an error: it is stopped
+                    if !self.snap_at_once().await {
+                        return;
+                    }
+                }
+                () = self.kept.silent.notified() => {
+                    if !self.snap_at_once().await {
+                        return;
+                    }
                 }
                 () = self.kept.changed.notified(), if due.is_none() => {
                     due = Some(pace.next().max(clock.now() + TOGETHER));
@@ -232,11 +297,19 @@ impl Keeping {
         true
     }
 
+    /// The same, whatever the pace.
+    async fn snap_at_once(&self) -> bool {
+        let Some(snapshot) = self.snapshot().await else { return false };
+        let _ = self.call.snap_at_once(snapshot).await; // an error: it is stopped
+        true
+    }
+
     /// What the next owner would go on with. `None`: the client's call is over.
     async fn snapshot(&self) -> Option<Snapshot> {
         let suspended = self.keeper.snapshot().await.filter(|suspended| !suspended.is_over())?;
         let snapshot = Snapshot::new().suspended(suspended).conversation(self.conversation.save());
-        Some(snapshot.app(self.call.remembered()))
+        let is_heard = *self.kept.heard.borrow();
+        Some(snapshot.app(self.call.remembered()).speaking(is_heard))
     }
 }
 
@@ -251,7 +324,8 @@ mod tests {
 
     #[test]
     fn a_call_is_quiet_once_its_functions_are_answered_and_their_outputs_count_once_the_server_has_them() {
-        let (keep, mut kept) = Keep::new(Conversation::new(), &[function_call("c")], 7);
+        let (keep, mut kept) =
+            Keep::new(Conversation::new(), &[function_call("c")], Missed::Gap(Gap::new(7)));
         let mut listeners = Listeners::default();
         listeners.add(Box::new(keep));
         let mut hear = |event: &Event| listeners.hear(at(0), UnixTime::default(), event);

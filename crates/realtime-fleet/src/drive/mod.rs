@@ -46,10 +46,12 @@ mod gap;
 mod gateway;
 mod keep;
 mod lateness;
+mod media;
 mod requests;
 mod served;
 mod sideband;
 mod tools;
+mod voice;
 mod worker;
 
 pub use crate::engine::nats::{EngineError, Nats, NatsOptions};

@@ -11,7 +11,8 @@ use realtime_protocol::call::{Call, Event, FunctionCall, Reconnect, Suspended};
 use realtime_protocol::id::ResponseId;
 use realtime_protocol::session::{Begin, PlaybackSource};
 
-use crate::drive::keep::{Keep, Keeping};
+use crate::drive::gap::Gap;
+use crate::drive::keep::{Keep, Keeping, Kept, Missed};
 use crate::drive::served::ServedCall;
 use crate::snapshot::Resume;
 
@@ -85,10 +86,16 @@ impl ServedCall {
             options = options.resume(suspended);
         }
         let keeper = Keeper::new();
-        let (keep, kept) = Keep::new(conversation.clone(), &inherited, options.session.entropy);
-        let conversation = conversation.clone();
-        tokio::spawn(Keeping { call: self.clone(), keeper: keeper.clone(), conversation, kept }.run());
+        let gap = Missed::Gap(Gap::new(options.session.entropy));
+        let (keep, kept) = Keep::new(conversation.clone(), &inherited, gap);
+        self.keep(&keeper, conversation, kept);
         options.keeper(&keeper).listener(keep)
+    }
+
+    /// Writes what the next owner needs, as long as the client serves.
+    pub(super) fn keep(&self, keeper: &Keeper, conversation: &Conversation, kept: Kept) {
+        let (call, keeper, conversation) = (self.clone(), keeper.clone(), conversation.clone());
+        tokio::spawn(Keeping { call, keeper, conversation, kept }.run());
     }
 
     fn saved_conversation(&self) -> Option<&str> {
@@ -97,7 +104,7 @@ impl ServedCall {
 }
 
 /// Notes the functions that the conversation in the snapshot does not know yet, or not to the end.
-fn note_missing(conversation: &Conversation, functions: &[FunctionCall]) {
+pub(super) fn note_missing(conversation: &Conversation, functions: &[FunctionCall]) {
     let calls: Vec<Arc<FunctionCall>> = functions.iter().cloned().map(Arc::new).collect();
     if !calls.is_empty() {
         let response_id = ResponseId::from("");
@@ -106,7 +113,7 @@ fn note_missing(conversation: &Conversation, functions: &[FunctionCall]) {
 }
 
 /// The suspended call, with the functions that the model waits for.
-fn suspended(options: &ClientOptions, resume: &Resume) -> Suspended {
+pub(super) fn suspended(options: &ClientOptions, resume: &Resume) -> Suspended {
     let snapshot = resume.snapshot.as_ref().and_then(|snapshot| snapshot.suspended.clone());
     let suspended = snapshot.unwrap_or_else(|| Call::new(options.session.clone()).snapshot());
     let functions = waiting(&suspended, resume);

@@ -109,6 +109,14 @@ impl HangUp {
     pub fn after(quiet: Duration) -> Self {
         Self { quiet, activity: Activity::default(), since: Timestamp::ZERO }
     }
+
+    /// For a conversation that goes on from elsewhere: the agent has spoken before, so that nobody need say
+    /// anything now.
+    #[must_use]
+    pub const fn goes_on(mut self) -> Self {
+        self.activity.agent_has_spoken = true;
+        self
+    }
 }
 
 impl Default for HangUp {
@@ -160,6 +168,12 @@ mod tests {
             _ => None,
         });
         assert!(matches!(ended, Some(Ended::Cancelled { reason }) if &*reason == "the other end has gone"));
+    }
+
+    #[test]
+    fn in_a_conversation_that_goes_on_nobody_need_say_anything() {
+        assert_eq!(HangUp::new().poll_timeout(), Some(Timestamp::ZERO + NOBODY));
+        assert_eq!(HangUp::new().goes_on().poll_timeout(), None);
     }
 
     #[test]

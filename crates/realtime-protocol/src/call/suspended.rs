@@ -115,6 +115,14 @@ impl Suspended {
         self
     }
 
+    /// Has the model owe a response, for a call of which something else than this knows that its last one was
+    /// not heard to the end. A call that attaches asks for none: its session goes on.
+    #[must_use]
+    pub const fn owing(mut self) -> Self {
+        self.owes = true;
+        self
+    }
+
     /// The configuration, with all changes since the beginning.
     pub const fn config(&self) -> &SessionConfig {
         &self.config

@@ -56,6 +56,22 @@ fn what_can_move_is_named_and_goes_on_and_the_rest_is_settled() {
 }
 
 #[test]
+fn a_reply_that_something_else_knows_to_be_owed_is_asked_for() {
+    for owed in [false, true] {
+        let mut call = Driven::ready(reconnect());
+        call.drain();
+        let snapshot = call.call.snapshot();
+        let snapshot = if owed { snapshot.owing() } else { snapshot };
+        let options = CallOptions { session: SessionOptions::default().entropy(2), reconnect: reconnect() };
+        let mut call = Driven { call: Call::resume(options, snapshot), now: 0 };
+        assert_eq!(call.drain(), ["connect 1 to 0"]);
+        call.open(1);
+        call.seed(1, Seed::default());
+        assert_eq!(call.drain().iter().any(|told| told == "1> response.create"), owed);
+    }
+}
+
+#[test]
 fn a_function_runs_once_wherever_its_output_comes() {
     for given_before in [true, false] {
         let mut call = Driven::ready(reconnect());
