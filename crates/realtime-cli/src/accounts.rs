@@ -1,5 +1,7 @@
 //! Accounts with carriers, from the variables of the environment: for requests to them.
 
+use std::collections::BTreeMap;
+
 use realtime_pipeline::carrier_client::CarrierClient;
 use realtime_pipeline::media::phone::Requests;
 use realtime_telephony::rest::{Account, Login};
@@ -7,6 +9,15 @@ use realtime_telephony::{CarrierKind, Secret};
 
 use crate::Error;
 use crate::environment::Environment;
+
+/// The accounts with carriers that are known.
+pub(crate) type Accounts = BTreeMap<CarrierKind, Requests>;
+
+/// Those of the environment.
+pub(crate) fn accounts(environment: &Environment) -> Accounts {
+    let known = |kind| Some((kind, requests(kind, environment).ok()?));
+    CarrierKind::ALL.into_iter().filter_map(known).collect()
+}
 
 /// Requests of the account with a carrier.
 ///

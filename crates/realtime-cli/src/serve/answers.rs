@@ -7,7 +7,6 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::serve::access::Denied;
-use crate::serve::places::NoPlace;
 use crate::serve::trust::Refused;
 use realtime_telephony::verify::Untrusted;
 
@@ -18,8 +17,8 @@ pub(super) fn error(status: StatusCode, code: &str, message: impl std::fmt::Disp
 }
 
 /// There is no place for another call.
-pub(super) fn no_place(why: NoPlace) -> Response {
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, why.code(), why);
+pub(super) fn no_place(code: &str, why: impl std::fmt::Display) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, code, why);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     response
 }

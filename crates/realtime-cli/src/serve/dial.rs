@@ -171,10 +171,11 @@ async fn dial(
     let kind = args.via;
     let mut who = Webhook::default();
     (who.from, who.to) = (Some(args.from.clone()), Some(args.number.clone()));
-    let mut dial = Dial::new(&args.number, &args.from, stream_answer(parts, kind, &who))
-        .status_url(parts.address.http(&format!("/{kind}/status")))
-        .ring_for(Duration::from_secs(args.ring_for))
-        .detects_machines(args.detect_machines);
+    let mut dial =
+        Dial::new(&args.number, &args.from, stream_answer(&parts.address, &parts.trust, kind, &who))
+            .status_url(parts.address.http(&format!("/{kind}/status")))
+            .ring_for(Duration::from_secs(args.ring_for))
+            .detects_machines(args.detect_machines);
     match (kind, flow) {
         (CarrierKind::Exotel, Some(flow)) => dial = dial.answer_url(flow),
         (CarrierKind::Plivo | CarrierKind::SignalWire | CarrierKind::Jambonz, _) => {

@@ -108,7 +108,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
     if !is_upgrade(&head.headers) {
         return match place {
             Some(Ok(_)) => Json(json!({ "takes_calls": true })).into_response(),
-            Some(Err(why)) => answers::no_place(why),
+            Some(Err(why)) => answers::no_place(why.code(), why),
             None => answers::denied(Denied::WrongToken),
         };
     }
@@ -118,7 +118,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
         Some(Err(_)) | None if !server.lines.is_empty() => None,
         Some(Err(why)) => {
             server.host.refused("page", why);
-            return answers::no_place(why);
+            return answers::no_place(why.code(), why);
         }
         None => return answers::denied(Denied::WrongToken),
     };

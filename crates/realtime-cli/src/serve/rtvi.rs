@@ -33,7 +33,7 @@ pub(super) async fn socket(State(server): State<Shared>, request: Request) -> Re
     }
     let place = match server.host.place("rtvi") {
         Ok(place) => place,
-        Err(why) => return answers::no_place(why),
+        Err(why) => return answers::no_place(why.code(), why),
     };
     match upgrade(&mut head, LONGEST).await {
         Ok(upgrade) => upgrade.on_upgrade(move |socket| async move { talk(&server, socket, place).await }),

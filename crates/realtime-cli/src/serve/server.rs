@@ -1,13 +1,11 @@
 //! The server as a whole: [`Server`].
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_pipeline::Runner;
 use realtime_pipeline::media::Page;
-use realtime_pipeline::media::phone::Requests;
 use realtime_pipeline::sockets::Lines;
 use realtime_telephony::CarrierKind;
 use realtime_telephony::webhook::Webhook;
@@ -17,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
-use crate::accounts::requests;
+use crate::accounts::{Accounts, accounts};
 use crate::agent::LoadedAgent;
 use crate::environment::Environment;
 use crate::figures::Count;
@@ -59,7 +57,7 @@ pub(super) struct Parts {
     pub(super) access: Access,
     pub(super) trust: Trust,
     /// Requests to carriers, as far as accounts are known.
-    pub(super) requests: BTreeMap<CarrierKind, Requests>,
+    pub(super) requests: Accounts,
     /// Whether the server dials out: its agent waits for the first word.
     pub(super) dials: bool,
     /// The lines of pages that may come back.
@@ -132,10 +130,7 @@ impl Server {
             address,
             access,
             trust,
-            requests: CarrierKind::ALL
-                .into_iter()
-                .filter_map(|kind| Some((kind, requests(kind, environment).ok()?)))
-                .collect(),
+            requests: accounts(environment),
             dials,
             lines: Lines::new(most),
             progress: broadcast::channel(64).0,

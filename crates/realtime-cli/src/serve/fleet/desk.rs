@@ -1,25 +1,21 @@
 //! What a gateway does with a call: [`Desk`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use realtime_fleet::drive::GatewayHandle;
+use realtime_fleet::Leg;
 use realtime_fleet::gateway::{NewCall, PlaceError};
-use realtime_fleet::{Leg, Placing, Tenant, Wants};
 use realtime_protocol::http::IncomingCall;
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::agent::LoadedAgent;
 use crate::model::Model;
 use crate::one_line;
 use crate::serve::access::Access;
 use crate::serve::address::Address;
-use crate::serve::fleet::metrics::{GatewayFigures, reason};
+use crate::serve::fleet::placer::Placer;
 use crate::serve::sip::{self, Seen};
 use crate::serve::trust::Trust;
 
@@ -28,24 +24,15 @@ const UNAVAILABLE: u16 = 503;
 
 /// What a gateway accepts calls with, and where it places them.
 pub(super) struct Desk {
-    pub(super) gateway: GatewayHandle,
+    pub(super) placer: Placer,
     pub(super) agent: LoadedAgent,
     pub(super) model: Model,
     pub(super) voice: Option<String>,
-    pub(super) wants: Wants,
-    pub(super) tenant: Tenant,
-    pub(super) tenant_calls: Option<u32>,
     pub(super) address: Address,
     pub(super) access: Access,
     pub(super) trust: Trust,
     pub(super) seen: Seen,
-    pub(super) figures: GatewayFigures,
-    pub(super) pending: AtomicUsize,
-    pub(super) draining: AtomicBool,
 }
-
-/// A call that is being accepted: no worker's card counts it yet.
-struct Pending<'a>(&'a AtomicUsize);
 
 impl Desk {
     /// The model's server tells of an incoming call.
@@ -63,13 +50,12 @@ impl Desk {
     /// Rejects a call, or accepts it and finds a worker for it.
     async fn receive(&self, incoming: &IncomingCall) {
         let call_id = &incoming.call_id;
-        let (pending, besides) = Pending::begin(&self.pending);
         let new = self.new_call(incoming);
         // It can be rejected now, and not once it is accepted.
-        if let Err(error) = self.gateway.check(&new, besides).await {
-            self.refused(error);
-            return sip::decline(&self.model, call_id, status(error)).await;
-        }
+        let pending = match self.placer.check(&new).await {
+            Ok(pending) => pending,
+            Err(error) => return sip::decline(&self.model, call_id, status(error)).await,
+        };
         let rest = match self.model.rest() {
             Ok(rest) => rest,
             Err(error) => return tracing::error!("a call can't be accepted: {}", one_line(&*error)),
@@ -77,67 +63,23 @@ impl Desk {
         let accepted = sip::accept(&self.agent, &self.model, self.voice.as_deref(), &rest, call_id).await;
         if let Err(error) = accepted {
             // The caller has gone, or another gateway was told of the call, too.
-            self.figures.refused("not_accepted");
+            self.placer.figures.refused("not_accepted");
             return tracing::warn!("a call was not accepted: {}", one_line(&*error));
         }
-        let placed = self.gateway.place(new).await;
+        let placed = self.placer.place(new).await;
         drop(pending);
-        match placed {
-            Ok(placed) => {
-                self.figures.placed();
-                tracing::info!(call = %placed.call, worker = ?placed.worker, "a call is placed");
-            }
-            Err(error) => {
-                // The caller is told by the end of the call, and hears no silence.
-                self.refused(error);
-                if let Err(error) = rest.hang_up_call(call_id).await {
-                    tracing::warn!("a call without a worker can't be hung up: {}", one_line(&error));
-                }
-            }
+        // The caller is told by the end of the call, and hears no silence.
+        if placed.is_err()
+            && let Err(error) = rest.hang_up_call(call_id).await
+        {
+            tracing::warn!("a call without a worker can't be hung up: {}", one_line(&error));
         }
     }
 
     fn new_call(&self, incoming: &IncomingCall) -> NewCall {
         let leg = Leg::Sideband { call_id: incoming.call_id.clone() };
         let (from, to) = (sip::number(incoming, "From"), sip::number(incoming, "To"));
-        let metadata = json!({ "from": from, "to": to }).into();
-        let new =
-            NewCall::new(Placing { tenant: self.tenant.clone(), leg, metadata }).wants(self.wants.clone());
-        match self.tenant_calls {
-            Some(limit) => new.tenant_limit(limit),
-            None => new,
-        }
-    }
-
-    fn refused(&self, error: PlaceError) {
-        self.figures.refused(reason(error));
-        tracing::warn!("a call found no worker: {error}");
-    }
-
-    /// Whether it is about to end.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// Says to load balancers that it is about to end, and waits for the calls that are being placed.
-    pub(super) async fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-        while self.pending.load(Ordering::Acquire) > 0 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl<'a> Pending<'a> {
-    /// A call begins. Returns how many others are being accepted.
-    fn begin(count: &'a AtomicUsize) -> (Self, usize) {
-        (Self(count), count.fetch_add(1, Ordering::AcqRel))
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.placer.new_call(leg, json!({ "from": from, "to": to }))
     }
 }
 

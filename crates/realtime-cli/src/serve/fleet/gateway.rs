@@ -1,22 +1,20 @@
 //! `realtime fleet gateway`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use realtime_fleet::drive;
-use realtime_fleet::{Tenant, Wants};
 use realtime_pipeline::task::StopSignals;
 use serde_json::json;
 use tokio::runtime::Builder;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::environment::Environment;
 use crate::serve::access::Access;
 use crate::serve::fleet::desk::Desk;
-use crate::serve::fleet::metrics::GatewayFigures;
-use crate::serve::fleet::options::{EngineArgs, SpeakerArgs, label, name};
+use crate::serve::fleet::options::{EngineArgs, SpeakerArgs};
 use crate::serve::fleet::paths;
+use crate::serve::fleet::placer::{Placer, PlacingArgs};
 use crate::serve::sip::Seen;
 use crate::serve::trust::Trust;
 use crate::serve::{ReachArgs, listen};
@@ -34,18 +32,8 @@ const REQUESTS: usize = 512;
 pub(super) struct Args {
     #[command(flatten)]
     engine: EngineArgs,
-    /// Calls go to workers with this label alone, such as `model=large`. Can be given more than once
-    #[arg(long, value_name = "NAME=VALUE", value_parser = label, help_heading = "Fleet")]
-    label: Vec<(String, String)>,
-    /// Calls go to workers of this zone first: those with the label `zone=ZONE`
-    #[arg(long, value_name = "ZONE", help_heading = "Fleet")]
-    zone: Option<String>,
-    /// Who pays for the calls of this gateway
-    #[arg(long, default_value = "default", value_name = "NAME", value_parser = name, help_heading = "Fleet")]
-    tenant: String,
-    /// How many calls the tenant may have in the fleet. Default: no limit
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Fleet")]
-    tenant_calls: Option<u32>,
+    #[command(flatten)]
+    placing: PlacingArgs,
     #[command(flatten)]
     speaker: SpeakerArgs,
     #[command(flatten)]
@@ -108,33 +96,18 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
         );
     };
     let gateway = drive::gateway(args.engine.nats(environment)?).await?;
-    let mut wants = Wants::new();
-    wants.labels = args.label.iter().cloned().collect();
-    wants.zone.clone_from(&args.zone);
     let desk = Arc::new(Desk {
-        gateway,
+        placer: Placer::new(gateway, &args.placing)?,
         agent,
         model,
         voice: args.speaker.voice.clone(),
-        wants,
-        tenant: Tenant::new(args.tenant.as_str())?,
-        tenant_calls: args.tenant_calls,
         address,
         access,
         trust,
         seen: Seen::default(),
-        figures: GatewayFigures::new(),
-        pending: AtomicUsize::new(0),
-        draining: AtomicBool::new(false),
     });
-    // Workers' cards come within a third of a lease. Until then calls would be turned away.
-    let known = async {
-        while desk.gateway.workers().await == 0 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
     tokio::select! {
-        _ = timeout(args.engine.lease() / 3, known) => {}
+        () = desk.placer.knows_workers(args.engine.lease() / 3) => {}
         () = signals.next() => return Ok(()),
     }
     let router = paths::gateway(Arc::clone(&desk));
@@ -149,7 +122,7 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
 async fn ended(desk: &Desk, signals: &mut StopSignals) {
     signals.next().await;
     tokio::select! {
-        drained = timeout(REST, desk.drain()) => {
+        drained = timeout(REST, desk.placer.drain()) => {
             if drained.is_err() {
                 tracing::warn!("some calls were not placed in time");
             }

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `options` | where the engine is, and who speaks |
+//! | `placer` | finds workers for calls |
 //! | `gateway`, `desk` | a gateway: its command, and what it does with a call |
 //! | `worker`, `call` | a worker: its command, and one of its calls |
 //! | `status`, `drain` | what is there, and a worker that is to end |
@@ -18,6 +19,7 @@ mod gateway;
 mod metrics;
 mod options;
 mod paths;
+mod placer;
 mod status;
 mod worker;
 

@@ -105,16 +105,19 @@ async fn openai(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 }
 
 async fn gateway_health(State(desk): State<Arc<Desk>>) -> Response {
-    let word = match (desk.is_draining(), desk.gateway.hears_workers().await) {
+    let word = match (desk.placer.is_draining(), desk.placer.gateway.hears_workers().await) {
         (true, _) => "draining",
         (false, false) => "engine_away",
         (false, true) => "ok",
     };
-    health(word, &json!({ "workers": desk.gateway.workers().await, "version": env!("CARGO_PKG_VERSION") }))
+    health(
+        word,
+        &json!({ "workers": desk.placer.gateway.workers().await, "version": env!("CARGO_PKG_VERSION") }),
+    )
 }
 
 async fn gateway_calls(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    allowed(&desk.access, request, async || match desk.gateway.nats().open_calls().await {
+    allowed(&desk.access, request, async || match desk.placer.gateway.nats().open_calls().await {
         Some(calls) => Json(calls.iter().map(told_call).collect::<Vec<_>>()).into_response(),
         None => {
             answers::error(StatusCode::SERVICE_UNAVAILABLE, "engine_away", "the NATS servers do not answer")
@@ -125,18 +128,25 @@ async fn gateway_calls(State(desk): State<Arc<Desk>>, request: Request) -> Respo
 
 async fn gateway_workers(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     allowed(&desk.access, request, async || {
-        let workers = desk.gateway.cards().await;
+        let workers = desk.placer.gateway.cards().await;
         Json(workers.iter().map(told_worker).collect::<Vec<_>>()).into_response()
     })
     .await
 }
 
 async fn gateway_metrics(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    allowed(&desk.access, request, async || text(desk.figures.text(desk.gateway.workers().await))).await
+    allowed(&desk.access, request, async || {
+        text(desk.placer.figures.text(desk.placer.gateway.workers().await))
+    })
+    .await
 }
 
 /// Answers whoever may be told.
-async fn allowed(access: &Access, request: Request, answer: impl AsyncFnOnce() -> Response) -> Response {
+pub(super) async fn allowed(
+    access: &Access,
+    request: Request,
+    answer: impl AsyncFnOnce() -> Response,
+) -> Response {
     let (head, _) = request.into_parts();
     match access.admin(caller(&head)) {
         Ok(()) => no_store(answer().await),
@@ -144,14 +154,14 @@ async fn allowed(access: &Access, request: Request, answer: impl AsyncFnOnce() -
     }
 }
 
-fn health(word: &str, more: &Value) -> Response {
+pub(super) fn health(word: &str, more: &Value) -> Response {
     let status = if word == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = more.clone();
     body["status"] = word.into();
     (status, no_store(Json(body).into_response())).into_response()
 }
 
-fn text(text: String) -> Response {
+pub(super) fn text(text: String) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

@@ -1,0 +1,152 @@
+//! Finds workers for calls: [`Placer`], which a gateway and a leg have.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use realtime_fleet::drive::{GatewayHandle, Placed};
+use realtime_fleet::gateway::{NewCall, PlaceError};
+use realtime_fleet::{Content, Leg, Placing, Tenant, Wants};
+use tokio::time::{sleep, timeout};
+
+use crate::Error;
+use crate::serve::fleet::metrics::{GatewayFigures, reason};
+use crate::serve::fleet::options::{label, name};
+
+/// How often it is looked whether something has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where calls go, and whose they are.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PlacingArgs {
+    /// Calls go to workers with this label alone, such as `model=large`. Can be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label, help_heading = "Fleet")]
+    label: Vec<(String, String)>,
+    /// Calls go to workers of this zone first: those with the label `zone=ZONE`
+    #[arg(long, value_name = "ZONE", help_heading = "Fleet")]
+    zone: Option<String>,
+    /// Who pays for the calls that come in here
+    #[arg(long, default_value = "default", value_name = "NAME", value_parser = name, help_heading = "Fleet")]
+    tenant: String,
+    /// How many calls the tenant may have in the fleet. Default: no limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Fleet")]
+    tenant_calls: Option<u32>,
+}
+
+/// Finds workers for calls, and counts.
+pub(super) struct Placer {
+    pub(super) gateway: GatewayHandle,
+    pub(super) figures: GatewayFigures,
+    wants: Wants,
+    tenant: Tenant,
+    tenant_calls: Option<u32>,
+    pending: AtomicUsize,
+    draining: AtomicBool,
+}
+
+/// A call that is being placed: no worker's card counts it yet.
+pub(super) struct Pending<'a>(&'a AtomicUsize);
+
+impl Placer {
+    /// # Errors
+    /// The tenant's name is none.
+    pub(super) fn new(gateway: GatewayHandle, args: &PlacingArgs) -> Result<Self, Error> {
+        let mut wants = Wants::new();
+        wants.labels = args.label.iter().cloned().collect();
+        wants.zone.clone_from(&args.zone);
+        Ok(Self {
+            gateway,
+            figures: GatewayFigures::new(),
+            wants,
+            tenant: Tenant::new(args.tenant.as_str())?,
+            tenant_calls: args.tenant_calls,
+            pending: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits until a worker is known, within a limit. Their cards come within a third of a lease; until then
+    /// calls would be turned away.
+    pub(super) async fn knows_workers(&self, within: Duration) {
+        let known = async {
+            while self.gateway.workers().await == 0 {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(within, known).await; // a fleet may have none yet
+    }
+
+    /// A call that is to be placed.
+    pub(super) fn new_call(&self, leg: Leg, metadata: impl Into<Content>) -> NewCall {
+        let placing = Placing { tenant: self.tenant.clone(), leg, metadata: metadata.into() };
+        let new = NewCall::new(placing).wants(self.wants.clone());
+        match self.tenant_calls {
+            Some(limit) => new.tenant_limit(limit),
+            None => new,
+        }
+    }
+
+    /// Whether there is room for a call, besides those that are being placed. Keep what is returned until the
+    /// call is placed.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: tell the caller. It is counted.
+    pub(super) async fn check(&self, new: &NewCall) -> Result<Pending<'_>, PlaceError> {
+        let (pending, besides) = Pending::begin(&self.pending);
+        match self.gateway.check(new, besides).await {
+            Ok(()) => Ok(pending),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Places a call.
+    ///
+    /// # Errors
+    /// [`PlaceError`]: tell the caller. It is counted.
+    pub(super) async fn place(&self, new: NewCall) -> Result<Placed, PlaceError> {
+        match self.gateway.place(new).await {
+            Ok(placed) => {
+                self.figures.placed();
+                tracing::info!(call = %placed.call, worker = ?placed.worker, "a call is placed");
+                Ok(placed)
+            }
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    fn refused(&self, error: PlaceError) -> PlaceError {
+        self.figures.refused(reason(error));
+        tracing::warn!("a call found no worker: {error}");
+        error
+    }
+
+    /// Whether it is about to end.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Says to load balancers that it is about to end.
+    pub(super) fn stop(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// The same, and waits for the calls that are being placed.
+    pub(super) async fn drain(&self) {
+        self.stop();
+        while self.pending.load(Ordering::Acquire) > 0 {
+            sleep(LOOK).await;
+        }
+    }
+}
+
+impl<'a> Pending<'a> {
+    /// A call begins. Returns how many others are being placed.
+    fn begin(count: &'a AtomicUsize) -> (Self, usize) {
+        (Self(count), count.fetch_add(1, Ordering::AcqRel))
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
