@@ -1,6 +1,7 @@
 //! One call, in real time: [`call`].
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -217,6 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Call<S> {
                 Step::Silence(time) => !self.caller.has_audio() && self.sounded_at.elapsed() >= *time,
                 Step::Cleared(times) => self.cleared_at.len() >= *times,
                 Step::Wait(time) => self.since.0.elapsed() >= *time,
+                Step::Until(said) => said.load(Ordering::Acquire),
+                Step::Tell(said) => {
+                    said.store(true, Ordering::Release);
+                    true
+                }
                 Step::Keys(keys) => {
                     // A call that is over takes none.
                     let _ = self.caller.press(keys);

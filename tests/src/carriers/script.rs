@@ -1,5 +1,7 @@
 //! What a caller does: [`Step`]s, one after the other.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// One thing that a caller does.
@@ -18,6 +20,10 @@ pub enum Step {
     Cleared(usize),
     /// Waits.
     Wait(Duration),
+    /// Waits until somebody else says so.
+    Until(Arc<AtomicBool>),
+    /// Says to somebody else that the script is here.
+    Tell(Arc<AtomicBool>),
     /// Presses keys.
     Keys(String),
     /// Sends a text as it is, whatever it is.

@@ -38,18 +38,24 @@ pub(crate) struct Caller(ActiveCall, String);
 impl Fleet {
     /// Starts all but workers.
     pub(crate) async fn start() -> Self {
+        Self::with(Options::default().brain(|| model::Clerk)).await
+    }
+
+    /// The same, with this model.
+    pub(crate) async fn with(model: Options) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("fleet-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let (server, nats) = server(&folder).await;
-        let emulator = Emulator::spawn(Options::default().brain(|| model::Clerk)).await.unwrap();
+        let emulator = Emulator::spawn(model).await.unwrap();
         let (tool, bookings) = model::bookings().await;
         let agent = folder.join("agent.toml");
         std::fs::write(&agent, model::agent(&tool)).unwrap();
         let (gateway, workers) = (String::new(), BTreeMap::new());
         let mut fleet = Self { emulator, nats, agent, gateway, bookings, workers, _rest: vec![server] };
-        let (gateway, ready) = fleet.serving("gateway", &["--listen", "127.0.0.1:0"]).await;
+        let options = fleet.speaking(&["--listen", "127.0.0.1:0"]);
+        let (gateway, ready) = fleet.serving("gateway", &options).await;
         fleet.gateway = format!("http://{}", ready["listen"].as_str().unwrap());
         fleet._rest.push(gateway);
         fleet
@@ -58,17 +64,35 @@ impl Fleet {
     /// Starts a worker, and waits until it has its lease.
     pub(crate) async fn start_worker(&mut self, options: &[&str]) {
         // A machine that is busy with other things is late.
-        let options = [&["--latest", "5000"], options].concat();
+        let options = self.speaking(&[&["--latest", "5000"], options].concat());
         let (process, ready) = self.serving("worker", &options).await;
         self.workers.insert(ready["worker"].as_str().unwrap().to_owned(), process);
     }
 
+    /// Starts a leg. Returns where carriers reach it: `127.0.0.1:PORT`.
+    pub(crate) async fn start_leg(&mut self) -> String {
+        let here = "127.0.0.1:0".to_owned();
+        let options = ["--listen".to_owned(), here.clone(), "--inside".to_owned(), here];
+        let (process, ready) = self.serving("leg", &options).await;
+        self._rest.push(process);
+        ready["listen"].as_str().unwrap().to_owned()
+    }
+
+    /// The options of a process that has an agent.
+    fn speaking(&self, options: &[&str]) -> Vec<String> {
+        let agent = self.agent.to_str().unwrap();
+        [&["--url", self.emulator.url(), "--agent", agent], options]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// A process of the program that serves, and what it says when it is ready.
-    async fn serving(&self, what: &str, options: &[&str]) -> (Child, Value) {
+    async fn serving(&self, what: &str, options: &[String]) -> (Child, Value) {
         let mut child = self
             .program(what)
-            .args(["--url", self.emulator.url(), "--json", "--log", "warn", "--agent"])
-            .arg(&self.agent)
+            .args(["--json", "--log", "warn"])
             .args(options)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -176,7 +200,7 @@ impl Fleet {
         Caller(Client::connect(endpoint, options).await.unwrap(), String::new())
     }
 
-    async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let wait = async {
             while !holds().await {
                 sleep(Duration::from_millis(50)).await;

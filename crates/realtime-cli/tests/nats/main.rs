@@ -1,5 +1,5 @@
-//! A fleet of the program's own processes on a real nats-server: a call comes by a webhook, its worker is
-//! killed, the next one drains, and the caller hears of none of it.
+//! A fleet of the program's own processes on a real nats-server: a call comes by a webhook, or over a leg by
+//! a carrier's socket; its worker is killed, the next one drains, and the call goes on.
 //!
 //! `cargo xtask ci fleet` installs the server and runs this. By hand:
 //! `NATS_SERVER=…/nats-server cargo test -p realtime-cli --features fleet --test nats`.
@@ -9,6 +9,8 @@
 mod fleet;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod phone;
 
 #[cfg(test)]
 mod tests {

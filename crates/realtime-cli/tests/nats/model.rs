@@ -13,6 +13,11 @@ pub(crate) struct Clerk;
 impl Brain for Clerk {
     fn reply(&mut self, turn: &Turn<'_>) -> Reply {
         match turn.trigger {
+            Trigger::Speech { .. } => Reply::call("book", "{}"),
+            // A worker that was lost in the moment in which its answer ended may owe another one.
+            Trigger::Text(text) if text.contains("record of our conversation") => {
+                Reply::say("The desk speaks.")
+            }
             Trigger::Text(text) if text.contains("book") => Reply::call("book", "{}"),
             Trigger::Text(text) if text.contains("Billing") => Reply::call("handoff_to_billing", "{}"),
             Trigger::Text(text) if text.contains("desk") => Reply::call("handoff_to_desk", "{}"),
@@ -22,6 +27,24 @@ impl Brain for Clerk {
             }
             _ if turn.instructions().contains("billing") => Reply::say("Billing speaks."),
             _ => Reply::say("The desk speaks."),
+        }
+    }
+}
+
+/// Tells a long story to whoever speaks, and is back where it was cut.
+pub(crate) struct Teller;
+
+/// A story of half a minute.
+pub(crate) const STORY: &str = "Once upon a time there was a clerk who booked seats in a train that never came, \
+    and every evening the clerk counted the seats, one by one, until the lamps were out and the last of the \
+    travellers had gone home to dream of trains, and of windows, and of the sea behind the windows.";
+
+impl Brain for Teller {
+    fn reply(&mut self, turn: &Turn<'_>) -> Reply {
+        match turn.trigger {
+            Trigger::Speech { .. } => Reply::say(STORY),
+            Trigger::Text(text) if text.contains("line was silent") => Reply::say("I am back."),
+            _ => Reply::say("Hello."),
         }
     }
 }

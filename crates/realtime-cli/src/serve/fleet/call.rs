@@ -1,21 +1,27 @@
-//! One call of a worker: the agent joins it on its side channel, goes on where another worker was, and lets
-//! go of it when it is another worker's.
+//! One call of a worker: the agent joins it, on its side channel or over a carrier's leg, goes on where
+//! another worker was, and lets go of it when it is another worker's.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use realtime_client::Endpoint;
+use realtime_context::budget::Budget;
 use realtime_fleet::Leg;
 use realtime_fleet::drive::ServedCall;
 use realtime_pipeline::chain::{Direction, FrameKind, Hop, Observer};
 use realtime_pipeline::edges::SideChannel;
+use realtime_pipeline::{Agent, HangUp, Transport};
 use realtime_protocol::call::{Event, Notice};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
+use crate::accounts::Accounts;
 use crate::agent::Reach;
 use crate::one_line;
+use crate::serve::calls::LiveCall;
+use crate::serve::fleet::phone_call::{self, PhoneLeg};
 use crate::serve::hold::{over, start};
 use crate::serve::host::Host;
 
@@ -43,23 +49,41 @@ impl Observer for Speakers {
 }
 
 /// Holds a call, to its end or until another worker has it.
-pub(super) async fn hold(host: Arc<Host>, served: ServedCall) {
-    let Leg::Sideband { call_id } = &served.placed().placing.leg else {
-        return served.end("expected a call with a side channel").await;
-    };
-    let Some(why) = converse(&host, &served, call_id).await else { return };
-    // Whose the call is must be sure: to hang up what another worker has would end it for the caller.
-    while !served.may_act() {
-        tokio::select! {
-            () = served.stopped() => return,
-            () = sleep(AGAIN) => {}
+pub(super) async fn hold(host: Arc<Host>, accounts: Arc<Accounts>, served: ServedCall) {
+    let why = match &served.placed().placing.leg {
+        Leg::Sideband { call_id } => sideband(&host, &served, call_id).await,
+        Leg::Phone { carrier, call_id, url, token } => {
+            let leg = PhoneLeg { carrier, call_id: call_id.as_deref(), url, token };
+            phone_call::converse(&host, &accounts, &served, leg).await
         }
+        _ => Some("expected a call with a side channel, or one of a leg".to_owned()),
+    };
+    if let Some(why) = why {
+        served.end(why).await;
     }
+}
+
+/// Holds a call on its side channel. Returns why it is over; `None`: it is another worker's.
+async fn sideband(host: &Host, served: &ServedCall, call_id: &str) -> Option<String> {
+    let why = converse(host, served, call_id).await?;
+    may_end(served).await?;
     if let Ok(rest) = host.model.rest() {
         // One that is over needs it no more.
         let _ = rest.hang_up_call(call_id).await;
     }
-    served.end(why).await;
+    Some(why)
+}
+
+/// Waits until it is sure whose the call is: to hang up what another worker has would end it for the caller.
+/// `None`: it is another worker's.
+pub(super) async fn may_end(served: &ServedCall) -> Option<()> {
+    while !served.may_act() {
+        tokio::select! {
+            () = served.stopped() => return None,
+            () = sleep(AGAIN) => {}
+        }
+    }
+    Some(())
 }
 
 /// Speaks. Returns why the call is over; `None`: it is another worker's.
@@ -92,14 +116,32 @@ async fn converse(host: &Host, served: &ServedCall, call_id: &str) -> Option<Str
             // A server that is away for a moment is tried again.
             served.client(client.fallback(endpoint.clone()), &conversation)
         });
+    let agent = begin_with(host, served, agent);
+    follow(host, served, call, budget, endpoint, agent, SideChannel::new(rest, call_id)).await
+}
+
+/// The agent as it goes on: the one of several that spoke last speaks, and what is to be known later is.
+pub(super) fn begin_with(host: &Host, served: &ServedCall, agent: Agent) -> Agent {
     let agent = match served.remembered().0[AGENT].as_str().filter(|name| host.agent.knows(name)) {
         Some(name) => agent.begins_with(name),
         None => agent,
     };
     let agent = agent.observe(Speakers(served.clone()));
     // Whether somebody is there was found out by the first owner: a caller may be silent for long later.
-    let agent = if served.placed().epoch > 1 { agent.hang_up(None) } else { agent };
-    let running = match start(host, &call, budget, endpoint, agent, SideChannel::new(rest, call_id)) {
+    if served.placed().epoch > 1 { agent.hang_up(HangUp::new().goes_on()) } else { agent }
+}
+
+/// Runs the agent until the call is over, or another worker's. Returns why it is over.
+pub(super) async fn follow(
+    host: &Host,
+    served: &ServedCall,
+    call: LiveCall,
+    budget: Budget,
+    endpoint: Endpoint,
+    agent: Agent,
+    transport: impl Transport,
+) -> Option<String> {
+    let running = match start(host, &call, budget, endpoint, agent, transport) {
         Ok(running) => running,
         Err(error) => {
             let why = one_line(&error);

@@ -5,7 +5,9 @@
 //! | `options` | where the engine is, and who speaks |
 //! | `placer` | finds workers for calls |
 //! | `gateway`, `desk` | a gateway: its command, and what it does with a call |
+//! | `leg` | a leg: a process that has carriers' sockets, so that calls outlive their workers |
 //! | `worker`, `call` | a worker: its command, and one of its calls |
+//! | `phone_call`, `leg_socket` | a phone call of a worker, over a leg that it dials |
 //! | `status`, `drain` | what is there, and a worker that is to end |
 //! | `paths`, `metrics` | what is asked of gateways and workers by HTTP, and what is counted |
 //!
@@ -16,9 +18,12 @@ mod call;
 mod desk;
 mod drain;
 mod gateway;
+mod leg;
+mod leg_socket;
 mod metrics;
 mod options;
 mod paths;
+mod phone_call;
 mod placer;
 mod status;
 mod worker;
@@ -41,6 +46,9 @@ enum Command {
     /// Is told of incoming SIP calls, accepts them, and places them on workers
     #[command(after_long_help = gateway::AFTER_HELP)]
     Gateway(Box<gateway::Args>),
+    /// Has carriers' sockets, so that phone calls outlive their workers, and places the calls
+    #[command(after_long_help = leg::AFTER_HELP)]
+    Leg(Box<leg::Args>),
     /// Shows the workers and calls of a fleet
     #[command(after_long_help = status::AFTER_HELP)]
     Status(status::Args),
@@ -51,13 +59,15 @@ enum Command {
 
 /// What stands below the options in the long help.
 pub(crate) const AFTER_HELP: &str = "\
-Workers and gateways meet at NATS servers with JetStream. A call's audio goes from the caller to the model's
-server, so a worker that is killed is not heard: another one goes on with its calls.
+Workers, gateways and legs meet at NATS servers with JetStream. The audio of a call by SIP goes from the
+caller to the model's server, so a worker that is killed is not heard: another one goes on with its calls. A
+leg has carriers' sockets, so that their calls go on in the same way, after some seconds of silence.
 
 Examples, with `nats-server -js` on this machine:
   OPENAI_API_KEY=sk-… realtime fleet worker --nats nats://127.0.0.1:4222 --agent hotel.toml
   OPENAI_API_KEY=sk-… OPENAI_WEBHOOK_SECRET=whsec_… realtime fleet gateway --nats nats://127.0.0.1:4222 \\
     --agent hotel.toml --public-url https://voice.example.com
+  TWILIO_AUTH_TOKEN=… realtime fleet leg --nats nats://127.0.0.1:4222 --public-url https://voice.example.com
   realtime fleet status --nats nats://127.0.0.1:4222
   realtime fleet drain w_0123456789abcdef_0 --nats nats://127.0.0.1:4222
 
@@ -72,6 +82,7 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
     match &args.command {
         Command::Worker(args) => worker::run(args, environment),
         Command::Gateway(args) => gateway::run(args, environment),
+        Command::Leg(args) => leg::run(args, environment),
         Command::Status(args) => status::run(args, environment),
         Command::Drain(args) => drain::run(args, environment),
     }

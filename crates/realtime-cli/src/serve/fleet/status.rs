@@ -80,6 +80,11 @@ fn lines(workers: &[WorkerSeen], calls: &[OpenCall]) -> Vec<String> {
                 let leg = call.leg.as_ref().map(|leg| match leg {
                     Leg::Sideband { call_id } => format!("sideband {call_id}"),
                     Leg::Direct {} => "direct".to_owned(),
+                    Leg::Phone { carrier, call_id, .. } => {
+                        format!("phone {carrier} {}", call_id.as_deref().unwrap_or_default())
+                            .trim_end()
+                            .to_owned()
+                    }
                     _ => "other".to_owned(),
                 });
                 [

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
+use crate::accounts::accounts;
 use crate::environment::Environment;
 use crate::figures::Count;
 use crate::listening::{bind, listen};
@@ -137,9 +138,12 @@ async fn serve(
         .label
         .iter()
         .fold(options, |options, (name, value)| options.label(name.as_str(), value.as_str()));
-    let held = Arc::clone(&host);
+    let (held, accounts) = (Arc::clone(&host), Arc::new(accounts(environment)));
     let nats = args.engine.nats(environment)?;
-    let worker = drive::serve(nats, options, move |served| call::hold(Arc::clone(&held), served)).await?;
+    let worker = drive::serve(nats, options, move |served| {
+        call::hold(Arc::clone(&held), Arc::clone(&accounts), served)
+    })
+    .await?;
     let worker = Arc::new(worker);
     let at = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     if let (Some(listener), Some(at)) = (listener, at) {
