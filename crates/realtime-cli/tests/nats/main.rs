@@ -6,6 +6,8 @@
 
 // The modules are marked as tests so that their helpers may unwrap.
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod model;

@@ -354,8 +354,7 @@ impl Nats {
             "storage": "file", "retention": "limits", "discard": "old", "max_age": nanos(ANNOUNCED),
             "allow_direct": true,
         });
-        for stream in [announced, calls, leases] {
-            let name = stream["name"].as_str().unwrap_or_default().to_owned();
+        for (name, stream) in self.streams().into_iter().zip([announced, calls, leases]) {
             let subject = format!("$JS.API.STREAM.CREATE.{name}");
             let answer = self.api(subject, &stream, Duration::from_secs(5)).await;
             let reason = match answer {
@@ -594,6 +593,10 @@ impl Nats {
 
     fn call(&self, call: &CallId) -> String {
         self.subject(&format!("call.{:x}.{call}", call.shard()))
+    }
+
+    fn streams(&self) -> [String; 3] {
+        [self.announced_stream(), self.calls_stream(), self.leases_stream()]
     }
 
     fn announced_stream(&self) -> String {

@@ -9,11 +9,13 @@
 //! | `worker`, `call` | a worker: its command, and one of its calls |
 //! | `phone_call`, `leg_socket` | a phone call of a worker, over a leg that it dials |
 //! | `status`, `drain` | what is there, and a worker that is to end |
+//! | `bench` | what a fleet does on these servers |
 //! | `paths`, `metrics` | what is asked of gateways and workers by HTTP, and what is counted |
 //!
 //! The rules kept here: a call is rejected before it is accepted, or not at all. Of a call that another
 //! worker has, this one says nothing more: it does not hang up.
 
+mod bench;
 mod call;
 mod desk;
 mod drain;
@@ -55,6 +57,9 @@ enum Command {
     /// Has a worker give its calls to others and end, and waits for that
     #[command(after_long_help = drain::AFTER_HELP)]
     Drain(drain::Args),
+    /// Measures a fleet on these servers: calls without a model over workers of which some are killed
+    #[command(after_long_help = bench::AFTER_HELP)]
+    Bench(bench::Args),
 }
 
 /// What stands below the options in the long help.
@@ -70,6 +75,7 @@ Examples, with `nats-server -js` on this machine:
   TWILIO_AUTH_TOKEN=… realtime fleet leg --nats nats://127.0.0.1:4222 --public-url https://voice.example.com
   realtime fleet status --nats nats://127.0.0.1:4222
   realtime fleet drain w_0123456789abcdef_0 --nats nats://127.0.0.1:4222
+  realtime fleet bench --nats nats://127.0.0.1:4222
 
 Variables:
   NATS_URL                 the NATS servers, in place of --nats: a name and a password may stand in it
@@ -85,5 +91,6 @@ pub(crate) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         Command::Leg(args) => leg::run(args, environment),
         Command::Status(args) => status::run(args, environment),
         Command::Drain(args) => drain::run(args, environment),
+        Command::Bench(args) => bench::run(args, environment),
     }
 }

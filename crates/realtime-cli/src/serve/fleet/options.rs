@@ -1,6 +1,7 @@
 //! What the commands of a fleet have in common: where the engine is, and who speaks.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use realtime_fleet::Tenant;
@@ -14,15 +15,22 @@ use crate::model::Model;
 /// The variable that holds the servers.
 const SERVERS: &str = "NATS_URL";
 
-/// Where the engine is. All workers and gateways of a fleet say the same.
-#[derive(Clone, clap::Args)]
+/// Which fleet. All workers and gateways of a fleet say the same.
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct EngineArgs {
-    /// The NATS servers, by commas, such as `nats://127.0.0.1:4222`. Default: what NATS_URL names
-    #[arg(long, value_name = "URL", help_heading = "Fleet")]
-    nats: Option<String>,
+    #[command(flatten)]
+    servers: ServersArgs,
     /// The fleet's name. Fleets with different names see nothing of each other
     #[arg(long, default_value = "voice", value_name = "NAME", value_parser = name, help_heading = "Fleet")]
     fleet: String,
+}
+
+/// Where the engine is, and how it keeps things.
+#[derive(Clone, clap::Args)]
+pub(super) struct ServersArgs {
+    /// The NATS servers, by commas, such as `nats://127.0.0.1:4222`. Default: what NATS_URL names
+    #[arg(long, value_name = "URL", help_heading = "Fleet")]
+    nats: Option<String>,
     /// On how many servers everything is kept: 1, or 3 for a cluster
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5),
         help_heading = "Fleet")]
@@ -64,7 +72,7 @@ impl EngineArgs {
 
     /// How long a worker may be silent.
     pub(super) const fn lease(&self) -> Duration {
-        Duration::from_secs(self.lease)
+        self.servers.lease()
     }
 
     /// Where the engine is, and how it keeps things.
@@ -72,6 +80,29 @@ impl EngineArgs {
     /// # Errors
     /// No server is named.
     pub(super) fn nats(&self, environment: &Environment) -> Result<NatsOptions, Error> {
+        self.servers.nats(environment, &self.fleet)
+    }
+}
+
+impl ServersArgs {
+    /// How long a worker may be silent.
+    pub(super) const fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease)
+    }
+
+    /// The same for another process: a password among them is not seen in the list of processes.
+    pub(super) fn pass_on(&self, command: &mut Command) {
+        if let Some(servers) = &self.nats {
+            command.env(SERVERS, servers);
+        }
+        command.args(["--replicas", &self.replicas.to_string(), "--lease", &self.lease.to_string()]);
+    }
+
+    /// Where the engine is, and how it keeps things of this fleet.
+    ///
+    /// # Errors
+    /// No server is named.
+    pub(super) fn nats(&self, environment: &Environment, fleet: &str) -> Result<NatsOptions, Error> {
         let servers = match &self.nats {
             Some(servers) => servers.clone(),
             None => environment
@@ -81,7 +112,7 @@ impl EngineArgs {
                 })?
                 .to_owned(),
         };
-        let options = NatsOptions::new(servers, &self.fleet).replicas(usize::from(self.replicas));
+        let options = NatsOptions::new(servers, fleet).replicas(usize::from(self.replicas));
         Ok(options.ttl(self.lease()))
     }
 }
@@ -98,10 +129,14 @@ impl SpeakerArgs {
     }
 }
 
-impl std::fmt::Debug for EngineArgs {
+impl std::fmt::Debug for ServersArgs {
     /// Without the servers: a password may stand there.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineArgs").field("fleet", &self.fleet).finish_non_exhaustive()
+        let Self { nats: _, replicas, lease } = self;
+        f.debug_struct("ServersArgs")
+            .field("replicas", replicas)
+            .field("lease", lease)
+            .finish_non_exhaustive()
     }
 }
 

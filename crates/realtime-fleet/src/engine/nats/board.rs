@@ -75,6 +75,17 @@ impl Nats {
         self.client.send_request(self.subject(&format!("drain.{worker}")), request).await.is_ok()
     }
 
+    /// Removes the fleet with all that is kept of it: of one that nobody needs any more. Returns whether all
+    /// of it is gone.
+    pub async fn remove(&self) -> bool {
+        let mut is_gone = true;
+        for stream in self.streams() {
+            let answer = self.api(format!("$JS.API.STREAM.DELETE.{stream}"), &json!({}), PATIENCE).await;
+            is_gone &= answer.is_some_and(|answer| answer["success"] == true);
+        }
+        is_gone
+    }
+
     /// What is asked of this name besides offers: to drain.
     pub(crate) async fn orders(&self, worker: &WorkerId) -> Option<Subscriber> {
         self.client.subscribe(self.subject(&format!("drain.{worker}"))).await.ok()
