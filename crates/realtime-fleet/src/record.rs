@@ -7,10 +7,10 @@
 //! | `Leaving` | | `Owned` | by its owner | | `Over`, by its owner |
 //! | `Over` | | | | | |
 //!
-//! An empty cell is refused. The first owner's epoch is 1, and that of each next one is one more. While a call is `Leaving`, a
-//! `Moved` owner is the one that was named. The engine takes a line only if its author names the last
-//! sequence of the call ([`CallRecord::fence`]): of two that go on from the same line, one is refused. That
-//! and not the table keeps a late author out.
+//! An empty cell is refused. The first owner's epoch is 1, and that of each next one is one more. While a
+//! call is `Leaving`, a `Moved` owner is the one that was named. The engine takes a line only if its author
+//! names the last sequence of the call ([`CallRecord::fence`]): of two that go on from the same line, one is
+//! refused. That and not the table keeps a late author out.
 
 use crate::id::{Sequence, WorkerId};
 use crate::ledger::{Claim, Ledger, Progress};

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A secret of one call. The engine keeps it for the call's owners and nobody else: its `Debug` shows nothing,
-/// and lists of calls have none.
+/// A secret of one call. The engine keeps it for the call's owners and nobody else: its `Debug` shows
+/// nothing, and lists of calls have none.
 #[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct LegToken(String);

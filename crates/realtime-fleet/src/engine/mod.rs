@@ -30,8 +30,8 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Request {
-    /// Keeps for some seconds at least that these calls are about to be placed. Of two announcements of a call
-    /// either may be kept. [`Answer::Done`].
+    /// Keeps for some seconds at least that these calls are about to be placed. Of two announcements of a
+    /// call either may be kept. [`Answer::Done`].
     Announce {
         /// By which gateway.
         by: WorkerId,

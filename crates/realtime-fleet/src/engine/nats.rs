@@ -625,7 +625,7 @@ async fn watch(mut cards: Subscriber, pushes: mpsc::UnboundedSender<Push>) {
     }
 }
 
-/// Values as JSON arrays of at most so many bytes that they fit into messages, each with its number of values.
+/// Values as JSON arrays that each fit into a message, with the number of values in each.
 fn packed<T: Serialize>(values: &[T]) -> Vec<(usize, String)> {
     let mut arrays: Vec<(usize, String)> = Vec::new();
     for value in values {
