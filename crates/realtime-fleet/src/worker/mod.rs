@@ -250,6 +250,9 @@ impl Worker {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.released {
+            return None; // nothing is left but the answer
+        }
         let recovery = self.recovery.poll_timeout().filter(|_| self.watches);
         let waits = self.waits.first().map(|(at, _)| *at);
         [self.lease.poll_timeout(), recovery, waits].into_iter().flatten().min()
