@@ -1,4 +1,4 @@
-//! What people are shown of a fleet: [`WorkerSeen`] and [`OpenCall`].
+//! What people are shown of a fleet: [`WorkerSeen`], [`OpenCall`] and [`TenantSeen`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,6 +46,18 @@ pub struct OpenCall {
     pub owned_since: Option<UnixTime>,
 }
 
+/// Who pays for calls, and what limits them.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TenantSeen {
+    /// Its name.
+    pub tenant: Tenant,
+    /// How many of its calls are not over.
+    pub calls: usize,
+    /// How many it may have at once. `None`: no gateway said so.
+    pub call_limit: Option<u32>,
+}
+
 /// A line as the engine has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -68,6 +80,21 @@ pub(crate) fn open_calls(mut lines: Vec<Stored>) -> Vec<OpenCall> {
     calls.into_values().collect()
 }
 
+/// The tenants of these calls, and those that have limits.
+#[cfg(any(feature = "nats", test))]
+pub(crate) fn tenants(calls: &[OpenCall], limits: &BTreeMap<Tenant, u32>) -> Vec<TenantSeen> {
+    let mut counts: BTreeMap<&Tenant, usize> = limits.keys().map(|tenant| (tenant, 0)).collect();
+    for tenant in calls.iter().filter_map(|call| call.tenant.as_ref()) {
+        *counts.entry(tenant).or_default() += 1;
+    }
+    let seen = |(tenant, calls): (&Tenant, usize)| TenantSeen {
+        tenant: tenant.clone(),
+        calls,
+        call_limit: limits.get(tenant).copied(),
+    };
+    counts.into_iter().map(seen).collect()
+}
+
 impl OpenCall {
     const fn new(call: CallId) -> Self {
         let (tenant, leg, owner, why) = (None, None, None, None);
@@ -76,7 +103,7 @@ impl OpenCall {
 
     fn learn(&mut self, line: Line, at: Option<UnixTime>) {
         match line {
-            Line::Placed { worker, placing } => {
+            Line::Placed { worker, placing, .. } => {
                 (self.tenant, self.leg) = (Some(placing.tenant), Some(placing.leg.shown()));
                 (self.owner, self.epoch, self.why) = (Some(worker), 1, Some(Why::Placed));
                 (self.since, self.owned_since) = (at, at);
@@ -124,5 +151,10 @@ mod tests {
         assert_eq!(calls[0].since, Some(UnixTime::from_secs(1)));
         assert_eq!(calls[0].owned_since, Some(UnixTime::from_secs(9)));
         assert_eq!((calls[1].owner.clone(), calls[1].epoch), (Some(id("c")), 1));
+
+        let other = Tenant::new("other").unwrap();
+        let tenants = tenants(&calls, &[(other.clone(), 5)].into());
+        let shown = tenants.iter().map(|seen| (&seen.tenant, seen.calls, seen.call_limit));
+        assert_eq!(shown.collect::<Vec<_>>(), [(&Tenant::unnamed(), 2, None), (&other, 0, Some(5))]);
     }
 }

@@ -4,9 +4,10 @@
 //! each.
 //!
 //! The rules kept here: a call is announced before it is offered, so that it is found if the gateway dies.
-//! Calls that come while others are being announced are announced together. A full fleet is told at once; no
-//! call waits in silence. Where nobody took a call for sure, a last line is written into its journal, and if
-//! it can't be written somebody did take it.
+//! Calls that come while others are being announced are announced together. A call of a tenant with a limit
+//! takes a slot first, and is announced and offered only while the slot is sure. A full fleet is told at
+//! once; no call waits in silence. Where nobody took a call for sure, a last line is written into its
+//! journal, and if it can't be written somebody did take it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,11 +15,12 @@ use std::time::Duration;
 use realtime_protocol::time::Timestamp;
 
 use crate::board::WorkerSeen;
-use crate::engine::{Answer, Card, Offer, OfferAnswer, Offered, Push, Request, RequestId};
+use crate::engine::{Answer, Card, Key, Offer, OfferAnswer, Offered, Push, Request, RequestId};
 use crate::entropy::Entropy;
-use crate::id::{CallId, WorkerId};
+use crate::id::{CallId, Tenant, WorkerId};
 use crate::line::{Line, Placing};
 use crate::placement::{Wants, Workers};
+use crate::quota::{self, Quota, Waiter};
 use crate::record::CallRecord;
 use crate::writer::{Step, Writer, Written};
 
@@ -37,8 +39,8 @@ pub struct NewCall {
     pub placing: Placing,
     /// What it wants of its worker.
     pub wants: Wants,
-    /// How many calls its tenant may have in the fleet. Cards are a moment old, so a gateway may let a few
-    /// more in that come at once, and each other gateway, too.
+    /// How many calls its tenant may have in the fleet. All gateways that place calls of the tenant say the
+    /// same: a call without a limit is not counted.
     pub tenant_limit: Option<u32>,
 }
 
@@ -94,6 +96,13 @@ pub enum GatewayOutput {
         /// The worker, where it is known.
         result: Result<Option<WorkerId>, PlaceError>,
     },
+    /// What comes of a [`Gateway::check`].
+    Checked {
+        /// Which question.
+        id: u64,
+        /// Whether there is room.
+        result: Result<(), PlaceError>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -118,10 +127,19 @@ impl State {
 #[derive(Clone, Debug)]
 struct Placement {
     new: NewCall,
+    /// The gateway's name when it found a slot, or was announced last.
+    by: WorkerId,
     refused: BTreeSet<WorkerId>,
     offers: usize,
     state: State,
     until: Timestamp,
+}
+
+impl Placement {
+    /// Whether it may be announced and offered: without a slot that is sure, it may be one too many.
+    fn may_be_placed(&self, quota: &Quota, now: Timestamp) -> bool {
+        self.new.tenant_limit.is_none() || quota.may_place(now, &self.by)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -130,15 +148,18 @@ enum Asking {
     Journal(CallId),
     Offer(CallId, WorkerId),
     Lease(WorkerId),
+    Quota(quota::Asked, u32),
 }
 
 /// A gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    id: WorkerId,
     ttl: Duration,
     workers: Workers,
     entropy: Entropy,
+    quota: Quota,
+    /// Calls that wait for a slot of their tenants.
+    waiting: BTreeMap<CallId, NewCall>,
     placements: BTreeMap<CallId, Placement>,
     /// Calls that wait to be announced: until others are, or until then.
     unannounced: Vec<CallId>,
@@ -154,12 +175,12 @@ impl Gateway {
     /// A gateway. `ttl`: how long the fleet's leases are. `entropy`: random bits that no other gateway has.
     pub fn new(ttl: Duration, entropy: u64) -> Self {
         let mut entropy = Entropy::new(entropy);
-        let id = WorkerId::new(format!("g_{:016x}", entropy.bits())).expect("hexadecimal digits are a name");
         Self {
-            id,
             ttl,
             workers: Workers::new(entropy.bits()),
+            quota: Quota::new(ttl, entropy.bits()),
             entropy,
+            waiting: BTreeMap::new(),
             placements: BTreeMap::new(),
             unannounced: Vec::new(),
             is_announcing: false,
@@ -175,21 +196,41 @@ impl Gateway {
     pub fn place(&mut self, now: Timestamp, new: NewCall) -> CallId {
         let bits = u128::from(self.entropy.bits()) << 64 | u128::from(self.entropy.bits());
         let call = CallId::of_bits(bits);
-        if let Some(error) = self.refusal(&new, 0) {
-            self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result: Err(error) });
-            return call;
+        if self.workers.len() == 0 {
+            self.finish(&call, Err(PlaceError::NoWorker));
+        } else if let Some(limit) = new.tenant_limit {
+            let tenant = new.placing.tenant.clone();
+            self.waiting.insert(call.clone(), new);
+            self.quota.take(now, &tenant, limit, Waiter::Place(call.clone()));
+            self.advance_quota(now);
+        } else {
+            self.begin(now, &call, new);
         }
-        let (refused, state, until) = (BTreeSet::new(), State::Announcing, now + PATIENCE);
-        self.placements.insert(call.clone(), Placement { new, refused, offers: 0, state, until });
+        call
+    }
+
+    fn begin(&mut self, now: Timestamp, call: &CallId, new: NewCall) {
+        let placement = Placement {
+            new,
+            by: self.quota.name().clone(),
+            refused: BTreeSet::new(),
+            offers: 0,
+            state: State::Announcing,
+            until: now + PATIENCE,
+        };
+        self.placements.insert(call.clone(), placement);
         self.unannounced.push(call.clone());
         self.announce(now);
-        call
     }
 
     /// A request was answered.
     pub fn handle_answer(&mut self, now: Timestamp, request: RequestId, answer: Answer) {
         match self.asked.remove(&request) {
             None => {}
+            Some(Asking::Quota(asked, life)) => {
+                self.quota.handle_answer(now, asked, life, answer);
+                self.advance_quota(now);
+            }
             Some(Asking::Lease(worker)) => {
                 self.doubted.remove(&worker);
                 match answer {
@@ -211,7 +252,7 @@ impl Gateway {
                     }
                 };
                 match written {
-                    Some(written) => self.handle_written(&call, &written),
+                    Some(written) => self.handle_written(now, &call, &written),
                     None => self.advance(now, &call),
                 }
             }
@@ -224,8 +265,12 @@ impl Gateway {
         match push {
             Push::Renewed(worker, card) => self.workers.handle_card(now, worker, card),
             Push::Ended(worker) => self.doubt(worker),
-            Push::Back => {}
+            Push::Put(Key::Slots(tenant), value) => self.quota.handle_table(&tenant, &value),
+            Push::Put(Key::Gateway(_), _) => {}
+            Push::Over(call) => self.quota.handle_over(now, &call),
+            Push::Back => self.quota.handle_back(now),
         }
+        self.advance_quota(now);
     }
 
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Too early is no harm.
@@ -245,6 +290,8 @@ impl Gateway {
         for call in due {
             self.advance(now, &call);
         }
+        self.quota.handle_timeout(now);
+        self.advance_quota(now);
     }
 
     /// What to do next.
@@ -260,23 +307,28 @@ impl Gateway {
             Some(self.announces_at).filter(|_| !self.is_announcing && !self.unannounced.is_empty());
         times
             .chain([self.workers.next_silent(self.ttl, |worker| self.doubted.contains(worker)), announces])
+            .chain([self.quota.poll_timeout()])
             .flatten()
             .min()
     }
 
-    /// Whether a worker has room for a call, as the cards say it, where so many others are about to be placed
-    /// besides. Workers may still refuse.
-    ///
-    /// # Errors
-    /// [`PlaceError`]: what to tell the caller.
-    pub fn check(&self, now: Timestamp, new: &NewCall, besides: usize) -> Result<(), PlaceError> {
-        if !self.hears_workers(now) {
-            return Err(PlaceError::EngineAway);
-        }
-        match self.refusal(new, besides) {
-            Some(error) => Err(error),
-            None if self.workers.room(&new.wants) <= besides as u64 => Err(PlaceError::Full),
-            None => Ok(()),
+    /// Asks whether a worker has room for a call, as the cards say it, and whether its tenant may have one
+    /// more, where so many others are about to be placed besides. The answer is a
+    /// [`GatewayOutput::Checked`]; workers may still refuse. `id`: what the answer is known by.
+    pub fn check(&mut self, now: Timestamp, id: u64, new: &NewCall, besides: usize) {
+        let result = match self.hears_workers(now) {
+            false => Err(PlaceError::EngineAway),
+            true if self.workers.len() == 0 => Err(PlaceError::NoWorker),
+            true if self.workers.room(&new.wants) <= besides as u64 => Err(PlaceError::Full),
+            true => Ok(()),
+        };
+        match (result, new.tenant_limit) {
+            (Ok(()), Some(limit)) => {
+                let besides = u32::try_from(besides).unwrap_or(u32::MAX);
+                self.quota.take(now, &new.placing.tenant, limit, Waiter::Check { id, besides });
+                self.advance_quota(now);
+            }
+            (result, _) => self.outputs.push_back(GatewayOutput::Checked { id, result }),
         }
     }
 
@@ -301,14 +353,25 @@ impl Gateway {
         self.workers.len()
     }
 
-    fn refusal(&self, new: &NewCall, besides: usize) -> Option<PlaceError> {
-        if self.workers.len() == 0 {
-            return Some(PlaceError::NoWorker);
+    /// Carries on what has to do with slots of tenants.
+    fn advance_quota(&mut self, now: Timestamp) {
+        loop {
+            if let Some((asked, life, request)) = self.quota.poll(now) {
+                self.ask(Asking::Quota(asked, life), request);
+                continue;
+            }
+            match self.quota.poll_decided() {
+                None => return,
+                Some((Waiter::Check { id, .. }, result)) => {
+                    self.outputs.push_back(GatewayOutput::Checked { id, result });
+                }
+                Some((Waiter::Place(call), result)) => match (self.waiting.remove(&call), result) {
+                    (Some(new), Ok(())) => self.begin(now, &call, new),
+                    (Some(_), Err(error)) => self.finish(&call, Err(error)),
+                    (None, _) => {}
+                },
+            }
         }
-        let tenant = &new.placing.tenant;
-        let placing = self.placements.values().filter(|other| other.new.placing.tenant == *tenant).count();
-        let calls = self.workers.calls_of(tenant) as usize + placing + besides;
-        new.tenant_limit.filter(|limit| calls >= *limit as usize).map(|_| PlaceError::TenantFull)
     }
 
     /// Announces the calls that wait for it, unless others are being announced.
@@ -316,17 +379,22 @@ impl Gateway {
         if self.is_announcing || now < self.announces_at {
             return;
         }
-        let waiting = std::mem::take(&mut self.unannounced).into_iter();
-        // One that has waited too long is not placed any more.
-        let calls = waiting.filter_map(|call| {
-            let placing = self.placements.get(&call)?.new.placing.clone();
-            Some((call, placing))
-        });
-        let calls: Vec<(CallId, Placing)> = calls.collect();
+        let by = self.quota.name().clone();
+        let mut calls: Vec<(CallId, Placing)> = Vec::new();
+        for call in std::mem::take(&mut self.unannounced) {
+            // One that has waited too long is not placed any more.
+            let Some(placement) = self.placements.get_mut(&call) else { continue };
+            if placement.may_be_placed(&self.quota, now) {
+                placement.by = by.clone();
+                calls.push((call, placement.new.placing.clone()));
+            } else {
+                self.refuse(now, &call, PlaceError::EngineAway);
+            }
+        }
         if !calls.is_empty() {
             self.is_announcing = true;
             let names = calls.iter().map(|(call, _)| call.clone()).collect();
-            self.ask(Asking::Announcement(names), Request::Announce { by: self.id.clone(), calls });
+            self.ask(Asking::Announcement(names), Request::Announce { by, calls });
         }
     }
 
@@ -342,11 +410,15 @@ impl Gateway {
         self.announce(now);
     }
 
-    fn handle_written(&mut self, call: &CallId, written: &Written) {
-        let Some(State::Refusing(error, _)) = self.state(call) else { return };
-        let error = *error;
+    fn handle_written(&mut self, now: Timestamp, call: &CallId, written: &Written) {
+        let Some(placement) = self.placements.get(call) else { return };
+        let State::Refusing(error, _) = &placement.state else { return };
+        let (error, tenant) = (*error, placement.new.placing.tenant.clone());
         match written {
-            Written::Line(_) => self.finish(call, Err(error)),
+            Written::Line(_) => {
+                self.finish(call, Err(error));
+                self.release(now, &tenant, call);
+            }
             // Somebody has it after all.
             Written::Fenced | Written::Refused(..) => self.finish(call, Ok(None)),
         }
@@ -358,21 +430,18 @@ impl Gateway {
 
     fn offer(&mut self, now: Timestamp, call: &CallId) {
         let Some(placement) = self.placements.get_mut(call) else { return };
+        if !placement.may_be_placed(&self.quota, now) {
+            return self.refuse(now, call, PlaceError::EngineAway);
+        }
         let to = match placement.offers < OFFERS {
             true => self.workers.choose(&placement.new.wants, &placement.refused),
             false => None,
         };
-        let Some(to) = to else {
-            let mut writer = Writer::new(self.id.clone(), CallRecord::new());
-            writer.push(Line::Ended { why: "no worker has room".to_owned() });
-            placement.state = State::Refusing(PlaceError::Full, Box::new(writer));
-            self.advance(now, call);
-            return;
-        };
+        let Some(to) = to else { return self.refuse(now, call, PlaceError::Full) };
         placement.state = State::Offering;
         placement.offers += 1;
-        let placing = placement.new.placing.clone();
-        let offer = Offer { call: call.clone(), state: Offered::New { placing } };
+        let state = Offered::New { gateway: placement.by.clone(), placing: placement.new.placing.clone() };
+        let offer = Offer { call: call.clone(), state };
         self.ask(Asking::Offer(call.clone(), to.clone()), Request::Offer { to, offer });
     }
 
@@ -389,6 +458,19 @@ impl Gateway {
         self.offer(now, call);
     }
 
+    /// Nobody is to take the call any more.
+    fn refuse(&mut self, now: Timestamp, call: &CallId, error: PlaceError) {
+        let Some(placement) = self.placements.get_mut(call) else { return };
+        let mut writer = Writer::new(placement.by.clone(), CallRecord::new());
+        let why = match error {
+            PlaceError::Full => "no worker has room",
+            _ => "its gateway was cut off",
+        };
+        writer.push(Line::Ended { why: why.to_owned() });
+        placement.state = State::Refusing(error, Box::new(writer));
+        self.advance(now, call);
+    }
+
     fn advance(&mut self, now: Timestamp, call: &CallId) {
         let Some(State::Refusing(_, writer)) = self.state(call) else { return };
         let step = writer.poll(now);
@@ -398,7 +480,7 @@ impl Gateway {
                 self.ask(Asking::Journal(call.clone()), Request::Append { call, after, entry });
             }
             Some(Ok(Step::Read)) => self.ask(Asking::Journal(call.clone()), Request::Read { call }),
-            Some(Err(written)) => self.handle_written(&call, &written),
+            Some(Err(written)) => self.handle_written(now, &call, &written),
             None => {}
         }
     }
@@ -406,6 +488,12 @@ impl Gateway {
     fn finish(&mut self, call: &CallId, result: Result<Option<WorkerId>, PlaceError>) {
         self.placements.remove(call);
         self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result });
+    }
+
+    /// The call is over: this gateway wrote its last line.
+    fn release(&mut self, now: Timestamp, tenant: &Tenant, call: &CallId) {
+        self.quota.release(tenant, call);
+        self.advance_quota(now);
     }
 
     fn doubt(&mut self, worker: WorkerId) {

@@ -57,6 +57,7 @@
 //!                 gateway.handle_answer(now, id, answer);
 //!             }
 //!             GatewayOutput::Placed { result, .. } => assert!(result.is_ok()),
+//!             GatewayOutput::Checked { .. } => {}
 //!         }
 //!     } else {
 //!         break;
@@ -99,6 +100,7 @@
 //! | [`engine`] | what both ask of an engine, and an engine in memory |
 //! | `recovery` | lost calls are found and offered |
 //! | `placement`, `admission` | which worker is asked, and what it says |
+//! | `quota` | how many calls a tenant has in the fleet |
 //! | `lease` | until when a worker may act |
 //! | `board` | what people are shown of a fleet |
 //! | `writer` | one author's lines into a journal |
@@ -124,6 +126,7 @@ mod ledger;
 mod line;
 mod pace;
 mod placement;
+mod quota;
 mod record;
 mod recovery;
 #[cfg(test)]
@@ -133,7 +136,7 @@ mod token;
 mod writer;
 
 pub use admission::AdmissionOptions;
-pub use board::{OpenCall, WorkerSeen};
+pub use board::{OpenCall, TenantSeen, WorkerSeen};
 pub use content::Content;
 pub use id::{CallId, NameError, SHARDS, Sequence, Tenant, WorkerId};
 pub use lease::LeaseOptions;

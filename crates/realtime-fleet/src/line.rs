@@ -95,6 +95,8 @@ pub enum Line {
     Placed {
         /// Who.
         worker: WorkerId,
+        /// Which gateway announced it.
+        gateway: WorkerId,
         /// What the gateway says of the call.
         placing: Placing,
     },
@@ -236,7 +238,12 @@ pub enum Whose {
     /// This worker's, as its last owner.
     Worker(WorkerId),
     /// Nobody's yet: a gateway has announced it, and its journal is empty.
-    Nobody(Placing),
+    Nobody {
+        /// Which gateway.
+        gateway: WorkerId,
+        /// What it says of the call.
+        placing: Placing,
+    },
 }
 
 impl Listed {
@@ -300,7 +307,8 @@ mod tests {
         let leg = Leg::Sideband { call_id: "rtc_1".into() };
         let metadata = Content(json!("+15550100"));
         let placing = Placing { tenant: Tenant::unnamed(), leg, metadata };
-        let placed = Line::Placed { worker: WorkerId::new("w1").unwrap(), placing };
+        let worker = WorkerId::new("w1").unwrap();
+        let placed = Line::Placed { worker: worker.clone(), gateway: worker, placing };
         let result = Line::Result { key: "k".into(), output: Content(json!("secret")) };
         let shown = format!("{placed:?} {result:?}");
         assert!(!shown.contains("+1555") && !shown.contains("secret"), "{shown}");

@@ -11,7 +11,7 @@ use realtime_protocol::time::Timestamp;
 
 use crate::engine::Card;
 use crate::entropy::Entropy;
-use crate::id::{Tenant, WorkerId};
+use crate::id::WorkerId;
 
 /// What a call wants of its worker.
 #[derive(Clone, Debug, Default)]
@@ -141,11 +141,6 @@ impl Workers {
     /// The cards, and when each was heard.
     pub(crate) fn cards(&self) -> impl Iterator<Item = (&WorkerId, &Card, Timestamp)> {
         self.seen.iter().map(|(worker, seen)| (worker, &seen.card, seen.heard))
-    }
-
-    /// The calls of a tenant on all workers, as the cards say it.
-    pub(crate) fn calls_of(&self, tenant: &Tenant) -> u32 {
-        self.seen.values().filter_map(|seen| seen.card.tenants.get(tenant)).sum()
     }
 
     /// How many others come before this worker in looking after the lost calls of a shard.

@@ -136,7 +136,7 @@ impl CallRecord {
         self.check(&entry.by, &entry.line)?;
         self.fence = sequence;
         match &entry.line {
-            Line::Placed { worker, placing } => {
+            Line::Placed { worker, placing, .. } => {
                 self.placing = Some(placing.clone());
                 self.ownership = Ownership::Owned { worker: worker.clone(), epoch: 1 };
             }

@@ -217,7 +217,7 @@ impl Recovery {
                         self.busy += 1;
                         let state = match orphan.of.clone() {
                             Whose::Worker(of) => Offered::Lost { of },
-                            Whose::Nobody(placing) => Offered::New { placing },
+                            Whose::Nobody { gateway, placing } => Offered::New { gateway, placing },
                         };
                         return Some(Ask::Offer(Offer { call: call.clone(), state }, to));
                     }
@@ -271,7 +271,7 @@ impl Recovery {
         }
         for Listed { call, whose } in calls {
             match whose {
-                Whose::Nobody(_) => {
+                Whose::Nobody { .. } => {
                     let since = *self.unowned.entry(call.clone()).or_insert(now);
                     if now.saturating_since(since) >= PLACING {
                         self.unowned.remove(&call);
@@ -309,7 +309,7 @@ impl Recovery {
         let record = CallRecord::fold(&lines);
         let is_lost = match &orphan.of {
             Whose::Worker(worker) => record.owner() == Some(worker),
-            Whose::Nobody(_) => *record.ownership() == Ownership::Absent,
+            Whose::Nobody { .. } => *record.ownership() == Ownership::Absent,
         };
         match is_lost {
             true => orphan.state = State::Due { at: now, check: false },

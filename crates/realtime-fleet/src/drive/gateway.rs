@@ -66,8 +66,9 @@ impl GatewayHandle {
         }
     }
 
-    /// Whether a worker has room for a call, as the cards say it, where so many others are about to be placed
-    /// besides. Ask before you accept a call: one that is accepted can't be rejected any more.
+    /// Whether a worker has room for a call, as the cards say it, and whether its tenant may have one more,
+    /// where so many others are about to be placed besides. Ask before you accept a call: one that is
+    /// accepted can't be rejected any more.
     ///
     /// # Errors
     /// [`PlaceError`]: what to tell the caller.
@@ -102,14 +103,17 @@ impl GatewayHandle {
 pub async fn gateway(nats: NatsOptions) -> Result<GatewayHandle, EngineError> {
     let ttl = nats.ttl;
     let (nats, pushes) = Nats::connect(nats).await?;
+    let told = nats.tell_gateway().await?;
     let (asks, asked) = mpsc::channel(WAITING);
     let driver = Driver {
         gateway: Gateway::new(ttl, rand::random()),
         clock: Clock::new(),
         requests: Requests::new(nats.clone()),
         waiting: BTreeMap::new(),
+        checks: BTreeMap::new(),
+        checked: 0,
     };
-    tokio::spawn(driver.run(pushes, asked));
+    tokio::spawn(driver.run(pushes, told, asked));
     Ok(GatewayHandle { asks, nats })
 }
 
@@ -118,10 +122,18 @@ struct Driver {
     clock: Clock,
     requests: Requests,
     waiting: BTreeMap<CallId, Waiter>,
+    checks: BTreeMap<u64, oneshot::Sender<Result<(), PlaceError>>>,
+    /// Checks so far.
+    checked: u64,
 }
 
 impl Driver {
-    async fn run(mut self, mut pushes: mpsc::UnboundedReceiver<Push>, mut asked: mpsc::Receiver<Ask>) {
+    async fn run(
+        mut self,
+        mut pushes: mpsc::UnboundedReceiver<Push>,
+        mut told: mpsc::UnboundedReceiver<Push>,
+        mut asked: mpsc::Receiver<Ask>,
+    ) {
         loop {
             self.carry_out();
             let alarm = self.gateway.poll_timeout();
@@ -132,6 +144,7 @@ impl Driver {
                     }
                 }
                 Some(push) = pushes.recv() => self.gateway.handle_push(self.clock.now(), push),
+                Some(push) = told.recv() => self.gateway.handle_push(self.clock.now(), push),
                 ask = asked.recv() => match ask {
                     Some(Ask::Place(new, waiter)) => {
                         let call = self.gateway.place(self.clock.now(), new);
@@ -141,7 +154,9 @@ impl Driver {
                         let _ = waiter.send(self.gateway.cards(self.clock.now())); // nobody waits
                     }
                     Some(Ask::Check(new, besides, waiter)) => {
-                        let _ = waiter.send(self.gateway.check(self.clock.now(), &new, besides)); // the same
+                        self.checked += 1;
+                        self.checks.insert(self.checked, waiter);
+                        self.gateway.check(self.clock.now(), self.checked, &new, besides);
                     }
                     Some(Ask::Hears(waiter)) => {
                         let _ = waiter.send(self.gateway.hears_workers(self.clock.now())); // the same
@@ -157,6 +172,11 @@ impl Driver {
         while let Some(output) = self.gateway.poll_output() {
             match output {
                 GatewayOutput::Request(id, request) => self.requests.ask(id, request),
+                GatewayOutput::Checked { id, result } => {
+                    if let Some(waiter) = self.checks.remove(&id) {
+                        let _ = waiter.send(result); // nobody waits
+                    }
+                }
                 GatewayOutput::Placed { call, result } => {
                     if let Some(waiter) = self.waiting.remove(&call) {
                         let placed = result.map(|worker| Placed { call, worker });

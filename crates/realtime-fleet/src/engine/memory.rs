@@ -8,23 +8,43 @@ use std::time::Duration;
 
 use realtime_protocol::time::Timestamp;
 
-use crate::engine::{Answer, Owners, Push, Request};
-use crate::id::{CallId, Sequence, WorkerId};
+use crate::content::Content;
+use crate::engine::{Answer, Key, Owners, Push, Request};
+use crate::id::{CallId, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Line, Listed, Placing, Whose};
 use crate::record::CallRecord;
 
 /// How long an announcement is kept.
-const ANNOUNCED: Duration = Duration::from_secs(20);
+const ANNOUNCED: Duration = Duration::from_secs(60);
+/// How far back a call is looked for that nobody owns.
+const RECENT: Duration = Duration::from_secs(20);
 
 /// Announcements, journals and leases.
 #[derive(Clone, Debug)]
 pub struct Memory {
     ttl: Duration,
     last: u64,
-    announced: BTreeMap<CallId, (Placing, Timestamp)>,
+    announced: BTreeMap<CallId, Announced>,
     journals: BTreeMap<CallId, Vec<(Sequence, Entry)>>,
     leases: BTreeMap<WorkerId, (Sequence, Timestamp)>,
+    values: BTreeMap<Key, Stored>,
     fences: bool,
+}
+
+/// An announcement.
+#[derive(Clone, Debug)]
+struct Announced {
+    by: WorkerId,
+    placing: Placing,
+    at: Timestamp,
+}
+
+/// A value, and until when it is kept where that has an end.
+#[derive(Clone, Debug)]
+struct Stored {
+    sequence: Sequence,
+    value: Content,
+    until: Option<Timestamp>,
 }
 
 impl Memory {
@@ -36,6 +56,7 @@ impl Memory {
             announced: BTreeMap::new(),
             journals: BTreeMap::new(),
             leases: BTreeMap::new(),
+            values: BTreeMap::new(),
             fences: true,
         }
     }
@@ -51,14 +72,16 @@ impl Memory {
     pub fn handle(&mut self, now: Timestamp, request: &Request) -> Option<Answer> {
         self.expire(now);
         Some(match request {
-            Request::Announce { calls, .. } => {
-                let announced = calls.iter().map(|(call, placing)| (call.clone(), (placing.clone(), now)));
-                self.announced.extend(announced);
+            Request::Announce { by, calls } => {
+                let announced = |(call, placing): &(CallId, Placing)| {
+                    (call.clone(), Announced { by: by.clone(), placing: placing.clone(), at: now })
+                };
+                self.announced.extend(calls.iter().map(announced));
                 Answer::Done(self.next())
             }
             Request::Append { call, after, entry } => self.append(call, *after, entry),
             Request::Read { call } => Answer::Lines(self.journal(call).to_vec()),
-            Request::List { of, shards } => Answer::Calls(self.list(of, shards)),
+            Request::List { of, shards } => Answer::Calls(self.list(now, of, shards)),
             Request::Forget { call } => {
                 let journal = self.journals.entry(call.clone()).or_default();
                 journal.retain(|(_, entry)| matches!(entry.line, Line::Ended { .. }));
@@ -80,19 +103,27 @@ impl Memory {
                 self.leases.remove(worker);
                 Answer::Done(Sequence::default())
             }
+            Request::Put { key, after, value } => self.put(now, key, *after, value),
+            Request::Get { key } => Answer::Value(self.value(key).map(|(at, value)| (at, value.clone()))),
+            Request::Over { calls, .. } => {
+                let over = calls.iter().filter(|call| !self.is_open(call));
+                Answer::Over(over.cloned().collect())
+            }
+            Request::Count { gateway, tenant } => Answer::Count(self.count(gateway, tenant)),
             Request::Offer { .. } => return None,
         })
     }
 
     /// Ends the leases and announcements whose time is over, and tells which leases these are.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Push> {
-        self.announced.retain(|_, (_, at)| *at + ANNOUNCED > now);
+        self.announced.retain(|_, announced| announced.at + ANNOUNCED > now);
         let is_over = |(_, until): &(Sequence, Timestamp)| *until <= now;
         let over = self.leases.iter().filter(|(_, lease)| is_over(lease)).map(|(worker, _)| worker.clone());
         let over: Vec<WorkerId> = over.collect();
         for worker in &over {
             self.leases.remove(worker);
         }
+        self.values.retain(|_, stored| stored.until.is_none_or(|until| until > now));
         over.into_iter().map(Push::Ended).collect()
     }
 
@@ -116,6 +147,47 @@ impl Memory {
         self.leases.contains_key(worker)
     }
 
+    /// The value of a key, and its sequence.
+    pub fn value(&self, key: &Key) -> Option<(Sequence, &Content)> {
+        self.values.get(key).map(|stored| (stored.sequence, &stored.value))
+    }
+
+    /// The calls that are not over, with those that were announced and have no line: they may still begin.
+    pub fn open_calls(&self) -> impl Iterator<Item = &CallId> {
+        let owned = self.calls().filter(|call| !self.journal(call).is_empty());
+        let unowned = self.announced.keys().filter(|call| self.journal(call).is_empty());
+        owned.chain(unowned).filter(|call| self.is_open(call))
+    }
+
+    fn is_open(&self, call: &CallId) -> bool {
+        match self.journal(call) {
+            [] => self.announced.contains_key(call),
+            lines => !lines.iter().any(|(_, entry)| matches!(entry.line, Line::Ended { .. })),
+        }
+    }
+
+    fn put(&mut self, now: Timestamp, key: &Key, after: Sequence, value: &Content) -> Answer {
+        let found = self.value(key).map(|(sequence, _)| sequence).unwrap_or_default();
+        if found != after {
+            return Answer::Refused;
+        }
+        let sequence = self.next();
+        let until = matches!(key, Key::Gateway(_)).then(|| now + self.ttl);
+        self.values.insert(key.clone(), Stored { sequence, value: value.clone(), until });
+        Answer::Done(sequence)
+    }
+
+    fn count(&self, gateway: &WorkerId, tenant: &Tenant) -> u32 {
+        let of = |call: &CallId| match self.journal(call).first().map(|(_, entry)| &entry.line) {
+            Some(Line::Placed { gateway, placing, .. }) => Some((gateway.clone(), placing.tenant.clone())),
+            Some(_) => None,
+            None => self.announced.get(call).map(|found| (found.by.clone(), found.placing.tenant.clone())),
+        };
+        let is_meant =
+            |call: &&CallId| of(call).is_some_and(|(by, whose)| by == *gateway && whose == *tenant);
+        u32::try_from(self.open_calls().filter(is_meant).count()).unwrap_or(u32::MAX)
+    }
+
     fn append(&mut self, call: &CallId, after: Sequence, entry: &Entry) -> Answer {
         let last = self.journal(call).last().map(|(sequence, _)| *sequence).unwrap_or_default();
         if self.fences && last != after {
@@ -130,12 +202,14 @@ impl Memory {
         Answer::Done(sequence)
     }
 
-    fn list(&self, of: &Owners, shards: &[u8]) -> Vec<Listed> {
+    fn list(&self, now: Timestamp, of: &Owners, shards: &[u8]) -> Vec<Listed> {
         if *of == Owners::Nobody {
             let is_meant = |call: &CallId| shards.contains(&call.shard()) && self.journal(call).is_empty();
-            let unowned = self.announced.iter().filter(|(call, _)| is_meant(call));
-            let listed = |(call, (placing, _)): (&CallId, &(Placing, _))| {
-                Listed::new(call.clone(), Whose::Nobody(placing.clone()))
+            let recent = self.announced.iter().filter(|(_, announced)| announced.at + RECENT > now);
+            let unowned = recent.filter(|(call, _)| is_meant(call));
+            let listed = |(call, announced): (&CallId, &Announced)| {
+                let Announced { by, placing, .. } = announced.clone();
+                Listed::new(call.clone(), Whose::Nobody { gateway: by, placing })
             };
             return unowned.map(listed).collect();
         }

@@ -7,6 +7,7 @@
 //! - It takes a renewal only behind the sequence that the worker names, and ends a lease that was not
 //!   renewed for as long as it lasts, by its own clock.
 //! - A line that it has answered for is kept.
+//! - It takes a value of a [`Key`] only behind the sequence that its author names.
 //!
 //! Everything else may go wrong: answers get lost ([`Answer::Unclear`]), arrive late, and reads may be of a
 //! moment ago. [`memory::Memory`] is one for tests and for fleets within one process.
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::id::{CallId, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Listed, Placing};
 
@@ -30,8 +32,8 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Request {
-    /// Keeps for some seconds at least that these calls are about to be placed. Of two announcements of a
-    /// call either may be kept. [`Answer::Done`].
+    /// Keeps for a minute that these calls are about to be placed. Of two announcements of a call either may
+    /// be kept. [`Answer::Done`].
     Announce {
         /// By which gateway.
         by: WorkerId,
@@ -85,6 +87,36 @@ pub enum Request {
         /// Whose.
         worker: WorkerId,
     },
+    /// Writes a value behind this sequence, 0 where there is none. [`Answer::Done`] or [`Answer::Refused`].
+    Put {
+        /// Of what.
+        key: Key,
+        /// The last value that the author knows.
+        after: Sequence,
+        /// The value.
+        value: Content,
+    },
+    /// Reads a value. [`Answer::Value`].
+    Get {
+        /// Of what.
+        key: Key,
+    },
+    /// Asks which of these calls are over. Of those without a line they are the ones whose announcement is
+    /// not kept any more, or never came. [`Answer::Over`].
+    Over {
+        /// Which gateway announced them.
+        gateway: WorkerId,
+        /// Which.
+        calls: Vec<CallId>,
+    },
+    /// Counts the calls of a tenant that a gateway announced and that are not over. Those without a line
+    /// count as long as their announcement is kept: a worker may still take them. [`Answer::Count`].
+    Count {
+        /// Which gateway.
+        gateway: WorkerId,
+        /// Whose.
+        tenant: Tenant,
+    },
     /// Offers a call to a worker. [`Answer::Offered`].
     Offer {
         /// To whom.
@@ -92,6 +124,16 @@ pub enum Request {
         /// What.
         offer: Offer,
     },
+}
+
+/// What an engine keeps besides journals and leases of workers.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Key {
+    /// A gateway's lease: it ends as a worker's does.
+    Gateway(WorkerId),
+    /// How many calls of a tenant which gateway may have.
+    Slots(Tenant),
 }
 
 /// Whose calls to list.
@@ -120,6 +162,12 @@ pub enum Answer {
     Calls(Vec<Listed>),
     /// The lease's last renewal, or `None` where there is no lease.
     Lease(Option<Sequence>),
+    /// A value and its sequence, or `None` where there is none.
+    Value(Option<(Sequence, Content)>),
+    /// The calls that are over, of those that were asked for.
+    Over(Vec<CallId>),
+    /// How many.
+    Count(u32),
     /// What the worker says to an offer.
     Offered(OfferAnswer),
     /// It is not known whether it was done: no answer came in time.
@@ -134,6 +182,10 @@ pub enum Push {
     Renewed(WorkerId, Card),
     /// A worker's lease has ended.
     Ended(WorkerId),
+    /// Somebody has written the value of this key. To gateways.
+    Put(Key, Content),
+    /// Somebody has written a call's last line, or tried to. To gateways.
+    Over(CallId),
     /// The engine was away and is back: what it told meanwhile is lost.
     Back,
 }
@@ -183,6 +235,8 @@ pub enum Offered {
     /// It has no line yet, and the worker's must be the first. So an offer that is answered too late, and was
     /// repeated elsewhere, takes the call from nobody.
     New {
+        /// Which gateway announced it.
+        gateway: WorkerId,
         /// What the gateway says of the call.
         placing: Placing,
     },

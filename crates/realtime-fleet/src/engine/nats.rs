@@ -1,5 +1,6 @@
 //! NATS 2.12 or later with JetStream as an engine: [`Nats`]. The one file that knows `async-nats`, with
-//! `nats/board.rs`, which shows people what is in it.
+//! `nats/values.rs`, which keeps what is neither a call's nor a worker's, and `nats/board.rs`, which shows
+//! people what is in it.
 //!
 //! Only the core of that client is used: every question is one request with a deadline of its own, and no
 //! consumer has to be made anew after the server was away.
@@ -18,6 +19,7 @@
 //! A line is taken only behind the last one of `rt.F.call.S.CALL.>`.
 
 mod board;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -285,6 +287,14 @@ impl Nats {
                 self.purge(&self.leases_stream(), &self.subject(&format!("lease.{worker}"))).await;
                 Answer::Done(Sequence::default())
             }
+            Request::Put { key, after, value } => self.put(&key, after, &value).await,
+            Request::Get { key } => self.get(&key).await,
+            Request::Over { gateway, calls } => {
+                self.over(&gateway, &calls).await.map_or(Answer::Unclear, Answer::Over)
+            }
+            Request::Count { gateway, tenant } => {
+                self.count(&gateway, &tenant).await.map_or(Answer::Unclear, Answer::Count)
+            }
             Request::Offer { to, offer } => self.offer(&to, &[offer]).await.pop().unwrap_or(Answer::Unclear),
         }
     }
@@ -318,9 +328,11 @@ impl Nats {
     /// nobody owns. `None`: the engine does not answer.
     pub async fn calls(&self) -> Option<Vec<Listed>> {
         let shards: Vec<u8> = (0..SHARDS).collect();
-        let mut calls = self.list(&Owners::Nobody, &shards).await?;
-        calls.extend(self.list(&Owners::All, &shards).await?);
-        Some(calls)
+        let unowned = self.list(&Owners::Nobody, &shards).await?;
+        let owned = self.list(&Owners::All, &shards).await?;
+        // One that found its owner in between is in both.
+        let calls = unowned.into_iter().chain(owned).map(|listed| (listed.call.clone(), listed));
+        Some(calls.collect::<BTreeMap<CallId, Listed>>().into_values().collect())
     }
 
     /// What a call's journal says. `None`: the engine does not answer.
@@ -354,7 +366,7 @@ impl Nats {
             "storage": "file", "retention": "limits", "discard": "old", "max_age": nanos(ANNOUNCED),
             "allow_direct": true,
         });
-        for (name, stream) in self.streams().into_iter().zip([announced, calls, leases]) {
+        for (name, stream) in self.streams().into_iter().zip([announced, calls, leases, self.values()]) {
             let subject = format!("$JS.API.STREAM.CREATE.{name}");
             let answer = self.api(subject, &stream, Duration::from_secs(5)).await;
             let reason = match answer {
@@ -492,9 +504,7 @@ impl Nats {
     async fn list_unowned(&self, shards: &[u8]) -> Option<Vec<Listed>> {
         let (stream, all) = (self.announced_stream(), self.subject("new.*"));
         let recent = self.lines(&stream, &all, Start::Since(RECENT)).await?;
-        let read =
-            |message: &Message| serde_json::from_slice::<Vec<(CallId, Placing)>>(&message.payload).ok();
-        let mut calls: BTreeMap<CallId, Placing> = recent.iter().filter_map(read).flatten().collect();
+        let mut calls = announced(&recent);
         calls.retain(|call, _| shards.contains(&call.shard()));
         let all: Vec<CallId> = calls.keys().cloned().collect();
         for some in all.chunks(TOGETHER) {
@@ -504,7 +514,8 @@ impl Nats {
                 calls.remove(&call);
             }
         }
-        Some(calls.into_iter().map(|(call, placing)| Listed::new(call, Whose::Nobody(placing))).collect())
+        let listed = |(call, (gateway, placing))| Listed::new(call, Whose::Nobody { gateway, placing });
+        Some(calls.into_iter().map(listed).collect())
     }
 
     /// A call's lines. The last of each subject comes by an index of the server's, which is quick however
@@ -595,8 +606,8 @@ impl Nats {
         self.subject(&format!("call.{:x}.{call}", call.shard()))
     }
 
-    fn streams(&self) -> [String; 3] {
-        [self.announced_stream(), self.calls_stream(), self.leases_stream()]
+    fn streams(&self) -> [String; 4] {
+        [self.announced_stream(), self.calls_stream(), self.leases_stream(), self.values_stream()]
     }
 
     fn announced_stream(&self) -> String {
@@ -648,6 +659,16 @@ fn entries(messages: Vec<Message>) -> Vec<(Sequence, Entry)> {
     messages.into_iter().filter_map(read).collect()
 }
 
+/// The calls of announcements, each with its gateway.
+fn announced(messages: &[Message]) -> BTreeMap<CallId, (WorkerId, Placing)> {
+    let read = |message: &Message| {
+        let gateway = WorkerId::new(subject(message)?.rsplit('.').next()?).ok()?;
+        let calls: Vec<(CallId, Placing)> = serde_json::from_slice(&message.payload).ok()?;
+        Some(calls.into_iter().map(move |(call, placing)| (call, (gateway.clone(), placing))))
+    };
+    messages.iter().filter_map(read).flatten().collect()
+}
+
 /// Each call that is not over, with its last owner.
 fn listed(messages: &[Message]) -> Vec<Listed> {
     let mut last: BTreeMap<CallId, (Sequence, Kind)> = BTreeMap::new();
@@ -683,10 +704,14 @@ enum Kind {
     Other,
 }
 
+/// The subject under which a message is kept.
+fn subject(message: &Message) -> Option<&str> {
+    Some(message.headers.as_ref()?.get("Nats-Subject")?.as_str())
+}
+
 /// What a message's subject says.
 fn named(message: &Message) -> Option<(CallId, Kind)> {
-    let subject = message.headers.as_ref().and_then(|headers| headers.get("Nats-Subject"));
-    let mut tokens = subject.map(|subject| subject.as_str()).unwrap_or_default().split('.').skip(4);
+    let mut tokens = subject(message)?.split('.').skip(4);
     let call = CallId::new(tokens.next()?).ok()?;
     let kind = match (tokens.next()?, tokens.next()) {
         ("new" | "own", Some(owner)) => Kind::Owner(WorkerId::new(owner).ok()?),

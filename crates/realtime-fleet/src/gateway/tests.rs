@@ -1,5 +1,5 @@
 use super::*;
-use crate::id::{Sequence, Tenant};
+use crate::id::Sequence;
 use crate::samples::{at, entry, id, placed, placing};
 
 #[test]
@@ -8,8 +8,9 @@ fn a_call_is_announced_before_it_is_offered() {
     let call = bench.gateway.place(at(10), NewCall::new(placing()));
     assert_eq!(bench.announced(), std::slice::from_ref(&call));
     bench.answer(at(20), Answer::Done(Sequence(5)));
+    let gateway = bench.gateway.quota.name().clone();
     let [Request::Offer { to, offer }] = &bench.requests()[..] else { panic!() };
-    assert_eq!((to, &offer.state), (&id("a"), &Offered::New { placing: placing() }));
+    assert_eq!((to, &offer.state), (&id("a"), &Offered::New { gateway, placing: placing() }));
     bench.answer(at(30), Answer::Offered(OfferAnswer::Taken));
     assert_eq!(bench.placed, [(call, Ok(Some(id("a"))))]);
 }
@@ -72,16 +73,13 @@ fn a_full_fleet_is_told_once_no_worker_can_take_the_call_any_more() {
 
 #[test]
 fn room_is_known_before_a_call_is_accepted() {
-    let bench = Bench::new(&[("a", 2), ("b", 1)]);
+    let mut bench = Bench::new(&[("a", 2), ("b", 1)]);
     let new = NewCall::new(placing());
-    assert_eq!(bench.gateway.check(at(0), &new, 2), Ok(()));
-    assert_eq!(bench.gateway.check(at(0), &new, 3), Err(PlaceError::Full), "others are about to be placed");
-    let limited = new.clone().tenant_limit(2);
-    assert_eq!(bench.gateway.check(at(0), &limited, 1), Ok(()));
-    assert_eq!(bench.gateway.check(at(0), &limited, 2), Err(PlaceError::TenantFull));
-    assert_eq!(Bench::new(&[]).gateway.check(at(0), &new, 0), Err(PlaceError::NoWorker));
+    assert_eq!(bench.check(at(0), &new, 2), Some(Ok(())));
+    assert_eq!(bench.check(at(0), &new, 3), Some(Err(PlaceError::Full)), "others are about to be placed");
+    assert_eq!(Bench::new(&[]).check(at(0), &new, 0), Some(Err(PlaceError::NoWorker)));
     // Nothing was heard of any worker for longer than a lease: its card is old.
-    assert_eq!(bench.gateway.check(at(60_000), &new, 0), Err(PlaceError::EngineAway));
+    assert_eq!(bench.check(at(60_000), &new, 0), Some(Err(PlaceError::EngineAway)));
     assert_eq!(bench.gateway.cards(at(5)).len(), 2);
 }
 
@@ -110,18 +108,25 @@ fn an_engine_that_is_away_is_told_after_some_seconds() {
 }
 
 #[test]
-fn a_tenant_has_its_limit_over_all_workers_and_what_is_being_placed() {
-    let mut bench = Bench::new(&[("a", 9), ("b", 9)]);
-    for name in ["a", "b"] {
-        let tenants = [(Tenant::unnamed(), 2)].into();
-        let card = Card { slots: 9, calls: 2, tenants, ..Card::default() };
-        bench.gateway.handle_push(at(0), Push::Renewed(id(name), card));
+fn a_call_with_a_limit_is_announced_in_its_slot_and_offered_while_the_lease_is_good() {
+    for (answered, is_offered) in [(40, true), (9_000, false)] {
+        let mut bench = Bench::new(&[("a", 9)]);
+        let call = bench.gateway.place(at(10), NewCall::new(placing()).tenant_limit(5));
+        assert_eq!(bench.announced(), [], "it has no slot yet");
+        bench.answer(at(20), Answer::Done(Sequence(1))); // its lease
+        bench.answer(at(21), Answer::Value(None)); // the slots
+        bench.answer(at(22), Answer::Done(Sequence(2)));
+        assert_eq!(bench.announced(), std::slice::from_ref(&call));
+        bench.answer(at(answered), Answer::Done(Sequence(3)));
+        let offers = |request: &Request| matches!(request, Request::Offer { .. });
+        let ends = |request: &Request| match request {
+            Request::Append { after: Sequence(0), entry, .. } => matches!(entry.line, Line::Ended { .. }),
+            _ => false,
+        };
+        let requests = bench.requests();
+        assert_eq!(requests.iter().any(offers), is_offered, "{requests:?}");
+        assert_eq!(requests.iter().any(ends), !is_offered, "{requests:?}");
     }
-    let new = || NewCall::new(placing()).tenant_limit(5);
-    bench.gateway.place(at(10), new());
-    let over = bench.gateway.place(at(10), new());
-    bench.drain();
-    assert_eq!(bench.placed, [(over, Err(PlaceError::TenantFull))]);
 }
 
 #[test]
@@ -136,6 +141,7 @@ struct Bench {
     gateway: Gateway,
     requests: Vec<(RequestId, Request)>,
     placed: Vec<(CallId, Result<Option<WorkerId>, PlaceError>)>,
+    checked: Option<Result<(), PlaceError>>,
 }
 
 impl Bench {
@@ -144,7 +150,7 @@ impl Bench {
         for (name, slots) in workers {
             gateway.handle_push(at(0), Push::Renewed(id(name), Card { slots: *slots, ..Card::default() }));
         }
-        Self { gateway, requests: Vec::new(), placed: Vec::new() }
+        Self { gateway, requests: Vec::new(), placed: Vec::new(), checked: None }
     }
 
     fn drain(&mut self) {
@@ -152,8 +158,15 @@ impl Bench {
             match output {
                 GatewayOutput::Request(id, request) => self.requests.push((id, request)),
                 GatewayOutput::Placed { call, result } => self.placed.push((call, result)),
+                GatewayOutput::Checked { result, .. } => self.checked = Some(result),
             }
         }
+    }
+
+    fn check(&mut self, now: Timestamp, new: &NewCall, besides: usize) -> Option<Result<(), PlaceError>> {
+        self.gateway.check(now, 7, new, besides);
+        self.drain();
+        self.checked.take()
     }
 
     fn requests(&mut self) -> Vec<Request> {

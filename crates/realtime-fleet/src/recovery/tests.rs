@@ -16,7 +16,7 @@ fn a_call_that_nobody_took_for_some_seconds_is_lost() {
         recovery.handle_answer(at(15_400), Ask::Check(call()), Answer::Lines(Vec::new()));
         asked = asks(&mut recovery, 15_400);
     }
-    let offer = Offer { call: call(), state: Offered::New { placing: placing() } };
+    let offer = Offer { call: call(), state: Offered::New { gateway: id("g"), placing: placing() } };
     assert!(asked.contains(&Ask::Offer(offer, id("w2"))), "{asked:?}");
 }
 
@@ -106,7 +106,7 @@ fn lost_calls_are_worked_on_a_few_at_once() {
 }
 
 fn unowned() -> Answer {
-    Answer::Calls(vec![Listed::new(call(), Whose::Nobody(placing()))])
+    Answer::Calls(vec![Listed::new(call(), Whose::Nobody { gateway: id("g"), placing: placing() })])
 }
 
 /// One that knows no worker, and has no list to make for a minute.

@@ -15,9 +15,9 @@ impl Worker {
     pub(super) fn take(&mut self, offer: Offer) {
         let call = offer.call;
         let held = match offer.state {
-            Offered::New { placing } => {
+            Offered::New { gateway, placing } => {
                 let mut held = self.hold(CallRecord::new(), Phase::Owning(Why::Placed));
-                held.writer.push(Line::Placed { worker: self.id.clone(), placing });
+                held.writer.push(Line::Placed { worker: self.id.clone(), gateway, placing });
                 held
             }
             Offered::Lost { of } => {

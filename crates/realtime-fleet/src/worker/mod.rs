@@ -142,6 +142,7 @@ impl Worker {
             Push::Renewed(worker, card) => self.recovery.handle_card(now, worker, card),
             Push::Ended(worker) if worker == self.id => {}
             Push::Ended(worker) => self.recovery.handle_ended(now, worker),
+            Push::Put(..) | Push::Over(_) => {}
             Push::Back => {
                 self.lease.hurry(now);
                 self.recovery.handle_back(now);

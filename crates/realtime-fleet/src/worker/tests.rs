@@ -134,7 +134,7 @@ fn rule_6_a_refusal_is_read_back_and_was_this_workers_own_line() {
 #[test]
 fn an_offer_that_comes_too_late_takes_the_call_from_nobody() {
     let mut bench = Bench::new();
-    bench.offer(at(500), Offered::New { placing: placing() });
+    bench.offer(at(500), Offered::New { gateway: id("g"), placing: placing() });
     bench.answer_append(at(900), Answer::Refused);
     bench.answer(at(910), is_read, Answer::Lines(lost_lines()));
     assert_eq!(bench.worker.calls().count(), 0);
@@ -272,7 +272,7 @@ impl Bench {
     /// A worker with a call, whose journal ends with line 11.
     fn serving() -> Self {
         let mut bench = Self::new();
-        bench.offer(at(500), Offered::New { placing: placing() });
+        bench.offer(at(500), Offered::New { gateway: id("g"), placing: placing() });
         bench.answer_append(at(510), Answer::Done(Sequence(11)));
         assert!(matches!(&bench.events()[..], [Event::Begin(placed)] if placed.epoch == 1));
         bench
@@ -386,7 +386,7 @@ impl Bench {
     /// The journal of [`serving`](Self::serving).
     fn journal(&self) -> Vec<(Sequence, Entry)> {
         let worker = self.worker.id().clone();
-        let line = Line::Placed { worker: worker.clone(), placing: placing() };
+        let line = Line::Placed { worker: worker.clone(), gateway: id("g"), placing: placing() };
         vec![(Sequence(11), Entry { by: worker, n: 0, line })]
     }
 }

@@ -207,6 +207,11 @@ impl Fleet {
         assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
     }
 
+    /// Returns whether the test may go on.
+    pub(crate) fn runs_in_time(&self) -> bool {
+        self.begun.elapsed() < LIMIT
+    }
+
     /// Waits until a process has ended by itself.
     pub(crate) async fn wait_for_end(&mut self, worker: usize) {
         let begun = Instant::now();

@@ -14,6 +14,7 @@
 mod calls;
 mod fleet;
 mod later;
+mod limits;
 mod outages;
 mod process;
 mod served;

@@ -12,37 +12,58 @@
 
 mod application;
 mod chance;
+mod gateways;
 mod network;
 mod world;
 
 use std::num::NonZero;
 
-use crate::world::{Broken, Options, World};
+use crate::world::{Broken, Done, Options, World};
 
 #[test]
 fn whatever_the_adversary_does_calls_have_one_owner_and_functions_run_once() {
-    let (from, to) = seeds(150);
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let histories = |first: u64| {
-        let mut sums = [0; 4];
-        for seed in (from + first..to).step_by(threads) {
-            let done = World::run(seed, Options::default()).unwrap_or_else(|broken| panic!("{broken}"));
-            let counts = [done.takeovers, done.unknown, done.fenced, done.moves];
-            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        }
-        sums
-    };
-    let [takeovers, unknown, fenced, moves] = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads as u64).map(|first| scope.spawn(move || histories(first))).collect();
-        let sums = runs.into_iter().map(|run| run.join().expect("a history broke: it says so above"));
-        sums.fold([0; 4], |all, more: [u64; 4]| std::array::from_fn(|n| all[n] + more[n]))
-    });
+    let seeds = seeds(150);
+    let histories = run(seeds, Options::default());
+    let sum = |of: fn(&Done) -> u64| histories.iter().map(of).sum::<u64>();
+    let (takeovers, moves) = (sum(|done| done.takeovers), sum(|done| done.moves));
+    let (unknown, fenced) = (sum(|done| done.unknown), sum(|done| done.fenced));
     // Else the adversary did nothing.
-    let seeds = to - from;
+    let count = seeds.1 - seeds.0;
     assert!(
-        seeds < 100 || (takeovers > seeds && unknown > 0 && fenced > 0 && moves > seeds / 50),
+        count < 100 || (takeovers > count && unknown > 0 && fenced > 0 && moves > count / 50),
         "{takeovers} {unknown} {fenced} {moves}"
     );
+}
+
+#[test]
+fn however_many_gateways_place_calls_at_once_a_tenant_has_no_more_than_its_limit_and_no_slot_is_lost() {
+    // They are long: a fifth of them.
+    let (from, to) = seeds(300);
+    let seeds = (from, from + (to - from).div_ceil(5));
+    let histories = run(seeds, Options { limit: Some(3), ..Options::default() });
+    let sum = |of: fn(&Done) -> u64| histories.iter().map(of).sum::<u64>();
+    let (placed, refused) = (sum(|done| done.placed), sum(|done| done.over_limit));
+    let (takeovers, late) = (sum(|done| done.takeovers), sum(|done| done.late.len() as u64));
+    let count = seeds.1 - seeds.0;
+    // Else nothing was at its limit.
+    assert!(
+        count < 20 || (placed > count * 9 && refused > count * 9 && takeovers > 0 && late < placed / 100),
+        "{placed} {refused} {takeovers} {late}"
+    );
+}
+
+/// The histories of these seeds, of which none may break.
+fn run((from, to): (u64, u64), options: Options) -> Vec<Done> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let histories = |first: u64| -> Vec<Done> {
+        let seeds = (from + first..to).step_by(threads);
+        seeds.map(|seed| World::run(seed, options).unwrap_or_else(|broken| panic!("{broken}"))).collect()
+    };
+    std::thread::scope(|scope| {
+        let histories = &histories;
+        let runs: Vec<_> = (0..threads as u64).map(|first| scope.spawn(move || histories(first))).collect();
+        runs.into_iter().flat_map(|run| run.join().expect("a history broke: it says so above")).collect()
+    })
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The way between the machines and the engine, on which everything may go wrong but what is taken.
 
-use realtime_fleet::engine::{Answer, OfferAnswer, Push, Request, RequestId};
+use realtime_fleet::engine::{Answer, Key, OfferAnswer, Push, Request, RequestId};
+use realtime_fleet::{CallId, Line};
 use realtime_protocol::time::Timestamp;
 
-use crate::world::{Broken, GATEWAY, Happening, Node, World};
+use crate::world::{Broken, Happening, Node, World};
 
 /// How long a driver waits for an answer, ms.
 const PATIENCE: u64 = 750;
@@ -31,6 +32,21 @@ impl World {
         {
             self.show(format_args!("the engine takes {call} {entry:?}"));
             self.check_line(call, &before, &entry.line)?;
+            if let Line::Placed { .. } = entry.line {
+                self.check_limit(call)?;
+            }
+        }
+        if let Request::Announce { by, calls } = request {
+            let calls: Vec<&CallId> = calls.iter().map(|(call, _)| call).collect();
+            self.show(format_args!("{by} announces {calls:?}"));
+            self.check_announced(&calls, by)?;
+        }
+        match request {
+            Request::Append { call, entry, .. } if matches!(entry.line, Line::Ended { .. }) => {
+                self.tell_gateways(&Push::Over(call.clone()));
+            }
+            Request::Put { key, value, .. } => self.tell_gateways(&Push::Put(key.clone(), value.clone())),
+            _ => {}
         }
         if let (Request::Renew { worker, card, .. }, Answer::Done(_)) = (request, &answer) {
             self.tell_all(&Push::Renewed(worker.clone(), card.clone()));
@@ -38,7 +54,13 @@ impl World {
                 self.at(at.as_micros().div_ceil(1000), Happening::Expire);
             }
         }
-        if let Request::Renew { .. } | Request::ReadLease { .. } = request {
+        let is_no_call_s = |request: &Request| match request {
+            Request::Put { key: Key::Gateway(_), .. } => false,
+            Request::Renew { .. } | Request::ReadLease { .. } | Request::Put { .. } => true,
+            Request::Get { .. } | Request::Over { .. } | Request::Count { .. } => true,
+            _ => false,
+        };
+        if is_no_call_s(request) {
             self.show(format_args!("{node} asks {request:?}: {answer:?}"));
         }
         self.answer(node, id, answer);
@@ -69,8 +91,13 @@ impl World {
     }
 
     pub(crate) fn tell_all(&mut self, push: &Push) {
-        let nodes: Vec<Node> = self.processes.keys().copied().chain([GATEWAY]).collect();
-        for node in nodes {
+        let nodes: Vec<Node> = self.processes.keys().chain(self.gateways.keys()).copied().collect();
+        self.tell_each(&nodes, push);
+    }
+
+    /// Tells these, if nothing gets lost.
+    pub(crate) fn tell_each(&mut self, nodes: &[Node], push: &Push) {
+        for node in nodes.iter().copied() {
             if !(self.is_hostile() && self.chance.permille(200)) {
                 let at = self.now + self.delay();
                 self.at(at, Happening::Push(node, push.clone()));

@@ -6,31 +6,34 @@ use std::time::Duration;
 
 use realtime_fleet::engine::memory::Memory;
 use realtime_fleet::engine::{Answer, Offer, Push, Request, RequestId};
-use realtime_fleet::gateway::{Gateway, GatewayOutput, NewCall};
+use realtime_fleet::gateway::Gateway;
 use realtime_fleet::worker::{Event, OfferId, Output, Worker, WorkerOptions};
-use realtime_fleet::{CallId, CallRecord, Content, Leg, Line, Placing, Tenant, Why, WorkerId};
+use realtime_fleet::{CallId, CallRecord, Line, Why, WorkerId};
 use realtime_protocol::time::Timestamp;
 
 use crate::application::{Application, Ask, Step};
 use crate::chance::Chance;
 
-const TTL: Duration = Duration::from_secs(3);
+pub(crate) const TTL: Duration = Duration::from_secs(3);
 const WORKERS: usize = 4;
-const CALLS: usize = 6;
+/// Calls, where their number has no limit.
+const CALLS: u64 = 6;
 /// After this time the adversary leaves the fleet alone, ms.
 const PEACE: u64 = 25_000;
 /// All calls must have ended by then, ms.
-const END: u64 = 120_000;
+const END: u64 = 155_000;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) fences: bool,
     pub(crate) lease_checks: bool,
+    /// How many calls there may be at once: then several gateways place more than that in bursts.
+    pub(crate) limit: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fences: true, lease_checks: true }
+        Self { fences: true, lease_checks: true, limit: None }
     }
 }
 
@@ -56,17 +59,32 @@ pub(crate) struct Done {
     pub(crate) unknown: u64,
     pub(crate) fenced: u64,
     pub(crate) moves: u64,
+    /// Placed calls, and those that were refused because of the limit.
+    pub(crate) placed: u64,
+    pub(crate) over_limit: u64,
+    /// Calls whose first announcement came to the engine after their gateway's lease had ended.
+    pub(crate) late: BTreeSet<CallId>,
 }
 
-/// Where something goes to: a worker's number, or the gateway.
+/// Where something goes to: a worker's number, or a gateway's, counted from this one down.
 pub(crate) type Node = usize;
 pub(crate) const GATEWAY: Node = usize::MAX;
 
 pub(crate) enum Happening {
-    Place,
+    /// A gateway is to place a call, perhaps one that must find a slot.
+    Place {
+        gateway: usize,
+        must: bool,
+    },
+    KillGateway(usize),
     Ask(Node, RequestId, Request),
     Answer(Node, RequestId, Answer),
-    Offer { from: Node, request: RequestId, to: Node, offer: Offer },
+    Offer {
+        from: Node,
+        request: RequestId,
+        to: Node,
+        offer: Offer,
+    },
     Push(Node, Push),
     Wake(Node),
     Timer(Node, CallId, Step),
@@ -88,9 +106,11 @@ pub(crate) struct World {
     seed: u64,
     pub(crate) now: u64,
     pub(crate) chance: Chance,
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) engine: Memory,
-    gateway: Gateway,
+    pub(crate) gateways: BTreeMap<Node, Gateway>,
+    /// Gateways so far.
+    pub(crate) opened: usize,
     pub(crate) processes: BTreeMap<Node, Process>,
     started: Node,
     pub(crate) names: BTreeMap<WorkerId, Node>,
@@ -105,9 +125,16 @@ pub(crate) struct World {
     claimed: BTreeSet<String>,
     ran: BTreeSet<String>,
     epochs: BTreeMap<CallId, u64>,
-    placed: BTreeSet<CallId>,
-    answered: usize,
-    done: Done,
+    /// Calls that were announced while their gateway had its lease.
+    pub(crate) announced: BTreeSet<CallId>,
+    pub(crate) placed: BTreeSet<CallId>,
+    /// Calls that each gateway was asked for, and has not answered.
+    pub(crate) asked: BTreeMap<Node, u64>,
+    /// Calls that must find a slot.
+    pub(crate) musts: BTreeSet<CallId>,
+    /// Calls that are still to be asked for, or to be answered.
+    pub(crate) expected: u64,
+    pub(crate) done: Done,
     is_shown: bool,
 }
 
@@ -120,7 +147,8 @@ impl World {
             chance: Chance::new(seed),
             options,
             engine: if options.fences { engine } else { engine.without_fences() },
-            gateway: Gateway::new(TTL, seed),
+            gateways: BTreeMap::new(),
+            opened: 0,
             processes: BTreeMap::new(),
             started: 0,
             names: BTreeMap::new(),
@@ -133,14 +161,23 @@ impl World {
             claimed: BTreeSet::new(),
             ran: BTreeSet::new(),
             epochs: BTreeMap::new(),
+            announced: BTreeSet::new(),
             placed: BTreeSet::new(),
-            answered: 0,
+            asked: BTreeMap::new(),
+            musts: BTreeSet::new(),
+            expected: 0,
             done: Done::default(),
             is_shown: std::env::var_os("FLEET_SEED").is_some(),
         };
         (0..WORKERS).try_for_each(|_| world.start())?;
-        for n in 0..CALLS as u64 {
-            world.at(2_000 + 300 * n, Happening::Place);
+        match options.limit {
+            Some(limit) => world.plan_bursts(limit),
+            None => {
+                world.open_gateway();
+                for n in 0..CALLS {
+                    world.plan_call(2_000 + 300 * n, 0, false);
+                }
+            }
         }
         world.plan();
         if world.chance.between(0, 1) == 0 {
@@ -189,11 +226,8 @@ impl World {
     fn happen(&mut self, happening: Happening) -> Result<(), Broken> {
         let now = Timestamp::from_millis(self.now);
         match happening {
-            Happening::Place => {
-                let leg = Leg::Sideband { call_id: "rtc_1".into() };
-                let placing = Placing { tenant: Tenant::unnamed(), leg, metadata: Content::default() };
-                self.gateway.place(now, NewCall::new(placing));
-            }
+            Happening::Place { gateway, must } => self.place(gateway, must),
+            Happening::KillGateway(gateway) => self.kill_gateway(gateway),
             Happening::Ask(node, id, request) => {
                 // What a node sent while it was cut off comes late, and what the engine missed is lost.
                 if let Some(late) = self.held_back(node) {
@@ -201,26 +235,26 @@ impl World {
                 } else if !self.is_away() {
                     self.ask_engine(node, id, &request)?;
                 }
-                return Ok(());
+                Ok(())
             }
             Happening::Expire => {
                 for push in self.engine.expire(now) {
                     self.tell_all(&push);
                 }
-                return Ok(());
+                Ok(())
             }
             Happening::Kill(node) => {
                 self.show(format_args!("{node} is killed"));
                 self.processes.remove(&node);
                 self.names.retain(|_, of| *of != node);
-                return self.start();
+                self.start()
             }
             Happening::Drain(node) => {
                 self.show(format_args!("{node} drains"));
                 if let Some(process) = self.processes.get_mut(&node) {
                     process.worker.drain(now);
                 }
-                return self.settle(node);
+                self.settle(node)
             }
             Happening::Answer(node, id, answer) => {
                 if let Some(late) = self.held_back(node).or_else(|| self.stopped(node)) {
@@ -232,10 +266,13 @@ impl World {
                 }
                 match self.processes.get_mut(&node) {
                     Some(process) => process.worker.handle_answer(now, id, answer),
-                    None if node == GATEWAY => self.gateway.handle_answer(now, id, answer),
-                    None => {}
+                    None => {
+                        if let Some(gateway) = self.gateways.get_mut(&node) {
+                            gateway.handle_answer(now, id, answer);
+                        }
+                    }
                 }
-                return self.settle(node);
+                self.settle(node)
             }
             Happening::Offer { from, request, to, offer } => {
                 if let Some(late) = self.held_back(to).or_else(|| self.stopped(to)) {
@@ -247,7 +284,7 @@ impl World {
                     let id = OfferId(process.offers.len() as u64 - 1);
                     process.worker.handle_offer(now, id, offer);
                 }
-                return self.settle(to);
+                self.settle(to)
             }
             Happening::Push(node, push) => {
                 if let Some(late) = self.held_back(node).or_else(|| self.stopped(node)) {
@@ -256,10 +293,13 @@ impl World {
                 }
                 match self.processes.get_mut(&node) {
                     Some(process) => process.worker.handle_push(now, push),
-                    None if node == GATEWAY => self.gateway.handle_push(now, push),
-                    None => {}
+                    None => {
+                        if let Some(gateway) = self.gateways.get_mut(&node) {
+                            gateway.handle_push(now, push);
+                        }
+                    }
                 }
-                return self.settle(node);
+                self.settle(node)
             }
             Happening::Wake(node) => {
                 self.wakes.remove(&node);
@@ -269,10 +309,13 @@ impl World {
                 }
                 match self.processes.get_mut(&node) {
                     Some(process) => process.worker.handle_timeout(now),
-                    None if node == GATEWAY => self.gateway.handle_timeout(now),
-                    None => {}
+                    None => {
+                        if let Some(gateway) = self.gateways.get_mut(&node) {
+                            gateway.handle_timeout(now);
+                        }
+                    }
                 }
-                return self.settle(node);
+                self.settle(node)
             }
             Happening::Timer(node, call, step) => {
                 if let Some(late) = self.stopped(node) {
@@ -282,10 +325,9 @@ impl World {
                 let Some(process) = self.processes.get_mut(&node) else { return Ok(()) };
                 let asks = process.application.handle_timer(call, step);
                 self.carry_out(node, asks)?;
-                return self.settle(node);
+                self.settle(node)
             }
         }
-        self.settle(GATEWAY)
     }
 
     fn start(&mut self) -> Result<(), Broken> {
@@ -303,24 +345,9 @@ impl World {
     }
 
     /// Carries out what a machine asks, until it asks nothing.
-    fn settle(&mut self, node: Node) -> Result<(), Broken> {
-        if node == GATEWAY {
-            while let Some(output) = self.gateway.poll_output() {
-                match output {
-                    GatewayOutput::Request(id, request) => self.send(node, id, request),
-                    GatewayOutput::Placed { call, result } => {
-                        self.show(format_args!("{call} is placed: {result:?}"));
-                        self.answered += 1;
-                        if result.is_ok() {
-                            self.placed.insert(call);
-                        }
-                    }
-                }
-            }
-            if let Some(at) = self.gateway.poll_timeout() {
-                self.wake(node, at);
-            }
-            return Ok(());
+    pub(crate) fn settle(&mut self, node: Node) -> Result<(), Broken> {
+        if self.gateways.contains_key(&node) {
+            return self.settle_gateway(node);
         }
         while let Some(output) =
             self.processes.get_mut(&node).and_then(|process| process.worker.poll_output())
@@ -438,7 +465,7 @@ impl World {
         if epoch == last + 1 { Ok(()) } else { Err(self.broken("epoch", Some(call))) }
     }
 
-    fn wake(&mut self, node: Node, at: Timestamp) {
+    pub(crate) fn wake(&mut self, node: Node, at: Timestamp) {
         let at = at.as_micros().div_ceil(1000).max(self.now + 1);
         let next = self.wakes.entry(node).or_insert(u64::MAX);
         if at < *next {
@@ -461,10 +488,10 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.answered == CALLS && self.placed.iter().all(|call| self.record(call).is_over())
+        self.expected == 0 && self.placed.iter().all(|call| self.record(call).is_over())
     }
 
-    fn broken(&self, what: &'static str, call: Option<&CallId>) -> Broken {
+    pub(crate) fn broken(&self, what: &'static str, call: Option<&CallId>) -> Broken {
         let call = call.map(ToString::to_string).unwrap_or_default();
         Broken { what, seed: self.seed, at: self.now, call }
     }

@@ -51,7 +51,7 @@ enum Command {
     /// Has carriers' sockets, so that phone calls outlive their workers, and places the calls
     #[command(after_long_help = leg::AFTER_HELP)]
     Leg(Box<leg::Args>),
-    /// Shows the workers and calls of a fleet
+    /// Shows the workers, tenants and calls of a fleet
     #[command(after_long_help = status::AFTER_HELP)]
     Status(status::Args),
     /// Has a worker give its calls to others and end, and waits for that

@@ -27,7 +27,8 @@ pub(super) struct PlacingArgs {
     /// Who pays for the calls that come in here
     #[arg(long, default_value = "default", value_name = "NAME", value_parser = name, help_heading = "Fleet")]
     tenant: String,
-    /// How many calls the tenant may have in the fleet. Default: no limit
+    /// How many calls the tenant may have in the fleet at once. All gateways and legs of the tenant say the
+    /// same. Default: no limit
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Fleet")]
     tenant_calls: Option<u32>,
 }

@@ -1,7 +1,7 @@
-//! `realtime fleet status`: the workers and calls of a fleet.
+//! `realtime fleet status`: the workers, tenants and calls of a fleet.
 
 use realtime_fleet::drive;
-use realtime_fleet::{Leg, OpenCall, WorkerSeen};
+use realtime_fleet::{Leg, OpenCall, TenantSeen, WorkerSeen};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -16,7 +16,7 @@ use crate::{Error, say};
 pub(super) struct Args {
     #[command(flatten)]
     engine: EngineArgs,
-    /// Prints a JSON object: fleet, workers, calls
+    /// Prints a JSON object: fleet, workers, tenants, calls
     #[arg(long)]
     json: bool,
 }
@@ -35,21 +35,24 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         let (Some(workers), Some(calls)) = (nats.workers().await, nats.open_calls().await) else {
             return Err("the NATS servers do not answer in time: try again".into());
         };
+        let tenants =
+            nats.tenants(&calls).await.ok_or("the NATS servers do not answer in time: try again")?;
         if args.json {
             say(json!({
                 "fleet": args.engine.fleet(),
                 "workers": workers.iter().map(told_worker).collect::<Vec<_>>(),
+                "tenants": tenants,
                 "calls": calls.iter().map(told_call).collect::<Vec<_>>(),
             }));
         } else {
-            lines(&workers, &calls).into_iter().for_each(say);
+            lines(&workers, &tenants, &calls).into_iter().for_each(say);
         }
         Ok(())
     })
 }
 
-/// Both as tables.
-fn lines(workers: &[WorkerSeen], calls: &[OpenCall]) -> Vec<String> {
+/// All as tables.
+fn lines(workers: &[WorkerSeen], tenants: &[TenantSeen], calls: &[OpenCall]) -> Vec<String> {
     let mut lines = match workers {
         [] => vec!["no workers".to_owned()],
         _ => table(
@@ -71,6 +74,14 @@ fn lines(workers: &[WorkerSeen], calls: &[OpenCall]) -> Vec<String> {
         ),
     };
     lines.push(String::new());
+    if !tenants.is_empty() {
+        let rows = tenants.iter().map(|seen| {
+            let limit = seen.call_limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+            [seen.tenant.to_string(), seen.calls.to_string(), limit]
+        });
+        lines.extend(table(["TENANT", "CALLS", "LIMIT"], rows));
+        lines.push(String::new());
+    }
     lines.extend(match calls {
         [] => vec!["no calls".to_owned()],
         _ => table(
@@ -123,6 +134,6 @@ mod tests {
         let rows = [["w_1".to_owned(), "600".to_owned()], ["w_long".to_owned(), "9".to_owned()]];
         assert_eq!(table(["WORKER", "N"], rows.into_iter()), ["WORKER  N", "w_1     600", "w_long  9"]);
         assert_eq!(table(["LABELS"], [["a=\u{1b}[2J\n".to_owned()]].into_iter())[1], r"a=\u{1b}[2J\n");
-        assert_eq!(lines(&[], &[]), ["no workers", "", "no calls"]);
+        assert_eq!(lines(&[], &[], &[]), ["no workers", "", "no calls"]);
     }
 }

@@ -1,0 +1,185 @@
+//! What is kept besides journals and leases of workers, and what gateways are told of it.
+//!
+//! | subject | what |
+//! |---|---|
+//! | `rt.F.kept.gate.GATEWAY` | a gateway's lease: it goes by itself when its time is over |
+//! | `rt.F.kept.slots.TENANT` | how many calls of a tenant which gateway may have |
+//!
+//! A value is taken only behind the last one of its subject.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_nats::{HeaderMap, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::board::{OpenCall, TenantSeen, tenants};
+use crate::content::Content;
+use crate::engine::nats::{
+    BATCH, EngineError, Kind, NO_MESSAGE, NO_MORE, NOT_THERE, Nats, PATIENCE, Start, TOGETHER, announced,
+    listed, named, subject,
+};
+use crate::engine::{Answer, Key, Owners, Push};
+use crate::id::{CallId, SHARDS, Sequence, Tenant, WorkerId};
+use crate::line::{Entry, Line, Placing};
+use crate::quota::Table;
+
+impl Nats {
+    /// The stream of values, as it is made.
+    pub(super) fn values(&self) -> Value {
+        json!({
+            "name": self.values_stream(), "subjects": [self.subject("kept.>")],
+            "num_replicas": self.options.replicas, "storage": "file", "retention": "limits",
+            "discard": "old", "max_msgs_per_subject": 1, "allow_msg_ttl": true, "allow_direct": true,
+        })
+    }
+
+    pub(super) async fn put(&self, key: &Key, after: Sequence, value: &Content) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Expected-Last-Subject-Sequence", after.0.to_string());
+        let mut patience = PATIENCE;
+        if let Key::Gateway(_) = key {
+            headers.insert("Nats-TTL", self.options.ttl.as_secs().to_string());
+            patience = self.options.ttl / 4;
+        }
+        let text = serde_json::to_vec(value).expect("a JSON value is JSON");
+        self.publish(self.kept(key), headers, text, patience).await
+    }
+
+    /// By the stream's leader: a copy may be behind.
+    pub(super) async fn get(&self, key: &Key) -> Answer {
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.values_stream());
+        let question = json!({ "last_by_subj": self.kept(key) });
+        let Some(answer) = self.api(subject, &question, PATIENCE).await else { return Answer::Unclear };
+        let message = &answer["message"];
+        match (answer["error"]["err_code"].as_u64(), message["seq"].as_u64()) {
+            (Some(NO_MESSAGE), _) => Answer::Value(None),
+            (None, Some(sequence)) => match read(message) {
+                Some(value) => Answer::Value(Some((Sequence(sequence), value))),
+                None => Answer::Unclear,
+            },
+            _ => Answer::Unclear,
+        }
+    }
+
+    /// Those of these calls that have a last line, or neither a line nor an announcement that is kept. Lines
+    /// are read first: a call whose announcement goes in between is not offered for long.
+    pub(super) async fn over(&self, gateway: &WorkerId, calls: &[CallId]) -> Option<Vec<CallId>> {
+        let (mut over, mut unowned) = (Vec::new(), Vec::new());
+        for some in calls.chunks(TOGETHER) {
+            let filters = some.iter().flat_map(|call| {
+                let call = self.call(call);
+                [format!("{call}.new.*"), format!("{call}.end")]
+            });
+            let found = self.last(&filters.collect::<Vec<_>>()).await??;
+            let found: Vec<(CallId, Kind)> = found.iter().filter_map(named).collect();
+            let has = |call: &CallId, is_meant: fn(&Kind) -> bool| {
+                found.iter().any(|(of, kind)| of == call && is_meant(kind))
+            };
+            for call in some {
+                if has(call, |kind| matches!(kind, Kind::End)) {
+                    over.push(call.clone());
+                } else if !has(call, |_| true) {
+                    unowned.push(call.clone());
+                }
+            }
+        }
+        if !unowned.is_empty() {
+            let announced = self.announced_by(gateway).await?;
+            over.extend(unowned.into_iter().filter(|call| !announced.contains_key(call)));
+        }
+        Some(over)
+    }
+
+    /// The calls of a tenant that this gateway announced and that are not over.
+    pub(super) async fn count(&self, gateway: &WorkerId, tenant: &Tenant) -> Option<u32> {
+        let mut unowned = self.announced_by(gateway).await?;
+        let shards: Vec<u8> = (0..SHARDS).collect();
+        let messages = self.messages(&Owners::All, &shards).await?;
+        for (call, _) in messages.iter().filter_map(named) {
+            unowned.remove(&call);
+        }
+        let unowned = unowned.values().filter(|(_, placing)| placing.tenant == *tenant).count();
+        let open: BTreeSet<CallId> = listed(&messages).into_iter().map(|listed| listed.call).collect();
+        let is_meant = |message: &&Message| {
+            let Some((call, Kind::Owner(_))) = named(message) else { return false };
+            let line = serde_json::from_slice::<Entry>(&message.payload).map(|entry| entry.line);
+            let Ok(Line::Placed { gateway: by, placing, .. }) = line else { return false };
+            open.contains(&call) && by == *gateway && placing.tenant == *tenant
+        };
+        u32::try_from(unowned + messages.iter().filter(is_meant).count()).ok()
+    }
+
+    /// The calls that this gateway announced, as long as that is kept.
+    async fn announced_by(&self, gateway: &WorkerId) -> Option<BTreeMap<CallId, (WorkerId, Placing)>> {
+        let (stream, of) = (self.announced_stream(), self.subject(&format!("new.{gateway}")));
+        self.lines(&stream, &of, Start::At(Sequence(1))).await.map(|found| announced(&found))
+    }
+
+    /// Tells a gateway which calls end, and what is written of tenants. A line or value that the engine
+    /// refuses is told, too: it is a hint.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`].
+    pub(crate) async fn tell_gateway(&self) -> Result<mpsc::UnboundedReceiver<Push>, EngineError> {
+        let (pushes, told) = mpsc::unbounded_channel();
+        let subscribe = async |subject| {
+            self.client.subscribe(self.subject(subject)).await.map_err(|_| self.options.unreachable())
+        };
+        let (mut ends, mut slots) = (subscribe("call.*.*.end").await?, subscribe("kept.slots.*").await?);
+        tokio::spawn(async move {
+            loop {
+                let push = tokio::select! {
+                    Some(end) = ends.next() => end.subject.split('.').nth(4).and_then(|call| {
+                        Some(Push::Over(CallId::new(call).ok()?))
+                    }),
+                    Some(slots) = slots.next() => slots.subject.split('.').nth(4).and_then(|tenant| {
+                        let value = Content(serde_json::from_slice(&slots.payload).ok()?);
+                        Some(Push::Put(Key::Slots(Tenant::new(tenant).ok()?), value))
+                    }),
+                    else => return,
+                };
+                if push.is_some_and(|push| pushes.send(push).is_err()) {
+                    return;
+                }
+            }
+        });
+        Ok(told)
+    }
+
+    /// The tenants that have a limit or one of these calls, as people are shown them. `None`: the engine does
+    /// not answer.
+    pub async fn tenants(&self, calls: &[OpenCall]) -> Option<Vec<TenantSeen>> {
+        let question = json!({ "multi_last": [self.subject("kept.slots.*")], "batch": BATCH });
+        let (status, found) = self.direct(&self.values_stream(), &question).await?;
+        if !matches!(status, NO_MORE | NOT_THERE) {
+            return None;
+        }
+        let limit = |message: &Message| {
+            let tenant = subject(message)?.rsplit('.').next()?;
+            let table: Table = serde_json::from_slice(&message.payload).ok()?;
+            Some((Tenant::new(tenant).ok()?, table.limit))
+        };
+        Some(tenants(calls, &found.iter().filter_map(limit).collect()))
+    }
+
+    fn kept(&self, key: &Key) -> String {
+        match key {
+            Key::Gateway(gateway) => self.subject(&format!("kept.gate.{gateway}")),
+            Key::Slots(tenant) => self.subject(&format!("kept.slots.{tenant}")),
+        }
+    }
+
+    fn values_stream(&self) -> String {
+        format!("RT_{}_KEPT", self.options.fleet)
+    }
+}
+
+/// A value that is told as JSON.
+fn read(message: &Value) -> Option<Content> {
+    let data = STANDARD.decode(message["data"].as_str()?).ok()?;
+    serde_json::from_slice(&data).ok().map(Content)
+}
