@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::engine::Card;
 use crate::id::{CallId, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Leg, Line, Why};
+use crate::money::MoneyLimit;
 
 /// A worker, as its card shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +57,10 @@ pub struct TenantSeen {
     pub calls: usize,
     /// How many it may have at once. `None`: no gateway said so.
     pub call_limit: Option<u32>,
+    /// What its calls have cost today, in millionths of the currency.
+    pub spent: u64,
+    /// What it may spend in a day of UTC. `None`: no gateway said so.
+    pub money: Option<MoneyLimit>,
 }
 
 /// A line as the engine has it.
@@ -80,19 +85,20 @@ pub(crate) fn open_calls(mut lines: Vec<Stored>) -> Vec<OpenCall> {
     calls.into_values().collect()
 }
 
-/// The tenants of these calls, and those that have limits.
+/// Those tenants, and those of these calls.
 #[cfg(any(feature = "nats", test))]
-pub(crate) fn tenants(calls: &[OpenCall], limits: &BTreeMap<Tenant, u32>) -> Vec<TenantSeen> {
-    let mut counts: BTreeMap<&Tenant, usize> = limits.keys().map(|tenant| (tenant, 0)).collect();
+pub(crate) fn tenants(calls: &[OpenCall], mut known: BTreeMap<Tenant, TenantSeen>) -> Vec<TenantSeen> {
     for tenant in calls.iter().filter_map(|call| call.tenant.as_ref()) {
-        *counts.entry(tenant).or_default() += 1;
+        known.entry(tenant.clone()).or_insert_with(|| TenantSeen::new(tenant.clone())).calls += 1;
     }
-    let seen = |(tenant, calls): (&Tenant, usize)| TenantSeen {
-        tenant: tenant.clone(),
-        calls,
-        call_limit: limits.get(tenant).copied(),
-    };
-    counts.into_iter().map(seen).collect()
+    known.into_values().collect()
+}
+
+#[cfg(any(feature = "nats", test))]
+impl TenantSeen {
+    pub(crate) const fn new(tenant: Tenant) -> Self {
+        Self { tenant, calls: 0, call_limit: None, spent: 0, money: None }
+    }
 }
 
 impl OpenCall {
@@ -153,7 +159,8 @@ mod tests {
         assert_eq!((calls[1].owner.clone(), calls[1].epoch), (Some(id("c")), 1));
 
         let other = Tenant::new("other").unwrap();
-        let tenants = tenants(&calls, &[(other.clone(), 5)].into());
+        let known = TenantSeen { call_limit: Some(5), ..TenantSeen::new(other.clone()) };
+        let tenants = tenants(&calls, [(other.clone(), known)].into());
         let shown = tenants.iter().map(|seen| (&seen.tenant, seen.calls, seen.call_limit));
         assert_eq!(shown.collect::<Vec<_>>(), [(&Tenant::unnamed(), 2, None), (&other, 0, Some(5))]);
     }

@@ -9,17 +9,21 @@
 //! once; no call waits in silence. Where nobody took a call for sure, a last line is written into its
 //! journal, and if it can't be written somebody did take it.
 
+mod admit;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::board::WorkerSeen;
 use crate::engine::{Answer, Card, Key, Offer, OfferAnswer, Offered, Push, Request, RequestId};
 use crate::entropy::Entropy;
 use crate::id::{CallId, Tenant, WorkerId};
 use crate::line::{Line, Placing};
+use crate::money::{Day, MoneyLimit};
 use crate::placement::{Wants, Workers};
+use crate::purse::Purse;
 use crate::quota::{self, Quota, Waiter};
 use crate::record::CallRecord;
 use crate::writer::{Step, Writer, Written};
@@ -42,12 +46,14 @@ pub struct NewCall {
     /// How many calls its tenant may have in the fleet. All gateways that place calls of the tenant say the
     /// same: a call without a limit is not counted.
     pub tenant_limit: Option<u32>,
+    /// What its tenant may spend in a day of UTC. All gateways of the tenant say the same.
+    pub money: Option<MoneyLimit>,
 }
 
 impl NewCall {
     /// A call for any worker, without a limit.
     pub fn new(placing: Placing) -> Self {
-        Self { placing, wants: Wants::default(), tenant_limit: None }
+        Self { placing, wants: Wants::default(), tenant_limit: None, money: None }
     }
 
     /// Replaces what it wants of its worker.
@@ -63,6 +69,13 @@ impl NewCall {
         self.tenant_limit = Some(limit);
         self
     }
+
+    /// Replaces what its tenant may spend in a day.
+    #[must_use]
+    pub const fn money(mut self, limit: MoneyLimit) -> Self {
+        self.money = Some(limit);
+        self
+    }
 }
 
 /// Why a call was not placed.
@@ -75,6 +88,9 @@ pub enum PlaceError {
     /// The tenant has as many calls as it may have.
     #[error("the tenant has as many calls as it may have")]
     TenantFull,
+    /// The tenant has spent what it may today.
+    #[error("the tenant has spent what it may today")]
+    BudgetSpent,
     /// No worker is known that has what the call wants: start one.
     #[error("there is no worker that has what the call wants")]
     NoWorker,
@@ -149,6 +165,7 @@ enum Asking {
     Offer(CallId, WorkerId),
     Lease(WorkerId),
     Quota(quota::Asked, u32),
+    Purse(Tenant),
 }
 
 /// A gateway.
@@ -158,6 +175,7 @@ pub struct Gateway {
     workers: Workers,
     entropy: Entropy,
     quota: Quota,
+    purse: Purse<(Waiter, NewCall)>,
     /// Calls that wait for a slot of their tenants.
     waiting: BTreeMap<CallId, NewCall>,
     placements: BTreeMap<CallId, Placement>,
@@ -180,6 +198,7 @@ impl Gateway {
             workers: Workers::new(entropy.bits()),
             quota: Quota::new(ttl, entropy.bits()),
             entropy,
+            purse: Purse::new(),
             waiting: BTreeMap::new(),
             placements: BTreeMap::new(),
             unannounced: Vec::new(),
@@ -198,15 +217,16 @@ impl Gateway {
         let call = CallId::of_bits(bits);
         if self.workers.len() == 0 {
             self.finish(&call, Err(PlaceError::NoWorker));
-        } else if let Some(limit) = new.tenant_limit {
-            let tenant = new.placing.tenant.clone();
-            self.waiting.insert(call.clone(), new);
-            self.quota.take(now, &tenant, limit, Waiter::Place(call.clone()));
-            self.advance_quota(now);
         } else {
-            self.begin(now, &call, new);
+            self.admit(now, Waiter::Place(call.clone()), new);
         }
         call
+    }
+
+    /// The wall clock's time: what a tenant may spend is counted by its days. Say it before
+    /// [`place`](Self::place) and [`check`](Self::check), where calls have a limit of money.
+    pub fn handle_wall(&mut self, wall: UnixTime) {
+        self.purse.handle_day(Day::of(wall));
     }
 
     fn begin(&mut self, now: Timestamp, call: &CallId, new: NewCall) {
@@ -229,6 +249,13 @@ impl Gateway {
             None => {}
             Some(Asking::Quota(asked, life)) => {
                 self.quota.handle_answer(now, asked, life, answer);
+                self.advance_quota(now);
+            }
+            Some(Asking::Purse(tenant)) => {
+                if let Some(put) = self.purse.handle_answer(now, &tenant, &answer) {
+                    self.requests += 1; // nobody waits for its answer
+                    self.outputs.push_back(GatewayOutput::Request(RequestId(self.requests), put));
+                }
                 self.advance_quota(now);
             }
             Some(Asking::Lease(worker)) => {
@@ -266,7 +293,7 @@ impl Gateway {
             Push::Renewed(worker, card) => self.workers.handle_card(now, worker, card),
             Push::Ended(worker) => self.doubt(worker),
             Push::Put(Key::Slots(tenant), value) => self.quota.handle_table(&tenant, &value),
-            Push::Put(Key::Gateway(_), _) => {}
+            Push::Put(..) => {}
             Push::Over(call) => self.quota.handle_over(now, &call),
             Push::Back => self.quota.handle_back(now),
         }
@@ -307,7 +334,7 @@ impl Gateway {
             Some(self.announces_at).filter(|_| !self.is_announcing && !self.unannounced.is_empty());
         times
             .chain([self.workers.next_silent(self.ttl, |worker| self.doubted.contains(worker)), announces])
-            .chain([self.quota.poll_timeout()])
+            .chain([self.quota.poll_timeout(), self.purse.poll_timeout()])
             .flatten()
             .min()
     }
@@ -322,13 +349,10 @@ impl Gateway {
             true if self.workers.room(&new.wants) <= besides as u64 => Err(PlaceError::Full),
             true => Ok(()),
         };
-        match (result, new.tenant_limit) {
-            (Ok(()), Some(limit)) => {
-                let besides = u32::try_from(besides).unwrap_or(u32::MAX);
-                self.quota.take(now, &new.placing.tenant, limit, Waiter::Check { id, besides });
-                self.advance_quota(now);
-            }
-            (result, _) => self.outputs.push_back(GatewayOutput::Checked { id, result }),
+        let who = Waiter::Check { id, besides: u32::try_from(besides).unwrap_or(u32::MAX) };
+        match result {
+            Ok(()) => self.admit(now, who, new.clone()),
+            Err(error) => self.decide(now, who, None, Err(error)),
         }
     }
 
@@ -351,27 +375,6 @@ impl Gateway {
     /// How many workers it knows.
     pub fn workers(&self) -> usize {
         self.workers.len()
-    }
-
-    /// Carries on what has to do with slots of tenants.
-    fn advance_quota(&mut self, now: Timestamp) {
-        loop {
-            if let Some((asked, life, request)) = self.quota.poll(now) {
-                self.ask(Asking::Quota(asked, life), request);
-                continue;
-            }
-            match self.quota.poll_decided() {
-                None => return,
-                Some((Waiter::Check { id, .. }, result)) => {
-                    self.outputs.push_back(GatewayOutput::Checked { id, result });
-                }
-                Some((Waiter::Place(call), result)) => match (self.waiting.remove(&call), result) {
-                    (Some(new), Ok(())) => self.begin(now, &call, new),
-                    (Some(_), Err(error)) => self.finish(&call, Err(error)),
-                    (None, _) => {}
-                },
-            }
-        }
     }
 
     /// Announces the calls that wait for it, unless others are being announced.
@@ -488,12 +491,6 @@ impl Gateway {
     fn finish(&mut self, call: &CallId, result: Result<Option<WorkerId>, PlaceError>) {
         self.placements.remove(call);
         self.outputs.push_back(GatewayOutput::Placed { call: call.clone(), result });
-    }
-
-    /// The call is over: this gateway wrote its last line.
-    fn release(&mut self, now: Timestamp, tenant: &Tenant, call: &CallId) {
-        self.quota.release(tenant, call);
-        self.advance_quota(now);
     }
 
     fn doubt(&mut self, worker: WorkerId) {

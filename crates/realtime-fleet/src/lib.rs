@@ -101,6 +101,7 @@
 //! | `recovery` | lost calls are found and offered |
 //! | `placement`, `admission` | which worker is asked, and what it says |
 //! | `quota` | how many calls a tenant has in the fleet |
+//! | `money`, `spend`, `purse` | what a tenant may spend, what its calls cost, and what gateways know of that |
 //! | `lease` | until when a worker may act |
 //! | `board` | what people are shown of a fleet |
 //! | `writer` | one author's lines into a journal |
@@ -124,14 +125,17 @@ mod id;
 mod lease;
 mod ledger;
 mod line;
+mod money;
 mod pace;
 mod placement;
+mod purse;
 mod quota;
 mod record;
 mod recovery;
 #[cfg(test)]
 mod samples;
 mod snapshot;
+mod spend;
 mod token;
 mod writer;
 
@@ -142,6 +146,7 @@ pub use id::{CallId, NameError, SHARDS, Sequence, Tenant, WorkerId};
 pub use lease::LeaseOptions;
 pub use ledger::{Claim, OnTakeover, Progress};
 pub use line::{Body, Entry, Leg, Line, Listed, Placing, Whose, Why};
+pub use money::MoneyLimit;
 pub use placement::Wants;
 pub use record::{CallRecord, LineError, Ownership};
 pub use snapshot::{LARGEST_SNAPSHOT, Resume, SNAPSHOT_VERSION, Snapshot, SnapshotError};

@@ -70,6 +70,8 @@ struct State {
     began: Option<Timestamp>,
     turn_detection: Option<TurnDetection>,
     stage: Stage,
+    /// Whether a limit is reached that is not this call's alone.
+    is_exhausted: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -120,6 +122,12 @@ impl Budget {
         matches!(self.state().stage, Stage::Ending(_) | Stage::Ended)
     }
 
+    /// Ends the call as a reached limit does, at the next thing that happens in it: for who knows of a limit
+    /// that several calls share. A call in which nothing happens spends nothing.
+    pub fn exhaust(&self) {
+        self.state().is_exhausted = true;
+    }
+
     /// Nobody panics while holding it.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -147,7 +155,8 @@ impl Budget {
         let of_cost = self.limits.cost.map_or(0.0, |most| share(state.spent.total(), most));
         let of_time =
             self.limits.duration.map_or(0.0, |most| share(lasted.as_secs_f64(), most.as_secs_f64()));
-        let spent = of_cost.max(of_time);
+        let of_others = if state.is_exhausted { 1.0 } else { 0.0 };
+        let spent = of_cost.max(of_time).max(of_others);
         if spent >= 1.0 {
             out.tell(Notice::BudgetSpent {});
             self.end(now, state, out);
@@ -228,6 +237,9 @@ impl Listener for Budget {
             }
             Event::Closed { .. } => state.stage = Stage::Ended,
             _ => {}
+        }
+        if state.is_exhausted {
+            self.check(now, &mut state, out);
         }
         state.hear_last_words(now, event, out);
     }

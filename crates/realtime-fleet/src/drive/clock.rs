@@ -1,8 +1,8 @@
-//! The clock of a driver.
+//! The clocks of a driver.
 
 use std::future::pending;
 
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 use tokio::time::{Instant, sleep_until};
 
 #[derive(Clone, Copy, Debug)]
@@ -28,4 +28,11 @@ impl Clock {
             None => pending().await,
         }
     }
+}
+
+/// The time of day.
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a driver gives machines their time")]
+pub(crate) fn wall() -> UnixTime {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    UnixTime::from_secs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::WorkerSeen;
-use crate::drive::clock::Clock;
+use crate::drive::clock::{Clock, wall};
 use crate::drive::requests::Requests;
 use crate::engine::Push;
 use crate::engine::nats::{EngineError, Nats, NatsOptions};
@@ -146,24 +146,33 @@ impl Driver {
                 Some(push) = pushes.recv() => self.gateway.handle_push(self.clock.now(), push),
                 Some(push) = told.recv() => self.gateway.handle_push(self.clock.now(), push),
                 ask = asked.recv() => match ask {
-                    Some(Ask::Place(new, waiter)) => {
-                        let call = self.gateway.place(self.clock.now(), new);
-                        self.waiting.insert(call, waiter);
-                    }
-                    Some(Ask::Workers(waiter)) => {
-                        let _ = waiter.send(self.gateway.cards(self.clock.now())); // nobody waits
-                    }
-                    Some(Ask::Check(new, besides, waiter)) => {
-                        self.checked += 1;
-                        self.checks.insert(self.checked, waiter);
-                        self.gateway.check(self.clock.now(), self.checked, &new, besides);
-                    }
-                    Some(Ask::Hears(waiter)) => {
-                        let _ = waiter.send(self.gateway.hears_workers(self.clock.now())); // the same
-                    }
+                    Some(ask) => self.take(ask),
                     None => return,
                 },
                 () = self.clock.wait(alarm) => self.gateway.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    fn take(&mut self, ask: Ask) {
+        let now = self.clock.now();
+        match ask {
+            Ask::Place(new, waiter) => {
+                self.gateway.handle_wall(wall());
+                let call = self.gateway.place(now, new);
+                self.waiting.insert(call, waiter);
+            }
+            Ask::Workers(waiter) => {
+                let _ = waiter.send(self.gateway.cards(now)); // nobody waits
+            }
+            Ask::Check(new, besides, waiter) => {
+                self.checked += 1;
+                self.checks.insert(self.checked, waiter);
+                self.gateway.handle_wall(wall());
+                self.gateway.check(now, self.checked, &new, besides);
+            }
+            Ask::Hears(waiter) => {
+                let _ = waiter.send(self.gateway.hears_workers(now)); // the same
             }
         }
     }

@@ -1,10 +1,11 @@
 //! A call in the hands of the application: [`ServedCall`].
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use realtime_context::budget::Budget;
 use realtime_protocol::call::FunctionCall;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -70,6 +71,7 @@ pub struct ServedCall {
     pub(crate) pace: Duration,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) remembered: Arc<watch::Sender<Content>>,
+    pub(crate) budget: Arc<OnceLock<Budget>>,
 }
 
 impl ServedCall {
@@ -194,6 +196,15 @@ impl ServedCall {
     /// What the application knows of the call besides, as this owner or the one before said it last.
     pub fn remembered(&self) -> Content {
         self.remembered.borrow().clone()
+    }
+
+    /// Has this budget count what the call costs its tenant in the fleet ([`NewCall::money`]): give it to the
+    /// call's client, too. When the tenant has spent what it may for running calls, the budget ends this one
+    /// with its last words. The first budget counts.
+    ///
+    /// [`NewCall::money`]: crate::gateway::NewCall::money
+    pub fn pay_by(&self, budget: &Budget) {
+        let _ = self.budget.set(budget.clone()); // it has one
     }
 
     /// Keeps what the next owner would go on with. Say it at the end of each turn.

@@ -3,24 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use realtime_context::budget::Budget;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
-use crate::drive::clock::Clock;
+use crate::drive::clock::{Clock, wall};
 use crate::drive::lateness::Lateness;
 use crate::drive::requests::Requests;
 use crate::drive::served::{Ask, Permit, ServedCall, Waiter};
 use crate::engine::nats::{EngineError, Incoming, Nats, NatsOptions};
 use crate::engine::{OfferAnswer, Push};
-use crate::id::{CallId, WorkerId};
+use crate::id::{CallId, Tenant, WorkerId};
 use crate::lease::LeaseOptions;
 use crate::line::Why;
 use crate::worker::{Command, Event, Figures, OfferId, Output, PlacedCall, Verdict, Worker, WorkerOptions};
@@ -29,6 +30,8 @@ use crate::worker::{Command, Event, Figures, OfferId, Output, PlacedCall, Verdic
 const REST: Duration = Duration::from_secs(5);
 /// What the application may ask before the driver gets to it.
 const ASKS: usize = 1024;
+/// How often it is looked what calls have cost.
+const COUNT: Duration = Duration::from_secs(1);
 /// Who may wait to be told how it is.
 const LOOKS: usize = 16;
 
@@ -146,6 +149,11 @@ struct Inputs {
 
 /// What the driver knows of a call.
 struct Served {
+    tenant: Tenant,
+    /// What it costs, if the application says so.
+    budget: Arc<OnceLock<Budget>>,
+    /// What was told of that last, in millionths.
+    told: u64,
     permit: Arc<Permit>,
     stopped: watch::Sender<bool>,
     claims: BTreeMap<String, oneshot::Sender<Verdict>>,
@@ -186,6 +194,7 @@ impl Driver {
         done: watch::Sender<bool>,
     ) {
         self.lateness.tick(self.clock.now());
+        let mut money = interval(COUNT);
         loop {
             self.carry_out().await;
             if self.is_drained {
@@ -217,6 +226,7 @@ impl Driver {
                     self.take(Ask { call, permit, command, waiter: None });
                 }
                 Some(()) = inputs.drains.recv() => self.drain(),
+                _ = money.tick() => self.count_money(),
                 () = self.clock.wait(self.lateness.due()) => {
                     if let Some(lateness) = self.lateness.tick(self.clock.now()) {
                         self.worker.handle_lateness(lateness);
@@ -266,6 +276,10 @@ impl Driver {
             Event::Stopped { call } => {
                 tracing::info!(%call, "let go");
                 if let Some(served) = self.calls.remove(&call) {
+                    if let Some(budget) = served.budget.get() {
+                        let (now, total) = (self.clock.now(), millionths(budget));
+                        self.worker.handle_spent(now, wall(), &call, &served.tenant, total);
+                    }
                     served.permit.is_mine.store(false, Ordering::Release);
                     let _ = served.stopped.send(true); // nobody waits
                 }
@@ -274,6 +288,12 @@ impl Driver {
                 if let Some(served) = self.calls.get(&call) {
                     served.permit.is_mine.store(false, Ordering::Release);
                     self.unsure.insert(call);
+                }
+            }
+            Event::Overspent { call } => {
+                tracing::warn!(%call, "is to end: its tenant has spent what it may");
+                if let Some(budget) = self.calls.get(&call).and_then(|served| served.budget.get()) {
+                    budget.exhaust();
                 }
             }
             Event::Unsaved { call, why } => tracing::warn!(%call, why, "its snapshot is not kept"),
@@ -287,6 +307,18 @@ impl Driver {
                 self.orders = self.nats.orders(&worker).await;
             }
             Event::Drained => self.is_drained = true,
+        }
+    }
+
+    /// Tells the worker what its calls have cost.
+    fn count_money(&mut self) {
+        let (now, wall) = (self.clock.now(), wall());
+        for (call, served) in &mut self.calls {
+            let total = served.budget.get().map_or(0, millionths);
+            if total > served.told {
+                served.told = total;
+                self.worker.handle_spent(now, wall, call, &served.tenant, total);
+            }
         }
     }
 
@@ -317,8 +349,10 @@ impl Driver {
         let (stopped, told) = watch::channel(false);
         let resume = placed.resume.as_ref().and_then(|resume| resume.snapshot.as_ref());
         let remembered = resume.map(|snapshot| snapshot.app.clone()).unwrap_or_default();
+        let (tenant, budget) = (placed.placing.tenant.clone(), Arc::new(OnceLock::new()));
         let served = ServedCall {
             placed: Arc::new(placed),
+            budget: Arc::clone(&budget),
             permit: Arc::clone(&permit),
             asks: self.asks.clone(),
             stopped: told,
@@ -328,7 +362,8 @@ impl Driver {
         };
         let (claims, results) = (BTreeMap::new(), BTreeMap::new());
         let of_handler = Arc::clone(&permit);
-        self.calls.insert(call.clone(), Served { permit, stopped, claims, results });
+        let known = Served { tenant, budget, told: 0, permit, stopped, claims, results };
+        self.calls.insert(call.clone(), known);
         // A panic is the handler's alone; the runtime tells of it.
         let task = tokio::spawn(AssertUnwindSafe((self.handler)(served)));
         self.handlers.push(task.map(move |_| (call, of_handler)).boxed());
@@ -368,6 +403,11 @@ impl Driver {
             self.nats.reply(reply, &answers).await;
         }
     }
+}
+
+/// What a call has cost, in millionths of the currency.
+fn millionths(budget: &Budget) -> u64 {
+    (budget.spent().total() * 1e6).round() as u64 // a negative one is 0
 }
 
 async fn next(messages: &mut Option<Subscriber>) -> Option<async_nats::Message> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use realtime_protocol::time::Timestamp;
 
 use crate::content::Content;
-use crate::engine::{Answer, Key, Owners, Push, Request};
+use crate::engine::{Answer, Day, Key, Owners, Push, Request};
 use crate::id::{CallId, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Line, Listed, Placing, Whose};
 use crate::record::CallRecord;
@@ -110,6 +110,7 @@ impl Memory {
                 Answer::Over(over.cloned().collect())
             }
             Request::Count { gateway, tenant } => Answer::Count(self.count(gateway, tenant)),
+            Request::Spent { tenant, day } => self.spent(tenant, *day),
             Request::Offer { .. } => return None,
         })
     }
@@ -175,6 +176,20 @@ impl Memory {
         let until = matches!(key, Key::Gateway(_)).then(|| now + self.ttl);
         self.values.insert(key.clone(), Stored { sequence, value: value.clone(), until });
         Answer::Done(sequence)
+    }
+
+    fn spent(&self, tenant: &Tenant, day: Day) -> Answer {
+        let of = |(key, stored): (&Key, &Stored)| match key {
+            Key::Spent { tenant: of, day: on, .. } if of == tenant && *on == day => stored.value.0.as_u64(),
+            _ => None,
+        };
+        let limit = self.value(&Key::Money(tenant.clone()));
+        Answer::Spent {
+            spent: self.values.iter().filter_map(of).sum(),
+            day,
+            limit: limit.and_then(|(_, value)| serde_json::from_value(value.0.clone()).ok()),
+            after: limit.map(|(sequence, _)| sequence).unwrap_or_default(),
+        }
     }
 
     fn count(&self, gateway: &WorkerId, tenant: &Tenant) -> u32 {

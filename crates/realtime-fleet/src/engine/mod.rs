@@ -24,6 +24,8 @@ use crate::content::Content;
 use crate::id::{CallId, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Listed, Placing};
 
+pub use crate::money::{Day, MoneyLimit};
+
 /// What a request is, for its answer.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct RequestId(pub u64);
@@ -117,6 +119,13 @@ pub enum Request {
         /// Whose.
         tenant: Tenant,
     },
+    /// Adds up what all workers have spent for a tenant in a day. [`Answer::Spent`].
+    Spent {
+        /// Whose.
+        tenant: Tenant,
+        /// When.
+        day: Day,
+    },
     /// Offers a call to a worker. [`Answer::Offered`].
     Offer {
         /// To whom.
@@ -134,6 +143,17 @@ pub enum Key {
     Gateway(WorkerId),
     /// How many calls of a tenant which gateway may have.
     Slots(Tenant),
+    /// A tenant's [`MoneyLimit`].
+    Money(Tenant),
+    /// What a worker's calls of a tenant have cost in a day, in millionths. It is kept for some days.
+    Spent {
+        /// Whose.
+        tenant: Tenant,
+        /// When.
+        day: Day,
+        /// Which worker, by its first name.
+        worker: WorkerId,
+    },
 }
 
 /// Whose calls to list.
@@ -168,6 +188,17 @@ pub enum Answer {
     Over(Vec<CallId>),
     /// How many.
     Count(u32),
+    /// What was spent, and what may be.
+    Spent {
+        /// In millionths.
+        spent: u64,
+        /// On this day.
+        day: Day,
+        /// The tenant's limit, if it has one.
+        limit: Option<MoneyLimit>,
+        /// The limit's sequence, 0 where there is none.
+        after: Sequence,
+    },
     /// What the worker says to an offer.
     Offered(OfferAnswer),
     /// It is not known whether it was done: no answer came in time.

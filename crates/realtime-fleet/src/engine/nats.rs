@@ -295,6 +295,7 @@ impl Nats {
             Request::Count { gateway, tenant } => {
                 self.count(&gateway, &tenant).await.map_or(Answer::Unclear, Answer::Count)
             }
+            Request::Spent { tenant, day } => self.spent(&tenant, day).await.unwrap_or(Answer::Unclear),
             Request::Offer { to, offer } => self.offer(&to, &[offer]).await.pop().unwrap_or(Answer::Unclear),
         }
     }

@@ -56,6 +56,31 @@ fn a_gateway_that_is_gone_leaves_the_slots_of_its_open_calls_and_no_others() {
 }
 
 #[test]
+fn a_call_that_was_announced_keeps_its_slot_without_a_line_as_long_as_it_may_find_a_worker() {
+    let mut bench = Bench::new(1);
+    let call = bench.announce(0, 10).expect("there is room");
+    // What says that it is over is a hint, and the engine does not say so.
+    bench.quotas[0].handle_over(at(20), &call);
+    assert_eq!(bench.place(0, 600), Err(PlaceError::TenantFull));
+    let gone = bench.quotas.remove(0).name().clone();
+    assert_eq!(bench.place(0, 9_000), Err(PlaceError::TenantFull), "a worker may say yes");
+    // One has, and its line says who announced the call.
+    bench.write_placed(&call, gone);
+    assert_eq!(bench.place(0, 70_000), Err(PlaceError::TenantFull));
+    bench.end(&call);
+    assert!(bench.place(0, 80_000).is_ok());
+}
+
+#[test]
+fn a_call_that_nobody_took_gives_its_slot_back_with_its_announcement() {
+    let mut bench = Bench::new(1);
+    bench.announce(0, 10).expect("there is room");
+    bench.quotas.remove(0);
+    assert_eq!(bench.place(0, 59_000), Err(PlaceError::TenantFull));
+    assert!(bench.place(0, 66_000).is_ok());
+}
+
+#[test]
 fn without_a_lease_no_slot_is_used_and_a_new_life_leaves_the_old_calls_to_be_counted() {
     let mut bench = Bench::new(4);
     bench.place(0, 10).expect("there is room");
@@ -119,6 +144,14 @@ impl Bench {
 
     /// A call is to be placed by this gateway, and is in its journal if it finds a slot.
     fn place(&mut self, gateway: usize, ms: u64) -> Result<CallId, PlaceError> {
+        let call = self.announce(gateway, ms)?;
+        let by = self.quotas[gateway].name().clone();
+        self.write_placed(&call, by);
+        Ok(call)
+    }
+
+    /// A call is announced by this gateway if it finds a slot.
+    fn announce(&mut self, gateway: usize, ms: u64) -> Result<CallId, PlaceError> {
         self.bits += 1;
         let call = CallId::of_bits(self.bits);
         self.ask(gateway, ms, Waiter::Place(call.clone()))?;
@@ -126,9 +159,12 @@ impl Bench {
         assert!(self.quotas[gateway].may_place(at(ms), &by));
         let announce = Request::Announce { by: by.clone(), calls: vec![(call.clone(), placing())] };
         assert!(matches!(self.engine.handle(at(ms), &announce), Some(Answer::Done(_))));
-        let line = Line::Placed { worker: id("w"), gateway: by, placing: placing() };
-        self.append(&call, Entry { by: id("w"), n: 0, line });
         Ok(call)
+    }
+
+    fn write_placed(&mut self, call: &CallId, gateway: WorkerId) {
+        let line = Line::Placed { worker: id("w"), gateway, placing: placing() };
+        self.append(call, Entry { by: id("w"), n: 0, line });
     }
 
     fn check(&mut self, gateway: usize, ms: u64, besides: u32) -> Result<(), PlaceError> {

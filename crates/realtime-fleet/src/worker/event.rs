@@ -104,6 +104,12 @@ pub enum Event {
         /// What is wrong with it.
         why: String,
     },
+    /// The call's tenant has spent what it may for running calls today: say a last sentence, and end the
+    /// call. Told once.
+    Overspent {
+        /// Which call.
+        call: CallId,
+    },
     /// Another worker is attached and takes this call over: begin nothing. Either it is `Stopped` soon, or
     /// [`Worker::may_act`] holds again.
     Paused {

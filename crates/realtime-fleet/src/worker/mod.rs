@@ -27,7 +27,7 @@ mod options;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use realtime_protocol::time::Timestamp;
+use realtime_protocol::time::{Timestamp, UnixTime};
 
 use crate::admission::{Admission, Asked};
 use crate::engine::{Answer, Card, Offer, OfferAnswer, Offered, Push, Request, RequestId};
@@ -38,6 +38,7 @@ use crate::line::{Line, Why};
 use crate::record::LineError;
 use crate::recovery::{Ask, Recovery};
 use crate::snapshot::SNAPSHOT_VERSION;
+use crate::spend::{self, Spending};
 use crate::worker::held::{Held, Phase};
 
 pub use crate::worker::event::{Command, Event, OfferId, Output, PlacedCall, Verdict};
@@ -57,6 +58,7 @@ enum Asking {
     Move(CallId),
     Ready(CallId),
     Recovery(Ask),
+    Spending(spend::Of),
     Release,
     Forget,
 }
@@ -81,6 +83,7 @@ pub struct Worker {
     waits: BTreeSet<(Timestamp, CallId)>,
     asked: BTreeMap<RequestId, Asking>,
     requests: u64,
+    spending: Spending,
     released: bool,
     outputs: VecDeque<Output>,
     figures: Figures,
@@ -94,6 +97,7 @@ impl Worker {
         let id = WorkerId::of_bits(process, 0);
         let recovery = Recovery::new(now, id.clone(), options.lease.ttl, seed.bits());
         let mut worker = Self {
+            spending: Spending::new(id.clone()),
             id,
             process,
             life: 0,
@@ -131,6 +135,7 @@ impl Worker {
             Some(Asking::Adoption(call)) => self.handle_adoption(now, call, &answer),
             Some(Asking::Move(call)) => self.handle_move_answer(call, &answer),
             Some(Asking::Ready(call)) => self.handle_ready_answer(now, call, &answer),
+            Some(Asking::Spending(of)) => self.spending.handle_answer(now, &of, answer),
             Some(Asking::Recovery(ask)) => self.recovery.handle_answer(now, ask, answer),
         }
         self.advance(now);
@@ -227,6 +232,22 @@ impl Worker {
         self.advance(now);
     }
 
+    /// A call of this tenant has cost so much here so far, in millionths of the currency. Say it every
+    /// second or so, where it has changed, and once more when the call is not here any more. `wall`: the time
+    /// of day, since what a tenant may spend is counted by days of UTC.
+    pub fn handle_spent(
+        &mut self,
+        now: Timestamp,
+        wall: UnixTime,
+        call: &CallId,
+        tenant: &Tenant,
+        total: u64,
+    ) {
+        let is_last = !self.calls.contains_key(call);
+        self.spending.handle_spent(now, wall, call, tenant, total, is_last);
+        self.advance(now);
+    }
+
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Too early is no harm.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.advance(now);
@@ -256,7 +277,8 @@ impl Worker {
         }
         let recovery = self.recovery.poll_timeout().filter(|_| self.watches);
         let waits = self.waits.first().map(|(at, _)| *at);
-        [self.lease.poll_timeout(), recovery, waits].into_iter().flatten().min()
+        let spending = self.spending.poll_timeout();
+        [self.lease.poll_timeout(), recovery, waits, spending].into_iter().flatten().min()
     }
 
     /// Whether something that cannot be undone may be done now for this call: a function run, a command sent
@@ -332,6 +354,12 @@ impl Worker {
         while let Some(call) = self.dirty.pop_first() {
             self.advance_call(now, &call);
         }
+        while let Some((of, request)) = self.spending.poll(now, self.admission.is_draining()) {
+            self.ask(Asking::Spending(of), request);
+        }
+        while let Some(call) = self.spending.poll_over() {
+            self.tell(Event::Overspent { call });
+        }
         self.watches = self.options.looks_after_others && !self.released && self.lease.may_act(now);
         while self.watches {
             let Some(ask) = self.recovery.poll(now) else { break };
@@ -352,7 +380,8 @@ impl Worker {
         if self.lease.is_lost() {
             self.begin_life(now);
         }
-        if self.admission.is_draining() && self.calls.is_empty() && !self.is_new {
+        let is_done = self.calls.is_empty() && self.spending.is_kept();
+        if self.admission.is_draining() && is_done && !self.is_new {
             self.released = true;
             self.ask(Asking::Release, Request::Release { worker: self.id.clone() });
             return;

@@ -144,12 +144,13 @@ async fn a_snapshot_of_a_later_release_waits_for_a_worker_that_reads_it() {
     let fleet = Fleet::start(1).await;
     let later = later::Later::connect(&fleet.servers[0]).await;
     let call = realtime_fleet::CallId::new("c_later").unwrap();
+    let placing = json!({ "tenant": "default", "leg": { "direct": {} } });
+    let placed = json!({ "t": "placed", "worker": "w_later", "gateway": "g_later", "placing": placing });
     later
         .write(
             &call,
             &[
-                ("new", json!({ "t": "placed", "tenant": "default", "leg": { "direct": {} } })),
-                ("own.w_later", json!({ "t": "owner", "worker": "w_later", "epoch": 1, "why": "placed" })),
+                ("new.w_later", placed),
                 ("log", json!({ "t": "snap", "v": SNAPSHOT_VERSION + 1, "body": {}, "claims": [] })),
             ],
         )

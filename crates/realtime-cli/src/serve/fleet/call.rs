@@ -93,6 +93,7 @@ async fn converse(host: &Host, served: &ServedCall, call_id: &str) -> Option<Str
         Err(why) => return Some(why.to_string()),
     };
     let (call, budget) = host.begin("openai", place);
+    served.pay_by(&budget);
     call.known_as(Some(call_id.to_owned()));
     let metadata = &served.placed().placing.metadata.0;
     let said = |name: &str| metadata[name].as_str().map(str::to_owned);

@@ -85,6 +85,9 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
     // What needs no address is checked before one is taken.
     drop(args.reached.address(args.reached.listen, tls.is_some())?);
     let (agent, model) = args.speaker.load(environment).await?;
+    if args.placing.money()?.is_some() && !agent.knows_prices() {
+        return Err("--tenant-money needs the member `prices` in the agent's file: add it".into());
+    }
     let listener = args.reached.bind().await?;
     let at = listener.local_addr()?;
     let address = args.reached.address(at, tls.is_some())?;

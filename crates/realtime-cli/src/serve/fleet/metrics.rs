@@ -115,6 +115,7 @@ pub(super) const fn reason(error: PlaceError) -> &'static str {
     match error {
         PlaceError::Full => "busy",
         PlaceError::TenantFull => "tenant_busy",
+        PlaceError::BudgetSpent => "budget_spent",
         PlaceError::NoWorker => "no_worker",
         PlaceError::EngineAway => "engine_away",
         _ => "other",

@@ -153,6 +153,14 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Reads an amount of money, as millionths.
+pub(super) fn amount(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(amount) if amount > 0.0 && amount <= 1e12 => Ok((amount * 1e6).round() as u64),
+        _ => Err("expected an amount above 0, such as 50 or 12.5".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -181,6 +189,10 @@ mod tests {
 
     #[test]
     fn names_and_labels_are_those_that_an_engine_takes() {
+        assert_eq!((amount("12.5"), amount("0.000001")), (Ok(12_500_000), Ok(1)));
+        for wrong in ["0", "-1", "NaN", "1e13", "five", ""] {
+            assert!(amount(wrong).is_err(), "{wrong}");
+        }
         assert!(name("voice").is_ok() && name("a.b").unwrap_err().contains("'.'"));
         assert_eq!(label("zone=a=b"), Ok(("zone".to_owned(), "a=b".to_owned())));
         for wrong in ["zone", "=a", ""] {

@@ -64,6 +64,7 @@ async fn speak(
         Err(why) => return Some(why.to_string()),
     };
     let (call, budget) = host.begin(kind.name(), place);
+    served.pay_by(&budget);
     call.known_as(leg.call_id.map(str::to_owned));
     let metadata = &served.placed().placing.metadata.0;
     let said = |name: &str| metadata[name].as_str().map(str::to_owned);

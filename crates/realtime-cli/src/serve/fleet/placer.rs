@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use realtime_fleet::drive::{GatewayHandle, Placed};
 use realtime_fleet::gateway::{NewCall, PlaceError};
-use realtime_fleet::{Content, Leg, Placing, Tenant, Wants};
+use realtime_fleet::{Content, Leg, MoneyLimit, Placing, Tenant, Wants};
 use tokio::time::{sleep, timeout};
 
 use crate::Error;
 use crate::serve::fleet::metrics::{GatewayFigures, reason};
-use crate::serve::fleet::options::{label, name};
+use crate::serve::fleet::options::{amount, label, name};
 
 /// How often it is looked whether something has come.
 const LOOK: Duration = Duration::from_millis(20);
@@ -31,6 +31,30 @@ pub(super) struct PlacingArgs {
     /// same. Default: no limit
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Fleet")]
     tenant_calls: Option<u32>,
+    /// What the tenant's calls may cost in a day of UTC, in the currency of the agent's prices: then no new
+    /// ones are taken. All gateways and legs of the tenant say the same. Default: no limit
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, help_heading = "Fleet")]
+    tenant_money: Option<u64>,
+    /// What they may cost until those that run are ended, too, with the agent's last words. Default: they
+    /// are not
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires = "tenant_money",
+        help_heading = "Fleet")]
+    tenant_money_end: Option<u64>,
+}
+
+impl PlacingArgs {
+    /// What the tenant may spend.
+    ///
+    /// # Errors
+    /// Running calls would end before new ones are refused.
+    pub(super) fn money(&self) -> Result<Option<MoneyLimit>, Error> {
+        let Some(most) = self.tenant_money else { return Ok(None) };
+        match self.tenant_money_end {
+            Some(end) if end < most => Err("expected --tenant-money-end to be --tenant-money or more".into()),
+            Some(end) => Ok(Some(MoneyLimit::new(most).end(end))),
+            None => Ok(Some(MoneyLimit::new(most))),
+        }
+    }
 }
 
 /// Finds workers for calls, and counts.
@@ -40,6 +64,7 @@ pub(super) struct Placer {
     wants: Wants,
     tenant: Tenant,
     tenant_calls: Option<u32>,
+    money: Option<MoneyLimit>,
     pending: AtomicUsize,
     draining: AtomicBool,
 }
@@ -49,7 +74,7 @@ pub(super) struct Pending<'a>(&'a AtomicUsize);
 
 impl Placer {
     /// # Errors
-    /// The tenant's name is none.
+    /// The tenant's name is none, or its limits of money are no limits.
     pub(super) fn new(gateway: GatewayHandle, args: &PlacingArgs) -> Result<Self, Error> {
         let mut wants = Wants::new();
         wants.labels = args.label.iter().cloned().collect();
@@ -60,6 +85,7 @@ impl Placer {
             wants,
             tenant: Tenant::new(args.tenant.as_str())?,
             tenant_calls: args.tenant_calls,
+            money: args.money()?,
             pending: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         })
@@ -80,8 +106,12 @@ impl Placer {
     pub(super) fn new_call(&self, leg: Leg, metadata: impl Into<Content>) -> NewCall {
         let placing = Placing { tenant: self.tenant.clone(), leg, metadata: metadata.into() };
         let new = NewCall::new(placing).wants(self.wants.clone());
-        match self.tenant_calls {
+        let new = match self.tenant_calls {
             Some(limit) => new.tenant_limit(limit),
+            None => new,
+        };
+        match self.money {
+            Some(limit) => new.money(limit),
             None => new,
         }
     }

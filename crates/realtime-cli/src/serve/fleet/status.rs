@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use crate::environment::Environment;
 use crate::serve::fleet::options::EngineArgs;
 use crate::serve::fleet::paths::{told_call, told_worker};
-use crate::time::written;
+use crate::time::{wall, written};
 use crate::{Error, say};
 
 /// Which fleet.
@@ -35,8 +35,8 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         let (Some(workers), Some(calls)) = (nats.workers().await, nats.open_calls().await) else {
             return Err("the NATS servers do not answer in time: try again".into());
         };
-        let tenants =
-            nats.tenants(&calls).await.ok_or("the NATS servers do not answer in time: try again")?;
+        // A fleet of an earlier release keeps nothing of tenants.
+        let tenants = nats.tenants(wall(), &calls).await.unwrap_or_default();
         if args.json {
             say(json!({
                 "fleet": args.engine.fleet(),
@@ -75,11 +75,18 @@ fn lines(workers: &[WorkerSeen], tenants: &[TenantSeen], calls: &[OpenCall]) -> 
     };
     lines.push(String::new());
     if !tenants.is_empty() {
+        let or_none = |limit: Option<String>| limit.unwrap_or_else(|| "-".to_owned());
         let rows = tenants.iter().map(|seen| {
-            let limit = seen.call_limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-            [seen.tenant.to_string(), seen.calls.to_string(), limit]
+            [
+                seen.tenant.to_string(),
+                seen.calls.to_string(),
+                or_none(seen.call_limit.map(|limit| limit.to_string())),
+                amount(seen.spent),
+                or_none(seen.money.map(|money| amount(money.most))),
+                or_none(seen.money.and_then(|money| money.end).map(amount)),
+            ]
         });
-        lines.extend(table(["TENANT", "CALLS", "LIMIT"], rows));
+        lines.extend(table(["TENANT", "CALLS", "LIMIT", "SPENT TODAY", "LIMIT", "ENDS AT"], rows));
         lines.push(String::new());
     }
     lines.extend(match calls {
@@ -112,6 +119,11 @@ fn lines(workers: &[WorkerSeen], tenants: &[TenantSeen], calls: &[OpenCall]) -> 
     lines
 }
 
+/// Millionths as money.
+fn amount(millionths: u64) -> String {
+    format!("{:.2}", millionths as f64 / 1e6)
+}
+
 /// Rows under their heads, in columns as wide as they need. What would move a terminal's cursor is escaped.
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Vec<String> {
     let rows = rows.map(|row| row.map(|cell| cell.escape_debug().to_string()));
@@ -134,6 +146,7 @@ mod tests {
         let rows = [["w_1".to_owned(), "600".to_owned()], ["w_long".to_owned(), "9".to_owned()]];
         assert_eq!(table(["WORKER", "N"], rows.into_iter()), ["WORKER  N", "w_1     600", "w_long  9"]);
         assert_eq!(table(["LABELS"], [["a=\u{1b}[2J\n".to_owned()]].into_iter())[1], r"a=\u{1b}[2J\n");
+        assert_eq!(amount(12_345_678), "12.35");
         assert_eq!(lines(&[], &[], &[]), ["no workers", "", "no calls"]);
     }
 }

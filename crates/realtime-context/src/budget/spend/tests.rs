@@ -109,6 +109,19 @@ fn names(asked: &[(CommandId, Command)]) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_limit_that_is_not_this_calls_alone_ends_it_with_the_last_words_at_the_next_event() {
+    let mut bench = Bench::new(Some("Please call again."));
+    bench.budget.exhaust();
+    let asked = bench.transcribe(1.0);
+    assert!(asked.iter().any(|(_, command)| matches!(command, Command::CreateResponse { .. })), "{asked:?}");
+    assert_eq!(bench.told(), [Notice::BudgetSpent {}]);
+    assert!(bench.budget.is_spent());
+    let mut bench = Bench::new(None);
+    bench.budget.exhaust();
+    assert!(matches!(bench.spend(1)[..], [(_, Command::Close {})]), "there are no last words");
+}
+
+#[test]
 fn costs_are_counted_by_response_turn_and_call() {
     let mut bench = Bench::new(None);
     bench.spend(1);

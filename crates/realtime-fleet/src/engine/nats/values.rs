@@ -4,28 +4,35 @@
 //! |---|---|
 //! | `rt.F.kept.gate.GATEWAY` | a gateway's lease: it goes by itself when its time is over |
 //! | `rt.F.kept.slots.TENANT` | how many calls of a tenant which gateway may have |
+//! | `rt.F.kept.money.TENANT` | what a tenant may spend |
+//! | `rt.F.kept.spent.TENANT.DAY.WORKER` | what a worker's calls have cost, kept for three days |
 //!
 //! A value is taken only behind the last one of its subject.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
+use realtime_protocol::time::UnixTime;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::board::{OpenCall, TenantSeen, tenants};
 use crate::content::Content;
 use crate::engine::nats::{
-    BATCH, EngineError, Kind, NO_MESSAGE, NO_MORE, NOT_THERE, Nats, PATIENCE, Start, TOGETHER, announced,
-    listed, named, subject,
+    BATCH, EngineError, Kind, NO_MESSAGE, NO_MORE, NOT_THERE, Nats, PATIENCE, Start, TOGETHER, TOO_MANY,
+    announced, listed, named, sequence, subject,
 };
-use crate::engine::{Answer, Key, Owners, Push};
+use crate::engine::{Answer, Day, Key, Owners, Push};
 use crate::id::{CallId, SHARDS, Sequence, Tenant, WorkerId};
 use crate::line::{Entry, Line, Placing};
 use crate::quota::Table;
+
+/// How long it is kept what was spent.
+const SPENT: Duration = Duration::from_secs(3 * 24 * 3600);
 
 impl Nats {
     /// The stream of values, as it is made.
@@ -44,6 +51,9 @@ impl Nats {
         if let Key::Gateway(_) = key {
             headers.insert("Nats-TTL", self.options.ttl.as_secs().to_string());
             patience = self.options.ttl / 4;
+        }
+        if let Key::Spent { .. } = key {
+            headers.insert("Nats-TTL", SPENT.as_secs().to_string());
         }
         let text = serde_json::to_vec(value).expect("a JSON value is JSON");
         self.publish(self.kept(key), headers, text, patience).await
@@ -119,6 +129,31 @@ impl Nats {
         self.lines(&stream, &of, Start::At(Sequence(1))).await.map(|found| announced(&found))
     }
 
+    /// What all workers have spent for a tenant in a day, and its limit.
+    pub(super) async fn spent(&self, tenant: &Tenant, day: Day) -> Option<Answer> {
+        let limit = self.subject(&format!("kept.money.{tenant}"));
+        let spent = self.subject(&format!("kept.spent.{tenant}.{}.*", day.0));
+        let stream = self.values_stream();
+        let question = json!({ "multi_last": [&limit, &spent], "batch": BATCH });
+        let (status, mut found) = self.direct(&stream, &question).await?;
+        if status == TOO_MANY || found.len() >= BATCH {
+            found = self.lines(&stream, &limit, Start::At(Sequence(1))).await?;
+            found.extend(self.lines(&stream, &spent, Start::At(Sequence(1))).await?);
+        } else if !matches!(status, NO_MORE | NOT_THERE) {
+            return None;
+        }
+        let (mut sum, mut known, mut after) = (0_u64, None, Sequence(0));
+        for message in &found {
+            if subject(message) == Some(&limit) {
+                known = serde_json::from_slice(&message.payload).ok();
+                after = sequence(message);
+            } else {
+                sum = sum.saturating_add(serde_json::from_slice(&message.payload).unwrap_or(0));
+            }
+        }
+        Some(Answer::Spent { spent: sum, day, limit: known, after })
+    }
+
     /// Tells a gateway which calls end, and what is written of tenants. A line or value that the engine
     /// refuses is told, too: it is a hint.
     ///
@@ -150,26 +185,38 @@ impl Nats {
         Ok(told)
     }
 
-    /// The tenants that have a limit or one of these calls, as people are shown them. `None`: the engine does
-    /// not answer.
-    pub async fn tenants(&self, calls: &[OpenCall]) -> Option<Vec<TenantSeen>> {
-        let question = json!({ "multi_last": [self.subject("kept.slots.*")], "batch": BATCH });
-        let (status, found) = self.direct(&self.values_stream(), &question).await?;
-        if !matches!(status, NO_MORE | NOT_THERE) {
-            return None;
+    /// The tenants that have a limit, one of these calls, or spent something today, as people are shown them.
+    /// `wall`: the time of day. `None`: the engine does not answer.
+    pub async fn tenants(&self, wall: UnixTime, calls: &[OpenCall]) -> Option<Vec<TenantSeen>> {
+        let (stream, spent) = (self.values_stream(), format!("kept.spent.*.{}.*", Day::of(wall).0));
+        let mut seen: BTreeMap<Tenant, TenantSeen> = BTreeMap::new();
+        for filter in ["kept.slots.*", "kept.money.*", &spent] {
+            for message in self.lines(&stream, &self.subject(filter), Start::At(Sequence(1))).await? {
+                let mut tokens = subject(&message).unwrap_or_default().split('.').skip(3);
+                let (kind, tenant) = (tokens.next(), tokens.next().and_then(|name| Tenant::new(name).ok()));
+                let Some(tenant) = tenant else { continue };
+                let seen = seen.entry(tenant.clone()).or_insert_with(|| TenantSeen::new(tenant));
+                let text = &message.payload;
+                match kind {
+                    Some("slots") => {
+                        seen.call_limit = serde_json::from_slice(text).ok().map(|table: Table| table.limit);
+                    }
+                    Some("money") => seen.money = serde_json::from_slice(text).ok(),
+                    _ => seen.spent += serde_json::from_slice::<u64>(text).unwrap_or(0),
+                }
+            }
         }
-        let limit = |message: &Message| {
-            let tenant = subject(message)?.rsplit('.').next()?;
-            let table: Table = serde_json::from_slice(&message.payload).ok()?;
-            Some((Tenant::new(tenant).ok()?, table.limit))
-        };
-        Some(tenants(calls, &found.iter().filter_map(limit).collect()))
+        Some(tenants(calls, seen))
     }
 
     fn kept(&self, key: &Key) -> String {
         match key {
             Key::Gateway(gateway) => self.subject(&format!("kept.gate.{gateway}")),
             Key::Slots(tenant) => self.subject(&format!("kept.slots.{tenant}")),
+            Key::Money(tenant) => self.subject(&format!("kept.money.{tenant}")),
+            Key::Spent { tenant, day, worker } => {
+                self.subject(&format!("kept.spent.{tenant}.{}.{worker}", day.0))
+            }
         }
     }
 

@@ -117,6 +117,7 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
     let tls = args.reached.tls()?;
     // What needs no address is checked before one is taken.
     drop(args.reached.address(args.reached.listen, tls.is_some())?);
+    args.placing.money()?;
     let listener = args.reached.bind().await?;
     let inner = bind(args.inside).await?;
     let at = listener.local_addr()?;
