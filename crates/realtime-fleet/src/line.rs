@@ -98,7 +98,7 @@ pub enum Line {
         /// Which gateway announced it.
         gateway: WorkerId,
         /// What the gateway says of the call.
-        placing: Placing,
+        placing: Box<Placing>,
     },
     /// This worker owns the call now: from here on, nobody else's line is taken.
     Owner {
@@ -308,7 +308,7 @@ mod tests {
         let metadata = Content(json!("+15550100"));
         let placing = Placing { tenant: Tenant::unnamed(), leg, metadata };
         let worker = WorkerId::new("w1").unwrap();
-        let placed = Line::Placed { worker: worker.clone(), gateway: worker, placing };
+        let placed = Line::Placed { worker: worker.clone(), gateway: worker, placing: Box::new(placing) };
         let result = Line::Result { key: "k".into(), output: Content(json!("secret")) };
         let shown = format!("{placed:?} {result:?}");
         assert!(!shown.contains("+1555") && !shown.contains("secret"), "{shown}");

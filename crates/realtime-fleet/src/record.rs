@@ -137,7 +137,7 @@ impl CallRecord {
         self.fence = sequence;
         match &entry.line {
             Line::Placed { worker, placing, .. } => {
-                self.placing = Some(placing.clone());
+                self.placing = Some(Placing::clone(placing));
                 self.ownership = Ownership::Owned { worker: worker.clone(), epoch: 1 };
             }
             Line::Owner { worker, epoch, .. } => {

@@ -23,7 +23,7 @@ pub(crate) fn placing() -> Placing {
 }
 
 pub(crate) fn placed(worker: &str) -> Line {
-    Line::Placed { worker: id(worker), gateway: id("g"), placing: placing() }
+    Line::Placed { worker: id(worker), gateway: id("g"), placing: Box::new(placing()) }
 }
 
 pub(crate) fn owner(worker: &str, epoch: u64) -> Line {

@@ -509,8 +509,12 @@ impl Nats {
         calls.retain(|call, _| shards.contains(&call.shard()));
         let all: Vec<CallId> = calls.keys().cloned().collect();
         for some in all.chunks(TOGETHER) {
-            let filters: Vec<String> = some.iter().map(|call| format!("{}.>", self.call(call))).collect();
-            let found = self.last(&filters).await?.unwrap_or_default();
+            // The first line of a call is one of these, and it has one of each at most.
+            let filters = some.iter().flat_map(|call| {
+                let call = self.call(call);
+                [format!("{call}.new.*"), format!("{call}.end")]
+            });
+            let found = self.last(&filters.collect::<Vec<_>>()).await??;
             for (call, _) in found.iter().filter_map(named) {
                 calls.remove(&call);
             }

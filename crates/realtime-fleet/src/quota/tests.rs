@@ -163,7 +163,7 @@ impl Bench {
     }
 
     fn write_placed(&mut self, call: &CallId, gateway: WorkerId) {
-        let line = Line::Placed { worker: id("w"), gateway, placing: placing() };
+        let line = Line::Placed { worker: id("w"), gateway, placing: Box::new(placing()) };
         self.append(call, Entry { by: id("w"), n: 0, line });
     }
 

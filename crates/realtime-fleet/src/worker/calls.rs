@@ -17,7 +17,11 @@ impl Worker {
         let held = match offer.state {
             Offered::New { gateway, placing } => {
                 let mut held = self.hold(CallRecord::new(), Phase::Owning(Why::Placed));
-                held.writer.push(Line::Placed { worker: self.id.clone(), gateway, placing });
+                held.writer.push(Line::Placed {
+                    worker: self.id.clone(),
+                    gateway,
+                    placing: Box::new(placing),
+                });
                 held
             }
             Offered::Lost { of } => {

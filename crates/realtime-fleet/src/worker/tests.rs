@@ -386,7 +386,7 @@ impl Bench {
     /// The journal of [`serving`](Self::serving).
     fn journal(&self) -> Vec<(Sequence, Entry)> {
         let worker = self.worker.id().clone();
-        let line = Line::Placed { worker: worker.clone(), gateway: id("g"), placing: placing() };
+        let line = Line::Placed { worker: worker.clone(), gateway: id("g"), placing: Box::new(placing()) };
         vec![(Sequence(11), Entry { by: worker, n: 0, line })]
     }
 }

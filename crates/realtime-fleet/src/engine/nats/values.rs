@@ -220,7 +220,7 @@ impl Nats {
         }
     }
 
-    fn values_stream(&self) -> String {
+    pub(super) fn values_stream(&self) -> String {
         format!("RT_{}_KEPT", self.options.fleet)
     }
 }
