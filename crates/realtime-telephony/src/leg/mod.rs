@@ -136,8 +136,9 @@ impl Leg {
         if !matches!(self.phase, Phase::Open { .. }) {
             return Err(NotLetIn::NotOpen);
         }
-        if epoch < self.newest {
-            return Err(NotLetIn::Older { newest: self.newest, got: epoch });
+        let newest = self.next.map_or(self.newest, |next| next.epoch.max(self.newest));
+        if epoch < newest && (epoch < self.newest || coming == Coming::Next) {
+            return Err(NotLetIn::Older { newest, got: epoch });
         }
         let id = OwnerId(self.sockets);
         self.sockets += 1;
@@ -173,7 +174,10 @@ impl Leg {
 
     /// An owner's socket was closed. `is_over`: in order, which says that the call is over.
     pub fn handle_owner_closed(&mut self, now: Timestamp, id: OwnerId, is_over: bool) {
-        self.next.take_if(|next| next.id == id);
+        if self.next.take_if(|next| next.id == id).is_some() && self.owner.is_some() {
+            // Its owner has heard all of it.
+            self.kept.clear();
+        }
         if self.owner.take_if(|owner| owner.id == id).is_none() || self.phase == Phase::Over {
             return;
         }

@@ -76,6 +76,23 @@ fn a_call_that_moves_is_its_owners_until_that_one_has_gone() {
     assert_eq!(line.leg.let_in(at(80), 1, Coming::Now), Err(older));
 }
 
+/// A PIN is not pressed twice because a call should have moved once.
+#[test]
+fn what_an_owner_has_heard_is_kept_for_nobody_once_the_call_does_not_move() {
+    let mut line = Line::started();
+    line.leg.let_in(at(0), 50, Coming::Now).unwrap();
+    line.leg.let_in(at(0), 52, Coming::Next).unwrap();
+    let older = NotLetIn::Older { newest: 52, got: 51 };
+    assert_eq!(line.leg.let_in(at(0), 51, Coming::Next), Err(older), "a later one waits already");
+    line.outputs();
+    line.carrier(0, r#"{"event":"dtmf","dtmf":{"digit":"7"}}"#);
+    assert_eq!(line.outputs(), ["0: dtmf"]);
+    line.leg.handle_owner_closed(at(10), OwnerId(1), false);
+    line.leg.handle_owner_closed(at(5_000), OwnerId(0), false);
+    line.leg.let_in(at(5_000), 53, Coming::Now).unwrap();
+    assert_eq!(line.outputs(), ["2: connected", "2: start"]);
+}
+
 #[test]
 fn a_call_ends_by_its_carrier_by_its_owner_or_without_one() {
     let mut line = Line::started();
