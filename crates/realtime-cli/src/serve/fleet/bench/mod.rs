@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use realtime_fleet::drive::{self, GatewayHandle};
 use realtime_fleet::gateway::NewCall;
 use realtime_fleet::{CallId, Leg, Placing, Tenant};
+use realtime_pipeline::task::StopSignals;
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
@@ -68,7 +69,7 @@ bench has a fleet of its own, which it removes from the servers at its end, and 
 a function ran twice.
 
 With --json the last line has calls, functions, lost, doubled, unknown (functions whose outcome nobody knows),
-takeovers, lease_ms, takeover_p50_ms, takeover_p99_ms, placements_per_s and messages_per_call_minute.
+kills, takeovers, lease_ms, takeover_p50_ms, takeover_p99_ms, placements_per_s and messages_per_call_minute.
 
 Examples:
   realtime fleet bench --nats nats://127.0.0.1:4222
@@ -84,15 +85,26 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         let (kills, workers) = (args.kills, args.workers);
         return Err(format!("expected fewer --kills than --workers ({workers}), got {kills}").into());
     }
+    let (last, seconds) = (args.last_kill().as_secs(), args.seconds);
+    if args.kills > 0 && last >= seconds {
+        return Err(format!(
+            "expected --seconds of more than {last}, got {seconds}: the last of {} workers is killed then",
+            args.kills
+        )
+        .into());
+    }
     if args.json {
         progress::silence();
     }
     let fleet = format!("bench_{:08x}", rand::random::<u32>());
     let report = runtime.block_on(async {
         let nats = args.servers.nats(environment, &fleet)?;
+        let mut signals = StopSignals::new()?;
         let gateway = drive::gateway(nats).await?;
-        let stage = Stage::new(args, &fleet);
-        let report = stage.rehearse(&gateway).await;
+        let report = tokio::select! {
+            report = Stage::new(args, &fleet).rehearse(&gateway) => report,
+            () = signals.next() => Err("interrupted before the bench was over".into()),
+        };
         if !gateway.nats().remove().await {
             say(format!("note: the streams of the fleet {fleet} could not be removed from the NATS servers"));
         }
@@ -104,6 +116,14 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
         report.lines().into_iter().for_each(say)
     }
     report.verdict()
+}
+
+impl Args {
+    /// When the last worker is killed, after the calls have begun.
+    fn last_kill(&self) -> Duration {
+        let first = Duration::from_secs(self.seconds) / 2;
+        first + self.servers.lease() * 2 * u32::from(self.kills.saturating_sub(1))
+    }
 }
 
 /// The worker processes. They end with it.
@@ -146,14 +166,15 @@ impl<'a> Stage<'a> {
         let placed = self.place(gateway).await?;
         let mut run = Run::new(self.args.servers.lease(), placed, began.elapsed());
         let middle = began + Duration::from_secs(self.args.seconds) / 2;
-        let until = began + Duration::from_secs(self.args.seconds) + REST;
+        let lease = self.args.servers.lease();
+        let until = began + Duration::from_secs(self.args.seconds) + REST + lease * 2;
         let (mut killed, mut next) = (0, middle);
         while !run.is_over() && Instant::now() < until {
             if killed < usize::from(self.args.kills) && Instant::now() >= next {
                 run.kills(killed, Instant::now());
                 self.workers[killed].kill()?;
                 killed += 1;
-                next = Instant::now() + self.args.servers.lease() * 2;
+                next = Instant::now() + lease * 2;
             }
             self.tells.try_iter().for_each(|told| run.learn(&told));
             self.check_workers(killed)?;

@@ -32,6 +32,7 @@ pub(super) struct Report {
     lost: usize,
     doubled: usize,
     unknown: usize,
+    kills: usize,
     takeovers: usize,
     lease_ms: u64,
     takeover_p50_ms: u64,
@@ -104,6 +105,7 @@ impl Run {
             lost: self.placed.difference(&self.ended).count(),
             doubled: self.ran.values().filter(|times| **times > 1).count(),
             unknown: self.unknown,
+            kills: self.killed.len(),
             takeovers: self.takeovers.len(),
             lease_ms: self.lease.as_millis() as u64,
             takeover_p50_ms: takeover(50),
@@ -121,9 +123,9 @@ impl Report {
         vec![
             format!("{calls} calls were placed, {} a second", self.placements_per_s),
             format!(
-                "{takeovers} calls were taken over: p50 {} ms, p99 {} ms after the kill, with a lease of \
-                 {lease_ms} ms",
-                self.takeover_p50_ms, self.takeover_p99_ms
+                "{takeovers} calls of {} killed workers were taken over: p50 {} ms, p99 {} ms after the kill, \
+                 with a lease of {lease_ms} ms",
+                self.kills, self.takeover_p50_ms, self.takeover_p99_ms
             ),
             format!("{functions} functions ran; of {} nobody knows whether they did", self.unknown),
             format!("{} messages to the servers, a call and minute", self.messages_per_call_minute),
@@ -173,7 +175,7 @@ mod tests {
         let report = run.report(10, Duration::from_secs(60));
         let lines = [
             "2 calls were placed, 200 a second",
-            "2 calls were taken over: p50 3100 ms, p99 3100 ms after the kill, with a lease of 3000 ms",
+            "2 calls of 1 killed workers were taken over: p50 3100 ms, p99 3100 ms after the kill, with a lease of 3000 ms",
             "1 functions ran; of 1 nobody knows whether they did",
             "30 messages to the servers, a call and minute",
             "1 calls lost, 1 functions ran twice",
