@@ -94,6 +94,9 @@ pub enum PlaceError {
     /// No worker is known that has what the call wants: start one.
     #[error("there is no worker that has what the call wants")]
     NoWorker,
+    /// What its worker is to be told is larger than a message of the engine: keep most of it elsewhere.
+    #[error("the call's metadata are larger than a message of the engine")]
+    TooLarge,
     /// The engine does not answer. The call may still come to a worker.
     #[error("the engine does not answer")]
     EngineAway,

@@ -47,6 +47,9 @@ impl GatewayHandle {
     /// # Errors
     /// [`PlaceError`]: what to tell the caller.
     pub async fn place(&self, new: NewCall) -> Result<Placed, PlaceError> {
+        if !self.nats.takes(&new.placing) {
+            return Err(PlaceError::TooLarge);
+        }
         let (waiter, placed) = oneshot::channel();
         self.asks.send(Ask::Place(new, waiter)).await.map_err(|_| PlaceError::EngineAway)?;
         placed.await.unwrap_or(Err(PlaceError::EngineAway))

@@ -31,6 +31,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, S
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
+use realtime_protocol::time::UnixTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -54,8 +55,10 @@ const TOGETHER: usize = 128;
 const RECENT: Duration = Duration::from_secs(20);
 /// How long announcements are kept.
 const ANNOUNCED: Duration = Duration::from_secs(60);
-/// Bytes of one message of several calls: a server takes 1 MiB at most, unless told otherwise.
+/// Bytes of one message of several calls at most.
 const MESSAGE: usize = 256 * 1024;
+/// Bytes of a message besides what the application says: names, and what the server adds.
+const ENVELOPE: usize = 2048;
 /// How long the lines of calls are kept, at most.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The server's number for a line that stands behind another one.
@@ -300,6 +303,17 @@ impl Nats {
         }
     }
 
+    /// Whether a call can be announced and offered: together with others it would keep them waiting, too.
+    pub(crate) fn takes(&self, placing: &Placing) -> bool {
+        let text = serde_json::to_string(placing).expect("names and JSON values are JSON");
+        text.len() < self.longest()
+    }
+
+    /// Bytes of one message of several calls, less than the server takes.
+    fn longest(&self) -> usize {
+        MESSAGE.min(self.client.server_info().max_payload.saturating_sub(ENVELOPE))
+    }
+
     /// The offers to this name.
     pub(crate) async fn offers(&self, worker: &WorkerId) -> Option<Subscriber> {
         self.client.subscribe(self.subject(&format!("offer.{worker}"))).await.ok()
@@ -384,7 +398,7 @@ impl Nats {
     /// In as many messages as it takes.
     async fn announce(&self, by: &WorkerId, calls: &[(CallId, Placing)]) -> Answer {
         let mut answer = Answer::Unclear;
-        for (_, text) in packed(calls) {
+        for (_, text) in packed(calls, self.longest()) {
             let subject = self.subject(&format!("new.{by}"));
             answer = self.publish(subject, HeaderMap::new(), text.into_bytes(), PATIENCE).await;
             if !matches!(answer, Answer::Done(_)) {
@@ -449,7 +463,7 @@ impl Nats {
 
     /// Makes offers to a worker. The answers come in their order.
     pub(crate) async fn offer(&self, to: &WorkerId, offers: &[Offer]) -> Vec<Answer> {
-        let messages = packed(offers).into_iter().map(async |(count, text)| {
+        let messages = packed(offers, self.longest()).into_iter().map(async |(count, text)| {
             self.sent.fetch_add(1, Ordering::Relaxed);
             let request = async_nats::Request::new().payload(text.into()).timeout(Some(OFFER));
             let message = self.client.send_request(self.subject(&format!("offer.{to}")), request).await.ok();
@@ -504,7 +518,11 @@ impl Nats {
     /// Calls that were announced in the last while and have no line.
     async fn list_unowned(&self, shards: &[u8]) -> Option<Vec<Listed>> {
         let (stream, all) = (self.announced_stream(), self.subject("new.*"));
-        let recent = self.lines(&stream, &all, Start::Since(RECENT)).await?;
+        // The engine's own clock: that of this machine may be another.
+        let now = self.engine_time(&stream).await?;
+        let recent = u64::try_from(RECENT.as_micros()).unwrap_or(u64::MAX);
+        let since = UnixTime::from_micros(now.as_micros().saturating_sub(recent));
+        let recent = self.lines(&stream, &all, Start::From(since)).await?;
         let mut calls = announced(&recent);
         calls.retain(|call, _| shards.contains(&call.shard()));
         let all: Vec<CallId> = calls.keys().cloned().collect();
@@ -548,7 +566,7 @@ impl Nats {
             match (all.last().map(sequence), start) {
                 (Some(last), _) => question["seq"] = json!(last.0 + 1),
                 (None, Start::At(first)) => question["seq"] = json!(first.0.max(1)),
-                (None, Start::Since(since)) => question["start_time"] = json!(past(since)),
+                (None, Start::From(time)) => question["start_time"] = json!(time.to_string()),
             }
             let (status, found) = self.direct(stream, &question).await?;
             let count = found.len();
@@ -642,12 +660,12 @@ async fn watch(mut cards: Subscriber, pushes: mpsc::UnboundedSender<Push>) {
 }
 
 /// Values as JSON arrays that each fit into a message, with the number of values in each.
-fn packed<T: Serialize>(values: &[T]) -> Vec<(usize, String)> {
+fn packed<T: Serialize>(values: &[T], longest: usize) -> Vec<(usize, String)> {
     let mut arrays: Vec<(usize, String)> = Vec::new();
     for value in values {
         let text = serde_json::to_string(value).expect("strings, numbers and JSON values are JSON");
         match arrays.last_mut() {
-            Some((count, array)) if array.len() + text.len() < MESSAGE => {
+            Some((count, array)) if array.len() + text.len() < longest => {
                 *count += 1;
                 array.push(',');
                 array.push_str(&text);
@@ -697,7 +715,7 @@ fn listed(messages: &[Message]) -> Vec<Listed> {
 #[derive(Clone, Copy)]
 enum Start {
     At(Sequence),
-    Since(Duration),
+    From(UnixTime),
 }
 
 /// What a subject says of its line.
@@ -732,16 +750,6 @@ fn sequence(message: &Message) -> Sequence {
     Sequence(header.and_then(|sequence| sequence.as_str().parse().ok()).unwrap_or_default())
 }
 
-/// So long ago, as the server reads it. A clock that is wrong by more than that finds too little, and the
-/// look through all calls finds the rest.
-#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the server wants the time of day")]
-fn past(since: Duration) -> String {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let then = now.saturating_sub(since);
-    realtime_protocol::time::UnixTime::from_secs(then.as_secs()).to_string()
-}
-
 /// A part of an address, without its escapes.
 fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
@@ -756,7 +764,7 @@ mod tests {
     #[test]
     fn many_calls_go_in_messages_that_a_server_takes() {
         let calls: Vec<(u32, String)> = (0..50).map(|n| (n, "x".repeat(20_000))).collect();
-        let messages = packed(&calls);
+        let messages = packed(&calls, MESSAGE);
         assert!(messages.iter().all(|(_, text)| text.len() <= MESSAGE + 1));
         let read = |(count, text): &(usize, String)| {
             let some: Vec<(u32, String)> = serde_json::from_str(text).unwrap();
@@ -764,7 +772,7 @@ mod tests {
             some
         };
         assert_eq!(messages.iter().flat_map(read).collect::<Vec<_>>(), calls);
-        assert_eq!(packed(&["x".repeat(2 * MESSAGE)]).len(), 1, "what is too large is refused by the server");
+        assert_eq!(packed(&["x".repeat(2 * MESSAGE)], MESSAGE).len(), 1, "the server refuses it");
     }
 
     #[test]

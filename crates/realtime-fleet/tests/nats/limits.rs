@@ -94,6 +94,7 @@ async fn a_call_that_a_lost_gateway_announced_keeps_its_slot_until_it_is_over() 
     while let Err(error) = fleet.gateway.place(new()).await {
         assert_eq!(error, PlaceError::TenantFull);
         assert!(fleet.runs_in_time());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let over = fleet.gateway.nats().record(&CallId::of_bits(7)).await.unwrap();
     assert!(over.is_over());

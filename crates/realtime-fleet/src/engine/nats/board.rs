@@ -49,9 +49,7 @@ impl Nats {
     /// The workers that have a lease, as their cards show them. `None`: the engine does not answer.
     pub async fn workers(&self) -> Option<Vec<WorkerSeen>> {
         let stream = self.leases_stream();
-        let info = self.api(format!("$JS.API.STREAM.INFO.{stream}"), &json!({}), PATIENCE).await?;
-        // The engine's own clock: that of this machine may be another.
-        let now = info["ts"].as_str().and_then(time).unwrap_or_default();
+        let now = self.engine_time(&stream).await?;
         let mut workers = Vec::new();
         let mut from = 1;
         while workers.len() < WORKERS {
@@ -66,6 +64,12 @@ impl Nats {
         }
         workers.sort_by(|a: &WorkerSeen, b| a.worker.cmp(&b.worker));
         Some(workers)
+    }
+
+    /// The time of day at the engine: the clock of this machine may be another.
+    pub(super) async fn engine_time(&self, stream: &str) -> Option<UnixTime> {
+        let info = self.api(format!("$JS.API.STREAM.INFO.{stream}"), &json!({}), PATIENCE).await?;
+        info["ts"].as_str().and_then(time)
     }
 
     /// Asks a worker to drain, as its own [`drain`](crate::drive::WorkerHandle::drain) does. Returns whether
