@@ -104,7 +104,8 @@ async fn speak(
         .agent(Reach::Phone)
         .change_library(|library| served.tools(library))
         .conversation(conversation.clone())
-        .client(|client| served.media_client(client, &conversation));
+        // A server that is away for a moment is tried again.
+        .client(|client| served.media_client(client.fallback(endpoint.clone()), &conversation));
     follow(host, served, call, budget, endpoint, begin_with(host, served, agent), socket).await
 }
 

@@ -1,12 +1,13 @@
 //! Finds workers for calls: [`Placer`], which a gateway and a leg have.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use realtime_fleet::drive::{GatewayHandle, Placed};
 use realtime_fleet::gateway::{NewCall, PlaceError};
 use realtime_fleet::{Content, Leg, MoneyLimit, Placing, Tenant, Wants};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
 use crate::serve::fleet::metrics::{GatewayFigures, reason};
@@ -57,6 +58,11 @@ impl PlacingArgs {
     }
 }
 
+/// How long a call that was let in waits for a worker.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often workers are asked for it.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Finds workers for calls, and counts.
 pub(super) struct Placer {
     pub(super) gateway: GatewayHandle,
@@ -65,12 +71,12 @@ pub(super) struct Placer {
     tenant: Tenant,
     tenant_calls: Option<u32>,
     money: Option<MoneyLimit>,
-    pending: AtomicUsize,
+    pending: Arc<AtomicUsize>,
     draining: AtomicBool,
 }
 
 /// A call that is being placed: no worker's card counts it yet.
-pub(super) struct Pending<'a>(&'a AtomicUsize);
+pub(super) struct Pending(Arc<AtomicUsize>);
 
 impl Placer {
     /// # Errors
@@ -86,7 +92,7 @@ impl Placer {
             tenant: Tenant::new(args.tenant.as_str())?,
             tenant_calls: args.tenant_calls,
             money: args.money()?,
-            pending: AtomicUsize::new(0),
+            pending: Arc::default(),
             draining: AtomicBool::new(false),
         })
     }
@@ -121,7 +127,7 @@ impl Placer {
     ///
     /// # Errors
     /// [`PlaceError`]: tell the caller. It is counted.
-    pub(super) async fn check(&self, new: &NewCall) -> Result<Pending<'_>, PlaceError> {
+    pub(super) async fn check(&self, new: &NewCall) -> Result<Pending, PlaceError> {
         let (pending, besides) = Pending::begin(&self.pending);
         match self.gateway.check(new, besides).await {
             Ok(()) => Ok(pending),
@@ -129,12 +135,20 @@ impl Placer {
         }
     }
 
-    /// Places a call.
+    /// Places a call for which there was room when it was asked. Workers that have none at this moment, since
+    /// they were late for some milliseconds, are asked again within [`PATIENCE`].
     ///
     /// # Errors
     /// [`PlaceError`]: tell the caller. It is counted.
     pub(super) async fn place(&self, new: NewCall) -> Result<Placed, PlaceError> {
-        match self.gateway.place(new).await {
+        let until = Instant::now() + PATIENCE;
+        let placed = loop {
+            match self.gateway.place(new.clone()).await {
+                Err(PlaceError::Full) if Instant::now() < until => sleep(AGAIN).await,
+                placed => break placed,
+            }
+        };
+        match placed {
             Ok(placed) => {
                 self.figures.placed();
                 tracing::info!(call = %placed.call, worker = ?placed.worker, "a call is placed");
@@ -169,14 +183,14 @@ impl Placer {
     }
 }
 
-impl<'a> Pending<'a> {
+impl Pending {
     /// A call begins. Returns how many others are being placed.
-    fn begin(count: &'a AtomicUsize) -> (Self, usize) {
-        (Self(count), count.fetch_add(1, Ordering::AcqRel))
+    fn begin(count: &Arc<AtomicUsize>) -> (Self, usize) {
+        (Self(Arc::clone(count)), count.fetch_add(1, Ordering::AcqRel))
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for Pending {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

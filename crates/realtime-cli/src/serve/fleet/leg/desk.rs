@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::WebSocket;
@@ -26,7 +27,7 @@ use crate::serve::address::Address;
 use crate::serve::asking::{caller, is_upgrade};
 use crate::serve::fleet::metrics::reason;
 use crate::serve::fleet::paths::{allowed, health, text};
-use crate::serve::fleet::placer::Placer;
+use crate::serve::fleet::placer::{Pending, Placer};
 use crate::serve::places::{Place, Places};
 use crate::serve::routes::{no_method, nothing};
 use crate::serve::trust::Trust;
@@ -45,6 +46,8 @@ pub(super) struct LegDesk {
     /// Where owners dial: `ws://10.0.0.7:9000`.
     pub(super) inside: String,
     pub(super) places: Arc<Places>,
+    /// How long a call may have no owner.
+    pub(super) owner_within: Duration,
     /// Requests to carriers, as far as accounts are known.
     pub(super) requests: Accounts,
     /// Whether all calls are to end.
@@ -134,28 +137,29 @@ async fn stream(desk: Arc<LegDesk>, kind: CarrierKind, request: Request) -> Resp
         Ok(place) => place,
         Err(why) => return answers::no_place(why.code(), why),
     };
-    if let Err(why) = desk.has_worker().await {
-        return answers::no_place(reason(why), why);
-    }
+    let pending = match desk.has_worker().await {
+        Ok(pending) => pending,
+        Err(why) => return answers::no_place(reason(why), why),
+    };
     match phone::open(&mut head, kind).await {
         Ok(upgrade) => {
-            upgrade.on_upgrade(move |socket| async move { serve(&desk, kind, socket, place).await })
+            upgrade.on_upgrade(move |socket| async move { serve(&desk, kind, socket, place, pending).await })
         }
         Err(refused) => refused,
     }
 }
 
 /// Holds one call.
-async fn serve(desk: &Arc<LegDesk>, kind: CarrierKind, socket: WebSocket, place: Place) {
+async fn serve(desk: &Arc<LegDesk>, kind: CarrierKind, socket: WebSocket, place: Place, pending: Pending) {
     let mut hurry = desk.hurry.subscribe();
     let hang_up = async {
         let _ = hurry.wait_for(|hurry| *hurry).await; // an error: the process ends
     };
     let (mut id, mut call_id) = (None, None);
     let start = |call: &CallStart, asks, refuse| {
-        (id, call_id) = desk.place(kind, call, asks, refuse);
+        (id, call_id) = desk.place(kind, call, asks, refuse, pending);
     };
-    let ended = hold(kind, socket, start, hang_up).await;
+    let ended = hold(kind, socket, desk.owner_within, start, hang_up).await;
     if let Some(id) = &id {
         desk.calls().remove(id);
     }
@@ -230,9 +234,9 @@ impl LegDesk {
     }
 
     /// Whether a worker has room for one more call.
-    async fn has_worker(&self) -> Result<(), PlaceError> {
+    async fn has_worker(&self) -> Result<Pending, PlaceError> {
         let new = self.placer.new_call(Leg::Direct {}, serde_json::Value::Null);
-        self.placer.check(&new).await.map(drop)
+        self.placer.check(&new).await
     }
 
     /// Places a call that has started. Returns its name in this process, and at the carrier. `refuse`: told
@@ -243,6 +247,7 @@ impl LegDesk {
         call: &CallStart,
         asks: mpsc::Sender<Ask>,
         refuse: oneshot::Sender<()>,
+        pending: Pending,
     ) -> (Option<String>, Option<String>) {
         let (id, token) = (draw_token(), draw_token());
         let [from, to, call_id] = phone::who(call);
@@ -256,6 +261,7 @@ impl LegDesk {
             if desk.placer.place(new).await.is_err() {
                 let _ = refuse.send(()); // the call is over
             }
+            drop(pending);
         });
         (Some(id), call_id)
     }

@@ -40,19 +40,23 @@ pub(super) struct Seat {
     reads: mpsc::Sender<FromOwner>,
 }
 
-/// Holds a carrier's socket to the end of its call. `start` places it once it has started: owners ask by the
-/// sender, and by the other one it says that nobody takes the call. `hang_up`: whoever wants it to end.
+/// Holds a carrier's socket to the end of its call, which may have no owner for `owner_within`. `start`
+/// places it once it has started: owners ask by the sender, and by the other one it says that nobody takes
+/// the call. `hang_up`: whoever wants it to end.
 ///
 /// # Errors
 /// [`Numbered`]: not with this carrier.
 pub(super) async fn hold(
     kind: CarrierKind,
     socket: WebSocket,
+    owner_within: Duration,
     start: impl FnOnce(&CallStart, mpsc::Sender<Ask>, oneshot::Sender<()>),
     hang_up: impl Future<Output = ()>,
 ) -> Result<(LegEnd, Leg), Numbered> {
     let began = Instant::now();
-    let leg = Leg::new(Timestamp::ZERO, kind, LegOptions::default())?;
+    let mut options = LegOptions::default();
+    options.owner_within = owner_within;
+    let leg = Leg::new(Timestamp::ZERO, kind, options)?;
     let (to_carrier, writes) = mpsc::channel(WAITING);
     let (reads, mut from_carrier) = mpsc::channel(WAITING);
     tokio::spawn(pump(socket, writes, reads, |read| read));

@@ -43,6 +43,10 @@ pub(super) use line::REPLACED;
 
 /// How long the sockets of calls that are told to end may take.
 const REST: Duration = Duration::from_secs(6);
+/// How long a call may have no owner, at least.
+const OWNER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a next owner takes at most once the lease of the lost one has ended.
+const TAKE_OVER: Duration = Duration::from_secs(15);
 
 /// How a leg listens, and where it places calls.
 #[derive(Clone, Debug, clap::Args)]
@@ -132,6 +136,7 @@ async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
         trust,
         inside: inside(args.inside_url.as_deref(), &inner)?,
         places: Places::new(most),
+        owner_within: OWNER_WITHIN.max(args.engine.lease() + TAKE_OVER),
         requests: accounts(environment),
         hurry: watch::channel(false).0,
         calls: Mutex::new(HashMap::new()),
