@@ -20,7 +20,6 @@ use tokio::time::sleep;
 
 use self::report::{Report, Run};
 use crate::environment::Environment;
-use crate::progress;
 use crate::serve::fleet::options::ServersArgs;
 use crate::{Error, say};
 
@@ -92,9 +91,6 @@ pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
             args.kills
         )
         .into());
-    }
-    if args.json {
-        progress::silence();
     }
     let fleet = format!("bench_{:08x}", rand::random::<u32>());
     let report = runtime.block_on(async {
