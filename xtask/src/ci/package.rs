@@ -60,7 +60,8 @@ fn unpack(folder: &Path, unpacked: &Path, names: &[String]) -> Result<(), Error>
     for name in names {
         let stem = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
         let mut tar = Command::new("tar");
-        tar.arg("-xzf").arg(folder.join(format!("{stem}.crate"))).arg("-C").arg(unpacked);
+        // With the time of now: files in packages all have one time, by which cargo sees no change.
+        tar.arg("-xmzf").arg(folder.join(format!("{stem}.crate"))).arg("-C").arg(unpacked);
         if run_command(&mut tar) != Outcome::Passed {
             return Err(format!("tar can't read {stem}.crate").into());
         }
