@@ -10,7 +10,7 @@ use realtime_protocol::time::Timestamp;
 
 use crate::engine::{Answer, Day, Key, MoneyLimit, Request};
 use crate::gateway::PlaceError;
-use crate::id::{Sequence, Tenant};
+use crate::id::Tenant;
 
 /// What is older than this is asked again when it is needed.
 const FRESH: Duration = Duration::from_secs(5);
@@ -27,8 +27,6 @@ struct Known<W> {
     limit: MoneyLimit,
     /// In millionths, on that day, as of that time.
     spent: Option<(u64, Day, Timestamp)>,
-    /// The limit as workers find it.
-    kept: Option<(Sequence, MoneyLimit)>,
     waiting: VecDeque<(W, Timestamp)>,
     is_asking: bool,
     again: Timestamp,
@@ -54,14 +52,7 @@ impl<W> Purse<W> {
 
     /// Somebody would begin a call. [`poll_decided`](Self::poll_decided) says what comes of it.
     pub(crate) fn take(&mut self, now: Timestamp, tenant: &Tenant, limit: MoneyLimit, who: W) {
-        let new = || Known {
-            limit,
-            spent: None,
-            kept: None,
-            waiting: VecDeque::new(),
-            is_asking: false,
-            again: now,
-        };
+        let new = || Known { limit, spent: None, waiting: VecDeque::new(), is_asking: false, again: now };
         let known = self.tenants.entry(tenant.clone()).or_insert_with(new);
         known.limit = limit;
         known.waiting.push_back((who, now + PATIENCE));
@@ -113,7 +104,6 @@ impl<W> Purse<W> {
         if *day == today {
             known.spent = Some((*spent, today, now));
         }
-        known.kept = limit.map(|limit| (*after, limit));
         // Workers are to know it. Where that fails, it is written next time.
         (*limit != Some(known.limit)).then(|| Request::Put {
             key: Key::Money(tenant.clone()),
@@ -145,6 +135,7 @@ impl<W> Known<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Sequence;
     use crate::samples::at;
 
     #[test]
