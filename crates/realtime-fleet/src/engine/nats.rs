@@ -28,11 +28,14 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, HeaderMap, Message, ServerAddr, Subscriber};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 use realtime_protocol::time::UnixTime;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -255,12 +258,11 @@ impl Nats {
 
     /// Does what is asked.
     pub(crate) async fn handle(&self, request: Request) -> Answer {
-        if self.client.connection_state() != State::Connected {
-            // What is sent now would come late, and in a heap.
-            tokio::time::sleep(AWAY).await;
+        if self.is_away().await {
             return Answer::Unclear;
         }
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        let is_offer = matches!(request, Request::Offer { .. }); // it counts its messages itself
+        self.sent.fetch_add(u64::from(!is_offer), Ordering::Relaxed);
         match request {
             Request::Announce { by, calls } => self.announce(&by, &calls).await,
             Request::Append { call, after, entry } => self.append(&call, after, &entry).await,
@@ -301,6 +303,15 @@ impl Nats {
             Request::Spent { tenant, day } => self.spent(&tenant, day).await.unwrap_or(Answer::Unclear),
             Request::Offer { to, offer } => self.offer(&to, &[offer]).await.pop().unwrap_or(Answer::Unclear),
         }
+    }
+
+    /// Whether there is no server now: what would be sent would come late, and in a heap. Says so after a while.
+    async fn is_away(&self) -> bool {
+        let is_away = self.client.connection_state() != State::Connected;
+        if is_away {
+            tokio::time::sleep(AWAY).await;
+        }
+        is_away
     }
 
     /// Whether a call can be announced and offered: together with others it would keep them waiting, too.
@@ -451,18 +462,18 @@ impl Nats {
 
     /// By the stream's leader: a copy may be behind.
     async fn read_lease(&self, worker: &WorkerId) -> Answer {
-        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.leases_stream());
         let question = json!({ "last_by_subj": self.subject(&format!("lease.{worker}")) });
-        let Some(answer) = self.api(subject, &question, PATIENCE).await else { return Answer::Unclear };
-        match (answer["error"]["err_code"].as_u64(), answer["message"]["seq"].as_u64()) {
-            (Some(NO_MESSAGE), _) => Answer::Lease(None),
-            (None, Some(sequence)) => Answer::Lease(Some(Sequence(sequence))),
-            _ => Answer::Unclear,
+        match self.message(&self.leases_stream(), &question).await {
+            Some(found) => Answer::Lease(found.map(|(sequence, _)| sequence)),
+            None => Answer::Unclear,
         }
     }
 
     /// Makes offers to a worker. The answers come in their order.
     pub(crate) async fn offer(&self, to: &WorkerId, offers: &[Offer]) -> Vec<Answer> {
+        if self.is_away().await {
+            return vec![Answer::Unclear; offers.len()];
+        }
         let messages = packed(offers, self.longest()).into_iter().map(async |(count, text)| {
             self.sent.fetch_add(1, Ordering::Relaxed);
             let request = async_nats::Request::new().payload(text.into()).timeout(Some(OFFER));
@@ -610,6 +621,16 @@ impl Nats {
         }
     }
 
+    /// Asks the stream's leader for one message. `Some(None)`: there is none that is meant.
+    async fn message(&self, stream: &str, question: &Value) -> Option<Option<(Sequence, Value)>> {
+        let mut answer = self.api(format!("$JS.API.STREAM.MSG.GET.{stream}"), question, PATIENCE).await?;
+        match (answer["error"]["err_code"].as_u64(), answer["message"]["seq"].as_u64()) {
+            (Some(NO_MESSAGE), _) => Some(None),
+            (None, Some(sequence)) => Some(Some((Sequence(sequence), answer["message"].take()))),
+            _ => None,
+        }
+    }
+
     async fn purge(&self, stream: &str, filter: &str) {
         let subject = format!("$JS.API.STREAM.PURGE.{stream}");
         self.api(subject, &json!({ "filter": filter }), PATIENCE).await; // if not, its age ends it
@@ -743,6 +764,11 @@ fn named(message: &Message) -> Option<(CallId, Kind)> {
         _ => Kind::Other,
     };
     Some((call, kind))
+}
+
+/// What stands in a message that is told as JSON.
+fn data<T: DeserializeOwned>(message: &Value) -> Option<T> {
+    serde_json::from_slice(&STANDARD.decode(message["data"].as_str()?).ok()?).ok()
 }
 
 fn sequence(message: &Message) -> Sequence {

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use realtime_protocol::time::UnixTime;
 use serde_json::{Value, json};
 
 use crate::board::{OpenCall, Stored, WorkerSeen, open_calls};
 use crate::engine::Owners;
-use crate::engine::nats::{EngineError, NO_MESSAGE, Nats, NatsOptions, PATIENCE, named, sequence};
+use crate::engine::nats::{EngineError, Nats, NatsOptions, PATIENCE, data, named, sequence};
 use crate::id::{SHARDS, WorkerId};
 
 /// The server's number for a stream that is not there.
@@ -54,13 +52,9 @@ impl Nats {
         let mut from = 1;
         while workers.len() < WORKERS {
             let question = json!({ "seq": from, "next_by_subj": self.subject("lease.*") });
-            let answer = self.api(format!("$JS.API.STREAM.MSG.GET.{stream}"), &question, PATIENCE).await?;
-            match (answer["error"]["err_code"].as_u64(), answer["message"]["seq"].as_u64()) {
-                (Some(NO_MESSAGE), _) => break,
-                (None, Some(sequence)) => from = sequence + 1,
-                _ => return None,
-            }
-            workers.extend(worker(&answer["message"], now));
+            let Some((sequence, message)) = self.message(&stream, &question).await? else { break };
+            from = sequence.0 + 1;
+            workers.extend(worker(&message, now));
         }
         workers.sort_by(|a: &WorkerSeen, b| a.worker.cmp(&b.worker));
         Some(workers)
@@ -116,11 +110,10 @@ fn stored(message: &Message) -> Option<Stored> {
 /// A lease that is told as JSON.
 fn worker(message: &Value, now: UnixTime) -> Option<WorkerSeen> {
     let worker = message["subject"].as_str()?.rsplit('.').next()?;
-    let card = STANDARD.decode(message["data"].as_str()?).ok()?;
     let at = message["time"].as_str().and_then(time);
     Some(WorkerSeen {
         worker: WorkerId::new(worker).ok()?,
-        card: serde_json::from_slice(&card).ok()?,
+        card: data(message)?,
         age: at.map_or(Duration::ZERO, |at| now.saturating_since(at)),
     })
 }
@@ -148,6 +141,9 @@ fn time(text: &str) -> Option<UnixTime> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]

@@ -13,8 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use realtime_protocol::time::UnixTime;
 use serde_json::{Value, json};
@@ -23,8 +21,8 @@ use tokio::sync::mpsc;
 use crate::board::{OpenCall, TenantSeen, tenants};
 use crate::content::Content;
 use crate::engine::nats::{
-    BATCH, EngineError, Kind, NO_MESSAGE, NO_MORE, NOT_THERE, Nats, PATIENCE, Start, TOGETHER, TOO_MANY,
-    announced, listed, named, sequence, subject,
+    BATCH, EngineError, Kind, NO_MORE, NOT_THERE, Nats, PATIENCE, Start, TOGETHER, TOO_MANY, announced, data,
+    listed, named, sequence, subject,
 };
 use crate::engine::{Answer, Day, Key, Owners, Push};
 use crate::id::{CallId, SHARDS, Sequence, Tenant, WorkerId};
@@ -61,17 +59,14 @@ impl Nats {
 
     /// By the stream's leader: a copy may be behind.
     pub(super) async fn get(&self, key: &Key) -> Answer {
-        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.values_stream());
         let question = json!({ "last_by_subj": self.kept(key) });
-        let Some(answer) = self.api(subject, &question, PATIENCE).await else { return Answer::Unclear };
-        let message = &answer["message"];
-        match (answer["error"]["err_code"].as_u64(), message["seq"].as_u64()) {
-            (Some(NO_MESSAGE), _) => Answer::Value(None),
-            (None, Some(sequence)) => match read(message) {
-                Some(value) => Answer::Value(Some((Sequence(sequence), value))),
+        match self.message(&self.values_stream(), &question).await {
+            Some(None) => Answer::Value(None),
+            Some(Some((sequence, message))) => match data(&message) {
+                Some(value) => Answer::Value(Some((sequence, Content(value)))),
                 None => Answer::Unclear,
             },
-            _ => Answer::Unclear,
+            None => Answer::Unclear,
         }
     }
 
@@ -223,10 +218,4 @@ impl Nats {
     pub(super) fn values_stream(&self) -> String {
         format!("RT_{}_KEPT", self.options.fleet)
     }
-}
-
-/// A value that is told as JSON.
-fn read(message: &Value) -> Option<Content> {
-    let data = STANDARD.decode(message["data"].as_str()?).ok()?;
-    serde_json::from_slice(&data).ok().map(Content)
 }
