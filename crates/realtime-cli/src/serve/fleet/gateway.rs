@@ -15,11 +15,11 @@ use crate::serve::fleet::desk::Desk;
 use crate::serve::fleet::options::{EngineArgs, SpeakerArgs};
 use crate::serve::fleet::paths;
 use crate::serve::fleet::placer::{Placer, PlacingArgs};
+use crate::serve::fleet::process;
 use crate::serve::sip::Seen;
 use crate::serve::trust::Trust;
 use crate::serve::{ReachArgs, listen};
-use crate::telemetry::{Telemetry, TelemetryArgs};
-use crate::{Error, logging, say};
+use crate::{Error, say};
 
 /// How long calls that are being placed may take at the end.
 const REST: Duration = Duration::from_secs(15);
@@ -66,17 +66,8 @@ and /metrics need REALTIME_ADMIN_TOKEN elsewhere.";
 
 /// `realtime fleet gateway`.
 pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
-    let telemetry = Telemetry::begin(&TelemetryArgs::default(), environment)?;
-    logging::begin(&args.log, &telemetry)?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let served = runtime.block_on(serve(args, environment));
-    telemetry.end();
-    served?;
-    match args.json {
-        true => say(json!({ "state": "stopped" })),
-        false => say("stopped"),
-    }
-    Ok(())
+    let mut threads = Builder::new_multi_thread();
+    process::run(&args.log, args.json, environment, threads.worker_threads(2), serve(args, environment))
 }
 
 async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {

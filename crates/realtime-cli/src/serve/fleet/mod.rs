@@ -3,7 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `options` | where the engine is, and who speaks |
-//! | `placer` | finds workers for calls |
+//! | `placer`, `process` | finds workers for calls, and the process that does so |
 //! | `gateway`, `desk` | a gateway: its command, and what it does with a call |
 //! | `leg` | a leg: a process that has carriers' sockets, so that calls outlive their workers |
 //! | `worker`, `call` | a worker: its command, and one of its calls |
@@ -27,6 +27,7 @@ mod options;
 mod paths;
 mod phone_call;
 mod placer;
+mod process;
 mod status;
 mod worker;
 

@@ -32,12 +32,12 @@ use crate::serve::access::Access;
 use crate::serve::fleet::leg::desk::LegDesk;
 use crate::serve::fleet::options::EngineArgs;
 use crate::serve::fleet::placer::{Placer, PlacingArgs};
+use crate::serve::fleet::process;
 use crate::serve::options::carrier;
 use crate::serve::places::Places;
 use crate::serve::trust::Trust;
 use crate::serve::{ReachArgs, listen as listening};
-use crate::telemetry::{Telemetry, TelemetryArgs};
-use crate::{Error, logging, say};
+use crate::{Error, say};
 
 pub(super) use line::REPLACED;
 
@@ -104,16 +104,8 @@ reach the leg.";
 
 /// `realtime fleet leg`.
 pub(super) fn run(args: &Args, environment: &Environment) -> Result<(), Error> {
-    let telemetry = Telemetry::begin(&TelemetryArgs::default(), environment)?;
-    logging::begin(&args.log, &telemetry)?;
-    let served = Builder::new_multi_thread().enable_all().build()?.block_on(serve(args, environment));
-    telemetry.end();
-    served?;
-    match args.json {
-        true => say(json!({ "state": "stopped" })),
-        false => say("stopped"),
-    }
-    Ok(())
+    let mut threads = Builder::new_multi_thread();
+    process::run(&args.log, args.json, environment, &mut threads, serve(args, environment))
 }
 
 async fn serve(args: &Args, environment: &Environment) -> Result<(), Error> {
