@@ -1,6 +1,6 @@
 //! NATS 2.12 or later with JetStream as an engine: [`Nats`]. The one file that knows `async-nats`, with
-//! `nats/values.rs`, which keeps what is neither a call's nor a worker's, and `nats/board.rs`, which shows
-//! people what is in it.
+//! `nats/options.rs`, where the servers are; `nats/values.rs`, which keeps what is neither a call's nor a
+//! worker's; and `nats/board.rs`, which shows people what is in it.
 //!
 //! Only the core of that client is used: every question is one request with a deadline of its own, and no
 //! consumer has to be made anew after the server was away.
